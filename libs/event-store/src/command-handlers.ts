@@ -1,0 +1,171 @@
+import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import type { Type } from '@nestjs/common';
+import { Inject } from '@nestjs/common';
+
+import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
+import type { Cause, EventMetadata } from '#libs/events/src/envelope.js';
+import { Clock } from '#libs/kernel/src/clock.js';
+import { uuid7 } from '#libs/kernel/src/ids.js';
+
+import { EventStore, type RecordedEvent, WrongRevision } from './event-store.js';
+import { type EventDraft, newEvent } from './new-event.js';
+
+/** On whose behalf something is done. */
+export interface Author {
+  readonly orgId: string;
+  /** `token/tok_…`, `run/run_…`, `millrace`. */
+  readonly actor: string;
+  /** What caused it; absent when a person or program outside did. */
+  readonly cause?: Cause;
+}
+
+/** Where a command left its stream; `position` is what read-your-writes waits for. */
+export interface Committed<State = unknown> {
+  readonly id: string;
+  /** Of the last event of the stream; -1n if the stream is still empty. */
+  readonly revision: bigint;
+  /** 0n if nothing was appended. */
+  readonly position: bigint;
+  /** The state after the command. */
+  readonly state: State;
+}
+
+/** Something that someone wants done to one thing. Subclasses are imperative: `RegisterWebhook`. */
+export abstract class ThingCommand<State = unknown> extends Command<Committed<State>> {
+  constructor(
+    readonly id: string,
+    readonly author: Author,
+    /** Optimistic concurrency: refuse unless the stream is at this revision. */
+    readonly expectedRevision?: bigint,
+  ) {
+    super();
+  }
+}
+
+/** How the state of one kind of thing follows from its events. Every event it owns has its line in `evolve`. */
+export interface Slice<State, Own extends EventType> {
+  /** The thing, singular: `webhook`. */
+  readonly name: string;
+  readonly stream: (id: string) => string;
+  readonly initial: State;
+  readonly evolve: { readonly [T in Own]: (state: State, data: DataOf<T>, event: EvolveContext) => State };
+}
+
+export interface EvolveContext {
+  readonly revision: bigint;
+  readonly metadata: EventMetadata;
+}
+
+/** Types a slice: `slice<Webhook>()({ name, stream, initial, evolve })`. */
+export const slice =
+  <State>() =>
+  <Own extends EventType>(definition: Slice<State, Own>): Slice<State, Own> =>
+    definition;
+
+/** The verb: what happens, as facts. Pure. Returns no draft when there is nothing to do; throws `Rejected` to refuse. */
+export type Decide<State, Own extends EventType, C> = (
+  state: State,
+  command: C,
+  now: Date,
+) => readonly EventDraft<Own>[];
+
+interface Row<State, Own extends EventType> {
+  readonly command: Type<ThingCommand<State>>;
+  readonly decide: Decide<State, Own, never>;
+}
+
+/** Pairs a command with its decision; a wrong pair does not compile. */
+export function on<State, Own extends EventType, C extends ThingCommand<State>>(
+  command: new (...args: never[]) => C,
+  decide: Decide<State, Own, C>,
+): Row<State, Own> {
+  return { command: command as unknown as Type<ThingCommand<State>>, decide: decide as Decide<State, Own, never> };
+}
+
+/** The state of a stream after `events`. */
+export function fold<State, Own extends EventType>(
+  { initial, evolve }: Slice<State, Own>,
+  events: readonly RecordedEvent[],
+  from: State = initial,
+): State {
+  return events.reduce<State>((state, event) => {
+    const step = evolve[event.type as Own] as
+      ((state: State, data: unknown, context: EvolveContext) => State) | undefined;
+    return step ? step(state, event.data, event) : state;
+  }, from);
+}
+
+const MAX_TRIES = 5;
+
+/**
+ * Reads the stream, folds, decides, appends at the revision just read, and tries again when somebody else was faster.
+ * The one way in which a command changes anything.
+ */
+export async function execute<State, Own extends EventType, C extends ThingCommand<State>>(
+  store: EventStore,
+  clock: Clock,
+  thing: Slice<State, Own>,
+  decide: Decide<State, Own, C>,
+  command: C,
+): Promise<Committed<State>> {
+  const stream = thing.stream(command.id);
+  for (let tries = 1; ; tries++) {
+    const events = await readWhole(store, stream);
+    const state = fold(thing, events);
+    const revision = BigInt(events.length === 0 ? -1 : events.at(-1)!.revision);
+    if (command.expectedRevision !== undefined && command.expectedRevision !== revision)
+      throw new WrongRevision(stream, command.expectedRevision, revision);
+    const now = clock.now();
+    const drafts = decide(state, command, now);
+    if (drafts.length === 0) return { id: command.id, revision, position: 0n, state };
+    const { orgId, actor, cause } = command.author;
+    const context = { orgId, actor, now, subject: `${thing.name}/${command.id}`, ...(cause && { cause }) };
+    const appended = drafts.map((draft) => newEvent(draft, { ...context, id: uuid7() }));
+    try {
+      const result = await store.append(stream, appended, revision < 0n ? 'no-stream' : revision);
+      const after = drafts.reduce<State>((before, draft, index) => {
+        const step = thing.evolve[draft.type] as (state: State, data: unknown, context: EvolveContext) => State;
+        const metadata = JSON.parse(appended[index]!.metadata) as EventMetadata;
+        return step(before, draft.data, { revision: revision + BigInt(index + 1), metadata });
+      }, state);
+      return { id: command.id, revision: result.revision, position: result.position, state: after };
+    } catch (error) {
+      if (!(error instanceof WrongRevision) || tries === MAX_TRIES || command.expectedRevision !== undefined)
+        throw error;
+    }
+  }
+}
+
+/** All events of one stream, page by page. */
+export async function readWhole(store: EventStore, stream: string): Promise<readonly RecordedEvent[]> {
+  const page = 1000;
+  const first = await store.readStream(stream, { limit: page });
+  if (first.length < page) return first;
+  const all = [...first];
+  for (;;) {
+    const next = await store.readStream(stream, { from: all.at(-1)!.revision + 1n, limit: page });
+    all.push(...next);
+    if (next.length < page) return all;
+  }
+}
+
+/** One `@CommandHandler` of @nestjs/cqrs for each row, as providers of the stage's module. */
+export function commandHandlers<State, Own extends EventType>(
+  thing: Slice<State, Own>,
+  rows: readonly Row<State, Own>[],
+): Type<ICommandHandler>[] {
+  return rows.map(({ command, decide }) => {
+    class Handler {
+      constructor(
+        @Inject(EventStore) readonly store: EventStore,
+        @Inject(Clock) readonly clock: Clock,
+      ) {}
+      execute(given: ThingCommand<State>): Promise<Committed<State>> {
+        return execute(this.store, this.clock, thing, decide as Decide<State, Own, ThingCommand<State>>, given);
+      }
+    }
+    CommandHandler(command)(Handler);
+    Object.defineProperty(Handler, 'name', { value: `${command.name}Handler` });
+    return Handler;
+  });
+}

@@ -1,0 +1,186 @@
+import type { EventMetadata, PlatformEvent } from '#libs/events/src/envelope.js';
+import { eventIdOf } from '#libs/events/src/envelope.js';
+import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
+import { upcast } from '#libs/events/src/upcasters.js';
+import type { Uuid } from '#libs/kernel/src/ids.js';
+import type { JsonObject } from '#libs/kernel/src/json.js';
+
+/**
+ * THE LOG's port. Same semantics on every adapter; `contract/` proves it.
+ *
+ * - The first revision of a stream is 0; an unknown stream reads as empty. Revisions and positions are `bigint`.
+ *   Positions increase, are sparse and opaque: compare them, never add one.
+ * - Reading is inclusive of `from`, subscribing exclusive.
+ * - An append is all or nothing, to one stream. If its expectation is behind the stream but the events that follow the
+ *   expectation have exactly the same ids, it succeeds with the original revision and position. So an append whose
+ *   outcome is unknown is retried with the same ids and the same expectation.
+ */
+export abstract class EventStore {
+  /**
+   * Appends atomically and durably: when the promise resolves, the events survive a power cut.
+   * @throws WrongRevision if the stream is not where `expected` says.
+   * @throws Rejected `log.append_too_large` beyond {@link MAX_APPEND_BYTES}, before anything is sent.
+   * @throws Transient `log.unavailable`: the outcome is unknown; retry with the same ids and expectation.
+   */
+  abstract append(stream: string, events: readonly EventToAppend[], expected: ExpectedRevision): Promise<AppendResult>;
+
+  /** Events of one stream, at most `limit` (default 1000); empty if there is none. */
+  abstract readStream(stream: string, options?: ReadStreamOptions): Promise<readonly RecordedEvent[]>;
+
+  /** A page of the log over all streams, in the one total order. */
+  abstract readAll(options: ReadAllOptions): Promise<AllPage>;
+
+  /**
+   * Catch-up, then live, without end; ends when `signal` aborts. Pull-based: what is not asked for is not read ahead
+   * beyond a bounded buffer. Never gives up on a lost connection: it resubscribes from its own position with back-off.
+   */
+  abstract subscribe(options: SubscribeOptions): AsyncIterable<SubscriptionItem>;
+
+  /** The position of the newest event; 0n for an empty log. */
+  abstract head(): Promise<bigint>;
+
+  /** Retention: events before `revision` are no longer read, by `readStream` or by `readAll`. */
+  abstract truncateBefore(stream: string, revision: bigint): Promise<void>;
+
+  /** Resolves when the log answers; throws Transient `log.unavailable` if it does not. */
+  abstract ping(): Promise<void>;
+
+  abstract close(): Promise<void>;
+}
+
+/** EventStoreDB's default limit of one append; the port holds every adapter to it. */
+export const MAX_APPEND_BYTES = 1024 * 1024;
+
+/** `any` exists for tests only: an append without expectation is not idempotent. */
+export type ExpectedRevision = bigint | 'no-stream' | 'stream-exists' | 'any';
+
+/** Already serialised, so that what JSON cannot hold fails at the caller. `data` keeps its exact text in the log. */
+export interface EventToAppend {
+  readonly id: Uuid;
+  readonly type: string;
+  /** JSON text of an object. */
+  readonly data: string;
+  /** JSON text of {@link EventMetadata}. */
+  readonly metadata: string;
+}
+
+/** Of the last event appended. */
+export interface AppendResult {
+  readonly revision: bigint;
+  readonly position: bigint;
+  /** True if the events were there already: an earlier try had succeeded. */
+  readonly repeated: boolean;
+}
+
+export interface ReadStreamOptions {
+  readonly from?: bigint;
+  readonly direction?: 'forwards' | 'backwards';
+  readonly limit?: number;
+}
+
+/** Exact event types, and prefixes of stream names; both given means both must hold. Empty lists match nothing. */
+export interface EventFilter {
+  readonly types?: readonly string[];
+  readonly streamPrefixes?: readonly string[];
+}
+
+export interface ReadAllOptions {
+  /** Inclusive; default the start (forwards) or the end (backwards). */
+  readonly from?: bigint;
+  readonly direction?: 'forwards' | 'backwards';
+  readonly filter?: EventFilter;
+  readonly limit: number;
+}
+
+export interface AllPage {
+  readonly events: readonly RecordedEvent[];
+  /** How far the log was looked through, also where nothing matched; read on from here, exclusively. */
+  readonly position: bigint;
+  /** Whether the end of the log was reached. */
+  readonly end: boolean;
+}
+
+export interface SubscribeOptions {
+  /** Exclusive. `'start'`, `'end'` (only what comes from now on) or a position. */
+  readonly from: bigint | 'start' | 'end';
+  readonly filter?: EventFilter;
+  /** Most events in one batch (default 500). */
+  readonly batchSize?: number;
+  readonly signal: AbortSignal;
+}
+
+export type SubscriptionItem =
+  /** `position` is that of the last event of the batch, or further if the rest was looked through and did not match. */
+  | { readonly kind: 'events'; readonly events: readonly RecordedEvent[]; readonly position: bigint }
+  /** Nothing matched up to here. */
+  | { readonly kind: 'checkpoint'; readonly position: bigint }
+  /** Everything up to `position` has been delivered; what follows is live. Given again after each time it fell behind. */
+  | { readonly kind: 'caught-up'; readonly position: bigint }
+  /** The connection is lost; the subscription goes on trying. */
+  | { readonly kind: 'disconnected'; readonly reason: string };
+
+/** The stream is not at the revision that was expected. `actual` is `undefined` if it does not exist. */
+export class WrongRevision extends Error {
+  override readonly name = 'WrongRevision';
+  constructor(
+    readonly stream: string,
+    readonly expected: ExpectedRevision,
+    readonly actual: bigint | undefined,
+  ) {
+    super(`stream ${stream} is at revision ${actual ?? '(no stream)'}, expected ${expected}`);
+  }
+}
+
+/**
+ * An event as the log holds it. `data` and `metadata` are parsed when first looked at: most subscribers decide by the
+ * type alone, and one record is shared by all of them.
+ */
+export class RecordedEvent<T extends string = string> {
+  private parsedData: JsonObject | undefined;
+  private parsedMetadata: EventMetadata | undefined;
+
+  constructor(
+    readonly stream: string,
+    readonly revision: bigint,
+    readonly position: bigint,
+    readonly id: Uuid,
+    readonly type: T,
+    readonly created: Date,
+    private readonly rawData: string | Buffer,
+    private readonly rawMetadata: string | Buffer,
+  ) {}
+
+  /** The exact text that was appended. */
+  get dataJson(): string {
+    return typeof this.rawData === 'string' ? this.rawData : this.rawData.toString('utf8');
+  }
+
+  get metadataJson(): string {
+    return typeof this.rawMetadata === 'string' ? this.rawMetadata : this.rawMetadata.toString('utf8');
+  }
+
+  get data(): T extends EventType ? DataOf<T> : JsonObject {
+    this.parsedData ??= upcast(this.type, this.metadata.schemaVersion, JSON.parse(this.dataJson) as JsonObject);
+    return this.parsedData as T extends EventType ? DataOf<T> : JsonObject;
+  }
+
+  get metadata(): EventMetadata {
+    return (this.parsedMetadata ??= JSON.parse(this.metadataJson) as EventMetadata);
+  }
+
+  /** Size in memory, roughly: what bounded buffers count. */
+  get bytes(): number {
+    return this.rawData.length + this.rawMetadata.length + 200;
+  }
+
+  /** Narrows the type, and with it `data`. */
+  is<K extends EventType>(...types: readonly K[]): this is RecordedEvent<K> {
+    return (types as readonly string[]).includes(this.type);
+  }
+}
+
+/** The event as programs outside see it. */
+export function platformEvent(event: RecordedEvent): PlatformEvent {
+  const { source, subject, orgId, timestamp } = event.metadata;
+  return { id: eventIdOf(event.id), type: event.type, source, subject, orgId, timestamp, data: event.data };
+}

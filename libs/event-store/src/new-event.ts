@@ -1,0 +1,71 @@
+import { catalogue, type DataOf, type EventType, isEventType } from '#libs/events/src/catalogue.js';
+import { type Cause, ENGINE, type EventMetadata, type RequestMetadata } from '#libs/events/src/envelope.js';
+import type { Uuid } from '#libs/kernel/src/ids.js';
+import type { JsonObject } from '#libs/kernel/src/json.js';
+
+import type { EventToAppend } from './event-store.js';
+
+/** JSON text that is stored as it is: what came from outside keeps its bytes. */
+export class RawJson {
+  constructor(readonly text: string) {}
+}
+
+/** What a decision returns: the fact alone. Who, when and why are added by the log library. */
+export type EventDraft<T extends EventType = EventType> = {
+  [K in T]: {
+    readonly type: K;
+    readonly data: DataOf<K>;
+    /** What it is about, `thing/id`; a slice has a default. */
+    readonly subject?: string;
+    /** RFC 3339 UTC; default now. */
+    readonly timestamp?: string;
+  };
+}[T];
+
+/** What surrounds a draft when it is written. */
+export interface EventContext {
+  /** Random (v7) at the edge; inside subscribers derived by `uuid5` from the cause, the subscriber and an index. */
+  readonly id: Uuid;
+  readonly orgId: string;
+  readonly actor: string;
+  readonly now: Date;
+  /** Absent for the first event of a story. */
+  readonly cause?: Cause;
+  readonly subject?: string;
+  readonly source?: string;
+  readonly request?: RequestMetadata;
+}
+
+/** Draft and context as the log takes them. Accepts custom types and raw JSON too, for events that come from outside. */
+export function newEvent(
+  draft:
+    | EventDraft
+    | {
+        readonly type: string;
+        readonly data: JsonObject | RawJson;
+        readonly subject?: string;
+        readonly timestamp?: string;
+      },
+  context: EventContext,
+): EventToAppend {
+  const now = context.now.toISOString();
+  const metadata: EventMetadata = {
+    source: context.source ?? ENGINE,
+    subject: draft.subject ?? context.subject ?? '',
+    orgId: context.orgId,
+    timestamp: draft.timestamp ?? now,
+    $correlationId: context.cause?.$correlationId ?? context.id,
+    ...(context.cause?.$causationId === undefined ? {} : { $causationId: context.cause.$causationId }),
+    hop: context.cause?.hop ?? 0,
+    actor: context.actor,
+    receivedAt: now,
+    schemaVersion: (isEventType(draft.type) ? (catalogue[draft.type] as { version?: number }).version : undefined) ?? 1,
+    ...(context.request === undefined ? {} : { request: context.request }),
+  };
+  return {
+    id: context.id,
+    type: draft.type,
+    data: draft.data instanceof RawJson ? draft.data.text : JSON.stringify(draft.data),
+    metadata: JSON.stringify(metadata),
+  };
+}

@@ -1,0 +1,61 @@
+import type { EntityManager } from 'typeorm';
+
+import type { EventType } from '#libs/events/src/catalogue.js';
+
+import type { RecordedEvent } from './event-store.js';
+
+/**
+ * Something that follows the log. The runner is the only loop: it reads batches, calls `handle`, writes the checkpoint
+ * in the transaction of the views, and moves on. Of each subscriber one instance is active over all processes.
+ *
+ * `handle` may be called again for the same events (after a crash, a lost connection, a failed commit): appends go to
+ * streams named after their cause, so that a second time is an ordinary "already done".
+ *
+ * A `Transient` error is retried with back-off for ever. Anything else is retried a bounded number of times, then the
+ * event that causes it is parked (`subscriber.parked`) and the rest goes on.
+ */
+export interface Subscriber {
+  /** Named by what it causes (`deliveries.schedule`). The name is the checkpoint's key: it never changes. */
+  readonly name: string;
+  /** Event types it is given, for the filter at the server; `'all'` for those that cannot know beforehand. */
+  readonly reads: readonly EventType[] | 'all';
+  /** Event types it appends. The wiring test holds every type against somebody who reads it. */
+  readonly writes: readonly EventType[];
+  /**
+   * In-memory state that `handle` needs as it was at each event. Before the first batch, and again after a failed one,
+   * the runner clears them and folds the log into them up to the checkpoint; from there on `handle` applies each event
+   * itself, in order. `reads` must include what they read.
+   */
+  readonly tables?: readonly Table[];
+  /** Most events in one call (default 500). */
+  readonly batchSize?: number;
+  handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void>;
+}
+
+export interface SubscriberContext {
+  /** Opens the transaction in which the checkpoint will be written, at the first call. Projections write through it. */
+  transaction(): Promise<EntityManager>;
+  /** Aborts when the process stops or the instance is no longer the active one. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * State that lives in memory and is folded from the log: integrations, rules, workflows, webhooks, tokens. The hot
+ * path reads tables, never the database.
+ */
+export interface Table {
+  readonly name: string;
+  readonly reads: readonly EventType[];
+  clear(): void;
+  /** Called in log order. May wait, for instance for a secret that the event names. */
+  apply(event: RecordedEvent): void | Promise<void>;
+}
+
+/** Waiting for a place in the log: read-your-writes after a command, and tests. Its own injection token. */
+export abstract class Progress {
+  /**
+   * Resolves when the subscriber or table `name` has handled everything up to `position`, in whichever process it runs.
+   * @throws Transient `subscriber.behind` after `timeoutMs` (default 5000).
+   */
+  abstract whenProcessed(name: string, position: bigint, timeoutMs?: number): Promise<void>;
+}

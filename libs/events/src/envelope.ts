@@ -1,0 +1,66 @@
+import { PREFIXES, publicId, type Uuid, uuidOf } from '#libs/kernel/src/ids.js';
+import type { JsonObject } from '#libs/kernel/src/json.js';
+
+/**
+ * What programs outside see of an event: the shape of REST answers, of webhook bodies and of the scope of every
+ * expression. `timestamp` is RFC 3339 UTC: when the thing happened if the source says so, else when it was received.
+ */
+export interface PlatformEvent<Data = JsonObject> {
+  /** `evt_` and 26 characters over the UUID under which the log keeps the event. */
+  readonly id: string;
+  readonly type: string;
+  /** Where it comes from: a provider (`github`), or `millrace` for what the engine itself records. */
+  readonly source: string;
+  /** What it is about: `repository/acme/app`, `webhook/whk_…`. */
+  readonly subject: string;
+  readonly orgId: string;
+  readonly timestamp: string;
+  readonly data: Data;
+}
+
+/** Beside every event in the log. Written by the log library alone; the `$` names are those that EventStoreDB knows. */
+export interface EventMetadata {
+  readonly source: string;
+  readonly subject: string;
+  readonly orgId: string;
+  readonly timestamp: string;
+  /** UUID of the first event of the story; every event that follows from it carries the same. */
+  readonly $correlationId: Uuid;
+  /** UUID of the event that directly caused this one. */
+  readonly $causationId?: Uuid;
+  /** Number of causes before this event. Beyond {@link MAX_HOPS} an action is refused: no loop can run for ever. */
+  readonly hop: number;
+  /** Who: `token/tok_…`, `integration/int_…`, `rule/rul_…`, `run/run_…`, `millrace`. */
+  readonly actor: string;
+  readonly receivedAt: string;
+  readonly schemaVersion: number;
+  /** Inbound only: how the request came in. Never holds a secret. */
+  readonly request?: RequestMetadata;
+}
+
+export interface RequestMetadata {
+  /** Lower-case names; only those that a provider declares as worth keeping. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** SHA-256 of the raw body, hex. */
+  readonly bodySha256: string;
+  /** How the request was authenticated: `hmac-sha256`, `bearer`, `slug` … */
+  readonly authentication: string;
+  readonly sourceIp: string;
+  /** The sender's own count of retries, where it announces one. */
+  readonly retry?: string;
+}
+
+export const MAX_HOPS = 16;
+
+/** The `source` of everything that the engine itself records. */
+export const ENGINE = 'millrace';
+
+export const eventIdOf = (uuid: Uuid): string => publicId(PREFIXES.event, uuid);
+export const eventUuidOf = (id: string): Uuid | undefined => uuidOf(PREFIXES.event, id);
+
+/** What an event caused by `cause` inherits: the correlation, the causation and the hop. */
+export function causedBy(cause: { readonly id: Uuid; readonly metadata: EventMetadata }): Cause {
+  return { $correlationId: cause.metadata.$correlationId, $causationId: cause.id, hop: cause.metadata.hop + 1 };
+}
+
+export type Cause = Pick<EventMetadata, '$correlationId' | '$causationId' | 'hop'>;

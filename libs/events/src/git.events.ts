@@ -1,0 +1,1 @@
+export const gitEvents = {} as const;

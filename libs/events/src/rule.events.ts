@@ -1,0 +1,1 @@
+export const ruleEvents = {} as const;

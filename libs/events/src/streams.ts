@@ -1,0 +1,25 @@
+import { type Uuid, uuid5 } from '#libs/kernel/src/ids.js';
+
+/**
+ * Names of streams. A stream whose name is derived from its cause is an idempotency key: the second try to open it
+ * loses the race and is an ordinary "already done".
+ */
+export const streams = {
+  /** One per provider delivery: `inbound-{integration uuid5 of delivery}`. */
+  inbound: (integrationId: string, deliveryId: string) => `inbound-${uuid5('inbound', integrationId, deliveryId)}`,
+  /** Events published through the API. */
+  published: (orgId: string, key: string) => `published-${uuid5('published', orgId, key)}`,
+  /** Verdicts of all rules on one event, with the actions they asked for: one append, all or nothing. */
+  decisions: (event: Uuid) => `decisions-${event}`,
+  integration: (id: string) => `integration-${id}`,
+  rule: (id: string) => `rule-${id}`,
+  workflow: (id: string) => `workflow-${id}`,
+  run: (id: string) => `run-${id}`,
+  webhook: (id: string) => `webhook-${id}`,
+  /** One per delivery (one event to one webhook); revision n holds the outcome of attempt n + 1. */
+  delivery: (id: string) => `delivery-${id}`,
+  issue: (id: string) => `issue-${id}`,
+  token: (id: string) => `token-${id}`,
+  organisation: (id: string) => `organisation-${id}`,
+  parked: (subscriber: string) => `parked-${subscriber}`,
+} as const;

@@ -1,0 +1,1 @@
+export const subscriberEvents = {} as const;

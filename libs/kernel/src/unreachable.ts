@@ -1,0 +1,4 @@
+/** Ends a switch over a union: a new member that is not handled does not compile. */
+export function unreachable(value: never): never {
+  throw new Error(`unreachable: ${JSON.stringify(value)}`);
+}

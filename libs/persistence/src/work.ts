@@ -1,0 +1,60 @@
+import type { EntityManager } from 'typeorm';
+
+import type { JsonObject } from '#libs/kernel/src/json.js';
+
+/**
+ * Claimed work: what must be done is a row that a projection writes in the transaction of its checkpoint. Workers of
+ * any process claim due rows (`FOR UPDATE SKIP LOCKED`), do the effect and append the outcome; the projection of the
+ * outcome removes the row or gives it a new time. The log stays the truth: rows can be rebuilt from it.
+ *
+ * A row is claimed by a process, and free again when that process has not been heard of for 8 seconds.
+ */
+export interface Work {
+  /** `deliveries.attempt`, `workflows.run` … */
+  readonly queue: string;
+  /** One row per (queue, key): scheduling again replaces time, group and payload. */
+  readonly key: string;
+  readonly dueAt: Date;
+  /** Rows of one group share a limit of concurrency: one slow receiver holds up nobody else. */
+  readonly group?: string;
+  readonly payload: JsonObject;
+  /** Position of the event that this follows from. */
+  readonly position: bigint;
+}
+
+export abstract class WorkQueue {
+  /** Inserts or replaces rows; does not take a row away from the process that has it claimed. */
+  abstract schedule(tx: EntityManager, work: readonly Work[]): Promise<void>;
+  /** Removes rows; those that do not exist are passed over. */
+  abstract remove(tx: EntityManager, queue: string, keys: readonly string[]): Promise<void>;
+}
+
+export interface ClaimedWork extends Work {
+  /**
+   * How often the row has been claimed since it was scheduled. From 2 on an earlier try may have got as far as its
+   * outcome: look into the log before the effect.
+   */
+  readonly claims: number;
+}
+
+/** What `run` reports: the position of the last event it appended, so that the row rests until its projection is there. */
+export interface WorkDone {
+  readonly position: bigint;
+}
+
+/** Does one kind of claimed work, in every process that has the worker role. */
+export interface Worker {
+  readonly queue: string;
+  /** Most rows at the same time in one process. */
+  readonly concurrency: number;
+  /** Most rows of one group at the same time in one process. */
+  readonly perGroup?: number;
+  /** Event types it appends, for the wiring test. */
+  readonly writes: readonly string[];
+  /**
+   * Does the effect and appends its outcome with an expected revision, so that a process that lost its claim cannot
+   * record a second one. A `Transient` error gives the row back with a back-off; anything else too, a bounded number of
+   * times, and then parks the row. `signal` aborts on shutdown and when the claim is lost.
+   */
+  run(work: ClaimedWork, signal: AbortSignal): Promise<WorkDone>;
+}
