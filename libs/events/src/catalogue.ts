@@ -1,6 +1,7 @@
 import type { Static } from '@sinclair/typebox';
 
 import { accessEvents } from './access.events.js';
+import { actionEvents } from './action.events.js';
 import { deliveryEvents } from './delivery.events.js';
 import { gitEvents } from './git.events.js';
 import { integrationEvents } from './integration.events.js';
@@ -13,6 +14,7 @@ import { workflowEvents } from './workflow.events.js';
 /** Every event type of the platform, by name. A released type is never edited: add one, and an upcaster. */
 export const catalogue = {
   ...integrationEvents,
+  ...actionEvents,
   ...gitEvents,
   ...ruleEvents,
   ...workflowEvents,

@@ -1,0 +1,18 @@
+/** What the environment decides, parsed and checked by the app before anything starts. Its own injection token. */
+export class Settings {
+  constructor(values: Readonly<Settings>) {
+    Object.assign(this, values);
+  }
+  /** How the outside reaches this server, without a trailing slash. */
+  readonly publicUrl!: string;
+  /** YAML synced at start and on change; absolute. */
+  readonly workflowsDir!: string;
+  readonly allowHttpTargets!: boolean;
+  /** CIDRs that outbound calls may reach although private. */
+  readonly allowPrivateTargets!: readonly string[];
+  /** CIDRs whose `X-Forwarded-For` is believed. */
+  readonly trustProxy!: readonly string[];
+  /** Outbound retry delays in milliseconds, what the shipped workflow reads. */
+  readonly retrySchedule!: readonly number[];
+  readonly plugins!: readonly string[];
+}
