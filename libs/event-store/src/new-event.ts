@@ -1,7 +1,6 @@
 import { catalogue, type DataOf, type EventType, isEventType } from '#libs/events/src/catalogue.js';
 import { type Cause, ENGINE, type EventMetadata, type RequestMetadata } from '#libs/events/src/envelope.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
-import type { JsonObject } from '#libs/kernel/src/json.js';
 
 import type { EventToAppend } from './event-store.js';
 
@@ -42,7 +41,7 @@ export function newEvent(
     | EventDraft
     | {
         readonly type: string;
-        readonly data: JsonObject | RawJson;
+        readonly data: object;
         readonly subject?: string;
         readonly timestamp?: string;
       },
