@@ -4,6 +4,7 @@ import { accessEvents } from './access.events.js';
 import { actionEvents } from './action.events.js';
 import { deliveryEvents } from './delivery.events.js';
 import { gitEvents } from './git.events.js';
+import { inboundEvents } from './inbound.events.js';
 import { integrationEvents } from './integration.events.js';
 import { issueEvents } from './issue.events.js';
 import { ruleEvents } from './rule.events.js';
@@ -16,6 +17,7 @@ export const catalogue = {
   ...integrationEvents,
   ...actionEvents,
   ...gitEvents,
+  ...inboundEvents,
   ...ruleEvents,
   ...workflowEvents,
   ...webhookEvents,

@@ -1,1 +1,89 @@
-export const integrationEvents = {} as const;
+import { Type } from '@sinclair/typebox';
+
+import { defineEvent } from './define-event.js';
+
+const id = Type.String({ description: '`int_` and 26 characters' });
+const integrationId = 'int_01jq5x1d0wkz4s3v2n8m7b6c5a';
+
+/** Where a secret is kept; never the secret itself. */
+const SecretReference = Type.String({ description: 'reference into the store of secrets' });
+
+/** What of an integration may be changed later on; everything but its provider, its slug and its secret. */
+const settings = {
+  name: Type.String(),
+  /** A URL path of one's own, beside the slug. */
+  customPath: Type.Optional(Type.String()),
+  /** Addresses and CIDR ranges; absent means that everybody may send. */
+  allowedSources: Type.Optional(Type.Array(Type.String())),
+  rateLimit: Type.Optional(
+    Type.Object({
+      limit: Type.Integer({ minimum: 1, description: 'requests' }),
+      perMs: Type.Integer({ minimum: 1, description: 'in so many milliseconds' }),
+    }),
+  ),
+  dedupeKey: Type.Optional(Type.String({ description: 'JMESPath over the body' })),
+  config: Type.Record(Type.String(), Type.Unknown(), { description: 'what the provider needs, without secrets' }),
+};
+
+/** The life of one configured inbound source. */
+export const integrationEvents = {
+  'integration.created': defineEvent({
+    description: 'An inbound source was set up.',
+    system: true,
+    data: Type.Object({
+      integrationId: id,
+      provider: Type.String(),
+      slug: Type.String({ description: 'the unguessable part of its URL' }),
+      secret: Type.Optional(SecretReference),
+      ...settings,
+    }),
+    example: {
+      integrationId,
+      provider: 'github',
+      slug: 'wh_k3y9Qm2vT8xZ4nB7cR1pL6wD0sF5hJaE',
+      secret: `${integrationId}/1`,
+      name: 'acme/app',
+      config: {},
+    },
+  }),
+  'integration.updated': defineEvent({
+    description: 'Settings of an integration changed; holds all of them as they are now.',
+    system: true,
+    data: Type.Object({ integrationId: id, ...settings }),
+    example: { integrationId, name: 'acme/app', rateLimit: { limit: 100, perMs: 60_000 }, config: {} },
+  }),
+  'integration.secret_rotated': defineEvent({
+    description: 'Requests are now signed with another secret; the one before stays valid for a while.',
+    system: true,
+    data: Type.Object({
+      integrationId: id,
+      /** Absent: the slug alone authenticates from now on. */
+      secret: Type.Optional(SecretReference),
+      /** Secrets from before, and until when (RFC 3339 UTC) they are accepted. */
+      previous: Type.Array(Type.Object({ secret: SecretReference, validUntil: Type.String() })),
+    }),
+    example: {
+      integrationId,
+      secret: `${integrationId}/2`,
+      previous: [{ secret: `${integrationId}/1`, validUntil: '2026-11-21T13:14:15.123Z' }],
+    },
+  }),
+  'integration.enabled': defineEvent({
+    description: 'An integration accepts requests again.',
+    system: true,
+    data: Type.Object({ integrationId: id }),
+    example: { integrationId },
+  }),
+  'integration.disabled': defineEvent({
+    description: 'An integration accepts nothing until it is enabled again.',
+    system: true,
+    data: Type.Object({ integrationId: id }),
+    example: { integrationId },
+  }),
+  'integration.deleted': defineEvent({
+    description: 'An integration is gone for good; its events stay.',
+    system: true,
+    data: Type.Object({ integrationId: id }),
+    example: { integrationId },
+  }),
+} as const;

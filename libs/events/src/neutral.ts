@@ -1,0 +1,148 @@
+import { type TObject, Type } from '@sinclair/typebox';
+
+/**
+ * What code hosts and chats have in common, under one name each: a rule that reads `data.repository.fullName` or
+ * `data.branch` works for GitHub and GitLab alike. What is not here is in `data.payload`, as the sender wrote it.
+ *
+ * Ids are strings, since some senders use numbers, some text. A field that the sender left out is absent, never null.
+ */
+const text = (description: string) => Type.String({ description });
+const optional = (description: string) => Type.Optional(Type.String({ description }));
+
+/** On every event that came in through an integration; absent when the event was published through the API. */
+export const Inbound = {
+  provider: optional('name of the provider that understood the request, such as `github`'),
+  eventType: optional("the sender's own name of the event, such as `pull_request.opened`"),
+  deliveryId: optional('the id under which the sender delivered it; the same id is recorded once, for ever'),
+  sourceIp: optional('address that sent it, as seen through trusted proxies'),
+  payload: Type.Optional(Type.Unknown({ description: 'the body, as the sender wrote it' })),
+  truncated: Type.Optional(
+    Type.Boolean({ description: 'true where neutral lists were left out to keep the event within 1 MiB' }),
+  ),
+};
+
+/** A person or program that did something. */
+export const Author = Type.Object(
+  {
+    id: optional("the sender's id"),
+    username: optional('login or handle'),
+    name: optional('as people write it'),
+    email: optional('where the sender gives one'),
+    url: optional('page of the account'),
+  },
+  { description: 'who did it' },
+);
+
+/** `fullName` is what people write: `acme/app`. */
+export const Repository = Type.Object(
+  {
+    id: optional("the sender's id"),
+    name: text('last part of the full name: `app`'),
+    fullName: text('owner or groups, and name: `acme/app`'),
+    url: optional('page of the repository'),
+    defaultBranch: optional('such as `main`'),
+    private: Type.Optional(Type.Boolean()),
+  },
+  { description: 'where it happened' },
+);
+
+export const Commit = Type.Object({
+  id: text('SHA-1 or SHA-256, hex'),
+  message: text('the whole message'),
+  author: Type.Optional(Author),
+  url: optional('page of the commit'),
+  timestamp: optional('RFC 3339'),
+  added: Type.Optional(Type.Array(Type.String(), { description: 'paths' })),
+  modified: Type.Optional(Type.Array(Type.String(), { description: 'paths' })),
+  removed: Type.Optional(Type.Array(Type.String(), { description: 'paths' })),
+});
+
+/** GitLab calls it a merge request; its `number` is the iid. */
+export const PullRequest = Type.Object({
+  id: optional("the sender's id"),
+  number: Type.Integer({ description: 'as people write it, without # or !' }),
+  title: text('one line'),
+  body: optional('description, Markdown'),
+  url: optional('page of the pull request'),
+  state: Type.Union([Type.Literal('open'), Type.Literal('closed'), Type.Literal('merged')]),
+  draft: Type.Optional(Type.Boolean()),
+  sourceBranch: optional('branch that is to be merged'),
+  targetBranch: optional('branch it goes into'),
+  headCommit: optional('newest commit of the source branch'),
+  mergeCommit: optional('commit that merged it'),
+  labels: Type.Array(Type.String()),
+  author: Type.Optional(Author),
+});
+
+/** An issue at a code host or tracker outside. */
+export const Issue = Type.Object({
+  id: optional("the tracker's id"),
+  number: Type.Integer({ description: 'as people write it, without #' }),
+  title: text('one line'),
+  body: optional('description, Markdown'),
+  url: optional('page of the issue'),
+  state: text("the tracker's own word, such as `open` or `closed`"),
+  labels: Type.Array(Type.String()),
+  assignees: Type.Array(Type.String(), { description: 'usernames' }),
+  author: Type.Optional(Author),
+});
+
+export const Comment = Type.Object({
+  id: optional("the sender's id"),
+  body: text('Markdown'),
+  url: optional('page of the comment'),
+  on: Type.Union([Type.Literal('issue'), Type.Literal('pull_request'), Type.Literal('commit')]),
+  path: optional('file that a code comment is about'),
+  line: Type.Optional(Type.Integer()),
+  commit: optional('commit that a code comment is about'),
+  author: Type.Optional(Author),
+});
+
+export const Review = Type.Object({
+  id: optional("the sender's id"),
+  state: Type.Union([
+    Type.Literal('approved'),
+    Type.Literal('changes_requested'),
+    Type.Literal('commented'),
+    Type.Literal('dismissed'),
+  ]),
+  body: optional('Markdown'),
+  url: optional('page of the review'),
+  author: Type.Optional(Author),
+});
+
+export const Release = Type.Object({
+  id: optional("the sender's id"),
+  tag: text('such as `v1.2.0`'),
+  name: optional('title'),
+  body: optional('notes, Markdown'),
+  url: optional('page of the release'),
+  draft: Type.Optional(Type.Boolean()),
+  prerelease: Type.Optional(Type.Boolean()),
+  author: Type.Optional(Author),
+});
+
+export const Pipeline = Type.Object({
+  id: optional("the sender's id"),
+  name: text('of the workflow, check suite or pipeline'),
+  status: Type.Union(
+    (['success', 'failure', 'cancelled', 'skipped', 'timed_out', 'action_required', 'other'] as const).map((name) =>
+      Type.Literal(name),
+    ),
+  ),
+  url: optional('page of the run'),
+  branch: optional('branch it ran for'),
+  commit: optional('commit it ran for'),
+});
+
+export const Channel = Type.Object({ id: text("the sender's id"), name: optional('as people write it') });
+
+export const Message = Type.Object({
+  id: optional("the sender's id"),
+  text: text('plain, or in the markup of the sender'),
+  threadId: optional('of the thread it answers'),
+});
+
+/** An object of neutral fields with the fields of {@link Inbound} beside them. */
+export const inboundData = <Fields extends TObject['properties']>(fields: Fields) =>
+  Type.Object({ ...Inbound, ...fields });
