@@ -73,7 +73,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
     });
     const target = await server.post<Listed>('/api/v1/outbound-webhooks', {
       url: `${receiver.url}/by-rule`,
-      events: ['nothing.at_all'],
+      events: ['release.published'],
     });
     const flaky = await server.post<Listed>('/api/v1/outbound-webhooks', {
       url: `${receiver.url}/flaky`,
