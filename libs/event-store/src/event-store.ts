@@ -87,16 +87,19 @@ export interface EventFilter {
 export interface ReadAllOptions {
   /** Inclusive; default the start (forwards) or the end (backwards). */
   readonly from?: bigint;
+  /** Exclusive, and in place of `from`: the `position` of the page before. */
+  readonly after?: bigint;
   readonly direction?: 'forwards' | 'backwards';
   readonly filter?: EventFilter;
   readonly limit: number;
 }
 
+/** A page may hold fewer events than asked for, or none, before the end is reached: go on until `end`. */
 export interface AllPage {
   readonly events: readonly RecordedEvent[];
-  /** How far the log was looked through, also where nothing matched; read on from here, exclusively. */
+  /** How far the log was looked through, also where nothing matched; the next page is the one `after` it. */
   readonly position: bigint;
-  /** Whether the end of the log was reached. */
+  /** Whether the end of the log (backwards: its start) was reached. */
   readonly end: boolean;
 }
 
