@@ -24,13 +24,19 @@ const project = (displayName, testMatch, testTimeout) => ({
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
 });
 
+/** Specs with a real service share one PostgreSQL; runs without them start none. */
+const withPostgres = {
+  globalSetup: '<rootDir>/test/support/global-setup.mjs',
+  globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
+};
+
 const roots = ['apps', 'libs', 'test'];
 const matching = (suffix, not = '') => roots.map((root) => `<rootDir>/${root}/**/${not}${suffix}`);
 
 export default {
   projects: [
     { ...project('unit', matching('!(*.int|*.e2e).spec.ts')) },
-    { ...project('int', matching('*.int.spec.ts')) },
-    { ...project('e2e', matching('*.e2e.spec.ts')) },
+    { ...project('int', matching('*.int.spec.ts'), 30_000), ...withPostgres },
+    { ...project('e2e', matching('*.e2e.spec.ts'), 120_000), ...withPostgres },
   ],
 };

@@ -1,0 +1,26 @@
+import { expect, test } from '@jest/globals';
+import pg from 'pg';
+
+import { createTestDatabase } from './database.js';
+
+test('two tests have two databases, which are gone when dropped', async () => {
+  const one = await createTestDatabase();
+  const other = await createTestDatabase();
+  const client = new pg.Client({ connectionString: one.url });
+  client.on('error', () => undefined);
+  await client.connect();
+  await client.query('create table only_here ()');
+  const elsewhere = new pg.Client({ connectionString: other.url });
+  await elsewhere.connect();
+  const { rows } = await elsewhere.query("select to_regclass('only_here') as found");
+  expect(rows).toEqual([{ found: null }]);
+
+  await one.drop();
+
+  const left = await elsewhere.query('select from pg_database where datname = $1', [
+    new URL(one.url).pathname.slice(1),
+  ]);
+  expect(left.rowCount).toBe(0);
+  await elsewhere.end();
+  await other.drop();
+});

@@ -1,0 +1,30 @@
+import pg from 'pg';
+
+import { randomText } from '#libs/kernel/src/ids.js';
+
+export interface TestDatabase {
+  readonly url: string;
+  /** Ends every connection to it and removes it. */
+  drop(): Promise<void>;
+}
+
+/** A fresh, empty database in the PostgreSQL of this jest run. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const server = process.env['MILLRACE_TEST_POSTGRES'];
+  if (!server) throw new Error('There is no PostgreSQL in this run: only int and e2e specs have one.');
+  const name = `test_${Buffer.from(randomText(9), 'base64url').toString('hex')}`;
+  await statement(server, `create database ${name}`);
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  return { url: url.href, drop: () => statement(server, `drop database if exists ${name} with (force)`) };
+}
+
+async function statement(url: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
