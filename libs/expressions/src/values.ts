@@ -1,0 +1,109 @@
+import { Rejected } from '#libs/kernel/src/errors.js';
+
+/** JMESPath's truth: `false`, `null`, and empty strings, arrays and objects are false; all else is true, 0 too. */
+export function isTruthy(value: unknown): boolean {
+  if (value === null || value === undefined || value === false || value === '') return false;
+  if (typeof value !== 'object') return true;
+  if (Array.isArray(value)) return value.length > 0;
+  for (const key in value) if (Object.hasOwn(value, key)) return true;
+  return false;
+}
+
+/** Names of JMESPath's types. */
+export type TypeName = 'null' | 'boolean' | 'number' | 'string' | 'array' | 'object';
+
+export function typeOf(value: unknown): TypeName {
+  if (value === null || value === undefined) return 'null';
+  if (Array.isArray(value)) return 'array';
+  const type = typeof value;
+  return type === 'boolean' || type === 'number' || type === 'string' ? type : 'object';
+}
+
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Sets an own property, also where the key is `__proto__`. */
+export function setOwn(target: Record<string, unknown>, key: string, value: unknown): void {
+  if (key === '__proto__')
+    Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
+  else target[key] = value;
+}
+
+/** Steps that one evaluation may take: some 50 ms, and more than a 1 MiB event needs to be looked through once. */
+export const MAX_STEPS = 1_000_000;
+
+/**
+ * Counts what an evaluation does and ends it when it is too much. A short expression can ask for very much: each
+ * `[@, @][]` doubles an array.
+ */
+export class Cost {
+  private left = MAX_STEPS;
+
+  /** @throws Rejected `expression.too_costly` */
+  spend(steps: number): void {
+    this.left -= steps;
+    if (this.left < 0)
+      throw new Rejected(
+        'invalid',
+        'expression.too_costly',
+        `the expression needs more than ${MAX_STEPS} steps on this input: look at fewer elements.`,
+      );
+  }
+
+  /** Text costs less than values. */
+  spendText(length: number): void {
+    this.spend(1 + (length >> 4));
+  }
+}
+
+/** Pays for a value as large as it would be written out, so that what refers to one part many times is noticed. */
+export function weigh(value: unknown, cost: Cost): void {
+  const open: unknown[] = [value];
+  while (open.length > 0) {
+    const current = open.pop();
+    if (typeof current === 'string') cost.spendText(current.length);
+    else cost.spend(1);
+    if (typeof current !== 'object' || current === null) continue;
+    if (Array.isArray(current)) for (const item of current) open.push(item);
+    else
+      for (const key of Object.keys(current)) {
+        cost.spendText(key.length);
+        open.push((current as Record<string, unknown>)[key]);
+      }
+  }
+}
+
+/** Equality by value. Without recursion: data may be nested deeper than the stack. */
+export function isEqual(first: unknown, second: unknown, cost: Cost): boolean {
+  if (typeof first !== 'object' || typeof second !== 'object') return (first ?? null) === (second ?? null);
+  const open: unknown[] = [first, second];
+  while (open.length > 0) {
+    const b = open.pop() ?? null;
+    const a = open.pop() ?? null;
+    cost.spend(1);
+    if (a === b) continue;
+    if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+    if (Array.isArray(a) || Array.isArray(b)) {
+      if (!Array.isArray(a) || !Array.isArray(b) || a.length !== b.length) return false;
+      for (let i = 0; i < a.length; i++) open.push(a[i], b[i]);
+      continue;
+    }
+    const keys = Object.keys(a);
+    if (keys.length !== Object.keys(b).length) return false;
+    for (const key of keys) {
+      if (!Object.hasOwn(b, key)) return false;
+      open.push((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]);
+    }
+  }
+  return true;
+}
+
+/**
+ * Order of two values: numbers among themselves, strings among themselves (by UTF-16 unit, so that RFC 3339 times in
+ * one zone compare as times); `undefined` for everything else, which has no order.
+ */
+export function order(first: unknown, second: unknown): number | undefined {
+  if (typeof first === 'number' && typeof second === 'number') return first - second;
+  if (typeof first === 'string' && typeof second === 'string') return first < second ? -1 : first > second ? 1 : 0;
+  return undefined;
+}
