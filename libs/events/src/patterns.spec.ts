@@ -1,0 +1,54 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+
+import { globMatcher, typeMatcher } from './patterns.js';
+
+describe('a pattern of event types', () => {
+  it('matches a type by its name alone', () => {
+    const matches = typeMatcher(['git.push']);
+    expect(matches('git.push')).toBe(true);
+    expect(matches('git.pushed')).toBe(false);
+    expect(matches('git.pus')).toBe(false);
+  });
+
+  it('takes globs', () => {
+    const matches = typeMatcher(['pr.*', '*.created']);
+    expect(matches('pr.opened')).toBe(true);
+    expect(matches('comment.created')).toBe(true);
+    expect(matches('prx.opened')).toBe(false);
+  });
+
+  it('means by * everything that is not about the engine itself, and no webhook.* but what came in', () => {
+    const matches = typeMatcher(['*']);
+    expect(matches('git.push')).toBe(true);
+    expect(matches('webhook.received')).toBe(true);
+    expect(matches('acme.custom_thing')).toBe(true);
+    expect(matches('webhook.failed')).toBe(false);
+    expect(matches('webhook.delivered')).toBe(false);
+    expect(matches('webhook.requested')).toBe(false);
+    expect(matches('action.refused')).toBe(false);
+  });
+
+  it('gives what * leaves out to whoever names it', () => {
+    expect(typeMatcher(['webhook.*'])('webhook.failed')).toBe(true);
+    expect(typeMatcher(['*', 'action.refused'])('action.refused')).toBe(true);
+  });
+});
+
+describe('a glob', () => {
+  it('agrees with the regular expression that it stands for', () => {
+    const part = fc.stringMatching(/^[ab.]{0,3}$/);
+    fc.assert(
+      fc.property(fc.array(part, { minLength: 1, maxLength: 4 }), fc.stringMatching(/^[ab.]{0,10}$/), (parts, text) => {
+        const pattern = parts.join('*');
+        const expression = new RegExp(`^${parts.map((p) => p.replaceAll('.', '\\.')).join('.*')}$`);
+        expect(globMatcher(pattern)(text)).toBe(expression.test(text));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('stays linear where a regular expression would explode', () => {
+    expect(globMatcher('*a'.repeat(500) + '*b')('a'.repeat(20_000))).toBe(false);
+  });
+});
