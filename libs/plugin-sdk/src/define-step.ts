@@ -1,0 +1,151 @@
+import type { Static, TSchema } from '@sinclair/typebox';
+
+/**
+ * THE DOOR FOR STEPS: what a workflow may name in `uses:`. The built-in steps come through it too.
+ *
+ * ```ts
+ * export const page = defineStep({
+ *   name: 'page-on-call',
+ *   description: 'Pages whoever is on call.',
+ *   inputSchema: Type.Object({ team: Type.String(), text: Type.String() }),
+ *   effects: true,
+ *   async run({ team, text }, { http, idempotencyKey, signal }) {
+ *     const answer = await http.request({
+ *       method: 'POST',
+ *       url: 'https://pager.example.com/pages',
+ *       headers: { 'content-type': 'application/json', 'idempotency-key': idempotencyKey },
+ *       body: JSON.stringify({ team, text }),
+ *       timeoutMs: 10_000,
+ *       signal,
+ *     });
+ *     if (answer.kind === 'failed') throw new StepError({ code: answer.failureClass, message: answer.detail, retryable: true });
+ *     return { status: answer.status };
+ *   },
+ * });
+ * ```
+ */
+
+/**
+ * A step that does something in the world. It may be run again for the same attempt, if the process dies in between:
+ * pass `idempotencyKey` on to whoever is asked, and stop when `signal` aborts.
+ */
+export interface EffectStep<Schema extends TSchema = TSchema> {
+  readonly name: string;
+  /** One sentence, shown where workflows are written. */
+  readonly description: string;
+  /** JSON Schema of `with`, after its templates are filled in. */
+  readonly inputSchema: Schema;
+  readonly effects: true;
+  /**
+   * Does it. What it returns (anything that JSON can hold, up to 256 KiB) is `steps.<id>.output`.
+   * @throws StepError for what went wrong in a way that the author of a workflow understands. Anything else counts as
+   * a failure that no second attempt would mend.
+   */
+  run(input: Static<Schema>, context: StepContext): Promise<unknown>;
+}
+
+/** A step that only computes: same input, same output, at once. It is decided in memory, and costs no round trip. */
+export interface PureStep<Schema extends TSchema = TSchema> {
+  readonly name: string;
+  readonly description: string;
+  /**
+   * JSON Schema of `with`, after its templates are filled in. A property of `format: 'jmespath'` is an expression: it is
+   * checked when the workflow is saved, and `run` is given its value over the scope of the step.
+   */
+  readonly inputSchema: Schema;
+  readonly effects: false;
+  /** @throws StepError */
+  run(input: Static<Schema>): unknown;
+}
+
+export type StepDefinition<Schema extends TSchema = TSchema> = EffectStep<Schema> | PureStep<Schema>;
+
+/** Types a step by its schema; returns it unchanged. */
+export function defineStep<Schema extends TSchema>(step: EffectStep<Schema>): EffectStep<Schema>;
+export function defineStep<Schema extends TSchema>(step: PureStep<Schema>): PureStep<Schema>;
+export function defineStep<Schema extends TSchema>(step: StepDefinition<Schema>): StepDefinition<Schema> {
+  return step;
+}
+
+/** What a step with effects is given beside its input. */
+export interface StepContext {
+  /**
+   * The same for every attempt of the same step of the same run, also after a crash: whoever honours it does the thing
+   * once. A UUID.
+   */
+  readonly idempotencyKey: string;
+  /** 1 for the first. */
+  readonly attempt: number;
+  /** The step's `timeout`, 30 s where the workflow names none. */
+  readonly timeoutMs: number;
+  /** Aborts when the step's `timeout` is over, the run is cancelled or the process stops. */
+  readonly signal: AbortSignal;
+  /** The only way out: public addresses only, unless allowed; no redirects; bounded in time and size. */
+  readonly http: StepHttp;
+  /** A line in the server's log, with the run and the step named. Never give it a secret. */
+  log(message: string, fields?: object): void;
+}
+
+export interface StepHttp {
+  /** Never throws for what the other side does. Rejects only when `signal` aborts. */
+  request(request: {
+    readonly method: string;
+    readonly url: string;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body?: string | Buffer;
+    /** From the first byte out to the last byte in. */
+    readonly timeoutMs: number;
+    /** What is kept of the response (default 64 KiB). */
+    readonly keepBytes?: number;
+    /** A longer response is cut off and fails (default 1 MiB). */
+    readonly maxBytes?: number;
+    readonly signal: AbortSignal;
+  }): Promise<StepHttpOutcome>;
+}
+
+export type StepHttpOutcome =
+  | {
+      readonly kind: 'response';
+      readonly status: number;
+      readonly headers: Readonly<Record<string, string>>;
+      readonly body: Buffer;
+      readonly truncated: boolean;
+      readonly latencyMs: number;
+    }
+  | {
+      readonly kind: 'failed';
+      /** `timeout`, `dns`, `connect`, `tls`, `refused_address`, `redirect`, `body_too_large`. */
+      readonly failureClass: string;
+      readonly detail: string;
+      readonly status?: number;
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly latencyMs: number;
+    };
+
+/** How a step says that it failed. */
+export class StepError extends Error {
+  override readonly name = 'StepError';
+  /** Stable and dotted, such as `http.status`: what an expression may compare, as `steps.<id>.error.code`. */
+  readonly code: string;
+  /** Whether another attempt may succeed; without it `retry` does nothing. */
+  readonly retryable: boolean;
+  /** Seconds that the other side asked to wait. The next attempt comes no earlier. */
+  readonly retryAfter: number | undefined;
+  /** What there is to show all the same: `steps.<id>.output` of a failed step. */
+  readonly output: unknown;
+
+  constructor(failure: {
+    /** For a person: what happened, and what to do next. Holds no secret. */
+    readonly message: string;
+    readonly retryable: boolean;
+    readonly code?: string;
+    readonly retryAfter?: number;
+    readonly output?: unknown;
+  }) {
+    super(failure.message);
+    this.code = failure.code ?? 'step.failed';
+    this.retryable = failure.retryable;
+    this.retryAfter = failure.retryAfter;
+    this.output = failure.output ?? null;
+  }
+}

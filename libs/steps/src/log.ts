@@ -1,0 +1,25 @@
+import { Type } from '@sinclair/typebox';
+
+import { defineStep } from '#libs/plugin-sdk/src/define-step.js';
+
+/** Puts a message, with data beside it, into the run's timeline: it is kept in the log for ever. */
+export const log = defineStep({
+  name: 'log',
+  description: "Writes a message into the run's timeline.",
+  inputSchema: Type.Object(
+    {
+      message: Type.Unsafe<unknown>({ description: 'Text; anything else is shown as JSON.' }),
+      level: Type.Optional(
+        Type.Union([Type.Literal('debug'), Type.Literal('info'), Type.Literal('warn'), Type.Literal('error')]),
+      ),
+      data: Type.Optional(Type.Unknown()),
+    },
+    { additionalProperties: false },
+  ),
+  effects: false,
+  run: ({ message, level = 'info', data }) => ({
+    level,
+    message: typeof message === 'string' ? message : JSON.stringify(message ?? null),
+    ...(data === undefined ? {} : { data }),
+  }),
+});
