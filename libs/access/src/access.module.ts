@@ -1,0 +1,33 @@
+import { Module } from '@nestjs/common';
+import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
+import { CqrsModule } from '@nestjs/cqrs';
+
+import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
+
+import { IdempotencyInterceptor } from './idempotency.adapter.js';
+import { establish, organisation } from './organisation.js';
+import { EstablishOrganisation } from './organisation.commands.js';
+import { TokenController } from './token.controller.js';
+import { CreateToken, InstallBootstrapToken, RevokeToken } from './token.commands.js';
+import { createToken, installBootstrapToken, revokeToken, token } from './token.js';
+import { TokenTable } from './token-table.js';
+import { TokenGuard } from './token-guard.adapter.js';
+
+/** Who may do what: tokens, the guard before every route, and the memory of requests with an `Idempotency-Key`. */
+@Module({
+  imports: [CqrsModule],
+  controllers: [TokenController],
+  providers: [
+    ...commandHandlers(organisation, [on(EstablishOrganisation, establish)]),
+    ...commandHandlers(token, [
+      on(CreateToken, createToken),
+      on(InstallBootstrapToken, installBootstrapToken),
+      on(RevokeToken, revokeToken),
+    ]),
+    { provide: TokenTable, useFactory: () => new TokenTable() },
+    { provide: APP_GUARD, useClass: TokenGuard },
+    { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
+  ],
+  exports: [TokenTable],
+})
+export class AccessModule {}

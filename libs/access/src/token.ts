@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto';
+
+import { slice } from '#libs/event-store/src/command-handlers.js';
+import type { EventDraft } from '#libs/event-store/src/new-event.js';
+import { streams } from '#libs/events/src/streams.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { randomText } from '#libs/kernel/src/ids.js';
+
+import type { Role } from './caller.js';
+import type { CreateToken, InstallBootstrapToken, RevokeToken } from './token.commands.js';
+
+/**
+ * An API token. `unknown` until it is created; `active` until it is revoked (an expired one stays active and is refused
+ * by the clock); `revoked` is final, except for the bootstrap token that the operator puts back.
+ */
+export type Token =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'active'; readonly hash: string; readonly createdAt: Date }
+  | { readonly kind: 'revoked' };
+
+export const token = slice<Token>()({
+  name: 'token',
+  stream: streams.token,
+  initial: { kind: 'unknown' },
+  evolve: {
+    'token.created': (_, { hash }, { metadata }) => ({
+      kind: 'active',
+      hash,
+      createdAt: new Date(metadata.timestamp),
+    }),
+    'token.revoked': () => ({ kind: 'revoked' }),
+  },
+});
+
+type Drafts = readonly EventDraft<'token.created' | 'token.revoked'>[];
+
+/** How long an `Idempotency-Key` speaks for its request. */
+export const IDEMPOTENCY_HOURS = 24;
+
+/**
+ * Creates a token. Where the id follows from an `Idempotency-Key` and exists already, an earlier try of the same request
+ * ended between its append and its answer: nobody has seen that token, so this one takes its place.
+ */
+export function createToken(state: Token, command: CreateToken, now: Date): Drafts {
+  if (command.expiresAt !== undefined && command.expiresAt <= now)
+    throw new Rejected('invalid', 'token.expiry_past', 'The token would never be valid: choose a time in the future.', {
+      problems: [{ pointer: '/expiresAt', detail: 'lies in the past' }],
+    });
+  const unseen = state.kind === 'active' && now.getTime() - state.createdAt.getTime() < IDEMPOTENCY_HOURS * 3_600_000;
+  if (state.kind !== 'unknown' && !unseen)
+    throw new Rejected(
+      'conflict',
+      'token.exists',
+      'This Idempotency-Key made a token more than 24 hours ago. Use a new key to make another.',
+    );
+  return [created(command)];
+}
+
+/** Makes the operator's token valid, unless it is; a generated one only where there never was one. */
+export function installBootstrapToken(state: Token, command: InstallBootstrapToken): Drafts {
+  const settled =
+    command.origin === 'generated' ? state.kind !== 'unknown' : state.kind === 'active' && state.hash === command.hash;
+  return settled ? [] : [created({ ...command, bootstrap: true })];
+}
+
+export function revokeToken(state: Token, command: RevokeToken): Drafts {
+  if (state.kind === 'unknown')
+    throw new Rejected('not_found', 'token.not_found', `There is no token ${command.id}. List them to see their ids.`);
+  return state.kind === 'revoked' ? [] : [{ type: 'token.revoked', data: { tokenId: command.id } }];
+}
+
+function created(command: {
+  readonly id: string;
+  readonly name: string;
+  readonly hash: string;
+  readonly roles: readonly Role[];
+  readonly expiresAt?: Date | undefined;
+  readonly bootstrap?: true;
+}): EventDraft<'token.created'> {
+  const { id, name, hash, roles, expiresAt, bootstrap } = command;
+  return {
+    type: 'token.created',
+    data: {
+      tokenId: id,
+      name,
+      hash,
+      roles: [...roles],
+      ...(expiresAt && { expiresAt: expiresAt.toISOString() }),
+      ...(bootstrap && { bootstrap }),
+    },
+  };
+}
+
+/** A new token's text: `mr_` and 43 characters over 256 random bits. */
+export const newTokenText = (): string => `mr_${randomText(32)}`;
+
+/** Under which a token is known. One SHA-256 is enough: the text has 256 random bits, nothing to guess or to list. */
+export const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex');
