@@ -36,10 +36,14 @@ export function githubRequest(
       'user-agent': 'GitHub-Hookshot/044aadd',
       'x-github-event': event,
       'x-github-delivery': deliveryId,
-      'x-hub-signature-256': `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`,
+      'x-hub-signature-256': signatureOf(body, secret),
     },
   };
 }
+
+/** `X-Hub-Signature-256` of a body. */
+export const signatureOf = (body: string, secret: string): string =>
+  `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`;
 
 export const send = (url: string, request: SignedRequest): Promise<Response> =>
   fetch(url, { method: 'POST', headers: request.headers, body: request.body });
