@@ -1,0 +1,19 @@
+import type { Provider } from './define-provider.js';
+import type { StepDefinition } from './define-step.js';
+
+/** The version of this interface. A plug-in written for another one is refused at start. */
+export const SDK_VERSION = 1;
+
+/** A package that extends the platform: a plain object, the default export of its module. */
+export interface Plugin {
+  /** For messages and lists: the name of the package. */
+  readonly name: string;
+  readonly sdk: typeof SDK_VERSION;
+  /** Kinds of senders that it understands. */
+  readonly providers?: readonly Provider[];
+  /** Kinds of workflow steps that it adds. */
+  readonly steps?: readonly StepDefinition[];
+}
+
+/** Types a plug-in; returns it unchanged. */
+export const definePlugin = (plugin: Plugin): Plugin => plugin;

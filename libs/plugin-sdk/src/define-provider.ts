@@ -1,0 +1,154 @@
+import type { Json, JsonObject } from '#libs/kernel/src/json.js';
+
+/** A request as it came in, before anything of it is believed. */
+export interface InboundRequest {
+  /** Lower-case names; a header sent several times has its values joined by `, `. */
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  /** Exactly the bytes that were sent: what signatures are made over. */
+  readonly rawBody: Buffer;
+  readonly query: Readonly<Record<string, string>>;
+  /** Media type in lower case without parameters (`application/json`); empty if none was sent. */
+  readonly contentType: string;
+  /** Address of the sender, as seen through trusted proxies. */
+  readonly sourceIp: string;
+}
+
+/** What the person who set the integration up has entered. */
+export interface ProviderContext {
+  /**
+   * Valid secrets, the newest first: during a rotation the one before is still among them, so try them all. Empty if
+   * none is configured.
+   */
+  readonly secrets: readonly string[];
+  /** Checked against {@link Provider.config} when saved; secret values are in plain text here. */
+  readonly config: JsonObject;
+  readonly now: Date;
+}
+
+/**
+ * Why a request was not believed. The sender reads a text made from it, and refusals are counted by it, so it is one of
+ * a few words and never holds anything of the request.
+ *
+ * - `signature_missing`: no signature, token or header where the scheme wants one
+ * - `signature_malformed`: there is one, but it cannot be a signature of this scheme
+ * - `signature_mismatch`: it is well-formed and made with none of the secrets
+ * - `stale`: correctly signed, but the timestamp is outside the tolerance
+ */
+export type RefusalReason = 'signature_missing' | 'signature_malformed' | 'signature_mismatch' | 'stale';
+
+export type Verdict =
+  /** `authentication` is recorded with the event: `hmac-sha256`, `bearer`, `jwt`, or `slug` when no secret is set. */
+  { readonly ok: true; readonly authentication: string } | { readonly ok: false; readonly reason: RefusalReason };
+
+/**
+ * What the platform has made of the body: the value of a JSON body, of the JSON in the field `payload` of a form, an
+ * object of the fields of any other form, or one line of an NDJSON body (`normalise` is then called once a line).
+ */
+export interface InboundBody {
+  readonly value: Json;
+  readonly kind: 'json' | 'form' | 'ndjson';
+  readonly request: InboundRequest;
+}
+
+/** One thing that happened, in the words of the platform. */
+export interface NormalisedEvent {
+  /** A type of the catalogue that may come from outside, such as `git.push`; any other becomes `webhook.received`. */
+  readonly type: string;
+  /** What it is about, `kind/name`: `repository/acme/app`. */
+  readonly subject: string;
+  /** When it happened, if the sender says so: RFC 3339 or milliseconds since 1970. Anything else is passed over. */
+  readonly timestamp?: string | number | undefined;
+  /**
+   * Neutral fields of the type (`repository`, `branch` …). The platform adds `provider`, `eventType`, `action`,
+   * `deliveryId`, `sourceIp` and `payload`. What does not satisfy the schema of the type is recorded as
+   * `webhook.received`, so that nothing is lost.
+   */
+  readonly data: JsonObject;
+}
+
+export interface Normalised {
+  /** The sender's own id of this delivery: the same id is recorded once, for ever. Absent: every request is new. */
+  readonly deliveryId?: string | undefined;
+  /** The sender's own name of the event: `pull_request`. */
+  readonly eventType: string;
+  /** What of it, where the sender says so: `opened`. */
+  readonly action?: string | undefined;
+  /** The sender's own count of retries, where it announces one. */
+  readonly retry?: string | undefined;
+  /** Usually one. None: nothing is recorded, as for the challenge with which some senders check a URL. */
+  readonly events: readonly NormalisedEvent[];
+}
+
+/** What became of the request. */
+export interface Receipt {
+  /** `evt_…`, in the order of the events. */
+  readonly eventIds: readonly string[];
+  /** The delivery had been recorded before; `eventIds` are those of then. */
+  readonly duplicate: boolean;
+}
+
+export interface Answer {
+  /** 200 to 299: by then everything is stored. */
+  readonly status: number;
+  readonly contentType?: string;
+  readonly body: string;
+}
+
+/**
+ * The code that understands one kind of sender. Everything here is pure but for `verify`, which may fetch public keys.
+ * The platform does the rest: addresses, limits, parsing, dedupe, storing, counting, answering.
+ *
+ * ```ts
+ * export default definePlugin({
+ *   name: 'acme-monitor', sdk: 1,
+ *   providers: [defineProvider({
+ *     name: 'acme_monitor',
+ *     description: 'Alerts of Acme Monitor.',
+ *     keepHeaders: ['x-acme-event'],
+ *     verify: (request, context) => verifyHmac(request, context, { header: 'x-acme-signature', prefix: 'sha256=' }),
+ *     normalise: ({ value, request }) => ({
+ *       deliveryId: request.headers['x-acme-id'],
+ *       eventType: request.headers['x-acme-event'] ?? 'alert',
+ *       events: [{ type: 'webhook.received', subject: 'monitor/acme', data: {} }],
+ *     }),
+ *   })],
+ * });
+ * ```
+ */
+export interface Provider {
+  /** What integrations name: lower case, digits and `_`, 2 to 40 characters, beginning with a letter. Never changes. */
+  readonly name: string;
+  /** One sentence for people. */
+  readonly description: string;
+  /** What `config` of an integration may hold. Absent: nothing. */
+  readonly config?: ProviderConfig;
+  /** Lower-case names of headers worth keeping with the event. Never name one that holds a secret or a signature. */
+  readonly keepHeaders?: readonly string[];
+  /**
+   * Whether the request is from whom it says, by its raw bytes. Compare with `timingSafeEqual`, try all secrets, and
+   * check the scheme's timestamp, if it has one, with `withinTolerance`. With no secret configured the unguessable URL
+   * alone authenticates: `{ ok: true, authentication: 'slug' }`, unless the scheme works without a secret.
+   */
+  verify(request: InboundRequest, context: ProviderContext): Verdict | Promise<Verdict>;
+  /**
+   * What happened. Given whatever JSON a sender that knows the secret may send: any field may be missing or of another
+   * type. Never throws for it; what is not understood becomes `webhook.received`.
+   */
+  normalise(body: InboundBody, context: ProviderContext): Normalised;
+  /**
+   * What the sender expects to read, where that is not the platform's own 202. Called after everything is stored, and
+   * for a body of which nothing was to be stored. Absent or `undefined`: `{ "eventIds": […], "duplicate": … }`.
+   */
+  respond?(body: InboundBody, receipt: Receipt, context: ProviderContext): Answer | undefined;
+}
+
+export interface ProviderConfig {
+  /** JSON Schema of each key. Other keys are refused when an integration is saved. */
+  readonly properties: Readonly<Record<string, JsonObject>>;
+  readonly required?: readonly string[];
+  /** Keys whose values are kept encrypted and never shown again. Their type is string. */
+  readonly secrets?: readonly string[];
+}
+
+/** Types a provider; returns it unchanged. */
+export const defineProvider = (provider: Provider): Provider => provider;

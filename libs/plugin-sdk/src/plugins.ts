@@ -1,0 +1,92 @@
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { isObject } from '#libs/kernel/src/json.js';
+
+import { type Plugin, SDK_VERSION } from './define-plugin.js';
+import type { Provider } from './define-provider.js';
+import type { StepDefinition } from './define-step.js';
+
+const PROVIDER_NAME = /^[a-z][a-z0-9_]{1,39}$/;
+
+/** Everything that plug-ins add, the built-in ones included. Its own injection token. */
+export class Plugins {
+  readonly providers: ReadonlyMap<string, Provider>;
+  readonly steps: ReadonlyMap<string, StepDefinition>;
+
+  /**
+   * All or nothing.
+   * @throws Rejected `plugin.unusable` if one is malformed or two claim the same name.
+   */
+  constructor(readonly plugins: readonly Plugin[]) {
+    for (const plugin of plugins) checkPlugin(plugin);
+    this.providers = byName(plugins, 'provider', (plugin) => plugin.providers);
+    this.steps = byName(plugins, 'step', (plugin) => plugin.steps);
+  }
+}
+
+/** A plug-in comes from somebody else's module: nothing about its shape can be taken for granted. */
+export function checkPlugin(plugin: unknown, specifier?: string): asserts plugin is Plugin {
+  if (!isObject(plugin) || typeof plugin['name'] !== 'string' || plugin['name'] === '')
+    throw unusable(
+      specifier ?? 'a plug-in',
+      'its default export is not a plug-in: export default definePlugin({ name, sdk: 1, … })',
+    );
+  const name = specifier === undefined ? plugin['name'] : `${plugin['name']} (${specifier})`;
+  if (plugin['sdk'] !== SDK_VERSION)
+    throw unusable(
+      name,
+      `it is written for sdk ${JSON.stringify(plugin['sdk'])}, this server has sdk ${SDK_VERSION}: use another version of one of them`,
+    );
+  for (const provider of listOf(plugin, 'providers', name)) checkProvider(provider, name);
+  for (const step of listOf(plugin, 'steps', name)) {
+    if (!isObject(step) || typeof step['name'] !== 'string' || typeof step['run'] !== 'function')
+      throw unusable(name, 'each of its steps needs a name and a function run: use defineStep');
+  }
+}
+
+function checkProvider(provider: unknown, plugin: string): void {
+  if (!isObject(provider) || typeof provider['name'] !== 'string' || !PROVIDER_NAME.test(provider['name']))
+    throw unusable(
+      plugin,
+      'each provider needs a name of 2 to 40 lower-case letters, digits and _, beginning with a letter',
+    );
+  for (const method of ['verify', 'normalise'])
+    if (typeof provider[method] !== 'function')
+      throw unusable(plugin, `its provider ${provider['name']} has no function ${method}`);
+  if (provider['respond'] !== undefined && typeof provider['respond'] !== 'function')
+    throw unusable(plugin, `respond of its provider ${provider['name']} is not a function`);
+  const { keepHeaders = [], config } = provider;
+  if (
+    !Array.isArray(keepHeaders) ||
+    keepHeaders.some((name) => typeof name !== 'string' || name !== name.toLowerCase())
+  )
+    throw unusable(plugin, `keepHeaders of its provider ${provider['name']} is not a list of lower-case header names`);
+  if (config !== undefined && !(isObject(config) && isObject(config['properties'])))
+    throw unusable(plugin, `config of its provider ${provider['name']} has no properties`);
+}
+
+function listOf(plugin: Record<string, unknown>, key: string, name: string): readonly unknown[] {
+  const list = plugin[key] ?? [];
+  if (!Array.isArray(list)) throw unusable(name, `${key} is not a list`);
+  return list;
+}
+
+function byName<Thing extends { readonly name: string }>(
+  plugins: readonly Plugin[],
+  kind: string,
+  thingsOf: (plugin: Plugin) => readonly Thing[] | undefined,
+): ReadonlyMap<string, Thing> {
+  const found = new Map<string, Thing>();
+  const owners = new Map<string, string>();
+  for (const plugin of plugins)
+    for (const thing of thingsOf(plugin) ?? []) {
+      const owner = owners.get(thing.name);
+      if (owner !== undefined)
+        throw unusable(plugin.name, `its ${kind} ${thing.name} is already there, from ${owner}: rename one of them`);
+      owners.set(thing.name, plugin.name);
+      found.set(thing.name, thing);
+    }
+  return found;
+}
+
+export const unusable = (plugin: string, reason: string, cause?: unknown): Rejected =>
+  new Rejected('invalid', 'plugin.unusable', `The plug-in ${plugin} cannot be used: ${reason}.`, { cause });
