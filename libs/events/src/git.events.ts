@@ -56,7 +56,8 @@ const aboutPullRequest = inboundData({
 
 const pullRequestExample = (action: string, changes: Partial<typeof PullRequest.static> = {}) => ({
   ...request,
-  eventType: `pull_request.${action}`,
+  eventType: 'pull_request',
+  action,
   payload: { action, number: 2 },
   repository,
   branch: 'main',
@@ -157,7 +158,7 @@ export const gitEvents = {
     data: inboundData({ ...aboutPullRequest.properties, review: Review }),
     example: {
       ...pullRequestExample('submitted'),
-      eventType: 'pull_request_review.submitted',
+      eventType: 'pull_request_review',
       review: { id: '237895671', state: 'approved', body: 'Good.', author: octocat },
     },
   }),
@@ -172,7 +173,8 @@ export const gitEvents = {
     }),
     example: {
       ...request,
-      eventType: 'issue_comment.created',
+      eventType: 'issue_comment',
+      action: 'created',
       payload: { action: 'created' },
       repository,
       comment: { id: '492700400', body: 'Same here.', on: 'issue', author: octocat },
@@ -185,7 +187,8 @@ export const gitEvents = {
     data: inboundData({ repository: Repository, release: Release, author }),
     example: {
       ...request,
-      eventType: 'release.published',
+      eventType: 'release',
+      action: 'published',
       payload: { action: 'published' },
       repository,
       release: { id: '17372790', tag: 'v1.2.0', name: 'Passkeys', draft: false, prerelease: false, author: octocat },
@@ -197,7 +200,8 @@ export const gitEvents = {
     data: inboundData({ repository: Repository, branch: Type.Optional(Type.String()), pipeline: Pipeline, author }),
     example: {
       ...request,
-      eventType: 'workflow_run.completed',
+      eventType: 'workflow_run',
+      action: 'completed',
       payload: { action: 'completed' },
       repository,
       branch: 'main',

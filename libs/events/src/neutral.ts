@@ -12,7 +12,8 @@ const optional = (description: string) => Type.Optional(Type.String({ descriptio
 /** On every event that came in through an integration; absent when the event was published through the API. */
 export const Inbound = {
   provider: optional('name of the provider that understood the request, such as `github`'),
-  eventType: optional("the sender's own name of the event, such as `pull_request.opened`"),
+  eventType: optional("the sender's own name of the event, such as `pull_request`"),
+  action: optional("the sender's own word for what of it, such as `opened`"),
   deliveryId: optional('the id under which the sender delivered it; the same id is recorded once, for ever'),
   sourceIp: optional('address that sent it, as seen through trusted proxies'),
   payload: Type.Optional(Type.Unknown({ description: 'the body, as the sender wrote it' })),

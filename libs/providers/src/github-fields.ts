@@ -1,0 +1,170 @@
+import type { Json, JsonObject } from '#libs/kernel/src/json.js';
+import { booleanOf, fieldsOf, idOf, integerOf, known, listOf, textOf, textsOf } from '#libs/plugin-sdk/src/fields.js';
+
+/** GitHub's objects in neutral words. Each is `undefined` where what makes it up is missing. */
+
+export function authorOf(value: Json | undefined): JsonObject | undefined {
+  const user = fieldsOf(value);
+  const author = known({
+    id: idOf(user['id']),
+    // Commits name people by `username`, everything else by `login`.
+    username: textOf(user['login']) ?? textOf(user['username']),
+    name: textOf(user['name']),
+    email: textOf(user['email']),
+    url: textOf(user['html_url']),
+  });
+  return Object.keys(author).length === 0 ? undefined : author;
+}
+
+export function repositoryOf(value: Json | undefined) {
+  const repository = fieldsOf(value);
+  const fullName = textOf(repository['full_name']);
+  if (fullName === undefined) return undefined;
+  return {
+    ...known({
+      id: idOf(repository['id']),
+      name: textOf(repository['name']) ?? fullName.slice(fullName.lastIndexOf('/') + 1),
+      url: textOf(repository['html_url']),
+      defaultBranch: textOf(repository['default_branch']),
+      private: booleanOf(repository['private']),
+    }),
+    fullName,
+  };
+}
+
+export const commitsOf = (value: Json | undefined): readonly JsonObject[] =>
+  listOf(value).flatMap((element) => {
+    const commit = fieldsOf(element);
+    const id = textOf(commit['id']);
+    if (id === undefined) return [];
+    return known({
+      id,
+      message: typeof commit['message'] === 'string' ? commit['message'] : '',
+      author: authorOf(commit['author']),
+      url: textOf(commit['url']),
+      timestamp: textOf(commit['timestamp']),
+      added: textsOf(commit['added']),
+      modified: textsOf(commit['modified']),
+      removed: textsOf(commit['removed']),
+    });
+  });
+
+const labelsOf = (value: Json | undefined): readonly string[] =>
+  listOf(value).flatMap((label) => textOf(fieldsOf(label)['name']) ?? []);
+
+export function pullRequestOf(value: Json | undefined) {
+  const pull = fieldsOf(value);
+  const number = integerOf(pull['number']);
+  if (number === undefined) return undefined;
+  const merged = pull['merged'] === true || textOf(pull['merged_at']) !== undefined;
+  return {
+    ...known({
+      id: idOf(pull['id']),
+      title: textOf(pull['title']) ?? '',
+      body: textOf(pull['body']),
+      url: textOf(pull['html_url']),
+      draft: booleanOf(pull['draft']),
+      sourceBranch: textOf(fieldsOf(pull['head'])['ref']),
+      targetBranch: textOf(fieldsOf(pull['base'])['ref']),
+      headCommit: textOf(fieldsOf(pull['head'])['sha']),
+      // Before the merge this is a trial merge that exists in no branch.
+      mergeCommit: merged ? textOf(pull['merge_commit_sha']) : undefined,
+      labels: labelsOf(pull['labels']),
+      author: authorOf(pull['user']),
+    }),
+    number,
+    state: merged ? 'merged' : pull['state'] === 'closed' ? 'closed' : 'open',
+  };
+}
+
+export function issueOf(value: Json | undefined) {
+  const issue = fieldsOf(value);
+  const number = integerOf(issue['number']);
+  if (number === undefined) return undefined;
+  return {
+    ...known({
+      id: idOf(issue['id']),
+      title: textOf(issue['title']) ?? '',
+      body: textOf(issue['body']),
+      url: textOf(issue['html_url']),
+      state: textOf(issue['state']) ?? 'open',
+      labels: labelsOf(issue['labels']),
+      assignees: listOf(issue['assignees']).flatMap((user) => textOf(fieldsOf(user)['login']) ?? []),
+      author: authorOf(issue['user']),
+    }),
+    number,
+  };
+}
+
+export function commentOf(value: Json | undefined, on: 'issue' | 'pull_request' | 'commit') {
+  const comment = fieldsOf(value);
+  if (typeof comment['body'] !== 'string') return undefined;
+  return known({
+    id: idOf(comment['id']),
+    body: comment['body'],
+    url: textOf(comment['html_url']),
+    on,
+    path: textOf(comment['path']),
+    line: integerOf(comment['line']),
+    commit: textOf(comment['commit_id']),
+    author: authorOf(comment['user']),
+  });
+}
+
+const REVIEW_STATES: ReadonlySet<string> = new Set(['approved', 'changes_requested', 'commented', 'dismissed']);
+
+export function reviewOf(value: Json | undefined) {
+  const review = fieldsOf(value);
+  // Lower case in webhooks, upper case in answers of the API.
+  const state = textOf(review['state'])?.toLowerCase();
+  if (state === undefined || !REVIEW_STATES.has(state)) return undefined;
+  return known({
+    id: idOf(review['id']),
+    state,
+    body: textOf(review['body']),
+    url: textOf(review['html_url']),
+    author: authorOf(review['user']),
+  });
+}
+
+export function releaseOf(value: Json | undefined) {
+  const release = fieldsOf(value);
+  const tag = textOf(release['tag_name']);
+  if (tag === undefined) return undefined;
+  return {
+    ...known({
+      id: idOf(release['id']),
+      name: textOf(release['name']),
+      body: textOf(release['body']),
+      url: textOf(release['html_url']),
+      draft: booleanOf(release['draft']),
+      prerelease: booleanOf(release['prerelease']),
+      author: authorOf(release['author']),
+    }),
+    tag,
+  };
+}
+
+const CONCLUSIONS: ReadonlySet<string> = new Set([
+  'success',
+  'failure',
+  'cancelled',
+  'skipped',
+  'timed_out',
+  'action_required',
+]);
+
+/** A workflow run, or a check suite, which has no name but that of its app. */
+export function pipelineOf(value: Json | undefined) {
+  const run = fieldsOf(value);
+  const conclusion = textOf(run['conclusion']);
+  if (conclusion === undefined) return undefined;
+  return known({
+    id: idOf(run['id']),
+    name: textOf(run['name']) ?? textOf(fieldsOf(run['app'])['name']) ?? 'pipeline',
+    status: CONCLUSIONS.has(conclusion) ? conclusion : 'other',
+    url: textOf(run['html_url']),
+    branch: textOf(run['head_branch']),
+    commit: textOf(run['head_sha']),
+  });
+}
