@@ -1,1 +1,141 @@
-export const ruleEvents = {} as const;
+import { Type } from '@sinclair/typebox';
+
+import { defineEvent } from './define-event.js';
+
+const ruleId = Type.String({ description: 'rul_…' });
+const version = Type.Integer({ minimum: 1, description: 'counts the saves of a rule that changed something' });
+
+/** One action of a rule as it was saved: `with` may hold templates. */
+export const RuleAction = Type.Object({ type: Type.String(), with: Type.Record(Type.String(), Type.Unknown()) });
+
+/** At most `limit` matches a `per` (such as `10m`) for each value of `key`. */
+export const RuleThrottle = Type.Object({
+  key: Type.Optional(Type.String()),
+  limit: Type.Integer({ minimum: 1 }),
+  per: Type.String(),
+});
+
+/** A rule as its author wrote it, checked; whether it is enabled is not part of it. */
+export const RuleDefinition = Type.Object({
+  name: Type.String(),
+  description: Type.Optional(Type.String()),
+  /** A source, a glob or `*`. */
+  eventSource: Type.String(),
+  /** An event type, a glob or `*`, which leaves out system types and `webhook.*`. */
+  eventType: Type.String(),
+  /** A condition, or a group `all`, `any`, `not`; absent: every event of the type matches. */
+  conditions: Type.Optional(Type.Unknown()),
+  actions: Type.Array(RuleAction),
+  throttle: Type.Optional(RuleThrottle),
+});
+
+/** The first condition that decided against a rule, and what it saw. Long values are cut to 200 characters of JSON. */
+export const FailedCondition = Type.Object({
+  /** JSON pointer into the rule. */
+  pointer: Type.String(),
+  /** The condition in words: `data.branch equals "main"`. */
+  condition: Type.String(),
+  /** JMESPath of what was looked at. */
+  field: Type.String(),
+  actual: Type.Unknown(),
+  expected: Type.Unknown(),
+});
+
+/** What became of one action of a rule that matched. */
+export const DecidedAction = Type.Object({
+  type: Type.String(),
+  /** Id of the event that asks for it; the outcome's cause. */
+  requestId: Type.String(),
+  /** Why it was not asked for: `too-many-hops`, `too-large`. */
+  refused: Type.Optional(Type.String()),
+});
+
+/** A rule's verdict on one event. */
+export const Decision = Type.Object({
+  ruleId,
+  ruleName: Type.String(),
+  ruleVersion: version,
+  outcome: Type.Union([
+    Type.Literal('matched'),
+    Type.Literal('not_matched'),
+    Type.Literal('throttled'),
+    Type.Literal('errored'),
+  ]),
+  failed: Type.Optional(FailedCondition),
+  /** In words, where the rule could not be evaluated or its actions not be filled in. */
+  error: Type.Optional(Type.String()),
+  actions: Type.Array(DecidedAction),
+});
+
+const exampleId = 'rul_01jq5x1d0wkz4s3v2n8m7b6c5a';
+const definition = {
+  name: 'pushes to main',
+  eventSource: 'github',
+  eventType: 'git.push',
+  conditions: { field: 'data.branch', operator: 'equals', value: 'main' },
+  actions: [{ type: 'send_webhook', with: { webhook: 'whk_01jq5x1d0wkz4s3v2n8m7b6c5a' } }],
+};
+
+/** The life of trigger rules, and what they decided. */
+export const ruleEvents = {
+  'rule.created': defineEvent({
+    description: 'A rule was saved for the first time.',
+    system: true,
+    data: Type.Object({ ruleId, version, enabled: Type.Boolean(), definition: RuleDefinition }),
+    example: { ruleId: exampleId, version: 1, enabled: true, definition },
+  }),
+  'rule.updated': defineEvent({
+    description: 'A rule was saved again, as a new version. It holds for every later event.',
+    system: true,
+    data: Type.Object({ ruleId, version, definition: RuleDefinition }),
+    example: { ruleId: exampleId, version: 2, definition },
+  }),
+  'rule.enabled': defineEvent({
+    description: 'A rule looks at every later event.',
+    system: true,
+    data: Type.Object({ ruleId }),
+    example: { ruleId: exampleId },
+  }),
+  'rule.disabled': defineEvent({
+    description: 'A rule looks at no later event until it is enabled.',
+    system: true,
+    data: Type.Object({ ruleId }),
+    example: { ruleId: exampleId },
+  }),
+  'rule.archived': defineEvent({
+    description: 'A rule was taken away for good; its decisions stay.',
+    system: true,
+    data: Type.Object({ ruleId }),
+    example: { ruleId: exampleId },
+  }),
+  'rule.evaluated': defineEvent({
+    description: 'The verdicts of all rules whose source and type matched one event.',
+    system: true,
+    data: Type.Object({
+      /** The event that was looked at. */
+      eventId: Type.String(),
+      eventType: Type.String(),
+      decisions: Type.Array(Decision),
+    }),
+    example: {
+      eventId: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a',
+      eventType: 'git.push',
+      decisions: [
+        {
+          ruleId: exampleId,
+          ruleName: 'pushes to main',
+          ruleVersion: 1,
+          outcome: 'not_matched' as const,
+          failed: {
+            pointer: '/conditions',
+            condition: 'data.branch equals "main"',
+            field: 'data.branch',
+            actual: 'topic',
+            expected: 'main',
+          },
+          actions: [],
+        },
+      ],
+    },
+  }),
+} as const;
