@@ -1,0 +1,123 @@
+import pg from 'pg';
+import { DataSource, type EntitySchema } from 'typeorm';
+
+import { messageOf, Rejected, Transient } from '#libs/kernel/src/errors.js';
+import { type Log, silentLog } from '#libs/kernel/src/log.js';
+
+import { databaseError } from './database-errors.js';
+import { migrations } from './migrations/list.js';
+
+export interface DataSourceSettings {
+  /** `postgresql://user:password@host:port/database`; `?host=/folder` for a socket. */
+  readonly url: string;
+  /** Classes with `@Entity`. */
+  readonly entities?: readonly (string | EntitySchema | (new () => unknown))[];
+  /** Most connections of this pool (default 20). */
+  readonly poolSize?: number;
+  readonly log?: Log;
+}
+
+/** Held while migrations run: several processes may start at once. */
+const MIGRATION_LOCK = 7_118_504;
+
+/**
+ * Connects and brings the schema `views` to its newest form.
+ * @throws Rejected `database.bad_url`, `database.unreachable`, `database.refused`: each names DATABASE_URL, never the password.
+ */
+export async function openDataSource(settings: DataSourceSettings): Promise<DataSource> {
+  const { url, entities = [], poolSize = 20, log = silentLog } = settings;
+  const where = placeOf(url);
+  try {
+    await prepareSchema(url);
+    const dataSource = new DataSource({
+      type: 'postgres',
+      schema: 'views',
+      entities: [...entities] as (string | (new () => unknown))[],
+      migrations: [...migrations],
+      migrationsTableName: 'migrations',
+      synchronize: false,
+      logging: false,
+      poolSize,
+      connectTimeoutMS: 5_000,
+      applicationName: 'millrace',
+      poolErrorHandler: (error: unknown) =>
+        log.warn({ error: messageOf(error) }, 'a connection to the database was lost'),
+      extra: { connectionString: url, keepAlive: true, keepAliveInitialDelayMillis: 5_000 },
+    });
+    await dataSource.initialize();
+    await migrate(dataSource, url);
+    return dataSource;
+  } catch (error) {
+    throw startError(error, where);
+  }
+}
+
+/** The pool under a data source, for statements that are worth preparing and for parameters that TypeORM does not pass. */
+export const poolOf = (dataSource: DataSource): pg.Pool =>
+  (dataSource.driver as unknown as { readonly master: pg.Pool }).master;
+
+/** Host, port and database for messages. */
+function placeOf(url: string): string {
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+  } catch {
+    throw badUrl();
+  }
+  if (!/^postgres(ql)?:$/.test(parsed.protocol)) throw badUrl();
+  const host = parsed.searchParams.get('host') ?? parsed.hostname;
+  const database = decodeURIComponent(parsed.pathname.slice(1));
+  return `database "${database}" at ${host}${parsed.port ? `:${parsed.port}` : ''}`;
+}
+
+const badUrl = (): Rejected =>
+  new Rejected(
+    'invalid',
+    'database.bad_url',
+    'DATABASE_URL is not the address of a PostgreSQL database. Write postgresql://user:password@host:5432/database, with special characters of the password percent-encoded.',
+  );
+
+/** TypeORM keeps its list of migrations in the schema, so that must be there first. */
+async function prepareSchema(url: string): Promise<void> {
+  await underLock(url, (client) => client.query('create schema if not exists views'));
+}
+
+async function migrate(dataSource: DataSource, url: string): Promise<void> {
+  await underLock(url, () => dataSource.runMigrations({ transaction: 'each' }));
+}
+
+async function underLock(url: string, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000, application_name: 'millrace' });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await work(client);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+function startError(error: unknown, where: string): unknown {
+  const code = (error as { code?: unknown }).code;
+  const name = typeof code === 'string' ? code : '';
+  const advice: Readonly<Record<string, string>> = {
+    '28P01': 'user or password is wrong',
+    '28000': 'this user may not connect from here',
+    '3D000': 'this database does not exist: create it with "createdb"',
+    '42501': 'this user may not create the schemas: grant CREATE on the database',
+  };
+  if (advice[name])
+    return new Rejected('invalid', 'database.refused', `DATABASE_URL: ${where} refuses: ${advice[name]}.`, {
+      cause: error,
+    });
+  const known = databaseError(error);
+  if (known instanceof Transient)
+    return new Rejected(
+      'invalid',
+      'database.unreachable',
+      `DATABASE_URL: ${where} does not answer (${name || messageOf(error)}). Check that PostgreSQL runs there and accepts connections from this machine.`,
+      { cause: error },
+    );
+  return error;
+}
