@@ -1,0 +1,36 @@
+import { Rejected } from '#libs/kernel/src/errors.js';
+
+/** Headers that belong to one connection or are computed: a caller that sets them changes where or how a request goes. */
+const FORBIDDEN = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}$/;
+/** Visible ASCII, space, tab and Latin-1: no line break, no NUL. */
+const VALUE = /^[\t\x20-\x7e\x80-\xff]{0,8192}$/;
+
+/** Why a header cannot be sent; `undefined` if it can. */
+export function headerRefusal(name: string, value: string): string | undefined {
+  if (!NAME.test(name)) return `"${name.slice(0, 60)}" is not a header name.`;
+  if (FORBIDDEN.has(name.toLowerCase())) return `${name} is set by Millrace itself: leave it out.`;
+  if (!VALUE.test(value)) return `The value of ${name} holds a line break or another character no header may hold.`;
+  return undefined;
+}
+
+/** @throws Rejected `egress.header_refused` naming the first header that cannot be sent. */
+export function checkHeaders(headers: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(headers)) {
+    const reason = headerRefusal(name, value);
+    if (reason !== undefined) throw new Rejected('invalid', 'egress.header_refused', reason);
+  }
+}
