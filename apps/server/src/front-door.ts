@@ -1,0 +1,122 @@
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+import { Rejected } from '#libs/kernel/src/errors.js';
+
+import { PROBLEM_TYPE, problemOf } from './problem.js';
+
+/** Against clients that send slowly or never end. */
+const LIMITS = {
+  maxHeaderSize: 16 * 1024,
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 65_000,
+  connectionsCheckingInterval: 2_000,
+} as const;
+const MAX_CONNECTIONS = 10_000;
+
+/**
+ * The listening socket. It is opened before anything else, so that a taken port is known before the data folder is
+ * touched, and answers for the server until the application is there: alive, but not ready.
+ *
+ * States: open (answers that the server is starting) → serving (hands requests to the application) → closing.
+ */
+export class FrontDoor {
+  private listener: RequestListener = whileStarting;
+  private closing = false;
+  readonly server: Server;
+
+  private constructor() {
+    this.server = createServer(LIMITS, (request, response) => {
+      // A connection that is kept alive would hold up the end.
+      if (this.closing) response.setHeader('connection', 'close');
+      this.listener(request, response);
+    });
+    this.server.maxConnections = MAX_CONNECTIONS;
+    this.server.on('clientError', refuse);
+  }
+
+  /** @throws Rejected `listen.port_taken` or `listen.impossible`, naming the variable to change. */
+  static async open(host: string, port: number): Promise<FrontDoor> {
+    const door = new FrontDoor();
+    await new Promise<void>((opened, failed) => {
+      door.server.once('error', (error: NodeJS.ErrnoException) => failed(explained(error, host, port)));
+      door.server.listen(port, host, opened);
+    });
+    return door;
+  }
+
+  serve(listener: RequestListener): void {
+    this.listener = listener;
+  }
+
+  /** Accepts nothing new, and resolves when every request under way is answered, or cut off after `patience` ms. */
+  async close(patience: number): Promise<void> {
+    this.closing = true;
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    this.server.closeIdleConnections();
+    const timer = setTimeout(() => this.server.closeAllConnections(), patience);
+    await closed;
+    clearTimeout(timer);
+  }
+}
+
+function explained(error: NodeJS.ErrnoException, host: string, port: number): Rejected {
+  if (error.code === 'EADDRINUSE')
+    return new Rejected(
+      'conflict',
+      'listen.port_taken',
+      `Port ${port} on ${host} is taken by another program. Stop that one, or choose another port with PORT, such as: PORT=${port === 65_535 ? 3001 : port + 1} npm start`,
+      { cause: error },
+    );
+  const variable = error.code === 'EACCES' ? `PORT=${port} (ports below 1024 need privileges)` : `HOST=${host}`;
+  return new Rejected('invalid', 'listen.impossible', `The server cannot listen with ${variable}: ${error.message}.`, {
+    cause: error,
+  });
+}
+
+function whileStarting(request: IncomingMessage, response: ServerResponse): void {
+  const path = request.url?.split('?', 1)[0];
+  if (path === '/healthz') return send(response, 200, 'application/json', { status: 'alive' });
+  if (path === '/readyz')
+    return send(
+      response,
+      503,
+      'application/json',
+      { status: 'starting', reasons: ['the server is starting'], subscribers: [] },
+      { 'retry-after': '1' },
+    );
+  const body = {
+    type: 'about:blank',
+    title: 'Not available at the moment',
+    status: 503,
+    code: 'server.starting',
+    detail: 'The server is starting. Try again in a moment.',
+  };
+  send(response, 503, PROBLEM_TYPE, body, { 'retry-after': '1' });
+}
+
+function send(response: ServerResponse, status: number, type: string, body: object, headers = {}): void {
+  // What is not read of the request would keep the connection from being used again.
+  response.writeHead(status, { 'content-type': type, connection: 'close', ...headers }).end(JSON.stringify(body));
+}
+
+/** What is no HTTP request at all gets the same kind of answer as one that is refused. */
+function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code ?? ''] ?? 400;
+  const { body } = problemOf(Object.assign(new Error(DETAILS[status]), { statusCode: status }));
+  const text = JSON.stringify(body);
+  socket.end(
+    `HTTP/1.1 ${status} ${body.title}\r\nConnection: close\r\nContent-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+  );
+}
+
+const DETAILS: Readonly<Record<number, string>> = {
+  400: 'This is not an HTTP request.',
+  408: 'The request did not arrive whole within 30 seconds.',
+  431: 'The headers are longer than this server takes, which is 16 KiB.',
+};

@@ -1,0 +1,137 @@
+import { WrongRevision } from '#libs/event-store/src/event-store.js';
+import { type Problem, Rejected, type RejectionKind, Transient } from '#libs/kernel/src/errors.js';
+import { newId } from '#libs/kernel/src/ids.js';
+
+/** RFC 9457. `code` is for programs, `detail` for people. */
+export interface ProblemBody {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+  /** Problems in the request's body, each with an RFC 6901 pointer. */
+  readonly errors?: readonly Problem[];
+  /** Of the line in the server's log that says what went wrong. */
+  readonly errorId?: string;
+}
+
+export interface ProblemAnswer {
+  readonly body: ProblemBody;
+  readonly headers: Readonly<Record<string, string>>;
+  /** What is not shown, for the server's log alone. */
+  readonly bug?: unknown;
+}
+
+export const PROBLEM_TYPE = 'application/problem+json';
+
+const STATUS: Readonly<Record<RejectionKind, number>> = {
+  invalid: 422,
+  unauthenticated: 401,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  conflict: 409,
+  too_large: 413,
+  unsupported: 415,
+  rate_limited: 429,
+};
+
+const TITLES: Readonly<Record<number, string>> = {
+  400: 'The request cannot be read',
+  401: 'Not authenticated',
+  403: 'Not allowed',
+  404: 'Not found',
+  405: 'Not possible here',
+  408: 'The request took too long',
+  409: 'In conflict with what is there',
+  412: 'Changed in the meantime',
+  413: 'Too large',
+  415: 'Format not understood',
+  422: 'Not acceptable as it is',
+  429: 'Too many requests',
+  431: 'Headers too large',
+  500: 'A fault in the server',
+  503: 'Not available at the moment',
+};
+
+/** Codes of what the HTTP layer itself refuses, by status: these errors know nothing better. */
+const HTTP_CODES: Readonly<Record<number, string>> = {
+  400: 'request.malformed',
+  404: 'route.not_found',
+  405: 'route.method_not_allowed',
+  408: 'request.timeout',
+  413: 'request.too_large',
+  414: 'request.url_too_long',
+  415: 'request.unsupported_media_type',
+  431: 'request.headers_too_large',
+};
+
+/** The one place where errors become HTTP numbers. Never throws, and shows nothing of a bug. */
+export function problemOf(error: unknown): ProblemAnswer {
+  if (error instanceof Rejected) return rejected(error);
+  if (error instanceof Transient)
+    return answer(503, error.code, 'The server cannot do this at the moment. Try again shortly.', {
+      headers: { 'retry-after': '1' },
+      bug: error,
+    });
+  if (error instanceof WrongRevision)
+    return answer(
+      409,
+      'concurrent_change',
+      'Somebody else changed this at the same time. Read it again, and repeat the change if it still makes sense.',
+    );
+  const status = httpStatusOf(error);
+  if (status !== undefined && status >= 400 && status < 500)
+    return answer(status, HTTP_CODES[status] ?? `http.${status}`, detailOf(status, error as Error));
+  const errorId = newId('evt').replace('evt_', 'err_');
+  return answer(500, 'internal', `Something went wrong in the server; it is in its log as ${errorId}.`, {
+    body: { errorId },
+    bug: error,
+  });
+}
+
+function rejected({ kind, code, message, problems, retryAfter }: Rejected): ProblemAnswer {
+  const status = code === 'revision.changed' ? 412 : STATUS[kind];
+  const wait = retryAfter ?? (kind === 'rate_limited' ? 1 : undefined);
+  return answer(status, code, message, {
+    body: problems.length > 0 ? { errors: problems } : {},
+    headers: {
+      ...(wait !== undefined && { 'retry-after': String(Math.ceil(wait)) }),
+      ...(kind === 'unauthenticated' && {
+        'www-authenticate': `Bearer realm="millrace"${code === 'token.missing' ? '' : ', error="invalid_token"'}`,
+      }),
+    },
+  });
+}
+
+function answer(
+  status: number,
+  code: string,
+  detail: string,
+  more: { body?: Partial<ProblemBody>; headers?: Record<string, string>; bug?: unknown } = {},
+): ProblemAnswer {
+  const title = TITLES[status] ?? 'Refused';
+  return {
+    body: { type: 'about:blank', title, status, code, detail, ...more.body },
+    headers: more.headers ?? {},
+    ...(more.bug !== undefined && { bug: more.bug }),
+  };
+}
+
+/** Of an HttpException of Nest or an error of Fastify: both carry a number, neither a code of ours. */
+function httpStatusOf(error: unknown): number | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if ('getStatus' in error && typeof error.getStatus === 'function') return Number(error.getStatus());
+  return 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : undefined;
+}
+
+function detailOf(status: number, error: Error): string {
+  switch (status) {
+    case 413:
+      return 'The body is larger than this server takes, which is 1 MiB.';
+    case 415:
+      return 'Send the body as JSON, with the header "Content-Type: application/json".';
+    default:
+      return error.message;
+  }
+}

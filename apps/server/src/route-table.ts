@@ -1,0 +1,49 @@
+import { Rejected } from '#libs/kernel/src/errors.js';
+
+/** What is served: tells an address that does not exist from a method that it does not have. Its own injection token. */
+export class RouteTable {
+  private readonly routes: { readonly methods: readonly string[]; readonly url: string; readonly pattern: RegExp }[] =
+    [];
+
+  /** Given each route as it is registered, in Fastify's notation: `/api/v1/rules/:id`, `/docs/*`. */
+  add(method: string | readonly string[], url: string): void {
+    const methods = typeof method === 'string' ? [method] : method;
+    this.routes.push({ methods, url, pattern: patternOf(url) });
+  }
+
+  /** `METHOD /path` of every route, in Fastify's notation. */
+  get all(): readonly string[] {
+    return this.routes.flatMap(({ methods, url }) => methods.map((method) => `${method} ${url}`));
+  }
+
+  methodsOf(path: string): readonly string[] {
+    const found = this.routes.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods);
+    return [...new Set(found)].filter((method) => method !== 'OPTIONS').sort();
+  }
+
+  /** Words for "not found": which of the two it is, and what to do. Other errors are given back as they are. */
+  explain(error: unknown, method: string, url: string): unknown {
+    if (!isNotFound(error)) return error;
+    const path = url.split('?', 1)[0]!;
+    const methods = this.methodsOf(path);
+    if (methods.length === 0)
+      return new Rejected('not_found', 'route.not_found', `There is nothing at ${path}. /docs lists every route.`);
+    return new Rejected(
+      'method_not_allowed',
+      'route.method_not_allowed',
+      `${path} takes ${methods.join(', ')}, not ${method}.`,
+    );
+  }
+}
+
+/** What the framework throws where no route matches. Ours are `Rejected` and pass by. */
+const isNotFound = (error: unknown): boolean =>
+  error instanceof Error && 'getStatus' in error && typeof error.getStatus === 'function' && error.getStatus() === 404;
+
+function patternOf(url: string): RegExp {
+  const source = url
+    .split('/')
+    .map((part) => (part === '*' ? '.*' : part.startsWith(':') ? '[^/]+' : part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')))
+    .join('/');
+  return new RegExp(`^${source}/?$`);
+}
