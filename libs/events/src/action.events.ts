@@ -28,6 +28,8 @@ export const actionEvents = {
     data: Type.Object({
       requestedBy: RequestedBy,
       eventId: triggering,
+      /** Where the log keeps that event; without it, it is looked for. */
+      event: Type.Optional(Type.Object({ stream: Type.String(), revision: Type.String() })),
       webhookId: Type.Optional(Type.String()),
       url: Type.Optional(Type.String()),
       payload: Type.Optional(Type.Unknown()),

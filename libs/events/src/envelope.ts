@@ -30,6 +30,10 @@ export interface EventMetadata {
   readonly $causationId?: Uuid;
   /** Number of causes before this event. Beyond {@link MAX_HOPS} an action is refused: no loop can run for ever. */
   readonly hop: number;
+  /**
+   * Webhooks whose failed deliveries this event follows from, so that news of a failure does not go to whoever fails.
+   */
+  readonly afterFailureOf?: readonly string[];
   /** Who: `token/tok_…`, `integration/int_…`, `rule/rul_…`, `run/run_…`, `millrace`. */
   readonly actor: string;
   readonly receivedAt: string;
@@ -60,7 +64,8 @@ export const eventUuidOf = (id: string): Uuid | undefined => uuidOf(PREFIXES.eve
 
 /** What an event caused by `cause` inherits: the correlation, the causation and the hop. */
 export function causedBy(cause: { readonly id: Uuid; readonly metadata: EventMetadata }): Cause {
-  return { $correlationId: cause.metadata.$correlationId, $causationId: cause.id, hop: cause.metadata.hop + 1 };
+  const { $correlationId, hop, afterFailureOf } = cause.metadata;
+  return { $correlationId, $causationId: cause.id, hop: hop + 1, ...(afterFailureOf && { afterFailureOf }) };
 }
 
-export type Cause = Pick<EventMetadata, '$correlationId' | '$causationId' | 'hop'>;
+export type Cause = Pick<EventMetadata, '$correlationId' | '$causationId' | 'hop' | 'afterFailureOf'>;

@@ -16,8 +16,12 @@ export const streams = {
   workflow: (id: string) => `workflow-${id}`,
   run: (id: string) => `run-${id}`,
   webhook: (id: string) => `webhook-${id}`,
-  /** One per delivery (one event to one webhook); revision n holds the outcome of attempt n + 1. */
+  /** One per delivery (one event to one webhook); revisions 2n and 2n + 1 hold attempt n + 1 and its outcome. */
   delivery: (id: string) => `delivery-${id}`,
+  /** A redelivery asked for by hand, by the id of the new delivery. */
+  redelivery: (id: string) => `redelivery-${id}`,
+  /** What a subscriber did not carry out, by the event that asked for it. */
+  refused: (subscriber: string, event: Uuid) => `refused-${uuid5('refused', subscriber, event)}`,
   issue: (id: string) => `issue-${id}`,
   token: (id: string) => `token-${id}`,
   organisation: (id: string) => `organisation-${id}`,

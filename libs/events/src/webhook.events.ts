@@ -23,8 +23,107 @@ const example = {
   latencyMs: 41,
 };
 
-/** Outcomes of outbound deliveries, and the request for another attempt. */
+/** Where a secret is kept; never the secret itself. */
+const SecretReference = Type.String({ description: 'reference into the store of secrets' });
+const webhookId = Type.String({ description: '`whk_` and 26 characters' });
+
+/** What of an outbound webhook may be changed later on; everything but its secret and whether it is enabled. */
+export const WebhookSettings = Type.Object({
+  url: Type.String(),
+  /** Types, globs or `*`, which leaves out system types and `webhook.*`. */
+  events: Type.Array(Type.String()),
+  format: Type.Union([
+    Type.Literal('platform'),
+    Type.Literal('compact'),
+    Type.Literal('standard'),
+    Type.Literal('cloudevents'),
+  ]),
+  /** JMESPath over the event; absent: every event of the types. */
+  filter: Type.Optional(Type.String()),
+  /** Headers of the receiver's own. Their values are kept like secrets, since they often are some. */
+  headers: Type.Optional(Type.Object({ names: Type.Array(Type.String()), values: SecretReference })),
+  /** Replaces `X-Millrace-Signature`. */
+  signatureHeader: Type.Optional(Type.String()),
+  timeoutMs: Type.Integer({ minimum: 1 }),
+});
+
+const settings = {
+  url: 'https://example.com/hook',
+  events: ['git.push', 'pr.*'],
+  format: 'platform' as const,
+  timeoutMs: 30_000,
+};
+
+/** The life of outbound webhooks, outcomes of their deliveries, and requests for more of them. */
 export const webhookEvents = {
+  'webhook.registered': defineEvent({
+    description: 'An outbound webhook was set up.',
+    system: true,
+    data: Type.Object({
+      webhookId,
+      secret: SecretReference,
+      /** Set up without being switched on. */
+      disabled: Type.Boolean(),
+      settings: WebhookSettings,
+    }),
+    example: { webhookId: example.webhookId, secret: `${example.webhookId}/1`, disabled: false, settings },
+  }),
+  'webhook.updated': defineEvent({
+    description: 'Settings of an outbound webhook changed; holds all of them as they are now.',
+    system: true,
+    data: Type.Object({ webhookId, settings: WebhookSettings }),
+    example: { webhookId: example.webhookId, settings },
+  }),
+  'webhook.secret_rotated': defineEvent({
+    description: 'Deliveries are signed with another secret, and for a while with the one before as well.',
+    system: true,
+    data: Type.Object({
+      webhookId,
+      secret: SecretReference,
+      /** Secrets from before, and until when (RFC 3339 UTC) deliveries carry their signature too. */
+      previous: Type.Array(Type.Object({ secret: SecretReference, validUntil: Type.String() })),
+    }),
+    example: {
+      webhookId: example.webhookId,
+      secret: `${example.webhookId}/2`,
+      previous: [{ secret: `${example.webhookId}/1`, validUntil: '2026-11-21T13:14:15.123Z' }],
+    },
+  }),
+  'webhook.enabled': defineEvent({
+    description: 'An outbound webhook gets events again.',
+    system: true,
+    data: Type.Object({ webhookId }),
+    example: { webhookId: example.webhookId },
+  }),
+  'webhook.disabled': defineEvent({
+    description: 'An outbound webhook gets no more events until it is enabled again.',
+    data: Type.Object({
+      webhookId,
+      /** By hand; because the receiver answered 410; because it failed for five days. */
+      reason: Type.Union([Type.Literal('manual'), Type.Literal('gone'), Type.Literal('failing')]),
+      /** In words for a person. */
+      detail: Type.String(),
+    }),
+    example: { webhookId: example.webhookId, reason: 'gone', detail: 'The receiver answered 410 Gone.' },
+  }),
+  'webhook.deleted': defineEvent({
+    description: 'An outbound webhook is gone for good; its deliveries stay.',
+    system: true,
+    data: Type.Object({ webhookId }),
+    example: { webhookId: example.webhookId },
+  }),
+  'webhook.test': defineEvent({
+    description: 'A trial for one webhook alone, to see whether it answers. It is not retried.',
+    system: true,
+    data: Type.Object({ webhookId, message: Type.String() }),
+    example: { webhookId: example.webhookId, message: 'This is a test delivery from Millrace.' },
+  }),
+  'webhook.recovery_requested': defineEvent({
+    description: 'Somebody asks for everything that failed since a time to be delivered again.',
+    system: true,
+    data: Type.Object({ webhookId, since: Type.String() }),
+    example: { webhookId: example.webhookId, since: '2026-11-20T00:00:00.000Z' },
+  }),
   'webhook.delivered': defineEvent({
     description: 'An attempt was answered with a 2xx.',
     data: Type.Object({ ...attempt, status: Type.Integer() }),
