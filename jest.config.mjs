@@ -13,7 +13,8 @@ const swc = {
 const project = (displayName, testMatch, testTimeout) => ({
   displayName,
   testMatch,
-  testTimeout,
+  // `testTimeout` counts for a whole run only, not for one project.
+  setupFilesAfterEnv: testTimeout === undefined ? [] : [`<rootDir>/test/support/timeout-${testTimeout / 1000}s.mjs`],
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '^.+\\.ts$': ['@swc/jest', swc] },

@@ -56,6 +56,17 @@ export async function openDataSource(settings: DataSourceSettings): Promise<Data
 export const poolOf = (dataSource: DataSource): pg.Pool =>
   (dataSource.driver as unknown as { readonly master: pg.Pool }).master;
 
+/** A small pool beside that of the data source, for what must not wait behind requests. End it before the data source. */
+export function sidePool(dataSource: DataSource, max: number): pg.Pool {
+  const pool = new pg.Pool({
+    ...(dataSource.options as { extra: pg.PoolConfig }).extra,
+    connectionTimeoutMillis: 5_000,
+    max,
+  });
+  pool.on('error', () => undefined);
+  return pool;
+}
+
 /** Host, port and database for messages. */
 function placeOf(url: string): string {
   let parsed: URL;

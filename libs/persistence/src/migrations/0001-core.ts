@@ -37,7 +37,7 @@ export class Core implements MigrationInterface {
       create table views.work (
         queue          text not null,
         key            text not null,
-        grp            text not null default '',
+        grp            text collate "C" not null default '',
         state          text not null check (state in ('sleeping', 'ready', 'claimed', 'resting', 'parked')),
         due_at         timestamptz not null,
         position       bigint not null,

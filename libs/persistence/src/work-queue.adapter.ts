@@ -1,0 +1,124 @@
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+
+import { type Work, WorkQueue } from './work.js';
+
+/** Told when rows of a queue may have become claimable; `dueAt` is the earliest of their times. */
+export type ScheduledListener = (queue: string, dueAt: number) => void;
+
+/** Work that was given up after a bounded number of failures. */
+export interface ParkedWork {
+  readonly queue: string;
+  readonly key: string;
+  readonly reason: string;
+  readonly failures: number;
+  readonly position: bigint;
+}
+
+export interface WorkCount {
+  readonly queue: string;
+  readonly state: 'sleeping' | 'ready' | 'claimed' | 'resting' | 'parked';
+  readonly rows: number;
+}
+
+const SCHEDULE = `
+  insert into views.work as w (queue, key, grp, due_at, payload, position, state)
+  select queue, key, grp, due_at, payload::jsonb, position,
+         case when due_at <= clock_timestamp() then 'ready' else 'sleeping' end
+    from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::bigint[])
+      as given (queue, key, grp, due_at, payload, position)
+   order by queue, key
+  on conflict (queue, key) do update set
+    grp = excluded.grp, due_at = excluded.due_at, payload = excluded.payload, position = excluded.position,
+    tries = 0, failures = 0, reason = null,
+    -- Counted anew only once the outcome of the last try is known to be in: else the next one must look into the log.
+    claims = case when w.state = 'resting' and excluded.position >= w.await_position then 0 else w.claims end,
+    state = case when w.state = 'claimed' then 'claimed'
+                 when w.state = 'resting' and excluded.position < w.await_position then 'resting'
+                 else excluded.state end`;
+
+/** Rows of `views.work`, written in the transaction of a projection. Tells the workers of this process when it commits. */
+export class PostgresWorkQueue extends WorkQueue {
+  private readonly listeners = new Set<ScheduledListener>();
+  private readonly pending = new WeakMap<QueryRunner, Map<string, number>>();
+
+  constructor(private readonly dataSource: DataSource) {
+    super();
+    dataSource.subscribers.push({
+      afterTransactionCommit: ({ queryRunner }: { readonly queryRunner: QueryRunner }) => {
+        const scheduled = this.pending.get(queryRunner);
+        if (!scheduled) return;
+        this.pending.delete(queryRunner);
+        for (const [queue, dueAt] of scheduled) this.tell(queue, dueAt);
+      },
+      afterTransactionRollback: ({ queryRunner }: { readonly queryRunner: QueryRunner }) =>
+        void this.pending.delete(queryRunner),
+    });
+  }
+
+  override async schedule(tx: EntityManager, work: readonly Work[]): Promise<void> {
+    // One statement cannot touch a row twice: the last one stands.
+    const rows = [...new Map(work.map((row) => [`${row.queue}\0${row.key}`, row])).values()];
+    if (rows.length === 0) return;
+    await tx.query(SCHEDULE, [
+      rows.map(({ queue }) => queue),
+      rows.map(({ key }) => key),
+      rows.map(({ group }) => group ?? ''),
+      rows.map(({ dueAt }) => dueAt.toISOString()),
+      rows.map(({ payload }) => JSON.stringify(payload)),
+      rows.map(({ position }) => String(position)),
+    ]);
+    this.tellAtCommit(tx, rows);
+  }
+
+  override async remove(tx: EntityManager, queue: string, keys: readonly string[]): Promise<void> {
+    if (keys.length === 0) return;
+    await tx.query('delete from views.work where queue = $1 and key = any($2::text[])', [queue, keys]);
+  }
+
+  /** Work that was given up, in order of queue and key. */
+  async parked(limit = 200): Promise<readonly ParkedWork[]> {
+    const rows = await this.dataSource.query<(Omit<ParkedWork, 'position'> & { position: string })[]>(
+      `select queue, key, coalesce(reason, '') as reason, failures, position from views.work
+        where state = 'parked' order by queue, key limit $1`,
+      [limit],
+    );
+    return rows.map((row) => ({ ...row, position: BigInt(row.position) }));
+  }
+
+  /** Makes parked work claimable again. @returns whether it was parked. */
+  async retryParked(queue: string, key: string): Promise<boolean> {
+    const [, count] = await this.dataSource.query<[unknown, number]>(
+      `update views.work set state = 'ready', failures = 0, tries = 0, reason = null
+        where queue = $1 and key = $2 and state = 'parked'`,
+      [queue, key],
+    );
+    if (count > 0) this.tell(queue, 0);
+    return count > 0;
+  }
+
+  /** For metrics. Reads the whole table: not for the hot path. */
+  async counts(): Promise<readonly WorkCount[]> {
+    return this.dataSource.query<WorkCount[]>(
+      'select queue, state, count(*)::int as rows from views.work group by queue, state order by queue, state',
+    );
+  }
+
+  /** @returns a function that ends it. */
+  onScheduled(listener: ScheduledListener): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  private tellAtCommit(tx: EntityManager, rows: readonly Work[]): void {
+    const runner = tx.queryRunner;
+    const scheduled = (runner && this.pending.get(runner)) ?? new Map<string, number>();
+    for (const { queue, dueAt } of rows)
+      scheduled.set(queue, Math.min(dueAt.getTime(), scheduled.get(queue) ?? Infinity));
+    if (runner?.isTransactionActive) this.pending.set(runner, scheduled);
+    else for (const [queue, dueAt] of scheduled) this.tell(queue, dueAt);
+  }
+
+  private tell(queue: string, dueAt: number): void {
+    for (const listener of this.listeners) listener(queue, dueAt);
+  }
+}
