@@ -84,7 +84,7 @@ export const issueEvents = {
     data: Type.Object({
       ...about,
       from: Type.Optional(Type.String()),
-      to: Type.String(),
+      to: Type.Optional(Type.String()),
     }),
     example: {
       issueId,

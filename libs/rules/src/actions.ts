@@ -1,0 +1,181 @@
+import { compileTemplate, type CompiledTemplate } from '#libs/expressions/src/template.js';
+import type { EventDraft } from '#libs/event-store/src/new-event.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { isObject, type Json, type JsonObject } from '#libs/kernel/src/json.js';
+
+import type { Problems } from './problems.js';
+
+/** The events by which a rule asks another stage for something. */
+export type Request = EventDraft<
+  'webhook.requested' | 'issue.requested' | 'workflow.requested' | 'agent.requested' | 'message.requested'
+>;
+
+/** On whose behalf, and because of which event. */
+export type Asking = Pick<DataOf<'webhook.requested'>, 'requestedBy' | 'eventId'>;
+
+/** One action of a rule, ready to be filled in. */
+export interface CompiledAction {
+  readonly type: string;
+  readonly templates: CompiledTemplate['expressions'];
+  /**
+   * The request as it is to be recorded.
+   * @throws Rejected `action.unfit` if a template gave something that the action cannot use, `expression.too_costly`.
+   */
+  request(event: unknown, asking: Asking): Request;
+  /** `with`, filled in: what a person wants to see of it. */
+  render(event: unknown): Json;
+}
+
+export const MAX_ACTIONS = 50;
+
+interface ActionKind {
+  /** Keys of `with`; those with `true` must be there. */
+  readonly keys: Readonly<Record<string, boolean>>;
+  readonly check?: (given: Record<string, unknown>, pointer: string, problems: Problems) => void;
+  readonly request: (filled: JsonObject, asking: Asking, rule: string) => Request;
+}
+
+const KINDS: Readonly<Record<string, ActionKind>> = {
+  send_webhook: {
+    keys: { webhook: false, url: false, payload: false },
+    check: (given, pointer, problems) => {
+      if ((given['webhook'] === undefined) === (given['url'] === undefined))
+        problems.add(pointer, 'must name either a webhook (its whk_ id) or a url.');
+    },
+    request: (filled, asking) => ({
+      type: 'webhook.requested',
+      data: {
+        ...asking,
+        ...(filled['webhook'] === undefined
+          ? { url: needed(filled, 'url') }
+          : { webhookId: needed(filled, 'webhook') }),
+        ...(filled['payload'] !== undefined && { payload: filled['payload'] }),
+      },
+    }),
+  },
+  create_issue: {
+    keys: {
+      tracker: false,
+      title: true,
+      body: false,
+      priority: false,
+      labels: false,
+      assignee: false,
+      dedupeKey: false,
+    },
+    request: (filled, asking, rule) => ({
+      type: 'issue.requested',
+      data: {
+        ...asking,
+        // An alert without a text is still an alert.
+        title: text(filled['title']) || rule,
+        ...optional(filled, 'tracker', 'body', 'priority', 'assignee', 'dedupeKey'),
+        ...(filled['labels'] !== undefined && filled['labels'] !== null && { labels: texts(filled['labels']) }),
+      },
+    }),
+  },
+  dispatch_workflow: {
+    keys: { workflow: true, inputs: false },
+    request: (filled, asking) => {
+      const inputs = filled['inputs'] ?? {};
+      if (!isObject(inputs)) throw unfit('inputs', 'an object', inputs);
+      return { type: 'workflow.requested', data: { ...asking, workflow: needed(filled, 'workflow'), inputs } };
+    },
+  },
+  dispatch_agent: {
+    keys: { agent: true, input: false },
+    request: (filled, asking) => ({
+      type: 'agent.requested',
+      data: { ...asking, agent: needed(filled, 'agent'), input: filled['input'] ?? null },
+    }),
+  },
+  send_message: {
+    keys: { integration: true, channel: true, text: true },
+    request: (filled, asking) => ({
+      type: 'message.requested',
+      data: {
+        ...asking,
+        integration: needed(filled, 'integration'),
+        channel: needed(filled, 'channel'),
+        text: text(filled['text']),
+      },
+    }),
+  },
+};
+
+export const actionTypes: readonly string[] = Object.keys(KINDS);
+
+/** Compiles one action; `undefined`, with problems noted, if it is wrong. */
+export function compileAction(
+  json: unknown,
+  pointer: string,
+  rule: string,
+  problems: Problems,
+): CompiledAction | undefined {
+  if (!isObject(json)) {
+    problems.add(pointer, 'must be an action: { type, with }.');
+    return undefined;
+  }
+  problems.unknownKeys(json, ['type', 'with'], pointer);
+  const { type } = json;
+  if (typeof type !== 'string' || !Object.hasOwn(KINDS, type)) {
+    problems.oneOf(type, actionTypes, `${pointer}/type`);
+    return undefined;
+  }
+  const kind = KINDS[type]!;
+  const given = json['with'] ?? {};
+  if (!isObject(given)) {
+    problems.add(`${pointer}/with`, 'must be an object.');
+    return undefined;
+  }
+  problems.unknownKeys(given, Object.keys(kind.keys), `${pointer}/with`);
+  for (const [key, isNeeded] of Object.entries(kind.keys))
+    if (isNeeded && (given[key] === undefined || given[key] === null || given[key] === ''))
+      problems.add(`${pointer}/with/${key}`, 'is missing.');
+  kind.check?.(given, `${pointer}/with`, problems);
+  try {
+    const template = compileTemplate(given as Json, `${pointer}/with`);
+    return {
+      type,
+      templates: template.expressions,
+      render: (event) => template.render(event),
+      request: (event, asking) => kind.request(template.render(event) as JsonObject, asking, rule),
+    };
+  } catch (error) {
+    if (!(error instanceof Rejected)) throw error;
+    for (const { pointer: at, detail, code } of error.problems) problems.add(at, detail, code);
+    return undefined;
+  }
+}
+
+/** Text as an interpolated template would have it: nothing for null, JSON for what is not a string. */
+const text = (value: Json | undefined): string =>
+  value === null || value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value);
+
+const texts = (value: Json): string[] => (Array.isArray(value) ? value.map(text) : [text(value)]).filter(Boolean);
+
+function needed(filled: JsonObject, key: string): string {
+  const value = text(filled[key]);
+  if (value === '') throw unfit(key, 'a text', filled[key] ?? null);
+  return value;
+}
+
+function optional<Key extends string>(filled: JsonObject, ...keys: readonly Key[]): { [K in Key]?: string } {
+  const given: { [K in Key]?: string } = {};
+  for (const key of keys) {
+    const value = text(filled[key]);
+    if (value !== '') given[key] = value;
+  }
+  return given;
+}
+
+const unfit = (key: string, wanted: string, value: unknown): Rejected =>
+  new Rejected(
+    'invalid',
+    'action.unfit',
+    `"${key}" must be ${wanted} once it is filled in, but is ${typeName(value)}.`,
+  );
+
+const typeName = (value: unknown): string =>
+  value === null ? 'null' : value === '' ? 'empty' : Array.isArray(value) ? 'an array' : `a ${typeof value}`;

@@ -1,0 +1,162 @@
+import type { Static } from '@sinclair/typebox';
+
+import type { RuleDefinition as Schema } from '#libs/events/src/rule.events.js';
+import { typeMatcher, globMatcher } from '#libs/events/src/patterns.js';
+import { compileTemplate, type CompiledTemplate } from '#libs/expressions/src/template.js';
+import { tryParseDuration } from '#libs/kernel/src/durations.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { isObject, type Json } from '#libs/kernel/src/json.js';
+
+import { compileAction, type CompiledAction, MAX_ACTIONS } from './actions.js';
+import { always, type Condition, ConditionCompiler, type ConditionExpression } from './conditions.js';
+import { Problems } from './problems.js';
+
+/** A rule as its author wrote it, checked. */
+export type RuleDefinition = Static<typeof Schema>;
+
+/** A definition turned into functions. Immutable. */
+export interface CompiledDefinition {
+  readonly matchesSource: (source: string) => boolean;
+  readonly matchesType: (type: string) => boolean;
+  readonly condition: Condition;
+  readonly actions: readonly CompiledAction[];
+  readonly throttle: CompiledThrottle | undefined;
+  /** Every expression over the event, for the linter. */
+  readonly expressions: readonly ConditionExpression[];
+}
+
+/** At most `limit` matches in `perMs` for each value of the key. */
+export interface CompiledThrottle {
+  readonly key: CompiledTemplate | undefined;
+  readonly limit: number;
+  readonly perMs: number;
+}
+
+export interface CheckedRule {
+  readonly definition: RuleDefinition;
+  readonly enabled: boolean;
+  readonly compiled: CompiledDefinition;
+}
+
+/** Most bytes of a rule as JSON. */
+export const MAX_RULE_BYTES = 64 * 1024;
+const MAX_NAME_LENGTH = 200;
+const MAX_THROTTLE_MS = 30 * 24 * 3_600_000;
+const KEYS = ['name', 'description', 'enabled', 'eventSource', 'eventType', 'conditions', 'actions', 'throttle'];
+
+/**
+ * Checks a rule as it comes from outside.
+ * @throws Rejected `rule.invalid` with a problem, by JSON pointer, for everything that is wrong.
+ */
+export function checkRule(json: unknown): CheckedRule {
+  const problems = new Problems();
+  if (!isObject(json)) throw new Rejected('invalid', 'rule.invalid', 'A rule is a JSON object.', noObject);
+  const bytes = Buffer.byteLength(JSON.stringify(json));
+  if (bytes > MAX_RULE_BYTES)
+    throw new Rejected('invalid', 'rule.too_large', `The rule has ${bytes} bytes; ${MAX_RULE_BYTES} are allowed.`);
+  problems.unknownKeys(json, KEYS, '');
+  problems.text(json['name'], '/name', MAX_NAME_LENGTH);
+  const description = json['description'];
+  if (description !== undefined) problems.text(description, '/description', 2_000);
+  const enabled = json['enabled'] ?? true;
+  if (typeof enabled !== 'boolean') problems.add('/enabled', 'must be true or false.');
+  const definition = {
+    name: json['name'],
+    ...(description !== undefined && { description }),
+    eventSource: json['eventSource'] ?? '*',
+    eventType: json['eventType'],
+    ...(json['conditions'] !== undefined && { conditions: json['conditions'] }),
+    actions: json['actions'] ?? [],
+    ...(json['throttle'] !== undefined && { throttle: json['throttle'] }),
+  };
+  const compiled = compile(definition, problems);
+  problems.throwIfAny('rule.invalid', 'The rule is not valid');
+  return { definition: normalised(definition as RuleDefinition), enabled: enabled as boolean, compiled };
+}
+
+const noObject = { problems: [{ pointer: '', detail: 'must be an object.' }] };
+
+/** Actions always have `with`. */
+const normalised = (definition: RuleDefinition): RuleDefinition => ({
+  ...definition,
+  actions: definition.actions.map(({ type, with: given }) => ({ type, with: given ?? {} })),
+});
+
+/** Compiles a definition that was checked when it was saved. @throws Rejected if the rules for rules became stricter. */
+export function compileDefinition(definition: RuleDefinition): CompiledDefinition {
+  const problems = new Problems();
+  const compiled = compile(definition, problems);
+  problems.throwIfAny('rule.invalid', 'The rule is no longer valid: save it again');
+  return compiled;
+}
+
+function compile(given: { readonly [key in keyof RuleDefinition]?: unknown }, problems: Problems): CompiledDefinition {
+  const conditions = new ConditionCompiler(problems);
+  const condition = given.conditions === undefined ? always : conditions.compile(given.conditions, '/conditions');
+  const throttle = given.throttle === undefined ? undefined : compileThrottle(given.throttle, problems);
+  const actions = compileActions(given.actions, String(given.name), problems);
+  const inTemplates = [...actions.flatMap((action) => action.templates), ...(throttle?.key?.expressions ?? [])];
+  return {
+    matchesSource: pattern(given.eventSource, '/eventSource', problems, anything),
+    matchesType: pattern(given.eventType, '/eventType', problems, (type) => typeMatcher([type])),
+    condition,
+    actions,
+    throttle,
+    expressions: [
+      ...conditions.expressions,
+      ...inTemplates.map(({ pointer, expression }) => ({ pointer, source: expression.source })),
+    ],
+  };
+}
+
+const anything = (source: string) => (source === '*' ? () => true : globMatcher(source));
+
+function pattern(
+  given: unknown,
+  pointer: string,
+  problems: Problems,
+  matcher: (text: string) => (text: string) => boolean,
+): (text: string) => boolean {
+  if (!problems.text(given, pointer, 200)) return () => false;
+  if (!/^[\w.*:/@-]+$/.test(given))
+    problems.add(pointer, 'may hold letters, digits, and . * _ - : / @, such as git.push, pr.* or *.');
+  return matcher(given);
+}
+
+function compileActions(given: unknown, rule: string, problems: Problems): readonly CompiledAction[] {
+  if (!Array.isArray(given)) {
+    problems.add('/actions', 'must be an array of actions.');
+    return [];
+  }
+  if (given.length > MAX_ACTIONS) {
+    problems.add('/actions', `has ${given.length} actions; ${MAX_ACTIONS} are allowed.`, 'rule.too_large');
+    return [];
+  }
+  return given
+    .map((action, index) => compileAction(action, `/actions/${index}`, rule, problems))
+    .filter((action) => action !== undefined);
+}
+
+function compileThrottle(given: unknown, problems: Problems): CompiledThrottle | undefined {
+  if (!isObject(given)) {
+    problems.add('/throttle', 'must be an object: { key?, limit, per }.');
+    return undefined;
+  }
+  problems.unknownKeys(given, ['key', 'limit', 'per'], '/throttle');
+  const { key, limit, per } = given;
+  if (!Number.isInteger(limit) || (limit as number) < 1 || (limit as number) > 1_000_000)
+    problems.add('/throttle/limit', 'must be a whole number from 1 to 1000000.');
+  const perMs = typeof per === 'string' ? tryParseDuration(per) : undefined;
+  if (perMs === undefined || perMs < 1 || perMs > MAX_THROTTLE_MS)
+    problems.add('/throttle/per', 'must be a duration from 1ms to 30d, such as 10m.');
+  if (key !== undefined && typeof key !== 'string')
+    problems.add('/throttle/key', 'must be a string, such as "${{ data.payload.host }}".');
+  try {
+    const template = typeof key === 'string' ? compileTemplate(key as Json, '/throttle/key') : undefined;
+    return { key: template, limit: limit as number, perMs: perMs ?? 0 };
+  } catch (error) {
+    if (!(error instanceof Rejected)) throw error;
+    for (const problem of error.problems) problems.add(problem.pointer, problem.detail, problem.code);
+    return undefined;
+  }
+}

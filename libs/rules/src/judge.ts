@@ -1,0 +1,53 @@
+import type { PlatformEvent } from '#libs/events/src/envelope.js';
+import { Cost } from '#libs/expressions/src/values.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+
+import type { Failure, TraceEntry } from './conditions.js';
+import type { CompiledDefinition } from './definition.js';
+
+/**
+ * What a rule makes of an event whose source and type it names. `matched` may still become `throttled`: that depends on
+ * the matches before.
+ */
+export type Verdict =
+  | { readonly outcome: 'matched'; readonly throttleKey?: string }
+  | { readonly outcome: 'not_matched'; readonly failed: Failure }
+  | { readonly outcome: 'errored'; readonly error: string };
+
+/** Pure; never throws: what goes wrong in one rule is that rule's verdict. */
+export function judge({ condition, throttle }: CompiledDefinition, event: PlatformEvent<unknown>): Verdict {
+  try {
+    const failed = condition.check(event, new Cost());
+    if (failed) return { outcome: 'not_matched', failed };
+    return throttle ? { outcome: 'matched', throttleKey: keyOf(throttle.key?.render(event)) } : { outcome: 'matched' };
+  } catch (error) {
+    return { outcome: 'errored', error: inWordsOf(error) };
+  }
+}
+
+const keyOf = (value: unknown): string =>
+  value === undefined || value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value);
+
+/** Every condition of a rule with what it saw, the source and type first. */
+export function trace(rule: CompiledDefinition, event: PlatformEvent<unknown>): readonly TraceEntry[] {
+  return [...filterTrace(rule, event), ...rule.condition.trace(event, new Cost())];
+}
+
+function filterTrace(rule: CompiledDefinition, { source, type }: PlatformEvent<unknown>): readonly TraceEntry[] {
+  return [
+    {
+      pointer: '/eventSource',
+      condition: 'source',
+      holds: rule.matchesSource(source),
+      field: 'source',
+      actual: source,
+    },
+    { pointer: '/eventType', condition: 'type', holds: rule.matchesType(type), field: 'type', actual: type },
+  ];
+}
+
+/** What a person reads; a bug in one rule's evaluation must not stop the others, but must be seen. */
+export const inWordsOf = (error: unknown): string =>
+  error instanceof Rejected
+    ? error.message
+    : `internal error: ${error instanceof Error ? error.message : String(error)}`;

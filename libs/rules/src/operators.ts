@@ -1,0 +1,135 @@
+import { RE2JS } from 're2js';
+
+import { type Cost, isEqual, order } from '#libs/expressions/src/values.js';
+import { messageOf } from '#libs/kernel/src/errors.js';
+
+/** Whether a value that was seen is as a condition wants it. Never throws but `expression.too_costly`. */
+export type Test = (actual: unknown, cost: Cost) => boolean;
+
+/** Why a condition's value does not fit its operator. */
+export class UnfitValue extends Error {}
+
+/** Most characters, and most instructions, of a regular expression. */
+const MAX_PATTERN_LENGTH = 1_000;
+const MAX_PROGRAM_SIZE = 2_000;
+
+type Compile = (expected: unknown) => Test;
+
+const negated =
+  (compile: Compile): Compile =>
+  (expected) => {
+    const test = compile(expected);
+    return (actual, cost) => !test(actual, cost);
+  };
+
+const equals: Compile = (expected) => (actual, cost) => isEqual(actual, expected, cost);
+
+const oneOf: Compile = (expected) => {
+  if (!Array.isArray(expected)) throw new UnfitValue('must be an array of the values that are allowed.');
+  const values: readonly unknown[] = expected;
+  const simple = new Set(values.filter((value) => typeof value !== 'object' || value === null));
+  const deep = values.filter((value) => typeof value === 'object' && value !== null);
+  return (actual, cost) => simple.has(actual ?? null) || deep.some((value) => isEqual(actual, value, cost));
+};
+
+/** A part of a text, or an element of an array. */
+const contains: Compile = (expected) => (actual, cost) => {
+  if (typeof actual === 'string') {
+    cost.spendText(actual.length);
+    return typeof expected === 'string' && actual.includes(expected);
+  }
+  return Array.isArray(actual) && actual.some((item) => (cost.spend(1), isEqual(item, expected, cost)));
+};
+
+const ofText =
+  (test: (actual: string, expected: string) => boolean): Compile =>
+  (expected) => {
+    if (typeof expected !== 'string') throw new UnfitValue('must be a string.');
+    return (actual) => typeof actual === 'string' && test(actual, expected);
+  };
+
+const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
+
+/** Milliseconds of a point in time, so that times in different zones compare as times. */
+function timeOf(value: unknown): number | undefined {
+  if (typeof value !== 'string' || value.length > 40 || !RFC_3339.test(value)) return undefined;
+  const time = Date.parse(value);
+  return Number.isNaN(time) ? undefined : time;
+}
+
+const ordered =
+  (test: (difference: number) => boolean): Compile =>
+  (expected) => {
+    if (typeof expected !== 'number' && typeof expected !== 'string')
+      throw new UnfitValue('must be a number, a string or a time.');
+    const time = timeOf(expected);
+    return (actual) => {
+      const actualTime = time === undefined ? undefined : timeOf(actual);
+      const difference = actualTime === undefined ? order(actual, expected) : actualTime - time!;
+      return difference !== undefined && test(difference);
+    };
+  };
+
+const matches: Compile = (expected) => {
+  if (typeof expected !== 'string') throw new UnfitValue('must be a regular expression, as a string.');
+  if (expected.length > MAX_PATTERN_LENGTH)
+    throw new UnfitValue(`has ${expected.length} characters; a pattern may have ${MAX_PATTERN_LENGTH}.`);
+  const pattern = compilePattern(expected);
+  const size = pattern.programSize();
+  if (size > MAX_PROGRAM_SIZE)
+    throw new UnfitValue(`is too large a pattern (${size} instructions of ${MAX_PROGRAM_SIZE}): repeat less.`);
+  return (actual, cost) => {
+    if (typeof actual !== 'string') return false;
+    // Linear in the text, but with the pattern's size as the factor.
+    cost.spend(1 + Math.floor((actual.length * size) / 64));
+    return pattern.matcher(actual).find();
+  };
+};
+
+function compilePattern(text: string): RE2JS {
+  try {
+    return RE2JS.compile(text);
+  } catch (error) {
+    throw new UnfitValue(
+      `is not a regular expression that can be run in linear time (RE2: no look-around, no back-references): ${messageOf(error)}`,
+    );
+  }
+}
+
+const exists: Compile = (expected) => {
+  if (expected !== undefined) throw new UnfitValue('is not used here: exists and not_exists take no value.');
+  return (actual) => actual !== null && actual !== undefined;
+};
+
+const valueNeeded =
+  (compile: Compile): Compile =>
+  (expected) => {
+    if (expected === undefined) throw new UnfitValue('is missing.');
+    return compile(expected);
+  };
+
+const OPERATORS = {
+  equals: valueNeeded(equals),
+  not_equals: valueNeeded(negated(equals)),
+  in: valueNeeded(oneOf),
+  not_in: valueNeeded(negated(oneOf)),
+  contains: valueNeeded(contains),
+  not_contains: valueNeeded(negated(contains)),
+  starts_with: valueNeeded(ofText((actual, expected) => actual.startsWith(expected))),
+  ends_with: valueNeeded(ofText((actual, expected) => actual.endsWith(expected))),
+  matches: valueNeeded(matches),
+  gt: valueNeeded(ordered((difference) => difference > 0)),
+  gte: valueNeeded(ordered((difference) => difference >= 0)),
+  lt: valueNeeded(ordered((difference) => difference < 0)),
+  lte: valueNeeded(ordered((difference) => difference <= 0)),
+  exists,
+  not_exists: negated(exists),
+} as const satisfies Record<string, Compile>;
+
+export type Operator = keyof typeof OPERATORS;
+export const operators = Object.keys(OPERATORS) as readonly Operator[];
+export const isOperator = (name: unknown): name is Operator =>
+  typeof name === 'string' && Object.hasOwn(OPERATORS, name);
+
+/** @throws UnfitValue */
+export const testOf = (operator: Operator, expected: unknown): Test => OPERATORS[operator](expected);
