@@ -8,6 +8,9 @@ export interface Problem {
   readonly pointer: string;
   readonly detail: string;
   readonly code?: string;
+  /** In a text that people write, such as a workflow: the place, counted from 1. */
+  readonly line?: number;
+  readonly column?: number;
 }
 
 /** What a code means to a caller, from which the one HTTP filter chooses the status number. */

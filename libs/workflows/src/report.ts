@@ -1,0 +1,28 @@
+import { misfits } from './shape-check.js';
+import type { SourceProblem, YamlDocument } from './yaml-document.js';
+
+/** Collects problems, each at its place in the text. */
+export class Report {
+  readonly problems: SourceProblem[] = [];
+  constructor(private readonly document: YamlDocument) {}
+
+  at(pointer: string, code: string, detail: string, key = false): void {
+    const position = key ? this.document.keyPosition(pointer) : this.document.position(pointer);
+    this.problems.push({ pointer, code, detail, ...position });
+  }
+
+  /** Whether `value` fits; what does not is reported. */
+  fits(schema: Parameters<typeof misfits>[0], value: unknown, pointer: string): boolean {
+    const found = misfits(schema, value, pointer);
+    for (const { pointer: place, code, detail, key } of found) this.at(place, code, detail, key);
+    return found.length === 0;
+  }
+
+  /** Words that other versions of the language have: refused by name, before they count as unknown. */
+  refuses(value: object, words: readonly string[], pointer: string, instead: string): boolean {
+    const word = words.find((candidate) => Object.hasOwn(value, candidate));
+    if (word === undefined) return false;
+    this.at(`${pointer}/${word}`, 'workflow.unsupported', `"${word}" is not supported yet. ${instead}`, true);
+    return true;
+  }
+}
