@@ -33,7 +33,7 @@ class Count extends ThingCommand<Tally> {
     super(id, author, expectedRevision);
   }
 }
-const count: Decide<Tally, 'webhook.exhausted', Count> = (state, { id, attempts }) => {
+const count: Decide<Tally, 'webhook.exhausted', Count> = (_state, { id, attempts }) => {
   if (attempts < 0) throw new Rejected('invalid', 'tally.negative', 'Count up.');
   return attempts === 0 ? [] : [{ type: 'webhook.exhausted', data: { deliveryId: id, attempts } }];
 };
