@@ -1,5 +1,7 @@
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 
+export type { Json, JsonObject };
+
 /**
  * Reading JSON that may hold anything: each gives what was asked for, or `undefined` if the field is missing, null or of
  * another type. None throws.

@@ -1,5 +1,15 @@
-import type { Json, JsonObject } from '#libs/kernel/src/json.js';
-import { booleanOf, fieldsOf, idOf, integerOf, known, listOf, textOf, textsOf } from '#libs/plugin-sdk/src/fields.js';
+import {
+  booleanOf,
+  fieldsOf,
+  idOf,
+  integerOf,
+  type Json,
+  type JsonObject,
+  known,
+  listOf,
+  textOf,
+  textsOf,
+} from '#libs/plugin-sdk/src/fields.js';
 
 /** GitHub's objects in neutral words. Each is `undefined` where what makes it up is missing. */
 

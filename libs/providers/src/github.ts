@@ -1,6 +1,13 @@
-import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 import { defineProvider, type NormalisedEvent } from '#libs/plugin-sdk/src/define-provider.js';
-import { type Fields, fieldsOf, integerOf, known, textOf } from '#libs/plugin-sdk/src/fields.js';
+import {
+  type Fields,
+  fieldsOf,
+  integerOf,
+  type Json,
+  type JsonObject,
+  known,
+  textOf,
+} from '#libs/plugin-sdk/src/fields.js';
 import { verifyHmac } from '#libs/plugin-sdk/src/signatures.js';
 
 import {
@@ -155,7 +162,13 @@ function readIssue(payload: Fields, action: string | undefined): NormalisedEvent
     type: action === 'opened' ? 'issue.created' : STATUS_ACTIONS.has(action) ? 'issue.status_changed' : 'issue.updated',
     subject: `issue/${repository.fullName}/${issue.number}`,
     timestamp: textOf(fieldsOf(payload['issue'])[action === 'opened' ? 'created_at' : 'updated_at']),
-    data: known({ repository, issue, author: authorOf(payload['sender']) }),
+    data: known({
+      repository,
+      issue,
+      author: authorOf(payload['sender']),
+      ...(action === 'closed' && { from: 'open', to: 'closed' }),
+      ...(action === 'reopened' && { from: 'closed', to: 'open' }),
+    }),
   };
 }
 

@@ -1,4 +1,6 @@
 import { Core } from './0001-core.js';
+import { Intake } from './0002-intake.js';
+import { Audit } from './0007-audit.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
-export const migrations = [Core];
+export const migrations = [Core, Intake, Audit];

@@ -1,0 +1,30 @@
+import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
+import type { TObject } from '@sinclair/typebox';
+
+import type { Problem } from '#libs/kernel/src/errors.js';
+
+import { catalogue, type EventType } from './catalogue.js';
+
+/** Compiled when first asked for: a check then costs a few comparisons. */
+const compiled = new Map<EventType, TypeCheck<TObject>>();
+
+function checkOf(type: EventType): TypeCheck<TObject> {
+  let check = compiled.get(type);
+  if (!check) compiled.set(type, (check = TypeCompiler.Compile(catalogue[type].data as TObject)));
+  return check;
+}
+
+/** Whether `data` is as the schema of its type says. */
+export const satisfies = (type: EventType, data: unknown): boolean => checkOf(type).Check(data);
+
+const MOST = 20;
+
+/** In what `data` differs from the schema of its type; pointers are below `root`. Empty if in nothing. */
+export function problemsOf(type: EventType, data: unknown, root = ''): readonly Problem[] {
+  const problems: Problem[] = [];
+  for (const { path, message } of checkOf(type).Errors(data)) {
+    problems.push({ pointer: root + path, detail: message });
+    if (problems.length === MOST) break;
+  }
+  return problems;
+}

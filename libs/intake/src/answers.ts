@@ -1,0 +1,77 @@
+import type { Accepted } from './pipeline.js';
+import { NOT_FOUND, type Refusal } from './refusal.js';
+
+/** An answer as it goes over the wire. */
+export interface Written {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+  /** Seconds. */
+  readonly retryAfter?: number | undefined;
+}
+
+/** How a family of routes says the same things. */
+export interface AnswerForm {
+  accepted(outcome: Accepted): Written;
+  refused(refusal: Pick<Refusal, 'status' | 'code' | 'detail' | 'retryAfter'>): Written;
+  /** Made once: to the last byte the same for whatever is not there. */
+  readonly notFound: Written;
+}
+
+export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
+const JSON_TYPE = 'application/json; charset=utf-8';
+
+const TITLES: Readonly<Record<number, string>> = {
+  400: 'The request cannot be read',
+  401: 'Not authenticated',
+  403: 'Not allowed',
+  404: 'Not found',
+  413: 'Too large',
+  415: 'Format not understood',
+  429: 'Too many requests',
+  500: 'A fault in the server',
+  503: 'Not available at the moment',
+};
+
+/** 202 and the ids; refusals are problems as in RFC 9457. */
+export const platformForm: AnswerForm = {
+  accepted: ({ eventIds, duplicate, answer }) =>
+    answer
+      ? { status: answer.status, contentType: answer.contentType ?? JSON_TYPE, body: answer.body }
+      : { status: 202, contentType: JSON_TYPE, body: JSON.stringify({ eventIds, duplicate }) },
+  refused: problem,
+  notFound: problem(NOT_FOUND),
+};
+
+/** The envelope of custom paths: 200, and 400, 404 or 500 for whatever kind of refusal it is. */
+export const customPathForm: AnswerForm = {
+  accepted: ({ eventIds, duplicate, answer }) =>
+    answer
+      ? { status: answer.status, contentType: answer.contentType ?? JSON_TYPE, body: answer.body }
+      : {
+          status: 200,
+          contentType: JSON_TYPE,
+          body: JSON.stringify({
+            success: true,
+            message: duplicate ? 'Webhook had been processed before' : 'Webhook processed successfully',
+            data: { eventIds, duplicate },
+          }),
+        },
+  refused: envelope,
+  notFound: envelope(NOT_FOUND),
+};
+
+function problem({ status, code, detail, retryAfter }: Pick<Refusal, 'status' | 'code' | 'detail' | 'retryAfter'>) {
+  const body = JSON.stringify({ type: 'about:blank', title: TITLES[status] ?? 'Refused', status, code, detail });
+  return { status, contentType: PROBLEM_TYPE, body, retryAfter };
+}
+
+function envelope({ status, detail, retryAfter }: Pick<Refusal, 'status' | 'code' | 'detail' | 'retryAfter'>) {
+  const reduced = status === 404 ? 404 : status >= 500 ? 500 : 400;
+  return {
+    status: reduced,
+    contentType: JSON_TYPE,
+    body: JSON.stringify({ success: false, message: detail }),
+    retryAfter,
+  };
+}

@@ -1,0 +1,183 @@
+import { isUtf8 } from 'node:buffer';
+
+import type { Json } from '#libs/kernel/src/json.js';
+import type { InboundBody, InboundRequest } from '#libs/plugin-sdk/src/define-provider.js';
+
+import { malformed, type Refusal, TOO_MANY_LINES, UNSUPPORTED_ENCODING, UNSUPPORTED_TYPE } from './refusal.js';
+
+/** Deepest nesting of arrays and objects in a body. */
+export const MAX_DEPTH = 64;
+/** Most events of one NDJSON body. */
+export const MAX_LINES = 1000;
+
+export interface ParsedValue {
+  readonly value: Json;
+  /** JSON text of the value: that of the sender, byte for byte, wherever the sender wrote JSON. */
+  readonly text: string;
+}
+
+export interface ParsedBody {
+  readonly kind: InboundBody['kind'];
+  /** One, or one for each line of an NDJSON body. */
+  readonly values: readonly ParsedValue[];
+}
+
+const NOT_UTF8 = malformed(
+  'inbound.not_utf8',
+  'The body is not valid UTF-8. Send text in UTF-8, without binary parts.',
+);
+const NOT_JSON = malformed(
+  'inbound.not_json',
+  'The body is not valid JSON: it may be cut off, empty, or of another format than Content-Type says.',
+);
+const NOT_NDJSON = malformed(
+  'inbound.not_ndjson',
+  'Each line of an NDJSON body is one JSON value, and there is at least one. Check for a value over several lines.',
+);
+const NOT_FORM = malformed(
+  'inbound.not_form',
+  'The body is not a form: a percent sign is not followed by two hex digits, or the text behind it is not UTF-8.',
+);
+const JSON_AS_FORM = malformed(
+  'inbound.json_sent_as_form',
+  'The body is JSON, but Content-Type says that it is a form. Send it with Content-Type: application/json.',
+);
+const PAYLOAD_NOT_JSON = malformed(
+  'inbound.payload_not_json',
+  'The form field "payload" begins like JSON and is not valid JSON: it may be cut off.',
+);
+const TOO_DEEP = malformed(
+  'inbound.too_deep',
+  `The body is nested deeper than ${MAX_DEPTH} levels. Send a flatter structure.`,
+);
+
+/** Bodies by media type; what is not here, and no `+json`, is not read. */
+const KINDS: Readonly<Record<string, InboundBody['kind']>> = {
+  'application/json': 'json',
+  'text/json': 'json',
+  'application/x-www-form-urlencoded': 'form',
+  'application/x-ndjson': 'ndjson',
+  'application/ndjson': 'ndjson',
+  'application/jsonl': 'ndjson',
+};
+
+/** What the verified bytes say. Called after verification alone: nobody else's bytes are parsed. */
+export function parseBody({ rawBody, contentType, headers }: InboundRequest): ParsedBody | Refusal {
+  const encoding = headers['content-encoding'];
+  if (encoding !== undefined && encoding !== '' && encoding !== 'identity') return UNSUPPORTED_ENCODING;
+  const kind = kindOf(contentType);
+  if (kind === undefined || !isUtf8Charset(headers['content-type'])) return UNSUPPORTED_TYPE;
+  if (!isUtf8(rawBody)) return NOT_UTF8;
+  // A byte order mark is no part of the text; some senders write one all the same.
+  const marked = rawBody.length >= 3 && rawBody[0] === 0xef && rawBody[1] === 0xbb && rawBody[2] === 0xbf;
+  const text = rawBody.toString('utf8', marked ? 3 : 0);
+  switch (kind) {
+    case 'json':
+      return parseJson(text, 'json', NOT_JSON);
+    case 'form':
+      return parseForm(text);
+    case 'ndjson':
+      return parseLines(text);
+  }
+}
+
+/** `application/json; charset=utf-8` → `application/json`. */
+export function mediaTypeOf(header: string | undefined): string {
+  if (header === undefined) return '';
+  const end = header.indexOf(';');
+  return (end < 0 ? header : header.slice(0, end)).trim().toLowerCase();
+}
+
+const kindOf = (contentType: string): InboundBody['kind'] | undefined =>
+  Object.hasOwn(KINDS, contentType) ? KINDS[contentType] : contentType.endsWith('+json') ? 'json' : undefined;
+
+const CHARSET = /;\s*charset\s*=\s*"?([^";\s]*)/i;
+
+function isUtf8Charset(header: string | undefined): boolean {
+  if (header === undefined || !header.includes(';')) return true;
+  const charset = CHARSET.exec(header)?.[1]?.toLowerCase();
+  return charset === undefined || charset === 'utf-8' || charset === 'utf8' || charset === 'us-ascii';
+}
+
+function parseJson(text: string, kind: InboundBody['kind'], otherwise: Refusal): ParsedBody | Refusal {
+  const value = tryParse(text);
+  if (value === undefined) return otherwise;
+  if (isDeeperThan(value, MAX_DEPTH)) return TOO_DEEP;
+  return { kind, values: [{ value, text }] };
+}
+
+function parseLines(text: string): ParsedBody | Refusal {
+  const values: ParsedValue[] = [];
+  for (let start = 0; start < text.length;) {
+    const found = text.indexOf('\n', start);
+    const end = found < 0 ? text.length : found;
+    const line = text.slice(start, end).trim();
+    start = end + 1;
+    if (line === '') continue;
+    if (values.length === MAX_LINES) return TOO_MANY_LINES;
+    const value = tryParse(line);
+    if (value === undefined) return NOT_NDJSON;
+    if (isDeeperThan(value, MAX_DEPTH)) return TOO_DEEP;
+    values.push({ value, text: line });
+  }
+  return values.length === 0 ? NOT_NDJSON : { kind: 'ndjson', values };
+}
+
+function parseForm(text: string): ParsedBody | Refusal {
+  // An encoder writes these as %7B and %5B: whoever sends them as they are has forgotten the content type.
+  if (text.startsWith('{') || text.startsWith('[')) return JSON_AS_FORM;
+  const fields = formFields(text);
+  if (fields === undefined) return NOT_FORM;
+  const payload = fields['payload'];
+  if (typeof payload === 'string' && (payload.startsWith('{') || payload.startsWith('[')))
+    return parseJson(payload, 'form', PAYLOAD_NOT_JSON);
+  return { kind: 'form', values: [{ value: fields, text: JSON.stringify(fields) }] };
+}
+
+/** A field that comes several times is a list. `undefined` if the text is not form-encoded UTF-8. */
+function formFields(text: string): Record<string, string | string[]> | undefined {
+  const fields = new Map<string, string | string[]>();
+  for (const part of text.split('&')) {
+    if (part === '') continue;
+    const equals = part.indexOf('=');
+    try {
+      const name = decode(equals < 0 ? part : part.slice(0, equals));
+      const value = equals < 0 ? '' : decode(part.slice(equals + 1));
+      const before = fields.get(name);
+      if (before === undefined) fields.set(name, value);
+      else if (typeof before === 'string') fields.set(name, [before, value]);
+      else before.push(value);
+    } catch {
+      return undefined;
+    }
+  }
+  // As own properties, `__proto__` included.
+  return Object.fromEntries(fields);
+}
+
+const decode = (part: string): string => decodeURIComponent(part.includes('+') ? part.replaceAll('+', ' ') : part);
+
+function tryParse(text: string): Json | undefined {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether arrays and objects are nested deeper than `levels`. Goes no deeper itself. */
+export function isDeeperThan(value: Json, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  if (Array.isArray(value)) {
+    for (const element of value as readonly Json[])
+      if (typeof element === 'object' && isDeeperThan(element, levels - 1)) return true;
+    return false;
+  }
+  const object = value as Readonly<Record<string, Json>>;
+  for (const key in object) {
+    const field = object[key]!;
+    if (typeof field === 'object' && isDeeperThan(field, levels - 1)) return true;
+  }
+  return false;
+}

@@ -1,0 +1,27 @@
+import { compile, type CompiledExpression } from '#libs/expressions/src/compile.js';
+import { canonicalJson, type Json } from '#libs/kernel/src/json.js';
+
+/**
+ * An integration's own delivery id: a JMESPath expression over the body (over the list of all lines, where the body is
+ * NDJSON). A body for which it gives null, false or nothing has none.
+ */
+export class DedupeKey {
+  private readonly expression: CompiledExpression;
+
+  /** @throws Rejected (`expression.…`) if it is no expression. */
+  constructor(source: string) {
+    this.expression = compile(source);
+  }
+
+  of(body: Json): string | undefined {
+    let value: Json;
+    try {
+      value = this.expression.evaluate(body);
+    } catch {
+      // Too costly for this body: then it has no key, and is recorded as new rather than lost.
+      return undefined;
+    }
+    if (value === null || value === false || value === '') return undefined;
+    return typeof value === 'string' ? value : canonicalJson(value);
+  }
+}

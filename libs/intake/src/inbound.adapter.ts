@@ -1,0 +1,126 @@
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+
+import { Settings } from '#libs/kernel/src/settings.js';
+import type { InboundRequest } from '#libs/plugin-sdk/src/define-provider.js';
+
+import { SenderAddress } from './addresses.js';
+import { type AnswerForm, customPathForm, platformForm, PROBLEM_TYPE, type Written } from './answers.js';
+import { mediaTypeOf } from './body.js';
+import { IntegrationTable, type Receiver } from './integration-table.js';
+import { InboundPipeline } from './pipeline.js';
+import { BROKEN_OFF, FAILED, MAX_BODY_BYTES, Refusal, TOO_LARGE, UNSUPPORTED_TYPE } from './refusal.js';
+
+/**
+ * The inbound routes, on Fastify itself: between the socket and the pipeline nothing is done that a request does not
+ * need. They have their own content type parser, which hands on the raw bytes, since signatures are made over these.
+ */
+@Injectable()
+export class InboundRoutes implements OnModuleInit {
+  constructor(
+    @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
+    @Inject(InboundPipeline) private readonly pipeline: InboundPipeline,
+    @Inject(IntegrationTable) private readonly table: IntegrationTable,
+    @Inject(Settings) private readonly settings: Settings,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    const adapter = this.host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined;
+    if (!adapter) return;
+    const fastify = adapter.getInstance<FastifyInstance>();
+    const { pipeline, table } = this;
+    await fastify.register(inboundRoutes, { pipeline, table, sender: new SenderAddress(this.settings.trustProxy) });
+  }
+}
+
+export interface InboundParts {
+  readonly pipeline: InboundPipeline;
+  readonly table: IntegrationTable;
+  readonly sender: SenderAddress;
+}
+
+interface Received extends FastifyRequest {
+  receiver?: Receiver;
+  form?: AnswerForm;
+}
+
+const NO_BYTES = Buffer.alloc(0);
+const NO_QUERY: Readonly<Record<string, string>> = Object.freeze({});
+
+/** A Fastify plug-in: encapsulated, so that its parser and its error handler hold for these routes alone. */
+// eslint-disable-next-line @typescript-eslint/require-await -- Fastify tells plug-ins with a promise from those with a callback
+export async function inboundRoutes(
+  fastify: FastifyInstance,
+  { pipeline, table, sender }: InboundParts,
+): Promise<void> {
+  fastify.removeAllContentTypeParsers();
+  fastify.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES }, (_, body, done) =>
+    done(null, body),
+  );
+  fastify.decorateRequest('receiver');
+  fastify.decorateRequest('form');
+  fastify.setErrorHandler((error: FastifyError, request: Received, reply) => {
+    const refusal = refusalOf(error);
+    if (refusal === FAILED) request.log.error(error);
+    if (request.receiver) pipeline.refusedEarly(request.receiver, refusal);
+    return write(reply, (request.form ?? platformForm).refused(refusal));
+  });
+
+  /** The rest of the path decides who receives. It is looked up before a byte of the body is read. */
+  const route = (path: string, form: AnswerForm, find: (rest: string) => Receiver | undefined): void => {
+    fastify.post(`${path}/*`, {
+      bodyLimit: MAX_BODY_BYTES,
+      onRequest: (request: Received, reply, done) => {
+        const receiver = find((request.params as { '*': string })['*']);
+        request.form = form;
+        if (!receiver) return void write(reply, form.notFound);
+        request.receiver = receiver;
+        done();
+      },
+      handler: async (request: Received, reply) => {
+        const outcome = await pipeline.receive(request.receiver!, viewOf(request, sender));
+        return write(reply, outcome instanceof Refusal ? form.refused(outcome) : form.accepted(outcome));
+      },
+    });
+  };
+
+  route('/api/v1/webhooks/inbound', platformForm, (slug) => table.withSlug(slug));
+  route('/api/webhook', customPathForm, (path) => table.withPath(path));
+  route('/webhooks', platformForm, (rest) => {
+    const [id = '', kind, ...more] = rest.split('/');
+    const receiver = more.length === 0 ? table.withId(id) : undefined;
+    return kind === undefined || kind === receiver?.provider ? receiver : undefined;
+  });
+}
+
+function viewOf(request: Received, sender: SenderAddress): InboundRequest {
+  const { headers, socket } = request.raw;
+  return {
+    headers: headers as InboundRequest['headers'],
+    rawBody: Buffer.isBuffer(request.body) ? request.body : NO_BYTES,
+    query: request.raw.url!.includes('?') ? flat(request.query as Record<string, unknown>) : NO_QUERY,
+    contentType: mediaTypeOf(headers['content-type']),
+    sourceIp: sender.of(socket.remoteAddress, headers['x-forwarded-for'] as string | undefined),
+  };
+}
+
+/** Of a parameter that is given several times, the last. */
+const flat = (query: Record<string, unknown>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(query).map(([name, value]) => [name, String(Array.isArray(value) ? value.at(-1) : value)]),
+  );
+
+/** What Fastify itself found wrong while it read the body. */
+function refusalOf(error: FastifyError): Refusal {
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return TOO_LARGE;
+  if (error.statusCode === 415) return UNSUPPORTED_TYPE;
+  const cutOff = error.code === 'ECONNRESET' || error.code === 'ERR_STREAM_PREMATURE_CLOSE';
+  return cutOff || (error.statusCode !== undefined && error.statusCode < 500) ? BROKEN_OFF : FAILED;
+}
+
+function write(reply: FastifyReply, { status, contentType, body, retryAfter }: Written): FastifyReply {
+  if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
+  if (contentType === PROBLEM_TYPE) reply.header('cache-control', 'no-store');
+  return reply.code(status).header('content-type', contentType).send(body);
+}

@@ -1,0 +1,157 @@
+import type { Secrets } from '#libs/access/src/secrets.js';
+import { fold } from '#libs/event-store/src/command-handlers.js';
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { Table } from '#libs/event-store/src/subscriber.js';
+import type { Json, JsonObject } from '#libs/kernel/src/json.js';
+
+import { AddressList } from './addresses.js';
+import { DedupeKey } from './dedupe-key.js';
+import { type Integration, integration, secretReferenceIn, secretReferences } from './integration.js';
+import type { RateLimit } from './rate-limiter.js';
+
+/** An integration ready to receive: secrets in plain text, lists parsed, expressions compiled. */
+export interface Receiver {
+  readonly id: string;
+  readonly orgId: string;
+  readonly provider: string;
+  readonly slug: string;
+  readonly name: string;
+  readonly customPath: string | undefined;
+  readonly allowed: AddressList | undefined;
+  readonly rateLimit: RateLimit | undefined;
+  readonly dedupeKey: DedupeKey | undefined;
+  /** Secret values in plain text. */
+  readonly config: JsonObject;
+  /** The newest first. */
+  readonly secrets: readonly string[];
+  readonly previous: readonly { readonly secret: string; readonly validUntil: number }[];
+}
+
+/** All integrations, in memory: no request asks the database. Disabled ones are not received at. */
+export class IntegrationTable implements Table {
+  readonly name = 'intake.integrations';
+  readonly reads = [
+    'integration.created',
+    'integration.updated',
+    'integration.secret_rotated',
+    'integration.enabled',
+    'integration.disabled',
+    'integration.deleted',
+  ] as const;
+
+  private readonly states = new Map<string, Integration>();
+  private readonly byId = new Map<string, Receiver>();
+  private readonly bySlug = new Map<string, Receiver>();
+  private readonly byPath = new Map<string, Receiver>();
+
+  constructor(private readonly secrets: Secrets) {}
+
+  clear(): void {
+    for (const map of [this.states, this.byId, this.bySlug, this.byPath]) map.clear();
+  }
+
+  async apply(event: RecordedEvent): Promise<void> {
+    const id = (event.data as unknown as { integrationId: string }).integrationId;
+    const state = fold(integration, [event], this.states.get(id));
+    // Before anything changes: if the secrets cannot be read, the event is applied again.
+    const receiver = await this.receiverOf(id, state);
+    if (state.kind === 'deleted') this.states.delete(id);
+    else this.states.set(id, state);
+    this.forget(id);
+    if (receiver) this.admit(receiver);
+  }
+
+  /** What is received at `/webhooks/inbound/{slug}`. */
+  withSlug(slug: string): Receiver | undefined {
+    return this.bySlug.get(slug);
+  }
+
+  withId(id: string): Receiver | undefined {
+    return this.byId.get(id);
+  }
+
+  withPath(customPath: string): Receiver | undefined {
+    return this.byPath.get(customPath);
+  }
+
+  /** Its state, also while it is disabled; `undefined` if it is another organisation's. */
+  get(orgId: string, id: string): Integration | undefined {
+    const state = this.states.get(id);
+    return state && state.kind !== 'unknown' && state.orgId === orgId ? state : undefined;
+  }
+
+  /** As it would receive if it were enabled: for trying requests out. */
+  receiver(orgId: string, id: string): Promise<Receiver | undefined> {
+    const state = this.get(orgId, id);
+    return state?.kind === 'disabled'
+      ? this.receiverOf(id, { ...state, kind: 'active' })
+      : Promise.resolve(this.byId.get(id));
+  }
+
+  /** Who has this path, in whichever organisation: paths are one namespace. */
+  ownerOfPath(customPath: string): string | undefined {
+    for (const [id, state] of this.states)
+      if ('settings' in state && state.settings.customPath === customPath) return id;
+    return undefined;
+  }
+
+  private admit(receiver: Receiver): void {
+    this.byId.set(receiver.id, receiver);
+    this.bySlug.set(receiver.slug, receiver);
+    // Two that claimed one path at the same moment: the log says who was first.
+    if (receiver.customPath !== undefined && !this.byPath.has(receiver.customPath))
+      this.byPath.set(receiver.customPath, receiver);
+  }
+
+  private forget(id: string): void {
+    const known = this.byId.get(id);
+    if (!known) return;
+    this.byId.delete(id);
+    this.bySlug.delete(known.slug);
+    if (known.customPath !== undefined && this.byPath.get(known.customPath) === known)
+      this.byPath.delete(known.customPath);
+  }
+
+  private async receiverOf(id: string, state: Integration): Promise<Receiver | undefined> {
+    if (state.kind !== 'active') return undefined;
+    const { settings, previous } = state;
+    const plain = await this.secrets.get(secretReferences(state));
+    const newest = state.secret === undefined ? undefined : plain.get(state.secret);
+    // A secret that is configured and gone must not turn into "none configured": nothing matches it.
+    const secrets = state.secret === undefined ? [] : newest === undefined ? undefined : [newest];
+    if (!secrets) return undefined;
+    return {
+      id,
+      orgId: state.orgId,
+      provider: state.provider,
+      slug: state.slug,
+      name: settings.name,
+      customPath: settings.customPath,
+      allowed: settings.allowedSources && new AddressList(settings.allowedSources),
+      rateLimit: settings.rateLimit,
+      dedupeKey: settings.dedupeKey === undefined ? undefined : new DedupeKey(settings.dedupeKey),
+      config: withPlainSecrets(settings.config, plain),
+      secrets,
+      previous: previous.flatMap(({ secret, validUntil }) => {
+        const text = plain.get(secret);
+        return text === undefined ? [] : [{ secret: text, validUntil: Date.parse(validUntil) }];
+      }),
+    };
+  }
+}
+
+/** Secrets that are valid now, the newest first. */
+export const validSecrets = ({ secrets, previous }: Receiver, now: number): readonly string[] =>
+  previous.length === 0
+    ? secrets
+    : [...secrets, ...previous.filter(({ validUntil }) => validUntil > now).map(({ secret }) => secret)];
+
+function withPlainSecrets(config: JsonObject, plain: ReadonlyMap<string, string>): JsonObject {
+  const entries = Object.entries(config).flatMap(([key, value]): [string, Json][] => {
+    const reference = secretReferenceIn(value);
+    if (reference === undefined) return [[key, value]];
+    const text = plain.get(reference);
+    return text === undefined ? [] : [[key, text]];
+  });
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,54 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+
+import { Secrets } from '#libs/access/src/secrets.js';
+import { fold } from '#libs/event-store/src/command-handlers.js';
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+
+import { type Integration, integration, secretReferences } from './integration.js';
+
+/** Keeps the list of integrations, and throws away the secrets that none of them names any more. */
+@Injectable()
+export class IntegrationProjection implements Subscriber {
+  readonly name = 'intake.list';
+  readonly reads = [
+    'integration.created',
+    'integration.updated',
+    'integration.secret_rotated',
+    'integration.enabled',
+    'integration.disabled',
+    'integration.deleted',
+  ] as const;
+  readonly writes = [];
+
+  constructor(@Inject(Secrets) private readonly secrets: Secrets) {}
+
+  async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
+    const transaction = await context.transaction();
+    for (const event of events) await this.project(transaction, event);
+  }
+
+  private async project(transaction: EntityManager, event: RecordedEvent): Promise<void> {
+    const id = (event.data as unknown as { integrationId: string }).integrationId;
+    const [row] = await transaction.query<{ state: Integration }[]>(
+      'select state from views.integrations where id = $1',
+      [id],
+    );
+    const before = row?.state ?? integration.initial;
+    const after = fold(integration, [event], before);
+    const at = event.metadata.timestamp;
+    if (after.kind === 'deleted') {
+      await transaction.query('delete from views.integrations where id = $1', [id]);
+      await transaction.query('delete from views.integration_counters where integration_id = $1', [id]);
+    } else if (after.kind !== 'unknown')
+      await transaction.query(
+        `insert into views.integrations (id, org_id, state, created_at, updated_at) values ($1, $2, $3, $4, $4)
+         on conflict (id) do update set state = excluded.state, updated_at = excluded.updated_at`,
+        [id, after.orgId, JSON.stringify(after), at],
+      );
+    const stillNamed = new Set(secretReferences(after));
+    // Safe twice, and before the commit too: whoever folds the log again meets the event that took the reference away.
+    await this.secrets.remove(secretReferences(before).filter((reference) => !stillNamed.has(reference)));
+  }
+}

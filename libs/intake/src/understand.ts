@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto';
+
+import type { EventToAppend } from '#libs/event-store/src/event-store.js';
+import type { RequestMetadata } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
+import { messageOf } from '#libs/kernel/src/errors.js';
+import { uuid5, uuid7 } from '#libs/kernel/src/ids.js';
+import { isObject, type Json, type JsonObject } from '#libs/kernel/src/json.js';
+import type { Log } from '#libs/kernel/src/log.js';
+import type {
+  InboundBody,
+  InboundRequest,
+  Normalised,
+  NormalisedEvent,
+  Provider,
+  ProviderContext,
+} from '#libs/plugin-sdk/src/define-provider.js';
+
+import { parseBody, type ParsedBody } from './body.js';
+import { inboundEventsOf } from './inbound-event.js';
+import type { Receiver } from './integration-table.js';
+import { EVENT_TOO_LARGE, Refusal } from './refusal.js';
+
+/** A request that is from whom it says. */
+export interface Verified {
+  readonly provider: Provider;
+  readonly context: ProviderContext;
+  readonly authentication: string;
+}
+
+/** What a request becomes: everything but the append. */
+export interface Understood extends Verified {
+  /** Undefined: the sender gave none, every request is new. */
+  readonly deliveryId: string | undefined;
+  /** Named after the delivery: it can be opened once. */
+  readonly stream: string;
+  /** None where the provider wants nothing recorded. */
+  readonly events: readonly EventToAppend[];
+  readonly bodies: readonly InboundBody[];
+  readonly retry: string | undefined;
+}
+
+/** Parses a request that was verified, asks its provider what happened, and puts the events together. */
+export function understand(
+  receiver: Receiver,
+  request: InboundRequest,
+  verified: Verified,
+  log: Log,
+): Understood | Refusal {
+  const parsed = parseBody(request);
+  if (parsed instanceof Refusal) return parsed;
+  const { provider, context } = verified;
+  const bodies = parsed.values.map(({ value }) => ({ value, kind: parsed.kind, request }));
+  const lines = bodies.map((body) => normalised(provider, body, context, log));
+  const { deliveryId: given, retry } = lines[0]!;
+  const deliveryId = receiver.dedupeKey?.of(wholeOf(parsed)) ?? given;
+  const key = deliveryId ?? uuid7(context.now.getTime());
+  const drafts = lines.flatMap(({ events, eventType, action }, line) =>
+    events.map((event) => ({ eventType, action, normalised: event, payload: parsed.values[line]!.text })),
+  );
+  const identified = drafts.map((draft, index) => ({
+    ...draft,
+    id: deliveryId === undefined ? uuid7(context.now.getTime()) : uuid5('inbound', receiver.id, key, String(index)),
+  }));
+  const facts = {
+    integrationId: receiver.id,
+    orgId: receiver.orgId,
+    provider: provider.name,
+    deliveryId: key,
+    sourceIp: request.sourceIp,
+    request: requestMetadata(verified, request, retry),
+    now: context.now,
+  };
+  const events = inboundEventsOf(facts, identified);
+  if (!events) return EVENT_TOO_LARGE;
+  return { ...verified, deliveryId, stream: streams.inbound(receiver.id, key), events, bodies, retry };
+}
+
+/** What `dedupeKey` looks at: the body, or all lines of one. */
+const wholeOf = ({ kind, values }: ParsedBody): Json =>
+  kind === 'ndjson' ? values.map(({ value }) => value) : values[0]!.value;
+
+/**
+ * What the provider makes of a body, in the shape that it has promised. A provider that fails does not lose it: the
+ * request was believed, so it is kept as the webhook that it is.
+ */
+function normalised(
+  provider: Provider,
+  body: InboundBody,
+  context: ProviderContext,
+  log: Log,
+): Pick<Normalised, 'eventType' | 'events'> & Record<'deliveryId' | 'action' | 'retry', string | undefined> {
+  try {
+    const { deliveryId, eventType, action, retry, events } = provider.normalise(body, context);
+    if (!Array.isArray(events)) throw new TypeError('events is not a list');
+    return {
+      deliveryId: textOf(deliveryId),
+      eventType: textOf(eventType) ?? 'unknown',
+      action: textOf(action),
+      retry: textOf(retry),
+      events: events.map(eventOf),
+    };
+  } catch (error) {
+    reportFailure(log, provider, 'normalise', error);
+    const event = { type: 'webhook.received', subject: '', data: {} };
+    return { deliveryId: undefined, eventType: 'unknown', action: undefined, retry: undefined, events: [event] };
+  }
+}
+
+const textOf = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
+
+/** @throws TypeError for what no provider may give. */
+function eventOf(event: NormalisedEvent): NormalisedEvent {
+  const { type, subject, timestamp, data } = event;
+  if (typeof type !== 'string' || typeof subject !== 'string' || !isObject(data))
+    throw new TypeError('an event has no type, subject or data');
+  const when = typeof timestamp === 'string' || typeof timestamp === 'number' ? timestamp : undefined;
+  return { type, subject, timestamp: when, data: data as JsonObject };
+}
+
+/** A bug of a plug-in: reported, and never of harm to what was sent. */
+export function reportFailure(log: Log, provider: Provider, method: string, error: unknown): void {
+  log.error({ provider: provider.name, method, error: messageOf(error) }, 'a provider failed');
+}
+
+function requestMetadata(
+  { provider, authentication }: Verified,
+  request: InboundRequest,
+  retry: string | undefined,
+): RequestMetadata {
+  const headers: Record<string, string> = {};
+  for (const name of provider.keepHeaders ?? []) {
+    const value = request.headers[name];
+    if (typeof value === 'string') headers[name] = value;
+  }
+  return {
+    headers,
+    bodySha256: createHash('sha256').update(request.rawBody).digest('hex'),
+    authentication,
+    sourceIp: request.sourceIp,
+    ...(retry === undefined ? {} : { retry }),
+  };
+}
