@@ -77,14 +77,14 @@ export function problemOf(error: unknown): ProblemAnswer {
   if (error instanceof WrongRevision)
     return answer(
       409,
-      'concurrent_change',
+      'revision.conflict',
       'Somebody else changed this at the same time. Read it again, and repeat the change if it still makes sense.',
     );
   const status = httpStatusOf(error);
   if (status !== undefined && status >= 400 && status < 500)
-    return answer(status, HTTP_CODES[status] ?? `http.${status}`, detailOf(status, error as Error));
+    return answer(status, HTTP_CODES[status] ?? 'http.refused', detailOf(status, error as Error));
   const errorId = newId('evt').replace('evt_', 'err_');
-  return answer(500, 'internal', `Something went wrong in the server; it is in its log as ${errorId}.`, {
+  return answer(500, 'server.internal', `Something went wrong in the server; it is in its log as ${errorId}.`, {
     body: { errorId },
     bug: error,
   });

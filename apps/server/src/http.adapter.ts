@@ -1,0 +1,113 @@
+import { fastifyHelmet } from '@fastify/helmet';
+import fastifyRateLimit from '@fastify/rate-limit';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+
+import type { TokenTable } from '#libs/access/src/token-table.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import type { Log } from '#libs/kernel/src/log.js';
+
+import type { FrontDoor } from './front-door.js';
+import type { Metrics } from './metrics.js';
+import { PROBLEM_TYPE, problemOf } from './problem.js';
+import { RouteTable } from './route-table.js';
+
+export const BODY_LIMIT = 1024 * 1024;
+/** Each minute and process. Generous: it stops a loop that ran away, not a program at work. */
+const CALLS_PER_TOKEN = 60_000;
+const CALLS_PER_ADDRESS = 1_200;
+
+export interface Http {
+  readonly adapter: FastifyAdapter;
+  readonly fastify: FastifyInstance;
+  readonly routes: RouteTable;
+  /** Who is calling, for the rate limit; without it everybody is a stranger. */
+  tokens?: TokenTable;
+}
+
+/** Fastify behind our own listening socket, with what holds for every route: limits, headers, rates, measurements. */
+export async function createHttp(
+  door: FrontDoor,
+  trustProxy: readonly string[],
+  metrics: Metrics,
+  log: Log,
+): Promise<Http> {
+  const adapter = new FastifyAdapter({
+    serverFactory: () => door.server,
+    logger: false,
+    trustProxy: trustProxy.length > 0 ? [...trustProxy] : false,
+    bodyLimit: BODY_LIMIT,
+    routerOptions: { maxParamLength: 512 },
+    skipMiddie: true,
+    // The door answers these itself.
+    clientErrorHandler: () => undefined,
+    frameworkErrors: answerProblem,
+  });
+  const fastify = adapter.getInstance() as unknown as FastifyInstance;
+  const http: Http = { adapter, fastify, routes: new RouteTable() };
+
+  // A text without a type of its own is no request of this API: better refused than taken for an empty body.
+  fastify.removeContentTypeParser('text/plain');
+  fastify.addHook('onRoute', (route) => {
+    http.routes.add(route.method, route.url);
+    if (isApi(route)) {
+      route.config = { ...route.config, rateLimit: {} } as NonNullable<typeof route.config>;
+      (route as { helmet?: object }).helmet ??= {};
+    }
+  });
+  await fastify.register(fastifyHelmet, {
+    global: false,
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
+    },
+    // Whoever puts TLS before this server decides on it there.
+    strictTransportSecurity: false,
+    crossOriginResourcePolicy: { policy: 'same-origin' },
+  });
+  await fastify.register(fastifyRateLimit, {
+    global: false,
+    enableDraftSpec: true,
+    timeWindow: 60_000,
+    cache: 10_000,
+    keyGenerator: (request) => callerKey(request, http.tokens),
+    max: (_, key) => (key.startsWith('tok_') ? CALLS_PER_TOKEN : CALLS_PER_ADDRESS),
+    errorResponseBuilder: (_, { ttl }) =>
+      new Rejected(
+        'rate_limited',
+        'request.rate_limited',
+        'Too many requests in this minute. Wait as long as Retry-After says, then go on more slowly.',
+        { retryAfter: Math.max(1, Math.ceil(ttl / 1000)) },
+      ),
+  });
+  observe(fastify, metrics, log);
+  return http;
+}
+
+/** Inbound routes have rates of their own, by integration; health and documents none. */
+const isApi = ({ url }: RouteOptions): boolean =>
+  url.startsWith('/api/v1/') && !url.startsWith('/api/v1/webhooks/') && !url.endsWith('/openapi.json');
+
+function callerKey(request: FastifyRequest, tokens: TokenTable | undefined): string {
+  const text = request.headers.authorization?.replace(/^Bearer +/i, '');
+  return (text !== undefined && tokens?.find(text)?.id) || request.ip;
+}
+
+function observe(fastify: FastifyInstance, metrics: Metrics, log: Log): void {
+  const access = (log as { isLevelEnabled?: (level: string) => boolean }).isLevelEnabled?.('debug') === true;
+  fastify.addHook('onResponse', (request, reply, done) => {
+    const route = request.routeOptions.url ?? '(none)';
+    metrics.answered(request.method, route, reply.statusCode, reply.elapsedTime);
+    if (access)
+      log.debug(
+        { method: request.method, route, status: reply.statusCode, ms: Math.round(reply.elapsedTime), ip: request.ip },
+        'answered',
+      );
+    done();
+  });
+}
+
+function answerProblem(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+  const { body, headers } = problemOf(error);
+  void reply.status(body.status).headers(headers).type(PROBLEM_TYPE).send(JSON.stringify(body));
+}

@@ -1,0 +1,42 @@
+import { catalogue, isEventType } from '#libs/events/src/catalogue.js';
+import { eventIdOf } from '#libs/events/src/envelope.js';
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+
+/**
+ * An event as JSON text, with its data byte for byte as the log has it: numbers beyond 2^53 and duplicate keys would
+ * not survive being parsed and written again.
+ */
+export function eventJson(event: RecordedEvent): string {
+  const {
+    source,
+    subject,
+    orgId,
+    timestamp,
+    $correlationId,
+    $causationId,
+    hop,
+    actor,
+    receivedAt,
+    schemaVersion,
+    request,
+  } = event.metadata;
+  const envelope = JSON.stringify({ id: eventIdOf(event.id), type: event.type, source, subject, orgId, timestamp });
+  const metadata = JSON.stringify({
+    position: String(event.position),
+    stream: event.stream,
+    revision: Number(event.revision),
+    correlationId: eventIdOf($correlationId),
+    causationId: $causationId === undefined ? null : eventIdOf($causationId),
+    hop,
+    actor,
+    receivedAt,
+    schemaVersion,
+    ...(request && { request }),
+  });
+  const data = isCurrent(event.type, schemaVersion) ? event.dataJson : JSON.stringify(event.data);
+  return `${envelope.slice(0, -1)},"data":${data},"metadata":${metadata}}`;
+}
+
+/** Written by an older version: shown as the newest has it. */
+const isCurrent = (type: string, version: number): boolean =>
+  !isEventType(type) || ((catalogue[type] as { version?: number }).version ?? 1) === version;

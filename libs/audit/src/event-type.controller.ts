@@ -1,0 +1,56 @@
+import { Controller, Get, Param } from '@nestjs/common';
+import { ApiOperation, ApiProperty, ApiResponse, ApiTags } from '@nestjs/swagger';
+
+import { catalogue, isEventType } from '#libs/events/src/catalogue.js';
+import type { EventDefinition } from '#libs/events/src/define-event.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+
+export class EventTypeAnswer {
+  @ApiProperty({ example: 'git.push' }) type!: string;
+  @ApiProperty() description!: string;
+  @ApiProperty({ description: 'Told by the engine about itself; `*` leaves it out.' }) system!: boolean;
+  @ApiProperty({ description: 'Version of `data` that is written now.' }) version!: number;
+  @ApiProperty({ type: Object, description: 'JSON Schema of `data`.' }) schema!: object;
+  @ApiProperty({ type: Object, description: 'A `data` that satisfies the schema.' }) example!: unknown;
+}
+
+export class EventTypePage {
+  @ApiProperty({ type: [EventTypeAnswer] }) data!: EventTypeAnswer[];
+  @ApiProperty({ type: String, nullable: true }) nextCursor!: string | null;
+}
+
+/** By name. The catalogue is part of the program: all of it is one page. */
+const all: readonly EventTypeAnswer[] = Object.entries(catalogue as Readonly<Record<string, EventDefinition>>)
+  .map(([type, { description, system, version, data, example }]) => ({
+    type,
+    description,
+    system: system === true,
+    version: version ?? 1,
+    schema: data,
+    example,
+  }))
+  .sort((a, b) => (a.type < b.type ? -1 : 1));
+
+@ApiTags('event types')
+@Controller('api/v1/event-types')
+export class EventTypeController {
+  @Get()
+  @ApiOperation({ summary: 'Every event type with its JSON Schema and an example' })
+  @ApiResponse({ status: 200, type: EventTypePage })
+  list(): EventTypePage {
+    return { data: [...all], nextCursor: null };
+  }
+
+  @Get(':type')
+  @ApiOperation({ summary: 'One event type' })
+  @ApiResponse({ status: 200, type: EventTypeAnswer })
+  view(@Param('type') type: string): EventTypeAnswer {
+    if (!isEventType(type))
+      throw new Rejected(
+        'not_found',
+        'event_type.not_found',
+        `There is no event type ${type}. GET /api/v1/event-types lists them.`,
+      );
+    return all.find((one) => one.type === type)!;
+  }
+}

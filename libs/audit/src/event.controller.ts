@@ -1,0 +1,156 @@
+import { Readable } from 'node:stream';
+
+import { Controller, Get, Headers, Inject, Param, Query, Res } from '@nestjs/common';
+import { ApiOperation, ApiProduces, ApiProperty, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
+
+import type { Caller } from '#libs/access/src/caller.js';
+import { CurrentCaller } from '#libs/access/src/caller.controller.js';
+import { eventIdOf, eventUuidOf } from '#libs/events/src/envelope.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import type { Uuid } from '#libs/kernel/src/ids.js';
+
+import { eventJson } from './event-json.js';
+import { cursorOf, type EventQuery, type Parameters, parseQuery } from './event-query.js';
+import { EventReader, MAX_TRACED } from './event-reader.adapter.js';
+import { type TraceNode, traceOf } from './trace.js';
+
+/** As much of a Fastify reply as is used here: answers whose bytes are written by hand. */
+interface Reply {
+  type(contentType: string): Reply;
+  send(body: string | Readable): Reply;
+}
+
+class EventMetadataAnswer {
+  @ApiProperty({ description: 'Place in the log: opaque, compare only.' }) position!: string;
+  @ApiProperty() stream!: string;
+  @ApiProperty() revision!: number;
+  @ApiProperty({ description: 'The first event of the story.' }) correlationId!: string;
+  @ApiProperty({ type: String, nullable: true, description: 'The event that directly caused this one.' })
+  causationId!: string | null;
+  @ApiProperty({ description: 'Number of causes before it.' }) hop!: number;
+  @ApiProperty({ example: 'integration/int_01jq5x1d0wkz4s3v2n8m7b6c5a' }) actor!: string;
+  @ApiProperty({ format: 'date-time' }) receivedAt!: string;
+  @ApiProperty() schemaVersion!: number;
+}
+
+export class EventAnswer {
+  @ApiProperty({ example: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a' }) id!: string;
+  @ApiProperty({ example: 'git.push' }) type!: string;
+  @ApiProperty({ example: 'github' }) source!: string;
+  @ApiProperty({ example: 'repository/acme/app' }) subject!: string;
+  @ApiProperty() orgId!: string;
+  @ApiProperty({ format: 'date-time' }) timestamp!: string;
+  @ApiProperty({ type: Object, description: 'As it was recorded, byte for byte.' }) data!: object;
+  @ApiProperty() metadata!: EventMetadataAnswer;
+}
+
+export class EventPageAnswer {
+  @ApiProperty({ type: [EventAnswer] }) data!: EventAnswer[];
+  @ApiProperty({ type: String, nullable: true }) nextCursor!: string | null;
+}
+
+export class TraceAnswer {
+  @ApiProperty({ description: 'The event that was asked for.' }) eventId!: string;
+  @ApiProperty() correlationId!: string;
+  @ApiProperty({ description: 'Events in the tree.' }) count!: number;
+  @ApiProperty({ description: `Only the first ${MAX_TRACED} events of the story are shown.` }) truncated!: boolean;
+  @ApiProperty({ type: Object, description: '`{ id, type, source, subject, timestamp, children[] }`' })
+  root!: TraceNode;
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+const NDJSON = 'application/x-ndjson';
+
+@ApiTags('events')
+@Controller('api/v1/events')
+export class EventController {
+  constructor(@Inject(EventReader) private readonly events: EventReader) {}
+
+  @Get()
+  @ApiOperation({
+    summary: 'Search the log',
+    description:
+      'Newest first, in pages; with `Accept: application/x-ndjson` every matching event, one a line, oldest first. With a `filter` a page may be shorter than asked for, or empty, and still have a `nextCursor`.',
+  })
+  @ApiQuery({ name: 'type', required: false, description: 'Name, glob (`pr.*`) or `*`; several with commas.' })
+  @ApiQuery({ name: 'source', required: false, description: 'Name or glob.' })
+  @ApiQuery({ name: 'subject', required: false, description: 'Name or glob: `repository/acme/*`.' })
+  @ApiQuery({ name: 'correlation', required: false, description: 'Id of the first event of a story.' })
+  @ApiQuery({ name: 'from', required: false, description: 'RFC 3339, inclusive.' })
+  @ApiQuery({ name: 'to', required: false, description: 'RFC 3339, exclusive.' })
+  @ApiQuery({ name: 'fromPosition', required: false, description: 'Inclusive.' })
+  @ApiQuery({ name: 'toPosition', required: false, description: 'Inclusive.' })
+  @ApiQuery({ name: 'filter', required: false, description: "JMESPath over the event: `data.branch == 'main'`." })
+  @ApiQuery({ name: 'order', required: false, enum: ['asc', 'desc'] })
+  @ApiQuery({ name: 'limit', required: false, description: '1 to 200, default 50.' })
+  @ApiQuery({ name: 'cursor', required: false })
+  @ApiProduces('application/json', NDJSON)
+  @ApiResponse({ status: 200, type: EventPageAnswer })
+  async list(
+    @CurrentCaller() caller: Caller,
+    @Query() parameters: Parameters,
+    @Headers('accept') accept: string | undefined,
+    @Res() reply: Reply,
+  ): Promise<void> {
+    const exporting = accept?.includes(NDJSON) === true;
+    const query = parseQuery(parameters, caller.orgId, exporting ? 'asc' : 'desc');
+    if (query.after === undefined) await this.events.settle();
+    if (exporting) {
+      reply.type(NDJSON).send(Readable.from(this.lines(query), { objectMode: false }));
+      return;
+    }
+    const { events, next } = await this.events.page(query);
+    const cursor = next === undefined ? null : cursorOf(next);
+    reply.type(JSON_TYPE).send(`{"data":[${events.map(eventJson).join(',')}],"nextCursor":${JSON.stringify(cursor)}}`);
+  }
+
+  @Get(':id')
+  @ApiOperation({ summary: 'One event with its data and metadata' })
+  @ApiResponse({ status: 200, type: EventAnswer })
+  async view(@CurrentCaller() caller: Caller, @Param('id') id: string, @Res() reply: Reply): Promise<void> {
+    const uuid = uuidOf(id);
+    let event = await this.events.byId(caller.orgId, uuid);
+    if (!event) {
+      await this.events.settle();
+      event = await this.events.byId(caller.orgId, uuid);
+    }
+    if (!event) throw notFound(id);
+    reply.type(JSON_TYPE).send(eventJson(event));
+  }
+
+  @Get(':id/trace')
+  @ApiOperation({
+    summary: 'The whole story of an event',
+    description: 'Everything with the same correlation as a tree of causes, from the first event to the last delivery.',
+  })
+  @ApiResponse({ status: 200, type: TraceAnswer })
+  async trace(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<TraceAnswer> {
+    const uuid = uuidOf(id);
+    await this.events.settle();
+    const correlation = await this.events.correlationOf(caller.orgId, uuid);
+    if (correlation === undefined) throw notFound(id);
+    const story = await this.events.story(caller.orgId, correlation);
+    return {
+      eventId: id,
+      correlationId: eventIdOf(correlation),
+      count: story.length,
+      truncated: story.length === MAX_TRACED,
+      root: traceOf(story, correlation),
+    };
+  }
+
+  private async *lines(query: EventQuery): AsyncGenerator<string> {
+    for await (const events of this.events.all(query)) {
+      if (events.length > 0) yield `${events.map(eventJson).join('\n')}\n`;
+    }
+  }
+}
+
+function uuidOf(id: string): Uuid {
+  const uuid = eventUuidOf(id);
+  if (uuid === undefined) throw notFound(id);
+  return uuid;
+}
+
+const notFound = (id: string): Rejected =>
+  new Rejected('not_found', 'event.not_found', `There is no event ${id} in this organisation.`);

@@ -1,0 +1,116 @@
+import { Body, Controller, Inject, Post } from '@nestjs/common';
+import { ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { IsISO8601, IsObject, IsOptional, IsString, Length, Matches } from 'class-validator';
+
+import { type Caller, newIdFor } from '#libs/access/src/caller.js';
+import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
+import { EventStore, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
+import { problemsOf } from '#libs/events/src/check.js';
+import { eventUuidOf } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
+import { Clock } from '#libs/kernel/src/clock.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+
+import { EVENT_INDEX } from './event-index.projection.js';
+import { publishable } from './publishable.js';
+
+export class NewPublishedEvent {
+  @ApiProperty({
+    example: 'release.published',
+    description: 'A type of GET /api/v1/event-types that the engine does not write itself.',
+  })
+  @IsString()
+  @Length(1, 200)
+  type!: string;
+
+  @ApiPropertyOptional({ example: 'deploy-bot', description: 'Where it comes from; default `api`.' })
+  @IsOptional()
+  @Matches(/^[a-z0-9][a-z0-9._-]{0,99}$/, {
+    message: 'must be lower-case letters, digits, dots, dashes and underscores, such as deploy-bot',
+  })
+  source?: string;
+
+  @ApiPropertyOptional({ example: 'repository/acme/app', description: 'What it is about.' })
+  @IsOptional()
+  @IsString()
+  @Length(1, 500)
+  subject?: string;
+
+  @ApiPropertyOptional({ format: 'date-time', description: 'When it happened; default now.' })
+  @IsOptional()
+  @IsISO8601({ strict: true, strictSeparator: true })
+  timestamp?: string;
+
+  @ApiProperty({ type: Object, description: "As the type's schema says." })
+  @IsObject()
+  data!: object;
+}
+
+export class PublishedEvent {
+  @ApiProperty({ example: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a' }) id!: string;
+  @ApiProperty({ description: 'The Idempotency-Key had published it before.' }) duplicate!: boolean;
+}
+
+@ApiTags('events')
+@Controller('api/v1/events')
+export class PublishController {
+  constructor(
+    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(Clock) private readonly clock: Clock,
+    @Inject(Progress) private readonly progress: Progress,
+  ) {}
+
+  @Post()
+  @Roles('integrator', 'designer')
+  @ApiOperation({
+    summary: 'Publish an event',
+    description:
+      'Rules, workflows and webhooks see it as any other. With an `Idempotency-Key` it is published once, for ever.',
+  })
+  @ApiResponse({ status: 201, type: PublishedEvent })
+  async publish(@CurrentCaller() caller: Caller, @Body() body: NewPublishedEvent): Promise<PublishedEvent> {
+    const type = publishable(body.type, body.source);
+    const problems = problemsOf(type, body.data, '/data');
+    if (problems.length > 0)
+      throw new Rejected(
+        'invalid',
+        'event.data_invalid',
+        `The data is not as the schema of ${type} says: GET /api/v1/event-types/${type} shows it, with an example.`,
+        { problems },
+      );
+    const id = newIdFor(caller, 'evt');
+    const event = newEvent(
+      {
+        type,
+        data: body.data,
+        ...(body.timestamp !== undefined && { timestamp: new Date(body.timestamp).toISOString() }),
+      },
+      {
+        id: eventUuidOf(id)!,
+        orgId: caller.orgId,
+        actor: caller.actor,
+        now: this.clock.now(),
+        source: body.source ?? 'api',
+        subject: body.subject ?? '',
+      },
+    );
+    try {
+      // The key names the stream: the same key opens it once.
+      const stream = streams.published(caller.orgId, caller.idempotencyKey ?? id);
+      const { position, repeated } = await this.store.append(stream, [event], 'no-stream');
+      await this.progress.whenProcessed(EVENT_INDEX, position);
+      return { id, duplicate: repeated };
+    } catch (error) {
+      if (error instanceof WrongRevision)
+        throw new Rejected(
+          'conflict',
+          'event.key_reused',
+          'This Idempotency-Key has published another event before. Use a new key.',
+          { cause: error },
+        );
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import { type EventType, isEventType, isSystemType } from '#libs/events/src/catalogue.js';
+import { ENGINE } from '#libs/events/src/envelope.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+
+/** Families that only the engine writes: its own stages take them for what happened. */
+const ENGINE_FAMILIES = ['webhook.', 'workflow.', 'agent.', 'schedule.'];
+const OPEN = new Set(['webhook.received']);
+
+/**
+ * The type, if a program outside may publish it in the name of `source`.
+ * @throws Rejected `event.type_unknown`, `event.type_reserved` or `event.source_reserved`.
+ */
+export function publishable(type: string, source: string | undefined): EventType {
+  if (!isEventType(type))
+    throw new Rejected(
+      'invalid',
+      'event.type_unknown',
+      `${type} is not an event type. GET /api/v1/event-types lists them.`,
+      {
+        problems: [{ pointer: '/type', detail: 'is not an event type' }],
+      },
+    );
+  const reserved = isSystemType(type) || (!OPEN.has(type) && ENGINE_FAMILIES.some((family) => type.startsWith(family)));
+  if (reserved)
+    throw new Rejected(
+      'forbidden',
+      'event.type_reserved',
+      `${type} tells what the engine itself has done: only the engine writes it.`,
+      {
+        problems: [{ pointer: '/type', detail: 'is reserved for the engine' }],
+      },
+    );
+  if (source === ENGINE)
+    throw new Rejected(
+      'forbidden',
+      'event.source_reserved',
+      `The source ${ENGINE} is the engine itself. Name the program that publishes.`,
+      {
+        problems: [{ pointer: '/source', detail: 'is reserved for the engine' }],
+      },
+    );
+  return type;
+}
