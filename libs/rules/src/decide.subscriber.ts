@@ -128,7 +128,9 @@ function final(verdict: Verdict, throttled: ReadonlySet<Verdict>): FinalVerdict 
   return { outcome: throttled.has(verdict) ? 'throttled' : 'matched' };
 }
 
-const shortened = (key: string): string => (key.length <= MAX_THROTTLE_KEY ? key : uuid5('throttle', key));
+/** PostgreSQL stores any text but NUL. */
+const shortened = (key: string): string =>
+  key.length <= MAX_THROTTLE_KEY && !key.includes('\0') ? key : uuid5('throttle', key);
 
 /** Ends, also when it fails, only when nothing is under way any more. */
 async function inParallel<T>(items: readonly T[], most: number, work: (item: T) => Promise<void>): Promise<void> {

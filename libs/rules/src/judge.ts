@@ -3,7 +3,7 @@ import { Cost } from '#libs/expressions/src/values.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
 import type { Failure, TraceEntry } from './conditions.js';
-import type { CompiledDefinition } from './definition.js';
+import type { CompiledDefinition, RuleDefinition } from './definition.js';
 
 /**
  * What a rule makes of an event whose source and type it names. `matched` may still become `throttled`: that depends on
@@ -28,21 +28,31 @@ export function judge({ condition, throttle }: CompiledDefinition, event: Platfo
 const keyOf = (value: unknown): string =>
   value === undefined || value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value);
 
-/** Every condition of a rule with what it saw, the source and type first. */
-export function trace(rule: CompiledDefinition, event: PlatformEvent<unknown>): readonly TraceEntry[] {
-  return [...filterTrace(rule, event), ...rule.condition.trace(event, new Cost())];
-}
-
-function filterTrace(rule: CompiledDefinition, { source, type }: PlatformEvent<unknown>): readonly TraceEntry[] {
+/** Every condition of a rule with what it saw, the source and type first. @throws Rejected `expression.too_costly` */
+export function trace(
+  { eventSource, eventType }: RuleDefinition,
+  rule: CompiledDefinition,
+  event: PlatformEvent<unknown>,
+): readonly TraceEntry[] {
+  const { source, type } = event;
   return [
     {
       pointer: '/eventSource',
-      condition: 'source',
+      condition: `source is ${eventSource}`,
       holds: rule.matchesSource(source),
       field: 'source',
       actual: source,
+      expected: eventSource,
     },
-    { pointer: '/eventType', condition: 'type', holds: rule.matchesType(type), field: 'type', actual: type },
+    {
+      pointer: '/eventType',
+      condition: `type is ${eventType}`,
+      holds: rule.matchesType(type),
+      field: 'type',
+      actual: type,
+      expected: eventType,
+    },
+    ...rule.condition.trace(event, new Cost()),
   ];
 }
 

@@ -33,7 +33,7 @@ export class Problems {
 
   /** A text of 1 to `most` characters. */
   text(given: unknown, pointer: string, most: number): given is string {
-    if (typeof given === 'string' && given.trim() !== '' && given.length <= most) return true;
+    if (typeof given === 'string' && given.trim() !== '' && given.length <= most && !given.includes('\0')) return true;
     this.add(
       pointer,
       given === undefined
@@ -42,7 +42,9 @@ export class Problems {
           ? 'must be a string.'
           : given.trim() === ''
             ? 'must not be empty.'
-            : `has ${given.length} characters; at most ${most} are allowed.`,
+            : given.length > most
+              ? `has ${given.length} characters; at most ${most} are allowed.`
+              : 'must not hold the character NUL.',
     );
     return false;
   }

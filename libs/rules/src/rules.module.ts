@@ -1,0 +1,33 @@
+import { Module } from '@nestjs/common';
+import { CqrsModule } from '@nestjs/cqrs';
+
+import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
+
+import { DecideRules } from './decide.subscriber.js';
+import { DecisionController } from './decision.controller.js';
+import { DecisionProjection } from './decision.projection.js';
+import { archive, create, disable, enable, rule, update } from './rule.js';
+import { ArchiveRule, CreateRule, DisableRule, EnableRule, UpdateRule } from './rule.commands.js';
+import { RuleController } from './rule.controller.js';
+import { RuleProjection } from './rule.projection.js';
+import { TrialController } from './trial.controller.js';
+
+/** Trigger rules: saved, asked about every event, and what they decided. */
+@Module({
+  imports: [CqrsModule],
+  controllers: [TrialController, DecisionController, RuleController],
+  providers: [
+    ...commandHandlers(rule, [
+      on(CreateRule, create),
+      on(UpdateRule, update),
+      on(EnableRule, enable),
+      on(DisableRule, disable),
+      on(ArchiveRule, archive),
+    ]),
+    DecideRules,
+    RuleProjection,
+    DecisionProjection,
+  ],
+  exports: [DecideRules, RuleProjection, DecisionProjection],
+})
+export class RulesModule {}

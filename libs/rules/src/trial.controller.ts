@@ -1,0 +1,104 @@
+import { Body, Controller, HttpCode, Inject, Post } from '@nestjs/common';
+import { ApiBody, ApiOperation, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import { DataSource } from 'typeorm';
+
+import type { Caller } from '#libs/access/src/caller.js';
+import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
+import { EventStore, platformEvent } from '#libs/event-store/src/event-store.js';
+import { ENGINE, eventUuidOf, type PlatformEvent } from '#libs/events/src/envelope.js';
+import { Clock } from '#libs/kernel/src/clock.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { isObject } from '#libs/kernel/src/json.js';
+
+import { checkRule } from './definition.js';
+import { Problems } from './problems.js';
+import { RuleBody } from './rule.controller.js';
+import { type Trial, tryOut } from './trial.js';
+
+/** The body of a trial, for the API's description. */
+export class TrialBody {
+  @ApiProperty({ type: RuleBody })
+  rule!: RuleBody;
+  @ApiPropertyOptional({ type: Object, description: 'An event; what it leaves out is empty.' })
+  event?: object;
+  @ApiPropertyOptional({ description: 'In place of `event`: one that was recorded.' })
+  eventId?: string;
+}
+
+/** Trying a rule before it counts. */
+@ApiTags('rules')
+@Controller('api/v1/rules')
+export class TrialController {
+  constructor(
+    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(DataSource) private readonly database: DataSource,
+    @Inject(Clock) private readonly clock: Clock,
+  ) {}
+
+  @Post('test')
+  @HttpCode(200)
+  @Roles('designer', 'integrator', 'auditor')
+  @ApiOperation({
+    summary: 'Try a rule on an event',
+    description: 'Says what every condition saw and shows the actions as they would be asked for. Nothing is done.',
+  })
+  @ApiBody({ type: TrialBody })
+  async test(@CurrentCaller() caller: Caller, @Body() body: unknown): Promise<Trial> {
+    const problems = new Problems();
+    if (!isObject(body))
+      throw new Rejected('invalid', 'rule.invalid_test', 'Send { rule, event } or { rule, eventId }.');
+    problems.unknownKeys(body, ['rule', 'event', 'eventId'], '');
+    if ((body['event'] === undefined) === (body['eventId'] === undefined))
+      problems.add('', 'must have either "event" or "eventId".');
+    if (body['event'] !== undefined && !isObject(body['event'])) problems.add('/event', 'must be an event: an object.');
+    problems.throwIfAny('rule.invalid_test', 'The test is not valid');
+    const checked = checkedAt('/rule', body['rule']);
+    const event = isObject(body['event'])
+      ? eventOf(body['event'], caller.orgId, this.clock.now())
+      : await this.recorded(caller, String(body['eventId']));
+    return tryOut(checked, event);
+  }
+
+  private async recorded({ orgId }: Caller, id: string): Promise<PlatformEvent> {
+    const uuid = eventUuidOf(id);
+    const found = uuid
+      ? await this.database.query<{ stream: string; revision: string }[]>(
+          'select stream, revision from views.events where id = $1 and org_id = $2 limit 1',
+          [uuid, orgId],
+        )
+      : [];
+    const place = found[0];
+    const [event] = place ? await this.store.readStream(place.stream, { from: BigInt(place.revision), limit: 1 }) : [];
+    if (event) return platformEvent(event);
+    throw new Rejected(
+      'not_found',
+      'event.not_found',
+      `There is no event ${id}. GET /api/v1/events lists those there are.`,
+    );
+  }
+}
+
+/** The rule's problems, with pointers into the body that it is a part of. */
+function checkedAt(pointer: string, rule: unknown): ReturnType<typeof checkRule> {
+  try {
+    return checkRule(rule);
+  } catch (error) {
+    if (!(error instanceof Rejected)) throw error;
+    throw new Rejected(error.kind, error.code, error.message, {
+      problems: error.problems.map((problem) => ({ ...problem, pointer: pointer + problem.pointer })),
+    });
+  }
+}
+
+function eventOf(given: Record<string, unknown>, orgId: string, now: Date): PlatformEvent<unknown> {
+  const text = (key: string, otherwise: string) => (typeof given[key] === 'string' ? given[key] : otherwise);
+  return {
+    id: text('id', 'evt_00000000000000000000000000'),
+    type: text('type', ''),
+    source: text('source', ENGINE),
+    subject: text('subject', ''),
+    orgId,
+    timestamp: text('timestamp', now.toISOString()),
+    data: given['data'] ?? {},
+  };
+}

@@ -1,0 +1,56 @@
+import type { PlatformEvent } from '#libs/events/src/envelope.js';
+import type { Json } from '#libs/kernel/src/json.js';
+
+import type { Failure, TraceEntry } from './conditions.js';
+import type { CheckedRule } from './definition.js';
+import { inWordsOf, judge, trace } from './judge.js';
+import { type RuleWarning, warningsOf } from './warnings.js';
+
+/** What a rule would make of an event. Nothing is done. */
+export interface Trial {
+  readonly outcome: 'matched' | 'not_matched' | 'errored';
+  readonly failed?: Failure;
+  readonly error?: string;
+  readonly trace: readonly TraceEntry[];
+  readonly warnings: readonly RuleWarning[];
+  /** Each action as it would be asked for. */
+  readonly actions: readonly { readonly type: string; readonly with: Json }[];
+}
+
+/** Pure. A throttle is not looked at: it depends on what came before. */
+export function tryOut({ definition, compiled }: CheckedRule, event: PlatformEvent<unknown>): Trial {
+  const warnings = warningsOf(definition, compiled);
+  let seen: readonly TraceEntry[] = [];
+  try {
+    seen = trace(definition, compiled, event);
+    const outside = seen.find(
+      ({ pointer, holds }) => !holds && (pointer === '/eventSource' || pointer === '/eventType'),
+    );
+    if (outside) return { outcome: 'not_matched', failed: filterFailure(outside), trace: seen, warnings, actions: [] };
+    const verdict = judge(compiled, event);
+    if (verdict.outcome === 'not_matched')
+      return { outcome: 'not_matched', failed: verdict.failed, trace: seen, warnings, actions: [] };
+    if (verdict.outcome === 'errored')
+      return { outcome: 'errored', error: verdict.error, trace: seen, warnings, actions: [] };
+    const asking = {
+      requestedBy: { kind: 'rule' as const, ruleId: 'draft', ruleVersion: 1, index: 0 },
+      eventId: event.id,
+    };
+    const actions = compiled.actions.map((action) => {
+      // Filled in as a request too: what the action cannot use shows here.
+      action.request(event, asking);
+      return { type: action.type, with: action.render(event) };
+    });
+    return { outcome: 'matched', trace: seen, warnings, actions };
+  } catch (error) {
+    return { outcome: 'errored', error: inWordsOf(error), trace: seen, warnings, actions: [] };
+  }
+}
+
+const filterFailure = ({ pointer, condition, field = '', actual, expected }: TraceEntry): Failure => ({
+  pointer,
+  condition,
+  field,
+  actual,
+  expected,
+});
