@@ -1,0 +1,104 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+
+import { Controller, Get, Inject, Param, Res } from '@nestjs/common';
+import { ApiExcludeEndpoint, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+
+import { Public } from '#libs/access/src/caller.controller.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+
+import { ApiDocument } from './openapi.adapter.js';
+import { Schemas } from './schemas.js';
+
+/** What the page of the API loads, all of it from here: the page works without the internet. */
+const ASSETS: Readonly<Record<string, string>> = {
+  'swagger-ui.css': 'text/css; charset=utf-8',
+  'swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
+};
+const HTML = 'text/html; charset=utf-8';
+/** Swagger UI sets styles on elements; scripts come from files alone. */
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+const page = (title: string, head: string, body: string): string =>
+  `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title>${head}</head><body>${body}</body></html>`;
+
+const DOCS = page(
+  'Millrace API',
+  '<link rel="stylesheet" href="/docs/swagger-ui.css">',
+  '<div id="api"></div><script src="/docs/swagger-ui-bundle.js"></script><script src="/docs/start.js"></script>',
+);
+const START =
+  "SwaggerUIBundle({ url: '/api/v1/openapi.json', dom_id: '#api', deepLinking: true, persistAuthorization: false, validatorUrl: null });";
+const HOME = page(
+  'Millrace',
+  '<style>body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem}</style>',
+  '<h1>Millrace</h1><p>The server is running. Its REST API is described at <a href="/docs">/docs</a>; <a href="/readyz">/readyz</a> tells how it is.</p>',
+);
+
+@ApiTags('documents')
+@Public()
+@Controller()
+export class DocumentsController {
+  constructor(
+    @Inject(ApiDocument) private readonly api: ApiDocument,
+    @Inject(Schemas) private readonly schemas: Schemas,
+  ) {}
+
+  @Get()
+  @ApiExcludeEndpoint()
+  home(@Res() reply: FastifyReply): void {
+    secured(reply).type(HTML).send(HOME);
+  }
+
+  @Get('api/v1/openapi.json')
+  @ApiOperation({ summary: 'This document' })
+  @ApiResponse({ status: 200, description: 'OpenAPI 3.1' })
+  document(): object {
+    return this.api.value;
+  }
+
+  @Get('docs')
+  @ApiExcludeEndpoint()
+  docs(@Res() reply: FastifyReply): void {
+    secured(reply).type(HTML).send(DOCS);
+  }
+
+  @Get('docs/:file')
+  @ApiExcludeEndpoint()
+  async asset(@Param('file') file: string, @Res() reply: FastifyReply): Promise<void> {
+    if (file === 'start.js') {
+      secured(reply).type('text/javascript; charset=utf-8').send(START);
+      return;
+    }
+    const type = Object.hasOwn(ASSETS, file) ? ASSETS[file] : undefined;
+    if (type === undefined)
+      throw new Rejected('not_found', 'route.not_found', `There is nothing at /docs/${file}. The page is /docs.`);
+    const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+    secured(reply)
+      .type(type)
+      .header('cache-control', 'public, max-age=3600')
+      .send(await readFile(join(folder, file)));
+  }
+
+  @Get('schemas/:name')
+  @ApiOperation({ summary: 'JSON Schema of a file that people write: workflow.json, rule.json' })
+  @ApiResponse({ status: 200, description: 'JSON Schema' })
+  schema(@Param('name') name: string): object {
+    const schema = this.schemas.get(name);
+    if (schema) return schema;
+    throw new Rejected(
+      'not_found',
+      'schema.not_found',
+      `There is no schema ${name}. There are: ${this.schemas.names.join(', ')}.`,
+    );
+  }
+}
+
+const secured = (reply: FastifyReply): FastifyReply =>
+  reply
+    .header('content-security-policy', POLICY)
+    .header('x-content-type-options', 'nosniff')
+    .header('referrer-policy', 'no-referrer');

@@ -1,0 +1,58 @@
+import type { DataSource } from 'typeorm';
+
+import type { EventStore } from '#libs/event-store/src/event-store.js';
+import type { FollowerStatus } from '#libs/event-store/src/runner/follower-status.js';
+import { messageOf } from '#libs/kernel/src/errors.js';
+
+import { type Readiness, readinessOf } from './readiness.js';
+
+const PATIENCE_MS = 2_000;
+/** Whoever asks more often gets the answer of a moment ago: asking must not be a load of its own. */
+const FRESH_MS = 200;
+
+/** Asks the parts of the server how they are. Its own injection token. */
+export class Health {
+  private latest: { readonly at: number; readonly answer: Promise<Readiness> } | undefined;
+
+  constructor(
+    private readonly store: EventStore,
+    private readonly database: DataSource,
+    private readonly followers: () => readonly FollowerStatus[],
+  ) {}
+
+  readiness(): Promise<Readiness> {
+    const now = performance.now();
+    if (!this.latest || now - this.latest.at > FRESH_MS) this.latest = { at: now, answer: this.ask() };
+    return this.latest.answer;
+  }
+
+  private async ask(): Promise<Readiness> {
+    const failures = await Promise.all([
+      failureOf('the log does not answer', () => this.store.ping()),
+      failureOf('the database does not answer', () => this.database.query('select 1')),
+    ]);
+    return readinessOf(
+      this.followers(),
+      failures.filter((failure) => failure !== undefined),
+    );
+  }
+}
+
+/** A connection that was cut without a word neither answers nor fails: no answer in time is an answer. */
+async function failureOf(what: string, ask: () => Promise<unknown>): Promise<string | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(() => resolve(`${what} within ${PATIENCE_MS / 1000} s`), PATIENCE_MS);
+  });
+  try {
+    return await Promise.race([
+      ask().then(
+        () => undefined,
+        (error: unknown) => `${what}: ${messageOf(error)}`,
+      ),
+      late,
+    ]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

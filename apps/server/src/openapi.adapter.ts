@@ -1,0 +1,98 @@
+import type { INestApplication } from '@nestjs/common';
+import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+
+type Paths = OpenAPIObject['paths'];
+type Operation = NonNullable<Paths[string]['get']> & { 'x-public'?: boolean; 'x-roles'?: readonly string[] };
+
+const METHODS = ['get', 'put', 'post', 'delete', 'patch', 'head', 'options'] as const;
+const BEARER = 'token';
+
+/** Routes that are not Nest's, told by those who serve them. */
+export interface Fragment {
+  readonly paths: Paths;
+  readonly schemas?: NonNullable<OpenAPIObject['components']>['schemas'];
+}
+
+/** The description of the REST API, put together when first asked for: it costs more than a start should. */
+export class ApiDocument {
+  private build: (() => OpenAPIObject) | undefined;
+  private document: OpenAPIObject | undefined;
+
+  describe(application: INestApplication, publicUrl: string, fragments: readonly Fragment[]): void {
+    this.build = () => documentOf(application, publicUrl, fragments);
+  }
+
+  get value(): OpenAPIObject {
+    if (!this.build) throw new Error('the API is described before the application is there');
+    return (this.document ??= this.build());
+  }
+}
+
+function documentOf(application: INestApplication, publicUrl: string, fragments: readonly Fragment[]): OpenAPIObject {
+  const config = new DocumentBuilder()
+    .setOpenAPIVersion('3.1.0')
+    .setTitle('Millrace')
+    .setDescription(
+      'Events in, work out. Lists are `{ data, nextCursor }`; pass `cursor` to go on. Errors are RFC 9457 problem details with a stable `code`. A POST with an `Idempotency-Key` is carried out once and answered the same for 24 hours.',
+    )
+    .setVersion('1')
+    .addServer(publicUrl)
+    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'An API token, mr_…' }, BEARER)
+    .addSecurityRequirements(BEARER)
+    .build();
+  const document = SwaggerModule.createDocument(application, config, {
+    operationIdFactory: (controller, method) => `${controller.replace(/Controller$/, '')}.${method}`,
+  });
+  for (const { paths, schemas } of fragments) {
+    Object.assign(document.paths, paths);
+    Object.assign(document.components!.schemas!, schemas);
+  }
+  document.components!.schemas = { ...document.components!.schemas, Problem: PROBLEM };
+  for (const path of Object.values(document.paths))
+    for (const method of METHODS) {
+      const operation = path[method] as Operation | undefined;
+      if (operation) complete(operation);
+    }
+  return document;
+}
+
+function complete(operation: Operation): void {
+  if (operation['x-public']) {
+    operation.security = [];
+    delete operation['x-public'];
+  }
+  operation.responses = {
+    ...operation.responses,
+    default: {
+      description: 'A problem (RFC 9457): `code` is for programs, `detail` says what to do.',
+      content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+    },
+  };
+}
+
+const PROBLEM = {
+  type: 'object',
+  required: ['type', 'title', 'status', 'code', 'detail'],
+  properties: {
+    type: { type: 'string', example: 'about:blank' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    code: { type: 'string', description: 'Stable and dotted.', example: 'webhook.not_found' },
+    detail: { type: 'string', description: 'What to do next.' },
+    errors: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['pointer', 'detail'],
+        properties: {
+          pointer: { type: 'string', description: 'RFC 6901, into the body.', example: '/conditions/all/0' },
+          detail: { type: 'string' },
+          code: { type: 'string' },
+          line: { type: 'integer' },
+          column: { type: 'integer' },
+        },
+      },
+    },
+    errorId: { type: 'string', description: "Of the line in the server's log." },
+  },
+};
