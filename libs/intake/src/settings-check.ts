@@ -24,11 +24,22 @@ const compiled = new WeakMap<Provider, ValidateFunction>();
 export function configProblems(provider: Provider, config: unknown): readonly Problem[] {
   let validate = compiled.get(provider);
   if (!validate) {
-    const { properties = {}, required = [] } = provider.config ?? {};
-    validate = ajv.compile({ type: 'object', properties, required, additionalProperties: false });
+    validate = ajv.compile(configSchema(provider));
     compiled.set(provider, validate);
   }
   return validate(config) ? [] : (validate.errors ?? []).map((error) => problemOf(error, provider));
+}
+
+function configSchema({ config }: Provider): object {
+  const { properties = {}, required = [], secrets = [] } = config ?? {};
+  // Nobody but the platform writes a reference: one that was sent in would read somebody else's secret.
+  const closed = Object.entries(properties).map(([key, schema]) => [
+    key,
+    {
+      allOf: [schema, secrets.includes(key) ? { type: 'string' } : { not: { type: 'object', required: ['$secret'] } }],
+    },
+  ]);
+  return { type: 'object', properties: Object.fromEntries(closed) as object, required, additionalProperties: false };
 }
 
 function problemOf({ keyword, instancePath, params, message }: ErrorObject, provider: Provider): Problem {

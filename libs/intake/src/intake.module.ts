@@ -1,0 +1,67 @@
+import { Logger, Module } from '@nestjs/common';
+import { CqrsModule } from '@nestjs/cqrs';
+
+import { Secrets } from '#libs/access/src/secrets.js';
+import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
+import { EventStore } from '#libs/event-store/src/event-store.js';
+import { Clock } from '#libs/kernel/src/clock.js';
+import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+
+import { CounterWriter } from './counter-writer.adapter.js';
+import { Counters } from './counters.js';
+import { InboundRoutes } from './inbound.adapter.js';
+import { IntegrationController } from './integration.controller.js';
+import {
+  CreateIntegration,
+  DeleteIntegration,
+  DisableIntegration,
+  EnableIntegration,
+  RotateSecret,
+  UpdateIntegration,
+} from './integration.commands.js';
+import { create, disable, enable, integration, remove, rotateSecret, update } from './integration.js';
+import { IntegrationProjection } from './integration.projection.js';
+import { IntegrationTable } from './integration-table.js';
+import { InboundPipeline } from './pipeline.js';
+import { RateLimiter } from './rate-limiter.js';
+import { TrialController } from './trial.controller.js';
+
+/** From the request to the log: integrations, verification, dedupe, append. */
+@Module({
+  imports: [CqrsModule],
+  controllers: [IntegrationController, TrialController],
+  providers: [
+    ...commandHandlers(integration, [
+      on(CreateIntegration, create),
+      on(UpdateIntegration, update),
+      on(RotateSecret, rotateSecret),
+      on(EnableIntegration, enable),
+      on(DisableIntegration, disable),
+      on(DeleteIntegration, remove),
+    ]),
+    IntegrationProjection,
+    { provide: IntegrationTable, useFactory: (secrets: Secrets) => new IntegrationTable(secrets), inject: [Secrets] },
+    { provide: Counters, useFactory: () => new Counters() },
+    CounterWriter,
+    {
+      provide: InboundPipeline,
+      useFactory: (store: EventStore, clock: Clock, { providers }: Plugins, counters: Counters) =>
+        new InboundPipeline({ store, clock, providers, counters, limiter: new RateLimiter(), log: nestLog() }),
+      inject: [EventStore, Clock, Plugins, Counters],
+    },
+    InboundRoutes,
+  ],
+  exports: [IntegrationTable, IntegrationProjection],
+})
+export class IntakeModule {}
+
+function nestLog() {
+  const logger = new Logger('intake');
+  const line = (fields: object, message: string): string => `${message} ${JSON.stringify(fields)}`;
+  return {
+    debug: (fields: object, message: string) => logger.debug(line(fields, message)),
+    info: (fields: object, message: string) => logger.log(line(fields, message)),
+    warn: (fields: object, message: string) => logger.warn(line(fields, message)),
+    error: (fields: object, message: string) => logger.error(line(fields, message)),
+  };
+}

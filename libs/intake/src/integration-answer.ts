@@ -1,0 +1,58 @@
+import { formatDuration } from '#libs/kernel/src/durations.js';
+
+import type { IntegrationAnswer } from './integration-body.controller.js';
+import type { IntegrationCounterView, IntegrationView } from './integration.view.js';
+import { secretReferenceIn } from './integration.js';
+import { MASK } from './settings-check.js';
+
+/** An integration as REST shows it, without any secret. */
+export function integrationAnswer(
+  { id, state, createdAt, updatedAt }: IntegrationView,
+  counters: readonly IntegrationCounterView[],
+  publicUrl: string,
+  now: Date,
+): IntegrationAnswer {
+  const { slug, settings } = state;
+  const { customPath, rateLimit, allowedSources, dedupeKey, config } = settings;
+  const inbound = `${publicUrl}/api/v1/webhooks/inbound/${slug}`;
+  const count = (name: string): number => Number(counters.find(({ counter }) => counter === name)?.count ?? 0);
+  const arrivals = counters.filter(({ counter }) => counter === 'received' || counter === 'duplicates');
+  const last = Math.max(...arrivals.map(({ lastAt }) => lastAt.getTime()));
+  return {
+    id,
+    name: settings.name,
+    provider: state.provider,
+    enabled: state.kind === 'active',
+    slug,
+    url: inbound,
+    urls: {
+      inbound,
+      direct: `${publicUrl}/webhooks/${id}`,
+      ...(customPath !== undefined && { custom: `${publicUrl}/api/webhook/${customPath}` }),
+    },
+    hasSecret: state.secret !== undefined,
+    previousSecrets: state.previous
+      .filter(({ validUntil }) => new Date(validUntil) > now)
+      .map(({ validUntil }) => ({ validUntil })),
+    customPath: customPath ?? null,
+    allowedSources: allowedSources ?? null,
+    rateLimit: rateLimit ? { limit: rateLimit.limit, per: formatDuration(rateLimit.perMs) } : null,
+    dedupeKey: dedupeKey ?? null,
+    config: Object.fromEntries(
+      Object.entries(config).map(([key, value]) => [key, secretReferenceIn(value) === undefined ? value : MASK]),
+    ),
+    counts: {
+      received: count('received'),
+      duplicates: count('duplicates'),
+      retries: count('retries'),
+      refused: Object.fromEntries(
+        counters
+          .filter(({ counter }) => counter.startsWith('refused.'))
+          .map((row) => [row.counter.slice('refused.'.length), Number(row.count)]),
+      ),
+    },
+    lastReceivedAt: arrivals.length === 0 ? null : new Date(last).toISOString(),
+    createdAt: createdAt.toISOString(),
+    updatedAt: updatedAt.toISOString(),
+  };
+}

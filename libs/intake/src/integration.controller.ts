@@ -1,0 +1,222 @@
+import { randomUUID } from 'node:crypto';
+
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
+import { CommandBus } from '@nestjs/cqrs';
+import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { DataSource, In } from 'typeorm';
+
+import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
+import { type Caller, newIdFor } from '#libs/access/src/caller.js';
+import { Secrets } from '#libs/access/src/secrets.js';
+import type { ThingCommand } from '#libs/event-store/src/command-handlers.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
+import { Clock } from '#libs/kernel/src/clock.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { PREFIXES, publicId } from '#libs/kernel/src/ids.js';
+import { Settings } from '#libs/kernel/src/settings.js';
+import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
+import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
+import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+
+import { integrationAnswer } from './integration-answer.js';
+import {
+  CreatedIntegration,
+  IntegrationAnswer,
+  IntegrationChanges,
+  IntegrationPage,
+  NewIntegration,
+} from './integration-body.controller.js';
+import { checkedSettings, freshName, newSlug, withStoredSecrets } from './integration-input.js';
+import { IntegrationTable } from './integration-table.js';
+import {
+  CreateIntegration,
+  DeleteIntegration,
+  DisableIntegration,
+  EnableIntegration,
+  RotateSecret,
+  UpdateIntegration,
+} from './integration.commands.js';
+import { type Integration, integrationNotFound } from './integration.js';
+import { IntegrationProjection } from './integration.projection.js';
+import { IntegrationCounterView, IntegrationView } from './integration.view.js';
+import { refuseProblems } from './settings-check.js';
+
+const DEFAULT_GRACE_SECONDS = 86_400;
+
+@ApiTags('integrations')
+@Controller('api/v1/integrations')
+export class IntegrationController {
+  constructor(
+    @Inject(CommandBus) private readonly commands: CommandBus,
+    @Inject(Progress) private readonly progress: Progress,
+    @Inject(DataSource) private readonly database: DataSource,
+    @Inject(Secrets) private readonly secrets: Secrets,
+    @Inject(Plugins) private readonly plugins: Plugins,
+    @Inject(Settings) private readonly settings: Settings,
+    @Inject(Clock) private readonly clock: Clock,
+    @Inject(IntegrationTable) private readonly table: IntegrationTable,
+    @Inject(IntegrationProjection) private readonly projection: IntegrationProjection,
+  ) {}
+
+  @Post()
+  @Roles('integrator')
+  @ApiOperation({ summary: 'Set up an inbound source', description: 'Receives from the moment of this answer.' })
+  @ApiResponse({ status: 201, type: CreatedIntegration })
+  async create(@CurrentCaller() caller: Caller, @Body() body: NewIntegration): Promise<CreatedIntegration> {
+    const provider = this.provider(body.provider);
+    const { changes } = checkedSettings(body, provider, {});
+    const integrationId = newIntegrationId(caller);
+    this.refuseTakenPath(body.customPath, integrationId);
+    const { orgId } = caller;
+    const reference = `${integrationId}/secret/1`;
+    const secret = body.secret === undefined ? undefined : await this.secrets.put(orgId, reference, body.secret);
+    const place = { orgId, integrationId, name: '1' };
+    const config = await withStoredSecrets(changes.config ?? {}, provider, this.secrets, place);
+    const settings = { ...changes, name: body.name, config };
+    await this.run(
+      new CreateIntegration(
+        integrationId,
+        caller,
+        provider.name,
+        newSlug(),
+        settings,
+        secret === undefined ? undefined : reference,
+      ),
+    );
+    return { ...(await this.answer(caller, integrationId)), ...(secret === undefined ? {} : { secret }) };
+  }
+
+  @Get()
+  @ApiOperation({ summary: 'List integrations', description: 'Oldest first.' })
+  @ApiResponse({ status: 200, type: IntegrationPage })
+  async list(
+    @CurrentCaller() { orgId }: Caller,
+    @Query('limit') limit?: string,
+    @Query('cursor') cursor?: string,
+  ): Promise<Page<IntegrationAnswer>> {
+    const paging = pagingOf(limit, cursor, 2);
+    const query = this.database
+      .getRepository(IntegrationView)
+      .createQueryBuilder('integration')
+      .where('integration.orgId = :orgId', { orgId })
+      .orderBy('integration.createdAt')
+      .addOrderBy('integration.id')
+      .limit(paging.limit + 1);
+    if (paging.after)
+      query.andWhere('(integration.createdAt, integration.id) > (:at::timestamptz, :id)', {
+        at: paging.after[0],
+        id: paging.after[1],
+      });
+    const rows = await query.getMany();
+    const counters = await this.countersOf(rows.map(({ id }) => id));
+    return pageOf(
+      rows,
+      paging,
+      ({ createdAt, id }) => [createdAt.toISOString(), id],
+      (row) => integrationAnswer(row, counters.get(row.id) ?? [], this.settings.publicUrl, this.clock.now()),
+    );
+  }
+
+  @Get(':id')
+  @ApiOperation({ summary: 'One integration', description: 'Counts lag by about a second.' })
+  @ApiResponse({ status: 200, type: IntegrationAnswer })
+  view(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<IntegrationAnswer> {
+    return this.answer(caller, id);
+  }
+
+  @Patch(':id')
+  @Roles('integrator')
+  @ApiOperation({ summary: 'Change an integration', description: 'Also rotates its secret, disables and enables it.' })
+  @ApiResponse({ status: 200, type: IntegrationAnswer })
+  async change(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Body() body: IntegrationChanges,
+  ): Promise<IntegrationAnswer> {
+    const current = (await this.found(caller, id)).state;
+    const provider = this.provider(current.provider);
+    const { changes, removed } = checkedSettings(body, provider, current.settings.config);
+    if (body.graceSeconds !== undefined && body.secret === undefined)
+      refuseProblems([{ pointer: '/graceSeconds', detail: 'says how long the old secret stays: send secret too' }]);
+    this.refuseTakenPath(body.customPath, id);
+    const { orgId } = caller;
+    if (Object.keys(changes).length > 0 || removed.length > 0) {
+      const place = { orgId, integrationId: id, name: freshName() };
+      const config = changes.config && (await withStoredSecrets(changes.config, provider, this.secrets, place));
+      await this.run(new UpdateIntegration(id, caller, { ...changes, ...(config && { config }) }, removed));
+    }
+    if (body.secret !== undefined) {
+      const reference = body.secret === null ? undefined : `${id}/secret/${freshName()}`;
+      if (reference !== undefined) await this.secrets.put(orgId, reference, body.secret!);
+      await this.run(new RotateSecret(id, caller, reference, body.graceSeconds ?? DEFAULT_GRACE_SECONDS));
+    }
+    if (body.enabled !== undefined)
+      await this.run(body.enabled ? new EnableIntegration(id, caller) : new DisableIntegration(id, caller));
+    return this.answer(caller, id);
+  }
+
+  @Delete(':id')
+  @Roles('integrator')
+  @HttpCode(204)
+  @ApiOperation({ summary: 'Delete an integration', description: 'For good; its events stay.' })
+  @ApiResponse({ status: 204 })
+  async remove(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
+    await this.run(new DeleteIntegration(id, caller));
+  }
+
+  /** Both the list and the table that receives have seen it when this resolves. */
+  private async run(command: ThingCommand<Integration>): Promise<void> {
+    const { position } = await this.commands.execute(command);
+    await Promise.all([
+      this.progress.whenProcessed(this.table.name, position),
+      this.progress.whenProcessed(this.projection.name, position),
+    ]);
+  }
+
+  private async answer(caller: Caller, id: string): Promise<IntegrationAnswer> {
+    const row = await this.found(caller, id);
+    const counters = await this.countersOf([id]);
+    return integrationAnswer(row, counters.get(id) ?? [], this.settings.publicUrl, this.clock.now());
+  }
+
+  private async found({ orgId }: Caller, id: string): Promise<IntegrationView> {
+    const row = await this.database.getRepository(IntegrationView).findOneBy({ id, orgId });
+    if (!row) throw integrationNotFound(id);
+    return row;
+  }
+
+  private async countersOf(ids: readonly string[]): Promise<ReadonlyMap<string, readonly IntegrationCounterView[]>> {
+    const rows =
+      ids.length === 0
+        ? []
+        : await this.database.getRepository(IntegrationCounterView).findBy({ integrationId: In([...ids]) });
+    return new Map(ids.map((id) => [id, rows.filter(({ integrationId }) => integrationId === id)]));
+  }
+
+  private provider(name: string): Provider {
+    const provider = this.plugins.providers.get(name);
+    if (provider) return provider;
+    const known = [...this.plugins.providers.keys()].sort().join(', ');
+    throw new Rejected('invalid', 'integration.unknown_provider', `There is no provider "${name}". Known: ${known}.`, {
+      problems: [{ pointer: '/provider', detail: `is one of ${known}` }],
+    });
+  }
+
+  private refuseTakenPath(customPath: string | null | undefined, id: string): void {
+    if (typeof customPath !== 'string') return;
+    const owner = this.table.ownerOfPath(customPath);
+    if (owner === undefined || owner === id) return;
+    throw new Rejected('conflict', 'integration.path_taken', `The path "${customPath}" is taken. Choose another.`, {
+      problems: [{ pointer: '/customPath', detail: 'is taken' }],
+    });
+  }
+}
+
+/**
+ * An id is an address too (`/webhooks/{id}`), so all of it is random, where the request brings no `Idempotency-Key`
+ * from which it has to follow.
+ */
+const newIntegrationId = (caller: Caller): string =>
+  caller.idempotencyKey === undefined
+    ? publicId(PREFIXES.integration, randomUUID())
+    : newIdFor(caller, PREFIXES.integration);
