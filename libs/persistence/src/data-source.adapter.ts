@@ -42,7 +42,13 @@ export async function openDataSource(settings: DataSourceSettings): Promise<Data
       applicationName: 'millrace',
       poolErrorHandler: (error: unknown) =>
         log.warn({ error: messageOf(error) }, 'a connection to the database was lost'),
-      extra: { connectionString: url, keepAlive: true, keepAliveInitialDelayMillis: 5_000 },
+      extra: {
+        connectionString: url,
+        keepAlive: true,
+        keepAliveInitialDelayMillis: 5_000,
+        // What a frozen process has locked in mid-transaction is free again after a while.
+        idle_in_transaction_session_timeout: 60_000,
+      },
     });
     await dataSource.initialize();
     await migrate(dataSource, url);

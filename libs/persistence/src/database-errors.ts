@@ -4,7 +4,7 @@ import { Transient } from '#libs/kernel/src/errors.js';
  * SQLSTATE classes and codes after which the same statement may succeed later: connection lost, resources exhausted
  * (disk full among them), server shutting down or starting, conflicts that a new transaction resolves.
  */
-const PASSING = /^(08...|53...|57P..|57014|40001|40P01|55P03|55006|25006|58030)$/;
+const PASSING = /^(08...|53...|57P..|57014|40001|40P01|55P03|55006|25006|25P03|58030)$/;
 
 const SOCKET_CODES = new Set([
   'ECONNREFUSED',

@@ -1,5 +1,8 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 
+import type { Signals } from '#libs/event-store/src/runner/locks.js';
+import { randomText } from '#libs/kernel/src/ids.js';
+
 import { type Work, WorkQueue } from './work.js';
 
 /** Told when rows of a queue may have become claimable; `dueAt` is the earliest of their times. */
@@ -36,13 +39,29 @@ const SCHEDULE = `
                  when w.state = 'resting' and excluded.position < w.await_position then 'resting'
                  else excluded.state end`;
 
-/** Rows of `views.work`, written in the transaction of a projection. Tells the workers of this process when it commits. */
+/** To workers of other processes: `queue sender`. */
+const SCHEDULED = 'millrace_work';
+/** Other processes are told at most this often; their poll finds what they were not told. */
+const TELL_OTHERS_MS = 50;
+
+/** Rows of `views.work`, written in the transaction of a projection. Tells the workers when it commits. */
 export class PostgresWorkQueue extends WorkQueue {
   private readonly listeners = new Set<ScheduledListener>();
   private readonly pending = new WeakMap<QueryRunner, Map<string, number>>();
 
-  constructor(private readonly dataSource: DataSource) {
+  private readonly untold = new Set<string>();
+  private telling: NodeJS.Timeout | undefined;
+  private readonly sender = randomText(6);
+
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly signals?: Signals,
+  ) {
     super();
+    signals?.listen(SCHEDULED, (text) => {
+      const [queue, sender] = text.split(' ');
+      if (sender !== this.sender) this.tellHere(queue!, 0);
+    });
     dataSource.subscribers.push({
       afterTransactionCommit: ({ queryRunner }: { readonly queryRunner: QueryRunner }) => {
         const scheduled = this.pending.get(queryRunner);
@@ -119,6 +138,17 @@ export class PostgresWorkQueue extends WorkQueue {
   }
 
   private tell(queue: string, dueAt: number): void {
+    this.tellHere(queue, dueAt);
+    if (!this.signals || dueAt > Date.now() + 1_000) return;
+    this.untold.add(queue);
+    this.telling ??= setTimeout(() => {
+      this.telling = undefined;
+      for (const one of this.untold) this.signals!.send(SCHEDULED, `${one} ${this.sender}`);
+      this.untold.clear();
+    }, TELL_OTHERS_MS).unref();
+  }
+
+  private tellHere(queue: string, dueAt: number): void {
     for (const listener of this.listeners) listener(queue, dueAt);
   }
 }

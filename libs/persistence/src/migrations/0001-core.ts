@@ -20,6 +20,7 @@ export class Core implements MigrationInterface {
         reason     text not null,
         tries      integer not null,
         parked_at  timestamptz not null default clock_timestamp(),
+        retry_at   timestamptz,
         primary key (subscriber, position)
       );
 

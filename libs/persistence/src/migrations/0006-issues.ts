@@ -43,7 +43,6 @@ export class Issues implements MigrationInterface {
         issue_id   text not null,
         primary key (org_id, dedupe_key)
       );
-      create index issue_keys_by_issue on views.issue_keys (issue_id);
     `);
   }
 

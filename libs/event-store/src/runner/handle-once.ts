@@ -1,0 +1,34 @@
+import { crashPoint } from '#libs/kernel/src/crash-point.js';
+
+import type { RecordedEvent } from '../event-store.js';
+import type { Subscriber } from '../subscriber.js';
+import type { CheckpointMove, Checkpoints, CheckpointTransaction, ParkedEvent } from './checkpoints.js';
+
+/**
+ * One call of `handle`, and one transaction for its views and what follows from having handled: the move of the
+ * checkpoint, or the removal of the parked event.
+ * @returns whether anything was committed: `handle` may not have asked for a transaction.
+ */
+export async function handleOnce(
+  checkpoints: Checkpoints,
+  subscriber: Subscriber,
+  events: readonly RecordedEvent[],
+  then: CheckpointMove | ParkedEvent,
+  signal: AbortSignal,
+): Promise<boolean> {
+  let opening: Promise<CheckpointTransaction> | undefined;
+  const open = (): Promise<CheckpointTransaction> => (opening ??= checkpoints.begin());
+  try {
+    if (events.length > 0) await subscriber.handle(events, { transaction: async () => (await open()).manager, signal });
+    signal.throwIfAborted();
+    if ('eventId' in then) await (await open()).unpark(then.subscriber, then.position);
+    if (!opening) return false;
+    crashPoint('runner.before-commit');
+    await (await opening).commit('eventId' in then ? undefined : then);
+    crashPoint('runner.after-commit');
+    return true;
+  } catch (error) {
+    await (await opening?.catch(() => undefined))?.rollback();
+    throw error;
+  }
+}

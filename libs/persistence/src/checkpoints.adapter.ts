@@ -1,0 +1,182 @@
+import type { DataSource, QueryRunner } from 'typeorm';
+
+import {
+  CheckpointMoved,
+  type CheckpointMove,
+  Checkpoints,
+  type CheckpointTransaction,
+  type ParkedEvent,
+  type StoredCheckpoint,
+} from '#libs/event-store/src/runner/checkpoints.js';
+
+import { poolOf } from './data-source.adapter.js';
+import { databaseError, inDatabase } from './database-errors.js';
+
+/**
+ * Views and their checkpoint are one transaction, and follow from the log: losing the newest ones in a power cut means
+ * handling those events again. So they do not wait for the disk, which the log needs.
+ */
+const UNHURRIED = `select set_config('synchronous_commit', 'off', true)`;
+
+const MOVE = `
+  with unhurried as materialized (${UNHURRIED}), moved as (
+    update views.checkpoints set position = $2, updated_at = clock_timestamp()
+     where name = $1 and position = $3 returning 1)
+  select (select count(*)::int from moved) as moved from unhurried`;
+
+const FIRST = `
+  with unhurried as materialized (${UNHURRIED}), moved as (
+    insert into views.checkpoints (name, position) values ($1, $2) on conflict (name) do nothing returning 1)
+  select (select count(*)::int from moved) as moved from unhurried`;
+
+const PARK = `
+  insert into views.parked_events (subscriber, position, event_id, type, reason, tries) values ($1, $2, $3, $4, $5, $6)
+  on conflict (subscriber, position) do update
+    set reason = excluded.reason, tries = excluded.tries, parked_at = clock_timestamp(), retry_at = null`;
+
+interface ParkedRow {
+  readonly subscriber: string;
+  readonly position: string;
+  readonly event_id: string;
+  readonly type: string;
+  readonly reason: string;
+  readonly tries: number;
+}
+
+const PARKED_COLUMNS = 'subscriber, position, event_id, type, reason, tries';
+
+/** Checkpoints in `views.checkpoints`, beside the views. */
+export class PostgresCheckpoints extends Checkpoints {
+  constructor(private readonly dataSource: DataSource) {
+    super();
+  }
+
+  override async load(name: string): Promise<bigint | undefined> {
+    const rows = await this.read<{ position: string }>('select position from views.checkpoints where name = $1', [
+      name,
+    ]);
+    return rows[0] && BigInt(rows[0].position);
+  }
+
+  override async begin(): Promise<CheckpointTransaction> {
+    const runner = this.dataSource.createQueryRunner();
+    try {
+      await inDatabase(async () => {
+        await runner.connect();
+        await runner.startTransaction();
+      });
+    } catch (error) {
+      await runner.release().catch(() => undefined);
+      throw error;
+    }
+    return new PostgresTransaction(runner);
+  }
+
+  override async save(move: CheckpointMove): Promise<void> {
+    const [row] = await this.read<{ moved: number }>(...moving(move));
+    if (row!.moved === 0) throw new CheckpointMoved(move);
+  }
+
+  override async all(): Promise<ReadonlyMap<string, StoredCheckpoint>> {
+    const rows = await this.read<{ name: string; position: string; updated_at: Date }>(
+      'select name, position, updated_at from views.checkpoints',
+    );
+    return new Map(rows.map((row) => [row.name, { position: BigInt(row.position), updatedAt: row.updated_at }]));
+  }
+
+  override async parked(name?: string, limit = 200): Promise<readonly ParkedEvent[]> {
+    const rows = await this.read<ParkedRow>(
+      `select ${PARKED_COLUMNS} from views.parked_events where $1::text is null or subscriber = $1
+        order by parked_at, subscriber, position limit $2`,
+      [name ?? null, limit],
+    );
+    return rows.map(parkedEvent);
+  }
+
+  override async parkedToRetry(name: string): Promise<readonly ParkedEvent[]> {
+    const rows = await this.read<ParkedRow>(
+      `select ${PARKED_COLUMNS} from views.parked_events where subscriber = $1 and retry_at is not null order by position`,
+      [name],
+    );
+    return rows.map(parkedEvent);
+  }
+
+  override async requestRetry(name: string, position: bigint): Promise<boolean> {
+    const rows = await this.read(
+      `update views.parked_events set retry_at = clock_timestamp() where subscriber = $1 and position = $2 returning 1`,
+      [name, String(position)],
+    );
+    return rows.length > 0;
+  }
+
+  override async parkedCounts(): Promise<ReadonlyMap<string, number>> {
+    const rows = await this.read<{ subscriber: string; count: number }>(
+      'select subscriber, count(*)::int as count from views.parked_events group by subscriber',
+    );
+    return new Map(rows.map(({ subscriber, count }) => [subscriber, count]));
+  }
+
+  override classify(error: unknown): unknown {
+    return databaseError(error);
+  }
+
+  private read<R extends object>(text: string, values: unknown[] = []): Promise<R[]> {
+    return inDatabase(async () => (await poolOf(this.dataSource).query<R>(text, values)).rows);
+  }
+}
+
+class PostgresTransaction implements CheckpointTransaction {
+  constructor(private readonly runner: QueryRunner) {}
+
+  get manager(): QueryRunner['manager'] {
+    return this.runner.manager;
+  }
+
+  async park({ subscriber, position, eventId, type, reason, tries }: ParkedEvent): Promise<void> {
+    // PostgreSQL's text holds no NUL, and a reason may be anything.
+    const text = reason.replaceAll('\0', '');
+    await inDatabase(() => this.runner.query(PARK, [subscriber, String(position), eventId, type, text, tries]));
+  }
+
+  async unpark(name: string, position: bigint): Promise<void> {
+    const sql = 'delete from views.parked_events where subscriber = $1 and position = $2';
+    await inDatabase(() => this.runner.query(sql, [name, String(position)]));
+  }
+
+  async commit(move?: CheckpointMove): Promise<void> {
+    await inDatabase(async () => {
+      if (move) {
+        const [row] = (await this.runner.query(...moving(move))) as { moved: number }[];
+        if (row!.moved === 0) {
+          await this.rollback();
+          throw new CheckpointMoved(move);
+        }
+      }
+      await this.runner.commitTransaction();
+      await this.runner.release();
+    });
+  }
+
+  async rollback(): Promise<void> {
+    if (this.runner.isReleased) return;
+    try {
+      if (this.runner.isTransactionActive) await this.runner.rollbackTransaction();
+    } catch {
+      // The connection is gone, and the transaction with it.
+    }
+    await this.runner.release().catch(() => undefined);
+  }
+}
+
+function moving({ name, from, to }: CheckpointMove): [string, unknown[]] {
+  return from === undefined ? [FIRST, [name, String(to)]] : [MOVE, [name, String(to), String(from)]];
+}
+
+const parkedEvent = (row: ParkedRow): ParkedEvent => ({
+  subscriber: row.subscriber,
+  position: BigInt(row.position),
+  eventId: row.event_id,
+  type: row.type,
+  reason: row.reason,
+  tries: row.tries,
+});
