@@ -38,6 +38,8 @@ const about = {
   issue: AnyIssue,
   /** `iss_…` where the built-in tracker holds it. */
   issueId: Type.Optional(Type.String()),
+  /** At most one open issue of the built-in tracker has it. */
+  dedupeKey: Type.Optional(Type.String()),
 };
 
 const issueId = 'iss_01jq5x1d0wkz4s3v2n8m7b6c5a';
@@ -64,8 +66,6 @@ export const issueEvents = {
     data: Type.Object({
       ...about,
       requestedBy: Type.Optional(RequestedBy),
-      /** At most one open issue has it. */
-      dedupeKey: Type.Optional(Type.String()),
     }),
     example: { issueId, issue, requestedBy, dedupeKey: 'db-latency' },
   }),

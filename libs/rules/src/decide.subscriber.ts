@@ -7,6 +7,7 @@ import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
+import { inParallel } from '#libs/kernel/src/in-parallel.js';
 
 import { judge, type Verdict } from './judge.js';
 import { appendsOf, type FinalVerdict, recordOf } from './record.js';
@@ -131,19 +132,3 @@ function final(verdict: Verdict, throttled: ReadonlySet<Verdict>): FinalVerdict 
 /** PostgreSQL stores any text but NUL. */
 const shortened = (key: string): string =>
   key.length <= MAX_THROTTLE_KEY && !key.includes('\0') ? key : uuid5('throttle', key);
-
-/** Ends, also when it fails, only when nothing is under way any more. */
-async function inParallel<T>(items: readonly T[], most: number, work: (item: T) => Promise<void>): Promise<void> {
-  let next = 0;
-  const lane = async () => {
-    while (next < items.length)
-      try {
-        await work(items[next++]!);
-      } catch (error) {
-        next = items.length;
-        throw error;
-      }
-  };
-  const ends = await Promise.allSettled(Array.from({ length: Math.min(most, items.length) }, lane));
-  for (const end of ends) if (end.status === 'rejected') throw end.reason;
-}

@@ -1,0 +1,286 @@
+import { Body, Controller, Get, Inject, Param, Patch, Post, Query } from '@nestjs/common';
+import { CommandBus } from '@nestjs/cqrs';
+import {
+  ApiOperation,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiQuery,
+  ApiResponse,
+  ApiTags,
+  PartialType,
+} from '@nestjs/swagger';
+import { ArrayMaxSize, IsArray, IsIn, IsOptional, IsString, Length, ValidateIf } from 'class-validator';
+import { DataSource } from 'typeorm';
+
+import { type Caller, newIdFor } from '#libs/access/src/caller.js';
+import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
+import type { Committed } from '#libs/event-store/src/command-handlers.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { uuid5, uuid7 } from '#libs/kernel/src/ids.js';
+import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
+
+import { CommentOnIssue, OpenIssue, UpdateIssue } from './issue.commands.js';
+import { type Issue, type IssueChanges, type IssueFields, type IssueStatus, notFound } from './issue.js';
+import { IssueCommentView, IssueView } from './issue.view.js';
+
+const STATUSES: readonly IssueStatus[] = ['open', 'in_progress', 'resolved', 'closed'];
+const isGiven = (_: unknown, value: unknown) => value !== undefined && value !== null;
+
+export class NewIssue {
+  @ApiProperty({ example: 'DB latency > 500ms' })
+  @IsString()
+  @Length(1, 500)
+  title!: string;
+
+  @ApiPropertyOptional({ description: 'Markdown.' })
+  @ValidateIf(isGiven)
+  @IsString()
+  @Length(0, 65_536)
+  body?: string | null;
+
+  @ApiPropertyOptional({ enum: STATUSES, default: 'open' })
+  @IsOptional()
+  @IsIn(STATUSES, { message: `must be one of ${STATUSES.join(', ')}` })
+  status?: IssueStatus;
+
+  @ApiPropertyOptional({ example: 'high' })
+  @ValidateIf(isGiven)
+  @IsString()
+  @Length(1, 100)
+  priority?: string | null;
+
+  @ApiPropertyOptional({ type: [String] })
+  @IsOptional()
+  @IsArray()
+  @ArrayMaxSize(50)
+  @IsString({ each: true })
+  @Length(1, 100, { each: true })
+  labels?: string[];
+
+  @ApiPropertyOptional()
+  @ValidateIf(isGiven)
+  @IsString()
+  @Length(1, 200)
+  assignee?: string | null;
+
+  @ApiPropertyOptional()
+  @ValidateIf(isGiven)
+  @IsString()
+  @Length(1, 200)
+  team?: string | null;
+}
+
+/** What is given is changed; `null` takes a field away. */
+export class ChangedIssue extends PartialType(NewIssue) {}
+
+export class NewComment {
+  @ApiProperty({ description: 'Markdown.' })
+  @IsString()
+  @Length(1, 65_536)
+  body!: string;
+}
+
+export class IssueAnswer {
+  @ApiProperty({ example: 'iss_01jq5x1d0wkz4s3v2n8m7b6c5a' })
+  id!: string;
+  @ApiProperty()
+  title!: string;
+  @ApiProperty({ type: String, nullable: true })
+  body!: string | null;
+  @ApiProperty({ enum: STATUSES })
+  status!: IssueStatus;
+  @ApiProperty({ type: String, nullable: true })
+  priority!: string | null;
+  @ApiProperty({ type: [String] })
+  labels!: readonly string[];
+  @ApiProperty({ type: String, nullable: true })
+  assignee!: string | null;
+  @ApiProperty({ type: String, nullable: true })
+  team!: string | null;
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description: 'Further requests with it add a comment while it is open.',
+  })
+  dedupeKey!: string | null;
+  @ApiProperty({ description: 'How many there are.' })
+  comments!: number;
+  @ApiProperty({ example: 'rule/rul_01jq5x1d0wkz4s3v2n8m7b6c5a' })
+  createdBy!: string;
+  @ApiProperty({ format: 'date-time' })
+  createdAt!: string;
+  @ApiProperty({ format: 'date-time' })
+  updatedAt!: string;
+}
+
+export class CommentAnswer {
+  @ApiProperty()
+  id!: string;
+  @ApiProperty()
+  body!: string;
+  @ApiProperty()
+  createdBy!: string;
+  @ApiProperty({ format: 'date-time' })
+  createdAt!: string;
+}
+
+/** The built-in tracker. */
+@ApiTags('issues')
+@Controller('api/v1/issues')
+export class IssueController {
+  constructor(
+    @Inject(CommandBus) private readonly commands: CommandBus,
+    @Inject(DataSource) private readonly database: DataSource,
+    @Inject(Progress) private readonly progress: Progress,
+  ) {}
+
+  @Post()
+  @Roles('designer', 'integrator')
+  @ApiOperation({ summary: 'Open an issue' })
+  @ApiResponse({ status: 201, type: IssueAnswer })
+  async open(@CurrentCaller() caller: Caller, @Body() body: NewIssue): Promise<IssueAnswer> {
+    const id = newIdFor(caller, 'iss');
+    return this.after(caller, await this.commands.execute(new OpenIssue(id, caller, fieldsOf(body))));
+  }
+
+  @Get()
+  @ApiOperation({ summary: 'List issues', description: 'Newest first.' })
+  @ApiQuery({ name: 'status', enum: STATUSES, required: false })
+  @ApiQuery({ name: 'assignee', required: false })
+  async list(
+    @CurrentCaller() { orgId }: Caller,
+    @Query('status') status?: string,
+    @Query('assignee') assignee?: string,
+    @Query('limit') limit?: string,
+    @Query('cursor') cursor?: string,
+  ): Promise<Page<IssueAnswer>> {
+    const paging = pagingOf(limit, cursor, 2);
+    const query = this.database
+      .getRepository(IssueView)
+      .createQueryBuilder('issue')
+      .where('issue.orgId = :orgId', { orgId })
+      .orderBy('issue.createdAt', 'DESC')
+      .addOrderBy('issue.id', 'DESC')
+      .limit(paging.limit + 1);
+    if (status) query.andWhere('issue.status = :status', { status });
+    if (assignee) query.andWhere('issue.assignee = :assignee', { assignee });
+    if (paging.after) query.andWhere('(issue.createdAt, issue.id) < (:time, :id)', placeOf(paging.after));
+    return pageOf(await query.getMany(), paging, ({ createdAt, id }) => [createdAt.toISOString(), id], answerOf);
+  }
+
+  @Get(':id')
+  @ApiOperation({ summary: 'One issue' })
+  @ApiResponse({ status: 200, type: IssueAnswer })
+  async view(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<IssueAnswer> {
+    return answerOf(await this.find(caller, id));
+  }
+
+  @Patch(':id')
+  @Roles('designer', 'integrator')
+  @ApiOperation({ summary: 'Change an issue', description: '`null` takes a field away.' })
+  @ApiResponse({ status: 200, type: IssueAnswer })
+  async change(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Body() body: ChangedIssue,
+  ): Promise<IssueAnswer> {
+    const changes = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
+    for (const field of ['title', 'status', 'labels'])
+      if (changes[field] === null)
+        throw new Rejected('invalid', 'issue.invalid', `"${field}" cannot be taken away.`, {
+          problems: [{ pointer: `/${field}`, detail: 'must not be null.' }],
+        });
+    return this.after(caller, await this.commands.execute(new UpdateIssue(id, caller, changes as IssueChanges)));
+  }
+
+  @Get(':id/comments')
+  @ApiOperation({ summary: 'Comments on an issue', description: 'Oldest first.' })
+  async comments(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Query('limit') limit?: string,
+    @Query('cursor') cursor?: string,
+  ): Promise<Page<CommentAnswer>> {
+    await this.find(caller, id);
+    const paging = pagingOf(limit, cursor, 1);
+    const query = this.database
+      .getRepository(IssueCommentView)
+      .createQueryBuilder('comment')
+      .where('comment.issueId = :id', { id })
+      .orderBy('comment.position')
+      .limit(paging.limit + 1);
+    const after = paging.after?.[0] ?? '';
+    if (/^\d{1,18}$/.test(after)) query.andWhere('comment.position > :after', { after });
+    return pageOf(await query.getMany(), paging, ({ position }) => [position], commentAnswerOf);
+  }
+
+  @Post(':id/comments')
+  @Roles('designer', 'integrator')
+  @ApiOperation({ summary: 'Comment on an issue' })
+  @ApiResponse({ status: 201, type: CommentAnswer })
+  async comment(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Body() body: NewComment,
+  ): Promise<CommentAnswer> {
+    const { idempotencyKey: key, orgId } = caller;
+    const commentId = key === undefined ? uuid7() : uuid5('comment', orgId, id, key);
+    const committed = await this.commands.execute(new CommentOnIssue(id, caller, commentId, body.body));
+    await this.progress.whenProcessed('issues.views', committed.position);
+    const row = await this.database.getRepository(IssueCommentView).findOneBy({ id: commentId, orgId });
+    if (!row) throw notFound(id);
+    return commentAnswerOf(row);
+  }
+
+  private async after(caller: Caller, { id, position }: Committed<Issue>): Promise<IssueAnswer> {
+    await this.progress.whenProcessed('issues.views', position);
+    return this.view(caller, id);
+  }
+
+  private async find({ orgId }: Caller, id: string): Promise<IssueView> {
+    const row = await this.database.getRepository(IssueView).findOneBy({ id, orgId });
+    if (!row) throw notFound(id);
+    return row;
+  }
+}
+
+function fieldsOf({ title, body, status, priority, labels, assignee, team }: NewIssue): IssueFields {
+  return {
+    title,
+    status: status ?? 'open',
+    labels: labels ?? [],
+    ...(body != null && { body }),
+    ...(priority != null && { priority }),
+    ...(assignee != null && { assignee }),
+    ...(team != null && { team }),
+  };
+}
+
+/** What is no time in a cursor that somebody made up finds nothing. */
+function placeOf([time = '', id = '']: readonly string[]) {
+  return { time: new Date(Number.isNaN(Date.parse(time)) ? 0 : time), id };
+}
+
+const answerOf = (row: IssueView): IssueAnswer => ({
+  id: row.id,
+  title: row.title,
+  body: row.body,
+  status: row.status,
+  priority: row.priority,
+  labels: row.labels,
+  assignee: row.assignee,
+  team: row.team,
+  dedupeKey: row.dedupeKey,
+  comments: row.comments,
+  createdBy: row.createdBy,
+  createdAt: row.createdAt.toISOString(),
+  updatedAt: row.updatedAt.toISOString(),
+});
+
+const commentAnswerOf = ({ id, body, createdBy, createdAt }: IssueCommentView): CommentAnswer => ({
+  id,
+  body,
+  createdBy,
+  createdAt: createdAt.toISOString(),
+});

@@ -1,0 +1,154 @@
+import type { Static } from '@sinclair/typebox';
+
+import { type Decide, slice } from '#libs/event-store/src/command-handlers.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
+import type { IssueStatus as StatusSchema } from '#libs/events/src/issue.events.js';
+import { streams } from '#libs/events/src/streams.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { canonicalJson } from '#libs/kernel/src/json.js';
+
+import type { CommentOnIssue, OpenIssue, UpdateIssue } from './issue.commands.js';
+
+export type IssueStatus = Static<typeof StatusSchema>;
+
+/** What people write into an issue. Absent where nobody did. */
+export interface IssueFields {
+  readonly title: string;
+  readonly body?: string;
+  readonly status: IssueStatus;
+  readonly priority?: string;
+  readonly labels: readonly string[];
+  readonly assignee?: string;
+  readonly team?: string;
+}
+
+/** Changes to some of the fields; `null` takes one away. */
+export type IssueChanges = { readonly [K in keyof IssueFields]?: IssueFields[K] | null };
+
+/**
+ * An issue of the built-in tracker: `unknown` until it is opened, then in one of the four statuses, each of which can
+ * follow each other one. It is never deleted.
+ */
+export type Issue =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'tracked'; readonly orgId: string; readonly fields: IssueFields; readonly dedupeKey?: string };
+
+export type IssueEventType = 'issue.created' | 'issue.updated' | 'issue.status_changed' | 'issue.commented';
+
+export const issue = slice<Issue>()({
+  name: 'issue',
+  stream: streams.issue,
+  initial: { kind: 'unknown' },
+  evolve: {
+    'issue.created': (_, data, { metadata }) => ({
+      kind: 'tracked',
+      orgId: metadata.orgId,
+      fields: fieldsOf(data.issue),
+      ...(data.dedupeKey !== undefined && { dedupeKey: data.dedupeKey }),
+    }),
+    'issue.updated': (state, data) => (state.kind === 'unknown' ? state : { ...state, fields: fieldsOf(data.issue) }),
+    'issue.status_changed': (state, data) =>
+      state.kind === 'unknown' ? state : { ...state, fields: fieldsOf(data.issue) },
+    'issue.commented': (state) => state,
+  },
+});
+
+/** Whether a dedupe key is held: later requests with it add a comment. */
+export const isOpen = (status: string | undefined): boolean => status === 'open' || status === 'in_progress';
+
+const MAX_TITLE = 500;
+
+/** The event of a new issue. */
+export function created(
+  id: string,
+  fields: IssueFields,
+  more: Pick<DataOf<'issue.created'>, 'requestedBy' | 'dedupeKey'> = {},
+): DataOf<'issue.created'> {
+  const title = fields.title.length > MAX_TITLE ? `${fields.title.slice(0, MAX_TITLE - 1)}…` : fields.title;
+  return { issueId: id, issue: neutral(id, { ...fields, title }), ...more };
+}
+
+type Decision<C> = Decide<Issue, IssueEventType, C>;
+
+/** Opening what is there already is done already: the request was sent twice. */
+export const open: Decision<OpenIssue> = (state, { id, fields }) => {
+  if (state.kind === 'unknown') return [{ type: 'issue.created', data: created(id, fields) }];
+  if (canonicalJson(state.fields) === canonicalJson(fields)) return [];
+  throw new Rejected('conflict', 'issue.exists', `There is another issue ${id} already: change it with PATCH.`);
+};
+
+/** A change of the status and a change of the rest are two facts. What changes nothing is none. */
+export const update: Decision<UpdateIssue> = (state, { id, author, changes }) => {
+  const { fields: before, dedupeKey } = known(state, id, author.orgId);
+  const key = dedupeKey === undefined ? {} : { dedupeKey };
+  const { status, ...rest } = changes;
+  const changed = Object.keys(rest).filter(
+    (key) =>
+      canonicalJson(rest[key as keyof typeof rest] ?? null) !== canonicalJson(before[key as keyof IssueFields] ?? null),
+  );
+  const fields = merged(before, rest);
+  const to = status ?? before.status;
+  return [
+    ...(changed.length === 0
+      ? []
+      : [{ type: 'issue.updated' as const, data: { issueId: id, issue: neutral(id, fields), changed, ...key } }]),
+    ...(to === before.status
+      ? []
+      : [
+          {
+            type: 'issue.status_changed' as const,
+            data: { issueId: id, issue: neutral(id, { ...fields, status: to }), from: before.status, to, ...key },
+          },
+        ]),
+  ];
+};
+
+export const comment: Decision<CommentOnIssue> = (state, { id, author, commentId, body }) => {
+  known(state, id, author.orgId);
+  return [{ type: 'issue.commented', data: { issueId: id, commentId, body } }];
+};
+
+/** An issue of another organisation is as unknown as one that never was. */
+function known(state: Issue, id: string, orgId: string): Extract<Issue, { kind: 'tracked' }> {
+  if (state.kind === 'tracked' && state.orgId === orgId) return state;
+  throw notFound(id);
+}
+
+export const notFound = (id: string): Rejected =>
+  new Rejected('not_found', 'issue.not_found', `There is no issue ${id}. GET /api/v1/issues lists those there are.`);
+
+function merged(before: IssueFields, changes: IssueChanges): IssueFields {
+  const entries = Object.entries({ ...before, ...changes }).filter(
+    ([, value]) => value !== null && value !== undefined,
+  );
+  return Object.fromEntries(entries) as unknown as IssueFields;
+}
+
+/** The issue in the words that code hosts' issues have too. */
+function neutral(id: string, { title, body, status, priority, labels, assignee, team }: IssueFields) {
+  return {
+    id,
+    title,
+    ...(body !== undefined && { body }),
+    state: status,
+    status,
+    ...(priority !== undefined && { priority }),
+    labels: [...labels],
+    assignees: assignee === undefined ? [] : [assignee],
+    ...(assignee !== undefined && { assignee }),
+    ...(team !== undefined && { team }),
+  };
+}
+
+function fieldsOf(data: DataOf<'issue.created'>['issue']): IssueFields {
+  const { title, body, status, priority, labels, assignee, team } = data;
+  return {
+    title,
+    ...(body !== undefined && { body }),
+    status: status ?? 'open',
+    ...(priority !== undefined && { priority }),
+    labels,
+    ...(assignee !== undefined && { assignee }),
+    ...(team !== undefined && { team }),
+  };
+}

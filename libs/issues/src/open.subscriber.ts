@@ -1,0 +1,206 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+
+import { readWhole } from '#libs/event-store/src/command-handlers.js';
+import { EventStore, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
+import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import { causedBy } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
+import { Clock } from '#libs/kernel/src/clock.js';
+import { crashPoint } from '#libs/kernel/src/crash-point.js';
+import { derivedId, uuid5 } from '#libs/kernel/src/ids.js';
+import { inParallel } from '#libs/kernel/src/in-parallel.js';
+
+import { DedupeKeys } from './dedupe-keys.js';
+import { created, isOpen } from './issue.js';
+
+type Requested = RecordedEvent<'issue.requested'>;
+
+/** What is to be appended, decided in the order of the log. */
+interface Task {
+  readonly request: Requested;
+  readonly stream: string;
+  readonly subject: string;
+  readonly draft: EventDraft<'issue.created' | 'issue.commented' | 'action.refused'>;
+}
+
+const CONCURRENT_APPENDS = 32;
+const MAX_TRIES = 10;
+const MAX_KEY = 200;
+
+/**
+ * Fulfils `issue.requested`: opens an issue in a stream that is named after the request, or, where an open issue has
+ * the request's dedupe key, adds a comment to it.
+ *
+ * Which issue has a key is known from the log alone, as it was at the request: one instance handles requests in the
+ * order of the log, and keeps the keys in the transaction of its checkpoint. Two requests with one key can therefore
+ * never open two issues, and looking at a request again comes to the same.
+ */
+@Injectable()
+export class OpenIssues implements Subscriber {
+  readonly name = 'issues.open';
+  readonly reads = ['issue.requested', 'issue.created', 'issue.status_changed'] as const;
+  readonly writes = ['issue.created', 'issue.commented', 'action.refused'] as const;
+
+  constructor(
+    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(Clock) private readonly clock: Clock,
+  ) {}
+
+  async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
+    const named = events.flatMap((event) => keyOf(event) ?? []);
+    const tx = named.length > 0 ? await context.transaction() : undefined;
+    const keys = new DedupeKeys(tx ? await load(tx, named) : []);
+    const tasks = events.flatMap((event) => this.taskFor(event, keys));
+    // A comment may be about an issue of the same batch, and comments on one issue follow each other.
+    await inParallel(
+      tasks.filter(({ draft }) => draft.type !== 'issue.commented'),
+      CONCURRENT_APPENDS,
+      (task) => this.appendOnce(task),
+    );
+    const comments = new Map<string, Task[]>();
+    for (const task of tasks)
+      if (task.draft.type === 'issue.commented')
+        comments.set(task.stream, [...(comments.get(task.stream) ?? []), task]);
+    await inParallel([...comments.values()], CONCURRENT_APPENDS, async (ofIssue) => {
+      for (const task of ofIssue) await this.appendAtEnd(task);
+    });
+    if (tx) await save(tx, keys);
+  }
+
+  private taskFor(event: RecordedEvent, keys: DedupeKeys): Task[] {
+    const { orgId } = event.metadata;
+    const key = keyOf(event)?.key;
+    if (!event.is('issue.requested')) {
+      if (key !== undefined && event.is('issue.created', 'issue.status_changed')) {
+        const { issueId, issue } = event.data;
+        if (isOpen(issue.status)) keys.take(orgId, key, issueId!);
+        else keys.free(orgId, key, issueId!);
+      }
+      return [];
+    }
+    const { tracker } = event.data;
+    if (tracker !== undefined && tracker !== 'builtin') return [refusal(event, tracker)];
+    const holder = key === undefined ? undefined : keys.holder(orgId, key);
+    if (holder !== undefined) return [commentOn(event, holder)];
+    if (key !== undefined) keys.take(orgId, key, issueIdOf(event));
+    return [opening(event)];
+  }
+
+  private async appendOnce(task: Task): Promise<void> {
+    crashPoint('issues.before-append');
+    try {
+      await this.store.append(task.stream, [this.eventOf(task)], 'no-stream');
+    } catch (error) {
+      // Done already.
+      if (!(error instanceof WrongRevision)) throw error;
+    }
+  }
+
+  private async appendAtEnd(task: Task): Promise<void> {
+    crashPoint('issues.before-append');
+    const event = this.eventOf(task);
+    for (let tries = 1; ; tries++) {
+      const there = await readWhole(this.store, task.stream);
+      if (there.some(({ id }) => id === event.id)) return;
+      try {
+        await this.store.append(task.stream, [event], there.at(-1)?.revision ?? 'no-stream');
+        return;
+      } catch (error) {
+        // Somebody changed the issue at the same moment.
+        if (!(error instanceof WrongRevision) || tries === MAX_TRIES) throw error;
+      }
+    }
+  }
+
+  private eventOf({ request, draft, subject }: Task) {
+    const { orgId, actor } = request.metadata;
+    const id = uuid5(request.id, this.name);
+    return newEvent(draft, { id, orgId, actor, now: this.clock.now(), cause: causedBy(request), subject });
+  }
+}
+
+const issueIdOf = (request: Requested): string => derivedId('iss', 'issue', request.id);
+
+function opening(request: Requested): Task {
+  const { title, body, priority, labels = [], assignee, dedupeKey, requestedBy } = request.data;
+  const id = issueIdOf(request);
+  const fields = {
+    title,
+    ...(body !== undefined && { body }),
+    status: 'open' as const,
+    ...(priority !== undefined && { priority }),
+    labels,
+    ...(assignee !== undefined && { assignee }),
+  };
+  const data = created(id, fields, { requestedBy, ...(dedupeKey !== undefined && { dedupeKey }) });
+  return { request, stream: streams.issue(id), subject: `issue/${id}`, draft: { type: 'issue.created', data } };
+}
+
+function commentOn(request: Requested, issueId: string): Task {
+  const { title, body, requestedBy } = request.data;
+  const text = body === undefined ? `Again: ${title}` : `Again: ${title}\n\n${body}`;
+  const data = { issueId, commentId: uuid5(request.id, 'issues.open'), body: text, requestedBy };
+  return {
+    request,
+    stream: streams.issue(issueId),
+    subject: `issue/${issueId}`,
+    draft: { type: 'issue.commented', data },
+  };
+}
+
+function refusal(request: Requested, tracker: string): Task {
+  const { requestedBy, eventId } = request.data;
+  const data = {
+    action: 'create_issue',
+    reason: 'unknown-tracker',
+    detail: `There is no tracker "${tracker}". Leave "tracker" out, or write builtin.`,
+    eventId,
+    requestedBy,
+  };
+  const stream = streams.refused('issues.open', request.id);
+  return { request, stream, subject: request.metadata.subject, draft: { type: 'action.refused', data } };
+}
+
+interface Key {
+  readonly orgId: string;
+  readonly key: string;
+}
+
+/** The dedupe key that an event is about: of a request, or of an issue of this tracker. Code hosts' are in other streams. */
+function keyOf(event: RecordedEvent): Key | undefined {
+  if (!event.is('issue.requested', 'issue.created', 'issue.status_changed')) return undefined;
+  const { dedupeKey } = event.data;
+  if (dedupeKey === undefined) return undefined;
+  if (event.is('issue.created', 'issue.status_changed') && event.stream !== streams.issue(event.data.issueId ?? ''))
+    return undefined;
+  return { orgId: event.metadata.orgId, key: storable(dedupeKey) };
+}
+
+async function load(tx: EntityManager, keys: readonly Key[]) {
+  return tx.query<{ orgId: string; key: string; issueId: string }[]>(
+    `select org_id as "orgId", dedupe_key as key, issue_id as "issueId" from views.issue_keys
+      where (org_id, dedupe_key) in (select * from unnest($1::text[], $2::text[]))`,
+    [keys.map(({ orgId }) => orgId), keys.map(({ key }) => key)],
+  );
+}
+
+async function save(tx: EntityManager, keys: DedupeKeys): Promise<void> {
+  const taken = keys.changes.filter(({ issueId }) => issueId !== null);
+  const freed = keys.changes.filter(({ issueId }) => issueId === null);
+  await tx.query(
+    'delete from views.issue_keys where (org_id, dedupe_key) in (select * from unnest($1::text[], $2::text[]))',
+    [freed.map(({ orgId }) => orgId), freed.map(({ key }) => key)],
+  );
+  await tx.query(
+    `insert into views.issue_keys (org_id, dedupe_key, issue_id)
+     select * from unnest($1::text[], $2::text[], $3::text[])
+     on conflict (org_id, dedupe_key) do update set issue_id = excluded.issue_id`,
+    [taken.map(({ orgId }) => orgId), taken.map(({ key }) => key), taken.map(({ issueId }) => issueId)],
+  );
+}
+
+/** PostgreSQL stores any text but NUL, and indexes short ones. */
+const storable = (key: string): string =>
+  key.length <= MAX_KEY && !key.includes('\0') ? key : uuid5('issue-key', key);
