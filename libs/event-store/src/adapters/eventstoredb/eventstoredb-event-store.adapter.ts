@@ -1,0 +1,147 @@
+import { checkAppend } from '../../append-request.js';
+import {
+  type AllPage,
+  type AppendResult,
+  type EventToAppend,
+  EventStore,
+  type ExpectedRevision,
+  type ReadAllOptions,
+  type ReadStreamOptions,
+  type RecordedEvent,
+  type SubscribeOptions,
+  type SubscriptionItem,
+} from '../../event-store.js';
+
+import { AppendPipeline } from './append-pipeline.adapter.js';
+import { Connection } from './connection.adapter.js';
+import { closed } from './errors.adapter.js';
+import { Horizon } from './horizon.js';
+import { LogPages } from './log-pages.adapter.js';
+import { Reader } from './reader.adapter.js';
+import { subscription } from './subscription.adapter.js';
+import { Tail } from './tail.adapter.js';
+import { TailBuffer } from './tail-buffer.js';
+import { Truncations } from './truncations.adapter.js';
+import { readAllRequest, readStreamRequest } from './wire.adapter.js';
+
+export interface EventStoreDbOptions {
+  /** `esdb://…` or `esdb+discover://…`, with `nodePreference=leader` (the default) for a cluster. */
+  readonly connectionString: string;
+}
+
+/** How long closing waits for appends that are under way. */
+const CLOSING_MS = 8_000;
+
+/**
+ * The log in EventStoreDB 24.10.5 or newer (25.0.1 in the 25 line: those between can skip events when they filter). One
+ * instance a process: it holds one connection and one live subscription, which all its subscriptions share.
+ */
+export class EventStoreDbEventStore extends EventStore {
+  private isClosed = false;
+
+  private constructor(
+    private readonly connection: Connection,
+    private readonly horizon: Horizon,
+    private readonly reader: Reader,
+    private readonly pipeline: AppendPipeline,
+    private readonly truncations: Truncations,
+    private readonly pages: LogPages,
+    private readonly tail: Tail,
+  ) {
+    super();
+  }
+
+  /**
+   * Connects and starts to follow the log.
+   * @throws Transient `log.unavailable` if no server answers within some seconds.
+   * @throws Error if the connection string cannot be read; it names the place.
+   */
+  static async open({ connectionString }: EventStoreDbOptions): Promise<EventStoreDbEventStore> {
+    const connection = new Connection(connectionString);
+    const horizon = new Horizon();
+    const reader = new Reader(connection);
+    const truncations = new Truncations();
+    const tail = new Tail(connection, reader, new TailBuffer(), horizon, truncations);
+    const pages = new LogPages(reader, horizon, truncations);
+    const pipeline = new AppendPipeline(connection, reader, horizon);
+    try {
+      await tail.begin();
+      await truncations.load(reader);
+    } catch (error) {
+      await tail.close();
+      await connection.close();
+      throw error;
+    }
+    return new EventStoreDbEventStore(connection, horizon, reader, pipeline, truncations, pages, tail);
+  }
+
+  async append(stream: string, events: readonly EventToAppend[], expected: ExpectedRevision): Promise<AppendResult> {
+    this.checkOpen();
+    return this.pipeline.append(stream, events, expected, checkAppend(stream, events, expected));
+  }
+
+  async readStream(stream: string, options: ReadStreamOptions = {}): Promise<readonly RecordedEvent[]> {
+    this.checkOpen();
+    const { from, direction = 'forwards', limit = 1000 } = options;
+    return (await this.reader.read(readStreamRequest(stream, { from, direction, count: limit }))).events;
+  }
+
+  async readAll(options: ReadAllOptions): Promise<AllPage> {
+    this.checkOpen();
+    return this.pages.read(options);
+  }
+
+  subscribe(options: SubscribeOptions): AsyncIterable<SubscriptionItem> {
+    this.checkOpen();
+    return subscription(options, { tail: this.tail, pages: this.pages, end: () => this.end() });
+  }
+
+  async head(): Promise<bigint> {
+    this.checkOpen();
+    const matches = this.pages.matcher(undefined);
+    for (let at: bigint | undefined, count = 1; ; count = 100) {
+      const { events } = await this.reader.read(readAllRequest({ at, direction: 'backwards', count }, undefined));
+      const newest = events.find(matches);
+      if (newest) return newest.position;
+      if (events.length < count) return 0n;
+      at = events.at(-1)!.position;
+    }
+  }
+
+  async truncateBefore(stream: string, revision: bigint): Promise<void> {
+    this.checkOpen();
+    await this.truncations.move(stream, revision, this.reader, this.pipeline);
+  }
+
+  async ping(): Promise<void> {
+    this.checkOpen();
+    await this.reader.end();
+  }
+
+  async close(): Promise<void> {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    const timer = new AbortController();
+    await Promise.race([this.pipeline.close(), bounded(CLOSING_MS, timer.signal)]);
+    timer.abort();
+    await Promise.all([this.tail.close(), this.connection.close()]);
+  }
+
+  /** The very last position, the server's own records included: everything now in the log is at or before it. */
+  private async end(): Promise<bigint> {
+    const end = (await this.reader.end()) ?? 0n;
+    this.horizon.reached(end);
+    return end;
+  }
+
+  private checkOpen(): void {
+    if (this.isClosed) throw closed();
+  }
+}
+
+function bounded(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener('abort', () => clearTimeout(timer));
+  });
+}

@@ -1,0 +1,7 @@
+import type { EventStore } from '../../event-store.js';
+
+import { EventStoreDbEventStore } from './eventstoredb-event-store.adapter.js';
+
+/** How a test's other processes open the same log. */
+export const openStore = (connectionString: string): Promise<EventStore> =>
+  EventStoreDbEventStore.open({ connectionString });

@@ -1,0 +1,85 @@
+import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js';
+
+import type { RecordedEvent } from '../../event-store.js';
+
+import type { Connection } from './connection.adapter.js';
+import { LostCall } from './errors.adapter.js';
+import { readAllRequest, recordedEvent } from './wire.adapter.js';
+
+export interface Page {
+  readonly events: readonly RecordedEvent[];
+  /** False if the page was cut off because it grew too large. */
+  readonly complete: boolean;
+}
+
+export interface ReadLimits {
+  /** The server may be silent this long; a filtered read that finds nothing is silent until its end. */
+  readonly silenceMs?: number;
+  /** The page ends early when it holds this much. */
+  readonly maxBytes?: number;
+}
+
+/** Silence after which an answer that takes no search is given up. */
+export const SILENCE_MS = 5_000;
+/** Silence while the server searches a long log; that it lives is watched by the tail meanwhile. */
+export const SEARCH_SILENCE_MS = 60_000;
+
+/** Reads pages: each call ends, is safe to repeat, and is repeated while the server cannot be reached. */
+export class Reader {
+  constructor(private readonly connection: Connection) {}
+
+  /** @throws Transient `log.unavailable` */
+  read(request: ReadReq, limits: ReadLimits = {}): Promise<Page> {
+    return this.connection.persist(() => this.once(request, limits));
+  }
+
+  /** The position of the very last record, the server's own included; `undefined` if there is none. */
+  async end(limits: ReadLimits = {}): Promise<bigint | undefined> {
+    const request = readAllRequest({ direction: 'backwards', count: 1 }, 'everything');
+    return (await this.read(request, limits)).events[0]?.position;
+  }
+
+  private async once(request: ReadReq, { silenceMs = SILENCE_MS, maxBytes = Infinity }: ReadLimits): Promise<Page> {
+    const call = await answeredWithin(silenceMs, this.connection.read(request));
+    const events: RecordedEvent[] = [];
+    let bytes = 0;
+    return new Promise((resolve, reject) => {
+      let heard = Date.now();
+      const watch = setInterval(() => {
+        if (Date.now() - heard < silenceMs) return;
+        settle(() => reject(new LostCall(`no answer within ${silenceMs} ms`, true)));
+        call.cancel();
+      }, silenceMs / 4);
+      const settle = (how: () => void): void => {
+        clearInterval(watch);
+        how();
+      };
+      call.on('data', (message: ReadResp) => {
+        heard = Date.now();
+        if (!message.hasEvent()) return;
+        const event = recordedEvent(message.getEvent()!);
+        events.push(event);
+        bytes += event.bytes;
+        if (bytes <= maxBytes) return;
+        settle(() => resolve({ events, complete: false }));
+        call.removeAllListeners('data');
+        call.cancel();
+      });
+      call.on('end', () => settle(() => resolve({ events, complete: true })));
+      call.on('error', (error) => settle(() => reject(error)));
+    });
+  }
+}
+
+/** The promise, or a lost call if it takes longer: what the client leaves pending must not keep its caller. */
+export async function answeredWithin<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new LostCall(`no answer within ${milliseconds} ms`, true)), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

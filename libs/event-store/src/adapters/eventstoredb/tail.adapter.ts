@@ -1,0 +1,160 @@
+import type { ReadResp } from '@eventstore/db-client/generated/streams_pb.js';
+import type { ClientReadableStream } from '@grpc/grpc-js';
+
+import { messageOf } from '#libs/kernel/src/errors.js';
+
+import type { RecordedEvent } from '../../event-store.js';
+
+import type { Connection } from './connection.adapter.js';
+import { LostCall } from './errors.adapter.js';
+import type { Horizon } from './horizon.js';
+import { pauseBefore } from './pause.js';
+import { answeredWithin, type Reader, SILENCE_MS } from './reader.adapter.js';
+import type { TailBuffer } from './tail-buffer.js';
+import type { Truncations } from './truncations.adapter.js';
+import { isSystem, recordedEvent, subscribeRequest } from './wire.adapter.js';
+
+/** A quiet subscription is asked about this often: the server may be idle, or gone. */
+const HEARTBEAT_MS = 2_000;
+
+/**
+ * The one supervised subscription of this process: everything, from where the log ended when it began. A catch-up
+ * subscription of the client never reconnects; this one resubscribes from the last position it has seen, with growing
+ * pauses, for ever. States: **lost** (no subscription; the buffer stays valid), **behind** (subscribed, catching up),
+ * **live** (what is appended arrives).
+ *
+ * It has no filter: so every event moves everybody's position at once, which filtered checkpoints of the server do
+ * only now and then.
+ */
+export class Tail {
+  state: 'lost' | 'behind' | 'live' = 'lost';
+  /** Number of times the connection was lost, and why last: subscriptions tell their consumers once each. */
+  losses = 0;
+  lossReason = '';
+  isClosed = false;
+  private readonly watchers = new Set<() => void>();
+  private running: Promise<void> | undefined;
+  private current: { lose(error: Error): void } | undefined;
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly reader: Reader,
+    readonly buffer: TailBuffer,
+    private readonly horizon: Horizon,
+    private readonly truncations: Truncations,
+  ) {}
+
+  /** @throws Transient `log.unavailable` if the end of the log cannot be read now. */
+  async begin(): Promise<void> {
+    const end = await this.reader.end();
+    this.buffer.begin(end ?? 0n);
+    this.horizon.reached(end ?? 0n);
+    this.running = this.follow();
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    this.current?.lose(new LostCall('closed', false));
+    this.notify();
+    await this.running;
+  }
+
+  /** Resolves when something changed, or at once when `signal` aborts. */
+  changed(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        this.watchers.delete(wake);
+        signal.removeEventListener('abort', wake);
+        resolve();
+      };
+      this.watchers.add(wake);
+      signal.addEventListener('abort', wake);
+      if (signal.aborted || this.isClosed) wake();
+    });
+  }
+
+  private async follow(): Promise<void> {
+    for (let failures = 0; !this.isClosed;) {
+      const generation = this.connection.generation;
+      try {
+        const seen = this.buffer.seen!;
+        const request = subscribeRequest(seen === 0n ? 'start' : seen);
+        const call = await answeredWithin(SILENCE_MS, this.connection.read(request));
+        await this.drain(call, () => (failures = 0));
+      } catch (error) {
+        if (this.isClosed) return;
+        this.connection.failed(error, generation);
+        this.lost(messageOf(error));
+      }
+      if (!this.isClosed) await pauseBefore(++failures);
+    }
+  }
+
+  /** Takes what the subscription brings, until it ends; it always ends by throwing. */
+  private async drain(call: ClientReadableStream<ReadResp>, isAlive: () => void): Promise<never> {
+    let heard = Date.now();
+    let asking = false;
+    const ask = async (lose: (error: Error) => void): Promise<void> => {
+      if (asking || Date.now() - heard < HEARTBEAT_MS) return;
+      asking = true;
+      const seen = this.buffer.seen!;
+      // A server that does not answer makes the reader replace the connection, and this call is lost with it.
+      const end = await this.reader.end({ silenceMs: SILENCE_MS }).catch(() => undefined);
+      const isStuck = end !== undefined && end > seen && seen === this.buffer.seen && Date.now() - heard > SILENCE_MS;
+      if (isStuck) lose(new LostCall('the subscription stopped delivering', false));
+      asking = false;
+    };
+    let heartbeat: NodeJS.Timeout | undefined;
+    try {
+      return await new Promise<never>((_, reject) => {
+        const lose = (error: Error): void => {
+          call.cancel();
+          reject(error);
+        };
+        this.current = { lose };
+        heartbeat = setInterval(() => void ask(lose), HEARTBEAT_MS);
+        call.on('data', (message: ReadResp) => {
+          heard = Date.now();
+          isAlive();
+          this.take(message);
+        });
+        call.on('error', reject);
+        call.on('end', () => reject(new LostCall('the server ended the subscription', false)));
+        call.on('close', () => reject(new LostCall('the connection was closed', false)));
+        if (this.isClosed) lose(new LostCall('closed', false));
+      });
+    } finally {
+      clearInterval(heartbeat);
+      this.current = undefined;
+    }
+  }
+
+  private take(message: ReadResp): void {
+    if (message.hasConfirmation()) this.state = 'behind';
+    else if (message.hasCaughtUp()) this.state = 'live';
+    else if (message.hasFellBehind()) this.state = 'behind';
+    else if (message.hasEvent()) this.store(recordedEvent(message.getEvent()!));
+    else return;
+    this.notify();
+  }
+
+  private store(event: RecordedEvent): void {
+    this.truncations.note(event);
+    if (isSystem(event)) this.buffer.passed(event.position);
+    else this.buffer.push(event);
+    this.horizon.reached(event.position);
+  }
+
+  private lost(reason: string): void {
+    if (this.state !== 'lost') {
+      this.losses++;
+      this.lossReason = reason;
+    }
+    this.state = 'lost';
+    this.notify();
+  }
+
+  private notify(): void {
+    for (const wake of [...this.watchers]) wake();
+  }
+}
