@@ -12,12 +12,13 @@ const FRESH_MS = 200;
 
 /** Asks the parts of the server how they are. Its own injection token. */
 export class Health {
+  private known: readonly FollowerStatus[] = [];
   private latest: { readonly at: number; readonly answer: Promise<Readiness> } | undefined;
 
   constructor(
     private readonly store: EventStore,
     private readonly database: DataSource,
-    private readonly followers: () => readonly FollowerStatus[],
+    private readonly followers: () => Promise<readonly FollowerStatus[]>,
   ) {}
 
   readiness(): Promise<Readiness> {
@@ -30,9 +31,10 @@ export class Health {
     const failures = await Promise.all([
       failureOf('the log does not answer', () => this.store.ping()),
       failureOf('the database does not answer', () => this.database.query('select 1')),
+      failureOf('the state of the subscribers is not known', async () => (this.known = await this.followers())),
     ]);
     return readinessOf(
-      this.followers(),
+      this.known,
       failures.filter((failure) => failure !== undefined),
     );
   }

@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, collectDefaultMetrics, Registry } from 'prom
 
 /** What a scrape asks of the parts that keep their own numbers. */
 export interface MetricSources {
-  subscribers(): readonly { readonly name: string; readonly lag: number; readonly parked: number }[];
+  subscribers(): Promise<readonly { readonly name: string; readonly lag: number; readonly parked: number }[]>;
   /** Rows of claimed work by queue and state. */
   work(): Promise<readonly { readonly queue: string; readonly state: string; readonly rows: number }[]>;
 }
@@ -48,23 +48,23 @@ export class Metrics {
       labelNames: ['outcome'],
       registers,
     });
-    const subscriberLabels = ['subscriber'] as const;
-    const lag = new Gauge({
-      name: 'millrace_subscriber_lag_events',
-      help: 'Positions between the end of the log and what a subscriber or table has handled.',
-      labelNames: subscriberLabels,
-      registers,
-      collect: () => {
-        for (const one of this.sources?.subscribers() ?? []) lag.set({ subscriber: one.name }, one.lag);
-      },
-    });
+    const labelNames = ['subscriber'] as const;
     const parked = new Gauge({
       name: 'millrace_subscriber_parked_events',
       help: 'Events that a subscriber has put aside because they made it fail.',
-      labelNames: subscriberLabels,
+      labelNames,
       registers,
-      collect: () => {
-        for (const one of this.sources?.subscribers() ?? []) parked.set({ subscriber: one.name }, one.parked);
+    });
+    const lag = new Gauge({
+      name: 'millrace_subscriber_lag_events',
+      help: 'Positions between the end of the log and what a subscriber or table has handled.',
+      labelNames,
+      registers,
+      collect: async () => {
+        for (const one of (await this.sources?.subscribers().catch(() => [])) ?? []) {
+          lag.set({ subscriber: one.name }, one.lag);
+          parked.set({ subscriber: one.name }, one.parked);
+        }
       },
     });
     const work = new Gauge({

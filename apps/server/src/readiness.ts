@@ -46,7 +46,7 @@ export function readinessOf(followers: readonly FollowerStatus[], failures: read
   };
 }
 
-function healthOf({
+export function healthOf({
   name,
   kind,
   active,

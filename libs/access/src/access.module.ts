@@ -1,10 +1,13 @@
 import { Module } from '@nestjs/common';
 import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
+import { DataSource } from 'typeorm';
 
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 
 import { IdempotencyInterceptor } from './idempotency.adapter.js';
+import { IdempotencyStore } from './idempotency-store.adapter.js';
+import { Keyring } from './keyring.js';
 import { establish, organisation } from './organisation.js';
 import { EstablishOrganisation } from './organisation.commands.js';
 import { TokenController } from './token.controller.js';
@@ -25,6 +28,11 @@ import { TokenGuard } from './token-guard.adapter.js';
       on(RevokeToken, revokeToken),
     ]),
     { provide: TokenTable, useFactory: () => new TokenTable() },
+    {
+      provide: IdempotencyStore,
+      useFactory: (database: DataSource, keyring: Keyring) => new IdempotencyStore(database, keyring),
+      inject: [DataSource, Keyring],
+    },
     { provide: APP_GUARD, useClass: TokenGuard },
     { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
   ],

@@ -1,0 +1,69 @@
+import { type DynamicModule, type INestApplicationContext, Module, type Type } from '@nestjs/common';
+
+import { AccessModule } from '#libs/access/src/access.module.js';
+import { TokenTable } from '#libs/access/src/token-table.js';
+import { AuditModule } from '#libs/audit/src/audit.module.js';
+import { EventIndex } from '#libs/audit/src/event-index.projection.js';
+import type { Subscriber, Table } from '#libs/event-store/src/subscriber.js';
+import { IntakeModule } from '#libs/intake/src/intake.module.js';
+import { IntegrationCounterView, IntegrationView } from '#libs/intake/src/integration.view.js';
+import { IntegrationProjection } from '#libs/intake/src/integration.projection.js';
+import { IntegrationTable } from '#libs/intake/src/integration-table.js';
+import type { Worker } from '#libs/persistence/src/work.js';
+import { DecideRules } from '#libs/rules/src/decide.subscriber.js';
+import { DecisionProjection } from '#libs/rules/src/decision.projection.js';
+import { DecisionView } from '#libs/rules/src/decision.view.js';
+import { RuleProjection } from '#libs/rules/src/rule.projection.js';
+import { RuleVersionView, RuleView } from '#libs/rules/src/rule.view.js';
+import { RulesModule } from '#libs/rules/src/rules.module.js';
+
+import { type Core, CoreModule } from './core.module.js';
+
+/** THE WHOLE SYSTEM ON ONE PAGE: who answers requests, who follows the log, who does the work. */
+
+/** Controllers and command handlers, by stage. */
+const STAGES: readonly Type[] = [AccessModule, IntakeModule, RulesModule, AuditModule];
+
+/** One instance of each is active over all processes. */
+const SUBSCRIBERS: readonly Type<Subscriber>[] = [
+  IntegrationProjection,
+  DecideRules,
+  RuleProjection,
+  DecisionProjection,
+  EventIndex,
+];
+
+/** In memory, in every process. */
+const TABLES: readonly Type<Table>[] = [TokenTable, IntegrationTable];
+
+/** Claimed work, in every process with the worker role. */
+const WORKERS: readonly Type<Worker>[] = [];
+
+/** Rows that TypeORM reads. */
+export const VIEWS: readonly Type[] = [
+  IntegrationView,
+  IntegrationCounterView,
+  RuleView,
+  RuleVersionView,
+  DecisionView,
+];
+
+@Module({})
+export class AppModule {
+  static with(core: Core): DynamicModule {
+    return { module: AppModule, imports: [CoreModule.with(core), ...STAGES] };
+  }
+}
+
+export interface Parts {
+  readonly subscribers: readonly Subscriber[];
+  readonly tables: readonly Table[];
+  readonly workers: readonly Worker[];
+}
+
+/** The instances, as the application has put them together. */
+export const partsOf = (application: INestApplicationContext): Parts => {
+  const made = <T>(types: readonly Type<T>[]): readonly T[] =>
+    types.map((type) => application.get(type, { strict: false }));
+  return { subscribers: made(SUBSCRIBERS), tables: made(TABLES), workers: made(WORKERS) };
+};

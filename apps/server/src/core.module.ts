@@ -1,0 +1,81 @@
+import { type DynamicModule, Global, Module } from '@nestjs/common';
+import { APP_FILTER } from '@nestjs/core';
+import { DataSource } from 'typeorm';
+
+import { Keyring } from '#libs/access/src/keyring.js';
+import { Secrets } from '#libs/access/src/secrets.js';
+import { Egress } from '#libs/egress/src/egress.js';
+import { EventStore } from '#libs/event-store/src/event-store.js';
+import { Runner } from '#libs/event-store/src/runner/runner.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
+import { Clock } from '#libs/kernel/src/clock.js';
+import type { Log } from '#libs/kernel/src/log.js';
+import { Settings } from '#libs/kernel/src/settings.js';
+import { WorkQueue } from '#libs/persistence/src/work.js';
+import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+
+import { DocumentsController } from './documents.controller.js';
+import { Health } from './health.adapter.js';
+import { HealthController } from './health.controller.js';
+import { LOG } from './logging.js';
+import { Metrics } from './metrics.js';
+import { ApiDocument } from './openapi.adapter.js';
+import { ProblemFilter } from './problem.adapter.js';
+import { RouteTable } from './route-table.js';
+import { Schemas } from './schemas.js';
+import { SubscriberController } from './subscriber.controller.js';
+
+/** What every stage may ask for, made before the application is put together. */
+export interface Core {
+  readonly store: EventStore;
+  readonly clock: Clock;
+  readonly database: DataSource;
+  readonly workQueue: WorkQueue;
+  readonly keyring: Keyring;
+  readonly secrets: Secrets;
+  readonly egress: Egress;
+  readonly plugins: Plugins;
+  readonly runner: Runner;
+  readonly settings: Settings;
+  readonly schemas: Schemas;
+  readonly metrics: Metrics;
+  readonly health: Health;
+  readonly routes: RouteTable;
+  readonly log: Log;
+}
+
+/** The parts of the server that belong to no stage, and its own routes. */
+@Global()
+@Module({})
+export class CoreModule {
+  static with(core: Core): DynamicModule {
+    const providers = [
+      { provide: EventStore, useValue: core.store },
+      { provide: Clock, useValue: core.clock },
+      { provide: DataSource, useValue: core.database },
+      { provide: WorkQueue, useValue: core.workQueue },
+      { provide: Keyring, useValue: core.keyring },
+      { provide: Secrets, useValue: core.secrets },
+      { provide: Egress, useValue: core.egress },
+      { provide: Plugins, useValue: core.plugins },
+      { provide: Runner, useValue: core.runner },
+      { provide: Progress, useExisting: Runner },
+      { provide: Settings, useValue: core.settings },
+      { provide: LOG, useValue: core.log },
+    ];
+    return {
+      module: CoreModule,
+      controllers: [HealthController, DocumentsController, SubscriberController],
+      providers: [
+        ...providers,
+        { provide: Schemas, useValue: core.schemas },
+        { provide: Metrics, useValue: core.metrics },
+        { provide: Health, useValue: core.health },
+        { provide: RouteTable, useValue: core.routes },
+        { provide: ApiDocument, useFactory: () => new ApiDocument() },
+        { provide: APP_FILTER, useClass: ProblemFilter },
+      ],
+      exports: providers.map(({ provide }) => provide),
+    };
+  }
+}

@@ -1,0 +1,56 @@
+import { Rejected, Transient } from '#libs/kernel/src/errors.js';
+
+import { bannerOf } from './banner.js';
+import { parseConfig } from './config.js';
+import { FrontDoor } from './front-door.js';
+import { createLog } from './logging.js';
+
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+const complain = (text: string): void => void process.stderr.write(`${text}\n`);
+
+const parsed = parseConfig(process.env, process.cwd());
+if (parsed.kind === 'invalid') {
+  complain('Millrace cannot start with these settings:');
+  for (const problem of parsed.problems) complain(`  ${problem}`);
+  process.exit(1);
+}
+const { config, warnings } = parsed;
+for (const warning of warnings) complain(warning);
+const log = createLog(config.logLevel);
+
+try {
+  const door = await FrontDoor.open(config.host, config.port);
+  // Only now: a taken port is named before the bulk of the program is even loaded.
+  const { startServer } = await import('./server.adapter.js');
+  const server = await startServer(config, door, log);
+  say(bannerOf(config, server));
+  endOnSignals(() => server.stop());
+} catch (error) {
+  // What the operator can mend is said in words; anything else is a fault of the program, with its trace.
+  if (error instanceof Rejected || error instanceof Transient) complain(`Millrace cannot start: ${error.message}`);
+  else log.fatal({ err: error }, 'Millrace cannot start');
+  process.exit(1);
+}
+
+process.on('unhandledRejection', (error) => {
+  log.fatal({ err: error }, 'a fault that nobody handled: the process ends, to be started again from what is stored');
+  process.exit(1);
+});
+
+/** The first signal ends in order, a second one at once. */
+function endOnSignals(stop: () => Promise<void>): void {
+  let ending = false;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, () => {
+      if (ending) process.exit(1);
+      ending = true;
+      log.info({ signal }, 'stopping: finishing what is under way');
+      stop().then(
+        () => process.exit(0),
+        (error: unknown) => {
+          log.fatal({ err: error }, 'stopping failed');
+          process.exit(1);
+        },
+      );
+    });
+}

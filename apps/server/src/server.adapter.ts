@@ -1,0 +1,169 @@
+import { ValidationPipe } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+
+import { bootstrap } from '#libs/access/src/bootstrap.js';
+import { PostgresSecrets } from '#libs/access/src/secrets.adapter.js';
+import { TokenTable } from '#libs/access/src/token-table.js';
+import { HttpEgress } from '#libs/egress/src/egress.adapter.js';
+import { Runner } from '#libs/event-store/src/runner/runner.js';
+import { SystemClock } from '#libs/kernel/src/clock.js';
+import { messageOf, Rejected } from '#libs/kernel/src/errors.js';
+import type { Log } from '#libs/kernel/src/log.js';
+import { AdvisoryLocks } from '#libs/persistence/src/advisory-locks.adapter.js';
+import { PostgresCheckpoints } from '#libs/persistence/src/checkpoints.adapter.js';
+import { SessionConnection } from '#libs/persistence/src/session-connection.adapter.js';
+import { PostgresWorkQueue } from '#libs/persistence/src/work-queue.adapter.js';
+import { Workers } from '#libs/persistence/src/workers.adapter.js';
+import { loadPlugins } from '#libs/plugin-sdk/src/load-plugins.js';
+import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+import { builtInProviders } from '#libs/providers/src/built-in.js';
+import { builtInSteps } from '#libs/steps/src/built-in.js';
+
+import { AppModule, partsOf, VIEWS } from './app.module.js';
+import { checkCommandHandlers } from './command-check.adapter.js';
+import type { Config } from './config.js';
+import type { FrontDoor } from './front-door.js';
+import { Health } from './health.adapter.js';
+import { createHttp } from './http.adapter.js';
+import { MeteredEventStore } from './metered-event-store.js';
+import { Metrics } from './metrics.js';
+import { NestLog } from './nest-log.adapter.js';
+import { ApiDocument } from './openapi.adapter.js';
+import { lagOf } from './readiness.js';
+import { Schemas } from './schemas.js';
+import { type Closers, openStorage } from './storage.adapter.js';
+import { invalidRequest } from './validation.js';
+import { withoutApi } from './worker-only.js';
+
+/** In-flight requests and work get this long to finish. */
+const PATIENCE_MS = 30_000;
+
+export interface Server {
+  /** What is kept where, for a person. */
+  readonly places: string;
+  /** Generated at this start, the first one; to be shown once. */
+  readonly firstToken: string | undefined;
+  /** Accepts nothing new, finishes what is under way, saves, and closes everything. */
+  stop(): Promise<void>;
+}
+
+/** Puts the server together and starts it behind a door that is open already. */
+export async function startServer(config: Config, door: FrontDoor, log: Log): Promise<Server> {
+  const closers: Closers = [{ name: 'connections', close: () => door.close(PATIENCE_MS) }];
+  try {
+    return await compose(config, door, log, closers);
+  } catch (error) {
+    await closeAll(closers, log);
+    throw error;
+  }
+}
+
+async function compose(config: Config, door: FrontDoor, log: Log, closers: Closers): Promise<Server> {
+  const { settings } = config;
+  const clock = new SystemClock();
+  const metrics = new Metrics();
+  const plugins = await pluginsOf(settings.plugins);
+  const storage = await openStorage(config, VIEWS, closers, log);
+  const { database, databaseUrl, keyring } = storage;
+  const store = new MeteredEventStore(storage.store, metrics);
+  const secrets = new PostgresSecrets(database, keyring);
+  const rotated = await secrets.rotate();
+  if (rotated > 0) log.info({ rotated, keyId: keyring.currentId }, 'secrets were re-encrypted under the first key');
+
+  const session = new SessionConnection(databaseUrl, log);
+  closers.push({ name: 'session', close: () => session.close() });
+  const workQueue = new PostgresWorkQueue(database, session);
+  const runner = new Runner({
+    store,
+    checkpoints: new PostgresCheckpoints(database),
+    locks: new AdvisoryLocks(session),
+    signals: session,
+    clock,
+    log,
+  });
+  const health = new Health(store, database, () => runner.status());
+  metrics.ask({
+    subscribers: async () =>
+      (await runner.status()).map(({ name, position, head, parked }) => ({ name, lag: lagOf(position, head), parked })),
+    work: () => workQueue.counts(),
+  });
+
+  const http = await createHttp(door, settings.trustProxy, metrics, log);
+  const schemas = new Schemas({});
+  const application = await NestFactory.create<NestFastifyApplication>(
+    AppModule.with({
+      store,
+      clock,
+      database,
+      workQueue,
+      keyring,
+      secrets,
+      egress: new HttpEgress(settings),
+      plugins,
+      runner,
+      settings,
+      schemas,
+      metrics,
+      health,
+      routes: http.routes,
+      log,
+    }),
+    http.adapter,
+    { logger: new NestLog(log), bodyParser: false, abortOnError: false, forceCloseConnections: false },
+  );
+  closers.push({ name: 'application', close: () => application.close() });
+  application.useGlobalPipes(
+    new ValidationPipe({
+      transform: true,
+      whitelist: true,
+      forbidNonWhitelisted: true,
+      forbidUnknownValues: true,
+      exceptionFactory: invalidRequest,
+    }),
+  );
+  await application.init();
+  checkCommandHandlers(application);
+  await http.fastify.ready();
+  application.get(ApiDocument).describe(application, settings.publicUrl, []);
+
+  const { subscribers, tables, workers } = partsOf(application);
+  const works = config.roles.has('worker');
+  const loops = new Workers({ dataSource: database, queue: workQueue, workers: works ? workers : [], log });
+  closers.push({ name: 'subscribers', close: () => runner.stop() });
+  await runner.start({ subscribers: works ? subscribers : [], tables });
+  const tokens = application.get(TokenTable, { strict: false });
+  http.tokens = tokens;
+  const firstToken = await bootstrap(store, clock, tokens, runner, config.adminToken);
+  closers.push({ name: 'workers', close: () => loops.stop(PATIENCE_MS) });
+  await loops.start();
+  door.serve(config.roles.has('api') ? http.fastify.routing : withoutApi(http.fastify.routing));
+  return { places: storage.places, firstToken, stop: () => stop(door, closers, log) };
+}
+
+async function pluginsOf(specifiers: readonly string[]): Promise<Plugins> {
+  try {
+    const others = await loadPlugins(specifiers, process.cwd());
+    return new Plugins([builtInProviders, { name: 'built-in steps', sdk: 1, steps: builtInSteps }, ...others]);
+  } catch (error) {
+    if (!(error instanceof Rejected)) throw error;
+    throw new Rejected(error.kind, error.code, `MILLRACE_PLUGINS: ${error.message}`, { cause: error });
+  }
+}
+
+/** Requests first: they need everything else. */
+async function stop(door: FrontDoor, closers: Closers, log: Log): Promise<void> {
+  await door.close(PATIENCE_MS);
+  await closeAll(closers, log);
+}
+
+/** In the opposite order of opening. What does not close is reported and holds up nothing else. */
+async function closeAll(closers: Closers, log: Log): Promise<void> {
+  for (const { name, close } of closers.splice(0).reverse()) {
+    try {
+      await close();
+    } catch (error) {
+      log.warn({ part: name, error: messageOf(error) }, 'a part of the server did not close as it should');
+    }
+  }
+}

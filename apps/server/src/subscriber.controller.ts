@@ -1,0 +1,79 @@
+import { Controller, Get, HttpCode, Inject, Param, Post } from '@nestjs/common';
+import { ApiOperation, ApiProperty, ApiResponse, ApiTags } from '@nestjs/swagger';
+
+import { Roles } from '#libs/access/src/caller.controller.js';
+import { Runner } from '#libs/event-store/src/runner/runner.js';
+import { eventIdOf } from '#libs/events/src/envelope.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+
+import { healthOf, type SubscriberHealth } from './readiness.js';
+
+class ParkedAnswer {
+  @ApiProperty({ description: 'Place of the event in the log.' }) position!: string;
+  @ApiProperty() eventId!: string;
+  @ApiProperty() type!: string;
+  @ApiProperty({ description: 'Why the subscriber gave it up.' }) reason!: string;
+  @ApiProperty() tries!: number;
+}
+
+class SubscriberPage {
+  @ApiProperty({ type: [Object], description: '`{ name, kind, active, state, lag, lagSeconds, parked, reason? }`' })
+  data!: readonly SubscriberHealth[];
+  @ApiProperty({ type: String, nullable: true }) nextCursor!: null;
+}
+
+class ParkedPage {
+  @ApiProperty({ type: [ParkedAnswer] }) data!: readonly ParkedAnswer[];
+  @ApiProperty({ type: String, nullable: true }) nextCursor!: null;
+}
+
+class RetryAnswer {
+  @ApiProperty({ example: 'requested' }) status!: string;
+}
+
+@ApiTags('operation')
+@Controller('api/v1/subscribers')
+export class SubscriberController {
+  constructor(@Inject(Runner) private readonly runner: Runner) {}
+
+  @Get()
+  @ApiOperation({ summary: 'Everything that follows the log, and how far it is' })
+  @ApiResponse({ status: 200, type: SubscriberPage })
+  async list(): Promise<SubscriberPage> {
+    return { data: (await this.runner.status()).map(healthOf), nextCursor: null };
+  }
+
+  @Get(':name/parked')
+  @Roles('admin')
+  @ApiOperation({ summary: 'Events that a subscriber failed on and has put aside' })
+  @ApiResponse({ status: 200, type: ParkedPage })
+  async parked(@Param('name') name: string): Promise<ParkedPage> {
+    const parked = await this.runner.parked(name);
+    return {
+      data: parked.map(({ position, eventId, type, reason, tries }) => ({
+        position: String(position),
+        eventId: eventIdOf(eventId),
+        type,
+        reason,
+        tries,
+      })),
+      nextCursor: null,
+    };
+  }
+
+  @Post(':name/parked/:position/retry')
+  @HttpCode(202)
+  @Roles('admin')
+  @ApiOperation({ summary: 'Hand a parked event to its subscriber again' })
+  @ApiResponse({ status: 202, type: RetryAnswer })
+  async retry(@Param('name') name: string, @Param('position') position: string): Promise<RetryAnswer> {
+    if (!/^\d{1,18}$/.test(position))
+      throw new Rejected(
+        'invalid',
+        'subscriber.bad_position',
+        `${position} is not a position: it is a whole number, as the list of parked events gives it.`,
+      );
+    await this.runner.retryParked(name, BigInt(position));
+    return { status: 'requested' };
+  }
+}
