@@ -1,0 +1,75 @@
+import { Module } from '@nestjs/common';
+import { CqrsModule } from '@nestjs/cqrs';
+
+import { Secrets } from '#libs/access/src/secrets.js';
+import { Egress } from '#libs/egress/src/egress.js';
+import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
+import { EventStore } from '#libs/event-store/src/event-store.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
+import { Clock } from '#libs/kernel/src/clock.js';
+import { WorkQueue } from '#libs/persistence/src/work.js';
+
+import { AttemptDelivery } from './attempt-delivery.js';
+import { CredentialCache } from './credentials.js';
+import { DeliveryController } from './delivery.controller.js';
+import { ScheduleDeliveries } from './delivery.subscriber.js';
+import { RecentEvents } from './recent-events.js';
+import { redelivery, RequestRedelivery, requestRedelivery } from './redelivery.js';
+import {
+  DeleteWebhook,
+  DisableWebhook,
+  EnableWebhook,
+  RecoverWebhook,
+  RegisterWebhook,
+  RotateWebhookSecret,
+  TestWebhook,
+  UpdateWebhook,
+} from './webhook.commands.js';
+import { WebhookController } from './webhook.controller.js';
+import { disable, enable, recover, register, remove, rotateSecret, test, update, webhook } from './webhook.js';
+import { WebhookProjection } from './webhook.projection.js';
+import { WebhookTable } from './webhook-table.js';
+
+/** Outbound webhooks: set up, scheduled for every event, sent, and what became of it. */
+@Module({
+  imports: [CqrsModule],
+  controllers: [DeliveryController, WebhookController],
+  providers: [
+    ...commandHandlers(webhook, [
+      on(RegisterWebhook, register),
+      on(UpdateWebhook, update),
+      on(RotateWebhookSecret, rotateSecret),
+      on(EnableWebhook, enable),
+      on(DisableWebhook, disable),
+      on(DeleteWebhook, remove),
+      on(TestWebhook, test),
+      on(RecoverWebhook, recover),
+    ]),
+    ...commandHandlers(redelivery, [on(RequestRedelivery, requestRedelivery)]),
+    WebhookProjection,
+    { provide: WebhookTable, useFactory: () => new WebhookTable() },
+    { provide: RecentEvents, useFactory: () => new RecentEvents() },
+    { provide: CredentialCache, useFactory: (secrets: Secrets) => new CredentialCache(secrets), inject: [Secrets] },
+    {
+      provide: ScheduleDeliveries,
+      useFactory: (store: EventStore, clock: Clock, work: WorkQueue, recent: RecentEvents) =>
+        new ScheduleDeliveries(store, clock, work, recent),
+      inject: [EventStore, Clock, WorkQueue, RecentEvents],
+    },
+    {
+      provide: AttemptDelivery,
+      useFactory: (
+        store: EventStore,
+        clock: Clock,
+        egress: Egress,
+        progress: Progress,
+        webhooks: WebhookTable,
+        credentials: CredentialCache,
+        recent: RecentEvents,
+      ) => new AttemptDelivery({ store, clock, egress, progress, webhooks, credentials, recent }),
+      inject: [EventStore, Clock, Egress, Progress, WebhookTable, CredentialCache, RecentEvents],
+    },
+  ],
+  exports: [WebhookProjection, WebhookTable, ScheduleDeliveries, AttemptDelivery],
+})
+export class DeliveriesModule {}

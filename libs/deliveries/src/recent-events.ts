@@ -1,0 +1,61 @@
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { Uuid } from '#libs/kernel/src/ids.js';
+
+const MAX_BYTES = 32 * 1024 * 1024;
+const MAX_EVENTS = 10_000;
+
+/**
+ * Events for which this process has just scheduled a delivery: the worker that sends it usually runs here a moment later
+ * and need not read the event back. Only a saving; what is not here is in the log.
+ */
+export class RecentEvents {
+  private readonly events = new Map<string, RecordedEvent>();
+  private bytes = 0;
+
+  add(event: RecordedEvent): void {
+    const key = keyOf(event.stream, event.revision);
+    if (this.events.has(key)) return;
+    this.events.set(key, event);
+    this.bytes += event.bytes;
+    for (const [oldest, { bytes }] of this.events) {
+      if (this.bytes <= MAX_BYTES && this.events.size <= MAX_EVENTS) break;
+      this.events.delete(oldest);
+      this.bytes -= bytes;
+    }
+  }
+
+  get(stream: string, revision: bigint | string): RecordedEvent | undefined {
+    return this.events.get(keyOf(stream, revision));
+  }
+}
+
+const keyOf = (stream: string, revision: bigint | string): string => `${revision}@${stream}`;
+
+/** Where an event stands in the log. */
+export interface Place {
+  readonly stream: string;
+  readonly revision: string;
+  readonly type: string;
+}
+
+export const placeOf = ({ stream, revision, type }: RecordedEvent): Place => ({
+  stream,
+  revision: String(revision),
+  type,
+});
+
+const MAX_PLACES = 20_000;
+
+/** Where the newest events are, by their UUIDs: a request that names an event usually follows it closely. */
+export class RecentPlaces {
+  private readonly places = new Map<Uuid, Place>();
+
+  note(event: RecordedEvent): void {
+    this.places.set(event.id, placeOf(event));
+    if (this.places.size > MAX_PLACES) this.places.delete(this.places.keys().next().value!);
+  }
+
+  get(event: Uuid): Place | undefined {
+    return this.places.get(event);
+  }
+}

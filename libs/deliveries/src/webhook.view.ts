@@ -1,0 +1,58 @@
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+
+import type { Format } from './format.js';
+
+/** An outbound webhook as it is configured now. Deleted ones have no row. */
+@Entity({ schema: 'views', name: 'webhooks' })
+export class WebhookView {
+  @PrimaryColumn('text')
+  id!: string;
+  @Column('text', { name: 'org_id' })
+  orgId!: string;
+  @Column('text')
+  url!: string;
+  @Column('jsonb')
+  events!: string[];
+  @Column('text')
+  format!: Format;
+  @Column('text', { nullable: true })
+  filter!: string | null;
+  @Column('jsonb', { name: 'header_names' })
+  headerNames!: string[];
+  @Column('text', { name: 'signature_header', nullable: true })
+  signatureHeader!: string | null;
+  @Column('integer', { name: 'timeout_ms' })
+  timeoutMs!: number;
+  @Column('text')
+  status!: 'active' | 'disabled';
+  @Column('text', { name: 'disabled_reason', nullable: true })
+  disabledReason!: string | null;
+  @Column('text', { name: 'disabled_detail', nullable: true })
+  disabledDetail!: string | null;
+  @Column('jsonb')
+  secrets!: string[];
+  /** Until when deliveries carry the signature of an earlier secret too. */
+  @Column('timestamptz', { name: 'grace_until', nullable: true })
+  graceUntil!: Date | null;
+  @Column('timestamptz', { name: 'created_at' })
+  createdAt!: Date;
+  @Column('timestamptz', { name: 'updated_at' })
+  updatedAt!: Date;
+}
+
+/** How a webhook has been doing; no row until its first attempt. */
+@Entity({ schema: 'views', name: 'webhook_health' })
+export class WebhookHealthView {
+  @PrimaryColumn('text', { name: 'webhook_id' })
+  webhookId!: string;
+  @Column('bigint', { name: 'send_count' })
+  sendCount!: string;
+  @Column('bigint', { name: 'failure_count' })
+  failureCount!: string;
+  @Column('timestamptz', { name: 'last_sent_at', nullable: true })
+  lastSentAt!: Date | null;
+  @Column('integer', { name: 'consecutive_failures' })
+  consecutiveFailures!: number;
+  @Column('timestamptz', { name: 'failing_since', nullable: true })
+  failingSince!: Date | null;
+}
