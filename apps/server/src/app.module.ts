@@ -4,6 +4,13 @@ import { AccessModule } from '#libs/access/src/access.module.js';
 import { TokenTable } from '#libs/access/src/token-table.js';
 import { AuditModule } from '#libs/audit/src/audit.module.js';
 import { EventIndex } from '#libs/audit/src/event-index.projection.js';
+import { AttemptDelivery } from '#libs/deliveries/src/attempt-delivery.js';
+import { DeliveriesModule } from '#libs/deliveries/src/deliveries.module.js';
+import { ScheduleDeliveries } from '#libs/deliveries/src/delivery.subscriber.js';
+import { DeliveryView } from '#libs/deliveries/src/delivery.view.js';
+import { WebhookProjection } from '#libs/deliveries/src/webhook.projection.js';
+import { WebhookHealthView, WebhookView } from '#libs/deliveries/src/webhook.view.js';
+import { WebhookTable } from '#libs/deliveries/src/webhook-table.js';
 import type { Subscriber, Table } from '#libs/event-store/src/subscriber.js';
 import { IntakeModule } from '#libs/intake/src/intake.module.js';
 import { IntegrationCounterView, IntegrationView } from '#libs/intake/src/integration.view.js';
@@ -22,7 +29,7 @@ import { type Core, CoreModule } from './core.module.js';
 /** THE WHOLE SYSTEM ON ONE PAGE: who answers requests, who follows the log, who does the work. */
 
 /** Controllers and command handlers, by stage. */
-const STAGES: readonly Type[] = [AccessModule, IntakeModule, RulesModule, AuditModule];
+const STAGES: readonly Type[] = [AccessModule, IntakeModule, RulesModule, DeliveriesModule, AuditModule];
 
 /** One instance of each is active over all processes. */
 const SUBSCRIBERS: readonly Type<Subscriber>[] = [
@@ -30,14 +37,16 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   DecideRules,
   RuleProjection,
   DecisionProjection,
+  ScheduleDeliveries,
+  WebhookProjection,
   EventIndex,
 ];
 
 /** In memory, in every process. */
-const TABLES: readonly Type<Table>[] = [TokenTable, IntegrationTable];
+const TABLES: readonly Type<Table>[] = [TokenTable, IntegrationTable, WebhookTable];
 
 /** Claimed work, in every process with the worker role. */
-const WORKERS: readonly Type<Worker>[] = [];
+const WORKERS: readonly Type<Worker>[] = [AttemptDelivery];
 
 /** Rows that TypeORM reads. */
 export const VIEWS: readonly Type[] = [
@@ -46,6 +55,9 @@ export const VIEWS: readonly Type[] = [
   RuleView,
   RuleVersionView,
   DecisionView,
+  WebhookView,
+  WebhookHealthView,
+  DeliveryView,
 ];
 
 @Module({})
