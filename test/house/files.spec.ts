@@ -1,0 +1,100 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+
+import { describe, expect, it } from '@jest/globals';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const ROLES = new Set([
+  'events',
+  'commands',
+  'subscriber',
+  'projection',
+  'view',
+  'controller',
+  'module',
+  'adapter',
+  'contract',
+  'spec',
+  'int.spec',
+  'e2e.spec',
+]);
+const FORBIDDEN_WORDS = /^(service|manager|helper|helpers|util|utils|common|dto|mapper|repository|interface|base)$/;
+
+/** What git knows, or would take in: nothing that is ignored. Outside a checkout there is nothing to hold to account. */
+const files: readonly string[] = spawnSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], {
+  cwd: ROOT,
+  encoding: 'utf8',
+})
+  .stdout.split('\0')
+  .filter((name) => name !== '' && existsSync(join(ROOT, name)));
+const sources = files.filter((name) => /^(apps|libs|test)\/.*\.tsx?$/.test(name));
+const texts = files.filter(
+  (name) => /\.(ts|tsx|mts|js|mjs|cjs|json|ya?ml|md|sh)$/.test(name) && name !== 'package-lock.json',
+);
+const read = (name: string): string => readFileSync(join(ROOT, name), 'utf8');
+
+describe('the names of files', () => {
+  it('there are files to look at', () => {
+    expect(sources.length).toBeGreaterThan(50);
+  });
+
+  it('are kebab-case, with a role of the closed list or none', () => {
+    const wrong = sources.filter((name) => {
+      const [stem = '', ...role] = basename(name)
+        .replace(/\.tsx?$/, '')
+        .split('.');
+      return !/^[a-z0-9]+(-[a-z0-9]+)*$/.test(stem) || (role.length > 0 && !ROLES.has(role.join('.')));
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('say what is inside: none is a service, manager, helper or util', () => {
+    const vague = sources.filter((name) =>
+      basename(name)
+        .split('.')
+        .some((word) => FORBIDDEN_WORDS.test(word)),
+    );
+    expect(vague).toEqual([]);
+  });
+
+  it('no library has a barrel but at its root', () => {
+    expect(sources.filter((name) => /^libs\/[^/]+\/.+\/index\.ts$/.test(name))).toEqual([]);
+  });
+
+  it('no source is longer than can be read in one sitting', () => {
+    const long = sources.filter((name) => !name.endsWith('.spec.ts') && read(name).split('\n').length > 400);
+    expect(long).toEqual([]);
+  });
+});
+
+describe('the repository', () => {
+  it('names no folder of one machine', () => {
+    // Put together here, so that this file does not name them either.
+    const folders = new RegExp(`(^|[^\\w.])/(${['work', 'farm', 'root', 'Users'].join('|')})/`);
+    expect(
+      texts.filter((name) =>
+        read(name)
+          .split('\n')
+          .some((line) => folders.test(line)),
+      ),
+    ).toEqual([]);
+  });
+
+  it('installs from whatever registry npm is set to: the lock file holds no addresses', () => {
+    const lock = read('package-lock.json');
+    expect(lock).not.toContain('"resolved"');
+    expect(lock).not.toMatch(/https?:\/\/[^"]*registry/);
+  });
+
+  it('runs every test that it has, and silences no type', () => {
+    const own = basename(import.meta.filename);
+    const code = sources.filter((name) => basename(name) !== own);
+    expect(code.filter((name) => /\b(it|test|describe)\.(only|todo)\b/.test(read(name)))).toEqual([]);
+    expect(code.filter((name) => /@ts-(ignore|nocheck)/.test(read(name)))).toEqual([]);
+  });
+
+  it('has programs that can be run as they are', () => {
+    expect(statSync(join(ROOT, '.ci/run')).mode & 0o111).toBeGreaterThan(0);
+  });
+});
