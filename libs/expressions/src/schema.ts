@@ -42,7 +42,7 @@ export function fieldOf(schema: JsonSchema, name: string): JsonSchema | undefine
 function ownField(schema: JsonSchema, name: string): JsonSchema | undefined | 'unknown' {
   const { properties = {}, additionalProperties } = schema;
   if (Object.hasOwn(properties, name)) return properties[name];
-  if (schema.patternProperties !== undefined) return undefined;
+  if (schema.patternProperties !== undefined) return anyOf(Object.values(schema.patternProperties));
   if (isObject(additionalProperties)) return additionalProperties;
   if (additionalProperties === true) return undefined;
   if (schema.type === undefined || (schema.type === 'object' && Object.keys(properties).length === 0)) return undefined;
@@ -66,6 +66,7 @@ export function itemsOf(schema: JsonSchema | undefined): JsonSchema | undefined 
 
 /** The schema of an object's values; `undefined` if it is not known. */
 export function valuesOf(schema: JsonSchema | undefined): JsonSchema | undefined {
+  if (schema?.patternProperties) return anyOf(Object.values(schema.patternProperties));
   if (!schema?.properties || schema.additionalProperties === true) return undefined;
   return anyOf(Object.values(schema.properties));
 }

@@ -65,14 +65,19 @@ export function tokensOf(source: string): readonly Token[] {
   return [...tokens, { type: 'EOF', value: '', start: source.length }];
 }
 
-/** Walks over the lexemes. Returns the text with carriage returns, which the library does not know, as spaces. */
+/**
+ * Walks over the lexemes. Returns the text as the library is to read it: carriage returns, which it does not know, as
+ * spaces, and strings and literals, which it reads wrongly, with nothing in them.
+ */
 function check(source: string, literals: Map<number, unknown>): string {
   let clean = '';
   let at = 0;
   while (at < source.length) {
     const length = lexeme(source, at, literals);
     const text = source.slice(at, at + length);
-    clean += text === '\r' ? ' ' : text;
+    const quote = text[0]!;
+    if (literals.has(at)) clean += quote + ' '.repeat(length - 2) + quote;
+    else clean += text === '\r' ? ' ' : text;
     at += length;
   }
   return clean;
