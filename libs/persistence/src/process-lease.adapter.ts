@@ -7,12 +7,17 @@ import { messageOf } from '#libs/kernel/src/errors.js';
 import { type Uuid, uuid7 } from '#libs/kernel/src/ids.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
 
-/** How often a process says that it lives. */
-const RENEW_EVERY_MS = 2_000;
-/** A process that could not say so for this long does no claimed work: others may think it dead soon. */
-const TRUST_FOR_MS = 6_000;
-/** By the clock of the database. More than {@link TRUST_FOR_MS}, so that a process stops before others take over. */
-const DEAD_AFTER_MS = 8_000;
+/** Milliseconds. */
+export interface LeaseTiming {
+  /** How often a process says that it lives. */
+  readonly renewEvery: number;
+  /** A process that could not say so for this long does no claimed work: others may think it dead soon. */
+  readonly trustFor: number;
+  /** By the clock of the database. More than `trustFor`, so that a process stops before others take over. */
+  readonly deadAfter: number;
+}
+
+const TIMING: LeaseTiming = { renewEvery: 2_000, trustFor: 6_000, deadAfter: 8_000 };
 
 const RENEW = `
   insert into views.processes (id, host, pid) values ($1, $2, $3)
@@ -33,6 +38,8 @@ const FREE = `
 
 export interface ProcessLeaseOptions {
   readonly log?: Log;
+  /** Shorter in tests. */
+  readonly timing?: LeaseTiming;
   /** What this process had claimed is no longer its own. */
   readonly onLost: () => void;
   /** Rows of these queues have become free. */
@@ -52,26 +59,32 @@ export class ProcessLease {
   private stopped = false;
   private timer: NodeJS.Timeout | undefined;
   private renewing: Promise<void> | undefined;
+  private readonly timing: LeaseTiming;
+  private readonly log: Log;
 
   constructor(
     private readonly pool: pg.Pool,
     private readonly options: ProcessLeaseOptions,
-  ) {}
+  ) {
+    this.timing = options.timing ?? TIMING;
+    this.log = options.log ?? silentLog;
+  }
 
   /** The id under which work is claimed now; `undefined` while this process may not claim. */
   get id(): Uuid | undefined {
-    return this.held && performance.now() - this.renewedAt <= TRUST_FOR_MS ? this.current : undefined;
+    return this.held && performance.now() - this.renewedAt <= this.timing.trustFor ? this.current : undefined;
   }
 
   async start(): Promise<void> {
     await this.renew();
-    let next = performance.now() + RENEW_EVERY_MS;
+    let next = performance.now() + this.timing.renewEvery;
     this.timer = setInterval(() => {
-      if (this.held && performance.now() - this.renewedAt > TRUST_FOR_MS) this.lose('it could not be renewed in time');
+      if (this.held && performance.now() - this.renewedAt > this.timing.trustFor)
+        this.lose('it could not be renewed in time');
       if (performance.now() < next || this.renewing) return;
-      next = performance.now() + RENEW_EVERY_MS;
+      next = performance.now() + this.timing.renewEvery;
       this.renewing = this.renew().finally(() => (this.renewing = undefined));
-    }, 250);
+    }, this.timing.renewEvery / 8);
   }
 
   /** Frees what is still claimed. */
@@ -103,15 +116,15 @@ export class ProcessLease {
       this.held = true;
       await this.freeTheDead();
     } catch (error) {
-      (this.options.log ?? silentLog).warn({ error: messageOf(error) }, 'this process could not renew its lease');
+      this.log.warn({ error: messageOf(error) }, 'this process could not renew its lease');
     }
   }
 
   private async freeTheDead(): Promise<void> {
-    await this.pool.query({ name: 'process-bury', text: BURY, values: [this.current, DEAD_AFTER_MS] });
+    await this.pool.query({ name: 'process-bury', text: BURY, values: [this.current, this.timing.deadAfter] });
     const { rows } = await this.pool.query<{ queue: string }>({ name: 'process-free', text: FREE });
     if (rows.length === 0) return;
-    (this.options.log ?? silentLog).info({ rows: rows.length }, 'took over the work of a process that is gone');
+    this.log.info({ rows: rows.length }, 'took over the work of a process that is gone');
     this.options.onFreed(new Set(rows.map(({ queue }) => queue)));
   }
 
@@ -119,7 +132,7 @@ export class ProcessLease {
     const old = this.current;
     this.held = false;
     this.current = uuid7();
-    (this.options.log ?? silentLog).error({ why }, 'this process lost its lease: its work is done by others');
+    this.log.error({ why }, 'this process lost its lease: its work is done by others');
     this.options.onLost();
     // As a dead process would be found, but at once.
     void this.pool.query('delete from views.processes where id = $1', [old]).catch(() => undefined);

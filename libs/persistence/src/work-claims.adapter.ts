@@ -36,7 +36,7 @@ export interface ClaimOptions {
  * Walks from group to group along the index instead of along the rows: a group with 100,000 due rows, of which none
  * may be claimed, costs one step. Never waits for a lock, so it cannot take part in a deadlock.
  */
-const CLAIM = `
+export const CLAIM = `
   with recursive groups (grp) as (
     (select w.grp from views.work w where w.queue = $1 and w.state = 'ready' and w.grp >= $5 order by w.grp limit 1)
     union all
@@ -67,24 +67,27 @@ const FINISH = `
   with given as (
     select * from unnest($2::text[], $3::bigint[], $4::bigint[]) as g (key, claim, outcome)
   ), locked as (
-    select w.key, g.outcome from given g
-      join views.work w on w.queue = $1 and w.key = g.key
-     where w.claim = g.claim and w.state = 'claimed'
-       for update of w skip locked
+    -- Lateral, so that each row is looked up by its key whatever the statistics say.
+    select r.row, g.key, g.outcome from given g
+     cross join lateral (
+       select w.ctid as row from views.work w
+        where w.queue = $1 and w.key = g.key and w.claim = g.claim and w.state = 'claimed'
+          for update skip locked) r
   ), done as (
     update views.work w
        set state = case when w.position < l.outcome then 'resting'
                         when w.due_at <= clock_timestamp() then 'ready' else 'sleeping' end,
            claims = case when w.position < l.outcome then w.claims else 0 end,
            await_position = l.outcome, claimed_by = null, tries = 0, failures = 0, reason = null
-      from locked l where w.queue = $1 and w.key = l.key
+      from locked l where w.ctid = any (array(select row from locked)) and l.key = w.key and w.state = 'claimed'
     returning w.key, w.state, w.due_at
   )
   select key, state, due_at from done
   union all
   select g.key, 'claimed', null from given g
-    join views.work w on w.queue = $1 and w.key = g.key
-   where w.claim = g.claim and w.state = 'claimed' and g.key not in (select key from done)`;
+   cross join lateral (
+     select from views.work w where w.queue = $1 and w.key = g.key and w.claim = g.claim and w.state = 'claimed' limit 1) r
+   where g.key not in (select key from done)`;
 
 const GIVE_BACK = `
   update views.work

@@ -1,3 +1,8 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 
@@ -7,6 +12,7 @@ import { createTestDatabase, type TestDatabase } from '../../../test/support/dat
 import { openDataSource } from './data-source.adapter.js';
 import { PostgresWorkQueue } from './work-queue.adapter.js';
 import type { ClaimedWork, Work, Worker } from './work.js';
+import { CLAIM } from './work-claims.adapter.js';
 import { Workers } from './workers.adapter.js';
 
 const QUEUE = 'test.effect';
@@ -40,9 +46,12 @@ const work = (key: string, more: Partial<Work> = {}): Work => ({
 const schedule = (...rows: Work[]): Promise<void> => dataSource.transaction((tx) => queue.schedule(tx, rows));
 const remove = (...keys: string[]): Promise<void> => dataSource.transaction((tx) => queue.remove(tx, QUEUE, keys));
 
+/** The lease of a process, twenty times faster. */
+const QUICK = { renewEvery: 100, trustFor: 300, deadAfter: 400 };
+
 async function start(run: Worker['run'], more: Partial<Worker> = {}): Promise<Workers> {
   const worker: Worker = { queue: QUEUE, concurrency: 8, writes: [], run, ...more };
-  const workers = new Workers({ dataSource, queue, workers: [worker] });
+  const workers = new Workers({ dataSource, queue, workers: [worker], timing: QUICK });
   started.push(workers);
   await workers.start();
   return workers;
@@ -161,6 +170,17 @@ describe('scheduled work', () => {
   });
 });
 
+test('a worker that ends without an outcome is not called in a circle', async () => {
+  let calls = 0;
+  await start(async ({ position }) => {
+    calls += 1;
+    return { position };
+  });
+  await schedule(work('a'));
+  await until(async () => (await stateOf('a')) === 'sleeping');
+  expect(calls).toBe(1);
+});
+
 describe('a failure', () => {
   test('that is passing is tried again, with the number of the try', async () => {
     const claims: number[] = [];
@@ -172,6 +192,50 @@ describe('a failure', () => {
     await schedule(work('a'));
     await until(() => claims.length === 3);
     expect(claims).toEqual([1, 2, 3]);
+  });
+
+  test('that stays is tried a bounded number of times, then parked where it can be seen and retried', async () => {
+    let tries = 0;
+    let cured = false;
+    await start(async () => {
+      tries += 1;
+      if (!cured) throw new TypeError('cannot');
+      return { position: 8n };
+    });
+    await schedule(work('bad', { position: 7n }));
+    const hurry = setInterval(
+      () => void dataSource.query(`update views.work set due_at = now() where state = 'sleeping'`),
+      20,
+    );
+    await until(async () => (await stateOf('bad')) === 'parked', 20_000);
+    clearInterval(hurry);
+    expect(tries).toBe(8);
+    expect(await queue.parked()).toEqual([{ queue: QUEUE, key: 'bad', reason: 'cannot', failures: 8, position: 7n }]);
+
+    cured = true;
+    expect(await queue.retryParked(QUEUE, 'bad')).toBe(true);
+    await until(() => tries === 9);
+    await until(async () => (await stateOf('bad')) !== 'claimed');
+    expect(await queue.parked()).toEqual([]);
+    expect(await queue.retryParked(QUEUE, 'bad')).toBe(false);
+  });
+
+  test('waits longer each time', async () => {
+    await start(async () => {
+      throw new Transient('elsewhere.away', 'away');
+    });
+    await schedule(work('a'));
+    const waits: number[] = [];
+    await until(async () => {
+      const [row] = await dataSource.query<{ tries: number; wait: number }[]>(
+        `select tries, extract(epoch from due_at - clock_timestamp())::float8 * 1000 as wait from views.work where state = 'sleeping'`,
+      );
+      if (row) waits[row.tries] ??= row.wait;
+      return waits[4] !== undefined;
+    });
+    expect(waits[1]).toBeLessThanOrEqual(250);
+    expect(waits[4]).toBeGreaterThan(250);
+    expect(waits[4]).toBeLessThanOrEqual(2_000);
   });
 });
 
@@ -200,5 +264,186 @@ describe('groups', () => {
     await until(() => done === 300);
     expect(most).toBe(3);
     expect(mostOfAll).toBe(8);
+  });
+
+  test('that have 100,000 due rows and no room hold up nobody else', async () => {
+    await dataSource.query(
+      `insert into views.work (queue, key, grp, due_at, payload, position, state)
+       select $1, 'slow' || i, 'm-slow', now() - interval '1 hour', '{}', 1, 'ready' from generate_series(1, 100000) i`,
+      [QUEUE],
+    );
+    const done: string[] = [];
+    let slow = 0;
+    await start(
+      (given, signal) => {
+        if (given.group !== 'm-slow') {
+          done.push(given.key);
+          return Promise.resolve({ position: 2n });
+        }
+        slow += 1;
+        return new Promise((_, fail) => signal.addEventListener('abort', () => fail(signal.reason as Error)));
+      },
+      { concurrency: 16, perGroup: 8 },
+    );
+    await until(() => slow === 8);
+    await schedule(...Array.from({ length: 200 }, (_, i) => work(`k${i}`, { group: i % 2 ? 'a-fast' : 'z-fast' })));
+    await until(() => done.length === 200);
+    expect(slow).toBe(8);
+  });
+
+  test('are walked along an index: what a claim reads does not grow with the rows of a group without room', async () => {
+    await dataSource.query(
+      `insert into views.work (queue, key, grp, due_at, payload, position, state)
+       select $1, 'k' || i, case when i % 100 = 0 then 'z' || i % 1000 else 'm-slow' end, now(), '{}', 1, 'ready'
+         from generate_series(1, 50000) i`,
+      [QUEUE],
+    );
+    const plan = await dataSource.transaction(async (tx) => {
+      const process = '00000000-0000-4000-8000-000000000001';
+      const rows: { 'QUERY PLAN': [{ Plan: PlanNode }] }[] = await tx.query(`explain (analyze, format json) ${CLAIM}`, [
+        QUEUE,
+        process,
+        64,
+        8,
+        '',
+        ['m-slow'],
+        [0],
+      ]);
+      return rows[0]!['QUERY PLAN'][0].Plan;
+    });
+    expect(rowsRead(plan)).toBeLessThan(500);
+  });
+});
+
+interface PlanNode {
+  readonly 'Node Type': string;
+  readonly 'Actual Rows': number;
+  readonly 'Actual Loops': number;
+  readonly 'Rows Removed by Filter'?: number;
+  readonly Plans?: readonly PlanNode[];
+}
+
+function rowsRead(node: PlanNode): number {
+  const { Plans = [], 'Node Type': type, 'Actual Rows': rows, 'Actual Loops': loops } = node;
+  const own = /Scan/.test(type) ? (rows + (node['Rows Removed by Filter'] ?? 0)) * loops : 0;
+  return Plans.reduce((sum, child) => sum + rowsRead(child), own);
+}
+
+describe('a process', () => {
+  test('that is killed loses its work to another within 10 seconds, which sees that it is not the first', async () => {
+    await schedule(...Array.from({ length: 5 }, (_, i) => work(`k${i}`)));
+    const root = resolve(import.meta.dirname, '../../..');
+    const child = spawn(
+      process.execPath,
+      [
+        '--conditions=source',
+        '--import',
+        './test/support/register-ts.mjs',
+        'libs/persistence/testing/worker-process.ts',
+      ].concat(database.url, QUEUE),
+      { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, NODE_OPTIONS: '' } },
+    );
+    const claimed: string[] = [];
+    const lines = createInterface({ input: child.stdout });
+    lines.on('line', (line) => claimed.push(line));
+    await until(() => claimed.length === 5, 20_000);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const killedAt = Date.now();
+
+    const taken = new Map<string, number>();
+    const worker: Worker = {
+      queue: QUEUE,
+      concurrency: 8,
+      writes: [],
+      run: async ({ key, claims }) => {
+        taken.set(key, claims);
+        return { position: 2n };
+      },
+    };
+    // With the timing of production.
+    const workers = new Workers({ dataSource, queue, workers: [worker] });
+    started.push(workers);
+    await workers.start();
+    await until(() => taken.size === 5, 15_000);
+
+    expect(Date.now() - killedAt).toBeLessThan(10_500);
+    expect([...taken.values()]).toEqual([2, 2, 2, 2, 2]);
+  });
+
+  test('that was taken for dead drops what it does, and its late outcome changes nothing', async () => {
+    const runs: { claims: number; signal: AbortSignal; finish: () => void }[] = [];
+    await start(async ({ claims }, signal) => {
+      await new Promise<void>((finish) => runs.push({ claims, signal, finish }));
+      return { position: 2n };
+    });
+    await schedule(work('a'));
+    await until(() => runs.length === 1);
+
+    await dataSource.query('delete from views.processes');
+    await until(() => runs[0]!.signal.aborted);
+    runs[0]!.finish();
+    await until(() => runs.length === 2);
+
+    expect(runs[1]!.claims).toBe(2);
+    expect(await stateOf('a')).toBe('claimed');
+    runs[1]!.finish();
+    await until(async () => (await stateOf('a')) === 'resting');
+  });
+
+  test('that cannot renew its lease aborts its work before others may take it, and claims again afterwards', async () => {
+    const signals: AbortSignal[] = [];
+    await start(async (_, signal) => {
+      signals.push(signal);
+      if (signals.length === 1) await once(signal, 'abort');
+      return { position: 2n };
+    });
+    await schedule(work('a'));
+    await until(() => signals.length === 1);
+
+    await dataSource.transaction(async (tx) => {
+      await tx.query('lock table views.processes in exclusive mode');
+      await until(() => signals[0]!.aborted);
+    });
+    await until(async () => (await stateOf('a')) === 'resting');
+    expect(signals).toHaveLength(2);
+  });
+
+  test('that stops lets its work finish, then gives back what does not', async () => {
+    const ended: string[] = [];
+    const workers = await start(async ({ key }, signal) => {
+      if (key === 'long') await once(signal, 'abort');
+      else await new Promise((done) => setTimeout(done, 50));
+      if (signal.aborted) throw signal.reason;
+      ended.push(key);
+      return { position: 2n };
+    });
+    await schedule(work('long'), work('short'));
+    await until(() => workers.busy().get(QUEUE) === 2);
+    started.splice(0);
+    await workers.stop(300);
+    expect(ended).toEqual(['short']);
+    expect(await stateOf('short')).toBe('resting');
+    expect(await stateOf('long')).toBe('ready');
+    expect(await dataSource.query('select * from views.processes')).toEqual([]);
+  });
+});
+
+describe('two processes', () => {
+  test('share the work, each row done by one of them', async () => {
+    const by = new Map<string, string[]>();
+    const run =
+      (who: string): Worker['run'] =>
+      async ({ key }) => {
+        by.set(key, [...(by.get(key) ?? []), who]);
+        await new Promise((done) => setTimeout(done, 2));
+        return { position: 2n };
+      };
+    await start(run('one'));
+    await start(run('other'));
+    await schedule(...Array.from({ length: 200 }, (_, i) => work(`k${i}`)));
+    await until(() => by.size === 200);
+    expect([...by.values()].every((whom) => whom.length === 1)).toBe(true);
+    expect(new Set([...by.values()].flat())).toEqual(new Set(['one', 'other']));
   });
 });

@@ -173,6 +173,7 @@ export class WorkerLoop {
     try {
       const { position } = await worker.run(one.work, one.abort.signal);
       if (one.lost) return;
+      if (position <= one.work.position) return await this.restWithoutOutcome(one.work);
       const due = await this.finisher.finish({ key: one.work.key, claim: one.work.claim, position }, () => one.lost);
       if (due < Infinity) this.nextDueAt = Math.min(this.nextDueAt, due);
     } catch (error) {
@@ -184,6 +185,13 @@ export class WorkerLoop {
         ),
       );
     }
+  }
+
+  /** Nothing was appended, so no projection will move the row: without a pause it would be claimed in a circle. */
+  private async restWithoutOutcome(work: Claim): Promise<void> {
+    const reason = 'the worker ended without an outcome';
+    this.log.debug({ queue: this.queue, key: work.key }, reason);
+    await this.options.claims.retryLater(work, backoff(work.tries + 1, BACKOFF), false, reason);
   }
 
   private async giveBack({ work, abort }: Running, error: unknown): Promise<void> {

@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
 
 import { sidePool } from './data-source.adapter.js';
-import { ProcessLease } from './process-lease.adapter.js';
+import { type LeaseTiming, ProcessLease } from './process-lease.adapter.js';
 import { WorkClaims } from './work-claims.adapter.js';
 import type { PostgresWorkQueue } from './work-queue.adapter.js';
 import { WorkerLoop } from './worker-loop.adapter.js';
@@ -15,6 +15,8 @@ export interface WorkersOptions {
   /** One per queue. */
   readonly workers: readonly Worker[];
   readonly log?: Log;
+  /** Shorter in tests. */
+  readonly timing?: LeaseTiming;
 }
 
 /** All claimed work of this process: one loop per queue, one lease for all. */
@@ -25,12 +27,13 @@ export class Workers {
   private unsubscribe: (() => void) | undefined;
 
   constructor(private readonly options: WorkersOptions) {
-    const { dataSource, workers, log = silentLog } = options;
+    const { dataSource, workers, log = silentLog, timing } = options;
     // Connections of their own: a lease must be renewed however busy the others are.
     this.pool = sidePool(dataSource, 4);
     const claims = new WorkClaims(this.pool);
     this.lease = new ProcessLease(this.pool, {
       log,
+      ...(timing && { timing }),
       onLost: () => this.loops.forEach((loop) => loop.lose()),
       onFreed: (queues) => queues.forEach((queue) => this.loops.get(queue)?.wake()),
     });
