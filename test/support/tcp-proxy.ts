@@ -1,20 +1,33 @@
 import { once } from 'node:events';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type NetConnectOpts, type Server, type Socket } from 'node:net';
 
 /** Stands between a client and a server on loopback, and misbehaves when told. */
 export class TcpProxy {
   private readonly sockets = new Set<Socket>();
   private mode: 'forward' | 'refuse' | 'frozen' = 'forward';
+  private unanswered: string | undefined;
 
   private constructor(
     private readonly server: Server,
-    private readonly target: { readonly host: string; readonly port: number },
+    private readonly target: NetConnectOpts,
     readonly port: number,
   ) {
     server.on('connection', (client) => this.accept(client));
   }
 
-  static async start(target: { host: string; port: number }): Promise<TcpProxy> {
+  /** In front of the server that a connection string names, which may be reached by a Unix socket (`?host=/folder`). */
+  static async inFrontOf(connectionString: string): Promise<{ proxy: TcpProxy; url: string }> {
+    const url = new URL(connectionString);
+    const folder = url.searchParams.get('host');
+    const port = Number(url.port);
+    const proxy = await TcpProxy.start(folder ? { path: `${folder}/.s.PGSQL.${port}` } : { host: url.hostname, port });
+    url.searchParams.delete('host');
+    url.hostname = '127.0.0.1';
+    url.port = String(proxy.port);
+    return { proxy, url: url.href };
+  }
+
+  static async start(target: NetConnectOpts): Promise<TcpProxy> {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     return new TcpProxy(server, target, (server.address() as { port: number }).port);
@@ -38,6 +51,11 @@ export class TcpProxy {
     this.mode = 'forward';
   }
 
+  /** Lets the next request with `text` in it reach the server, and cuts its connection when the answer comes. */
+  loseAnswerTo(text: string): void {
+    this.unanswered = text;
+  }
+
   async stop(): Promise<void> {
     for (const socket of this.sockets) socket.destroy();
     this.server.close();
@@ -50,6 +68,14 @@ export class TcpProxy {
     if (this.mode === 'frozen') return void client.pause();
     const upstream = connect(this.target);
     this.track(upstream);
+    client.on('data', (chunk) => {
+      if (this.unanswered === undefined || !chunk.includes(this.unanswered)) return;
+      this.unanswered = undefined;
+      upstream
+        .unpipe(client)
+        .once('data', () => client.destroy())
+        .resume();
+    });
     client.pipe(upstream);
     upstream.pipe(client);
     client.on('close', () => upstream.destroy());

@@ -13,17 +13,17 @@ export interface Subject {
 /** A group of tests over one store, opened before and closed after. */
 export function group(title: string, open: Open, tests: (subject: Subject) => void): void {
   describe(title, () => {
-    let opened: OpenStore;
+    let opened: OpenStore | undefined;
     beforeAll(async () => {
       opened = await open();
     }, 60_000);
-    afterAll(() => opened.close(), 60_000);
+    afterAll(() => opened?.close(), 60_000);
     tests({
       get store() {
-        return opened.store;
+        return opened!.store;
       },
       get faults() {
-        return opened.faults ?? {};
+        return opened!.faults ?? {};
       },
     });
   });
