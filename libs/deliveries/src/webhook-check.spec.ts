@@ -1,0 +1,63 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { Rejected } from '#libs/kernel/src/errors.js';
+
+import { checkWebhook, type GivenWebhook, warningsOf } from './webhook-check.js';
+
+const good: GivenWebhook = { url: 'https://example.com/', events: ['issue.created', 'pr.*', '*', 'custom.type_2'] };
+const pointersOf = (given: GivenWebhook, refusal?: string): string[] => {
+  try {
+    checkWebhook({ ...good, ...given }, () => refusal);
+    return [];
+  } catch (error) {
+    if (!(error instanceof Rejected)) throw error;
+    expect(error.code).toBe('webhook.invalid');
+    return error.problems.map(({ pointer }) => pointer);
+  }
+};
+
+describe('a webhook that is saved', () => {
+  it('passes with everything that is allowed', () => {
+    const full = {
+      secret: 'long enough',
+      filter: "data.branch == 'main'",
+      headers: { Authorization: 'Bearer x', 'X-Team': 'ops' },
+      signatureHeader: 'X-ProxifAI-Signature',
+    };
+    expect(pointersOf(full)).toEqual([]);
+  });
+
+  it.each<[string, GivenWebhook, string]>([
+    ['a pattern in capitals', { events: ['Issue.Created'] }, '/events/0'],
+    ['an empty pattern', { events: ['git.push', ''] }, '/events/1'],
+    ['a pattern with a space', { events: ['git push'] }, '/events/0'],
+    ['a short secret', { secret: 'short' }, '/secret'],
+    ['a secret that is not base64', { secret: 'whsec_%%%%%%' }, '/secret'],
+    ['a filter with an open quote', { filter: "data == 'x" }, '/filter'],
+    ['a header with a line break', { headers: { 'X-A': 'a\r\nb' } }, '/headers/X-A'],
+    ['a header that is no text', { headers: { 'X-A': 1 } }, '/headers/X-A'],
+    ['a header that steers the connection', { headers: { Host: 'x' } }, '/headers/Host'],
+    ['a header of ours', { headers: { 'Webhook-Id': 'x' } }, '/headers/Webhook-Id'],
+    ['the signature header as its own', { headers: { 'x-sig': 'x' }, signatureHeader: 'X-Sig' }, '/headers/x-sig'],
+    ['a header twice', { headers: { 'X-A': '1', 'x-a': '2' } }, '/headers/x-a'],
+    ['a header name with a slash', { headers: { 'a/b': '1' } }, '/headers/a~1b'],
+    ['too many headers', { headers: Object.fromEntries([...Array(21).keys()].map((n) => [`x-${n}`, ''])) }, '/headers'],
+    ['a reserved signature header', { signatureHeader: 'webhook-signature' }, '/signatureHeader'],
+    ['a signature header that is none', { signatureHeader: 'X Sig' }, '/signatureHeader'],
+    ['a rate limit', { rateLimit: { limit: 1 } }, '/rateLimit'],
+  ])('is refused with %s, and says where', (_, given, pointer) => expect(pointersOf(given)).toEqual([pointer]));
+
+  it('is refused with a URL that may not be called', () => expect(pointersOf({}, 'private')).toEqual(['/url']));
+
+  it('names everything that is wrong at once', () =>
+    expect(pointersOf({ events: ['A'], secret: 'x', filter: '[' })).toEqual(['/events/0', '/secret', '/filter']));
+
+  it('may take optional parts away', () =>
+    expect(pointersOf({ filter: null, headers: null, signatureHeader: null, rateLimit: null })).toEqual([]));
+
+  it('is warned of a type that does not exist', () => {
+    expect(warningsOf(['issue.creatd', 'git.*', '*', 'webhook.failed'])).toEqual([
+      { pointer: '/events/0', detail: expect.stringContaining('issue.created') },
+    ]);
+  });
+});
