@@ -9,7 +9,7 @@ import type { Log } from '#libs/kernel/src/log.js';
 
 import type { FrontDoor } from './front-door.js';
 import type { Metrics } from './metrics.js';
-import { PROBLEM_TYPE, problemOf } from './problem.js';
+import { PROBLEM_TYPE, type ProblemAnswer, problemOf } from './problem.js';
 import { RouteTable } from './route-table.js';
 
 export const BODY_LIMIT = 1024 * 1024;
@@ -41,17 +41,22 @@ export async function createHttp(
     skipMiddie: true,
     // The door answers these itself.
     clientErrorHandler: () => undefined,
-    frameworkErrors: answerProblem,
+    frameworkErrors: (error: FastifyError, _: FastifyRequest, reply: FastifyReply) => void answerProblem(error, reply),
   });
-  const fastify = adapter.getInstance() as unknown as FastifyInstance;
+  const fastify = adapter.getInstance<FastifyInstance>();
   const http: Http = { adapter, fastify, routes: new RouteTable() };
 
+  // What goes wrong before a route of Nest begins: a body that cannot be read, a rate that is too high.
+  fastify.setErrorHandler((error, request, reply) => {
+    const { bug, body } = answerProblem(error, reply);
+    if (bug !== undefined) log.error({ err: bug, method: request.method, errorId: body.errorId }, 'a request failed');
+  });
   // A text without a type of its own is no request of this API: better refused than taken for an empty body.
   fastify.removeContentTypeParser('text/plain');
   fastify.addHook('onRoute', (route) => {
     http.routes.add(route.method, route.url);
     if (isApi(route)) {
-      route.config = { ...route.config, rateLimit: {} } as NonNullable<typeof route.config>;
+      route.config = { ...route.config, rateLimit: {} };
       (route as { helmet?: object }).helmet ??= {};
     }
   });
@@ -107,7 +112,9 @@ function observe(fastify: FastifyInstance, metrics: Metrics, log: Log): void {
   });
 }
 
-function answerProblem(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
-  const { body, headers } = problemOf(error);
+function answerProblem(error: unknown, reply: FastifyReply): ProblemAnswer {
+  const answer = problemOf(error);
+  const { body, headers } = answer;
   void reply.status(body.status).headers(headers).type(PROBLEM_TYPE).send(JSON.stringify(body));
+  return answer;
 }

@@ -2,8 +2,7 @@ import { type Logger as Pino, pino } from 'pino';
 
 import type { LogLevel } from './config.js';
 
-/** Injection token of the server's log, a `Log`. */
-export const LOG = Symbol('Log');
+export { LOG } from '#libs/kernel/src/log.js';
 
 /** Names of fields that are never written out, wherever they stand. */
 const SECRET_FIELDS = ['authorization', 'cookie', 'password', 'secret', 'secrets', 'token', 'key', 'plaintext'];

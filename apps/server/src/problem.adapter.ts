@@ -2,6 +2,7 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, Inject } from '@nestjs
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
 import type { Log } from '#libs/kernel/src/log.js';
+import { databaseError } from '#libs/persistence/src/database-errors.js';
 
 import { LOG } from './logging.js';
 import { PROBLEM_TYPE, problemOf } from './problem.js';
@@ -19,7 +20,7 @@ export class ProblemFilter implements ExceptionFilter {
     const http = host.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
     const reply = http.getResponse<FastifyReply>();
-    const { body, headers, bug } = problemOf(this.routes.explain(error, request.method, request.url));
+    const { body, headers, bug } = problemOf(this.routes.explain(databaseError(error), request.method, request.url));
     if (bug !== undefined) {
       const fields = { err: bug, method: request.method, route: request.routeOptions.url, errorId: body.errorId };
       if (body.status === 503) this.log.warn(fields, 'a request could not be served');

@@ -46,6 +46,7 @@ const TITLES: Readonly<Record<number, string>> = {
   409: 'In conflict with what is there',
   412: 'Changed in the meantime',
   413: 'Too large',
+  414: 'Too long',
   415: 'Format not understood',
   422: 'Not acceptable as it is',
   429: 'Too many requests',
@@ -119,16 +120,28 @@ function answer(
 }
 
 /** Of an HttpException of Nest or an error of Fastify: both carry a number, neither a code of ours. */
-function httpStatusOf(error: unknown): number | undefined {
-  if (!(error instanceof Error)) return undefined;
-  if ('getStatus' in error && typeof error.getStatus === 'function') return Number(error.getStatus());
-  return 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : undefined;
+export function httpStatusOf(error: unknown): number | undefined {
+  const { getStatus, statusCode } = (error ?? {}) as { getStatus?: () => number; statusCode?: unknown };
+  if (typeof getStatus === 'function') return getStatus.call(error);
+  return typeof statusCode === 'number' ? statusCode : undefined;
 }
 
+/** In our words where Fastify's help nobody, or repeat what was sent. */
+const DETAILS: Readonly<Record<string, string>> = {
+  FST_ERR_CTP_INVALID_JSON_BODY: 'The body is not valid JSON, or has a key such as __proto__ that no request needs.',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'The body is empty. Send a JSON object, or leave the Content-Type out.',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'The body is not as long as Content-Length says.',
+  FST_ERR_BAD_URL: 'The path cannot be decoded: a percent sign is followed by two hexadecimal digits.',
+};
+
 function detailOf(status: number, error: Error): string {
+  const known = 'code' in error && typeof error.code === 'string' ? DETAILS[error.code] : undefined;
+  if (known !== undefined) return known;
   switch (status) {
     case 413:
       return 'The body is larger than this server takes, which is 1 MiB.';
+    case 414:
+      return 'The path has a part that is longer than anything this server knows.';
     case 415:
       return 'Send the body as JSON, with the header "Content-Type: application/json".';
     default:

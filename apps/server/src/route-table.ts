@@ -1,5 +1,7 @@
 import { Rejected } from '#libs/kernel/src/errors.js';
 
+import { httpStatusOf } from './problem.js';
+
 /** What is served: tells an address that does not exist from a method that it does not have. Its own injection token. */
 export class RouteTable {
   private readonly routes: { readonly methods: readonly string[]; readonly url: string; readonly pattern: RegExp }[] =
@@ -37,8 +39,7 @@ export class RouteTable {
 }
 
 /** What the framework throws where no route matches. Ours are `Rejected` and pass by. */
-const isNotFound = (error: unknown): boolean =>
-  error instanceof Error && 'getStatus' in error && typeof error.getStatus === 'function' && error.getStatus() === 404;
+const isNotFound = (error: unknown): boolean => !(error instanceof Rejected) && httpStatusOf(error) === 404;
 
 function patternOf(url: string): RegExp {
   const source = url

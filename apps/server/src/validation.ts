@@ -10,10 +10,21 @@ export function invalidRequest(errors: readonly ValidationError[]): Rejected {
   return new Rejected('invalid', 'request.invalid', `The request is not as it should be: ${words}.`, { problems });
 }
 
-function problemsOf({ property, constraints, children = [] }: ValidationError, parent: string): readonly Problem[] {
+function problemsOf(
+  { property, value, constraints = {}, children = [] }: ValidationError,
+  parent: string,
+): readonly Problem[] {
   // Where the body itself is no object, class-validator names no property.
   const pointer = property === undefined || property === '' ? parent : `${parent}/${pointerToken(property)}`;
-  const own = Object.entries(constraints ?? {}).map(([rule, message]) => ({
+  // Every rule complains about a value that is not there: once is enough.
+  if (
+    value === undefined &&
+    Object.keys(constraints).length > 0 &&
+    !('unknownValue' in constraints) &&
+    !('whitelistValidation' in constraints)
+  )
+    return [{ pointer, detail: 'is required' }];
+  const own = Object.entries(constraints).map(([rule, message]) => ({
     pointer,
     detail: detailOf(rule, message, property),
   }));

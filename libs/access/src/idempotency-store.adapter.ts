@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import { messageOf } from '#libs/kernel/src/errors.js';
 
 import type { StoredAnswer } from './idempotency.js';
-import { Keyring, KeyMissing, SealBroken } from './keyring.js';
+import { type Keyring, KeyMissing, SealBroken } from './keyring.js';
 
 /** Which request, by whom. */
 export interface KeyedRequest {

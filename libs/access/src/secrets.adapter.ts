@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 
-import { Keyring, KeyMissing, type Sealed } from './keyring.js';
+import { type Keyring, KeyMissing, type Sealed } from './keyring.js';
 import { Secrets } from './secrets.js';
 
 interface Row {
