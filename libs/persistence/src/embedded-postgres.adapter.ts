@@ -1,6 +1,4 @@
-import { spawn } from 'node:child_process';
-import { mkdir, open, readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -11,17 +9,9 @@ import { type Log, silentLog } from '#libs/kernel/src/log.js';
 
 import { type Account, postgresAccount } from './postgres-account.adapter.js';
 import { postgresBinaries, type PostgresBinaries } from './postgres-binaries.adapter.js';
-import {
-  asUser,
-  ensureFolder,
-  explained,
-  findRunning,
-  isAlive,
-  layout,
-  plainEnvironment,
-  removeLeftovers,
-  SUPERUSER,
-} from './postgres-folder.adapter.js';
+import { ensureFolder, explained, fileProblem, layout, removeLeftovers, SUPERUSER } from './postgres-folder.adapter.js';
+import { ownerName, takeOwnership } from './postgres-ownership.adapter.js';
+import { findRunning, isAlive, type LaunchedPostgres, launchPostgres } from './postgres-process.adapter.js';
 import { durabilityOf, SERVER_SETTINGS } from './postgres-settings.js';
 
 export interface EmbeddedPostgresOptions {
@@ -42,11 +32,7 @@ interface Address {
   readonly port: number;
 }
 
-/** Every process that wants the folder asks for this lock of PostgreSQL; the one that holds it owns the folder. */
-const OWNER_LOCK = 7_118_503;
 const DATABASE = 'millrace';
-/** A socket's path must fit into `sun_path`: 104 bytes on macOS, with `/.s.PGSQL.5432` and its NUL. */
-const LONGEST_SOCKET_FOLDER = 88;
 
 /**
  * A PostgreSQL of our own, in a folder of ours: what `npm start` stores in when it is given no database.
@@ -82,14 +68,20 @@ export class EmbeddedPostgres {
   static async start(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
     const folder = resolve(options.folder);
     const binaries = await postgresBinaries();
-    await mkdir(dirname(folder), { recursive: true });
-    const account = await postgresAccount(layout(folder).data, [folder, binaries.postgres]);
-    await ensureFolder(folder, binaries, account, options.durable ?? true);
-    const password = await readFile(layout(folder).password, 'utf8');
-    const server = new EmbeddedPostgres(options, binaries, account, password);
-    await server.own();
-    await removeLeftovers(folder);
-    return server;
+    let server: EmbeddedPostgres | undefined;
+    try {
+      await mkdir(dirname(folder), { recursive: true });
+      const account = await postgresAccount(layout(folder).data, [folder, binaries.postgres]);
+      await ensureFolder(folder, binaries, account, options.durable ?? true);
+      const password = await readFile(layout(folder).password, 'utf8');
+      server = new EmbeddedPostgres(options, binaries, account, password);
+      await server.own();
+      await removeLeftovers(folder);
+      return server;
+    } catch (error) {
+      await server?.stop();
+      throw fileProblem(error, folder);
+    }
   }
 
   /** For `pg` and {@link openDataSource}; holds the password. */
@@ -128,18 +120,19 @@ export class EmbeddedPostgres {
 
   /** Connects, starting PostgreSQL where none runs, and takes the lock. */
   private async own(): Promise<void> {
-    let child: ReturnType<EmbeddedPostgres['launch']> extends Promise<infer C> ? C | undefined : never;
+    let child: LaunchedPostgres | undefined;
     let sayNext = Date.now() + 5_000;
     for (;;) {
       if (this.stopping) return;
       const running = await findRunning(this.folder);
       if (!running && (child === undefined || child.exited !== undefined)) {
         if (child?.exited !== undefined) await this.failIfHopeless(child.logFrom);
-        child = await this.launch();
+        child = await launchPostgres(this.folder, this.binaries, this.account, this.settings(), this.address?.port);
       }
       const client = running?.address && (await this.connect(running.address));
       if (client) {
-        await this.lockOrRefuse(client);
+        await takeOwnership(client, this.folder);
+        if (!child) this.log.info({ pid: running.pid }, 'found PostgreSQL running: an earlier Millrace was killed');
         this.address = running.address;
         this.hold(client);
         await this.ensureDatabase(client);
@@ -153,43 +146,9 @@ export class EmbeddedPostgres {
     }
   }
 
-  private async launch(): Promise<{ exited: number | undefined; logFrom: number }> {
-    const { data, log } = layout(this.folder);
-    const sockets = process.platform !== 'win32' && Buffer.byteLength(this.folder) <= LONGEST_SOCKET_FOLDER;
-    const port = sockets ? 5432 : (this.address?.port ?? (await freePort()));
-    const settings: Record<string, string> = {
-      ...SERVER_SETTINGS,
-      ...durabilityOf(this.options.durable ?? true),
-      listen_addresses: sockets ? '' : '127.0.0.1',
-      unix_socket_directories: sockets ? this.folder : '',
-      port: String(port),
-      ...this.options.settings,
-    };
-    const file = await open(log, 'a', 0o600);
-    const { size } = await file.stat();
-    const [command, ...args] = [
-      ...this.account.through,
-      this.binaries.postgres,
-      '-D',
-      data,
-      ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
-    ];
-    const state: { exited: number | undefined; logFrom: number } = { exited: undefined, logFrom: size };
-    const child = spawn(command!, args, {
-      cwd: '/',
-      env: plainEnvironment(),
-      detached: true,
-      stdio: ['ignore', file.fd, file.fd],
-      ...asUser(this.account),
-    });
-    child.on('exit', (code) => (state.exited = code ?? -1));
-    child.on('error', (error) => {
-      state.exited = -1;
-      this.log.error({ error: messageOf(error) }, 'PostgreSQL could not be started');
-    });
-    child.unref();
-    await file.close();
-    return state;
+  private settings(): Readonly<Record<string, string>> {
+    const { durable = true, settings } = this.options;
+    return { ...SERVER_SETTINGS, ...durabilityOf(durable), ...settings };
   }
 
   /** PostgreSQL ended at once. If another process was faster in starting it, that is no failure. */
@@ -206,7 +165,7 @@ export class EmbeddedPostgres {
       password: this.password,
       database: 'postgres',
       connectionTimeoutMillis: 10_000,
-      application_name: `millrace ${process.pid} ${this.options.address ?? ''}`.trim().slice(0, 63),
+      application_name: ownerName(this.options.address),
     });
     client.on('error', () => undefined);
     try {
@@ -218,27 +177,6 @@ export class EmbeddedPostgres {
         'invalid',
         'data_dir.wrong_password',
         `PostgreSQL in ${this.folder} does not accept the password in ${layout(this.folder).password}. Restore that file, or choose another MILLRACE_DATA_DIR.`,
-      );
-    }
-  }
-
-  private async lockOrRefuse(client: pg.Client): Promise<void> {
-    for (const deadline = Date.now() + 10_000; ; await delay(50)) {
-      const { rows } = await client.query<{ mine: boolean }>('select pg_try_advisory_lock($1) as mine', [OWNER_LOCK]);
-      if (rows[0]!.mine) return;
-      const holder = await client.query<{ name: string }>(
-        `select a.application_name as name from pg_locks l join pg_stat_activity a using (pid)
-          where l.locktype = 'advisory' and l.granted and l.objid = $1`,
-        [OWNER_LOCK],
-      );
-      const [, pid, address] = holder.rows[0]?.name.split(' ') ?? [];
-      // The connection of a process that was just killed may need a moment to be noticed.
-      if (Date.now() < deadline && !(pid && isAlive(Number(pid)))) continue;
-      await client.end();
-      throw new Rejected(
-        'conflict',
-        'data_dir.in_use',
-        `The data folder ${dirname(this.folder)} is in use by another Millrace (process ${pid ?? 'unknown'}${address ? `, ${address}` : ''}). Stop that one, or give this one a folder of its own with MILLRACE_DATA_DIR.`,
       );
     }
   }
@@ -279,12 +217,4 @@ export class EmbeddedPostgres {
     const { rowCount } = await client.query('select from pg_database where datname = $1', [DATABASE]);
     if (rowCount === 0) await client.query(`create database ${DATABASE}`);
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done, fail) => server.once('error', fail).listen(0, '127.0.0.1', done));
-  const { port } = server.address() as { port: number };
-  await new Promise((done) => server.close(done));
-  return port;
 }

@@ -78,7 +78,10 @@ function reachingThrough(uid: number, gid: number, blocked: string): readonly st
       `--bounding-set=${only}`,
     ];
     // Not `test -x`: access(2) asks for the rights that the account would have without the capability.
-    const trial = spawnSync(through[0]!, [...through.slice(1), 'ls', '-d', join(blocked, '.')], { cwd: '/' });
+    const trial = spawnSync(through[0]!, [...through.slice(1), 'ls', '-d', join(blocked, '.')], {
+      cwd: '/',
+      env: { PATH: process.env['PATH'] },
+    });
     if (trial.status === 0) return through;
   }
   throw new Rejected(

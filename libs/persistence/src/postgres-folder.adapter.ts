@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, open, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -95,6 +95,25 @@ export function plainEnvironment(): NodeJS.ProcessEnv {
   return { PATH, LC_ALL: 'C', TZ: 'UTC', ...(SystemRoot && { SystemRoot }), ...(TEMP && { TEMP }) };
 }
 
+/** What the file system refused, in words that say what to do; other errors unchanged. */
+export function fileProblem(error: unknown, folder: string): unknown {
+  const { code, message, syscall } = error as NodeJS.ErrnoException;
+  if (error instanceof Rejected || typeof code !== 'string' || syscall === undefined) return error;
+  const owned =
+    'It may belong to another user, one that started Millrace here before: start it as that user, or choose another folder with MILLRACE_DATA_DIR.';
+  const advice: Readonly<Record<string, string>> = {
+    EACCES: owned,
+    EPERM: owned,
+    EROFS: 'The disk is read-only: choose another folder with MILLRACE_DATA_DIR.',
+    ENOSPC: 'The disk is full: make room, or choose another folder with MILLRACE_DATA_DIR.',
+    ENOTDIR: 'A part of this path is a file: choose another folder with MILLRACE_DATA_DIR.',
+    EEXIST: 'A part of this path is a file: choose another folder with MILLRACE_DATA_DIR.',
+    ENOTEMPTY: 'It holds files that are not a database: choose another folder with MILLRACE_DATA_DIR.',
+  };
+  const words = `The data folder ${folder} cannot be used (${message}). ${advice[code] ?? 'Check MILLRACE_DATA_DIR.'}`;
+  return new Rejected('invalid', 'data_dir.unusable', words, { cause: error });
+}
+
 /** PostgreSQL's own words, with what to do about the usual causes. */
 export function explained(what: string, output: string): Rejected {
   const advice = /No space left|Disk quota/i.test(output)
@@ -110,46 +129,7 @@ export function explained(what: string, output: string): Rejected {
   return new Rejected('invalid', 'postgres.cannot_start', `${what}. ${advice} PostgreSQL says: ${words}`);
 }
 
-/** The running server as its pid file tells; `undefined` if there is none. Half-written files have no address yet. */
-export interface RunningPostgres {
-  readonly pid: number;
-  readonly address?: { readonly host: string; readonly port: number };
-}
-
-export async function findRunning(folder: string): Promise<RunningPostgres | undefined> {
-  const { pidFile } = layout(folder);
-  const text = await readFile(pidFile, 'utf8').catch(() => undefined);
-  if (text === undefined) return undefined;
-  const [pidText, , , port, socketFolder, host] = text.split('\n');
-  const pid = Number(pidText);
-  if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return undefined;
-  if (!(await looksLikePostgres(pid))) {
-    // After a reboot the number may belong to anybody. PostgreSQL would take that process for its predecessor.
-    if ((await readFile(pidFile, 'utf8').catch(() => '')) === text) await unlink(pidFile).catch(() => undefined);
-    return undefined;
-  }
-  const where = socketFolder || host;
-  return where && port ? { pid, address: { host: where, port: Number(port) } } : { pid };
-}
-
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-async function looksLikePostgres(pid: number): Promise<boolean> {
-  if (process.platform !== 'linux') return true;
-  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-  const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  const zombie = status.slice(status.lastIndexOf(')') + 2).startsWith('Z');
-  return !zombie && /postgres/.test(command.split('\0')[0] ?? '');
-}
-
-export const exists = async (path: string): Promise<boolean> => {
+const exists = async (path: string): Promise<boolean> => {
   try {
     await stat(path);
     return true;

@@ -337,7 +337,7 @@ describe('of several processes', () => {
 
 async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 4_000): Promise<void> {
   for (const deadline = Date.now() + timeoutMs; !(await condition());) {
-    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${condition}`);
+    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${condition.toString()}`);
     await new Promise((done) => setTimeout(done, 2));
   }
 }
