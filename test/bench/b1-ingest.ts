@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { githubPayload } from '../support/github.js';
+import { githubPush } from '../support/github.js';
 import { freePort, ROOT, TestServer, waitFor } from '../support/server.js';
 
 /**
@@ -41,7 +41,7 @@ interface Load {
 export async function measureIngest(rounds: number, seconds: number): Promise<IngestResult> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-bench-'));
   const bodyFile = join(folder, 'push.json');
-  const body = JSON.stringify(githubPayload('push', 0));
+  const body = JSON.stringify(githubPush());
   await writeFile(bodyFile, body);
   const signature = `sha256=${createHmac('sha256', SECRET).update(body).digest('hex')}`;
   const headers = {

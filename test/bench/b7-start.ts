@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { githubPayload, githubRequest, send } from '../support/github.js';
+import { githubPush, githubRequest, send } from '../support/github.js';
 import { TestServer, waitFor } from '../support/server.js';
 import { median } from './b1-ingest.js';
 
@@ -27,7 +27,7 @@ export async function measureStart(events: number, rounds: number): Promise<Star
       secret,
     });
     const url = `${filling.url}/api/v1/webhooks/inbound/${slug}`;
-    const payload = githubPayload('push', 0);
+    const payload = githubPush();
     let left = events;
     const lane = async () => {
       while (left-- > 0) {

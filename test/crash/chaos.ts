@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { githubPayload, githubRequest, send } from '../support/github.js';
+import { githubPush, githubRequest, send } from '../support/github.js';
 import { Receiver } from '../support/receiver.js';
 import { freePort, TestServer, waitFor } from '../support/server.js';
 
@@ -96,7 +96,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
     const lane = async () => {
       while (sending) {
         const branch = random() < 0.5 ? 'main' : 'topic/a-b';
-        const payload = { ...githubPayload('push', 0), ref: `refs/heads/${branch}` };
+        const payload = githubPush(branch);
         const request = githubRequest('push', payload, SECRET, randomUUID());
         for (let tries = 0; ; tries++) {
           const answer = await send(url, request).catch(() => undefined);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { describe, expect, it } from '@jest/globals';
 
-import { githubPayload, githubRequest, send } from '../support/github.js';
+import { githubPush, githubRequest, send } from '../support/github.js';
 import { Receiver } from '../support/receiver.js';
 import { freePort, TestServer, waitFor } from '../support/server.js';
 
@@ -86,7 +86,7 @@ describe('a process that dies at a named crash point', () => {
 
         // When the process dies at the point, on one push that the sender repeats until it is acknowledged
         server = await TestServer.start({ dataDir, port, env: { ...env, MILLRACE_CRASH_AT: point } });
-        const request = githubRequest('push', githubPayload('push', 0), SECRET);
+        const request = githubRequest('push', githubPush(), SECRET);
         const url = `${server.url}/api/v1/webhooks/inbound/${slug}`;
         await send(url, request).catch(() => undefined);
         await waitFor(

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { createTestDatabase } from '../support/database.js';
-import { githubPayload, githubRequest, send } from '../support/github.js';
+import { githubPush, githubRequest, send } from '../support/github.js';
 import { Receiver } from '../support/receiver.js';
 import { TestServer, waitFor } from '../support/server.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
@@ -31,7 +31,7 @@ describe.each(['refuse', 'freeze'] as const)('a database that goes away (connect
         events: ['git.push'],
       });
       const url = `${server.url}/api/v1/webhooks/inbound/${slug}`;
-      const push = () => githubRequest('push', githubPayload('push', 0), SECRET);
+      const push = () => githubRequest('push', githubPush(), SECRET);
       const before = push();
       expect((await send(url, before)).status).toBe(202);
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { createTestDatabase } from '../support/database.js';
-import { githubPayload, githubRequest, send } from '../support/github.js';
+import { githubPush, githubRequest, send } from '../support/github.js';
 import { Receiver } from '../support/receiver.js';
 import { TestServer, waitFor } from '../support/server.js';
 
@@ -41,7 +41,7 @@ describe('two processes on one PostgreSQL', () => {
       // Given work in flight on both, when the first is killed
       const events = new Set<string>();
       const push = async (server: TestServer) => {
-        const answer = await send(inbound(server), githubRequest('push', githubPayload('push', 0), SECRET));
+        const answer = await send(inbound(server), githubRequest('push', githubPush(), SECRET));
         expect(answer.status).toBe(202);
         events.add(((await answer.json()) as { eventIds: string[] }).eventIds[0]!);
       };

@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { githubPayload, githubRequest, send, signatureOf } from '../support/github.js';
+import { githubPush, githubRequest, send, signatureOf } from '../support/github.js';
 import { ADMIN_TOKEN, freePort, TestServer } from '../support/server.js';
 
 const SECRET = 'bad-input-secret-0123456789';
@@ -80,8 +80,8 @@ describe('bad input', () => {
     });
 
     it('answers a wrong signature, a missing one and one flipped byte with 401', async () => {
-      const good = githubRequest('push', githubPayload('push'), SECRET);
-      const wrong = githubRequest('push', githubPayload('push'), 'another-secret');
+      const good = githubRequest('push', githubPush(), SECRET);
+      const wrong = githubRequest('push', githubPush(), 'another-secret');
       const { 'x-hub-signature-256': _, ...unsigned } = good.headers;
       for (const request of [
         wrong,

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 
-import { githubPayload, githubRequest, send } from '../support/github.js';
+import { githubPayload, githubPush, githubRequest, send } from '../support/github.js';
 import { Receiver } from '../support/receiver.js';
 import { TestServer, waitFor } from '../support/server.js';
 
@@ -71,7 +71,7 @@ try {
   });
 
   const senders = [
-    { name: 'GitHub push', provider: 'github', event: 'push', payload: githubPayload('push', 0) },
+    { name: 'GitHub push', provider: 'github', event: 'push', payload: githubPush() },
     {
       name: 'GitHub pull request',
       provider: 'github',

@@ -14,6 +14,12 @@ export function githubPayload(name: string, index = 0): Record<string, unknown> 
   return found;
 }
 
+/** A push to a branch, 6.9 KB as GitHub sends it. */
+export const githubPush = (branch = 'main'): Record<string, unknown> => ({
+  ...githubPayload('push', 0),
+  ref: `refs/heads/${branch}`,
+});
+
 export interface SignedRequest {
   readonly headers: Record<string, string>;
   readonly body: string;
