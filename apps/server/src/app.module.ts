@@ -16,6 +16,10 @@ import { IntakeModule } from '#libs/intake/src/intake.module.js';
 import { IntegrationCounterView, IntegrationView } from '#libs/intake/src/integration.view.js';
 import { IntegrationProjection } from '#libs/intake/src/integration.projection.js';
 import { IntegrationTable } from '#libs/intake/src/integration-table.js';
+import { IssueCommentView, IssueView } from '#libs/issues/src/issue.view.js';
+import { IssueProjection } from '#libs/issues/src/issue.projection.js';
+import { IssuesModule } from '#libs/issues/src/issues.module.js';
+import { OpenIssues } from '#libs/issues/src/open.subscriber.js';
 import type { Worker } from '#libs/persistence/src/work.js';
 import { DecideRules } from '#libs/rules/src/decide.subscriber.js';
 import { DecisionProjection } from '#libs/rules/src/decision.projection.js';
@@ -29,7 +33,7 @@ import { type Core, CoreModule } from './core.module.js';
 /** THE WHOLE SYSTEM ON ONE PAGE: who answers requests, who follows the log, who does the work. */
 
 /** Controllers and command handlers, by stage. */
-const STAGES: readonly Type[] = [AccessModule, IntakeModule, RulesModule, DeliveriesModule, AuditModule];
+const STAGES: readonly Type[] = [AccessModule, IntakeModule, RulesModule, DeliveriesModule, IssuesModule, AuditModule];
 
 /** One instance of each is active over all processes. */
 const SUBSCRIBERS: readonly Type<Subscriber>[] = [
@@ -39,6 +43,8 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   DecisionProjection,
   ScheduleDeliveries,
   WebhookProjection,
+  OpenIssues,
+  IssueProjection,
   EventIndex,
 ];
 
@@ -58,6 +64,8 @@ export const VIEWS: readonly Type[] = [
   WebhookView,
   WebhookHealthView,
   DeliveryView,
+  IssueView,
+  IssueCommentView,
 ];
 
 @Module({})

@@ -25,6 +25,13 @@ export interface Http {
   tokens?: TokenTable;
 }
 
+/** Keeps the error handler that is set here: Nest would put its own over it, too late for routes that are there. */
+class Adapter extends FastifyAdapter {
+  override setErrorHandler(): FastifyInstance {
+    return this.getInstance<FastifyInstance>();
+  }
+}
+
 /** Fastify behind our own listening socket, with what holds for every route: limits, headers, rates, measurements. */
 export async function createHttp(
   door: FrontDoor,
@@ -32,7 +39,7 @@ export async function createHttp(
   metrics: Metrics,
   log: Log,
 ): Promise<Http> {
-  const adapter = new FastifyAdapter({
+  const adapter = new Adapter({
     serverFactory: () => door.server,
     logger: false,
     trustProxy: trustProxy.length > 0 ? [...trustProxy] : false,

@@ -9,8 +9,8 @@ const BEARER = 'token';
 
 /** Routes that are not Nest's, told by those who serve them. */
 export interface Fragment {
-  readonly paths: Paths;
-  readonly schemas?: NonNullable<OpenAPIObject['components']>['schemas'];
+  readonly paths: object;
+  readonly schemas?: object;
 }
 
 /** The description of the REST API, put together when first asked for: it costs more than a start should. */

@@ -7,6 +7,7 @@ import { PostgresSecrets } from '#libs/access/src/secrets.adapter.js';
 import { TokenTable } from '#libs/access/src/token-table.js';
 import { HttpEgress } from '#libs/egress/src/egress.adapter.js';
 import { Runner } from '#libs/event-store/src/runner/runner.js';
+import { inboundDocument } from '#libs/intake/src/inbound-document.js';
 import { SystemClock } from '#libs/kernel/src/clock.js';
 import { messageOf, Rejected } from '#libs/kernel/src/errors.js';
 import type { Log } from '#libs/kernel/src/log.js';
@@ -125,7 +126,7 @@ async function compose(config: Config, door: FrontDoor, log: Log, closers: Close
   await application.init();
   checkCommandHandlers(application);
   await http.fastify.ready();
-  application.get(ApiDocument).describe(application, settings.publicUrl, []);
+  application.get(ApiDocument).describe(application, settings.publicUrl, [inboundDocument]);
 
   const { subscribers, tables, workers } = partsOf(application);
   const works = config.roles.has('worker');
