@@ -1,0 +1,122 @@
+/**
+ * The part of the OpenAPI document that tells of the inbound routes: they stand on Fastify itself, where nothing
+ * describes them by itself.
+ */
+const body = {
+  required: true,
+  description: 'At most 1 MiB, not compressed. What it means is up to the provider of the integration.',
+  content: {
+    'application/json': { schema: {} },
+    'application/x-www-form-urlencoded': {
+      schema: { type: 'object', description: 'JSON in the field `payload`, or any fields.' },
+    },
+    'application/x-ndjson': { schema: { type: 'string', description: 'One event a line, at most 1000.' } },
+  },
+};
+
+const receipt = { schema: { $ref: '#/components/schemas/InboundReceipt' } };
+const problem = (description: string) => ({
+  description,
+  content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+});
+const wait = { 'Retry-After': { schema: { type: 'integer' }, description: 'Seconds.' } };
+
+const problems = {
+  400: problem('Verified, but not readable: not UTF-8, not JSON, nested deeper than 64 levels, broken off.'),
+  401: problem('Signature or token missing, malformed, wrong, or its timestamp too old.'),
+  403: problem('Sent from an address that is not among allowedSources.'),
+  404: problem('Nothing is received here: unknown, malformed, disabled or deleted, which cannot be told apart.'),
+  413: problem('Larger than 1 MiB.'),
+  415: problem('A content type or encoding that is not read.'),
+  429: { ...problem('More requests than the rate limit of the integration allows.'), headers: wait },
+  503: { ...problem('Not stored: the log is not reachable. Send it again.'), headers: wait },
+};
+
+const accepted = {
+  202: { description: 'Stored durably, now or (with `duplicate`) before.', content: { 'application/json': receipt } },
+  ...problems,
+};
+
+const parameter = (name: string, description: string) => ({
+  name,
+  in: 'path',
+  required: true,
+  description,
+  schema: { type: 'string' },
+});
+
+const operation = (operationId: string, summary: string, parameters: readonly object[], responses: object) => ({
+  post: { operationId, summary, tags: ['inbound'], 'x-public': true, parameters, requestBody: body, responses },
+});
+
+const byId = parameter('id', 'Id of the integration.');
+
+export const inboundDocument = {
+  paths: {
+    '/api/v1/webhooks/inbound/{slug}': operation(
+      'Inbound.bySlug',
+      'Receive a webhook',
+      [parameter('slug', '`wh_` and 32 characters, from the integration.')],
+      accepted,
+    ),
+    '/webhooks/{id}': operation('Inbound.byId', 'Receive a webhook by the id of the integration', [byId], accepted),
+    '/webhooks/{id}/{provider}': operation(
+      'Inbound.byIdAndProvider',
+      'Receive a webhook by id and provider',
+      [byId, parameter('provider', 'Provider of the integration, such as `github`.')],
+      accepted,
+    ),
+    '/api/webhook/{customPath}': operation(
+      'Inbound.byCustomPath',
+      'Receive a webhook at a path of your own',
+      [parameter('customPath', '`customPath` of the integration.')],
+      {
+        200: {
+          description: 'Stored durably, now or (with `data.duplicate`) before.',
+          content: {
+            'application/json': {
+              schema: {
+                type: 'object',
+                required: ['success', 'message', 'data'],
+                properties: {
+                  success: { type: 'boolean', enum: [true] },
+                  message: { type: 'string' },
+                  data: { $ref: '#/components/schemas/InboundReceipt' },
+                },
+              },
+            },
+          },
+        },
+        ...Object.fromEntries(
+          Object.entries({ 400: 'Refused', 404: 'No such path', 500: 'Not stored: send it again' }).map(
+            ([status, description]) => [
+              status,
+              {
+                description,
+                content: {
+                  'application/json': {
+                    schema: {
+                      type: 'object',
+                      required: ['success', 'message'],
+                      properties: { success: { type: 'boolean', enum: [false] }, message: { type: 'string' } },
+                    },
+                  },
+                },
+              },
+            ],
+          ),
+        ),
+      },
+    ),
+  },
+  schemas: {
+    InboundReceipt: {
+      type: 'object',
+      required: ['eventIds', 'duplicate'],
+      properties: {
+        eventIds: { type: 'array', items: { type: 'string' }, example: ['evt_01jq5x1d0wkz4s3v2n8m7b6c5a'] },
+        duplicate: { type: 'boolean', description: 'This delivery had been stored before, under these ids.' },
+      },
+    },
+  },
+} as const;

@@ -1,0 +1,123 @@
+import { createHmac, randomUUID } from 'node:crypto';
+
+import { fastify, type FastifyInstance } from 'fastify';
+
+import { type Decide, execute, fold, readWhole, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
+import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import { FixedClock } from '#libs/kernel/src/clock.js';
+import { silentLog } from '#libs/kernel/src/log.js';
+import type { Plugin } from '#libs/plugin-sdk/src/define-plugin.js';
+import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+
+import { SenderAddress } from '../src/addresses.js';
+import { Counters } from '../src/counters.js';
+import { inboundRoutes } from '../src/inbound.adapter.js';
+import { IntegrationTable } from '../src/integration-table.js';
+import { CreateIntegration } from '../src/integration.commands.js';
+import { create, type Integration, integration, type IntegrationSettings } from '../src/integration.js';
+import { InboundPipeline } from '../src/pipeline.js';
+import { RateLimiter } from '../src/rate-limiter.js';
+import { MemorySecrets } from './memory-secrets.js';
+
+export const AUTHOR = { orgId: 'org_1', actor: 'token/tok_1' };
+export const NOW = '2026-11-20T13:14:15.123Z';
+
+type IntegrationEvent = keyof typeof integration.evolve;
+
+/** Everything between the socket and the log, with a log in memory and a clock that stands still. */
+export class InboundServer {
+  readonly clock = new FixedClock(NOW);
+  readonly store: MemoryEventStore;
+  readonly secrets = new MemorySecrets();
+  readonly table = new IntegrationTable(this.secrets);
+  readonly counters = new Counters();
+  readonly pipeline: InboundPipeline;
+  private http: FastifyInstance | undefined;
+  url = '';
+  private made = 0;
+  private seen = 0n;
+
+  constructor(
+    plugins: readonly Plugin[],
+    private readonly trustProxy: readonly string[] = [],
+    store: MemoryEventStore = new MemoryEventStore(),
+  ) {
+    this.store = store;
+    const { clock, counters } = this;
+    const { providers } = new Plugins(plugins);
+    this.pipeline = new InboundPipeline({
+      store,
+      clock,
+      providers,
+      counters,
+      limiter: new RateLimiter(),
+      log: silentLog,
+    });
+  }
+
+  async start(): Promise<this> {
+    this.http = fastify();
+    const { pipeline, table } = this;
+    await this.http.register(inboundRoutes, { pipeline, table, sender: new SenderAddress(this.trustProxy) });
+    this.url = await this.http.listen({ port: 0, host: '127.0.0.1' });
+    return this;
+  }
+
+  async stop(): Promise<void> {
+    await this.http?.close();
+  }
+
+  /** An integration as the command makes it, known to the table. */
+  async integration(
+    provider: string,
+    { secret, ...settings }: Partial<IntegrationSettings> & { secret?: string } = {},
+  ): Promise<{ id: string; slug: string; url: string }> {
+    const id = `int_${String(++this.made).padStart(26, '0')}`;
+    const slug = `wh_${String(this.made).padStart(32, 's')}`;
+    const reference = secret === undefined ? undefined : `${id}/secret/1`;
+    if (reference !== undefined) await this.secrets.put(AUTHOR.orgId, reference, secret!);
+    const all = { name: 'test', config: {}, ...settings };
+    await this.run(new CreateIntegration(id, AUTHOR, provider, slug, all, reference), create);
+    return { id, slug, url: `${this.url}/api/v1/webhooks/inbound/${slug}` };
+  }
+
+  /** Carries a command out and lets the table see it. */
+  async run<C extends ThingCommand<Integration>>(
+    command: C,
+    decide: Decide<Integration, IntegrationEvent, C>,
+  ): Promise<void> {
+    await execute(this.store, this.clock, integration, decide, command);
+    const { events } = await this.store.readAll({ from: this.seen, limit: 100_000 });
+    for (const event of events)
+      if (event.position > this.seen) {
+        this.seen = event.position;
+        if ((this.table.reads as readonly string[]).includes(event.type)) await this.table.apply(event);
+      }
+  }
+
+  async stateOf(id: string): Promise<Integration> {
+    return fold(integration, await readWhole(this.store, integration.stream(id)));
+  }
+
+  /** What came in, in order. */
+  async received() {
+    const { events } = await this.store.readAll({ limit: 100_000 });
+    return events.filter(({ stream }) => stream.startsWith('inbound-'));
+  }
+}
+
+export const signature = (body: string | Buffer, secret: string): string =>
+  `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`;
+
+/** Headers as GitHub sends them. */
+export const githubHeaders = (
+  event: string,
+  body: string | Buffer,
+  secret: string,
+  delivery: string = randomUUID(),
+): Record<string, string> => ({
+  'content-type': 'application/json',
+  'x-github-event': event,
+  'x-github-delivery': delivery,
+  'x-hub-signature-256': signature(body, secret),
+});
