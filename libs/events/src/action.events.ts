@@ -18,6 +18,8 @@ export const RequestedBy = Type.Union([
 ]);
 
 const triggering = Type.String({ description: 'id of the event that led to the action' });
+/** Where the log keeps that event; without it, it is looked for. */
+const event = Type.Optional(Type.Object({ stream: Type.String(), revision: Type.String() }));
 const byRule = { kind: 'rule', ruleId: 'rul_01jq5x1d0wkz4s3v2n8m7b6c5a', ruleVersion: 1, index: 0 } as const;
 const eventId = 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a';
 
@@ -28,8 +30,7 @@ export const actionEvents = {
     data: Type.Object({
       requestedBy: RequestedBy,
       eventId: triggering,
-      /** Where the log keeps that event; without it, it is looked for. */
-      event: Type.Optional(Type.Object({ stream: Type.String(), revision: Type.String() })),
+      event,
       webhookId: Type.Optional(Type.String()),
       url: Type.Optional(Type.String()),
       payload: Type.Optional(Type.Unknown()),
@@ -42,6 +43,7 @@ export const actionEvents = {
     data: Type.Object({
       requestedBy: RequestedBy,
       eventId: triggering,
+      event,
       tracker: Type.Optional(Type.String()),
       title: Type.String(),
       body: Type.Optional(Type.String()),
@@ -58,6 +60,7 @@ export const actionEvents = {
     data: Type.Object({
       requestedBy: RequestedBy,
       eventId: triggering,
+      event,
       /** By name. */
       workflow: Type.String(),
       inputs: Type.Record(Type.String(), Type.Unknown()),
@@ -70,6 +73,7 @@ export const actionEvents = {
     data: Type.Object({
       requestedBy: RequestedBy,
       eventId: triggering,
+      event,
       agent: Type.String(),
       input: Type.Unknown(),
     }),
@@ -81,6 +85,7 @@ export const actionEvents = {
     data: Type.Object({
       requestedBy: RequestedBy,
       eventId: triggering,
+      event,
       integration: Type.String(),
       channel: Type.String(),
       text: Type.String(),

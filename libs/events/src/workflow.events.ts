@@ -278,8 +278,13 @@ export const workflowEvents = {
   'run.rested': defineEvent({
     description: 'There is nothing to do for a run until `until`, or until something that it waits for happens.',
     system: true,
-    data: Type.Object({ runId: Type.String(), until: Type.Optional(Type.String()) }),
-    example: { runId, until: at },
+    data: Type.Object({
+      runId: Type.String(),
+      until: Type.Optional(Type.String()),
+      /** Ids of the requests whose outcome is waited for. */
+      awaiting: Type.Array(Type.String()),
+    }),
+    example: { runId, until: at, awaiting: [] },
   }),
   'run.cancelled': defineEvent({
     description: 'Somebody stopped a run.',

@@ -10,3 +10,6 @@ const nowhere = (): void => undefined;
 
 /** Says nothing: the default, and for tests. */
 export const silentLog: Log = { debug: nowhere, info: nowhere, warn: nowhere, error: nowhere };
+
+/** Injection token of the server's log. */
+export const LOG = Symbol('Log');

@@ -12,7 +12,7 @@ export type Request = EventDraft<
 >;
 
 /** On whose behalf, and because of which event. */
-export type Asking = Pick<DataOf<'webhook.requested'>, 'requestedBy' | 'eventId'>;
+export type Asking = Pick<DataOf<'webhook.requested'>, 'requestedBy' | 'eventId' | 'event'>;
 
 /** One action of a rule, ready to be filled in. */
 export interface CompiledAction {

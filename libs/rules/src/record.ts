@@ -57,7 +57,8 @@ export function recordOf(
     };
     if (cause.hop > MAX_HOPS)
       return refuse('too-many-hops', `The event has ${cause.hop} causes; at most ${MAX_HOPS} are allowed.`);
-    const request: Request = action.request(platformEvent, { requestedBy, eventId: platformEvent.id });
+    const place = { stream: event.stream, revision: String(event.revision) };
+    const request: Request = action.request(platformEvent, { requestedBy, eventId: platformEvent.id, event: place });
     const asked = append(request, id, actor, actor);
     const bytes = Buffer.byteLength(asked.data);
     if (bytes > MAX_REQUEST_BYTES)

@@ -1,9 +1,10 @@
 import { Core } from './0001-core.js';
 import { Intake } from './0002-intake.js';
 import { Rules } from './0003-rules.js';
+import { Workflows } from './0004-workflows.js';
 import { Deliveries } from './0005-deliveries.js';
 import { Issues } from './0006-issues.js';
 import { Audit } from './0007-audit.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
-export const migrations = [Core, Intake, Rules, Deliveries, Issues, Audit];
+export const migrations = [Core, Intake, Rules, Workflows, Deliveries, Issues, Audit];

@@ -1,0 +1,46 @@
+import type { Origin } from './workflow.js';
+
+/** A file of the folder, read. */
+export interface SourceFile {
+  readonly file: string;
+  readonly source: string;
+  /** The workflow's name; `undefined` if the text does not parse. */
+  readonly name: string | undefined;
+}
+
+export interface InForce {
+  readonly name: string;
+  readonly origin: Origin;
+  readonly file: string | undefined;
+}
+
+export interface Sync {
+  readonly save: readonly (SourceFile & { readonly name: string })[];
+  /** Names. */
+  readonly archive: readonly string[];
+  /** Files that name a workflow which another file has already. */
+  readonly doubles: readonly { readonly file: string; readonly name: string; readonly first: string }[];
+}
+
+/**
+ * What is to be done so that the workflows in force follow the folder. A file that does not parse changes nothing: the
+ * last good version of what came from it stays. What was saved through the API last is not the folder's to remove.
+ */
+export function syncOf(files: readonly SourceFile[], inForce: readonly InForce[]): Sync {
+  const save = new Map<string, SourceFile & { readonly name: string }>();
+  const doubles: { file: string; name: string; first: string }[] = [];
+  for (const one of files.toSorted((a, b) => (a.file < b.file ? -1 : 1))) {
+    const { name } = one;
+    if (name === undefined) continue;
+    const first = save.get(name);
+    if (first) doubles.push({ file: one.file, name, first: first.file });
+    else save.set(name, { ...one, name });
+  }
+  const broken = new Set(files.filter(({ name }) => name === undefined).map(({ file }) => file));
+  const archive = inForce
+    .filter(
+      ({ name, origin, file }) => origin === 'file' && !save.has(name) && !(file !== undefined && broken.has(file)),
+    )
+    .map(({ name }) => name);
+  return { save: [...save.values()], archive, doubles };
+}

@@ -1,0 +1,86 @@
+import { Module } from '@nestjs/common';
+import { CqrsModule } from '@nestjs/cqrs';
+import { DataSource } from 'typeorm';
+
+import { DEFAULT_ORG } from '#libs/access/src/organisation.js';
+import { Egress } from '#libs/egress/src/egress.js';
+import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
+import { EventStore } from '#libs/event-store/src/event-store.js';
+import { Clock } from '#libs/kernel/src/clock.js';
+import { LOG, type Log } from '#libs/kernel/src/log.js';
+import { Settings } from '#libs/kernel/src/settings.js';
+import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+
+import { AdvanceRun } from './advance-run.js';
+import { Cancellations } from './cancellations.js';
+import { Definitions } from './definitions.js';
+import { NotedOutcomes } from './outcomes.adapter.js';
+import { RunController } from './run.controller.js';
+import { RunProjection } from './run.projection.js';
+import { StartRuns } from './start.subscriber.js';
+import { StepLibrary } from './step-library.js';
+import { ActivateWorkflow, ArchiveWorkflow, SaveWorkflow } from './workflow.commands.js';
+import { WorkflowController } from './workflow.controller.js';
+import { activate, archive, save, workflow } from './workflow.js';
+import { WorkflowProjection } from './workflow.projection.js';
+import { WorkflowFiles } from './workflow-files.adapter.js';
+import { WorkflowTable } from './workflow-table.js';
+
+/** Workflows: definitions and versions, what starts a run, and how a run goes on. */
+@Module({
+  imports: [CqrsModule],
+  controllers: [WorkflowController, RunController],
+  providers: [
+    ...commandHandlers(workflow, [
+      on(SaveWorkflow, save),
+      on(ActivateWorkflow, activate),
+      on(ArchiveWorkflow, archive),
+    ]),
+    WorkflowProjection,
+    RunProjection,
+    StartRuns,
+    {
+      provide: StepLibrary,
+      useFactory: (plugins: Plugins) => new StepLibrary([...plugins.steps.values()]),
+      inject: [Plugins],
+    },
+    { provide: WorkflowTable, useFactory: (library: StepLibrary) => new WorkflowTable(library), inject: [StepLibrary] },
+    { provide: Cancellations, useFactory: () => new Cancellations() },
+    {
+      provide: AdvanceRun,
+      useFactory: (
+        store: EventStore,
+        clock: Clock,
+        egress: Egress,
+        database: DataSource,
+        library: StepLibrary,
+        cancellations: Cancellations,
+        log: Log,
+      ) =>
+        new AdvanceRun(
+          store,
+          clock,
+          egress,
+          new Definitions(store, library),
+          new NotedOutcomes(database, store),
+          cancellations,
+          log,
+        ),
+      inject: [EventStore, Clock, Egress, DataSource, StepLibrary, Cancellations, LOG],
+    },
+    {
+      provide: WorkflowFiles,
+      useFactory: (
+        store: EventStore,
+        clock: Clock,
+        { workflowsDir: folder }: Settings,
+        library: StepLibrary,
+        table: WorkflowTable,
+        log: Log,
+      ) => new WorkflowFiles({ folder, orgId: DEFAULT_ORG, store, clock, library, table, log }),
+      inject: [EventStore, Clock, Settings, StepLibrary, WorkflowTable, LOG],
+    },
+  ],
+  exports: [WorkflowProjection, RunProjection, StartRuns, WorkflowTable, Cancellations, AdvanceRun, WorkflowFiles],
+})
+export class WorkflowsModule {}

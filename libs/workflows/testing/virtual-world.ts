@@ -1,0 +1,155 @@
+import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { PlatformEvent } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
+import { FixedClock } from '#libs/kernel/src/clock.js';
+import { formatDuration } from '#libs/kernel/src/durations.js';
+import { derivedId, type Uuid } from '#libs/kernel/src/ids.js';
+
+import type { Perform } from '../src/attempts.js';
+import type { Definition } from '../src/definition.js';
+import { drive, runEvents } from '../src/drive.js';
+import type { Outcome } from '../src/outcome.js';
+import { parseWorkflow } from '../src/parse-workflow.js';
+import { foldRun, type Run } from '../src/run.js';
+import { start } from '../src/start.js';
+import { testSteps } from './library.js';
+
+export interface WorldOptions {
+  readonly yaml: string;
+  readonly inputs?: Readonly<Record<string, unknown>>;
+  readonly event?: Pick<PlatformEvent, 'type' | 'data'>;
+  /** What steps with effects do; default: nothing, with output null. */
+  readonly perform?: Perform;
+  /** The answer to the n-th request (from 1) for a redelivery. */
+  readonly answer?: (nth: number, deliveryId: string) => Outcome;
+  readonly retrySchedule?: readonly number[];
+  /** Around the log, for faults. */
+  readonly store?: (memory: MemoryEventStore) => EventStore;
+}
+
+const RUN_ID = derivedId('run', 'virtual');
+const metadata = {
+  orgId: derivedId('org', 'virtual'),
+  subject: `run/${RUN_ID}`,
+  actor: `run/${RUN_ID}`,
+  $correlationId: '00000000-0000-4000-8000-000000000001',
+  $causationId: '00000000-0000-4000-8000-000000000002',
+  hop: 1,
+};
+
+/** One run over a log in memory, with a clock that jumps to whatever comes next. */
+export class VirtualWorld {
+  readonly clock = new FixedClock('2026-01-01T00:00:00.000Z');
+  readonly memory = new MemoryEventStore(() => this.clock.now());
+  readonly store: EventStore;
+  readonly definition: Definition;
+  readonly stream = streams.run(RUN_ID);
+  private readonly outcomes = new Map<Uuid, Outcome>();
+  private readonly due: { at: number; requestId: Uuid; deliveryId: string }[] = [];
+  private answered = 0;
+  private seen = 0;
+
+  constructor(private readonly options: WorldOptions) {
+    this.store = options.store?.(this.memory) ?? this.memory;
+    const parsed = parseWorkflow(options.yaml, testSteps);
+    if (!parsed.ok) throw new Error(parsed.problems.map(({ line, detail }) => `line ${line}: ${detail}`).join('\n'));
+    this.definition = parsed.definition;
+  }
+
+  async begin(): Promise<void> {
+    const { inputs = {}, event, retrySchedule = [60_000] } = this.options;
+    const now = this.clock.now();
+    if (event)
+      await this.memory.append(
+        'source-1',
+        runEvents([event], '00000000-0000-4000-8000-000000000003', metadata, now, 'source', 0n),
+        'no-stream',
+      );
+    const { drafts } = start(
+      {
+        runId: RUN_ID,
+        workflowId: derivedId('wf', 'virtual'),
+        workflow: this.definition.name,
+        version: 'v1',
+        trigger: { kind: 'manual', index: 0 },
+        inputs,
+        ...(event && { event: { id: 'evt_x', type: event.type, stream: 'source-1', revision: '0' } }),
+        settings: { retrySchedule: retrySchedule.map(formatDuration) },
+        hop: 1,
+      },
+      now,
+    );
+    await this.memory.append(this.stream, runEvents(drafts, '', metadata, now, 'trigger', 0n), 'no-stream');
+  }
+
+  /** A process takes the run as far as it goes now. */
+  async drive(signal: AbortSignal = new AbortController().signal): Promise<void> {
+    await drive(
+      {
+        store: this.store,
+        clock: this.clock,
+        definition: () => Promise.resolve(this.definition),
+        outcomes: () => Promise.resolve(this.outcomes),
+        perform: this.options.perform ?? (() => Promise.resolve(null)),
+      },
+      RUN_ID,
+      signal,
+    );
+  }
+
+  /** Lets time pass until something can happen; false if nothing ever will. */
+  async untilNext(): Promise<boolean> {
+    await this.lookAtRequests();
+    const events = await this.events();
+    const rested = events.findLast((event) => event.is('run.rested'));
+    const until = rested?.is('run.rested') && rested.data.until ? Date.parse(rested.data.until) : Infinity;
+    const next = Math.min(until, ...this.due.map(({ at }) => at));
+    if (next === Infinity) return false;
+    this.clock.advance(Math.max(0, next - this.clock.now().getTime()));
+    for (const one of this.due.filter(({ at }) => at <= next)) {
+      this.outcomes.set(one.requestId, this.options.answer!(++this.answered, one.deliveryId));
+      this.due.splice(this.due.indexOf(one), 1);
+    }
+    return true;
+  }
+
+  /** Drives until the run has ended, or nothing more will happen. */
+  async toTheEnd(): Promise<RecordedEvent[]> {
+    await this.begin();
+    for (let turns = 0; turns < 10_000; turns++) {
+      await this.drive();
+      const run = await this.run();
+      if (run.status === 'unknown' || run.ended || !(await this.untilNext())) break;
+    }
+    return this.events();
+  }
+
+  async run(): Promise<Run> {
+    const events = await this.events();
+    return foldRun(events.map(({ type, data, metadata: { timestamp } }) => ({ type, data, timestamp })));
+  }
+
+  async events(): Promise<RecordedEvent[]> {
+    return [...(await this.memory.readStream(this.stream, { limit: 100_000 }))];
+  }
+
+  private async lookAtRequests(): Promise<void> {
+    const events = await this.events();
+    for (const event of events.slice(this.seen))
+      if (event.is('webhook.redelivery_requested') && this.options.answer)
+        this.due.push({
+          at: Date.parse(event.metadata.timestamp) + event.data.afterMs,
+          requestId: event.id,
+          deliveryId: event.data.deliveryId,
+        });
+    this.seen = events.length;
+  }
+}
+
+/** The types and paths of what happened, for expectations that read as a story. */
+export const story = (events: readonly RecordedEvent[]): string[] =>
+  events.map(({ type, data }) => {
+    const { path, to } = data as { path?: string; to?: string };
+    return [type, path === undefined ? to : path].filter((part) => part !== undefined && part !== '').join(' ');
+  });
