@@ -26,20 +26,22 @@ function cut(text: string): string {
   return `${text.slice(0, last >= 0xd800 && last <= 0xdbff ? end - 1 : end)}…`;
 }
 
-/** JSON of a value, ended as soon as it is longer than `most`. Every level writes a character, so depth is bounded. */
+/** JSON of a value, ended soon after it is longer than `most`. What is left of `most` shrinks with every level. */
 function begin(value: unknown, most: number): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, most));
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
-  const isArray = Array.isArray(value);
-  let json = isArray ? '[' : '{';
-  let first = true;
-  for (const key in value) {
-    if (!Object.hasOwn(value, key)) continue;
-    if (json.length >= most) return json;
-    if (!first) json += ',';
-    first = false;
-    if (!isArray) json += `${JSON.stringify(key.slice(0, most))}:`;
-    json += begin((value as Record<string, unknown>)[key], most - json.length);
+  if (most <= 0) return '';
+  let json = '';
+  if (Array.isArray(value)) {
+    // By index: to enumerate the keys of a long array costs as much as the array is long.
+    for (let i = 0; i < value.length && json.length < most; i++)
+      json += `${i === 0 ? '' : ','}${begin(value[i], most - json.length - 1)}`;
+    return `[${json}]`;
   }
-  return json + (isArray ? ']' : '}');
+  for (const key in value) {
+    if (json.length >= most) break;
+    if (Object.hasOwn(value, key))
+      json += `${json === '' ? '' : ','}${JSON.stringify(key.slice(0, most))}:${begin((value as Record<string, unknown>)[key], most - json.length - 1)}`;
+  }
+  return `{${json}}`;
 }

@@ -1,0 +1,203 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+
+import { Rejected } from '#libs/kernel/src/errors.js';
+
+import { checkRule, compileDefinition, MAX_RULE_BYTES } from './definition.js';
+import { warningsOf } from './warnings.js';
+
+const good = {
+  name: 'critical alerts',
+  enabled: true,
+  eventSource: '*',
+  eventType: 'webhook.received',
+  conditions: {
+    all: [
+      { field: 'data.payload.severity', operator: 'equals', value: 'critical' },
+      {
+        any: [
+          { expression: 'length(data.payload.tags || `[]`) > `2`' },
+          { not: { field: 'data.payload.silenced', operator: 'exists' } },
+        ],
+      },
+    ],
+  },
+  actions: [{ type: 'create_issue', with: { title: '${{ data.payload.message }}', priority: 'high' } }],
+  throttle: { key: '${{ data.payload.host }}', limit: 1, per: '10m' },
+};
+
+function refusal(rule: unknown): Rejected {
+  try {
+    checkRule(rule);
+  } catch (error) {
+    expect(error).toBeInstanceOf(Rejected);
+    return error as Rejected;
+  }
+  throw new Error('the rule was accepted');
+}
+const pointers = (rule: unknown) => refusal(rule).problems.map(({ pointer }) => pointer);
+
+describe('a rule as the contract shows it', () => {
+  it('is accepted without a warning, and comes back as it was written', () => {
+    const { definition, enabled, compiled } = checkRule(good);
+    expect({ enabled, ...definition }).toEqual(good);
+    expect(warningsOf(definition, compiled)).toEqual([]);
+    expect(() => compileDefinition(definition)).not.toThrow();
+  });
+
+  it('is enabled, from any source, when it does not say otherwise', () => {
+    const { definition, enabled } = checkRule({
+      name: 'x',
+      eventType: '*',
+      actions: [{ type: 'send_webhook', with: { url: 'https://example.com' } }],
+    });
+    expect(enabled).toBe(true);
+    expect(definition.eventSource).toBe('*');
+  });
+});
+
+describe('a rule that is wrong', () => {
+  it.each<[string, object, string, RegExp]>([
+    ['no name', { name: undefined }, '/name', /missing/],
+    ['an empty name', { name: ' ' }, '/name', /empty/],
+    ['a NUL in its name', { name: 'a\u0000' }, '/name', /NUL/],
+    ['a name that is too long', { name: 'x'.repeat(201) }, '/name', /201 characters/],
+    ['no event type', { eventType: undefined }, '/eventType', /missing/],
+    ['an event type with spaces', { eventType: 'git push' }, '/eventType', /may hold/],
+    ['an unknown key', { evntType: 'x' }, '/evntType', /Did you mean "eventType"/],
+    ['enabled that is a text', { enabled: 'yes' }, '/enabled', /true or false/],
+    ['no array of actions', { actions: {} }, '/actions', /array/],
+    [
+      'an action of an unknown type',
+      { actions: [{ type: 'send_webhok' }] },
+      '/actions/0/type',
+      /Did you mean "send_webhook"/,
+    ],
+    [
+      'an action without what it needs',
+      { actions: [{ type: 'create_issue', with: {} }] },
+      '/actions/0/with/title',
+      /missing/,
+    ],
+    [
+      'an unknown key of an action',
+      { actions: [{ type: 'create_issue', with: { title: 'x', labls: [] } }] },
+      '/actions/0/with/labls',
+      /labels/,
+    ],
+    [
+      'a webhook and a url',
+      { actions: [{ type: 'send_webhook', with: { url: 'x', webhook: 'y' } }] },
+      '/actions/0/with',
+      /either/,
+    ],
+    [
+      'a broken template',
+      { actions: [{ type: 'create_issue', with: { title: 'a ${{ b == }}' } }] },
+      '/actions/0/with/title',
+      /column 12/,
+    ],
+    [
+      'a template in a list',
+      { actions: [{ type: 'create_issue', with: { title: 'x', labels: ['${{ '] } }] },
+      '/actions/0/with/labels/0',
+      /never ends/,
+    ],
+    ['too many actions', { actions: Array(51).fill({ type: 'create_issue', with: { title: 'x' } }) }, '/actions', /50/],
+    ['a throttle without limit', { throttle: { per: '1m' } }, '/throttle/limit', /whole number/],
+    ['a throttle without period', { throttle: { limit: 1, per: 'soon' } }, '/throttle/per', /10m/],
+    ['an unknown key of the throttle', { throttle: { limit: 1, per: '1m', every: 1 } }, '/throttle/every', /not known/],
+    ['a broken throttle key', { throttle: { limit: 1, per: '1m', key: '${{ a' } }, '/throttle/key', /never ends/],
+  ])('%s is refused at its place', (_, change, pointer, detail) => {
+    const { code, problems } = refusal({ ...good, ...change });
+    expect(code).toBe('rule.invalid');
+    expect(problems.find((problem) => problem.pointer === pointer)?.detail).toMatch(detail);
+  });
+
+  it('hears about everything at once', () => {
+    expect(pointers({ name: '', eventType: '', conditions: { expression: '(' }, actions: [{ type: 'x' }] })).toEqual([
+      '/name',
+      '/conditions/expression',
+      '/actions/0/type',
+      '/eventType',
+    ]);
+  });
+
+  it('is refused when it is too large, with the limit named', () => {
+    expect(refusal({ ...good, description: 'x'.repeat(MAX_RULE_BYTES) }).message).toContain(String(MAX_RULE_BYTES));
+  });
+
+  it('never makes the check throw anything but Rejected', () => {
+    const json = fc.jsonValue();
+    const rule = fc.record(
+      {
+        name: json,
+        enabled: json,
+        eventSource: json,
+        eventType: json,
+        conditions: json,
+        actions: fc.array(json),
+        throttle: json,
+      },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(fc.oneof(json, rule), (given) => {
+        try {
+          checkRule(given);
+        } catch (error) {
+          expect(error).toBeInstanceOf(Rejected);
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+describe('a warning', () => {
+  const warned = (change: object) => {
+    const { definition, compiled } = checkRule({ ...good, ...change });
+    return warningsOf(definition, compiled).map(({ pointer, code, column }) => [pointer, code, column]);
+  };
+
+  it.each<[string, object, unknown[]]>([
+    [
+      'a field that the type does not have',
+      {
+        eventType: 'git.push',
+        conditions: { field: 'data.brnch', operator: 'exists' },
+        actions: [],
+        throttle: undefined,
+      },
+      [
+        ['/actions', 'rule.no_actions', undefined],
+        ['/conditions/field', 'expression.unknown_field', 6],
+      ],
+    ],
+    [
+      'double quotes for a text',
+      { conditions: { expression: 'data.payload.a == "b"' } },
+      [['/conditions/expression', 'expression.double_quotes', 19]],
+    ],
+    [
+      'a negation that binds too tightly',
+      { conditions: { expression: '!data.payload' } },
+      [['/conditions/expression', 'expression.not_binding', 1]],
+    ],
+    [
+      'a template with an unknown field',
+      { actions: [{ type: 'create_issue', with: { title: '${{ dta.x }}' } }] },
+      [['/actions/0/with/title', 'expression.unknown_field', 2]],
+    ],
+    ['a type that nobody knows', { eventType: 'git.psh' }, [['/eventType', 'rule.unknown_event_type', undefined]]],
+  ])('is given for %s', (_, change, wanted) => {
+    expect(warned(change)).toEqual(wanted);
+  });
+
+  it('is not given for a field that one of several types has', () => {
+    expect(warned({ eventType: '*', conditions: { field: 'data.branch', operator: 'exists' } })).toEqual([]);
+    expect(
+      warned({ eventType: 'pr.*', conditions: { field: 'data.pullRequest.number', operator: 'gt', value: 1 } }),
+    ).toEqual([]);
+  });
+});
