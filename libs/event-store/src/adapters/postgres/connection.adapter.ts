@@ -1,5 +1,7 @@
 import pg from 'pg';
 
+import { SESSION_OPTIONS } from './schema.js';
+
 /** How long a connection may take to be made: a database that is up answers within milliseconds. */
 const CONNECT_MS = 1_500;
 
@@ -12,6 +14,7 @@ export async function connect(
   const client = new pg.Client({
     connectionString,
     application_name: name,
+    options: SESSION_OPTIONS,
     connectionTimeoutMillis: CONNECT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,

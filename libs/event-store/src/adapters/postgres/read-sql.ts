@@ -66,15 +66,23 @@ const PAGE_BYTES = 8 * 1024 * 1024;
 
 /**
  * The positions of a page. Each type is looked up in its own index range, so that a rare type is found without walking
- * the log, and only the events of the page are fetched. Prefixes have no such index: the caller bounds the stretch.
+ * the log, and only the events of the page are fetched. The range is written as a comparison of rows, which that index
+ * alone can serve: with stale statistics PostgreSQL would take the primary key, and walk the rest of the log for a type
+ * that is not there. Prefixes have no such index: the caller bounds the stretch.
  */
-function candidates({ types, prefixes }: { types?: string; prefixes?: string }, range: string, order: string): string {
+function candidates({ types, prefixes }: { types?: string; prefixes?: string }, forwards: boolean): string {
+  const [beyond, within, order] = forwards ? ['>', '<=', 'ASC'] : ['<', '>=', 'DESC'];
   const prefix = prefixes ? ` AND c.stream ^@ ANY (${prefixes})` : '';
-  const within = (condition: string): string =>
-    `SELECT c.position FROM log.events c WHERE ${condition}${range}${prefix} ORDER BY c.position ${order} LIMIT $3`;
-  if (!types) return within('');
-  return `SELECT found.position FROM unnest(${types}) wanted (type)
-    CROSS JOIN LATERAL (${within('c.type = wanted.type AND ')}) found ORDER BY found.position ${order} LIMIT $3`;
+  if (!types)
+    return `SELECT c.position FROM log.events c
+      WHERE c.position ${beyond} $1::bigint AND c.position ${within} $2::bigint${prefix}
+      ORDER BY c.position ${order} LIMIT $3`;
+  return `SELECT found.position FROM unnest(${types}) wanted (type) CROSS JOIN LATERAL (
+      SELECT c.position FROM log.events c
+      WHERE (c.type, c.position) ${beyond} (wanted.type, $1::bigint)
+        AND (c.type, c.position) ${within} (wanted.type, $2::bigint)${prefix}
+      ORDER BY c.type ${order}, c.position ${order} LIMIT $3
+    ) found ORDER BY found.position ${order} LIMIT $3`;
 }
 
 /**
@@ -86,9 +94,6 @@ function candidates({ types, prefixes }: { types?: string; prefixes?: string }, 
 export function readAllQuery({ after, upTo, direction }: Stretch, filter: EventFilter, limit: number): Query {
   const forwards = direction === 'forwards';
   const order = forwards ? 'ASC' : 'DESC';
-  const range = forwards
-    ? 'c.position > $1::bigint AND c.position <= $2::bigint'
-    : 'c.position < $1::bigint AND c.position >= $2::bigint';
   const values: unknown[] = [after, upTo, limit, PAGE_BYTES];
   const lists: { types?: string; prefixes?: string } = {};
   if (filter.types) lists.types = `$${values.push(filter.types)}::text[]`;
@@ -99,7 +104,7 @@ export function readAllQuery({ after, upTo, direction }: Stretch, filter: EventF
       SELECT ${COLUMNS}, CASE WHEN e.revision < r.before THEN 'hidden' WHEN $4::bigint <=
         sum(octet_length(e.data) + octet_length(e.metadata)) OVER (ORDER BY e.position ${order})
           - octet_length(e.data) - octet_length(e.metadata) THEN 'cut' END
-      FROM (${candidates(lists, range, order)}) page
+      FROM (${candidates(lists, forwards)}) page
       JOIN log.events e ON e.position = page.position
       LEFT JOIN log.retention r ON r.stream = e.stream
       ORDER BY e.position ${order}

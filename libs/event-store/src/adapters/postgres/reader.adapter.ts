@@ -14,6 +14,7 @@ import {
   readStreamQuery,
   recordedEvent,
 } from './read-sql.js';
+import { SESSION_OPTIONS } from './schema.js';
 import { isPassing, unavailable } from './unavailable.js';
 
 /** Longest wait for a page, and for a sign of life. */
@@ -38,6 +39,7 @@ export class Reader {
       idleTimeoutMillis: 60_000,
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
+      options: SESSION_OPTIONS,
     });
     // An idle connection that breaks is replaced at the next use.
     this.pool.on('error', () => undefined);

@@ -111,9 +111,9 @@ export const CHANNEL = 'millrace_log';
 export const MIGRATION_LOCK = 7_252_110_231;
 
 /**
- * For the writer's session. Its plans are made once and kept; without statistics, on the day the log is new, PostgreSQL
- * would choose scans that are right for ten rows and wrong for ever after.
+ * For every session, given as it starts. Plans are made once and kept; made on the day the log is new, without
+ * statistics, they would be right for ten rows and wrong for ever after. All statements here are meant to walk an index.
  */
-export const WRITER_SESSION = `
-  SET synchronous_commit = on; SET jit = off;
-  SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off`;
+export const SESSION_OPTIONS = ['jit', 'enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'enable_bitmapscan']
+  .map((setting) => `-c ${setting}=off`)
+  .join(' ');

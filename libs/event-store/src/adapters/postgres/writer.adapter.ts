@@ -11,7 +11,6 @@ import {
   decodeAnswer,
 } from './append-batch.js';
 import { connect, discard } from './connection.adapter.js';
-import { WRITER_SESSION } from './schema.js';
 import { isPassing, unavailable } from './unavailable.js';
 
 /** Longest wait for the answer to one batch: a connection of which nothing comes back is given up. */
@@ -106,7 +105,8 @@ export class Writer {
   private async open(): Promise<pg.Client> {
     const client = await connect(this.connectionString, 'millrace log writer');
     try {
-      await client.query(`${WRITER_SESSION}; SET statement_timeout = ${ANSWER_MS}`);
+      // Whatever the database's default is: an append that is answered survives a power cut.
+      await client.query(`SET synchronous_commit = on; SET statement_timeout = ${ANSWER_MS}`);
       return client;
     } catch (error) {
       discard(client);
