@@ -1,0 +1,285 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { CommandBus } from '@nestjs/cqrs';
+import type { DataSource, EntityManager } from 'typeorm';
+
+import type { Caller } from '#libs/access/src/caller.js';
+import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import { execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import type { Progress, Subscriber } from '#libs/event-store/src/subscriber.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
+import { FixedClock } from '#libs/kernel/src/clock.js';
+import { uuid7 } from '#libs/kernel/src/ids.js';
+import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
+
+import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+
+import { CommentOnIssue, OpenIssue, UpdateIssue } from './issue.commands.js';
+import { IssueController } from './issue.controller.js';
+import { comment, issue, open, update } from './issue.js';
+import { IssueProjection } from './issue.projection.js';
+import { IssueCommentView, IssueView } from './issue.view.js';
+import { OpenIssues } from './open.subscriber.js';
+
+let database: TestDatabase;
+let dataSource: DataSource;
+let store: MemoryEventStore;
+let checkpoints: Map<string, bigint>;
+const clock = new FixedClock();
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  dataSource = await openDataSource({ url: database.url, entities: [IssueView, IssueCommentView] });
+});
+afterAll(async () => {
+  await dataSource.destroy();
+  await database.drop();
+});
+beforeEach(async () => {
+  await dataSource.query('truncate views.issues, views.issue_comments, views.issue_keys');
+  store = new MemoryEventStore();
+  checkpoints = new Map();
+});
+
+/** Lets a subscriber handle what is new for it, its views in one transaction; `crash` loses the transaction. */
+async function run(subscriber: Subscriber, crash = false): Promise<void> {
+  for (;;) {
+    const from = (checkpoints.get(subscriber.name) ?? 0n) + 1n;
+    const { events } = await store.readAll({ from, limit: 100 });
+    const read = events.filter(({ type }) => (subscriber.reads as readonly string[]).includes(type));
+    if (events.length === 0) return;
+    const lost = new Error('crash');
+    await dataSource
+      .transaction(async (tx: EntityManager) => {
+        const context = { transaction: () => Promise.resolve(tx), signal: new AbortController().signal };
+        if (read.length > 0) await subscriber.handle(read, context);
+        if (crash) throw lost;
+      })
+      .catch((error: unknown) => {
+        if (error !== lost) throw error;
+      });
+    if (crash) return;
+    checkpoints.set(subscriber.name, events.at(-1)!.position);
+  }
+}
+
+async function requested(given: Partial<DataOf<'issue.requested'>> = {}, orgId = 'org_1'): Promise<string> {
+  const id = uuid7();
+  const requestedBy = { kind: 'rule' as const, ruleId: 'rul_1', ruleVersion: 1, index: 0 };
+  const data = { requestedBy, eventId: 'evt_1', title: 'DB latency', ...given };
+  const draft = { type: 'issue.requested' as const, data };
+  await store.append(
+    `decisions-${id}`,
+    [newEvent(draft, { id, orgId, actor: 'rule/rul_1', now: clock.now() })],
+    'no-stream',
+  );
+  return id;
+}
+const change = (id: string, changes: object) =>
+  execute(store, clock, issue, update, new UpdateIssue(id, { orgId: 'org_1', actor: 'token/tok_1' }, changes));
+
+async function outcomes(): Promise<{ type: string; issueId?: string | undefined; cause: string | undefined }[]> {
+  const { events } = await store.readAll({ limit: 1_000 });
+  return events
+    .filter(({ type }) => type !== 'issue.requested' && type !== 'issue.status_changed')
+    .map(({ type, data, metadata }) => ({
+      type,
+      issueId: (data as { issueId?: string }).issueId,
+      cause: metadata.$causationId,
+    }));
+}
+
+describe('a request for an issue', () => {
+  it('opens one, caused by the request and on behalf of the rule', async () => {
+    const request = await requested({ body: 'slow', priority: 'high', labels: ['db'], assignee: 'ada' });
+    await run(new OpenIssues(store, clock));
+    const [event] = (await store.readAll({ limit: 10, filter: { types: ['issue.created'] } })).events;
+    expect(event!.metadata).toMatchObject({ $causationId: request, hop: 1, orgId: 'org_1', actor: 'rule/rul_1' });
+    expect(event!.data).toMatchObject({
+      issue: { title: 'DB latency', body: 'slow', priority: 'high', labels: ['db'], assignee: 'ada', status: 'open' },
+      requestedBy: { kind: 'rule', ruleId: 'rul_1' },
+    });
+  });
+
+  it('is done once, although it is handled again after a crash', async () => {
+    await requested();
+    await requested({ dedupeKey: 'k' });
+    await requested({ dedupeKey: 'k' });
+    await run(new OpenIssues(store, clock), true);
+    const before = await outcomes();
+    expect(before.map(({ type }) => type)).toEqual(['issue.created', 'issue.created', 'issue.commented']);
+    await run(new OpenIssues(store, clock));
+    expect(await outcomes()).toEqual(before);
+  });
+
+  it('for a tracker that nobody knows is refused with a reason', async () => {
+    const request = await requested({ tracker: 'jira' });
+    await run(new OpenIssues(store, clock));
+    expect(await outcomes()).toEqual([{ type: 'action.refused', issueId: undefined, cause: request }]);
+    const [refused] = (await store.readAll({ limit: 10, filter: { types: ['action.refused'] } })).events;
+    expect(refused!.data).toMatchObject({ action: 'create_issue', reason: 'unknown-tracker' });
+  });
+});
+
+describe('a dedupe key', () => {
+  it('keeps one open issue: further requests add comments, in one batch and in later ones', async () => {
+    const subscriber = new OpenIssues(store, clock);
+    const first = await requested({ dedupeKey: 'db' });
+    const second = await requested({ dedupeKey: 'db', title: 'again', body: 'and again' });
+    await run(subscriber);
+    const third = await requested({ dedupeKey: 'db' });
+    await run(subscriber);
+    const [created, ...comments] = await outcomes();
+    expect(created).toMatchObject({ type: 'issue.created', cause: first });
+    expect(comments).toEqual([
+      { type: 'issue.commented', issueId: created!.issueId, cause: second },
+      { type: 'issue.commented', issueId: created!.issueId, cause: third },
+    ]);
+    const [said] = (await store.readAll({ limit: 10, filter: { types: ['issue.commented'] } })).events;
+    expect((said!.data as { body: string }).body).toBe('Again: again\n\nand again');
+  });
+
+  it('is free again when the issue is closed, and held again when it is opened again', async () => {
+    const subscriber = new OpenIssues(store, clock);
+    await requested({ dedupeKey: 'db' });
+    await run(subscriber);
+    const first = (await outcomes())[0]!.issueId!;
+    await change(first, { status: 'closed' });
+    await change(first, { status: 'in_progress' });
+    await requested({ dedupeKey: 'db' });
+    await run(subscriber);
+    expect((await outcomes()).at(-1)).toMatchObject({ type: 'issue.commented', issueId: first });
+    await change(first, { status: 'resolved' });
+    await requested({ dedupeKey: 'db' });
+    await run(subscriber);
+    const second = (await outcomes()).at(-1)!;
+    expect(second.type).toBe('issue.created');
+    expect(second.issueId).not.toBe(first);
+    // The key has another holder now.
+    await change(first, { status: 'open' });
+    await requested({ dedupeKey: 'db' });
+    await run(subscriber);
+    expect((await outcomes()).at(-1)).toMatchObject({ type: 'issue.commented', issueId: second.issueId });
+  });
+
+  it('is free when the issue was closed before the request, although nobody had looked yet', async () => {
+    const subscriber = new OpenIssues(store, clock);
+    await requested({ dedupeKey: 'db' });
+    await run(subscriber);
+    await change((await outcomes())[0]!.issueId!, { status: 'closed' });
+    await requested({ dedupeKey: 'db' });
+    await run(subscriber);
+    expect((await outcomes()).map(({ type }) => type)).toEqual(['issue.created', 'issue.created']);
+  });
+
+  it('belongs to one organisation', async () => {
+    await requested({ dedupeKey: 'db' }, 'org_1');
+    await requested({ dedupeKey: 'db' }, 'org_2');
+    await run(new OpenIssues(store, clock));
+    expect((await outcomes()).map(({ type }) => type)).toEqual(['issue.created', 'issue.created']);
+  });
+
+  it('may be long, and may hold what a database does not', async () => {
+    for (const dedupeKey of ['x'.repeat(50_000), 'a\u0000b']) {
+      await requested({ dedupeKey });
+      await requested({ dedupeKey });
+    }
+    await run(new OpenIssues(store, clock));
+    expect((await outcomes()).map(({ type }) => type).sort()).toEqual([
+      'issue.commented',
+      'issue.commented',
+      'issue.created',
+      'issue.created',
+    ]);
+  });
+
+  it('of an issue that a code host tells about is nobody of ours', async () => {
+    const data = { issueId: 'iss_x', dedupeKey: 'db', issue: { title: 't', state: 'open', labels: [], assignees: [] } };
+    const told = newEvent(
+      { type: 'issue.created', data },
+      { id: uuid7(), orgId: 'org_1', actor: 'x', now: clock.now() },
+    );
+    await store.append('inbound-x', [told], 'no-stream');
+    await requested({ dedupeKey: 'db' });
+    await run(new OpenIssues(store, clock));
+    expect((await outcomes()).map(({ type }) => type)).toEqual(['issue.created', 'issue.created']);
+    await run(new IssueProjection());
+    expect(await dataSource.getRepository(IssueView).count()).toBe(1);
+  });
+});
+
+describe('the REST controller', () => {
+  const caller: Caller = { orgId: 'org_1', actor: 'token/tok_1', tokenId: 'tok_1', roles: ['admin'] };
+  const decisions = new Map<unknown, unknown>([
+    [OpenIssue, open],
+    [UpdateIssue, update],
+    [CommentOnIssue, comment],
+  ]);
+  const commands = {
+    execute: (command: ThingCommand) =>
+      execute(store, clock, issue, decisions.get(command.constructor) as never, command as never),
+  } as unknown as CommandBus;
+  const progress: Progress = { whenProcessed: () => run(new IssueProjection()) };
+  const controller = () => new IssueController(commands, dataSource, progress);
+
+  it('opens, changes, comments on and lists issues', async () => {
+    const api = controller();
+    const made = await api.open(caller, { title: 'first', labels: ['a'], priority: 'low' });
+    expect(made).toMatchObject({
+      title: 'first',
+      status: 'open',
+      labels: ['a'],
+      priority: 'low',
+      comments: 0,
+      createdBy: 'token/tok_1',
+    });
+    const changed = await api.change(caller, made.id, { status: 'resolved', priority: null, assignee: 'ada' });
+    expect(changed).toMatchObject({ status: 'resolved', priority: null, assignee: 'ada', title: 'first' });
+    const said = await api.comment(caller, made.id, { body: 'done' });
+    expect((await api.comments(caller, made.id)).data).toEqual([said]);
+    expect((await api.view(caller, made.id)).comments).toBe(1);
+    const second = await api.open(caller, { title: 'second' });
+    expect((await api.list(caller, 'open')).data.map(({ id }) => id)).toEqual([second.id]);
+    expect((await api.list(caller, undefined, 'ada')).data.map(({ id }) => id)).toEqual([made.id]);
+    const page = await api.list(caller, undefined, undefined, '1');
+    const rest = await api.list(caller, undefined, undefined, '1', page.nextCursor!);
+    expect([...page.data, ...rest.data].map(({ id }) => id).sort()).toEqual([made.id, second.id].sort());
+    expect(rest.nextCursor).toBeNull();
+  });
+
+  it('shows nothing to another organisation', async () => {
+    const api = controller();
+    const made = await api.open(caller, { title: 'first' });
+    const stranger = { ...caller, orgId: 'org_2' };
+    await expect(api.view(stranger, made.id)).rejects.toMatchObject({ code: 'issue.not_found' });
+    await expect(api.change(stranger, made.id, { title: 'x' })).rejects.toMatchObject({ code: 'issue.not_found' });
+    await expect(api.comments(stranger, made.id)).rejects.toMatchObject({ code: 'issue.not_found' });
+    expect((await api.list(stranger)).data).toEqual([]);
+  });
+
+  it('refuses to take away what every issue has', async () => {
+    const made = await controller().open(caller, { title: 'first' });
+    await expect(controller().change(caller, made.id, { title: null } as never)).rejects.toMatchObject({
+      problems: [{ pointer: '/title' }],
+    });
+  });
+});
+
+describe('the rows', () => {
+  it('are the same when they are built again, and when batches overlap', async () => {
+    const subscriber = new OpenIssues(store, clock);
+    await requested({ dedupeKey: 'a', body: 'NUL \u0000 inside' });
+    await requested({ dedupeKey: 'a' });
+    await run(subscriber);
+    await change((await outcomes())[0]!.issueId!, { status: 'closed', labels: ['x'] });
+    await run(new IssueProjection(), true);
+    await run(new IssueProjection());
+    const rows = () => dataSource.query('select * from views.issues order by id');
+    const before = await rows();
+    expect(before).toMatchObject([{ status: 'closed', comments: 1, labels: ['x'], body: 'NUL \ufffd inside' }]);
+    await dataSource.query('truncate views.issues, views.issue_comments');
+    checkpoints.delete('issues.views');
+    await run(new IssueProjection());
+    expect(await rows()).toEqual(before);
+  });
+});
