@@ -27,13 +27,30 @@ import { DecisionView } from '#libs/rules/src/decision.view.js';
 import { RuleProjection } from '#libs/rules/src/rule.projection.js';
 import { RuleVersionView, RuleView } from '#libs/rules/src/rule.view.js';
 import { RulesModule } from '#libs/rules/src/rules.module.js';
+import { AdvanceRun } from '#libs/workflows/src/advance-run.js';
+import { Cancellations } from '#libs/workflows/src/cancellations.js';
+import { RunProjection } from '#libs/workflows/src/run.projection.js';
+import { RunView } from '#libs/workflows/src/run.view.js';
+import { StartRuns } from '#libs/workflows/src/start.subscriber.js';
+import { WorkflowProjection } from '#libs/workflows/src/workflow.projection.js';
+import { WorkflowVersionView, WorkflowView } from '#libs/workflows/src/workflow.view.js';
+import { WorkflowTable } from '#libs/workflows/src/workflow-table.js';
+import { WorkflowsModule } from '#libs/workflows/src/workflows.module.js';
 
 import { type Core, CoreModule } from './core.module.js';
 
 /** THE WHOLE SYSTEM ON ONE PAGE: who answers requests, who follows the log, who does the work. */
 
 /** Controllers and command handlers, by stage. */
-const STAGES: readonly Type[] = [AccessModule, IntakeModule, RulesModule, DeliveriesModule, IssuesModule, AuditModule];
+const STAGES: readonly Type[] = [
+  AccessModule,
+  IntakeModule,
+  RulesModule,
+  WorkflowsModule,
+  DeliveriesModule,
+  IssuesModule,
+  AuditModule,
+];
 
 /** One instance of each is active over all processes. */
 const SUBSCRIBERS: readonly Type<Subscriber>[] = [
@@ -41,6 +58,9 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   DecideRules,
   RuleProjection,
   DecisionProjection,
+  StartRuns,
+  RunProjection,
+  WorkflowProjection,
   ScheduleDeliveries,
   WebhookProjection,
   OpenIssues,
@@ -49,10 +69,10 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
 ];
 
 /** In memory, in every process. */
-const TABLES: readonly Type<Table>[] = [TokenTable, IntegrationTable, WebhookTable];
+const TABLES: readonly Type<Table>[] = [TokenTable, IntegrationTable, WorkflowTable, Cancellations, WebhookTable];
 
 /** Claimed work, in every process with the worker role. */
-const WORKERS: readonly Type<Worker>[] = [AttemptDelivery];
+const WORKERS: readonly Type<Worker>[] = [AdvanceRun, AttemptDelivery];
 
 /** Rows that TypeORM reads. */
 export const VIEWS: readonly Type[] = [
@@ -61,6 +81,9 @@ export const VIEWS: readonly Type[] = [
   RuleView,
   RuleVersionView,
   DecisionView,
+  WorkflowView,
+  WorkflowVersionView,
+  RunView,
   WebhookView,
   WebhookHealthView,
   DeliveryView,

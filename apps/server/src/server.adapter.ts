@@ -20,6 +20,9 @@ import { loadPlugins } from '#libs/plugin-sdk/src/load-plugins.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
 import { builtInSteps } from '#libs/steps/src/built-in.js';
+import { StepLibrary } from '#libs/workflows/src/step-library.js';
+import { WorkflowFiles } from '#libs/workflows/src/workflow-files.adapter.js';
+import { workflowSchema } from '#libs/workflows/src/workflow-schema.js';
 
 import { AppModule, partsOf, VIEWS } from './app.module.js';
 import { checkCommandHandlers } from './command-check.adapter.js';
@@ -91,7 +94,7 @@ async function compose(config: Config, door: FrontDoor, log: Log, closers: Close
   });
 
   const http = await createHttp(door, settings.trustProxy, metrics, log);
-  const schemas = new Schemas({});
+  const schemas = new Schemas({ 'workflow.json': workflowSchema(new StepLibrary([...plugins.steps.values()])) });
   const application = await NestFactory.create<NestFastifyApplication>(
     AppModule.with({
       store,
@@ -136,6 +139,11 @@ async function compose(config: Config, door: FrontDoor, log: Log, closers: Close
   const tokens = application.get(TokenTable, { strict: false });
   http.tokens = tokens;
   const firstToken = await bootstrap(store, clock, tokens, runner, config.adminToken);
+  if (works) {
+    const files = application.get(WorkflowFiles, { strict: false });
+    closers.push({ name: 'workflow files', close: () => files.stop() });
+    await files.start();
+  }
   closers.push({ name: 'workers', close: () => loops.stop(PATIENCE_MS) });
   await loops.start();
   door.serve(config.roles.has('api') ? http.fastify.routing : withoutApi(http.fastify.routing));

@@ -25,6 +25,7 @@ import { activate, archive, save, workflow } from './workflow.js';
 import { WorkflowProjection } from './workflow.projection.js';
 import { WorkflowFiles } from './workflow-files.adapter.js';
 import { WorkflowTable } from './workflow-table.js';
+import { YamlBody } from './yaml-body.adapter.js';
 
 /** Workflows: definitions and versions, what starts a run, and how a run goes on. */
 @Module({
@@ -39,6 +40,7 @@ import { WorkflowTable } from './workflow-table.js';
     WorkflowProjection,
     RunProjection,
     StartRuns,
+    YamlBody,
     {
       provide: StepLibrary,
       useFactory: (plugins: Plugins) => new StepLibrary([...plugins.steps.values()]),
