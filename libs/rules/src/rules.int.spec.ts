@@ -1,0 +1,440 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { CommandBus } from '@nestjs/cqrs';
+import type { DataSource, EntityManager } from 'typeorm';
+
+import type { Caller } from '#libs/access/src/caller.js';
+import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import { execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import type { Progress, Subscriber } from '#libs/event-store/src/subscriber.js';
+import { eventIdOf } from '#libs/events/src/envelope.js';
+import { FixedClock } from '#libs/kernel/src/clock.js';
+import { uuid7 } from '#libs/kernel/src/ids.js';
+import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
+
+import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+
+import { DecideRules } from './decide.subscriber.js';
+import { DecisionController } from './decision.controller.js';
+import { DecisionProjection } from './decision.projection.js';
+import { DecisionView } from './decision.view.js';
+import { archive, create, disable, enable, rule, update } from './rule.js';
+import { ArchiveRule, CreateRule, DisableRule, EnableRule, UpdateRule } from './rule.commands.js';
+import { RuleController } from './rule.controller.js';
+import { RuleProjection } from './rule.projection.js';
+import { RuleVersionView, RuleView } from './rule.view.js';
+import { TrialController } from './trial.controller.js';
+
+let database: TestDatabase;
+let dataSource: DataSource;
+let store: MemoryEventStore;
+let clock: FixedClock;
+let checkpoints: Map<string, bigint>;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  dataSource = await openDataSource({ url: database.url, entities: [RuleView, RuleVersionView, DecisionView] });
+});
+afterAll(async () => {
+  await dataSource.destroy();
+  await database.drop();
+});
+beforeEach(async () => {
+  await dataSource.query(
+    'truncate views.rules, views.rule_versions, views.decisions, views.rule_throttles, views.events',
+  );
+  clock = new FixedClock();
+  store = new MemoryEventStore(() => clock.now());
+  checkpoints = new Map();
+});
+
+/** Lets a subscriber handle what is new for it, its views in one transaction; `crash` loses the transaction. */
+async function run(subscriber: Subscriber, crash = false): Promise<void> {
+  for (const table of subscriber.tables ?? []) {
+    table.clear();
+    const { events } = await store.readAll({ limit: 10_000 });
+    for (const event of events)
+      if (event.position <= (checkpoints.get(subscriber.name) ?? 0n)) await table.apply(event);
+  }
+  for (;;) {
+    const from = (checkpoints.get(subscriber.name) ?? 0n) + 1n;
+    const { events } = await store.readAll({ from, limit: 100 });
+    if (events.length === 0) return;
+    const { reads } = subscriber;
+    const read = reads === 'all' ? events : events.filter(({ type }) => (reads as readonly string[]).includes(type));
+    const lost = new Error('crash');
+    await dataSource
+      .transaction(async (tx: EntityManager) => {
+        const context = { transaction: () => Promise.resolve(tx), signal: new AbortController().signal };
+        if (read.length > 0) await subscriber.handle(read, context);
+        if (crash) throw lost;
+      })
+      .catch((error: unknown) => {
+        if (error !== lost) throw error;
+      });
+    if (crash) return;
+    checkpoints.set(subscriber.name, events.at(-1)!.position);
+  }
+}
+
+const caller: Caller = { orgId: 'org_1', actor: 'token/tok_1', tokenId: 'tok_1', roles: ['admin'] };
+const stranger: Caller = { ...caller, orgId: 'org_2' };
+const handlers = new Map<unknown, unknown>([
+  [CreateRule, create],
+  [UpdateRule, update],
+  [EnableRule, enable],
+  [DisableRule, disable],
+  [ArchiveRule, archive],
+]);
+const commands = {
+  execute: (command: ThingCommand) =>
+    execute(store, clock, rule, handlers.get(command.constructor) as never, command as never),
+} as unknown as CommandBus;
+const progress: Progress = { whenProcessed: () => run(new RuleProjection()) };
+const api = () => new RuleController(commands, dataSource, progress);
+const headers: Record<string, string> = {};
+const reply = { header: (name: string, value: string) => (headers[name] = value) };
+
+const pushes = {
+  name: 'pushes to main',
+  eventType: 'git.push',
+  conditions: { field: 'data.branch', operator: 'equals', value: 'main' },
+  actions: [{ type: 'create_issue', with: { title: 'look at ${{ data.branch }}' } }],
+};
+
+async function push(data: object, orgId = 'org_1'): Promise<string> {
+  const id = uuid7();
+  const event = newEvent({ type: 'git.push', data }, { id, orgId, actor: 'x', source: 'github', now: clock.now() });
+  await store.append(`inbound-${id}`, [event], 'no-stream');
+  return eventIdOf(id);
+}
+async function decide(): Promise<void> {
+  await run(new DecideRules(store, clock));
+  await run(new DecisionProjection());
+}
+
+describe('rules by REST', () => {
+  it('are created, read, changed, switched, listed and archived', async () => {
+    const made = await api().create(caller, pushes, reply);
+    expect(made).toMatchObject({
+      ...pushes,
+      eventSource: '*',
+      enabled: true,
+      status: 'enabled',
+      version: 1,
+      warnings: [],
+    });
+    expect(headers['etag']).toBe('"0"');
+    const saved = await api().replace(caller, made.id, { ...pushes, name: 'other' }, reply, '"0"');
+    expect(saved).toMatchObject({ name: 'other', version: 2, enabled: true });
+    const patched = await api().change(caller, made.id, { description: 'why', enabled: false }, reply);
+    expect(patched).toMatchObject({ name: 'other', description: 'why', version: 3, enabled: false });
+    expect(await api().change(caller, made.id, { enabled: true }, reply)).toMatchObject({ version: 3, enabled: true });
+    const versions = await api().versions(caller, made.id);
+    expect(versions.data).toMatchObject([
+      { version: 3 },
+      { version: 2, name: 'other' },
+      { version: 1, name: pushes.name },
+    ]);
+    expect((await api().list(caller)).data.map(({ id }) => id)).toEqual([made.id]);
+    await api().archive(caller, made.id);
+    expect((await api().list(caller)).data).toEqual([]);
+    expect((await api().list(caller, 'archived')).data.map(({ id }) => id)).toEqual([made.id]);
+    expect(await api().view(caller, made.id, reply)).toMatchObject({ status: 'archived', enabled: false });
+  });
+
+  it('come page by page', async () => {
+    const ids = [];
+    for (let i = 0; i < 5; i++) ids.push((await api().create(caller, { ...pushes, name: `n${i}` }, reply)).id);
+    const seen: string[] = [];
+    let cursor: string | null = null;
+    do {
+      const page = await api().list(caller, undefined, '2', cursor ?? undefined);
+      seen.push(...page.data.map(({ id }) => id));
+      cursor = page.nextCursor;
+    } while (cursor !== null);
+    expect(seen).toEqual(ids.sort());
+    await expect(api().list(caller, undefined, '0')).rejects.toMatchObject({ code: 'list.bad_limit' });
+    await expect(api().list(caller, undefined, undefined, 'x')).rejects.toMatchObject({ code: 'list.bad_cursor' });
+  });
+
+  it('are warned about when a field is written wrongly, and saved all the same', async () => {
+    const conditions = { field: 'data.brnach', operator: 'equals', value: 'main' };
+    const made = await api().create(caller, { ...pushes, conditions }, reply);
+    expect(made.warnings).toMatchObject([
+      { pointer: '/conditions/field', code: 'expression.unknown_field', column: 6 },
+    ]);
+    expect(made.warnings[0]!.message).toContain('Did you mean "branch"?');
+  });
+
+  it('that are wrong are not saved', async () => {
+    await expect(
+      api().create(caller, { ...pushes, conditions: { expression: "a == 'b" } }, reply),
+    ).rejects.toMatchObject({
+      kind: 'invalid',
+      problems: [{ pointer: '/conditions/expression', detail: expect.stringMatching(/column 6/) }],
+    });
+    expect((await store.readAll({ limit: 10 })).events).toEqual([]);
+  });
+
+  it('refuse a change of what has changed in the meantime', async () => {
+    const { id } = await api().create(caller, pushes, reply);
+    await api().replace(caller, id, { ...pushes, name: 'faster' }, reply);
+    await expect(api().replace(caller, id, pushes, reply, '"0"')).rejects.toMatchObject({ code: 'revision.changed' });
+    await expect(api().change(caller, id, { name: 'x' }, reply, '"0"')).rejects.toMatchObject({
+      code: 'revision.changed',
+    });
+    await expect(api().replace(caller, id, pushes, reply, 'W/"0"')).rejects.toMatchObject({ code: 'revision.changed' });
+  });
+
+  it('are unknown to other organisations', async () => {
+    const { id } = await api().create(caller, pushes, reply);
+    for (const attempt of [
+      () => api().view(stranger, id, reply),
+      () => api().versions(stranger, id),
+      () => api().replace(stranger, id, pushes, reply),
+      () => api().change(stranger, id, { enabled: false }, reply),
+      () => api().archive(stranger, id),
+    ])
+      await expect(attempt()).rejects.toMatchObject({ code: 'rule.not_found' });
+    expect((await api().list(stranger)).data).toEqual([]);
+  });
+});
+
+describe('decisions by REST', () => {
+  const decisions = () => new DecisionController(dataSource);
+
+  it('answer why nothing ran, by event and by rule', async () => {
+    const main = await api().create(caller, pushes, reply);
+    const all = await api().create(caller, { ...pushes, name: 'all', conditions: { all: [] } }, reply);
+    const first = await push({ branch: 'topic' });
+    const second = await push({ branch: 'main' });
+    await decide();
+    const ofFirst = await decisions().ofEvent(caller, first);
+    expect(ofFirst).toEqual({
+      nextCursor: null,
+      data: [
+        {
+          eventId: first,
+          eventType: 'git.push',
+          ruleId: main.id,
+          ruleName: 'pushes to main',
+          ruleVersion: 1,
+          outcome: 'not_matched',
+          failed: {
+            pointer: '/conditions',
+            condition: 'data.branch equals "main"',
+            field: 'data.branch',
+            actual: 'topic',
+            expected: 'main',
+          },
+          actions: [],
+          at: '2026-01-01T00:00:00.000Z',
+        },
+        expect.objectContaining({
+          ruleId: all.id,
+          outcome: 'matched',
+          actions: [{ type: 'create_issue', requestId: expect.stringMatching(/^evt_/) }],
+        }),
+      ],
+    });
+    const ofMain = await decisions().ofRule(caller, main.id);
+    expect(ofMain.data.map(({ eventId, outcome }) => [eventId, outcome])).toEqual([
+      [second, 'matched'],
+      [first, 'not_matched'],
+    ]);
+    expect((await decisions().ofRule(caller, main.id, 'matched')).data.map(({ eventId }) => eventId)).toEqual([second]);
+    const page = await decisions().ofEvent(caller, first, '1');
+    const rest = await decisions().ofEvent(caller, first, '1', page.nextCursor!);
+    expect([...page.data, ...rest.data]).toEqual(ofFirst.data);
+    const newest = await decisions().ofRule(caller, main.id, undefined, '1');
+    expect((await decisions().ofRule(caller, main.id, undefined, '1', newest.nextCursor!)).data).toEqual([
+      ofMain.data[1],
+    ]);
+  });
+
+  it('are not shown to other organisations', async () => {
+    const { id } = await api().create(caller, pushes, reply);
+    const event = await push({ branch: 'main' });
+    await decide();
+    expect((await decisions().ofEvent(stranger, event)).data).toEqual([]);
+    expect((await decisions().ofRule(stranger, id)).data).toEqual([]);
+  });
+
+  it('are the same rows when they are built again', async () => {
+    await api().create(
+      caller,
+      { ...pushes, conditions: { expression: Array(40).fill('[@, @][]').join(' | ') } },
+      reply,
+    );
+    await api().create(
+      caller,
+      { ...pushes, conditions: { field: 'data.text', operator: 'equals', value: 'x' } },
+      reply,
+    );
+    await push({ branch: 'main', text: 'NUL \u0000 and half a pair \ud800' });
+    await decide();
+    const rows = () => dataSource.query('select * from views.decisions order by position, ordinal');
+    const before = await rows();
+    expect(before).toMatchObject([
+      { outcome: 'errored' },
+      { outcome: 'not_matched', failed: { actual: 'NUL \u0000 and half a pair \ud800' } },
+    ]);
+    checkpoints.delete('rules.decisions');
+    await run(new DecisionProjection(), true);
+    await run(new DecisionProjection());
+    expect(await rows()).toEqual(before);
+    await dataSource.query('truncate views.decisions');
+    checkpoints.delete('rules.decisions');
+    await run(new DecisionProjection());
+    expect(await rows()).toEqual(before);
+  });
+});
+
+describe('a throttle', () => {
+  const outcomes = async (host = 'a') =>
+    (
+      await dataSource.query<{ outcome: string }[]>(
+        `select outcome from views.decisions d where rule_name = $1 order by position, ordinal`,
+        [`throttled ${host}`],
+      )
+    ).map(({ outcome }) => outcome);
+  const throttled = (throttle: object) =>
+    api().create(caller, { ...pushes, name: 'throttled a', conditions: { all: [] }, throttle }, reply);
+
+  it('lets through so many matches in a period for each key, and counts again in the next', async () => {
+    await throttled({ key: '${{ data.host }}', limit: 2, per: '10m' });
+    for (const host of ['a', 'b', 'a', 'a', 'b', 'b']) await push({ branch: 'main', host });
+    await decide();
+    expect(await outcomes()).toEqual(['matched', 'matched', 'matched', 'throttled', 'matched', 'throttled']);
+    clock.advance(10 * 60_000 - 1);
+    await push({ host: 'a' });
+    clock.advance(1);
+    await push({ host: 'a' });
+    await decide();
+    expect((await outcomes()).slice(6)).toEqual(['throttled', 'matched']);
+    expect((await store.readAll({ limit: 100, filter: { types: ['issue.requested'] } })).events).toHaveLength(5);
+  });
+
+  it('gives the same answers after a crash, and remembers over a restart', async () => {
+    await throttled({ limit: 1, per: '1h' });
+    await push({});
+    await push({});
+    await run(new DecideRules(store, clock), true);
+    await run(new DecideRules(store, clock), true);
+    await decide();
+    await push({});
+    await decide();
+    expect(await outcomes()).toEqual(['matched', 'throttled', 'throttled']);
+    expect((await store.readAll({ limit: 100, filter: { types: ['rule.evaluated'] } })).events).toHaveLength(3);
+  });
+
+  it('counts what matched alone', async () => {
+    await api().create(caller, { ...pushes, name: 'throttled a', throttle: { limit: 1, per: '1h' } }, reply);
+    for (const branch of ['topic', 'main', 'topic', 'main']) await push({ branch });
+    await decide();
+    expect(await outcomes()).toEqual(['not_matched', 'matched', 'not_matched', 'throttled']);
+  });
+
+  it('takes any key, and forgets those whose time is over', async () => {
+    await throttled({ key: '${{ data.key }}', limit: 1, per: '1m' });
+    for (const key of ['x'.repeat(100_000), 'x'.repeat(100_000), 'a\u0000', 'a\u0000', null, { a: 1 }, '{"a":1}'])
+      await push({ key });
+    await decide();
+    expect(await outcomes()).toEqual([
+      'matched',
+      'throttled',
+      'matched',
+      'throttled',
+      'matched',
+      'matched',
+      'throttled',
+    ]);
+    clock.advance(61_000);
+    await push({ key: 'later' });
+    await decide();
+    expect(await dataSource.query('select key from views.rule_throttles')).toEqual([{ key: 'later' }]);
+  });
+});
+
+describe('trying a rule', () => {
+  const trial = () => new TrialController(store, dataSource, clock);
+
+  it('says what every condition saw, and shows the actions filled in, and does nothing', async () => {
+    const answer = await trial().test(caller, {
+      rule: pushes,
+      event: { type: 'git.push', source: 'github', data: { branch: 'main' } },
+    });
+    expect(answer).toEqual({
+      outcome: 'matched',
+      trace: [
+        {
+          pointer: '/eventSource',
+          condition: 'source is *',
+          holds: true,
+          field: 'source',
+          actual: 'github',
+          expected: '*',
+        },
+        {
+          pointer: '/eventType',
+          condition: 'type is git.push',
+          holds: true,
+          field: 'type',
+          actual: 'git.push',
+          expected: 'git.push',
+        },
+        {
+          pointer: '/conditions',
+          condition: 'data.branch equals "main"',
+          holds: true,
+          field: 'data.branch',
+          actual: 'main',
+          expected: 'main',
+        },
+      ],
+      warnings: [],
+      actions: [{ type: 'create_issue', with: { title: 'look at main' } }],
+    });
+    expect((await store.readAll({ limit: 10 })).events).toEqual([]);
+  });
+
+  it.each([
+    [{ type: 'git.push', data: { branch: 'x' } }, 'not_matched', '/conditions'],
+    [{ type: 'pr.opened', data: { branch: 'main' } }, 'not_matched', '/eventType'],
+  ])('says which part of it %j fails', async (event, outcome, pointer) => {
+    expect(await trial().test(caller, { rule: pushes, event })).toMatchObject({
+      outcome,
+      failed: { pointer },
+      actions: [],
+    });
+  });
+
+  it('finds an event that was recorded, in the own organisation alone', async () => {
+    const eventId = await push({ branch: 'main' });
+    const { events } = await store.readAll({ limit: 1 });
+    const { id, stream, position, revision } = events[0]!;
+    await dataSource.query(
+      `insert into views.events (position, id, type, source, subject, org_id, timestamp, correlation, stream, revision)
+       values ($1, $2, 'git.push', 'github', '', 'org_1', now(), $2, $3, $4)`,
+      [String(position), id, stream, String(revision)],
+    );
+    expect(await trial().test(caller, { rule: pushes, eventId })).toMatchObject({ outcome: 'matched' });
+    await expect(trial().test(stranger, { rule: pushes, eventId })).rejects.toMatchObject({ code: 'event.not_found' });
+    await expect(trial().test(caller, { rule: pushes, eventId: 'evt_nonsense' })).rejects.toMatchObject({
+      code: 'event.not_found',
+    });
+  });
+
+  it.each<[object, string]>([
+    [{ event: {} }, '/rule'],
+    [{ rule: { ...pushes, conditions: { expression: '(' } }, event: {} }, '/rule/conditions/expression'],
+    [{ rule: pushes }, ''],
+    [{ rule: pushes, event: 5 }, '/event'],
+    [{ rule: pushes, evnt: {} }, '/evnt'],
+  ])('names what is wrong with %j', async (body, pointer) => {
+    await expect(trial().test(caller, body)).rejects.toMatchObject({
+      problems: expect.arrayContaining([expect.objectContaining({ pointer })]),
+    });
+  });
+});
