@@ -5,7 +5,7 @@ import { childrenOf, type Comparator, type Node, type SliceParts } from './ast.j
 import { malformed } from './expression-error.js';
 import { functionNamed } from './functions.js';
 import { parse } from './parser.js';
-import { Cost, isEqual, isRecord, isTruthy, order, setOwn, weigh } from './values.js';
+import { Cost, isArray, isEqual, isRecord, isTruthy, order, setOwn, weigh } from './values.js';
 
 /** An expression ready to be asked again and again. Immutable. */
 export interface CompiledExpression {
@@ -62,9 +62,9 @@ function closure(node: Node): Run {
     case 'field':
       return field(node.name);
     case 'index':
-      return (value) => (Array.isArray(value) ? (value.at(node.index) ?? null) : null);
+      return (value) => (isArray(value) ? (value.at(node.index) ?? null) : null);
     case 'slice':
-      return (value, cost) => (Array.isArray(value) ? slice(value, node.parts, cost) : null);
+      return (value, cost) => (isArray(value) ? slice(value, node.parts, cost) : null);
     case 'sub':
     case 'pipe': {
       const [left, right] = [closure(node.left), closure(node.right)];
@@ -123,11 +123,11 @@ function field(name: string): Run {
 function flatten(of: Run): Run {
   return (value, cost) => {
     const outer = of(value, cost);
-    if (!Array.isArray(outer)) return null;
+    if (!isArray(outer)) return null;
     const flat: unknown[] = [];
-    for (const item of outer as readonly unknown[]) {
+    for (const item of outer) {
       cost.spend(1);
-      if (!Array.isArray(item)) flat.push(item);
+      if (!isArray(item)) flat.push(item);
       else {
         cost.spend(item.length);
         for (const inner of item) flat.push(inner);
@@ -140,7 +140,7 @@ function flatten(of: Run): Run {
 function projection(left: Run, right: Run): Run {
   return (value, cost) => {
     const values = left(value, cost);
-    return Array.isArray(values) ? collect(values, right, cost) : null;
+    return isArray(values) ? collect(values, right, cost) : null;
   };
 }
 
@@ -154,7 +154,7 @@ function valueProjection(left: Run, right: Run): Run {
 function filter(left: Run, condition: Run, right: Run): Run {
   return (value, cost) => {
     const values = left(value, cost);
-    if (!Array.isArray(values)) return null;
+    if (!isArray(values)) return null;
     cost.spend(values.length);
     return collect(
       values.filter((item) => isTruthy(condition(item ?? null, cost))),

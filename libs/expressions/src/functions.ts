@@ -1,5 +1,5 @@
 import type { Node } from './ast.js';
-import { type Cost, isEqual, isRecord, order, setOwn, typeOf, weigh } from './values.js';
+import { type Cost, isArray, isEqual, isRecord, order, setOwn, typeOf, weigh } from './values.js';
 
 /** An argument that is an expression, to be evaluated for each element. */
 export type Reference = (value: unknown) => unknown;
@@ -27,14 +27,14 @@ const areStrings = (values: readonly unknown[]): values is readonly string[] =>
 
 /** The array, if all its elements have one order among themselves. */
 function comparable(value: unknown, cost: Cost): readonly (string | number)[] | undefined {
-  if (!Array.isArray(value)) return undefined;
+  if (!isArray(value)) return undefined;
   cost.spend(value.length);
   return areNumbers(value) || areStrings(value) ? value : undefined;
 }
 
 /** Keys of all elements, if they have one order among themselves. */
 function keysBy(values: unknown, reference: unknown, cost: Cost): readonly (string | number)[] | undefined {
-  if (!Array.isArray(values)) return undefined;
+  if (!isArray(values)) return undefined;
   return comparable(
     values.map((value) => (reference as Reference)(value ?? null)),
     cost,
@@ -60,7 +60,7 @@ const extremeBy =
   };
 
 function sum([values]: readonly unknown[], cost: Cost): number | null {
-  if (!Array.isArray(values) || !areNumbers(values)) return null;
+  if (!isArray(values) || !areNumbers(values)) return null;
   cost.spend(values.length);
   return finite(values.reduce((total, value) => total + value, 0));
 }
@@ -72,7 +72,7 @@ function length(value: unknown, cost: Cost): number | null {
     for (const _ of value) points++;
     return points;
   }
-  if (Array.isArray(value)) return value.length;
+  if (isArray(value)) return value.length;
   return isRecord(value) ? Object.keys(value).length : null;
 }
 
@@ -103,7 +103,7 @@ const FUNCTIONS: Readonly<Record<string, FunctionDefinition>> = {
         cost.spendText(subject.length);
         return typeof search === 'string' && subject.includes(search);
       }
-      return Array.isArray(subject) && subject.some((item) => (cost.spend(1), isEqual(item, search, cost)));
+      return isArray(subject) && subject.some((item) => (cost.spend(1), isEqual(item, search, cost)));
     },
   },
   ends_with: {
@@ -114,7 +114,7 @@ const FUNCTIONS: Readonly<Record<string, FunctionDefinition>> = {
   join: {
     args: ['value', 'value'],
     call: ([glue, parts], cost) => {
-      if (typeof glue !== 'string' || !Array.isArray(parts) || !areStrings(parts)) return null;
+      if (typeof glue !== 'string' || !isArray(parts) || !areStrings(parts)) return null;
       for (const part of parts) cost.spendText(part.length + glue.length);
       return parts.join(glue);
     },
@@ -132,7 +132,7 @@ const FUNCTIONS: Readonly<Record<string, FunctionDefinition>> = {
   map: {
     args: ['reference', 'value'],
     call: ([reference, values], cost) => {
-      if (!Array.isArray(values)) return null;
+      if (!isArray(values)) return null;
       cost.spend(values.length);
       return values.map((value) => (reference as Reference)(value ?? null));
     },
@@ -161,7 +161,7 @@ const FUNCTIONS: Readonly<Record<string, FunctionDefinition>> = {
   reverse: {
     args: ['value'],
     call: ([value], cost) => {
-      if (Array.isArray(value)) {
+      if (isArray(value)) {
         cost.spend(value.length);
         return value.toReversed();
       }
@@ -189,7 +189,7 @@ const FUNCTIONS: Readonly<Record<string, FunctionDefinition>> = {
       typeof subject === 'string' && typeof prefix === 'string' && subject.startsWith(prefix),
   },
   sum: { args: ['value'], call: sum },
-  to_array: { args: ['value'], call: ([value]) => (Array.isArray(value) ? value : [value]) },
+  to_array: { args: ['value'], call: ([value]) => (isArray(value) ? value : [value]) },
   to_number: {
     args: ['value'],
     call: ([value]) => {

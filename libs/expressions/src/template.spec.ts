@@ -78,9 +78,7 @@ describe('a template', () => {
   it('is ended when a thousand places each take a large value', () => {
     const large = Array.from({ length: 50_000 }, (_, i) => i);
     const template = compileTemplate(Array<string>(1_000).fill('${{ large }}'));
-    expect(() => template.render({ large })).toThrow(
-      expect.objectContaining({ code: 'expression.too_costly' }) as unknown as Error,
-    );
+    expect(() => template.render({ large })).toThrow(expect.objectContaining({ code: 'expression.too_costly' }));
   });
 
   it('gives back every JSON value that holds no template', () => {

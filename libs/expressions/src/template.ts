@@ -3,7 +3,7 @@ import { type Json, pointerToken } from '#libs/kernel/src/json.js';
 
 import { type CompiledExpression, compile } from './compile.js';
 import { ExpressionError, malformed } from './expression-error.js';
-import { Cost, setOwn, weigh } from './values.js';
+import { Cost, isArray, setOwn, weigh } from './values.js';
 
 /** A JSON value whose strings may hold `${{ expression }}`, ready to be filled in. Immutable. */
 export interface CompiledTemplate {
@@ -59,10 +59,8 @@ function build(value: Json, pointer: string, depth: number, found: TemplateExpre
   }
   if (typeof value !== 'object' || value === null) return () => value;
   const before = found.length;
-  if (Array.isArray(value)) {
-    const items = (value as readonly Json[]).map((item, index) =>
-      build(item, `${pointer}/${index}`, depth + 1, found, problems),
-    );
+  if (isArray(value)) {
+    const items = value.map((item, index) => build(item, `${pointer}/${index}`, depth + 1, found, problems));
     if (found.length === before) return () => value;
     return (scope, cost) => items.map((item) => item(scope, cost));
   }

@@ -19,6 +19,9 @@ export function typeOf(value: unknown): TypeName {
   return type === 'boolean' || type === 'number' || type === 'string' ? type : 'object';
 }
 
+/** As `Array.isArray`, which makes `any` of what it finds. */
+export const isArray = (value: unknown): value is readonly unknown[] => Array.isArray(value);
+
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
@@ -64,7 +67,7 @@ export function weigh(value: unknown, cost: Cost): void {
     if (typeof current === 'string') cost.spendText(current.length);
     else cost.spend(1);
     if (typeof current !== 'object' || current === null) continue;
-    if (Array.isArray(current)) for (const item of current) open.push(item);
+    if (isArray(current)) for (const item of current) open.push(item);
     else
       for (const key of Object.keys(current)) {
         cost.spendText(key.length);
@@ -83,8 +86,8 @@ export function isEqual(first: unknown, second: unknown, cost: Cost): boolean {
     cost.spend(1);
     if (a === b) continue;
     if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-    if (Array.isArray(a) || Array.isArray(b)) {
-      if (!Array.isArray(a) || !Array.isArray(b) || a.length !== b.length) return false;
+    if (isArray(a) || isArray(b)) {
+      if (!isArray(a) || !isArray(b) || a.length !== b.length) return false;
       for (let i = 0; i < a.length; i++) open.push(a[i], b[i]);
       continue;
     }

@@ -250,10 +250,10 @@ function fieldsOf({ title, body, status, priority, labels, assignee, team }: New
     title,
     status: status ?? 'open',
     labels: labels ?? [],
-    ...(body != null && { body }),
-    ...(priority != null && { priority }),
-    ...(assignee != null && { assignee }),
-    ...(team != null && { team }),
+    ...(body && { body }),
+    ...(priority && { priority }),
+    ...(assignee && { assignee }),
+    ...(team && { team }),
   };
 }
 

@@ -49,8 +49,7 @@ function limitOf(text: string | undefined): number {
 function keyOf(cursor: string, parts: number): readonly string[] {
   try {
     const key: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
-    if (Array.isArray(key) && key.length === parts && key.every((part) => typeof part === 'string'))
-      return key as string[];
+    if (Array.isArray(key) && key.length === parts && key.every((part) => typeof part === 'string')) return key;
   } catch {
     // Not one of ours.
   }

@@ -5,7 +5,7 @@ import { typeMatcher, globMatcher } from '#libs/events/src/patterns.js';
 import { compileTemplate, type CompiledTemplate } from '#libs/expressions/src/template.js';
 import { tryParseDuration } from '#libs/kernel/src/durations.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { isObject, type Json } from '#libs/kernel/src/json.js';
+import { isObject } from '#libs/kernel/src/json.js';
 
 import { compileAction, type CompiledAction, MAX_ACTIONS } from './actions.js';
 import { always, type Condition, ConditionCompiler, type ConditionExpression } from './conditions.js';
@@ -152,7 +152,7 @@ function compileThrottle(given: unknown, problems: Problems): CompiledThrottle |
   if (key !== undefined && typeof key !== 'string')
     problems.add('/throttle/key', 'must be a string, such as "${{ data.payload.host }}".');
   try {
-    const template = typeof key === 'string' ? compileTemplate(key as Json, '/throttle/key') : undefined;
+    const template = typeof key === 'string' ? compileTemplate(key, '/throttle/key') : undefined;
     return { key: template, limit: limit as number, perMs: perMs ?? 0 };
   } catch (error) {
     if (!(error instanceof Rejected)) throw error;

@@ -68,7 +68,7 @@ export class RuleTable implements Table {
     const rules = this.inForce.get(orgId);
     if (!rules) return NONE;
     let known = this.remembered.get(orgId);
-    if (!known) this.remembered.set(orgId, (known = new Map()));
+    if (!known) this.remembered.set(orgId, (known = new Map<string, readonly KnownRule[]>()));
     const found = known.get(type);
     if (found) return found;
     if (known.size >= MAX_REMEMBERED) known.clear();
@@ -104,7 +104,7 @@ export class RuleTable implements Table {
     this.remembered.delete(entry.orgId);
     this.wanted.clear();
     let rules = this.inForce.get(entry.orgId);
-    if (!rules) this.inForce.set(entry.orgId, (rules = new Map()));
+    if (!rules) this.inForce.set(entry.orgId, (rules = new Map<string, KnownRule>()));
     if (!entry.enabled) {
       rules.delete(id);
       return;
