@@ -19,6 +19,7 @@ import { Workers } from '#libs/persistence/src/workers.adapter.js';
 import { loadPlugins } from '#libs/plugin-sdk/src/load-plugins.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
+import { ruleSchema } from '#libs/rules/src/rule-schema.js';
 import { builtInSteps } from '#libs/steps/src/built-in.js';
 import { StepLibrary } from '#libs/workflows/src/step-library.js';
 import { WorkflowFiles } from '#libs/workflows/src/workflow-files.adapter.js';
@@ -94,7 +95,10 @@ async function compose(config: Config, door: FrontDoor, log: Log, closers: Close
   });
 
   const http = await createHttp(door, settings.trustProxy, metrics, log);
-  const schemas = new Schemas({ 'workflow.json': workflowSchema(new StepLibrary([...plugins.steps.values()])) });
+  const schemas = new Schemas({
+    'workflow.json': workflowSchema(new StepLibrary([...plugins.steps.values()])),
+    'rule.json': ruleSchema,
+  });
   const application = await NestFactory.create<NestFastifyApplication>(
     AppModule.with({
       store,

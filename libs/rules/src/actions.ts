@@ -106,6 +106,11 @@ const KINDS: Readonly<Record<string, ActionKind>> = {
 
 export const actionTypes: readonly string[] = Object.keys(KINDS);
 
+/** Keys of `with` by action type; those with `true` must be there. */
+export const actionKeys: Readonly<Record<string, ActionKind['keys']>> = Object.fromEntries(
+  Object.entries(KINDS).map(([type, { keys }]) => [type, keys]),
+);
+
 /** Compiles one action; `undefined`, with problems noted, if it is wrong. */
 export function compileAction(
   json: unknown,

@@ -1,9 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 
 import { Rejected } from '#libs/kernel/src/errors.js';
 
 import { checkRule, compileDefinition, MAX_RULE_BYTES } from './definition.js';
+import { ruleSchema } from './rule-schema.js';
 import { warningsOf } from './warnings.js';
 
 const good = {
@@ -199,5 +201,48 @@ describe('a warning', () => {
     expect(
       warned({ eventType: 'pr.*', conditions: { field: 'data.pullRequest.number', operator: 'gt', value: 1 } }),
     ).toEqual([]);
+  });
+});
+
+describe('the JSON Schema for editors', () => {
+  const validate = new Ajv2020({ strict: false }).compile(ruleSchema);
+
+  it('accepts the rule that the contract shows', () => {
+    expect({ valid: validate(good), errors: validate.errors }).toEqual({ valid: true, errors: null });
+  });
+
+  it.each([
+    ['an unknown key', { evntType: 'x' }],
+    ['an unknown operator', { conditions: { field: 'a', operator: 'equalz', value: 1 } }],
+    ['a group that is two', { conditions: { all: [], any: [{ expression: 'a' }] } }],
+    ['a mistake deep inside', { conditions: { all: [{ not: { any: [{ feild: 'a', operator: 'exists' }] } }] } }],
+    ['an unknown action', { actions: [{ type: 'send_mail', with: {} }] }],
+    ['an action without what it needs', { actions: [{ type: 'create_issue', with: {} }] }],
+    ['a throttle without limit', { throttle: { per: '1m' } }],
+  ])('marks %s, as saving does', (_, change) => {
+    expect(validate({ ...good, ...change })).toBe(false);
+    expect(() => checkRule({ ...good, ...change })).toThrow(Rejected);
+  });
+
+  it('accepts every rule that can be saved', () => {
+    const condition = fc.letrec<{ condition: unknown }>((tie) => ({
+      condition: fc.oneof(
+        { maxDepth: 3 },
+        fc.constantFrom(
+          { expression: 'data.a' },
+          { field: 'data.a', operator: 'exists' },
+          { field: 'data.a', operator: 'in', value: [1] },
+        ),
+        fc.array(tie('condition'), { maxLength: 3 }).map((all) => ({ all })),
+        fc.array(tie('condition'), { minLength: 1, maxLength: 3 }).map((any) => ({ any })),
+        tie('condition').map((not) => ({ not })),
+      ),
+    })).condition;
+    fc.assert(
+      fc.property(condition, (conditions) => {
+        expect(() => checkRule({ ...good, conditions })).not.toThrow();
+        expect(validate({ ...good, conditions })).toBe(true);
+      }),
+    );
   });
 });

@@ -1,0 +1,32 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+
+import { nearest, suggestion } from './nearest.js';
+
+const NAMES = ['equals', 'not_equals', 'contains', 'branch', 'id'];
+
+describe('the name that was probably meant', () => {
+  it.each([
+    ['equalz', 'equals'],
+    ['euqals', 'equals'],
+    ['EQUALS', 'equals'],
+    ['brnch', 'branch'],
+    ['branches', 'branch'],
+    ['contain', 'contains'],
+    ['ip', 'id'],
+    ['something', undefined],
+    ['', undefined],
+    ['x'.repeat(10_000), undefined],
+  ])('by %s is %s', (given, wanted) => {
+    expect(nearest(given, NAMES)).toBe(wanted);
+  });
+
+  it('is the name itself where there is one', () => {
+    fc.assert(fc.property(fc.constantFrom(...NAMES), (name) => expect(nearest(name, NAMES)).toBe(name)));
+  });
+
+  it('is put as a question, or not at all', () => {
+    expect(suggestion('equalz', NAMES)).toBe('Did you mean "equals"? ');
+    expect(suggestion('something', NAMES)).toBe('');
+  });
+});

@@ -1,0 +1,81 @@
+import { actionKeys, MAX_ACTIONS } from './actions.js';
+import { MAX_CONDITIONS } from './conditions.js';
+import { operators } from './operators.js';
+
+const text = (description: string, maxLength: number) => ({ type: 'string', minLength: 1, maxLength, description });
+const conditions = { type: 'array', items: { $ref: '#/$defs/condition' }, maxItems: MAX_CONDITIONS };
+const group = (key: string, schema: object) => ({
+  type: 'object',
+  required: [key],
+  additionalProperties: false,
+  properties: { [key]: schema },
+});
+
+/**
+ * JSON Schema of a rule, for editors: what they complete and mark while somebody writes. Saving checks more than a schema
+ * can say: that expressions parse, that patterns are linear, that the event type has the fields.
+ */
+export const ruleSchema = {
+  $schema: 'https://json-schema.org/draft/2020-12/schema',
+  title: 'Millrace rule',
+  type: 'object',
+  required: ['name', 'eventType'],
+  additionalProperties: false,
+  properties: {
+    name: text('Shown in lists and decisions.', 200),
+    description: text('Why the rule is there.', 2_000),
+    enabled: { type: 'boolean', default: true },
+    eventSource: { ...text('A source, a glob or *.', 200), default: '*' },
+    eventType: text('An event type, a glob such as pr.*, or *, which leaves out system types and webhook.*.', 200),
+    conditions: { $ref: '#/$defs/condition' },
+    actions: { type: 'array', maxItems: MAX_ACTIONS, items: { oneOf: actionSchemas() } },
+    throttle: {
+      type: 'object',
+      description: 'At most `limit` matches a `per` for each value of `key`.',
+      required: ['limit', 'per'],
+      additionalProperties: false,
+      properties: {
+        key: { type: 'string', description: 'A template: ${{ data.payload.host }}.' },
+        limit: { type: 'integer', minimum: 1, maximum: 1_000_000 },
+        per: { type: 'string', pattern: '^\\d+(ms|s|m|h|d)$' },
+      },
+    },
+  },
+  $defs: {
+    condition: {
+      oneOf: [
+        group('all', conditions),
+        group('any', { ...conditions, minItems: 1 }),
+        group('not', { $ref: '#/$defs/condition' }),
+        group('expression', text('JMESPath over the event; true by the rules of JMESPath.', 4_096)),
+        {
+          type: 'object',
+          required: ['field', 'operator'],
+          additionalProperties: false,
+          properties: {
+            field: text('JMESPath over the event: data.payload.severity.', 4_096),
+            operator: { enum: operators },
+            value: { description: 'What the field is compared with; exists and not_exists take none.' },
+          },
+        },
+      ],
+    },
+  },
+} as const;
+
+function actionSchemas() {
+  return Object.entries(actionKeys).map(([type, keys]) => ({
+    type: 'object',
+    required: ['type', ...(Object.values(keys).includes(true) ? ['with'] : [])],
+    additionalProperties: false,
+    properties: {
+      type: { const: type },
+      with: {
+        type: 'object',
+        required: Object.keys(keys).filter((key) => keys[key]),
+        additionalProperties: false,
+        properties: Object.fromEntries(Object.keys(keys).map((key) => [key, {}])),
+      },
+    },
+  }));
+}
