@@ -17,7 +17,7 @@ import streamsGrpcPb from '@eventstore/db-client/generated/streams_grpc_pb.js';
 import { DoubleLog } from './double-log.js';
 import { Faults } from './faults.js';
 import { FaultyLink } from './faulty-link.js';
-import { StreamsService } from './streams-service.adapter.js';
+import { Streams } from './streams.adapter.js';
 import { Subscriptions } from './subscriptions.adapter.js';
 
 /** A node as gossip lists it. */
@@ -46,8 +46,12 @@ export class EventStoreDbDouble {
 
   private constructor(readonly log: DoubleLog) {
     this.subscriptions = new Subscriptions(log);
-    const streams = new StreamsService(log, this.subscriptions, this.faults);
-    this.add(streamsGrpcPb.StreamsService, { read: streams.read, batchAppend: streams.batchAppend });
+    const streams = new Streams(log, this.subscriptions, this.faults);
+    this.add(streamsGrpcPb.StreamsService, {
+      read: streams.read,
+      append: streams.append,
+      batchAppend: streams.batchAppend,
+    });
     this.add(gossipGrpcPb.GossipService, { read: this.gossip });
     this.add(featuresGrpcPb.ServerFeaturesService, { getSupportedMethods: this.features });
   }
@@ -92,6 +96,11 @@ export class EventStoreDbDouble {
 
   thaw(): void {
     this.link.thaw();
+  }
+
+  /** Connections that stand fall silent for good, new ones work: a peer that went away without a word. */
+  halfOpen(): void {
+    this.link.halfOpen();
   }
 
   /** Resets every connection; the next attempt succeeds. */
@@ -147,7 +156,7 @@ export class EventStoreDbDouble {
     reply: sendUnaryData<SupportedMethods>,
   ): void => {
     const methods = new featuresPb.SupportedMethods().setEventStoreServerVersion('24.10.5');
-    const names = ['read', 'append', 'delete', 'tombstone', 'batchappend'];
+    const names = ['read', 'append', 'batchappend'];
     for (const name of names)
       methods.addMethods(
         new featuresPb.SupportedMethod().setMethodName(name).setServiceName('event_store.client.streams.streams'),

@@ -25,6 +25,8 @@ export class Faults {
   leader: Leader | undefined;
   /** How long `late` takes. */
   lateness = 0;
+  /** Answers that have gone out late. */
+  answeredLate = 0;
   /** Cuts every connection; set by the double. */
   cut: () => void = () => undefined;
   private appends: AppendFault[] = [];

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
  */
 export class FaultyLink {
   private readonly pairs = new Set<readonly [Socket, Socket]>();
+  private readonly forgotten: (readonly [Socket, Socket])[] = [];
   private listener: Server | undefined;
   private silent = false;
   private port = 0;
@@ -35,8 +36,9 @@ export class FaultyLink {
 
   /** Drops every connection; new ones are welcome. */
   drop(): void {
-    for (const pair of this.pairs) for (const socket of pair) socket.resetAndDestroy();
+    for (const pair of [...this.pairs, ...this.forgotten]) for (const socket of pair) socket.resetAndDestroy();
     this.pairs.clear();
+    this.forgotten.length = 0;
   }
 
   /** Accepts and stays silent: connections stand, requests arrive at the server or not, answers never come back. */
@@ -46,6 +48,13 @@ export class FaultyLink {
       if (towards === 'both') outside.pause();
       inside.pause();
     }
+  }
+
+  /** As half-open connections do: those that stand fall silent for good, new ones work. */
+  halfOpen(): void {
+    for (const pair of this.pairs) for (const socket of pair) socket.pause();
+    this.forgotten.push(...this.pairs);
+    this.pairs.clear();
   }
 
   thaw(): void {

@@ -44,7 +44,7 @@ export class Subscriptions {
 
   /** Ends every live subscription with the given status. */
   drop(code: number, details: string): void {
-    for (const { call } of this.live) call.destroy(Object.assign(new Error(details), { code, details }));
+    for (const { call } of this.live) call.emit('error', Object.assign(new Error(details), { code, details }));
     this.live.clear();
   }
 }

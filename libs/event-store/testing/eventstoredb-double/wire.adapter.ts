@@ -2,7 +2,14 @@ import codePb from '@eventstore/db-client/generated/code_pb.js';
 import sharedPb from '@eventstore/db-client/generated/shared_pb.js';
 import statusPb from '@eventstore/db-client/generated/status_pb.js';
 import streamsPb from '@eventstore/db-client/generated/streams_pb.js';
-import type { BatchAppendReq, BatchAppendResp, ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js';
+import type {
+  AppendReq,
+  AppendResp,
+  BatchAppendReq,
+  BatchAppendResp,
+  ReadReq,
+  ReadResp,
+} from '@eventstore/db-client/generated/streams_pb.js';
 import type { Status } from '@eventstore/db-client/generated/status_pb.js';
 import emptyPb from 'google-protobuf/google/protobuf/empty_pb.js';
 import anyPb from 'google-protobuf/google/protobuf/any_pb.js';
@@ -34,11 +41,11 @@ export const proposedEvent = (message: Proposed): ProposedEvent => ({
 export const sizeOnDisk = ({ type, data, metadata }: ProposedEvent): number =>
   2 * type.length + data.length + metadata.length;
 
-export function expectationOf(options: BatchAppendReq.Options): Expectation {
+export function expectationOf(options: BatchAppendReq.Options | AppendReq.Options): Expectation {
   if (options.hasNoStream()) return 'no-stream';
   if (options.hasStreamExists()) return 'stream-exists';
   if (options.hasAny()) return 'any';
-  return BigInt(options.getStreamPosition());
+  return BigInt('getRevision' in options ? options.getRevision() : options.getStreamPosition());
 }
 
 /** The server takes a deadline by its own clock. */
@@ -130,6 +137,27 @@ export function withOutcome(reply: BatchAppendResp, outcome: AppendOutcome, expe
         .setPreparePosition(String(outcome.position)),
     );
   return reply.setSuccess(success);
+}
+
+export function appendReply(outcome: AppendOutcome, expected: Expectation): AppendResp {
+  const { Position, Success, WrongExpectedVersion } = streamsPb.AppendResp;
+  if (outcome.kind === 'wrong') {
+    const wrong = new WrongExpectedVersion();
+    if (outcome.current === undefined) wrong.setCurrentNoStream(new sharedPb.Empty());
+    else wrong.setCurrentRevision(String(outcome.current));
+    if (typeof expected === 'bigint') wrong.setExpectedRevision(String(expected));
+    else if (expected === 'no-stream') wrong.setExpectedNoStream(new sharedPb.Empty());
+    else if (expected === 'stream-exists') wrong.setExpectedStreamExists(new sharedPb.Empty());
+    else wrong.setExpectedAny(new sharedPb.Empty());
+    return new streamsPb.AppendResp().setWrongExpectedVersion(wrong);
+  }
+  const success = new Success().setCurrentRevision(String(outcome.revision));
+  if (outcome.position === undefined) success.setNoPosition(new sharedPb.Empty());
+  else {
+    const position = String(outcome.position);
+    success.setPosition(new Position().setCommitPosition(position).setPreparePosition(position));
+  }
+  return new streamsPb.AppendResp().setSuccess(success);
 }
 
 /** A `google.rpc.Status` whose details name one of the server's own messages. */

@@ -15,13 +15,14 @@ const ANSWER_MS = 5_000;
 const MAX_IN_FLIGHT = 512;
 const MAX_BYTES_IN_FLIGHT = 16 * 1024 * 1024;
 /** Waiting at most; beyond it callers are told to come back. */
-const MAX_WAITING = 10_000;
+const MAX_WAITING = 4_096;
 
 /** One call to the server, on which appends follow each other without waiting for answers. */
 interface Line {
   readonly call: ClientDuplexStream<BatchAppendReq, BatchAppendResp>;
   readonly generation: number;
   readonly unanswered: Map<string, { resolve(reply: AppendReply): void; reject(error: unknown): void }>;
+  /** When the last answer came; 0 before the first. */
   heard: number;
 }
 
@@ -140,8 +141,8 @@ export class AppendPipeline {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         line.unanswered.delete(correlationId);
-        // Others were answered meanwhile: then it is not the connection.
-        reject(new LostCall(`no answer within ${ANSWER_MS} ms`, line.heard < sent));
+        // Where others were answered meanwhile, it is not the connection.
+        reject(new LostCall(line.heard > sent ? 'unanswered' : 'silence', `no answer within ${ANSWER_MS} ms`));
       }, ANSWER_MS);
       const settled = <T>(settle: (outcome: T) => void) => {
         return (outcome: T): void => {
@@ -165,7 +166,7 @@ export class AppendPipeline {
       const generation = this.connection.generation;
       const call = await this.connection.batchAppend();
       own = this.line;
-      const line: Line = { call, generation, unanswered: new Map(), heard: Date.now() };
+      const line: Line = { call, generation, unanswered: new Map(), heard: 0 };
       const ended = (error: unknown): void => {
         if (this.line === own) this.line = undefined;
         const lost = [...line.unanswered.values()];
@@ -181,7 +182,7 @@ export class AppendPipeline {
         waiting?.resolve(appendReply(reply));
       });
       call.on('error', ended);
-      call.on('close', () => ended(new LostCall('the server ended the call', false)));
+      call.on('close', () => ended(new LostCall('ended', 'the server ended the call')));
       return line;
     } catch (error) {
       this.line = undefined;

@@ -41,8 +41,8 @@ interface Live {
 
 /**
  * The one connection of this process. A connection that failed is replaced as a whole: channels of grpc-js with equal
- * options share their sockets and their reconnect delay (up to two minutes), so that a new channel alone would get the
- * same dead socket again. Each replacement differs in one option that does no harm.
+ * options share their sockets, so that a new channel alone would be given the same silent socket again. Each
+ * replacement differs from those before in one option that does no harm.
  */
 export class Connection {
   private client: EventStoreDBClient;
@@ -75,7 +75,7 @@ export class Connection {
     this.live.clear();
     this.grpc = undefined;
     this.client = EventStoreDBClient.connectionString(distinct(this.connectionString, this.generation));
-    for (const { lose } of lost) lose(new LostCall(reason, false));
+    for (const { lose } of lost) lose(new LostCall('replaced', reason));
     void client.dispose().catch(() => undefined);
     grpc?.getChannel().close();
   }
@@ -103,7 +103,11 @@ export class Connection {
         if (failure.kind === 'fatal') throw failure.error;
         this.failingSince ??= start;
         const isKnownToBeDown = this.failingSince < start - PATIENCE_MS;
-        if (isKnownToBeDown || (tries > 1 && Date.now() - start > PATIENCE_MS)) throw unavailable(failure.reason);
+        // A call that ended because of another one has not had its chance.
+        const isVictim = error instanceof LostCall && error.why === 'replaced';
+        const spent = Date.now() - start;
+        if (isKnownToBeDown || (spent > PATIENCE_MS && tries > 1 && !isVictim) || spent > 2 * PATIENCE_MS)
+          throw unavailable(failure.reason);
       }
       await pauseBefore(tries);
     }
@@ -120,7 +124,7 @@ export class Connection {
     this.isClosed = true;
     const lost = [...this.live];
     this.live.clear();
-    for (const { lose } of lost) lose(new LostCall('closed', false));
+    for (const { lose } of lost) lose(new LostCall('ended', 'closed'));
     await this.client.dispose();
     this.grpc?.getChannel().close();
   }
@@ -136,13 +140,14 @@ export class Connection {
     call.on('error', () => undefined);
     if (generation !== this.generation || this.isClosed) {
       call.cancel();
-      throw new LostCall('the connection was replaced meanwhile', false);
+      throw new LostCall('replaced', 'the connection was replaced meanwhile');
     }
     const entry: Live = {
       call,
       lose: (error) => {
-        call.cancel();
+        // First the reason, then the cancellation, which would give its own.
         call.destroy(error);
+        setImmediate(() => call.cancel());
       },
     };
     this.live.add(entry);

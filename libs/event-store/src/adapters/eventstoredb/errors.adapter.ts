@@ -45,7 +45,7 @@ const PASSING_WORDS = /server is not ready|server is (too )?busy|no leader info 
 const CONNECTION_WORDS = /failed to discover after|write after end|channel has been shut down|channel closed/i;
 
 export function classify(error: unknown): Failure {
-  if (error instanceof LostCall) return { kind: 'retry', reconnect: error.reconnect, reason: error.message };
+  if (error instanceof LostCall) return { kind: 'retry', reconnect: error.why === 'silence', reason: error.message };
   const { code } = error as { code?: unknown };
   const reason = messageOf(error);
   // The client follows the leader by itself; the next call goes there.
@@ -59,12 +59,18 @@ export function classify(error: unknown): Failure {
   return { kind: 'fatal', error: error instanceof Error ? error : new Error(reason) };
 }
 
-/** A call that this process gave up: no answer in time, or its connection was replaced. */
+/**
+ * Why a call ended without the server's word. `silence`: nothing came over the connection in time. `unanswered`: other
+ * answers came, this one did not. `replaced`: the connection was given up because of another call. `ended`: by the
+ * server without a status, or by closing.
+ */
+export type LostBecause = 'silence' | 'unanswered' | 'replaced' | 'ended';
+
 export class LostCall extends Error {
   override readonly name = 'LostCall';
   constructor(
+    readonly why: LostBecause,
     message: string,
-    readonly reconnect: boolean,
   ) {
     super(message);
   }

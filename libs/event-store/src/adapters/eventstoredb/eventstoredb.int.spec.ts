@@ -1,12 +1,15 @@
 import { EventStoreDbDouble } from '../../../testing/eventstoredb-double/eventstoredb-double.adapter.js';
+import { openStore } from '../../../testing/open-eventstoredb.js';
 import { eventStoreContract, type OpenStore } from '../../contract/event-store.contract.js';
 
 import { EventStoreDbEventStore } from './eventstoredb-event-store.adapter.js';
-import { openStore } from './open-store.js';
 
 /** With `EVENTSTORE_URL` the suite runs against that server, else against the double. */
 const url = process.env['EVENTSTORE_URL'];
-const processes = (argument: string) => ({ module: new URL('./open-store.ts', import.meta.url).href, argument });
+const processes = (argument: string) => ({
+  module: new URL('../../../testing/open-eventstoredb.ts', import.meta.url).href,
+  argument,
+});
 
 async function againstServer(connectionString: string): Promise<OpenStore> {
   const store = await EventStoreDbEventStore.open({ connectionString });

@@ -47,7 +47,7 @@ export class Reader {
       let heard = Date.now();
       const watch = setInterval(() => {
         if (Date.now() - heard < silenceMs) return;
-        settle(() => reject(new LostCall(`no answer within ${silenceMs} ms`, true)));
+        settle(() => reject(new LostCall('silence', `no answer within ${silenceMs} ms`)));
         call.cancel();
       }, silenceMs / 4);
       const settle = (how: () => void): void => {
@@ -75,7 +75,7 @@ export class Reader {
 export async function answeredWithin<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new LostCall(`no answer within ${milliseconds} ms`, true)), milliseconds);
+    timer = setTimeout(() => reject(new LostCall('silence', `no answer within ${milliseconds} ms`)), milliseconds);
   });
   try {
     return await Promise.race([promise, late]);

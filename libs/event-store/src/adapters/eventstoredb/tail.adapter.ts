@@ -16,6 +16,7 @@ import { isSystem, recordedEvent, subscribeRequest } from './wire.adapter.js';
 
 /** A quiet subscription is asked about this often: the server may be idle, or gone. */
 const HEARTBEAT_MS = 2_000;
+const HEARTBEAT_SILENCE_MS = 3_000;
 
 /**
  * The one supervised subscription of this process: everything, from where the log ended when it began. A catch-up
@@ -54,7 +55,7 @@ export class Tail {
 
   async close(): Promise<void> {
     this.isClosed = true;
-    this.current?.lose(new LostCall('closed', false));
+    this.current?.lose(new LostCall('ended', 'closed'));
     this.notify();
     await this.running;
   }
@@ -99,9 +100,9 @@ export class Tail {
       asking = true;
       const seen = this.buffer.seen!;
       // A server that does not answer makes the reader replace the connection, and this call is lost with it.
-      const end = await this.reader.end({ silenceMs: SILENCE_MS }).catch(() => undefined);
+      const end = await this.reader.end({ silenceMs: HEARTBEAT_SILENCE_MS }).catch(() => undefined);
       const isStuck = end !== undefined && end > seen && seen === this.buffer.seen && Date.now() - heard > SILENCE_MS;
-      if (isStuck) lose(new LostCall('the subscription stopped delivering', false));
+      if (isStuck) lose(new LostCall('ended', 'the subscription stopped delivering'));
       asking = false;
     };
     let heartbeat: NodeJS.Timeout | undefined;
@@ -119,9 +120,9 @@ export class Tail {
           this.take(message);
         });
         call.on('error', reject);
-        call.on('end', () => reject(new LostCall('the server ended the subscription', false)));
-        call.on('close', () => reject(new LostCall('the connection was closed', false)));
-        if (this.isClosed) lose(new LostCall('closed', false));
+        call.on('end', () => reject(new LostCall('ended', 'the server ended the subscription')));
+        call.on('close', () => reject(new LostCall('ended', 'the connection was closed')));
+        if (this.isClosed) lose(new LostCall('ended', 'closed'));
       });
     } finally {
       clearInterval(heartbeat);

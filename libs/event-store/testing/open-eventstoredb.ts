@@ -1,6 +1,6 @@
-import type { EventStore } from '../../event-store.js';
+import type { EventStore } from '../src/event-store.js';
 
-import { EventStoreDbEventStore } from './eventstoredb-event-store.adapter.js';
+import { EventStoreDbEventStore } from '../src/adapters/eventstoredb/eventstoredb-event-store.adapter.js';
 
 /** How a test's other processes open the same log. */
 export const openStore = (connectionString: string): Promise<EventStore> =>

@@ -1,5 +1,19 @@
-import { Metadata, type ServerDuplexStream, type ServerWritableStream, status } from '@grpc/grpc-js';
-import type { BatchAppendReq, BatchAppendResp, ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js';
+import {
+  Metadata,
+  type sendUnaryData,
+  type ServerDuplexStream,
+  type ServerReadableStream,
+  type ServerWritableStream,
+  status,
+} from '@grpc/grpc-js';
+import type {
+  AppendReq,
+  AppendResp,
+  BatchAppendReq,
+  BatchAppendResp,
+  ReadReq,
+  ReadResp,
+} from '@eventstore/db-client/generated/streams_pb.js';
 
 import streamsPb from '@eventstore/db-client/generated/streams_pb.js';
 
@@ -7,6 +21,7 @@ import type { DoubleLog, Expectation, ProposedEvent, StoredEvent } from './doubl
 import type { Faults, Leader } from './faults.js';
 import type { Subscriptions } from './subscriptions.adapter.js';
 import {
+  appendReply,
   batchReply,
   expectationOf,
   filterOf,
@@ -32,8 +47,8 @@ interface Pending {
   readonly events: ProposedEvent[];
 }
 
-/** `Streams.Read` and `Streams.BatchAppend` over the double's log. */
-export class StreamsService {
+/** `Streams.Read`, `Streams.Append` and `Streams.BatchAppend` over the double's log. */
+export class Streams {
   constructor(
     private readonly log: DoubleLog,
     private readonly subscriptions: Subscriptions,
@@ -70,11 +85,30 @@ export class StreamsService {
       append.events.push(...request.getProposedMessagesList().map(proposedEvent));
       if (!request.getIsFinal()) return;
       pending.delete(correlationId);
-      this.append(call, append);
+      this.carryOut(call, append);
     });
   };
 
-  private append(call: ServerDuplexStream<BatchAppendReq, BatchAppendResp>, request: Pending): void {
+  /** One append a call: how clients append that authenticate call by call. */
+  readonly append = (call: ServerReadableStream<AppendReq, AppendResp>, reply: sendUnaryData<AppendResp>): void => {
+    if (this.refuse(call)) return;
+    let options: AppendReq.Options | undefined;
+    const events: ProposedEvent[] = [];
+    call.on('data', (request: AppendReq) => {
+      options ??= request.getOptions();
+      const proposed = request.getProposedMessage();
+      if (proposed) events.push(proposedEvent(proposed));
+    });
+    call.on('end', () => {
+      const stream = textOf(options!.getStreamIdentifier()!.getStreamName_asU8());
+      const expected = expectationOf(options!);
+      const outcome = this.log.append(stream, events, expected);
+      if (outcome.kind === 'stored') this.subscriptions.appended();
+      reply(null, appendReply(outcome, expected));
+    });
+  };
+
+  private carryOut(call: ServerDuplexStream<BatchAppendReq, BatchAppendResp>, request: Pending): void {
     const { stream, events, expected } = request;
     const reply = batchReply(request);
     if (events.reduce((sum, event) => sum + sizeOnDisk(event), 0) > MAX_APPEND_BYTES) {
@@ -107,7 +141,11 @@ export class StreamsService {
     if (fault === 'stored-then-cut') this.faults.cut();
     if (fault === 'stored-unanswered' || fault === 'stored-then-cut') return;
     const answer = withOutcome(reply, outcome, expected);
-    if (fault === 'late') setTimeout(() => call.write(answer), this.faults.lateness).unref();
+    const late = (): void => {
+      call.write(answer);
+      this.faults.answeredLate++;
+    };
+    if (fault === 'late') setTimeout(late, this.faults.lateness).unref();
     else call.write(answer);
   }
 
@@ -155,10 +193,10 @@ export class StreamsService {
   }
 
   /** Sends away what requires the leader when this node is not; true if it did. */
-  private refuse(call: { metadata: Metadata; destroy(error: Error): unknown }): boolean {
+  private refuse(call: { metadata: Metadata; emit(event: 'error', error: Error): unknown }): boolean {
     const { leader } = this.faults;
     if (leader === undefined || call.metadata.get('requires-leader')[0] !== 'true') return false;
-    call.destroy(notLeader(leader));
+    call.emit('error', notLeader(leader));
     return true;
   }
 }
