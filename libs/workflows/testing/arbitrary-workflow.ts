@@ -1,0 +1,62 @@
+import fc from 'fast-check';
+
+const duration = fc.constantFrom('1s', '1m', '1h');
+const onError = fc.constantFrom('continue', 'fail');
+const onErrorContinue = fc.constant('continue');
+
+/**
+ * Workflows of every kind of step, nested up to three levels. Ids are left out, so that the parser makes them up.
+ * @param mayFail whether steps may fail the run, or only themselves.
+ */
+export function arbitraryWorkflow(mayFail: boolean): fc.Arbitrary<string> {
+  const policy = mayFail ? onError : onErrorContinue;
+  const effect = fc
+    .record({ attempts: fc.integer({ min: 1, max: 4 }), onError: policy })
+    .map(({ attempts, onError }) => ({
+      uses: 'call',
+      with: { to: 'x' },
+      retry: { maxAttempts: attempts, delay: '1s', jitter: false },
+      onError,
+    }));
+  const pure = fc.constant({ uses: 'echo', with: { value: '${{ run.id }}' } });
+  const skipped = fc.constant({ if: false, uses: 'call', with: { to: 'never' } });
+  const nap = duration.map((length) => ({ wait: { for: length } }));
+  const emit = fc.constant({
+    uses: 'emit',
+    with: { type: 'webhook.exhausted', data: { deliveryId: 'd', attempts: 1 } },
+  });
+  const again = fc.constant({
+    uses: 'redeliver_webhook',
+    with: { delivery: 'del_01jq5x1d0wkz4s3v2n8m7b6c5a', after: '5s' },
+  });
+  const limited = fc.record({ wait: fc.constant({ for: '1h' }), timeout: duration, onError: onErrorContinue });
+  const { steps } = fc.letrec<{ steps: object[]; step: object }>((tie) => ({
+    steps: fc.array(tie('step'), { minLength: 1, maxLength: 4 }),
+    step: fc.oneof(
+      { maxDepth: 3, withCrossShrink: true },
+      effect,
+      pure,
+      skipped,
+      nap,
+      emit,
+      again,
+      limited,
+      fc.record({
+        forEach: fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 4 }),
+        concurrency: fc.integer({ min: 1, max: 3 }),
+        steps: tie('steps'),
+      }),
+      fc.record({
+        switch: fc.tuple(fc.boolean(), tie('steps'), tie('steps')).map(([taken, first, second]) => [
+          { if: taken, steps: first },
+          { else: true, steps: second },
+        ]),
+      }),
+    ),
+  }));
+  const workflow = fc.record({
+    steps,
+    onFailure: fc.option(fc.array(fc.oneof(effect, pure, nap), { minLength: 1, maxLength: 2 }), { nil: undefined }),
+  });
+  return workflow.map(({ steps: list, onFailure }) => JSON.stringify({ name: 'any', steps: list, onFailure }));
+}
