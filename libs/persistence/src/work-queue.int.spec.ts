@@ -266,6 +266,24 @@ describe('groups', () => {
     expect(mostOfAll).toBe(8);
   });
 
+  test('that have more rows than room go on as soon as there is room, not at the next poll', async () => {
+    let done = 0;
+    await start(
+      async ({ position }) => {
+        // All of a batch end together, while the claim that the first of them causes is under way.
+        await new Promise<void>((end) => setImmediate(end));
+        done += 1;
+        return { position: position + 1n };
+      },
+      { concurrency: 64, perGroup: 8 },
+    );
+    const began = Date.now();
+    await schedule(...Array.from({ length: 200 }, (_, i) => work(`k${i}`, { group: 'one' })));
+    await until(() => done === 200);
+    // 25 batches of 8: with a poll of a second between them it would be 24 seconds.
+    expect(Date.now() - began).toBeLessThan(8_000);
+  });
+
   test('that have 100,000 due rows and no room hold up nobody else', async () => {
     await dataSource.query(
       `insert into views.work (queue, key, grp, due_at, payload, position, state)

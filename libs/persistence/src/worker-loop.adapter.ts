@@ -41,6 +41,10 @@ export class WorkerLoop {
   private more = false;
   /** The last claim took all it had room for. */
   private full = false;
+  /** Groups that the last claim left without room: there may be more of them. */
+  private saturated: ReadonlySet<string> = new Set();
+  /** What ends while a claim is under way was not reckoned with by it. */
+  private claiming = false;
   private after = '';
   private nextDueAt = 0;
 
@@ -122,14 +126,13 @@ export class WorkerLoop {
       if (process === undefined || most <= 0) return;
       this.more = false;
       const perGroup = worker.perGroup ?? worker.concurrency;
-      const rows = await claims.claim({
-        queue: worker.queue,
-        process,
-        most,
-        perGroup,
-        free: this.freeByGroup(perGroup),
-        after: this.after,
-      });
+      const free = this.freeByGroup(perGroup);
+      this.claiming = true;
+      const rows = await claims
+        .claim({ queue: worker.queue, process, most, perGroup, free, after: this.after })
+        .finally(() => (this.claiming = false));
+      for (const { group } of rows) if (group !== '') free.set(group, (free.get(group) ?? perGroup) - 1);
+      this.saturated = new Set([...free].flatMap(([group, room]) => (room <= 0 ? group : [])));
       for (const row of rows) this.begin(row);
       this.full = rows.length === most;
       if (this.full || this.after !== '') this.more = true;
@@ -154,18 +157,10 @@ export class WorkerLoop {
     const one: Running = { work, abort: new AbortController(), lost: false };
     this.running.set(work.key, one);
     void this.perform(one).finally(() => {
-      if (this.full || this.isSaturated(work.group)) this.more = true;
+      if (this.full || this.claiming || this.saturated.has(work.group)) this.more = true;
       this.running.delete(work.key);
       this.signal();
     });
-  }
-
-  private isSaturated(group: string): boolean {
-    const { perGroup = Infinity } = this.options.worker;
-    if (group === '' || perGroup === Infinity) return false;
-    let count = 0;
-    for (const { work } of this.running.values()) if (work.group === group) count += 1;
-    return count >= perGroup;
   }
 
   private async perform(one: Running): Promise<void> {
