@@ -5,7 +5,8 @@ import type { RunFailure, StartedRun } from './run.js';
 import { delayAfter } from './retry.js';
 import { type Room, rootRoom } from './scope.js';
 import { plain } from './step-input.js';
-import { type Attempt, failureOf, type RunDraft, Turn, type World } from './turn.js';
+import { type Attempt, failureOf, type Progress, type RunDraft, Turn, type World } from './turn.js';
+import { walk } from './walk.js';
 
 /** How an attempt ended. */
 export type Report =
@@ -55,15 +56,15 @@ function proceed(turn: Turn, world: World): void {
     turn.record('run.recovery_started', { runId: turn.of.runId, error: failure });
     turn.until = undefined;
   }
-  if (turn.list(definition.onFailure, rootRoom) === 'open') return rest(turn);
+  if (walk(turn, definition.onFailure, rootRoom) === 'open') return rest(turn);
   fail(turn, turn.run.failing!);
 }
 
 /** The steps, as long as the run's own time is not over. What can still be done at the last moment is done. */
-function inTime(turn: Turn, world: World): ReturnType<Turn['list']> {
+function inTime(turn: Turn, world: World): Progress {
   const overdue = { failed: { code: 'run.timeout', message: 'The run took longer than its time limit.' } };
   if (turn.run.deadline?.fired) return overdue;
-  const progress = turn.list(world.definition.steps, rootRoom);
+  const progress = walk(turn, world.definition.steps, rootRoom);
   const { deadline } = turn.run;
   return progress === 'open' && deadline && turn.due('', 'timeout', deadline) ? overdue : progress;
 }

@@ -177,6 +177,23 @@ outputs: { results: "\${{ steps.each.output.results }}", stopped: "\${{ steps.ea
     expect(last('workflow.failed')['error']).toMatchObject({ code: 'loop.too_long' });
   });
 
+  it('inside a loop comes to an end, however long both are', async () => {
+    const items = Array.from({ length: 1000 }, (_, i) => i);
+    const { last, run } = await played({
+      yaml: `
+name: x
+steps:
+  - forEach: "\${{ inputs.items }}"
+    steps: [{ forEach: "\${{ inputs.items }}", steps: [{ if: false, uses: echo, with: { value: 1 } }] }]
+onFailure: [{ id: told, uses: echo, with: { value: 1 } }]
+`,
+      inputs: { items },
+    });
+    expect(run.status).toBe('failed');
+    expect(last('workflow.failed')['error']).toMatchObject({ code: 'run.too_long' });
+    expect(last('workflow.step_completed')).toMatchObject({ path: 'told' });
+  }, 20_000);
+
   it('has at most so many items under way at a time', async () => {
     let busy = 0;
     let most = 0;

@@ -22,6 +22,8 @@ export interface StartedRun {
   readonly start: RunStart;
   readonly startedAt: string;
   readonly steps: Frame;
+  /** How many steps have come to their end, those inside loops too. */
+  readonly ends: number;
   /** Why the steps failed; from then on it is the turn of `onFailure`. */
   readonly failing: RunFailure | undefined;
   /** The run's own time limit. */
@@ -91,6 +93,7 @@ export function evolve(run: Run, fact: { type: string; data: unknown; timestamp:
       start: fact.data as RunStart,
       startedAt: fact.timestamp,
       steps: {},
+      ends: 0,
       failing: undefined,
       deadline: undefined,
     };
@@ -131,7 +134,7 @@ const evolvers = {
     })),
   'run.step_awaiting': (run, { path, requestId }, timestamp) =>
     atStep(run, path, (step) => ({ ...opened(step, timestamp), state: 'awaiting', requestId })),
-  'run.step_skipped': (run, { path }) => atStep(run, path, () => ({ state: 'skipped' })),
+  'run.step_skipped': (run, { path }) => ended(run, path, { state: 'skipped' }),
   'run.branch_taken': (run, { path, case: branch }, timestamp) =>
     atStep(run, path, (step) => ({ ...opened(step, timestamp), state: 'branching', branch })),
   'run.loop_entered': (run, { path, count }, timestamp) =>
@@ -166,9 +169,9 @@ const evolvers = {
         : step;
     });
   },
-  'workflow.step_completed': (run, { path, output }) => atStep(run, path, () => ({ state: 'completed', output })),
+  'workflow.step_completed': (run, { path, output }) => ended(run, path, { state: 'completed', output }),
   'workflow.error': (run, { path, output, error, continued }) =>
-    atStep(run, path, () => ({ state: 'failed', output, error, continued })),
+    ended(run, path, { state: 'failed', output, error, continued }),
 } satisfies Evolvers;
 
 /** A step of a frame; names that every object has are no steps. */
@@ -189,6 +192,11 @@ type Change = (step: StepState | undefined) => StepState | undefined;
 function atStep(run: StartedRun, path: string, change: Change): StartedRun {
   return { ...run, steps: inFrame(run.steps, placeOf(path), 0, change) };
 }
+
+const ended = (run: StartedRun, path: string, end: StepState): StartedRun => ({
+  ...atStep(run, path, () => end),
+  ends: run.ends + 1,
+});
 
 /** Copies only what lies on the way, so that a loop over a thousand items is not copied for each of them. */
 function inFrame(frame: Frame, place: Place, depth: number, change: Change): Frame {
