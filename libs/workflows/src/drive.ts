@@ -174,13 +174,16 @@ async function stubborn<T>(append: () => Promise<T>, signal: AbortSignal): Promi
 export function runEvents(
   drafts: readonly RunDraft[],
   firstId: Uuid,
-  first: Pick<EventMetadata, 'orgId' | 'subject' | 'actor' | '$correlationId' | '$causationId' | 'hop'>,
+  first: Pick<
+    EventMetadata,
+    'orgId' | 'subject' | 'actor' | '$correlationId' | '$causationId' | 'hop' | 'afterFailureOf'
+  >,
   now: Date,
   owner: string,
   revision: bigint,
 ): readonly EventToAppend[] {
-  const { orgId, subject, actor, $correlationId, $causationId = firstId, hop } = first;
-  const cause: Cause = { $correlationId, $causationId, hop };
+  const { orgId, subject, actor, $correlationId, $causationId = firstId, hop, afterFailureOf } = first;
+  const cause: Cause = { $correlationId, $causationId, hop, ...(afterFailureOf && { afterFailureOf }) };
   return drafts.map((draft, index) =>
     newEvent(draft, {
       id: draft.id ?? uuid5('run-event', subject, owner, String(revision + BigInt(index))),
