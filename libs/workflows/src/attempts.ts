@@ -77,7 +77,6 @@ export class Attempts {
     const stop = () => controller.abort();
     this.signal.addEventListener('abort', stop, { once: true });
     const limit = attempt.step.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    let timer: NodeJS.Timeout | undefined;
     const report = (ended: Report) => {
       clearTimeout(timer);
       this.signal.removeEventListener('abort', stop);
@@ -88,7 +87,7 @@ export class Attempts {
       this.reports.push(ended);
       this.wake();
     };
-    timer = setTimeout(() => report({ attempt, thrown: timedOut(limit) }), Math.min(limit, 2 ** 31 - 1));
+    const timer = setTimeout(() => report({ attempt, thrown: timedOut(limit) }), Math.min(limit, 2 ** 31 - 1));
     crashPoint('workflows.before-step');
     // A step that throws before its first await is a failed attempt like any other.
     Promise.resolve()

@@ -51,7 +51,8 @@ export interface RetryPolicy {
   readonly jitter: boolean;
 }
 
-interface Common {
+/** What every step has. */
+export interface Common {
   /** Unique in the workflow. */
   readonly id: string;
   readonly name: string | undefined;

@@ -101,7 +101,7 @@ export const shapes = (steps: TSchema) => ({
         ...Globs,
         description: 'Event types, with globs; * is all but system types and webhook.*.',
         expected: 'an event type, a glob such as pr.*, or a list of them',
-      } as typeof Globs,
+      },
       source: Type.Optional({ ...Globs, description: 'Where the event comes from, with globs.' } as typeof Globs),
       branches: Type.Optional({
         ...Globs,

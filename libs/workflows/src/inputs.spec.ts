@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { Rejected } from '#libs/kernel/src/errors.js';
+import { type Rejected } from '#libs/kernel/src/errors.js';
 
 import type { InputSpec } from './definition.js';
 import { inputsOf } from './inputs.js';

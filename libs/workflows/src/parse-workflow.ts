@@ -3,9 +3,11 @@ import { isObject, type Json } from '#libs/kernel/src/json.js';
 import type { Definition, Trigger } from './definition.js';
 import { emptyTemplate, Expressions, type Visible } from './expressions-of.js';
 import { shallow, UNSUPPORTED } from './grammar.js';
+import { durationOf } from './literals.js';
 import { Report } from './report.js';
 import type { StepLibrary } from './step-library.js';
-import { listOf, StepReader } from './step-reader.js';
+import { listOf, StepIds } from './step-ids.js';
+import { StepReader } from './step-reader.js';
 import { readTrigger } from './trigger-reader.js';
 import { readYaml, type SourceProblem } from './yaml-document.js';
 
@@ -47,21 +49,22 @@ function readDefinition(value: Json, library: StepLibrary, report: Report): Defi
   if (manual.length > 1) report.at('/triggers', 'workflow.bad_value', 'There is one manual trigger at most.');
 
   const inputs = manual[0] === undefined ? undefined : Object.keys(manual[0].inputs);
-  const reader = new StepReader(library, report);
+  const ids = new StepIds(report);
+  const reader = new StepReader(library, report, ids);
   const root: Visible = { steps: [], roots: ['event', 'inputs', 'steps', 'run', 'settings'], inputs };
-  reader.name(value['steps'], value['onFailure']);
+  ids.name(value['steps'], value['onFailure']);
   const steps = reader.list(value['steps'], '/steps', root);
   const failing = reader.list(value['onFailure'], '/onFailure', {
     ...steps.visible,
     roots: [...root.roots, 'error'],
   });
   const expressions = new Expressions(report);
-  const outputs = expressions.template((value['outputs'] ?? {}) as Json, '/outputs', steps.visible);
+  const outputs = expressions.template(value['outputs'] ?? {}, '/outputs', steps.visible);
   return {
-    name: String(value['name']),
+    name: typeof value['name'] === 'string' ? value['name'] : '',
     description: typeof value['description'] === 'string' ? value['description'] : undefined,
     triggers,
-    timeoutMs: reader.duration(value['timeout']),
+    timeoutMs: durationOf(value['timeout']),
     steps: steps.steps,
     onFailure: failing.steps,
     outputs: value['outputs'] === undefined ? undefined : (outputs ?? emptyTemplate),

@@ -113,7 +113,7 @@ describe('the shipped retry of webhooks', () => {
   it('fails after five days without an answer', async () => {
     const world = new VirtualWorld({
       yaml,
-      event: { type: 'webhook.failed', data: first as never },
+      event: { type: 'webhook.failed', data: first },
       retrySchedule: SCHEDULE,
     });
     await world.toTheEnd();

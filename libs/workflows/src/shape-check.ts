@@ -69,9 +69,9 @@ function expected(error: ErrorObject, worded: string | undefined): string {
     case 'const':
       return JSON.stringify(params['allowedValue']);
     case 'enum':
-      return `one of ${(params['allowedValues'] as unknown[]).join(', ')}`;
+      return `one of ${(params['allowedValues'] as string[]).join(', ')}`;
     case 'anyOf': {
-      const literals = (error.schema as { const?: unknown; type?: string }[]).map(
+      const literals = (error.schema as { const?: string; type?: string }[]).map(
         (option) => option.const ?? TYPES[option.type ?? ''] ?? option.type,
       );
       return `one of ${literals.join(', ')}`;

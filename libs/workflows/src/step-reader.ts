@@ -1,32 +1,17 @@
-import type { TObject } from '@sinclair/typebox';
-
-import { isEventType } from '#libs/events/src/catalogue.js';
-import type { CompiledExpression } from '#libs/expressions/src/compile.js';
-import { tryParseDuration } from '#libs/kernel/src/durations.js';
 import { isObject, type Json, pointerToken } from '#libs/kernel/src/json.js';
-import type { StepDefinition } from '#libs/plugin-sdk/src/define-step.js';
+import { suggestion } from '#libs/kernel/src/nearest.js';
 
-import type { RetryPolicy, Step, StepInput, SwitchStep } from './definition.js';
-import { emittable, type EngineStep, engineSteps } from './engine-steps.js';
+import type { Common, Step, SwitchStep } from './definition.js';
 import { emptyTemplate, Expressions, type Visible } from './expressions-of.js';
 import { MAX_STEPS, shallow, UNSUPPORTED } from './grammar.js';
-import { suggestion } from '#libs/kernel/src/nearest.js';
+import { durationOf } from './literals.js';
 import type { Report } from './report.js';
-import { misfits } from './shape-check.js';
+import { type Kind, KINDS, listOf, type StepIds } from './step-ids.js';
 import type { StepLibrary } from './step-library.js';
+import { UsesReader } from './uses-reader.js';
+import { readWait } from './wait-reader.js';
 
 type Raw = Record<string, unknown>;
-type Kind = 'uses' | 'wait' | 'switch' | 'forEach';
-const KINDS: readonly Kind[] = ['uses', 'wait', 'switch', 'forEach'];
-const NESTED = ['steps'] as const;
-
-export const DEFAULT_RETRY: RetryPolicy = {
-  maxAttempts: 3,
-  delayMs: 10_000,
-  backoff: 'exponential',
-  maxDelayMs: 300_000,
-  jitter: true,
-};
 
 /** Steps that were read, and what the next ones can see. */
 interface Listed {
@@ -36,52 +21,16 @@ interface Listed {
 
 /** Reads steps: which kind each is, whether it fits, and whether what its expressions name is there. */
 export class StepReader {
-  /** Ids by the pointer of their step, given or made up; all are known before the first expression is checked. */
-  private readonly ids = new Map<string, string>();
-  private readonly taken = new Map<string, string>();
   private readonly expressions: Expressions;
+  private readonly usesReader: UsesReader;
 
   constructor(
-    private readonly library: StepLibrary,
+    library: StepLibrary,
     private readonly report: Report,
+    private readonly ids: StepIds,
   ) {
-    this.expressions = new Expressions(report, { has: (id) => this.taken.has(id) });
-  }
-
-  /** Gives every step its id. Ids are unique in the whole workflow, so that a path names one step. */
-  name(...lists: readonly unknown[]): void {
-    const pointers = ['/steps', '/onFailure'];
-    const unnamed: (readonly [pointer: string, kind: string])[] = [];
-    lists.forEach((list, index) => this.nameList(list, pointers[index]!, unnamed));
-    for (const [pointer, kind] of unnamed) {
-      let number = 1;
-      while (this.taken.has(`${kind}_${number}`)) number++;
-      this.ids.set(pointer, `${kind}_${number}`);
-      this.taken.set(`${kind}_${number}`, pointer);
-    }
-  }
-
-  private nameList(list: unknown, pointer: string, unnamed: (readonly [string, string])[]): void {
-    for (const [index, step] of listOf(list).entries()) {
-      if (!isObject(step)) continue;
-      const place = `${pointer}/${index}`;
-      const id = step['id'];
-      if (typeof id !== 'string')
-        unnamed.push([place, typeof step['uses'] === 'string' ? slug(step['uses']) : kindOf(step)]);
-      else if (this.taken.has(id))
-        this.report.at(
-          `${place}/id`,
-          'workflow.duplicate_id',
-          `Another step has the id "${id}": ids are unique in a workflow.`,
-        );
-      else {
-        this.taken.set(id, place);
-        this.ids.set(place, id);
-      }
-      for (const key of NESTED) this.nameList(step[key], `${place}/${key}`, unnamed);
-      for (const [at, branch] of listOf(step['switch']).entries())
-        if (isObject(branch)) this.nameList(branch['steps'], `${place}/switch/${at}/steps`, unnamed);
-    }
+    this.expressions = new Expressions(report, ids);
+    this.usesReader = new UsesReader(library, report, this.expressions);
   }
 
   list(value: unknown, pointer: string, visible: Visible): Listed {
@@ -91,28 +40,10 @@ export class StepReader {
       const place = `${pointer}/${index}`;
       const read = this.step(raw, place, seen);
       if (read) steps.push(read);
-      const id = this.ids.get(place);
-      if (id !== undefined) seen = { ...seen, steps: [...seen.steps, ...this.shownBy(raw, place), id] };
+      const id = this.ids.at(place);
+      if (id !== undefined) seen = { ...seen, steps: [...seen.steps, ...this.ids.shownBy(raw, place), id] };
     }
     return { steps, visible: seen };
-  }
-
-  duration(value: unknown): number | undefined {
-    return typeof value === 'string' ? tryParseDuration(value) : undefined;
-  }
-
-  /** The cases of a switch stand in the same room as the switch; what is inside a loop cannot be seen from outside. */
-  private shownBy(raw: unknown, place: string): string[] {
-    if (!isObject(raw)) return [];
-    return listOf(raw['switch']).flatMap((branch, at) =>
-      isObject(branch)
-        ? listOf(branch['steps']).flatMap((step, index) => {
-            const inner = `${place}/switch/${at}/steps/${index}`;
-            const id = this.ids.get(inner);
-            return [...this.shownBy(step, inner), ...(id === undefined ? [] : [id])];
-          })
-        : [],
-    );
   }
 
   private step(raw: unknown, pointer: string, visible: Visible): Step | undefined {
@@ -158,28 +89,22 @@ export class StepReader {
     return fits ? step : undefined;
   }
 
-  private common(raw: Raw, pointer: string, visible: Visible) {
+  private common(raw: Raw, pointer: string, visible: Visible): Common {
     return {
-      id: this.ids.get(pointer) ?? 'step',
+      id: this.ids.at(pointer) ?? 'step',
       name: typeof raw['name'] === 'string' ? raw['name'] : undefined,
       condition: raw['if'] === undefined ? undefined : this.expressions.condition(raw['if'], `${pointer}/if`, visible),
-      timeoutMs: this.duration(raw['timeout']),
+      timeoutMs: durationOf(raw['timeout']),
       onError: raw['onError'] === 'continue' ? ('continue' as const) : ('fail' as const),
     };
   }
 
-  private kind(
-    kind: Kind,
-    raw: Raw,
-    pointer: string,
-    visible: Visible,
-    common: ReturnType<StepReader['common']>,
-  ): Step | undefined {
+  private kind(kind: Kind, raw: Raw, pointer: string, visible: Visible, common: Common): Step | undefined {
     switch (kind) {
       case 'uses':
-        return this.uses(raw, pointer, visible, common);
+        return this.usesReader.read(raw, pointer, visible, common);
       case 'wait':
-        return this.wait(raw, pointer, visible, common);
+        return readWait(raw['wait'], `${pointer}/wait`, visible, common, this.expressions, this.report);
       case 'switch':
         return { ...common, kind, cases: this.cases(raw['switch'], `${pointer}/switch`, visible) };
       case 'forEach': {
@@ -207,131 +132,6 @@ export class StepReader {
     }
   }
 
-  private uses(
-    raw: Raw,
-    pointer: string,
-    visible: Visible,
-    common: ReturnType<StepReader['common']>,
-  ): Step | undefined {
-    const name = raw['uses'];
-    if (typeof name !== 'string') return undefined;
-    const found = engineStepNamed(name) ?? this.library.get(name);
-    if (!found) {
-      this.unknownStep(name, `${pointer}/uses`);
-      return undefined;
-    }
-    const input = this.input(found.inputSchema as TObject, raw['with'], `${pointer}/with`, pointer, visible);
-    if ('kind' in found) {
-      if (found.kind === 'emit') this.emitted(raw['with'], `${pointer}/with/type`);
-      return { ...common, kind: found.kind, input };
-    }
-    return found.effects
-      ? { ...common, kind: 'effect', uses: found, input, retry: this.retry(raw['retry']) }
-      : { ...common, kind: 'pure', uses: found, input };
-  }
-
-  private unknownStep(name: string, pointer: string): void {
-    const known = [...this.library.all().map((step) => step.name), ...Object.keys(engineSteps)].sort();
-    if ((UNSUPPORTED.uses as readonly string[]).includes(name))
-      this.report.at(
-        pointer,
-        'workflow.unsupported',
-        `The step "${name}" is not supported yet. Steps: ${known.join(', ')}.`,
-      );
-    else
-      this.report.at(
-        pointer,
-        'workflow.unknown_step_kind',
-        `There is no step "${name}". ${suggestion(name, known)}Steps: ${known.join(', ')}.`,
-      );
-  }
-
-  /** `with`: fits the step's schema, but for templates, whose values are checked when they are known. */
-  private input(schema: TObject, value: unknown, pointer: string, step: string, visible: Visible): StepInput {
-    const given = value ?? {};
-    for (const misfit of misfits(schema, given, pointer)) {
-      if (isTemplate(at(given, misfit.pointer.slice(pointer.length)))) continue;
-      // Where `with` is missing altogether, the step is the place to show.
-      this.report.at(
-        value === undefined ? step : misfit.pointer,
-        misfit.code,
-        misfit.detail,
-        misfit.key && value !== undefined,
-      );
-    }
-    const rest: Record<string, Json> = isObject(given) ? { ...(given as Record<string, Json>) } : {};
-    const expressions: Record<string, CompiledExpression> = {};
-    for (const [key, property] of Object.entries(schema.properties ?? {})) {
-      if (property.format !== 'jmespath' || typeof rest[key] !== 'string') continue;
-      const compiled = this.expressions.expression(rest[key], `${pointer}/${pointerToken(key)}`, visible);
-      if (compiled) expressions[key] = compiled;
-      delete rest[key];
-    }
-    return { template: this.expressions.template(rest, pointer, visible) ?? emptyTemplate, expressions };
-  }
-
-  private emitted(value: unknown, pointer: string): void {
-    const type = isObject(value) ? value['type'] : undefined;
-    if (typeof type !== 'string' || isTemplate(type)) return;
-    const allowed = emittable();
-    if (!isEventType(type))
-      this.report.at(
-        pointer,
-        'workflow.unknown_event_type',
-        `There is no event type "${type}". ${suggestion(type, allowed)}Types that may be emitted: ${allowed.join(', ')}.`,
-      );
-    else if (!allowed.includes(type))
-      this.report.at(
-        pointer,
-        'workflow.event_type_not_allowed',
-        `"${type}" is recorded by the platform itself. Types that may be emitted: ${allowed.join(', ')}.`,
-      );
-  }
-
-  private retry(value: unknown): RetryPolicy | undefined {
-    if (!isObject(value)) return undefined;
-    return {
-      maxAttempts: typeof value['maxAttempts'] === 'number' ? value['maxAttempts'] : DEFAULT_RETRY.maxAttempts,
-      delayMs: this.duration(value['delay']) ?? DEFAULT_RETRY.delayMs,
-      backoff: value['backoff'] === 'fixed' ? 'fixed' : 'exponential',
-      maxDelayMs: this.duration(value['maxDelay']) ?? DEFAULT_RETRY.maxDelayMs,
-      jitter: value['jitter'] !== false,
-    };
-  }
-
-  private wait(
-    raw: Raw,
-    pointer: string,
-    visible: Visible,
-    common: ReturnType<StepReader['common']>,
-  ): Step | undefined {
-    const wait = raw['wait'];
-    if (!isObject(wait)) return undefined;
-    const place = `${pointer}/wait`;
-    if (Object.hasOwn(wait, 'for') === Object.hasOwn(wait, 'until'))
-      this.report.at(
-        place,
-        'workflow.bad_value',
-        'A wait has either "for" (a duration) or "until" (a time, RFC 3339).',
-      );
-    const { for: duration, until } = wait;
-    if (typeof duration === 'string' && !isTemplate(duration) && tryParseDuration(duration) === undefined)
-      this.report.at(
-        `${place}/for`,
-        'workflow.bad_value',
-        `"${duration}" is not a duration: write one such as 30s or 5m.`,
-      );
-    if (typeof until === 'string' && !isTemplate(until) && !isTime(until))
-      this.report.at(
-        `${place}/until`,
-        'workflow.bad_value',
-        `"${until}" is not a time: write RFC 3339, such as 2026-11-20T09:00:00Z.`,
-      );
-    const template = (key: 'for' | 'until') =>
-      typeof wait[key] === 'string' ? this.expressions.template(wait[key], `${place}/${key}`, visible) : undefined;
-    return { ...common, kind: 'wait', for: template('for'), until: template('until') };
-  }
-
   private cases(value: unknown, pointer: string, visible: Visible): SwitchStep['cases'] {
     const branches = listOf(value);
     // Only one case is taken, but which is not known: a later case cannot see the steps of an earlier one.
@@ -351,31 +151,4 @@ export class StepReader {
       };
     });
   }
-}
-
-export const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? (value as unknown[]) : []);
-
-const engineStepNamed = (name: string): EngineStep | StepDefinition | undefined =>
-  Object.hasOwn(engineSteps, name) ? engineSteps[name] : undefined;
-
-const kindOf = (step: Raw): string => KINDS.find((kind) => Object.hasOwn(step, kind)) ?? 'step';
-const slug = (name: string): string =>
-  name
-    .replaceAll(/[^A-Za-z0-9_]/g, '_')
-    .replace(/^(\d)/, '_$1')
-    .slice(0, 50) || 'step';
-
-const isTemplate = (value: unknown): boolean => typeof value === 'string' && value.includes('${{');
-
-export const isTime = (text: string): boolean =>
-  /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$/.test(text) && !Number.isNaN(Date.parse(text));
-
-/** The value at a JSON pointer; `undefined` where it leads nowhere. */
-function at(value: unknown, pointer: string): unknown {
-  let current = value;
-  for (const token of pointer.split('/').slice(1)) {
-    const key = token.replaceAll('~1', '/').replaceAll('~0', '~');
-    current = typeof current === 'object' && current !== null ? (current as Raw)[key] : undefined;
-  }
-  return current;
 }

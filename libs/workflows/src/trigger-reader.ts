@@ -1,6 +1,6 @@
 import { catalogue } from '#libs/events/src/catalogue.js';
 import { globMatcher } from '#libs/events/src/patterns.js';
-import { isObject, type Json, pointerToken } from '#libs/kernel/src/json.js';
+import { isObject, pointerToken } from '#libs/kernel/src/json.js';
 
 import type { EventTrigger, InputSpec, ManualTrigger, Trigger } from './definition.js';
 import { Expressions } from './expressions-of.js';
@@ -26,6 +26,7 @@ export function readTrigger(value: unknown, pointer: string, report: Report): Tr
     return undefined;
   }
   const type = value['type'];
+  const written = typeof type === 'string' ? type : JSON.stringify(type);
   if (type === 'event') return readEvent(value, pointer, report);
   if (type === 'manual') return readManual(value, pointer, report);
   if (type === undefined)
@@ -34,13 +35,13 @@ export function readTrigger(value: unknown, pointer: string, report: Report): Tr
     report.at(
       `${pointer}/type`,
       'workflow.unsupported',
-      `Triggers of type "${String(type)}" are not supported yet. Allowed: ${KINDS.join(', ')}.`,
+      `Triggers of type "${written}" are not supported yet. Allowed: ${KINDS.join(', ')}.`,
     );
   else
     report.at(
       `${pointer}/type`,
       'workflow.unknown_trigger',
-      `There is no trigger type "${String(type)}". ${suggestion(String(type), KINDS)}Allowed: ${KINDS.join(', ')}.`,
+      `There is no trigger type "${written}". ${suggestion(written, KINDS)}Allowed: ${KINDS.join(', ')}.`,
     );
   return undefined;
 }
@@ -89,7 +90,7 @@ function readManual(value: Record<string, unknown>, pointer: string, report: Rep
     if ((input.type === 'select') !== (input.options !== undefined))
       report.at(place, 'workflow.bad_value', 'A select has "options", and nothing else has them.');
     else if (input.default !== undefined) {
-      const problem = problemOfInput(input, input.default as Json);
+      const problem = problemOfInput(input, input.default);
       if (problem) report.at(`${place}/default`, 'workflow.bad_value', problem);
     }
   }

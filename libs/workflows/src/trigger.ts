@@ -26,11 +26,9 @@ export function fits({ source, branches, paths, when }: EventTrigger, event: Pla
 }
 
 const changedFiles = (commits: CodeData['commits']): readonly string[] =>
-  (Array.isArray(commits) ? commits : []).flatMap(({ added = [], modified = [], removed = [] }) => [
-    ...added,
-    ...modified,
-    ...removed,
-  ]);
+  (Array.isArray(commits) ? (commits as NonNullable<CodeData['commits']>) : []).flatMap(
+    ({ added = [], modified = [], removed = [] }) => [...added, ...modified, ...removed],
+  );
 
 /**
  * Globs over names with slashes, as GitHub Actions has them: `*` is any text without a slash, `**` any text at all, `?`

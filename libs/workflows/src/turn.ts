@@ -71,7 +71,7 @@ export class Turn {
 
   /** Folds a fact at once. */
   record<T extends EventType>(type: T, data: DataOf<T>, more: { id?: Uuid } = {}): void {
-    this.push({ type, data: data as object, ...more });
+    this.push({ type, data: data, ...more });
   }
 
   push(draft: RunDraft): void {

@@ -17,12 +17,12 @@ import type {
 import { emitted } from './emitted.js';
 import { engineSteps } from './engine-steps.js';
 import { MAX_ITEMS } from './grammar.js';
+import { isTime } from './literals.js';
 import { redelivered } from './outcome.js';
 import { itemPath, pathOf } from './place.js';
 import { isOpen, stepIn, type StepState } from './run.js';
 import { itemOf, type Room } from './scope.js';
 import { evaluating, inputFor } from './step-input.js';
-import { isTime } from './step-reader.js';
 import { failureOf, type Progress, type Turn } from './turn.js';
 
 /** Each claim reads the whole stream of a run: without a limit, loops inside loops would make it endless. */

@@ -72,7 +72,7 @@ export class WorkflowTable implements Table {
   listenersTo(orgId: string, type: string): readonly Listener[] {
     this.listeners ??= new Map();
     let byType = this.listeners.get(orgId);
-    if (!byType) this.listeners.set(orgId, (byType = new Map()));
+    if (!byType) this.listeners.set(orgId, (byType = new Map<string, readonly Listener[]>()));
     const known = byType.get(type);
     if (known) return known;
     if (byType.size >= MAX_REMEMBERED) byType.clear();
@@ -90,7 +90,7 @@ export class WorkflowTable implements Table {
     if (event.is('workflow.saved')) {
       const { workflowId, version, source } = event.data;
       let versions = this.sources.get(workflowId);
-      if (!versions) this.sources.set(workflowId, (versions = new Map()));
+      if (!versions) this.sources.set(workflowId, (versions = new Map<string, string>()));
       versions.set(version, source);
     } else if (event.is('workflow.activated')) {
       const { workflowId, name, version, origin, file } = event.data;

@@ -1,0 +1,12 @@
+import { tryParseDuration } from '#libs/kernel/src/durations.js';
+
+/** What it is will be known when the run comes there. */
+export const isTemplate = (value: unknown): boolean => typeof value === 'string' && value.includes('${{');
+
+/** RFC 3339 with seconds or without. */
+export const isTime = (text: string): boolean =>
+  /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$/.test(text) && !Number.isNaN(Date.parse(text));
+
+/** Milliseconds; `undefined` where it is no duration. */
+export const durationOf = (value: unknown): number | undefined =>
+  typeof value === 'string' ? tryParseDuration(value) : undefined;
