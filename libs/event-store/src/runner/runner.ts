@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 import { type Clock, SystemClock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
@@ -63,6 +65,8 @@ export class Runner extends Progress {
     checkWiring(subscribers, tables);
     const { store, checkpoints, locks, signals, clock = new SystemClock() } = this.parts;
     const { signal } = this.stopping;
+    // Every follower listens for the end.
+    setMaxListeners(0, signal);
     this.tableNames = new Set(tables.map(({ name }) => name));
     this.tableSet = new TableSet(tables, this.log, (error) => checkpoints.classify(error));
     this.tableFollower = new TableFollower(store, this.tableSet, this.log);
