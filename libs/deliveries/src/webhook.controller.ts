@@ -229,7 +229,7 @@ export class WebhookController {
       ? await this.keepHeaders(caller, `${id}/headers/${newIdFor(caller, 'sec')}`, body.headers)
       : body.headers;
     const change = { url, events, format, filter, headers, signatureHeader, timeoutMs };
-    return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) as SettingsChange;
+    return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
   }
 
   private async keepHeaders({ orgId }: Caller, reference: string, headers: Record<string, unknown>) {

@@ -35,7 +35,7 @@ const author = { orgId: ORG, actor: 'token/tok_1' };
 const later = (seconds: number) => new Date(START.getTime() + seconds * 1000);
 
 const asEvents = (drafts: readonly EventDraft[], at = START): RecordedEvent[] =>
-  drafts.map(({ type, data }) => recorded(type, data as object, { stream: streams.webhook(id), at }));
+  drafts.map(({ type, data }) => recorded(type, data, { stream: streams.webhook(id), at }));
 const after = (state: Webhook, drafts: readonly EventDraft[], at = START) => fold(webhook, asEvents(drafts, at), state);
 const set = (disabled = false) =>
   after(webhook.initial, register(webhook.initial, new RegisterWebhook(id, author, settings(), 'ref/1', disabled)));

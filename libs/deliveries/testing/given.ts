@@ -1,5 +1,5 @@
 import { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import { newEvent, RawJson } from '#libs/event-store/src/new-event.js';
+import { newEvent, type RawJson } from '#libs/event-store/src/new-event.js';
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import type { Cause } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
