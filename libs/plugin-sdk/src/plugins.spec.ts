@@ -1,0 +1,99 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { definePlugin, type Plugin } from './define-plugin.js';
+import { defineProvider } from './define-provider.js';
+import { loadPlugins } from './load-plugins.js';
+import { Plugins } from './plugins.js';
+
+const provider = (name: string) =>
+  defineProvider({
+    name,
+    description: 'For specs.',
+    verify: () => ({ ok: true, authentication: 'slug' }),
+    normalise: () => ({ eventType: 'x', events: [] }),
+  });
+const plugin = (more: Partial<Plugin> = {}): Plugin => definePlugin({ name: 'acme', sdk: 1, ...more });
+const step = {
+  name: 'acme',
+  description: 'For specs.',
+  inputSchema: {} as never,
+  effects: false,
+  run: () => 1,
+} as never;
+
+/** A module that exports something, without a file. */
+const moduleOf = (source: string): string => `data:text/javascript,${encodeURIComponent(source)}`;
+
+describe('plug-ins', () => {
+  it('give their providers and steps by name', () => {
+    const { providers, steps } = new Plugins([
+      plugin({ providers: [provider('one'), provider('two')] }),
+      plugin({ name: 'other', providers: [provider('three')], steps: [step] }),
+    ]);
+    expect([...providers.keys()]).toEqual(['one', 'two', 'three']);
+    expect([...steps.keys()]).toEqual(['acme']);
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    ['is nothing', undefined, /default export is not a plug-in/],
+    ['has no name', { sdk: 1 }, /default export is not a plug-in/],
+    ['is written for another sdk', { name: 'acme', sdk: 2 }, /acme.*sdk 2.*sdk 1/],
+    ['says no sdk', { name: 'acme' }, /sdk undefined/],
+    ['has providers that are no list', { name: 'acme', sdk: 1, providers: {} }, /providers is not a list/],
+    ['has a provider with a bad name', { name: 'acme', sdk: 1, providers: [provider('No Name')] }, /lower-case/],
+    [
+      'has a provider that cannot verify',
+      { name: 'acme', sdk: 1, providers: [{ ...provider('one'), verify: undefined }] },
+      /one has no function verify/,
+    ],
+    [
+      'has a provider that cannot normalise',
+      { name: 'acme', sdk: 1, providers: [{ ...provider('one'), normalise: 'x' }] },
+      /one has no function normalise/,
+    ],
+    [
+      'keeps headers by names that no request has',
+      { name: 'acme', sdk: 1, providers: [{ ...provider('one'), keepHeaders: ['X-Upper'] }] },
+      /keepHeaders.*one/,
+    ],
+    [
+      'has a config without properties',
+      { name: 'acme', sdk: 1, providers: [{ ...provider('one'), config: {} }] },
+      /config.*one/,
+    ],
+    ['has a step without run', { name: 'acme', sdk: 1, steps: [{ name: 'x' }] }, /needs a name and a function run/],
+  ])('are refused if one %s', (_, given, reason) => {
+    expect(() => new Plugins([given as Plugin])).toThrow(reason);
+  });
+
+  it('are refused if two claim the same provider or step, naming both', () => {
+    const first = plugin({ providers: [provider('one')], steps: [step] });
+    expect(() => new Plugins([first, plugin({ name: 'late', providers: [provider('one')] })])).toThrow(
+      /late.*provider one.*from acme/,
+    );
+    expect(() => new Plugins([first, plugin({ name: 'late', steps: [step] })])).toThrow(/late.*step acme.*from acme/);
+  });
+});
+
+describe('loading plug-ins', () => {
+  it('takes the default export of each module, in order', async () => {
+    const loaded = await loadPlugins(
+      ['a', 'b'].map((name) => moduleOf(`export default { name: '${name}', sdk: 1 }`)),
+      '/',
+    );
+    expect(loaded.map(({ name }) => name)).toEqual(['a', 'b']);
+  });
+
+  it.each([
+    ['./not-there.js', /not-there[.]js cannot be used: its module cannot be loaded/],
+    ['a-package-that-nobody-has', /a-package-that-nobody-has cannot be used: its module cannot be loaded/],
+    [moduleOf('throw new Error("broken inside")'), /cannot be loaded: broken inside/],
+    [moduleOf('export const plugin = {}'), /default export is not a plug-in/],
+    [moduleOf('export default { name: "old", sdk: 0 }'), /old .*sdk 0/],
+  ])('names the module and the reason: %s', async (specifier, reason) => {
+    await expect(loadPlugins([specifier], '/nowhere')).rejects.toMatchObject({
+      code: 'plugin.unusable',
+      message: expect.stringMatching(reason),
+    });
+  });
+});

@@ -1,0 +1,121 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+
+import type { InboundRequest, ProviderContext } from './define-provider.js';
+import { hmacSha256Hex, timingSafeEqual, verifyHmac, withinTolerance } from './signatures.js';
+
+const SCHEME = { header: 'x-signature', prefix: 'sha256=' };
+const context = (...secrets: string[]): ProviderContext => ({ secrets, config: {}, now: new Date(0) });
+const request = (rawBody: Buffer, signature?: string): InboundRequest => ({
+  headers: { 'x-signature': signature },
+  rawBody,
+  query: {},
+  contentType: 'application/json',
+  sourceIp: '127.0.0.1',
+});
+const sign = (body: Buffer, secret: string): string => `sha256=${hmacSha256Hex(secret, body)}`;
+
+const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array));
+const secret = fc.string({ minLength: 1, maxLength: 60 });
+
+describe('HMAC signatures', () => {
+  it("agree with GitHub's own example", () => {
+    expect(hmacSha256Hex("It's a Secret to Everybody", 'Hello, World!')).toBe(
+      '757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17',
+    );
+  });
+
+  it('are believed for any body and secret', () => {
+    fc.assert(
+      fc.property(bytes, secret, (body, key) => {
+        expect(verifyHmac(request(body, sign(body, key)), context(key), SCHEME)).toEqual({
+          ok: true,
+          authentication: 'hmac-sha256',
+        });
+      }),
+    );
+  });
+
+  it('are not believed with any bit of the body changed', () => {
+    const changed = bytes
+      .filter((body) => body.length > 0)
+      .chain((body) => fc.record({ body: fc.constant(body), bit: fc.nat(body.length * 8 - 1) }));
+    fc.assert(
+      fc.property(changed, secret, ({ body, bit }, key) => {
+        const other = Buffer.from(body);
+        other[bit >> 3]! ^= 1 << (bit & 7);
+        expect(verifyHmac(request(other, sign(body, key)), context(key), SCHEME).ok).toBe(false);
+      }),
+    );
+  });
+
+  it('are not believed with any bit of the signature changed, nor cut or lengthened', () => {
+    fc.assert(
+      fc.property(bytes, secret, fc.nat(71 * 8 - 1), (body, key, bit) => {
+        const signature = sign(body, key);
+        const other = Buffer.from(signature, 'latin1');
+        other[bit >> 3]! ^= 1 << (bit & 7);
+        for (const wrong of [
+          other.toString('latin1'),
+          signature.slice(0, 1 + (bit >> 3)).slice(0, 70),
+          `${signature}0`,
+        ])
+          expect(verifyHmac(request(body, wrong), context(key), SCHEME).ok).toBe(false);
+      }),
+    );
+  });
+
+  it('are believed with any of several secrets, and with no other', () => {
+    const body = Buffer.from('{}');
+    const rotating = context('new', 'old', 'older');
+    for (const key of ['new', 'old', 'older'])
+      expect(verifyHmac(request(body, sign(body, key)), rotating, SCHEME).ok).toBe(true);
+    expect(verifyHmac(request(body, sign(body, 'oldest')), rotating, SCHEME)).toEqual({
+      ok: false,
+      reason: 'signature_mismatch',
+    });
+  });
+
+  it('are not asked for where no secret is configured', () => {
+    expect(verifyHmac(request(Buffer.from('{}')), context(), SCHEME)).toEqual({ ok: true, authentication: 'slug' });
+  });
+
+  it('never throw, whatever stands in the header', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 100 }), bytes, (header, body) => {
+        expect(verifyHmac(request(body, header), context('key'), SCHEME).ok).toBe(false);
+      }),
+    );
+  });
+
+  it('may be made over more than the body', () => {
+    const body = Buffer.from('{}');
+    const scheme = { ...SCHEME, signed: ({ rawBody }: InboundRequest) => `v0:1:${rawBody.toString()}` };
+    expect(verifyHmac(request(body, `sha256=${hmacSha256Hex('k', 'v0:1:{}')}`), context('k'), scheme).ok).toBe(true);
+    expect(verifyHmac(request(body, sign(body, 'k')), context('k'), scheme).ok).toBe(false);
+  });
+});
+
+describe('comparing texts', () => {
+  it('says what === says', () => {
+    const text = fc.string({ unit: 'binary', maxLength: 20 });
+    fc.assert(fc.property(text, text, (a, b) => timingSafeEqual(a, b) === (a === b)));
+    fc.assert(fc.property(text, (a) => timingSafeEqual(a, a)));
+  });
+});
+
+describe('the tolerance of times', () => {
+  it('is five minutes to both sides, unless another is given', () => {
+    const now = new Date('2026-11-20T12:00:00Z');
+    const at = (seconds: number) => now.getTime() + seconds * 1000;
+    expect([-301, -300, 0, 300, 301].map((seconds) => withinTolerance(at(seconds), now))).toEqual([
+      false,
+      true,
+      true,
+      true,
+      false,
+    ]);
+    expect(withinTolerance(at(-20), now, 10_000)).toBe(false);
+    expect(withinTolerance(NaN, now)).toBe(false);
+  });
+});
