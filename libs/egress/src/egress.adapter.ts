@@ -56,7 +56,7 @@ class PinnedHttpAgent extends http.Agent {
 
 class PinnedHttpsAgent extends https.Agent {
   override getName(options?: https.RequestOptions): string {
-    return poolKey(super.getName(options as never), options);
+    return poolKey(super.getName(options), options);
   }
 }
 

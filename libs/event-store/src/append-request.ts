@@ -6,7 +6,6 @@ import { type EventToAppend, type ExpectedRevision, MAX_APPEND_BYTES } from './e
 /** Longest name of a stream or a type, in UTF-16 units: what fits every adapter's index. */
 export const MAX_NAME_LENGTH = 512;
 
-// eslint-disable-next-line no-control-regex -- control characters are what it is there to refuse
 const CONTROL = /[\u0000-\u001f\u007f]/;
 
 const isWellFormed = (text: string): boolean => (text as string & { isWellFormed(): boolean }).isWellFormed();

@@ -79,7 +79,7 @@ export function on<State, Own extends EventType, C extends ThingCommand<State>>(
   command: new (...args: never[]) => C,
   decide: Decide<State, Own, C>,
 ): Row<State, Own> {
-  return { command: command as unknown as Type<ThingCommand<State>>, decide: decide as Decide<State, Own, never> };
+  return { command: command as unknown as Type<ThingCommand<State>>, decide };
 }
 
 /** The state of a stream after `events`. */

@@ -10,7 +10,7 @@ const compiled = new Map<EventType, TypeCheck<TObject>>();
 
 function checkOf(type: EventType): TypeCheck<TObject> {
   let check = compiled.get(type);
-  if (!check) compiled.set(type, (check = TypeCompiler.Compile(catalogue[type].data as TObject)));
+  if (!check) compiled.set(type, (check = TypeCompiler.Compile(catalogue[type].data)));
   return check;
 }
 

@@ -25,7 +25,7 @@ export class AddressList {
     if (!ipaddr.isValid(address)) return false;
     const parsed = ipaddr.process(address);
     return this.ranges.some(
-      ([base, bits]) => base.kind() === parsed.kind() && (parsed as ipaddr.IPv4).match(base as ipaddr.IPv4, bits),
+      ([base, bits]) => base.kind() === parsed.kind() && (parsed as ipaddr.IPv4).match(base, bits),
     );
   }
 }

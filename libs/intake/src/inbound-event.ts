@@ -1,12 +1,12 @@
 import { type EventToAppend, MAX_APPEND_BYTES } from '#libs/event-store/src/event-store.js';
 import { newEvent, RawJson } from '#libs/event-store/src/new-event.js';
-import { type EventType, isEventType } from '#libs/events/src/catalogue.js';
+import { isEventType } from '#libs/events/src/catalogue.js';
 import { satisfies } from '#libs/events/src/check.js';
 import type { RequestMetadata } from '#libs/events/src/envelope.js';
 import { gitEvents } from '#libs/events/src/git.events.js';
 import { inboundEvents } from '#libs/events/src/inbound.events.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
-import type { Json, JsonObject } from '#libs/kernel/src/json.js';
+import type { JsonObject } from '#libs/kernel/src/json.js';
 import type { NormalisedEvent } from '#libs/plugin-sdk/src/define-provider.js';
 
 import { shortened } from './shorten.js';
@@ -18,7 +18,7 @@ const FROM_OUTSIDE: ReadonlySet<string> = new Set<string>([
   'issue.created',
   'issue.updated',
   'issue.status_changed',
-] satisfies (EventType | string)[]);
+]);
 
 /** A subject is a name; one that goes on for ever would be a text. */
 const MAX_SUBJECT = 512;
@@ -114,7 +114,7 @@ function dataText(facts: DeliveryFacts, draft: InboundDraft, neutral: JsonObject
   text += `,"deliveryId":${JSON.stringify(facts.deliveryId)},"sourceIp":${JSON.stringify(facts.sourceIp)}`;
   if (truncated) text += ',"truncated":true';
   for (const key in neutral) {
-    const value = neutral[key] as Json | undefined;
+    const value = neutral[key];
     if (value !== undefined && !OURS.has(key)) text += `,${JSON.stringify(key)}:${JSON.stringify(value)}`;
   }
   return `${text},"payload":${payload}}`;

@@ -49,7 +49,6 @@ const NO_BYTES = Buffer.alloc(0);
 const NO_QUERY: Readonly<Record<string, string>> = Object.freeze({});
 
 /** A Fastify plug-in: encapsulated, so that its parser and its error handler hold for these routes alone. */
-// eslint-disable-next-line @typescript-eslint/require-await -- Fastify tells plug-ins with a promise from those with a callback
 export async function inboundRoutes(
   fastify: FastifyInstance,
   { pipeline, table, sender }: InboundParts,

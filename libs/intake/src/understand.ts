@@ -5,7 +5,7 @@ import type { RequestMetadata } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
 import { uuid5, uuid7 } from '#libs/kernel/src/ids.js';
-import { isObject, type Json, type JsonObject } from '#libs/kernel/src/json.js';
+import { isObject, type Json } from '#libs/kernel/src/json.js';
 import type { Log } from '#libs/kernel/src/log.js';
 import type {
   InboundBody,
@@ -115,7 +115,7 @@ function eventOf(event: NormalisedEvent): NormalisedEvent {
   if (typeof type !== 'string' || typeof subject !== 'string' || !isObject(data))
     throw new TypeError('an event has no type, subject or data');
   const when = typeof timestamp === 'string' || typeof timestamp === 'number' ? timestamp : undefined;
-  return { type, subject, timestamp: when, data: data as JsonObject };
+  return { type, subject, timestamp: when, data };
 }
 
 /** A bug of a plug-in: reported, and never of harm to what was sent. */
