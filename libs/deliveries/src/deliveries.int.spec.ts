@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import { newId } from '#libs/kernel/src/ids.js';
 import { verifyHexSignature, verifyWebhook } from '#libs/plugin-sdk/src/verify-webhook.js';
+import { createTestDatabase } from '../../../test/support/database.js';
 
 import { Running, until } from '../testing/running.js';
 import type { DeliveryAnswer } from './delivery.controller.js';
@@ -20,7 +21,9 @@ let stage: Running;
 const closers: (() => Promise<unknown> | void)[] = [];
 
 beforeEach(async () => {
-  stage = await Running.start();
+  const database = await createTestDatabase();
+  closers.push(() => database.drop());
+  stage = await Running.start(database.url);
   closers.push(() => stage.stop());
 });
 afterEach(async () => {

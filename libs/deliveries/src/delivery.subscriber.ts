@@ -20,7 +20,7 @@ import { disable, webhook } from './webhook.js';
 import { WebhookTable } from './webhook-table.js';
 
 /** A row written so long after its event is written by a rebuild, or after an outage: look before sending. */
-const LATE_MS = 30_000;
+const LATE_MS = 2_000;
 /** How far back an event is looked for that a request names without saying where it is. */
 const SEARCH = { pages: 40, size: 500 };
 

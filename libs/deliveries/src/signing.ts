@@ -16,7 +16,7 @@ const MAX_LENGTH = 512;
 export function secretRefusal(secret: string): string | undefined {
   if (secret.length < MIN_LENGTH || secret.length > MAX_LENGTH)
     return `A secret has ${MIN_LENGTH} to ${MAX_LENGTH} characters. Leave it out and Millrace makes a good one.`;
-   
+
   if (/[\u0000-\u001f\u007f]/.test(secret)) return 'A secret holds no control characters.';
   if (standardKey(secret) === undefined)
     return 'A secret that begins with whsec_ goes on in base64. Use base64, another beginning, or leave it out.';

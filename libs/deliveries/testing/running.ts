@@ -22,7 +22,6 @@ import { SessionConnection } from '#libs/persistence/src/session-connection.adap
 import { PostgresWorkQueue } from '#libs/persistence/src/work-queue.adapter.js';
 import { WorkQueue } from '#libs/persistence/src/work.js';
 import { Workers } from '#libs/persistence/src/workers.adapter.js';
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 
 import { AttemptDelivery } from '../src/attempt-delivery.js';
 import { DeliveriesModule } from '../src/deliveries.module.js';
@@ -52,18 +51,17 @@ export class Running {
     private readonly egress: HttpEgress,
     private readonly workers: Workers,
     private readonly app: INestApplicationContext,
-    private readonly database: TestDatabase,
   ) {}
 
-  static async start({ working = true } = {}): Promise<Running> {
-    const database = await createTestDatabase();
+  /** On an empty database. */
+  static async start(databaseUrl: string): Promise<Running> {
     const store = new MemoryEventStore();
     const dataSource = await openDataSource({
-      url: database.url,
+      url: databaseUrl,
       poolSize: 5,
       entities: [WebhookView, WebhookHealthView, DeliveryView],
     });
-    const session = new SessionConnection(database.url);
+    const session = new SessionConnection(databaseUrl);
     const runner = new Runner({
       store,
       checkpoints: new PostgresCheckpoints(dataSource),
@@ -91,11 +89,11 @@ export class Running {
       imports: [DeliveriesModule],
     };
     const app = await NestFactory.createApplicationContext(surroundings, { logger: false });
-    const workers = new Workers({ dataSource, queue, workers: working ? [app.get(AttemptDelivery)] : [] });
+    const workers = new Workers({ dataSource, queue, workers: [app.get(AttemptDelivery)] });
     const subscribers = [ScheduleDeliveries, WebhookProjection].map((type) => app.get<Subscriber>(type as never));
     await runner.start({ subscribers, tables: [app.get(WebhookTable)] });
     await workers.start();
-    return new Running(store, dataSource, secrets, runner, session, egress, workers, app, database);
+    return new Running(store, dataSource, secrets, runner, session, egress, workers, app);
   }
 
   async stop(): Promise<void> {
@@ -105,7 +103,6 @@ export class Running {
     this.egress.close();
     await this.session.close();
     await this.dataSource.destroy();
-    await this.database.drop();
   }
 
   get webhooks(): WebhookController {
