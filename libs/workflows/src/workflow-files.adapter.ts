@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { type Author, type Committed, execute } from '#libs/event-store/src/command-handlers.js';
 import type { EventStore } from '#libs/event-store/src/event-store.js';
+import type { Progress } from '#libs/event-store/src/subscriber.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
@@ -23,6 +24,7 @@ export interface WorkflowFilesOptions {
   readonly orgId: string;
   readonly store: EventStore;
   readonly clock: Clock;
+  readonly progress: Progress;
   readonly library: StepLibrary;
   /** Filled before `start`. */
   readonly table: WorkflowTable;
@@ -109,8 +111,11 @@ export class WorkflowFiles {
     const { save: toSave, archive: toArchive, doubles } = syncOf(files, inForce);
     for (const { file, name, first } of doubles)
       this.say(file, `double ${name}`, `the workflow "${name}" is in ${first} already: this file is passed over`);
-    for (const one of toSave) await this.save(one);
-    for (const name of toArchive) await this.archive(name);
+    let position = 0n;
+    for (const one of toSave) position = later(position, await this.save(one));
+    for (const name of toArchive) position = later(position, await this.archive(name));
+    // The next look at the folder must not be held against a table that does not know of this one yet.
+    await this.options.progress.whenProcessed(table.name, position);
     this.seen = state;
   }
 
@@ -130,18 +135,20 @@ export class WorkflowFiles {
     return { file, source, name: undefined };
   }
 
-  private async save({ file, source, name }: SourceFile & { readonly name: string }): Promise<void> {
+  private async save({ file, source, name }: SourceFile & { readonly name: string }): Promise<bigint> {
     const { store, clock, orgId } = this.options;
     const command = new SaveWorkflow(workflowIdOf(orgId, name), this.author, name, source, 'file', file);
     const committed: Committed<Workflow> = await execute(store, clock, workflow, save, command);
     if (committed.position > 0n) this.log.info({ workflow: name, file }, 'workflow in force');
+    return committed.position;
   }
 
-  private async archive(name: string): Promise<void> {
+  private async archive(name: string): Promise<bigint> {
     const { store, clock, orgId } = this.options;
     const command = new ArchiveWorkflow(workflowIdOf(orgId, name), this.author, 'its file was removed');
     const { position } = await execute(store, clock, workflow, archive, command);
     if (position > 0n) this.log.info({ workflow: name }, 'workflow archived: its file was removed');
+    return position;
   }
 
   private say(about: string, what: string, message: string): void {
@@ -150,6 +157,8 @@ export class WorkflowFiles {
     this.log.warn({ file: about }, message);
   }
 }
+
+const later = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 
 /** `undefined` if there is no such folder. */
 async function filesOf(folder: string): Promise<{ file: string; changed: string }[] | undefined> {

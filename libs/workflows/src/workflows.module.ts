@@ -6,6 +6,7 @@ import { DEFAULT_ORG } from '#libs/access/src/organisation.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { LOG, type Log } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
@@ -78,9 +79,10 @@ import { YamlBody } from './yaml-body.adapter.js';
         { workflowsDir: folder }: Settings,
         library: StepLibrary,
         table: WorkflowTable,
+        progress: Progress,
         log: Log,
-      ) => new WorkflowFiles({ folder, orgId: DEFAULT_ORG, store, clock, library, table, log }),
-      inject: [EventStore, Clock, Settings, StepLibrary, WorkflowTable, LOG],
+      ) => new WorkflowFiles({ folder, orgId: DEFAULT_ORG, store, clock, progress, library, table, log }),
+      inject: [EventStore, Clock, Settings, StepLibrary, WorkflowTable, Progress, LOG],
     },
   ],
   exports: [WorkflowProjection, RunProjection, StartRuns, WorkflowTable, Cancellations, AdvanceRun, WorkflowFiles],

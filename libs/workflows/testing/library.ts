@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox';
 
-import { defineStep, type StepDefinition } from '#libs/plugin-sdk/src/define-step.js';
+import { defineStep, type StepDefinition, StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import { StepLibrary } from '../src/step-library.js';
 
@@ -13,7 +13,19 @@ const call = defineStep({
     { additionalProperties: false },
   ),
   effects: true,
-  run: () => Promise.resolve(null),
+  async run({ to }, { http, idempotencyKey, timeoutMs, signal, log }) {
+    log('calling', { to });
+    const headers = { 'idempotency-key': idempotencyKey };
+    const answer = await http.request({ method: 'POST', url: to, headers, timeoutMs, signal });
+    const status = answer.status ?? null;
+    if (status === 200) return { status };
+    throw new StepError({
+      message: `It answered ${status}.`,
+      code: 'call.failed',
+      retryable: true,
+      output: { status },
+    });
+  },
 });
 
 const echo = defineStep({

@@ -13,6 +13,7 @@ import type { Outcome } from '../src/outcome.js';
 import { parseWorkflow } from '../src/parse-workflow.js';
 import { foldRun, type Run } from '../src/run.js';
 import { start } from '../src/start.js';
+import type { StepLibrary } from '../src/step-library.js';
 import { testSteps } from './library.js';
 
 export interface WorldOptions {
@@ -24,6 +25,8 @@ export interface WorldOptions {
   /** The answer to the n-th request (from 1) for a redelivery. */
   readonly answer?: (nth: number, deliveryId: string) => Outcome;
   readonly retrySchedule?: readonly number[];
+  /** Default: the steps of specs. */
+  readonly library?: StepLibrary;
   /** Around the log, for faults. */
   readonly store?: (memory: MemoryEventStore) => EventStore;
 }
@@ -52,7 +55,7 @@ export class VirtualWorld {
 
   constructor(private readonly options: WorldOptions) {
     this.store = options.store?.(this.memory) ?? this.memory;
-    const parsed = parseWorkflow(options.yaml, testSteps);
+    const parsed = parseWorkflow(options.yaml, options.library ?? testSteps);
     if (!parsed.ok) throw new Error(parsed.problems.map(({ line, detail }) => `line ${line}: ${detail}`).join('\n'));
     this.definition = parsed.definition;
   }
