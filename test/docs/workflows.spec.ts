@@ -1,0 +1,89 @@
+import { readFileSync } from 'node:fs';
+
+import { describe, expect, it } from '@jest/globals';
+
+import { builtInSteps } from '#libs/steps/src/built-in.js';
+import type { WorldOptions } from '../../libs/workflows/testing/virtual-world.js';
+import { VirtualWorld } from '../../libs/workflows/testing/virtual-world.js';
+import { StepError } from '#libs/plugin-sdk/src/define-step.js';
+import { parseWorkflow } from '#libs/workflows/src/parse-workflow.js';
+import { StepLibrary } from '#libs/workflows/src/step-library.js';
+
+const library = new StepLibrary(builtInSteps);
+const text = readFileSync(new URL('../../docs/workflows.md', import.meta.url), 'utf8');
+const examples = new Map(
+  [...text.matchAll(/^```yaml\n(name: (\S+)\n.*?)^```$/gms)].map(([, yaml, name]) => [name!, yaml!]),
+);
+
+/** What the world answers to a request; a number is a status that fails the step. */
+type Answer = (url: string, nth: number) => object | number;
+
+async function played(name: string, answer: Answer, options: Partial<WorldOptions> = {}) {
+  const asked: string[] = [];
+  const world = new VirtualWorld({
+    yaml: examples.get(name)!,
+    library,
+    perform: ({ input }) => {
+      const { method = 'GET', url } = input as { method?: string; url: string };
+      asked.push(`${method} ${url}`);
+      const answered = answer(url, asked.length);
+      if (typeof answered !== 'number') return Promise.resolve({ status: 200, headers: {}, body: answered });
+      const output = { status: answered, headers: {}, body: null };
+      return Promise.reject(
+        new StepError({ message: `It answered ${answered}.`, code: 'http.status', retryable: answered >= 500, output }),
+      );
+    },
+    ...options,
+  });
+  const events = await world.toTheEnd();
+  const elapsed = world.clock.now().getTime() - Date.parse('2026-01-01T00:00:00.000Z');
+  const outputs = events.find((event) => event.is('workflow.completed'))?.data;
+  return { asked, elapsed, outputs: outputs?.['outputs'], status: (await world.run()).status };
+}
+
+describe('the examples in docs/workflows.md', () => {
+  it.each([...examples])('%s can be saved as it is', (_, yaml) => {
+    expect(parseWorkflow(yaml, library)).toMatchObject({ ok: true });
+  });
+
+  it('hello says hello', async () => {
+    const { outputs } = await played('hello', () => ({}), { inputs: { who: 'you' } });
+    expect(outputs).toEqual({ said: 'Hello, you!' });
+  });
+
+  it('notify-deploy tells the deployment, also when it takes several tries', async () => {
+    const data = { branch: 'main', commits: [{ message: 'one' }] };
+    const { outputs, asked } = await played('notify-deploy', (_, nth) => (nth < 3 ? 503 : { id: 'd1' }), {
+      event: { type: 'git.push', data },
+    });
+    expect(outputs).toEqual({ deployment: 'd1' });
+    expect(asked).toHaveLength(3);
+  });
+
+  it('tidy-up sees that a thing is gone, removes one that is there, and says what went wrong', async () => {
+    const inputs = { id: '7' };
+    const gone = await played('tidy-up', () => 410, { inputs });
+    expect(gone.outputs).toEqual({ gone: true });
+    const there = await played('tidy-up', () => ({ url: 'https://api.example.com/x' }), { inputs });
+    expect(there.asked).toEqual(['GET https://api.example.com/things/7', 'DELETE https://api.example.com/x']);
+    expect(there.outputs).toEqual({ gone: false });
+    const trouble = await played('tidy-up', () => 500, { inputs });
+    expect(trouble).toMatchObject({ status: 'completed', outputs: { gone: false } });
+  });
+
+  it('check-mirrors asks one after the other until one answers', async () => {
+    const { asked, elapsed, outputs } = await played(
+      'check-mirrors',
+      (url) => (url.includes('b.example') ? { version: 3 } : 404),
+      { inputs: { path: '/x' } },
+    );
+    expect(asked).toEqual(['GET https://a.example.com/x', 'GET https://b.example.com/x']);
+    expect({ elapsed, outputs }).toEqual({ elapsed: 30_000, outputs: { found: true, version: 3 } });
+  });
+
+  it('nightly-report tells the chat when it fails', async () => {
+    const { asked, status, elapsed } = await played('nightly-report', (url) => (url.includes('chat') ? {} : 503));
+    expect({ status, elapsed }).toEqual({ status: 'failed', elapsed: 120_000 });
+    expect(asked.at(-1)).toBe('POST https://chat.example.com/hooks/ops');
+  });
+});
