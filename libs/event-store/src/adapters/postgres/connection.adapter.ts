@@ -5,12 +5,8 @@ import { SESSION_OPTIONS } from './schema.js';
 /** How long a connection may take to be made: a database that is up answers within milliseconds. */
 const CONNECT_MS = 1_500;
 
-/** A connection of its own, with keep-alive, so that a peer that has vanished is noticed. Never emits unhandled errors. */
-export async function connect(
-  connectionString: string,
-  name: string,
-  onLost: () => void = () => undefined,
-): Promise<pg.Client> {
+/** A connection of its own, with keep-alive, so that a peer that has vanished is noticed. An error on it is never unhandled. */
+export async function connect(connectionString: string, name: string): Promise<pg.Client> {
   const client = new pg.Client({
     connectionString,
     application_name: name,
@@ -19,8 +15,8 @@ export async function connect(
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
   });
-  client.on('error', onLost);
-  client.on('end', onLost);
+  // Whoever is waiting for an answer is told by that; who waits for none listens for `end`.
+  client.on('error', () => undefined);
   try {
     await client.connect();
   } catch (error) {

@@ -15,8 +15,11 @@ const POLL_MS = 1_000;
  */
 export class Listener {
   private client: pg.Client | undefined;
-  private timer: NodeJS.Timeout | undefined;
+  private pollTimer: NodeJS.Timeout | undefined;
+  private retryTimer: NodeJS.Timeout | undefined;
   private isClosed = false;
+  /** The latest try to make the connection. */
+  private listening = Promise.resolve();
 
   constructor(
     private readonly connectionString: string,
@@ -27,52 +30,59 @@ export class Listener {
   ) {}
 
   start(): void {
-    void this.listen(FIRST_PAUSE_MS);
+    this.listening = this.listen(FIRST_PAUSE_MS);
     this.schedulePoll();
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.isClosed = true;
-    clearTimeout(this.timer);
+    clearTimeout(this.pollTimer);
+    clearTimeout(this.retryTimer);
+    if (this.client) discard(this.client);
+    // It may have been about to be made just now.
+    await this.listening;
     if (this.client) discard(this.client);
   }
 
   private async listen(pause: number): Promise<void> {
-    if (this.isClosed) return;
-    let isLost = false;
     try {
-      const client = await connect(this.connectionString, 'millrace log listener', () => {
-        if (isLost) return;
-        isLost = true;
-        this.disconnected('the connection to the log was lost', FIRST_PAUSE_MS);
-      });
-      this.client = client;
-      client.on('notification', ({ payload, processId }) => {
-        if (!payload) this.feed.forget();
-        else if (processId !== this.ownProcessId()) this.feed.noticed(BigInt(payload));
-      });
-      await client.query(`LISTEN ${CHANNEL}`);
-      // What was written before LISTEN took effect is not announced: ask once.
-      const head = await this.head();
-      if (this.isClosed) discard(client);
-      else if (!isLost) this.feed.restored(head);
+      this.client = await connect(this.connectionString, 'millrace log listener');
+      await this.announce(this.client);
     } catch (error) {
-      if (isLost) return;
-      isLost = true;
       if (this.client) discard(this.client);
-      this.disconnected(error instanceof Error ? error.message : String(error), Math.min(2 * pause, LONGEST_PAUSE_MS));
+      this.retry(error instanceof Error ? error.message : String(error), pause);
     }
   }
 
-  private disconnected(reason: string, pause: number): void {
+  private async announce(client: pg.Client): Promise<void> {
+    let isListening = false;
+    client.on('end', () => {
+      // Before, the statement that is under way fails too, and is the one to say so.
+      if (isListening) this.retry('the connection to the log was lost', FIRST_PAUSE_MS);
+    });
+    client.on('notification', ({ payload, processId }) => {
+      if (!payload) this.feed.forget();
+      else if (processId !== this.ownProcessId()) this.feed.noticed(BigInt(payload));
+    });
+    await client.query(`LISTEN ${CHANNEL}`);
+    isListening = true;
+    // What was written before LISTEN took effect is not announced: ask once.
+    const head = await this.head();
+    if (this.client === client) this.feed.restored(head);
+  }
+
+  private retry(reason: string, pause: number): void {
+    if (this.isClosed || this.retryTimer) return;
     this.client = undefined;
-    if (this.isClosed) return;
     this.feed.lost(reason);
-    setTimeout(() => void this.listen(pause), pause);
+    this.retryTimer = setTimeout(() => {
+      this.retryTimer = undefined;
+      this.listening = this.listen(Math.min(2 * pause, LONGEST_PAUSE_MS));
+    }, pause);
   }
 
   private schedulePoll(): void {
-    this.timer = setTimeout(() => void this.poll(), POLL_MS);
+    this.pollTimer = setTimeout(() => void this.poll(), POLL_MS);
   }
 
   private async poll(): Promise<void> {

@@ -121,7 +121,7 @@ export class PostgresEventStore extends EventStore {
     this.isClosed = true;
     await this.commits.idle();
     this.feed.close();
-    this.listener?.close();
+    await this.listener?.close();
     this.writer.close();
     await this.reader.close();
   }

@@ -88,29 +88,29 @@ export class Writer {
 
   private async send(client: pg.Client, requests: readonly AppendRequest[]): Promise<Appended> {
     if (requests.length === 0) return { outcomes: [], events: [] };
-    const timer = setTimeout(() => this.lose(client), ANSWER_MS);
-    try {
-      const values = this.encoder.parameters(requests);
-      const { rows } = await client.query<AppendRow[] & AppendRow>({ ...APPEND, values });
-      return decodeAnswer(requests, rows[0]!);
-    } catch (error) {
-      // Whatever went wrong, the next attempt starts from a connection whose state is known.
-      this.lose(client);
-      throw error;
-    } finally {
-      clearTimeout(timer);
-    }
+    const values = this.encoder.parameters(requests);
+    const [row] = await this.answer(client, { ...APPEND, values });
+    return decodeAnswer(requests, row as AppendRow);
   }
 
   private async open(): Promise<pg.Client> {
     const client = await connect(this.connectionString, 'millrace log writer');
+    client.on('end', () => this.lose(client));
+    // Whatever the database's default is: an append that is answered survives a power cut.
+    await this.answer(client, { text: `SET synchronous_commit = on; SET statement_timeout = ${ANSWER_MS}` });
+    return client;
+  }
+
+  /** Whatever goes wrong, the next attempt starts from a connection whose state is known. */
+  private async answer(client: pg.Client, query: pg.QueryConfig): Promise<unknown[]> {
+    const timer = setTimeout(() => this.lose(client), ANSWER_MS);
     try {
-      // Whatever the database's default is: an append that is answered survives a power cut.
-      await client.query(`SET synchronous_commit = on; SET statement_timeout = ${ANSWER_MS}`);
-      return client;
+      return (await client.query(query)).rows as unknown[];
     } catch (error) {
-      discard(client);
+      this.lose(client);
       throw error;
+    } finally {
+      clearTimeout(timer);
     }
   }
 
