@@ -9,7 +9,7 @@ import { verifyHexSignature, verifyWebhook } from '#libs/plugin-sdk/src/verify-w
 import { createTestDatabase } from '../../../test/support/database.js';
 
 import { Running, until } from '../testing/running.js';
-import type { DeliveryAnswer } from './delivery.controller.js';
+import type { DeliveryAnswer } from './delivery-body.controller.js';
 import type { ChangedWebhook, NewWebhook } from './webhook-body.controller.js';
 
 interface Call {
@@ -196,6 +196,11 @@ describe('an event', () => {
     expect(new Set(calls.map(({ headers }) => headers['webhook-id'])).size).toBe(1);
     expect(new Set(calls.map(({ body }) => body)).size).toBe(1);
     const detail = await stage.deliveries.view(stage.caller, delivery.id);
+    expect(await stage.deliveries.viewAmongWebhooks(stage.caller, delivery.id)).toEqual(detail);
+    expect(await stage.deliveries.viewOfWebhook(stage.caller, id, delivery.id)).toEqual(detail);
+    await expect(stage.deliveries.viewOfWebhook(stage.caller, newId('whk'), delivery.id)).rejects.toMatchObject({
+      code: 'delivery.not_found',
+    });
     expect(detail.attempts).toMatchObject([
       { attempt: 1, outcome: 'failed', status: 500, failureClass: 'status', response: { body: 'status 500' } },
       { attempt: 2, outcome: 'failed', status: 500 },

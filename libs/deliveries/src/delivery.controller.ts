@@ -1,6 +1,6 @@
 import { Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
-import { ApiOperation, ApiProperty, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { DataSource } from 'typeorm';
 
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
@@ -11,80 +11,24 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuidOf } from '#libs/kernel/src/ids.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
-import { type Attempt, attemptsOf } from './attempt-history.js';
+import { attemptsOf } from './attempt-history.js';
+import {
+  answerOf,
+  baseOf,
+  DeliveryAnswer,
+  DeliveryDetail,
+  DeliveryPage,
+  type Filters,
+  plain,
+  STATUSES,
+  timeOf,
+} from './delivery-body.controller.js';
 import { DeliveryView } from './delivery.view.js';
-import { messageIdOf } from './outgoing.js';
 import { RequestRedelivery } from './redelivery.js';
 import { webhookNotFound } from './webhook.js';
 import { WebhookView } from './webhook.view.js';
 
-const STATUSES = ['pending', 'success', 'failed'];
-
-/** What every list of deliveries may be narrowed to. */
-interface Filters {
-  readonly status?: string;
-  readonly type?: string;
-  readonly eventId?: string;
-  readonly from?: string;
-  readonly to?: string;
-  readonly limit?: string;
-  readonly cursor?: string;
-}
-
-class DeliveryBase {
-  @ApiProperty({ example: 'del_01jq5x1d0wkz4s3v2n8m7b6c5a' })
-  id!: string;
-  @ApiProperty({ type: String, nullable: true })
-  webhookId!: string | null;
-  @ApiProperty({ type: String, nullable: true, description: 'Where an action named a bare URL.' })
-  url!: string | null;
-  @ApiProperty({ enum: ['subscription', 'action', 'redelivery', 'test'] })
-  kind!: string;
-  @ApiProperty({ description: '`webhook-id` of its calls: the same for every attempt and redelivery.' })
-  messageId!: string;
-  @ApiProperty()
-  eventId!: string;
-  @ApiProperty()
-  eventType!: string;
-  @ApiProperty({ enum: STATUSES })
-  status!: string;
-  @ApiProperty({ type: Number, nullable: true })
-  responseCode!: number | null;
-  @ApiProperty({ type: Number, nullable: true })
-  latencyMs!: number | null;
-  @ApiProperty({ type: String, nullable: true })
-  failureClass!: string | null;
-  @ApiProperty({ type: String, format: 'date-time', nullable: true })
-  nextAttemptAt!: string | null;
-  @ApiProperty({ type: String, nullable: true })
-  redeliveryOf!: string | null;
-  @ApiProperty({ format: 'date-time' })
-  createdAt!: string;
-  @ApiProperty({ type: String, format: 'date-time', nullable: true })
-  finishedAt!: string | null;
-}
-
-export class DeliveryAnswer extends DeliveryBase {
-  @ApiProperty({ description: 'How many were made.' })
-  attempts!: number;
-}
-
-export class DeliveryDetail extends DeliveryBase {
-  @ApiProperty({ description: 'How many were made.' })
-  attemptCount!: number;
-  @ApiProperty({ type: [Object], description: 'Each with request, response, latency and failure class.' })
-  attempts!: readonly Attempt[];
-}
-
-export class DeliveryPage {
-  @ApiProperty({ type: [DeliveryAnswer] })
-  data!: readonly DeliveryAnswer[];
-  @ApiProperty({ type: String, nullable: true })
-  nextCursor!: string | null;
-}
-
-/** One delivery is found under its own name and under its webhook's. */
-const ONE = ['deliveries/:id', 'outbound-webhooks/deliveries/:id', 'outbound-webhooks/:webhookId/deliveries/:id'];
+const AGAIN = 'A new delivery of the same event with the same `webhook-id`, signed anew. It is retried like any other.';
 
 @ApiTags('deliveries')
 @Controller('api/v1')
@@ -136,30 +80,72 @@ export class DeliveryController {
     return page;
   }
 
-  @Get(ONE)
+  @Get('deliveries/:id')
   @ApiOperation({ summary: 'One delivery with all its attempts', description: 'Requests and responses as they were.' })
   @ApiResponse({ status: 200, type: DeliveryDetail })
   async view(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<DeliveryDetail> {
-    const row = await this.find(caller, id);
+    return this.detailOf(await this.find(caller, id));
+  }
+
+  @Get('outbound-webhooks/deliveries/:id')
+  @ApiOperation({ summary: 'One delivery with all its attempts', description: 'The same as /api/v1/deliveries/{id}.' })
+  @ApiResponse({ status: 200, type: DeliveryDetail })
+  async viewAmongWebhooks(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<DeliveryDetail> {
+    return this.detailOf(await this.find(caller, id));
+  }
+
+  @Get('outbound-webhooks/:webhookId/deliveries/:id')
+  @ApiOperation({ summary: 'One delivery of one webhook with all its attempts' })
+  @ApiResponse({ status: 200, type: DeliveryDetail })
+  async viewOfWebhook(
+    @CurrentCaller() caller: Caller,
+    @Param('webhookId') webhookId: string,
+    @Param('id') id: string,
+  ): Promise<DeliveryDetail> {
+    return this.detailOf(await this.find(caller, id, webhookId));
+  }
+
+  @Post('deliveries/:id/redeliver')
+  @Roles('integrator', 'designer')
+  @HttpCode(201)
+  @ApiOperation({ summary: 'Deliver again', description: AGAIN })
+  @ApiResponse({ status: 201, type: DeliveryAnswer })
+  async redeliver(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<DeliveryAnswer> {
+    return this.again(caller, await this.find(caller, id));
+  }
+
+  @Post('outbound-webhooks/deliveries/:id/redeliver')
+  @Roles('integrator', 'designer')
+  @HttpCode(201)
+  @ApiOperation({ summary: 'Deliver again', description: 'The same as POST /api/v1/deliveries/{id}/redeliver.' })
+  @ApiResponse({ status: 201, type: DeliveryAnswer })
+  async redeliverAmongWebhooks(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<DeliveryAnswer> {
+    return this.again(caller, await this.find(caller, id));
+  }
+
+  @Post('outbound-webhooks/:webhookId/deliveries/:id/redeliver')
+  @Roles('integrator', 'designer')
+  @HttpCode(201)
+  @ApiOperation({ summary: 'Deliver again', description: AGAIN })
+  @ApiResponse({ status: 201, type: DeliveryAnswer })
+  async redeliverOfWebhook(
+    @CurrentCaller() caller: Caller,
+    @Param('webhookId') webhookId: string,
+    @Param('id') id: string,
+  ): Promise<DeliveryAnswer> {
+    return this.again(caller, await this.find(caller, id, webhookId));
+  }
+
+  private async detailOf(row: DeliveryView): Promise<DeliveryDetail> {
     return { ...baseOf(row), attemptCount: row.attempts, attempts: await attemptsOf(this.store, row) };
   }
 
-  @Post(ONE.map((path) => `${path}/redeliver`))
-  @Roles('integrator', 'designer')
-  @HttpCode(201)
-  @ApiOperation({
-    summary: 'Deliver again',
-    description:
-      'A new delivery of the same event with the same `webhook-id`, signed anew. It is retried like any other.',
-  })
-  @ApiResponse({ status: 201, type: DeliveryAnswer })
-  async redeliver(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<DeliveryAnswer> {
-    const row = await this.find(caller, id);
+  private async again(caller: Caller, row: DeliveryView): Promise<DeliveryAnswer> {
     await this.checkRedeliverable(caller, row);
-    const newId = newIdFor(caller, 'del');
-    const { position } = await this.commands.execute(new RequestRedelivery(newId, caller, id));
+    const id = newIdFor(caller, 'del');
+    const { position } = await this.commands.execute(new RequestRedelivery(id, caller, row.id));
     await this.progress.whenProcessed('deliveries.schedule', position);
-    return answerOf(await this.find(caller, newId));
+    return answerOf(await this.find(caller, id));
   }
 
   private async checkRedeliverable(caller: Caller, { id, kind, webhookId }: DeliveryView): Promise<void> {
@@ -210,9 +196,9 @@ export class DeliveryController {
     return pageOf(await query.getMany(), paging, ({ position, id }) => [position, id], answerOf);
   }
 
-  private async find({ orgId }: Caller, id: string): Promise<DeliveryView> {
+  private async find({ orgId }: Caller, id: string, webhookId?: string): Promise<DeliveryView> {
     const row = uuidOf('del', id) && (await this.database.getRepository(DeliveryView).findOneBy({ id, orgId }));
-    if (row) return row;
+    if (row && (webhookId === undefined || row.webhookId === webhookId)) return row;
     throw new Rejected(
       'not_found',
       'delivery.not_found',
@@ -229,37 +215,3 @@ export class DeliveryController {
     return this.database.getRepository(DeliveryView).existsBy({ orgId, webhookId });
   }
 }
-
-/** A parameter that is given twice, or holds what no column can, is a mistake and not a fault of ours. */
-function plain(filters: Filters): Filters {
-  for (const [name, value] of Object.entries(filters) as [string, unknown][])
-    if (value !== undefined && (typeof value !== 'string' || value.includes('\0')))
-      throw new Rejected('invalid', 'list.bad_filter', `"${name}" must be given once, as plain text.`);
-  return filters;
-}
-
-function timeOf(name: string, text: string): Date {
-  const time = new Date(text);
-  if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(time.getTime())) return time;
-  throw new Rejected('invalid', 'list.bad_time', `"${name}" must be a time such as 2026-11-20T13:00:00Z.`);
-}
-
-const baseOf = (row: DeliveryView): DeliveryBase => ({
-  id: row.id,
-  webhookId: row.webhookId,
-  url: row.url,
-  kind: row.kind,
-  messageId: messageIdOf(row.rootId),
-  eventId: row.eventId,
-  eventType: row.eventType,
-  status: row.status,
-  responseCode: row.responseCode,
-  latencyMs: row.latencyMs,
-  failureClass: row.failureClass,
-  nextAttemptAt: row.nextAttemptAt?.toISOString() ?? null,
-  redeliveryOf: row.redeliveryOf,
-  createdAt: row.createdAt.toISOString(),
-  finishedAt: row.finishedAt?.toISOString() ?? null,
-});
-
-const answerOf = (row: DeliveryView): DeliveryAnswer => ({ ...baseOf(row), attempts: row.attempts });

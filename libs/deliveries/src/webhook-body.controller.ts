@@ -17,6 +17,8 @@ import {
 } from 'class-validator';
 
 import { FORMATS, type Format } from './format.js';
+import { SIGNATURE_HEADER } from './signing.js';
+import type { WebhookHealthView, WebhookView } from './webhook.view.js';
 
 const MAX_TIMEOUT_MS = 120_000;
 const MAX_GRACE_SECONDS = 7 * 24 * 60 * 60;
@@ -204,3 +206,37 @@ export class WebhookPage {
   @ApiProperty({ type: String, nullable: true })
   nextCursor!: string | null;
 }
+
+/** What stands for the test of a webhook that is set up without being switched on. */
+export const SKIPPED: TestDelivery = {
+  deliveryId: null,
+  status: 'skipped',
+  responseCode: null,
+  latencyMs: null,
+  failureClass: null,
+  detail: 'The webhook is disabled. POST …/test tries it all the same.',
+};
+
+/** A webhook as it is shown. */
+export const answerOf = (row: WebhookView, health: WebhookHealthView | undefined): WebhookAnswer => ({
+  id: row.id,
+  url: row.url,
+  events: row.events,
+  format: row.format,
+  filter: row.filter,
+  headers: Object.fromEntries(row.headerNames.map((name) => [name, '(hidden)'])),
+  signatureHeader: row.signatureHeader ?? SIGNATURE_HEADER,
+  timeoutMs: row.timeoutMs,
+  status: row.status,
+  disabled: row.status === 'disabled',
+  disabledReason: row.disabledReason,
+  disabledDetail: row.disabledDetail,
+  sendCount: Number(health?.sendCount ?? 0),
+  failureCount: Number(health?.failureCount ?? 0),
+  lastSentAt: health?.lastSentAt?.toISOString() ?? null,
+  consecutiveFailures: health?.consecutiveFailures ?? 0,
+  failingSince: health?.failingSince?.toISOString() ?? null,
+  graceUntil: row.graceUntil?.toISOString() ?? null,
+  createdAt: row.createdAt.toISOString(),
+  updatedAt: row.updatedAt.toISOString(),
+});

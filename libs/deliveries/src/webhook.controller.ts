@@ -16,14 +16,16 @@ import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
 import { TEST_TIMEOUT_MS } from './attempt-delivery.js';
 import { testDeliveryId } from './schedule.js';
-import { newSecret, SIGNATURE_HEADER } from './signing.js';
+import { newSecret } from './signing.js';
 import { outcomeOf } from './test-outcome.js';
 import {
+  answerOf,
   ChangedWebhook,
   CreatedWebhook,
   NewWebhook,
   Recovery,
   SavedWebhook,
+  SKIPPED,
   TestDelivery,
   WebhookAnswer,
   type WebhookChanges,
@@ -269,35 +271,3 @@ export class WebhookController {
     return new Map(rows.map((row) => [row.webhookId, row]));
   }
 }
-
-const SKIPPED: TestDelivery = {
-  deliveryId: null,
-  status: 'skipped',
-  responseCode: null,
-  latencyMs: null,
-  failureClass: null,
-  detail: 'The webhook is disabled. POST …/test tries it all the same.',
-};
-
-const answerOf = (row: WebhookView, health: WebhookHealthView | undefined): WebhookAnswer => ({
-  id: row.id,
-  url: row.url,
-  events: row.events,
-  format: row.format,
-  filter: row.filter,
-  headers: Object.fromEntries(row.headerNames.map((name) => [name, '(hidden)'])),
-  signatureHeader: row.signatureHeader ?? SIGNATURE_HEADER,
-  timeoutMs: row.timeoutMs,
-  status: row.status,
-  disabled: row.status === 'disabled',
-  disabledReason: row.disabledReason,
-  disabledDetail: row.disabledDetail,
-  sendCount: Number(health?.sendCount ?? 0),
-  failureCount: Number(health?.failureCount ?? 0),
-  lastSentAt: health?.lastSentAt?.toISOString() ?? null,
-  consecutiveFailures: health?.consecutiveFailures ?? 0,
-  failingSince: health?.failingSince?.toISOString() ?? null,
-  graceUntil: row.graceUntil?.toISOString() ?? null,
-  createdAt: row.createdAt.toISOString(),
-  updatedAt: row.updatedAt.toISOString(),
-});
