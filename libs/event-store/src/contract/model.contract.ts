@@ -92,7 +92,7 @@ export function modelled(open: Open): void {
           for (const next of operations) await pair.run(next);
           await pair.compareAll();
         }),
-        { numRuns: 40 },
+        { numRuns: 100 },
       );
     }, 120_000);
   });

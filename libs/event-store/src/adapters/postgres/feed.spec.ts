@@ -103,19 +103,20 @@ describe('the feed', () => {
     expect([feed.tail.base, feed.tail.end]).toEqual([100_000n, 100_000n]);
   });
 
-  test('tries again at the next news after a read has failed', async () => {
+  test('leaves it to the subscriptions to read when its own read fails', async () => {
     const log = source();
-    const failures: unknown[] = [];
-    const feed = new Feed(0n, 1_000_000, log.read, (error) => failures.push(error));
-    feed.watch();
+    const feed = new Feed(0n, 1_000_000, log.read);
+    const watcher = feed.watch();
     log.state.fails = true;
+    const { version } = feed;
     feed.noticed(2n);
-    await turn();
-    expect(failures).toHaveLength(1);
+    await watcher.news(version);
+    expect(held(feed, 0n)).toBeUndefined();
+    expect([feed.tail.base, feed.tail.end]).toEqual([2n, 2n]);
     log.state.fails = false;
-    feed.noticed(2n);
+    feed.noticed(4n);
     await turn();
-    expect(held(feed, 0n)).toEqual([1n, 2n]);
+    expect(held(feed, 2n)).toEqual([3n, 4n]);
   });
 
   test('does not ask for ever for what is said to be there but is not', async () => {

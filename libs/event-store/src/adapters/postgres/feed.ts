@@ -47,8 +47,6 @@ export class Feed {
     head: bigint,
     tailBytes: number,
     private readonly read: ReadStretch,
-    /** Told when a fill fails; the feed tries again at the next news. */
-    private readonly failed: (error: unknown) => void = () => undefined,
   ) {
     this.known = head;
     this.tail = new Tail({ base: head, end: head }, tailBytes);
@@ -129,14 +127,15 @@ export class Feed {
   private fill(): void {
     if (this.filling) return;
     this.filling = true;
-    this.fillUp().catch(this.failed);
+    // Each subscription then reads pages of its own, and meets what is wrong where it can say so.
+    this.fillUp().catch(() => this.startAnew());
   }
 
   private async fillUp(): Promise<void> {
     try {
       while (this.tail.end < this.known && !this.closed) {
         const start = this.tail.end;
-        if (this.known - start > MAX_GAP) this.tail.reset(this.known);
+        if (this.known - start > MAX_GAP) this.startAnew();
         else {
           const page = await this.read(start, this.nextAhead() ?? this.known, FILL_PAGE);
           if (page.position <= start) return;
@@ -154,6 +153,12 @@ export class Feed {
     } finally {
       this.filling = false;
     }
+  }
+
+  private startAnew(): void {
+    this.ahead.clear();
+    this.tail.reset(this.known);
+    this.wake();
   }
 
   private nextAhead(): bigint | undefined {
