@@ -212,6 +212,18 @@ describe('a mistake is named with its place, what is allowed, and what was proba
       '"tmies" is not known here. Did you mean "times"? Allowed: to, times.',
     ],
     [
+      'with, misspelt, and not what it has to say',
+      withSteps('  - uses: call\n    wiht: { to: x }\n'),
+      { code: 'workflow.unknown_key', pointer: '/steps/0/wiht', line: 4, column: 5 },
+      undefined,
+    ],
+    [
+      'what a step needs, misspelt',
+      withSteps('  - uses: call\n    with: { too: x }\n'),
+      { code: 'workflow.unknown_key', pointer: '/steps/0/with/too', line: 4, column: 13 },
+      '"too" is not known here. Did you mean "to"? Allowed: to, times.',
+    ],
+    [
       'what a step needs and is not given',
       withSteps('  - id: a\n    uses: call\n'),
       { code: 'workflow.missing_key', pointer: '/steps/0', line: 3, column: 5 },

@@ -3,7 +3,7 @@ import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 
 import { isObject, pointerToken } from '#libs/kernel/src/json.js';
 
-import { suggestion } from '#libs/kernel/src/nearest.js';
+import { nearest, suggestion } from '#libs/kernel/src/nearest.js';
 
 /** One way in which a value does not fit a schema, in words. */
 export interface Misfit {
@@ -28,10 +28,20 @@ export function misfits(schema: TSchema, value: unknown, root = ''): readonly Mi
   for (const error of validate.errors ?? []) {
     if (/\/(anyOf|oneOf)\/\d+\//.test(error.schemaPath)) continue;
     const misfit = wordOf(error, root);
+    if (error.keyword === 'required' && isMisspelt(error, validate.errors ?? [])) continue;
     if (!found.has(misfit.pointer)) found.set(misfit.pointer, misfit);
   }
   return [...found.values()];
 }
+
+/** A key that is missing because it is there under a name that is almost right: the other message says so. */
+const isMisspelt = (missing: ErrorObject, errors: readonly ErrorObject[]): boolean =>
+  errors.some(({ keyword, instancePath, params, parentSchema }) => {
+    if (keyword !== 'additionalProperties' || instancePath !== missing.instancePath) return false;
+    const allowed = Object.keys((parentSchema as { properties?: object }).properties ?? {});
+    const given = String((params as Record<string, unknown>)['additionalProperty']);
+    return nearest(given, allowed) === (missing.params as Record<string, unknown>)['missingProperty'];
+  });
 
 function wordOf(error: ErrorObject, root: string): Misfit {
   const pointer = root + error.instancePath;

@@ -85,7 +85,7 @@ export class StepReader {
     }
     const fits = this.report.fits(shallow[kind], raw, pointer);
     // Read on all the same, so that one save names everything that is wrong.
-    const step = this.kind(kind, raw, pointer, visible, this.common(raw, pointer, visible));
+    const step = this.kind(kind, raw, pointer, visible, this.common(raw, pointer, visible), fits);
     return fits ? step : undefined;
   }
 
@@ -99,10 +99,17 @@ export class StepReader {
     };
   }
 
-  private kind(kind: Kind, raw: Raw, pointer: string, visible: Visible, common: Common): Step | undefined {
+  private kind(
+    kind: Kind,
+    raw: Raw,
+    pointer: string,
+    visible: Visible,
+    common: Common,
+    fits: boolean,
+  ): Step | undefined {
     switch (kind) {
       case 'uses':
-        return this.usesReader.read(raw, pointer, visible, common);
+        return this.usesReader.read(raw, pointer, visible, common, fits);
       case 'wait':
         return readWait(raw['wait'], `${pointer}/wait`, visible, common, this.expressions, this.report);
       case 'switch':

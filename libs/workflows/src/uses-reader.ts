@@ -33,7 +33,8 @@ export class UsesReader {
     private readonly expressions: Expressions,
   ) {}
 
-  read(raw: Raw, pointer: string, visible: Visible, common: Common): Step | undefined {
+  /** @param fits whether the step has the keys that it should have, and no others. */
+  read(raw: Raw, pointer: string, visible: Visible, common: Common, fits: boolean): Step | undefined {
     const name = raw['uses'];
     if (typeof name !== 'string') return undefined;
     const found = engineStepNamed(name) ?? this.library.get(name);
@@ -41,7 +42,7 @@ export class UsesReader {
       this.unknownStep(name, `${pointer}/uses`);
       return undefined;
     }
-    const input = this.input(found.inputSchema as TObject, raw['with'], `${pointer}/with`, pointer, visible);
+    const input = this.input(found.inputSchema as TObject, raw['with'], `${pointer}/with`, pointer, visible, fits);
     if ('kind' in found) {
       if (found.kind === 'emit') this.emitted(raw['with'], `${pointer}/with/type`);
       return { ...common, kind: found.kind, input };
@@ -68,9 +69,18 @@ export class UsesReader {
   }
 
   /** `with`: fits the step's schema, but for templates, whose values are checked when they are known. */
-  private input(schema: TObject, value: unknown, pointer: string, step: string, visible: Visible): StepInput {
+  private input(
+    schema: TObject,
+    value: unknown,
+    pointer: string,
+    step: string,
+    visible: Visible,
+    fits: boolean,
+  ): StepInput {
     const given = value ?? {};
-    for (const misfit of misfits(schema, given, pointer)) {
+    // A step with keys that nobody knows has probably meant one of them: what is missing then is not the point.
+    const unclear = value === undefined && !fits;
+    for (const misfit of unclear ? [] : misfits(schema, given, pointer)) {
       if (isTemplate(at(given, misfit.pointer.slice(pointer.length)))) continue;
       // Where `with` is missing altogether, the step is the place to show.
       this.report.at(
