@@ -5,6 +5,7 @@ import { messageOf, Rejected, Transient } from '#libs/kernel/src/errors.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
 
 import { databaseError } from './database-errors.js';
+import { GuardedClient } from './guarded-client.adapter.js';
 import { migrations } from './migrations/list.js';
 
 export interface DataSourceSettings {
@@ -25,36 +26,69 @@ const MIGRATION_LOCK = 7_118_504;
  * @throws Rejected `database.bad_url`, `database.unreachable`, `database.refused`: each names DATABASE_URL, never the password.
  */
 export async function openDataSource(settings: DataSourceSettings): Promise<DataSource> {
-  const { url, entities = [], poolSize = 20, log = silentLog } = settings;
+  const { url } = settings;
   const where = placeOf(url);
   try {
-    await prepareSchema(url);
-    const dataSource = new DataSource({
-      type: 'postgres',
-      schema: 'views',
-      entities: [...entities] as (string | (new () => unknown))[],
-      migrations: [...migrations],
-      migrationsTableName: 'migrations',
-      synchronize: false,
-      logging: false,
-      poolSize,
-      connectTimeoutMS: 5_000,
-      applicationName: 'millrace',
-      poolErrorHandler: (error: unknown) =>
-        log.warn({ error: messageOf(error) }, 'a connection to the database was lost'),
-      extra: {
-        connectionString: url,
-        keepAlive: true,
-        keepAliveInitialDelayMillis: 5_000,
-        // What a frozen process has locked in mid-transaction is free again after a while.
-        idle_in_transaction_session_timeout: 60_000,
-      },
-    });
-    await dataSource.initialize();
-    await migrate(dataSource, url);
-    return dataSource;
+    await migrate(url);
+    return await connect(settings);
   } catch (error) {
     throw startError(error, where);
+  }
+}
+
+/** A statement that takes longer has lost its connection. Migrations may take as long as they need. */
+const SILENT_FOR_MS = 20_000;
+
+const connectionTo = (url: string): pg.PoolConfig => ({
+  connectionString: url,
+  keepAlive: true,
+  keepAliveInitialDelayMillis: 5_000,
+  connectionTimeoutMillis: 5_000,
+  query_timeout: SILENT_FOR_MS,
+  // What a frozen process has locked in mid-transaction is free again after a while.
+  idle_in_transaction_session_timeout: 60_000,
+  Client: GuardedClient,
+});
+
+function connect({ url, entities = [], poolSize = 20, log = silentLog }: DataSourceSettings): Promise<DataSource> {
+  const dataSource = new DataSource({
+    type: 'postgres',
+    schema: 'views',
+    entities: [...entities] as (string | (new () => unknown))[],
+    synchronize: false,
+    logging: false,
+    poolSize,
+    applicationName: 'millrace',
+    poolErrorHandler: (error: unknown) =>
+      log.warn({ error: messageOf(error) }, 'a connection to the database was lost'),
+    extra: connectionTo(url),
+  });
+  return dataSource.initialize();
+}
+
+/** Several processes may start at once: the first one migrates, the others find it done. */
+async function migrate(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000, application_name: 'millrace' });
+  client.on('error', () => undefined);
+  await client.connect();
+  const dataSource = new DataSource({
+    type: 'postgres',
+    schema: 'views',
+    migrations: [...migrations],
+    migrationsTableName: 'migrations',
+    poolSize: 1,
+    connectTimeoutMS: 5_000,
+    extra: { connectionString: url },
+  });
+  try {
+    await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    // TypeORM keeps its list of migrations in the schema, so that must be there first.
+    await client.query('create schema if not exists views');
+    await dataSource.initialize();
+    await dataSource.runMigrations({ transaction: 'each' });
+  } finally {
+    if (dataSource.isInitialized) await dataSource.destroy();
+    await client.end().catch(() => undefined);
   }
 }
 
@@ -64,9 +98,11 @@ export const poolOf = (dataSource: DataSource): pg.Pool =>
 
 /** A small pool beside that of the data source, for what must not wait behind requests. End it before the data source. */
 export function sidePool(dataSource: DataSource, max: number): pg.Pool {
+  const { connectionString = '' } = (dataSource.options as { extra: pg.PoolConfig }).extra;
   const pool = new pg.Pool({
-    ...(dataSource.options as { extra: pg.PoolConfig }).extra,
-    connectionTimeoutMillis: 5_000,
+    ...connectionTo(connectionString),
+    query_timeout: 5_000,
+    application_name: 'millrace work',
     max,
   });
   pool.on('error', () => undefined);
@@ -93,27 +129,6 @@ const badUrl = (): Rejected =>
     'database.bad_url',
     'DATABASE_URL is not the address of a PostgreSQL database. Write postgresql://user:password@host:5432/database, with special characters of the password percent-encoded.',
   );
-
-/** TypeORM keeps its list of migrations in the schema, so that must be there first. */
-async function prepareSchema(url: string): Promise<void> {
-  await underLock(url, (client) => client.query('create schema if not exists views'));
-}
-
-async function migrate(dataSource: DataSource, url: string): Promise<void> {
-  await underLock(url, () => dataSource.runMigrations({ transaction: 'each' }));
-}
-
-async function underLock(url: string, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000, application_name: 'millrace' });
-  client.on('error', () => undefined);
-  await client.connect();
-  try {
-    await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    await work(client);
-  } finally {
-    await client.end().catch(() => undefined);
-  }
-}
 
 function startError(error: unknown, where: string): unknown {
   const code = (error as { code?: unknown }).code;

@@ -105,6 +105,9 @@ export class WorkerLoop {
         pause = Math.max(0, Math.min(POLL_MS, this.nextDueAt - Date.now()));
       } catch (error) {
         failures += 1;
+        // Whatever was to be looked for still is.
+        this.more = true;
+        this.nextDueAt = 0;
         pause = backoff(failures, { first: 100, max: 5_000 });
         this.log.warn({ queue: this.queue, error: messageOf(error) }, 'no work could be claimed');
       }
@@ -115,8 +118,10 @@ export class WorkerLoop {
   private async claimWhatIsDue(): Promise<void> {
     const { worker, claims } = this.options;
     if (Date.now() >= this.nextDueAt) {
+      // What is scheduled while this is under way must not be overwritten by its answer.
+      this.nextDueAt = Infinity;
       const { promoted, next } = await claims.promote(worker.queue);
-      this.nextDueAt = promoted === 1000 ? 0 : Date.now() + Math.min(next, POLL_MS);
+      this.nextDueAt = Math.min(this.nextDueAt, promoted === 1000 ? 0 : Date.now() + Math.min(next, POLL_MS));
       // The poll also finds rows that other processes made ready.
       this.more = true;
     }

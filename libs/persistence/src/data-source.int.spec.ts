@@ -1,0 +1,160 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { DataSource } from 'typeorm';
+
+import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { freePort } from '../../../test/support/server.js';
+import { TcpProxy } from '../../../test/support/tcp-proxy.js';
+import { openDataSource, poolOf } from './data-source.adapter.js';
+import { databaseError } from './database-errors.js';
+import { migrations } from './migrations/list.js';
+
+let database: TestDatabase;
+let opened: DataSource[];
+let proxies: TcpProxy[];
+
+beforeEach(async () => {
+  database = await createTestDatabase();
+  opened = [];
+  proxies = [];
+});
+
+afterEach(async () => {
+  await Promise.all(proxies.map((proxy) => proxy.stop()));
+  await Promise.all(opened.map((one) => one.destroy()));
+  await database.drop();
+});
+
+async function open(url = database.url): Promise<DataSource> {
+  const dataSource = await openDataSource({ url, poolSize: 3 });
+  opened.push(dataSource);
+  return dataSource;
+}
+
+async function refusal(url: string): Promise<{ code: string; message: string }> {
+  try {
+    await open(url);
+  } catch (error) {
+    return error as { code: string; message: string };
+  }
+  throw new Error('it was opened');
+}
+
+describe('opening', () => {
+  test('brings an empty database to the newest form, and finds nothing to do the second time', async () => {
+    const first = await open();
+    const second = await open();
+    const rows = await second.query<{ name: string }[]>('select name from views.migrations order by id');
+    expect(rows).toHaveLength(migrations.length);
+    expect(await first.query('select count(*)::int as n from views.work')).toEqual([{ n: 0 }]);
+  });
+
+  test('by five processes at once migrates once', async () => {
+    const all = await Promise.all(Array.from({ length: 5 }, () => open()));
+    const rows = await all[0]!.query<unknown[]>('select name from views.migrations');
+    expect(rows).toHaveLength(migrations.length);
+  });
+
+  test('undoes nothing that it cannot do again: every migration goes back and forth', async () => {
+    const dataSource = await open();
+    const runner = dataSource.createQueryRunner();
+    for (const Migration of migrations.toReversed()) await new Migration().down(runner);
+    for (const Migration of migrations) await new Migration().up(runner);
+    await runner.release();
+    expect(await dataSource.query('select count(*)::int as n from views.checkpoints')).toEqual([{ n: 0 }]);
+  });
+});
+
+describe('a database that cannot be opened is named, with what to do, and without its password:', () => {
+  const secret = 'hunter2hunter2';
+  const changed = (change: (url: URL) => void): string => {
+    const url = new URL(database.url);
+    change(url);
+    return url.href;
+  };
+
+  test.each<[string, string, string, () => Promise<string>]>([
+    [
+      'nothing listens',
+      'database.unreachable',
+      'does not answer (ECONNREFUSED)',
+      async () => `postgresql://me:${secret}@127.0.0.1:${await freePort()}/millrace`,
+    ],
+    [
+      'no such host',
+      'database.unreachable',
+      'at nowhere.invalid',
+      () => Promise.resolve(`postgresql://me:${secret}@nowhere.invalid:5432/millrace`),
+    ],
+    [
+      'no such database',
+      'database.refused',
+      'createdb',
+      () => Promise.resolve(changed((url) => (url.pathname = '/missing'))),
+    ],
+    [
+      'wrong password',
+      'database.refused',
+      'user or password is wrong',
+      () => Promise.resolve(changed((url) => (url.password = secret))),
+    ],
+    [
+      'not an address',
+      'database.bad_url',
+      'postgresql://user:password@host:5432/database',
+      () => Promise.resolve(`hunter2 ${secret}`),
+    ],
+    [
+      'not PostgreSQL',
+      'database.bad_url',
+      'percent-encoded',
+      () => Promise.resolve(`mysql://me:${secret}@localhost/millrace`),
+    ],
+  ])('%s', async (_, code, words, url) => {
+    const { code: given, message } = await refusal(await url());
+    expect(given).toBe(code);
+    expect(message).toContain('DATABASE_URL');
+    expect(message).toContain(words);
+    expect(message).not.toContain(secret);
+  });
+});
+
+describe('a database that goes away', () => {
+  async function openThroughProxy(): Promise<{ proxy: TcpProxy; dataSource: DataSource }> {
+    const { proxy, url } = await TcpProxy.inFrontOf(database.url);
+    proxies.push(proxy);
+    return { proxy, dataSource: await open(url) };
+  }
+
+  test('is a passing error while it is away, and no error afterwards', async () => {
+    const { proxy, dataSource } = await openThroughProxy();
+    proxy.refuse();
+    const failed = dataSource.query('select 1').catch((error: unknown) => databaseError(error));
+    expect(await failed).toMatchObject({ name: 'Transient', code: 'database.unavailable' });
+    proxy.restore();
+    expect(await dataSource.query('select 1 as one')).toEqual([{ one: 1 }]);
+  });
+
+  test('without closing its connections swallows one statement of each, not the next', async () => {
+    const { proxy, dataSource } = await openThroughProxy();
+    expect(poolOf(dataSource).options.query_timeout).toBe(20_000);
+    poolOf(dataSource).options.query_timeout = 200;
+    // The connections so far have the long time-out: these go.
+    proxy.refuse();
+    await dataSource.query('select 1').catch(() => undefined);
+    proxy.restore();
+    await dataSource.query('select 1');
+
+    proxy.freeze();
+    const failed = dataSource.query('select 1').catch((error: unknown) => databaseError(error));
+    expect(await failed).toMatchObject({ code: 'database.unavailable' });
+    // The proxy still keeps everything open: it is we who gave the connection up.
+    await until(() => poolOf(dataSource).totalCount === 0);
+  });
+});
+
+async function until(condition: () => boolean, timeoutMs = 5_000): Promise<void> {
+  for (const deadline = Date.now() + timeoutMs; !condition();) {
+    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${condition.toString()}`);
+    await new Promise((done) => setTimeout(done, 5));
+  }
+}
