@@ -149,13 +149,17 @@ export async function readWhole(store: EventStore, stream: string): Promise<read
   }
 }
 
-/** One `@CommandHandler` of @nestjs/cqrs for each row, as providers of the stage's module. */
+/**
+ * One `@CommandHandler` of @nestjs/cqrs for each row, as providers of the stage's module. Each class has a static
+ * `writes`: the types it may append, which the wiring test holds against those who read.
+ */
 export function commandHandlers<State, Own extends EventType>(
   thing: Slice<State, Own>,
   rows: readonly Row<State, Own>[],
 ): Type<ICommandHandler>[] {
   return rows.map(({ command, decide }) => {
     class Handler {
+      static readonly writes = Object.keys(thing.evolve);
       constructor(
         @Inject(EventStore) readonly store: EventStore,
         @Inject(Clock) readonly clock: Clock,

@@ -1,0 +1,229 @@
+import 'reflect-metadata';
+
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
+import { ModulesContainer, NestFactory } from '@nestjs/core';
+import type { DataSource } from 'typeorm';
+
+import { AppModule, type Parts, partsOf } from '#apps/server/src/app.module.js';
+import { checkCommandHandlers } from '#apps/server/src/command-check.adapter.js';
+import type { Core } from '#apps/server/src/core.module.js';
+import { Health } from '#apps/server/src/health.adapter.js';
+import { Metrics } from '#apps/server/src/metrics.js';
+import { RouteTable } from '#apps/server/src/route-table.js';
+import { Schemas } from '#apps/server/src/schemas.js';
+import { parseConfig } from '#apps/server/src/config.js';
+import { Keyring } from '#libs/access/src/keyring.js';
+import { PostgresSecrets } from '#libs/access/src/secrets.adapter.js';
+import { AccessModule } from '#libs/access/src/access.module.js';
+import { createToken, token } from '#libs/access/src/token.js';
+import { CreateToken } from '#libs/access/src/token.commands.js';
+import { HttpEgress } from '#libs/egress/src/egress.adapter.js';
+import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
+import { Runner } from '#libs/event-store/src/runner/runner.js';
+import { checkWiring } from '#libs/event-store/src/runner/wiring.js';
+import { catalogue } from '#libs/events/src/catalogue.js';
+import { gitEvents } from '#libs/events/src/git.events.js';
+import { inboundEvents } from '#libs/events/src/inbound.events.js';
+import { SystemClock } from '#libs/kernel/src/clock.js';
+import { silentLog } from '#libs/kernel/src/log.js';
+import { PostgresWorkQueue } from '#libs/persistence/src/work-queue.adapter.js';
+import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+import { builtInProviders } from '#libs/providers/src/built-in.js';
+import { builtInSteps } from '#libs/steps/src/built-in.js';
+
+import { MemoryCheckpoints, MemoryLocks, MemorySignals } from '../../libs/event-store/testing/memory-runner.js';
+
+/** What a stage may ask for, without a database behind it: nothing is started here, only put together. */
+function coreWithoutDatabase(): Core {
+  const database = {
+    query: () => Promise.resolve([]),
+    getRepository: () => ({}),
+    subscribers: [],
+  } as unknown as DataSource;
+  const parsed = parseConfig({}, '/nowhere');
+  if (parsed.kind === 'invalid') throw new Error(parsed.problems.join());
+  const { settings } = parsed.config;
+  const store = new MemoryEventStore();
+  const keyring = new Keyring([Buffer.alloc(32)]);
+  return {
+    store,
+    clock: new SystemClock(),
+    database,
+    workQueue: new PostgresWorkQueue(database),
+    keyring,
+    secrets: new PostgresSecrets(database, keyring),
+    egress: new HttpEgress(settings),
+    plugins: new Plugins([builtInProviders, { name: 'built-in steps', sdk: 1, steps: builtInSteps }]),
+    runner: new Runner({
+      store,
+      checkpoints: new MemoryCheckpoints(),
+      locks: new MemoryLocks(),
+      signals: new MemorySignals(),
+    }),
+    settings,
+    schemas: new Schemas({}),
+    metrics: new Metrics(),
+    health: new Health(store, database, () => Promise.resolve([])),
+    routes: new RouteTable(),
+    log: silentLog,
+  };
+}
+
+/** Written by whoever sends requests: intake's providers, and programs that publish. */
+const FROM_OUTSIDE: readonly string[] = [...Object.keys(gitEvents), ...Object.keys(inboundEvents)];
+
+/** Written by a route itself, without a command. */
+const WRITTEN_IN: Readonly<Record<string, readonly string[]>> = {
+  'libs/workflows/src/cancel-run.ts': ['run.cancelled'],
+  'libs/event-store/src/runner/parking.ts': ['subscriber.parked'],
+};
+
+/** Read by name in a file of a subscriber that reads everything, or by whoever reads the stream again. */
+const READ_IN: Readonly<Record<string, readonly string[]>> = {
+  'libs/deliveries/src/schedule.ts': [
+    'webhook.test',
+    'webhook.requested',
+    'webhook.redelivery_requested',
+    'webhook.recovery_requested',
+    'webhook.exhausted',
+    'delivery.redelivery_requested',
+  ],
+  'libs/deliveries/src/attempt-history.ts': ['delivery.attempted'],
+  'libs/workflows/src/start.subscriber.ts': ['workflow.requested'],
+  'libs/workflows/src/timeline.ts': ['run.step_resumed'],
+  'libs/workflows/src/run.ts': [
+    'workflow.step_completed',
+    'workflow.error',
+    'run.step_started',
+    'run.step_skipped',
+    'run.attempt_failed',
+    'run.branch_taken',
+    'run.loop_entered',
+    'run.item_completed',
+    'run.timer_set',
+    'run.timer_fired',
+    'run.recovery_started',
+  ],
+};
+
+/** Read by nobody of ours but the index of events, the rules and the subscriptions of users, each for a reason. */
+const TERMINAL: Readonly<Record<string, string>> = {
+  'organisation.created': 'there is one organisation so far, and its id is known',
+  'subscriber.parked': 'tells people; the runner keeps the parked events itself',
+  'agent.requested': 'no stage runs agents yet: the request stays in the log',
+  'message.requested': 'no stage sends messages yet: the request stays in the log',
+};
+
+/** Checkpoints are kept under these names: one that changes begins again from the start of the log. */
+const NAMES: readonly string[] = [
+  'audit.events',
+  'deliveries.schedule',
+  'deliveries.webhook-views',
+  'intake.list',
+  'issues.open',
+  'issues.views',
+  'rules.decide',
+  'rules.decisions',
+  'rules.views',
+  'workflows.runs',
+  'workflows.trigger',
+  'workflows.views',
+];
+
+describe('the wiring', () => {
+  let application: INestApplicationContext;
+  let parts: Parts;
+  let written: Set<string>;
+  let read: Set<string>;
+  beforeAll(async () => {
+    application = await NestFactory.createApplicationContext(AppModule.with(coreWithoutDatabase()), { logger: false });
+    parts = partsOf(application);
+    const handlers = [...application.get(ModulesContainer).values()].flatMap((module) =>
+      [...module.providers.values()].flatMap(
+        ({ metatype }) => (metatype as { writes?: string[] } | null)?.writes ?? [],
+      ),
+    );
+    written = new Set([
+      ...FROM_OUTSIDE,
+      ...handlers,
+      ...parts.subscribers.flatMap(({ writes }) => [...writes]),
+      ...parts.workers.flatMap(({ writes }) => [...writes]),
+      ...Object.values(WRITTEN_IN).flat(),
+    ]);
+    // Who reads everything does so for users: that is no reason for an event to exist.
+    read = new Set();
+    for (const { reads } of [...parts.subscribers, ...parts.tables])
+      if (reads !== 'all') for (const type of reads) read.add(type);
+    for (const types of Object.values(READ_IN)) for (const type of types) read.add(type);
+    for (const { tables = [] } of parts.subscribers)
+      for (const table of tables) for (const type of table.reads) read.add(type);
+  });
+  afterAll(() => application.close());
+
+  it('every event that is written is read by somebody, or is declared to be an end', () => {
+    const outside = new Set(FROM_OUTSIDE);
+    const unread = [...written].filter((type) => !read.has(type) && !(type in TERMINAL) && !outside.has(type));
+    expect(unread).toEqual([]);
+  });
+
+  it.each(Object.entries({ ...WRITTEN_IN, ...READ_IN }))('%s names what it is said to read or write', (file, types) => {
+    const text = readFileSync(resolve(import.meta.dirname, '../..', file), 'utf8');
+    expect(types.filter((type) => !text.includes(`'${type}'`))).toEqual([]);
+  });
+
+  it('every event that somebody reads is written by somebody', () => {
+    expect([...read].filter((type) => !written.has(type))).toEqual([]);
+  });
+
+  it('every type of the catalogue is written by somebody', () => {
+    expect(Object.keys(catalogue).filter((type) => !written.has(type))).toEqual([]);
+  });
+
+  it('nothing is written that is not in the catalogue', () => {
+    expect([...written].filter((type) => !(type in catalogue))).toEqual([]);
+  });
+
+  it('no declared end has found a reader since', () => {
+    expect(Object.keys(TERMINAL).filter((type) => read.has(type) || !written.has(type))).toEqual([]);
+  });
+
+  it('each subscriber and table has a name of its own, and reads what its tables need', () => {
+    expect(() => checkWiring(parts.subscribers, parts.tables)).not.toThrow();
+  });
+
+  it('subscribers keep the names that their checkpoints have', () => {
+    expect(parts.subscribers.map(({ name }) => name).sort()).toEqual([...NAMES]);
+  });
+
+  it('each queue has one worker', () => {
+    const queues = parts.workers.map(({ queue }) => queue);
+    expect(new Set(queues).size).toBe(queues.length);
+    expect(queues.sort()).toEqual(['deliveries.attempt', 'workflows.run']);
+  });
+
+  it('no command has two handlers', () => {
+    expect(() => checkCommandHandlers(application)).not.toThrow();
+  });
+});
+
+describe('a second handler for one command', () => {
+  it('ends the start: it would silently replace the first', async () => {
+    const second = commandHandlers(token, [on(CreateToken, createToken)])[0]!;
+    @Module({ providers: [second] })
+    class Rival {}
+    const core = AppModule.with(coreWithoutDatabase());
+    const twice: DynamicModule = { ...core, imports: [...(core.imports ?? []), Rival] };
+    expect(core.imports).toContain(AccessModule);
+    const application = await NestFactory.createApplicationContext(twice, { logger: false });
+    try {
+      expect(() => checkCommandHandlers(application)).toThrow(/^CreateToken has two handlers/);
+    } finally {
+      await application.close();
+    }
+  });
+});
