@@ -82,8 +82,9 @@ export class AdvisoryLocks extends Locks {
   }
 
   private async tryAll(): Promise<void> {
-    // A session gets a lock that it holds once more: ask only for those that it does not.
-    const asked = [...this.wanted].filter(({ name }) => !this.held.has(name));
+    // PostgreSQL gives a session the lock that it holds once more: ask for each once, and only for those not held.
+    const free = [...this.wanted].reverse().filter(({ name }) => !this.held.has(name));
+    const asked = [...new Map(free.map((wanted) => [wanted.name, wanted])).values()];
     if (asked.length === 0 || !this.session.connected) return;
     const generation = this.session.generation;
     const rows = await this.session.query<{ taken: boolean }>(

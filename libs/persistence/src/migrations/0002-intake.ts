@@ -10,6 +10,8 @@ export class Intake implements MigrationInterface {
         id         text primary key,
         org_id     text not null,
         state      jsonb not null,
+        -- Of the newest event in it: one that is older is passed over.
+        revision   bigint not null,
         created_at timestamptz not null,
         updated_at timestamptz not null
       );
