@@ -15,6 +15,8 @@ import { Settings } from '#libs/kernel/src/settings.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
 import { cancelRun, runNotFound } from './cancel-run.js';
+import type { Definition } from './definition.js';
+import { Definitions, VersionGone } from './definitions.js';
 import { declaredInputs, inputsOf } from './inputs.js';
 import { openRun } from './open-run.js';
 import { RunView } from './run.view.js';
@@ -39,6 +41,7 @@ export class RunController {
     @Inject(Settings) private readonly settings: Settings,
     @Inject(Progress) private readonly progress: Progress,
     @Inject(WorkflowTable) private readonly workflows: WorkflowTable,
+    @Inject(Definitions) private readonly definitions: Definitions,
   ) {}
 
   @Post('workflows/:name/runs')
@@ -132,7 +135,17 @@ export class RunController {
     const row = await this.database.getRepository(RunView).findOneBy({ id, orgId });
     if (!row) throw runNotFound(id);
     const events = await readWhole(this.store, streams.run(id));
-    return { ...answerOf(row), ...detailsOf(events), timeline: timelineOf(events) };
+    return { ...answerOf(row), ...detailsOf(events), timeline: timelineOf(events, await this.definitionOf(row)) };
+  }
+
+  /** A run is shown also where its version can no longer be used. */
+  private async definitionOf({ workflowId, version }: RunView): Promise<Definition | undefined> {
+    try {
+      return await this.definitions.of(workflowId, version);
+    } catch (error) {
+      if (!(error instanceof VersionGone)) throw error;
+      return undefined;
+    }
   }
 
   @Post('runs/:id/cancel')

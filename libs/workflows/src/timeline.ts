@@ -1,11 +1,14 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 
+import type { Definition, Step } from './definition.js';
 import type { RunFailure } from './run.js';
 
 /** One step of a run, as people look at it. */
 export interface TimelineStep {
   readonly path: string;
   readonly stepId: string;
+  /** As the workflow names it for people. */
+  readonly name?: string;
   status: 'running' | 'waiting' | 'completed' | 'failed' | 'skipped';
   startedAt: string;
   endedAt?: string;
@@ -27,11 +30,26 @@ export interface TimelineAttempt {
   error?: RunFailure;
 }
 
-/** The steps of a run in the order in which they began, from its stream. Pure. */
-export function timelineOf(events: readonly RecordedEvent[]): readonly TimelineStep[] {
+/**
+ * The steps of a run in the order in which they began, from its stream. Pure.
+ * @param definition of the run's version, for the names of steps; without it they have none.
+ */
+export function timelineOf(events: readonly RecordedEvent[], definition?: Definition): readonly TimelineStep[] {
   const steps = new Map<string, TimelineStep>();
   for (const event of events) note(steps, event);
-  return [...steps.values()];
+  const names = new Map(definition ? [...namesOf(definition.steps), ...namesOf(definition.onFailure)] : []);
+  return [...steps.values()].map((step) => {
+    const name = names.get(step.stepId);
+    return name === undefined ? step : { ...step, name };
+  });
+}
+
+function namesOf(steps: readonly Step[]): (readonly [id: string, name: string])[] {
+  return steps.flatMap((step) => [
+    ...(step.name === undefined ? [] : [[step.id, step.name] as const]),
+    ...(step.kind === 'forEach' ? namesOf(step.steps) : []),
+    ...(step.kind === 'switch' ? step.cases.flatMap((one) => namesOf(one.steps)) : []),
+  ]);
 }
 
 function note(steps: Map<string, TimelineStep>, event: RecordedEvent): void {

@@ -17,6 +17,7 @@ import { checkedSource, shown } from './workflow-source.js';
 import { ActivateWorkflow, ArchiveWorkflow, SaveWorkflow } from './workflow.commands.js';
 import { notFound, versionOf, type Workflow, workflowIdOf } from './workflow.js';
 import { WorkflowVersionView, WorkflowView } from './workflow.view.js';
+import { WorkflowTable } from './workflow-table.js';
 
 /** For the API's description: the text is checked by the parser, which knows every level. */
 export class WorkflowBody {
@@ -40,6 +41,7 @@ export class WorkflowController {
     @Inject(DataSource) private readonly database: DataSource,
     @Inject(Progress) private readonly progress: Progress,
     @Inject(StepLibrary) private readonly library: StepLibrary,
+    @Inject(WorkflowTable) private readonly table: WorkflowTable,
   ) {}
 
   @Put(':name')
@@ -94,7 +96,12 @@ export class WorkflowController {
       .orderBy('workflow.name')
       .limit(paging.limit + 1);
     if (paging.after) query.andWhere('workflow.name > :after', { after: paging.after[0] });
-    return pageOf(await query.getMany(), paging, ({ name }) => [name], answerOf);
+    return pageOf(
+      await query.getMany(),
+      paging,
+      ({ name }) => [name],
+      (row) => this.answerOf(row),
+    );
   }
 
   @Get(':name')
@@ -102,7 +109,7 @@ export class WorkflowController {
   async view(@CurrentCaller() caller: Caller, @Param('name') name: string): Promise<object> {
     const row = await this.find(caller, name);
     const version = await this.version(row, row.version);
-    return { ...answerOf(row), number: version.number, source: version.source };
+    return { ...this.answerOf(row), number: version.number, source: version.source };
   }
 
   @Get(':name/versions')
@@ -171,6 +178,11 @@ export class WorkflowController {
   async archive(@CurrentCaller() caller: Caller, @Param('name') name: string): Promise<void> {
     const id = workflowIdOf(caller.orgId, name);
     await this.settled(await this.commands.execute(new ArchiveWorkflow(id, caller, 'archived through the API')));
+  }
+
+  private answerOf(row: WorkflowView): object {
+    const description = this.table.find(row.orgId, row.name)?.definition?.description;
+    return { ...answerOf(row), ...(description === undefined ? {} : { description }) };
   }
 
   /** The next read shows it, and the next manual start uses it. */

@@ -48,6 +48,11 @@ import { YamlBody } from './yaml-body.adapter.js';
       inject: [Plugins],
     },
     { provide: WorkflowTable, useFactory: (library: StepLibrary) => new WorkflowTable(library), inject: [StepLibrary] },
+    {
+      provide: Definitions,
+      useFactory: (store: EventStore, library: StepLibrary) => new Definitions(store, library),
+      inject: [EventStore, StepLibrary],
+    },
     { provide: Cancellations, useFactory: () => new Cancellations() },
     {
       provide: AdvanceRun,
@@ -56,20 +61,11 @@ import { YamlBody } from './yaml-body.adapter.js';
         clock: Clock,
         egress: Egress,
         database: DataSource,
-        library: StepLibrary,
+        definitions: Definitions,
         cancellations: Cancellations,
         log: Log,
-      ) =>
-        new AdvanceRun(
-          store,
-          clock,
-          egress,
-          new Definitions(store, library),
-          new NotedOutcomes(database, store),
-          cancellations,
-          log,
-        ),
-      inject: [EventStore, Clock, Egress, DataSource, StepLibrary, Cancellations, LOG],
+      ) => new AdvanceRun(store, clock, egress, definitions, new NotedOutcomes(database, store), cancellations, log),
+      inject: [EventStore, Clock, Egress, DataSource, Definitions, Cancellations, LOG],
     },
     {
       provide: WorkflowFiles,
