@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 
 import { createTestDatabase, type TestDatabase } from '../../../../../test/support/database.js';
+import { TcpProxy } from '../../../../../test/support/tcp-proxy.js';
 import { Follower } from '../../contract/follower.js';
 import { anEvent, someEvents } from '../../contract/given.js';
 
@@ -173,6 +174,42 @@ describe('the log in PostgreSQL', () => {
     await follower.untilEvents(1);
     await follower.stop();
     await Promise.all([reader.close(), writer.close()]);
+  });
+
+  test('when an answer is lost, what names a revision is asked for again, and what does not is left to its caller', async () => {
+    const { proxy, url } = await TcpProxy.inFrontOf(database.url);
+    const store = await PostgresEventStore.open({ connectionString: url });
+    await store.append('lost-exists', [anEvent()], 'no-stream');
+    proxy.loseAnswerTo('log-append');
+    const [named, unnamed] = await Promise.allSettled([
+      store.append('lost-named', someEvents(2), 'no-stream'),
+      store.append('lost-exists', someEvents(2), 'stream-exists'),
+    ]);
+    expect(named).toMatchObject({ status: 'fulfilled', value: { revision: 1n, repeated: true } });
+    expect(unnamed).toMatchObject({ status: 'rejected', reason: { name: 'Transient', code: 'log.unavailable' } });
+    expect(await store.readStream('lost-named')).toHaveLength(2);
+    expect(await store.readStream('lost-exists')).toHaveLength(3);
+    await store.close();
+    await proxy.stop();
+  });
+
+  test('a subscription sees an append whose answer was lost, once and in order', async () => {
+    const { proxy, url } = await TcpProxy.inFrontOf(database.url);
+    const store = await PostgresEventStore.open({ connectionString: url });
+    const follower = new Follower(store, { from: 'end', filter: { streamPrefixes: ['unheard-'] } });
+    await follower.untilCaughtUp();
+    const ids: string[] = [];
+    for (let n = 0; n < 6; n++) {
+      if (n % 2 === 1) proxy.loseAnswerTo('log-append');
+      const events = someEvents(2);
+      ids.push(...events.map(({ id }) => id));
+      await store.append(`unheard-${n}`, events, 'no-stream');
+    }
+    await follower.untilEvents(12);
+    await follower.stop();
+    expect(follower.events.map(({ id }) => id)).toEqual(ids);
+    await store.close();
+    await proxy.stop();
   });
 
   test('holds no transaction open between appends', async () => {
