@@ -30,7 +30,7 @@ export class Counters {
     const change = this.changes.get(key);
     if (change) {
       change.count++;
-      change.at = now;
+      change.at = Math.max(change.at, now);
     } else this.changes.set(key, { integrationId, counter, count: 1, at: now });
   }
 
@@ -46,9 +46,7 @@ export class Counters {
   giveBack(changes: readonly CounterChange[]): void {
     for (const { integrationId, counter, count, at } of changes) {
       this.count(integrationId, counter, at.getTime());
-      const change = this.changes.get(`${integrationId} ${counter}`)!;
-      change.count += count - 1;
-      change.at = Math.max(change.at, at.getTime());
+      this.changes.get(`${integrationId} ${counter}`)!.count += count - 1;
     }
   }
 }

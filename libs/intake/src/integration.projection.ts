@@ -31,10 +31,12 @@ export class IntegrationProjection implements Subscriber {
 
   private async project(transaction: EntityManager, event: RecordedEvent): Promise<void> {
     const id = (event.data as unknown as { integrationId: string }).integrationId;
-    const [row] = await transaction.query<{ state: Integration }[]>(
-      'select state from views.integrations where id = $1',
+    const [row] = await transaction.query<{ state: Integration; revision: string }[]>(
+      'select state, revision from views.integrations where id = $1',
       [id],
     );
+    // Folded into it before: to go back would throw away secrets that are in use.
+    if (row && event.revision <= BigInt(row.revision)) return;
     const before = row?.state ?? integration.initial;
     const after = fold(integration, [event], before);
     const at = event.metadata.timestamp;
@@ -43,9 +45,11 @@ export class IntegrationProjection implements Subscriber {
       await transaction.query('delete from views.integration_counters where integration_id = $1', [id]);
     } else if (after.kind !== 'unknown')
       await transaction.query(
-        `insert into views.integrations (id, org_id, state, created_at, updated_at) values ($1, $2, $3, $4, $4)
-         on conflict (id) do update set state = excluded.state, updated_at = excluded.updated_at`,
-        [id, after.orgId, JSON.stringify(after), at],
+        `insert into views.integrations (id, org_id, state, revision, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $5)
+         on conflict (id) do update
+           set state = excluded.state, revision = excluded.revision, updated_at = excluded.updated_at`,
+        [id, after.orgId, JSON.stringify(after), event.revision.toString(), at],
       );
     const stillNamed = new Set(secretReferences(after));
     // Safe twice, and before the commit too: whoever folds the log again meets the event that took the reference away.

@@ -5,7 +5,8 @@ export interface RateLimit {
 }
 
 interface Bucket {
-  tokens: number;
+  /** A request costs `perMs` of it, a millisecond earns `limit`: whole numbers, so that nothing is lost by rounding. */
+  credit: number;
   at: number;
   readonly perMs: number;
 }
@@ -23,20 +24,19 @@ export class RateLimiter {
   take(key: string, { limit, perMs }: RateLimit, now: number): number {
     const known = this.buckets.get(key);
     const bucket = known?.perMs === perMs ? known : this.open(key, limit, perMs, now);
-    const refilled = bucket.tokens + (Math.max(0, now - bucket.at) * limit) / perMs;
-    bucket.tokens = Math.min(limit, refilled);
+    bucket.credit = Math.min(limit * perMs, bucket.credit + Math.max(0, now - bucket.at) * limit);
     bucket.at = now;
-    if (bucket.tokens >= 1) {
-      bucket.tokens -= 1;
+    if (bucket.credit >= perMs) {
+      bucket.credit -= perMs;
       return 0;
     }
-    return Math.ceil(((1 - bucket.tokens) * perMs) / limit);
+    return Math.ceil((perMs - bucket.credit) / limit);
   }
 
   private open(key: string, limit: number, perMs: number, now: number): Bucket {
     if (this.buckets.size >= MAX_IDLE)
       for (const [other, bucket] of this.buckets) if (now - bucket.at > bucket.perMs) this.buckets.delete(other);
-    const bucket = { tokens: limit, at: now, perMs };
+    const bucket = { credit: limit * perMs, at: now, perMs };
     this.buckets.set(key, bucket);
     return bucket;
   }

@@ -27,7 +27,10 @@ export function configProblems(provider: Provider, config: unknown): readonly Pr
     validate = ajv.compile(configSchema(provider));
     compiled.set(provider, validate);
   }
-  return validate(config) ? [] : (validate.errors ?? []).map((error) => problemOf(error, provider));
+  if (validate(config)) return [];
+  const found = (validate.errors ?? []).map((error) => problemOf(error, provider));
+  // One problem a place: what is wrong in one way is often wrong in others too.
+  return found.filter(({ pointer }, index) => found.findIndex((other) => other.pointer === pointer) === index);
 }
 
 function configSchema({ config }: Provider): object {

@@ -1,0 +1,114 @@
+import { describe, expect, it } from '@jest/globals';
+
+import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
+import { github } from '#libs/providers/src/github.js';
+import { genericWebhook } from '#libs/providers/src/generic-webhook.js';
+
+import { MemorySecrets } from '../testing/memory-secrets.js';
+import { checkedSettings, type GivenSettings, newSlug, withStoredSecrets } from './integration-input.js';
+import { configProblems, MASK, rateLimitOf } from './settings-check.js';
+
+/** Pointers of what is refused. */
+const pointersOf = (given: GivenSettings, provider: Provider = github): string[] => {
+  try {
+    checkedSettings(given, provider, {});
+    return [];
+  } catch (error) {
+    return (error as { problems: { pointer: string }[] }).problems.map(({ pointer }) => pointer);
+  }
+};
+
+describe('the config of an integration', () => {
+  it.each([
+    [github, {}, []],
+    [github, { apiUrl: 'https://github.example.com/api/v3', token: 't', hookId: 7, repository: 'acme/app' }, []],
+    [
+      github,
+      { apiUrl: 'no url', token: '', hookId: 1.5, repository: 'app' },
+      ['apiUrl', 'token', 'hookId', 'repository'],
+    ],
+    [github, { tokn: 't', 'a/b': 1 }, ['tokn', 'a~1b']],
+    [github, { token: { $secret: "somebody else's" } }, ['token']],
+    [genericWebhook, { bearer: true }, []],
+    [genericWebhook, { bearer: 'yes', token: 't' }, ['token', 'bearer']],
+  ])('of $name: %j is refused at %j', (provider, config, places) => {
+    expect(configProblems(provider, config).map(({ pointer }) => pointer)).toEqual(
+      places.map((place) => `/config/${place}`),
+    );
+  });
+
+  it('may have keys that it needs, and none that reads a secret of somebody else', () => {
+    const provider: Provider = {
+      ...genericWebhook,
+      config: { properties: { appId: { type: 'string' }, more: { type: 'object' } }, required: ['appId'] },
+    };
+    expect(configProblems(provider, {})).toEqual([{ pointer: '/config/appId', detail: 'generic_webhook needs it' }]);
+    expect(configProblems(provider, { appId: 'x', more: { $secret: 'ref' } })).toHaveLength(1);
+  });
+
+  it('keeps secret values in the store, and leaves their references', async () => {
+    const secrets = new MemorySecrets();
+    const place = { orgId: 'org_1', integrationId: 'int_1', name: '1' };
+    const stored = await withStoredSecrets({ token: 'ghp_x', hookId: 7 }, github, secrets, place);
+    expect(stored).toEqual({ token: { $secret: 'int_1/config/token/1' }, hookId: 7 });
+    expect([...secrets.kept]).toEqual([['int_1/config/token/1', 'ghp_x']]);
+  });
+
+  it('keeps a secret that comes back masked, where there is one', () => {
+    const current = { token: { $secret: 'ref/1' } };
+    expect(checkedSettings({ config: { token: MASK } }, github, current).changes.config).toEqual(current);
+    expect(checkedSettings({ config: { token: MASK } }, github, {}).changes.config).toEqual({ token: MASK });
+  });
+});
+
+describe('the settings of an integration', () => {
+  it.each<[GivenSettings, string[]]>([
+    [{ allowedSources: ['10.0.0.0/8', '::1'] }, []],
+    [{ allowedSources: [] }, ['/allowedSources']],
+    [{ allowedSources: ['10.0.0.1', 'example.com', '1'] }, ['/allowedSources/1', '/allowedSources/2']],
+    [{ allowedSources: Array.from({ length: 101 }, () => '::1') }, ['/allowedSources']],
+    [{ dedupeKey: 'alert.id' }, []],
+    [{ dedupeKey: "alert.id == 'open" }, ['/dedupeKey']],
+    [{ rateLimit: 'many' }, ['/rateLimit']],
+  ])('%j are refused at %j', (given, pointers) => {
+    expect(pointersOf(given)).toEqual(pointers);
+  });
+
+  it('are all checked at once, so that nobody has to try again and again', () => {
+    expect(pointersOf({ allowedSources: ['x'], dedupeKey: '[', rateLimit: 0, config: { x: 1 } })).toEqual([
+      '/rateLimit/limit',
+      '/allowedSources/0',
+      '/dedupeKey',
+      '/config/x',
+    ]);
+  });
+
+  it('are taken away by null, and left alone where nothing is said', () => {
+    expect(checkedSettings({ rateLimit: null, dedupeKey: null, name: 'x' }, github, {})).toEqual({
+      changes: { name: 'x' },
+      removed: ['rateLimit', 'dedupeKey'],
+    });
+  });
+
+  it.each([
+    [100, { limit: 100, perMs: 60_000 }],
+    [{ limit: 5 }, { limit: 5, perMs: 60_000 }],
+    [
+      { limit: 5, per: '10s' },
+      { limit: 5, perMs: 10_000 },
+    ],
+    [0, [expect.objectContaining({ pointer: '/rateLimit/limit' })]],
+    [{ limit: 1.5, per: '1x' }, [expect.anything(), expect.objectContaining({ pointer: '/rateLimit/per' })]],
+    [{ limit: 1, per: '10ms' }, [expect.objectContaining({ pointer: '/rateLimit/per' })]],
+    [{ limit: 1, burst: 2 }, [expect.objectContaining({ pointer: '/rateLimit/burst' })]],
+    [[1], [expect.objectContaining({ pointer: '/rateLimit' })]],
+  ])('have the rate limit %j as %j', (given, expected) => {
+    expect(rateLimitOf(given)).toEqual(expected);
+  });
+
+  it('have a slug with 192 random bits', () => {
+    const slugs = Array.from({ length: 100 }, newSlug);
+    expect(new Set(slugs).size).toBe(100);
+    for (const slug of slugs) expect(slug).toMatch(/^wh_[A-Za-z0-9_-]{32}$/);
+  });
+});
