@@ -1,0 +1,230 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { DataSource } from 'typeorm';
+
+import { PostgresEventStore } from '#libs/event-store/src/adapters/postgres/postgres-event-store.adapter.js';
+import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
+import type { Cause } from '#libs/events/src/envelope.js';
+import { Transient } from '#libs/kernel/src/errors.js';
+import { uuid7 } from '#libs/kernel/src/ids.js';
+import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
+
+import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { EVENT_INDEX, EventIndex } from './event-index.projection.js';
+import { type Parameters, parseQuery } from './event-query.js';
+import { EventReader } from './event-reader.adapter.js';
+import { traceOf } from './trace.js';
+
+/** Answers as a projection that is never done. */
+class Behind extends Progress {
+  readonly asked: string[] = [];
+  whenProcessed(name: string, position: bigint): Promise<void> {
+    this.asked.push(`${name} ${position}`);
+    return Promise.reject(new Transient('subscriber.behind', 'behind'));
+  }
+}
+
+interface Written {
+  readonly type?: string;
+  readonly orgId?: string;
+  readonly source?: string;
+  readonly subject?: string;
+  readonly at?: string;
+  readonly data?: object;
+  readonly cause?: Cause;
+  readonly stream?: string;
+}
+
+describe('the index of events', () => {
+  let testDatabase: TestDatabase;
+  let database: DataSource;
+  let store: EventStore;
+  let reader: EventReader;
+  let progress: Behind;
+  beforeEach(async () => {
+    testDatabase = await createTestDatabase();
+    database = await openDataSource({ url: testDatabase.url, poolSize: 4 });
+    store = await PostgresEventStore.open({ connectionString: testDatabase.url });
+    progress = new Behind();
+    reader = new EventReader(database, store, progress);
+  });
+  afterEach(async () => {
+    await store.close();
+    await database.destroy();
+    await testDatabase.drop();
+  });
+
+  async function write({ type = 'git.push', orgId = 'org_a', stream, cause, at, data = {}, ...more }: Written = {}) {
+    const id = uuid7();
+    const event = newEvent(
+      { type, data, ...(at !== undefined && { timestamp: at }) },
+      { id, orgId, actor: 'millrace', now: new Date('2026-11-20T12:00:00Z'), ...more, ...(cause && { cause }) },
+    );
+    await store.append(stream ?? `s-${id}`, [event], stream === undefined ? 'no-stream' : 'any');
+    return id;
+  }
+  const everything = async (): Promise<readonly RecordedEvent[]> => (await store.readAll({ limit: 10_000 })).events;
+  const index = async (events?: readonly RecordedEvent[]) => {
+    const all = events ?? (await everything());
+    await database.transaction((manager) =>
+      new EventIndex().handle(all, {
+        transaction: () => Promise.resolve(manager),
+        signal: new AbortController().signal,
+      }),
+    );
+  };
+  const find = async (parameters: Parameters, orgId = 'org_a') => {
+    const { events, next } = await reader.page(parseQuery({ order: 'asc', ...parameters }, orgId, 'desc'));
+    return { ids: events.map(({ id }) => id), next };
+  };
+  const ids = async (parameters: Parameters, orgId?: string) => (await find(parameters, orgId)).ids;
+
+  it('is the same whether an event was handled once or twice', async () => {
+    for (let n = 0; n < 5; n++) await write();
+    await index();
+    const once = await database.query('select * from views.events order by position');
+    await index();
+    expect(await database.query('select * from views.events order by position')).toEqual(once);
+    expect(once).toHaveLength(5);
+  });
+
+  it('finds by type, glob, source and subject', async () => {
+    const push = await write({ source: 'github', subject: 'repository/acme/app' });
+    const opened = await write({ type: 'pr.opened', source: 'gitlab', subject: 'repository/acme/lib' });
+    const verdict = await write({ type: 'rule.evaluated', source: 'millrace' });
+    await index();
+    expect(await ids({})).toEqual([push, opened, verdict]);
+    expect(await ids({ type: 'git.push' })).toEqual([push]);
+    expect(await ids({ type: 'pr.*,rule.*' })).toEqual([opened, verdict]);
+    expect(await ids({ type: '*' })).toEqual([push, opened]);
+    expect(await ids({ source: 'git*' })).toEqual([push, opened]);
+    expect(await ids({ subject: 'repository/acme/*' })).toEqual([push, opened]);
+    expect(await ids({ subject: 'repository/acme/app' })).toEqual([push]);
+    expect(await ids({ subject: 'repository/acme/ap_' })).toEqual([]);
+  });
+
+  it('finds by time and by position, from inclusive and to exclusive', async () => {
+    const early = await write({ at: '2026-11-20T10:00:00.000Z' });
+    const noon = await write({ at: '2026-11-20T12:00:00.000Z' });
+    const late = await write({ at: '2026-11-20T14:00:00.000Z' });
+    await index();
+    expect(await ids({ from: '2026-11-20T12:00:00Z' })).toEqual([noon, late]);
+    expect(await ids({ to: '2026-11-20T12:00:00Z' })).toEqual([early]);
+    expect(await ids({ from: '2026-11-20T13:00:00+02:00', to: '2026-11-20T13:00:00Z' })).toEqual([noon]);
+    const [first, second] = (await everything()).map(({ position }) => String(position));
+    expect(await ids({ fromPosition: second! })).toEqual([noon, late]);
+    expect(await ids({ toPosition: first! })).toEqual([early]);
+  });
+
+  it('never shows an organisation the events of another', async () => {
+    const own = await write();
+    const other = await write({ orgId: 'org_b' });
+    await index();
+    expect(await ids({})).toEqual([own]);
+    expect(await ids({}, 'org_b')).toEqual([other]);
+    expect(await reader.byId('org_a', other)).toBeUndefined();
+    expect(await reader.correlationOf('org_a', other)).toBeUndefined();
+    expect(await reader.story('org_a', other)).toEqual([]);
+  });
+
+  it.each(['asc', 'desc'] as const)('shows all events page by page, none twice, %s', async (order) => {
+    const written: string[] = [];
+    for (let n = 0; n < 23; n++) written.push(await write());
+    await index();
+    const seen: string[] = [];
+    let next: bigint | undefined;
+    do {
+      const query = {
+        ...parseQuery({ order, limit: '7' }, 'org_a', order),
+        ...(next !== undefined && { after: next }),
+      };
+      const page = await reader.page(query);
+      expect(page.events.length).toBeLessThanOrEqual(7);
+      seen.push(...page.events.map(({ id }) => id));
+      next = page.next;
+    } while (next !== undefined);
+    expect(seen).toEqual(order === 'asc' ? written : written.reverse());
+  });
+
+  it('fetches events that lie far apart and events that lie close together', async () => {
+    const wanted: string[] = [];
+    for (let n = 0; n < 120; n++) {
+      const id = await write({ type: n % 40 === 0 ? 'release.published' : 'git.push', data: { n } });
+      if (n % 40 === 0) wanted.push(id);
+    }
+    await index();
+    expect(await ids({ type: 'release.published' })).toEqual(wanted);
+    const { events } = await reader.page(parseQuery({ order: 'asc', limit: '200' }, 'org_a', 'asc'));
+    expect(events.map(({ data }) => (data as { n?: number }).n)).toEqual(Array.from({ length: 120 }, (_, n) => n));
+  });
+
+  it('filters by what is in the events, across as many rows as it takes', async () => {
+    const wanted: string[] = [];
+    for (let n = 0; n < 600; n++) {
+      const id = await write({ data: { n } });
+      if (n >= 598) wanted.push(id);
+    }
+    await index();
+    expect(await find({ filter: 'data.n >= `598`', limit: '1' })).toMatchObject({ ids: [wanted[0]] });
+    expect(await find({ filter: 'data.n >= `598`', limit: '50' })).toEqual({ ids: wanted, next: undefined });
+    expect(await ids({ filter: "subject == 'nothing'" })).toEqual([]);
+  });
+
+  it('exports everything in order, in batches', async () => {
+    const written: string[] = [];
+    for (let n = 0; n < 1_100; n++) written.push(await write({ data: { n } }));
+    await index();
+    const seen: string[] = [];
+    for await (const batch of reader.all(parseQuery({ filter: 'data.n != `3`' }, 'org_a', 'asc')))
+      seen.push(...batch.map(({ id }) => id));
+    expect(seen).toEqual(written.filter((_, n) => n !== 3));
+  });
+
+  it('leaves out what retention has taken from the log', async () => {
+    const gone = await write({ stream: 'long' });
+    const kept = await write({ stream: 'long' });
+    await index();
+    await store.truncateBefore('long', 1n);
+    expect(await ids({})).toEqual([kept]);
+    expect(await reader.byId('org_a', gone)).toBeUndefined();
+  });
+
+  it('tells the whole story of an event from any event in it', async () => {
+    const root = await write();
+    const decision = await write({
+      type: 'rule.evaluated',
+      cause: { $correlationId: root, $causationId: root, hop: 1 },
+    });
+    const request = await write({
+      type: 'webhook.requested',
+      cause: { $correlationId: root, $causationId: root, hop: 1 },
+    });
+    const failed = await write({
+      type: 'webhook.failed',
+      cause: { $correlationId: root, $causationId: request, hop: 2 },
+    });
+    await write();
+    await index();
+    expect(await reader.correlationOf('org_a', failed)).toBe(root);
+    const story = await reader.story('org_a', root);
+    expect(story.map(({ id }) => id)).toEqual([root, decision, request, failed]);
+    expect(traceOf(story, root)).toMatchObject({
+      type: 'git.push',
+      children: [{ type: 'rule.evaluated' }, { type: 'webhook.requested', children: [{ type: 'webhook.failed' }] }],
+    });
+  });
+
+  it('keeps subjects that PostgreSQL cannot hold as near as it can', async () => {
+    const id = await write({ subject: 'a\0b' });
+    await index();
+    expect(await ids({ subject: 'a*' })).toEqual([id]);
+  });
+
+  it('is waited for up to the end of the log, and used as it is where it is far behind', async () => {
+    await write();
+    await reader.settle();
+    expect(progress.asked).toEqual([`${EVENT_INDEX} 1`]);
+    await expect(ids({})).resolves.toEqual([]);
+  });
+});
