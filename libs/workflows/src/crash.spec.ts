@@ -214,3 +214,18 @@ describe('two processes that drive one run', () => {
     );
   }, 60_000);
 });
+
+describe('a process whose clock is behind that of the database', () => {
+  it('keeps a run that it was given too early until its time has come, instead of giving it back again and again', async () => {
+    const world = new VirtualWorld({ yaml: 'name: x\nsteps: [{ wait: { for: 50ms } }]\n', earlyMs: 60_000 });
+    await world.begin();
+    await world.drive();
+    const given = world.drive();
+    const moving = setInterval(() => world.clock.advance(50), 20);
+    await given;
+    clearInterval(moving);
+    const types = (await world.events()).map(({ type }) => type);
+    expect(types.filter((type) => type === 'run.rested')).toHaveLength(2);
+    expect(types.at(-2)).toBe('workflow.completed');
+  });
+});

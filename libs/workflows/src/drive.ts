@@ -14,7 +14,7 @@ import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid5, uuid7, type Uuid } from '#libs/kernel/src/ids.js';
 
-import { Attempts } from './attempts.js';
+import { Attempts, type Perform } from './attempts.js';
 import { decide, type Decision } from './decide.js';
 import type { Definition } from './definition.js';
 import type { Outcome } from './outcome.js';
@@ -30,12 +30,15 @@ export interface Ports {
   /** Outcomes that have come in for these requests. */
   outcomes(requests: readonly Uuid[]): Promise<ReadonlyMap<Uuid, Outcome>>;
   /** Does one attempt; resolves with the output, or rejects as the step does. */
-  readonly perform: ConstructorParameters<typeof Attempts>[0];
+  readonly perform: Perform;
+  /** A run that is due within so many milliseconds is kept, not given back: clocks may be apart (default 60,000). */
+  readonly earlyMs?: number;
 }
 
 /** How often outcomes are looked for while attempts keep the run busy. */
 const LOOK_AGAIN_MS = 1_000;
 const MAX_BACKOFF_MS = 1_000;
+const EARLY_MS = 60_000;
 
 /**
  * Carries a run as far as it goes now: reads its stream, decides, appends, does what is to be done, and so on until
@@ -85,12 +88,12 @@ class Drive {
 
   async toRest(): Promise<{ position: bigint }> {
     try {
-      for (;;) {
+      for (let turns = 1; ; turns++) {
         const decision = await this.turn();
         this.attempts.keepOnly(decision.attempts);
         if (decision.run.ended) break;
         if (decision.unfinished) continue;
-        if (decision.attempts.length === 0) break;
+        if (decision.attempts.length === 0 && !(turns === 1 && this.isEarly(decision))) break;
         await this.attempts.news(this.patience(decision));
         if (this.signal.aborted) throw new Transient('run.interrupted', 'The process stops: another one goes on.');
       }
@@ -116,6 +119,15 @@ class Drive {
     if (reports.length > 0) crashPoint('workflows.after-outcome');
     this.run = decision.run;
     return decision;
+  }
+
+  /**
+   * The row was due by the clock of the database, and by ours nothing is: to give it back would mean to get it again at
+   * once, until the clocks agree.
+   */
+  private isEarly({ drafts, until }: Decision): boolean {
+    if (until === undefined || drafts.length !== 1 || drafts[0]!.type !== 'run.rested') return false;
+    return until.getTime() - this.ports.clock.now().getTime() < (this.ports.earlyMs ?? EARLY_MS);
   }
 
   /** Milliseconds until there may be something to do besides the attempts. */

@@ -27,6 +27,8 @@ export interface WorldOptions {
   readonly retrySchedule?: readonly number[];
   /** Default: the steps of specs. */
   readonly library?: StepLibrary;
+  /** Default 0: time passes between drives, not in them. */
+  readonly earlyMs?: number;
   /** Around the log, for faults. */
   readonly store?: (memory: MemoryEventStore) => EventStore;
 }
@@ -94,6 +96,7 @@ export class VirtualWorld {
         clock: this.clock,
         definition: () => Promise.resolve(this.definition),
         outcomes: () => Promise.resolve(this.outcomes),
+        earlyMs: this.options.earlyMs ?? 0,
         perform: this.options.perform ?? (() => Promise.resolve(null)),
       },
       RUN_ID,
