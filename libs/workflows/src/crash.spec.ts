@@ -122,7 +122,7 @@ describe('a process that is killed at any append', () => {
         expect(ends(after)).toEqual(ends(before));
         expect((await rough.world.run()).status).toBe((await calm.world.run()).status);
       }),
-      { numRuns: 150 },
+      { numRuns: 80 },
     );
   }, 60_000);
 
@@ -135,7 +135,7 @@ describe('a process that is killed at any append', () => {
         const run = await world.run();
         expect(run.status === 'completed' || run.status === 'failed').toBe(true);
       }),
-      { numRuns: 150 },
+      { numRuns: 80 },
     );
   }, 60_000);
 
