@@ -54,10 +54,12 @@ export class FrontDoor {
   async close(patience: number): Promise<void> {
     this.closing = true;
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
-    this.server.closeIdleConnections();
+    // A connection whose request ends from now on is idle, and would be kept for the next one.
+    const sweep = setInterval(() => this.server.closeIdleConnections(), 50);
     const timer = setTimeout(() => this.server.closeAllConnections(), patience);
     await closed;
     clearTimeout(timer);
+    clearInterval(sweep);
   }
 }
 

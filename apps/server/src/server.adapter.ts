@@ -173,8 +173,10 @@ async function stop(door: FrontDoor, closers: Closers, log: Log): Promise<void> 
 /** In the opposite order of opening. What does not close is reported and holds up nothing else. */
 async function closeAll(closers: Closers, log: Log): Promise<void> {
   for (const { name, close } of closers.splice(0).reverse()) {
+    const began = performance.now();
     try {
       await close();
+      log.debug({ part: name, ms: Math.round(performance.now() - began) }, 'closed');
     } catch (error) {
       log.warn({ part: name, error: messageOf(error) }, 'a part of the server did not close as it should');
     }
