@@ -132,7 +132,8 @@ export class EmbeddedPostgres {
       const client = running?.address && (await this.connect(running.address));
       if (client) {
         await takeOwnership(client, this.folder);
-        if (!child) this.log.info({ pid: running.pid }, 'found PostgreSQL running: an earlier Millrace was killed');
+        if (!child)
+          this.log.info({ postgres: running.pid }, 'found PostgreSQL running: an earlier Millrace was killed');
         this.address = running.address;
         this.hold(client);
         await this.ensureDatabase(client);
