@@ -8,6 +8,9 @@ import { requireDependencies, requireNode, root } from '../apps/server/bin/insta
 
 requireNode();
 requireDependencies({ development: true });
+// e2e specs run the built program, in processes of its own.
+const { build } = await import('../apps/server/bin/build.mjs');
+await build();
 
 const LINT = ['lint:types', 'lint:code', 'lint:imports', 'lint:format'];
 const PROJECTS = ['unit', 'int', 'e2e'];
