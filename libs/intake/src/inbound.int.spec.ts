@@ -33,6 +33,9 @@ const odd = defineProvider({
   },
   normalise: ({ value, request }) => {
     if (request.headers['x-odd'] === 'normalise') throw new Error('a bug in normalise');
+    if (request.headers['x-odd'] === 'bigint')
+      return { eventType: 'odd', events: [{ type: 'webhook.received', subject: '', data: { n: 1n } as never }] };
+    if (request.headers['x-odd'] === 'shape') return { eventType: 7, events: 'none' } as never;
     const {
       challenge,
       type = 'webhook.received',
@@ -512,6 +515,10 @@ describe("a provider's own ways", () => {
     server.counters.take();
     await receiptOf(await post(url, '{"kept":true}', { ...json, 'x-odd': 'normalise', 'x-retry': '2' }));
     expect((await server.received()).at(-1)!.dataJson).toContain('"payload":{"kept":true}');
+    for (const bug of ['bigint', 'shape']) {
+      await receiptOf(await post(url, '{"kept":2}', { ...json, 'x-odd': bug }));
+      expect((await server.received()).at(-1)!.dataJson).toContain('"payload":{"kept":2}');
+    }
     const answer = await post(url, '{}', { ...json, 'x-odd': 'throw' });
     expect([answer.status, (await problemOf(answer)).code]).toEqual([500, 'inbound.provider_failed']);
     expect(server.counters.take().find(({ counter }) => counter === 'refused.failed')).toMatchObject({

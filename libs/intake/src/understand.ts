@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 import type { EventToAppend } from '#libs/event-store/src/event-store.js';
 import type { RequestMetadata } from '#libs/events/src/envelope.js';
@@ -17,7 +17,7 @@ import type {
 } from '#libs/plugin-sdk/src/define-provider.js';
 
 import { parseBody, type ParsedBody } from './body.js';
-import { inboundEventsOf } from './inbound-event.js';
+import { type DeliveryFacts, type InboundDraft, inboundEventsOf } from './inbound-event.js';
 import type { Receiver } from './integration-table.js';
 import { EVENT_TOO_LARGE, Refusal } from './refusal.js';
 
@@ -71,9 +71,20 @@ export function understand(
     request: requestMetadata(verified, request, retry),
     now: context.now,
   };
-  const events = inboundEventsOf(facts, identified);
+  const events = eventsOf(facts, identified, provider, log);
   if (!events) return EVENT_TOO_LARGE;
   return { ...verified, deliveryId, stream: streams.inbound(receiver.id, key), events, bodies, retry };
+}
+
+/** Fields that JSON cannot hold are a bug of the provider too: then the events are kept without them. */
+function eventsOf(facts: DeliveryFacts, drafts: readonly InboundDraft[], provider: Provider, log: Log) {
+  try {
+    return inboundEventsOf(facts, drafts);
+  } catch (error) {
+    reportFailure(log, provider, 'normalise', error);
+    const bare = drafts.map((draft) => ({ ...draft, normalised: { ...draft.normalised, data: {} } }));
+    return inboundEventsOf(facts, bare);
+  }
 }
 
 /** What `dedupeKey` looks at: the body, or all lines of one. */
@@ -135,7 +146,7 @@ function requestMetadata(
   }
   return {
     headers,
-    bodySha256: createHash('sha256').update(request.rawBody).digest('hex'),
+    bodySha256: hash('sha256', request.rawBody, 'hex'),
     authentication,
     sourceIp: request.sourceIp,
     ...(retry === undefined ? {} : { retry }),
