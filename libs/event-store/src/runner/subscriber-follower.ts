@@ -1,17 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { backoff } from '#libs/kernel/src/backoff.js';
-import type { Clock } from '#libs/kernel/src/clock.js';
 import { messageOf, Transient } from '#libs/kernel/src/errors.js';
-import type { Log } from '#libs/kernel/src/log.js';
 
 import type { EventStore, RecordedEvent, SubscriptionItem } from '../event-store.js';
 import type { Subscriber } from '../subscriber.js';
-import { CheckpointMoved, type CheckpointMove, type Checkpoints, type ParkedEvent } from './checkpoints.js';
+import { CheckpointMoved, type CheckpointMove, type Checkpoints } from './checkpoints.js';
 import type { FollowerState } from './follower-status.js';
+import type { FollowerParts } from './follower-parts.js';
 import { primeTables, TableSet } from './fold-tables.js';
 import { handleOnce } from './handle-once.js';
-import { recordParked } from './parking.js';
+import { parkEvent, retryParked } from './parking.js';
 import { Waiters } from './waiters.js';
 
 /** So often is a batch tried, and then each of its events, before an event is parked. */
@@ -22,15 +21,6 @@ const LAZY_SAVE_MS = 1_000;
 /** The signal that asks for a retry may be lost. */
 const LOOK_FOR_RETRIES_MS = 30_000;
 const BATCH = 500;
-
-export interface FollowerParts {
-  readonly store: EventStore;
-  readonly checkpoints: Checkpoints;
-  readonly clock: Clock;
-  readonly log: Log;
-}
-
-const reasonOf = (error: unknown): string => messageOf(error).slice(0, 2_000);
 
 /** Thrown out of the subscription, so that the tables are primed again and reading starts after what is handled. */
 class StartOver extends Error {}
@@ -124,7 +114,8 @@ export class SubscriberFollower {
     this.interrupt = () => restart.abort();
     await primeTables(store, this.tables, this.handled, signal);
     // What `handle` does to the tables when it is given an old event is out of order.
-    if (await this.retryWhatIsAskedFor(signal)) await primeTables(store, this.tables, this.handled, signal);
+    if (await retryParked(this.parts, this.subscriber, signal))
+      await primeTables(store, this.tables, this.handled, signal);
     if (this.handled !== undefined) this.waiters.reach(this.handled);
     const items = store.subscribe({
       from: this.handled ?? 'start',
@@ -197,56 +188,14 @@ export class SubscriberFollower {
   }
 
   private async park(event: RecordedEvent, error: unknown, tries: number, move: CheckpointMove): Promise<void> {
-    const { store, clock, log } = this.parts;
-    const parked: ParkedEvent = {
-      subscriber: this.subscriber.name,
-      position: event.position,
-      eventId: event.id,
-      type: event.type,
-      reason: reasonOf(error),
-      tries,
-    };
-    await recordParked(store, parked, event, clock.now());
-    await this.storeParked(parked, move);
+    await parkEvent(this.parts, event, { error, tries, move });
     this.committed = move.to;
     this.reached(move.to);
-    log.error({ subscriber: this.subscriber.name, type: event.type, id: event.id }, 'an event is parked');
-  }
-
-  /** Parked events, each in its own transaction; the checkpoint stays where it is. @returns whether there were any. */
-  private async retryWhatIsAskedFor(signal: AbortSignal): Promise<boolean> {
-    const { store, checkpoints, log } = this.parts;
-    const asked = await checkpoints.parkedToRetry(this.subscriber.name);
-    for (const parked of asked) {
-      const { events } = await store.readAll({ from: parked.position, limit: 1 });
-      try {
-        // Retention may have taken the event away: then there is nothing left to do about it.
-        const there = events.filter(({ position }) => position === parked.position);
-        await handleOnce(checkpoints, this.subscriber, there, parked, signal);
-        log.info({ subscriber: parked.subscriber, id: parked.eventId }, 'a parked event is done');
-      } catch (error) {
-        const known = checkpoints.classify(error);
-        if (known instanceof Transient || signal.aborted) throw known;
-        await this.storeParked({ ...parked, reason: reasonOf(known), tries: parked.tries + 1 });
-      }
-    }
-    return asked.length > 0;
   }
 
   private async lookForRetries(): Promise<void> {
     const asked = await this.parts.checkpoints.parkedToRetry(this.subscriber.name).catch(() => []);
     if (asked.length > 0) this.retryParked();
-  }
-
-  private async storeParked(parked: ParkedEvent, move?: CheckpointMove): Promise<void> {
-    const transaction = await this.parts.checkpoints.begin();
-    try {
-      await transaction.park(parked);
-      await transaction.commit(move);
-    } catch (error) {
-      await transaction.rollback();
-      throw error;
-    }
   }
 
   private reached(position: bigint): void {

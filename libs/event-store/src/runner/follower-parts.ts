@@ -1,0 +1,13 @@
+import type { Clock } from '#libs/kernel/src/clock.js';
+import type { Log } from '#libs/kernel/src/log.js';
+
+import type { EventStore } from '../event-store.js';
+import type { Checkpoints } from './checkpoints.js';
+
+/** What every follower of one process shares. */
+export interface FollowerParts {
+  readonly store: EventStore;
+  readonly checkpoints: Checkpoints;
+  readonly clock: Clock;
+  readonly log: Log;
+}
