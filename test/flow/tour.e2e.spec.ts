@@ -37,8 +37,8 @@ describe("the README's tour", () => {
       await once(receiver.stdout, 'data');
       const commands = await tourCommands();
       expect(commands.length).toBeGreaterThanOrEqual(8);
-      // A marker before each block tells the outputs of the blocks apart.
-      const script = commands.map((command, index) => `echo "== ${index}"\n${command}`).join('\n');
+      // A marker before each block tells the outputs of the blocks apart; an answer of curl ends without a new line.
+      const script = commands.map((command, index) => `printf '\\n== ${index}\\n'\n${command}`).join('\n');
       const { out, errors, code } = await bash(script, folder, {
         MILLRACE: server.url,
         RECEIVER: `http://127.0.0.1:${port}`,
