@@ -3,9 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { backoff } from '#libs/kernel/src/backoff.js';
 import { messageOf, Transient } from '#libs/kernel/src/errors.js';
 
-import type { EventStore, RecordedEvent, SubscriptionItem } from '../event-store.js';
+import type { RecordedEvent, SubscriptionItem } from '../event-store.js';
 import type { Subscriber } from '../subscriber.js';
-import { CheckpointMoved, type CheckpointMove, type Checkpoints } from './checkpoints.js';
+import { CheckpointMoved, type CheckpointMove } from './checkpoints.js';
 import type { FollowerState } from './follower-status.js';
 import type { FollowerParts } from './follower-parts.js';
 import { primeTables, TableSet } from './fold-tables.js';
