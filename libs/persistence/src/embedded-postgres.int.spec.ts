@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 
 import { EmbeddedPostgres, type EmbeddedPostgresOptions } from './embedded-postgres.adapter.js';
+import { postgresAccount } from './postgres-account.adapter.js';
 import { layout } from './postgres-folder.adapter.js';
 import { findRunning, isAlive } from './postgres-process.adapter.js';
 
@@ -233,6 +234,17 @@ describe('PostgreSQL', () => {
     expect(/^CapEff:\t(.*)$/m.exec(status)![1]).toBe('0000000000000004');
     expect(await query(server, 'select 1 as one')).toEqual([{ one: 1 }]);
     expect((await stat(closed)).uid).toBe(0);
+  });
+
+  asRoot('finds its programs below such a folder too, as in a clone that only root may enter', async () => {
+    const closed = join(base, 'closed');
+    const program = join(closed, 'initdb');
+    await mkdir(closed);
+    await writeFile(program, '', { mode: 0o755 });
+    await chmod(closed, 0o700);
+    const { through } = await postgresAccount(join(base, 'data'), [program]);
+    const [command, ...args] = [...through, 'test', '-x', program];
+    expect(spawnSync(command!, args, { cwd: '/' }).status).toBe(0);
   });
 
   asRoot('says what to do where that is impossible', async () => {

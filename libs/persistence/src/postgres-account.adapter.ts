@@ -70,6 +70,8 @@ function reachingThrough(uid: number, gid: number, blocked: string): readonly st
     const only = `-all,+${capability}`;
     const through = [
       'setpriv',
+      // PostgreSQL asks access(2) about its own programs, and that looks past capabilities unless this bit is set.
+      '--securebits=+no_setuid_fixup',
       `--reuid=${uid}`,
       `--regid=${gid}`,
       '--clear-groups',
@@ -77,8 +79,8 @@ function reachingThrough(uid: number, gid: number, blocked: string): readonly st
       `--ambient-caps=${only}`,
       `--bounding-set=${only}`,
     ];
-    // Not `test -x`: access(2) asks for the rights that the account would have without the capability.
-    const trial = spawnSync(through[0]!, [...through.slice(1), 'ls', '-d', join(blocked, '.')], {
+    // `test -x` asks access(2), as PostgreSQL does.
+    const trial = spawnSync(through[0]!, [...through.slice(1), 'test', '-x', join(blocked, '.')], {
       cwd: '/',
       env: { PATH: process.env['PATH'] },
     });
