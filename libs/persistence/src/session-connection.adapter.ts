@@ -28,6 +28,7 @@ export class SessionConnection extends Signals {
   private beat: NodeJS.Timeout | undefined;
   private readonly running: Promise<void>;
   private wake: (() => void) | undefined;
+  private last: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly url: string,
@@ -54,18 +55,18 @@ export class SessionConnection extends Signals {
   /** On this session. @throws if it is not connected, or is lost meanwhile. */
   async query<R extends pg.QueryResultRow>(text: string, values: unknown[]): Promise<R[]> {
     if (!this.client) throw new Error('Connection terminated: the session is not connected');
-    return (await this.client.query<R>(text, values)).rows;
+    return (await this.ask<R>(this.client, text, values)).rows;
   }
 
   override send(topic: string, text: string): void {
-    this.client?.query('select pg_notify($1, $2)', [topic, text]).catch(() => undefined);
+    if (this.client) this.ask(this.client, 'select pg_notify($1, $2)', [topic, text]).catch(() => undefined);
   }
 
   override listen(topic: string, listener: (text: string) => void): () => void {
     let all = this.listeners.get(topic);
     if (!all) {
       this.listeners.set(topic, (all = new Set()));
-      this.client?.query(`listen ${pg.escapeIdentifier(topic)}`).catch(() => undefined);
+      if (this.client) this.ask(this.client, `listen ${pg.escapeIdentifier(topic)}`).catch(() => undefined);
     }
     all.add(listener);
     return () => all.delete(listener);
@@ -118,6 +119,13 @@ export class SessionConnection extends Signals {
     }
   }
 
+  /** One statement after the other: `pg` no longer queues what is asked of a busy client. */
+  private ask<R extends pg.QueryResultRow>(client: pg.Client, text: string, values: unknown[] = []) {
+    const asked = this.last.then(() => client.query<R>(text, values));
+    this.last = asked.catch(() => undefined);
+    return asked;
+  }
+
   private keepBeating(client: pg.Client): void {
     let waiting = false;
     clearInterval(this.beat);
@@ -125,8 +133,7 @@ export class SessionConnection extends Signals {
       if (waiting) return;
       waiting = true;
       const silent = setTimeout(() => this.destroy(client), SILENT_FOR_MS);
-      client
-        .query('select 1')
+      this.ask(client, 'select 1')
         .catch(() => this.destroy(client))
         .finally(() => {
           clearTimeout(silent);
