@@ -113,19 +113,26 @@ function dataText(facts: DeliveryFacts, draft: InboundDraft, neutral: JsonObject
   if (action !== undefined) text += `,"action":${JSON.stringify(action)}`;
   text += `,"deliveryId":${JSON.stringify(facts.deliveryId)},"sourceIp":${JSON.stringify(facts.sourceIp)}`;
   if (truncated) text += ',"truncated":true';
-  for (const key in neutral) {
-    const value = neutral[key];
-    if (value !== undefined && !OURS.has(key)) text += `,${JSON.stringify(key)}:${JSON.stringify(value)}`;
-  }
+  const fields = JSON.stringify(withoutOurs(neutral));
+  // What is not written as an object (a class with a `toJSON` of its own) has no fields.
+  if (fields.length > 2 && fields.startsWith('{')) text += `,${fields.slice(1, -1)}`;
   return `${text},"payload":${payload}}`;
 }
+
+function withoutOurs(neutral: JsonObject): JsonObject {
+  for (const key in neutral)
+    if (OURS.has(key)) return Object.fromEntries(Object.entries(neutral).filter(([name]) => !OURS.has(name)));
+  return neutral;
+}
+
+const YEAR_10000 = Date.UTC(10_000, 0);
 
 /** RFC 3339 UTC; `undefined` for what is no time that four digits of a year can say. */
 function timeOf(timestamp: string | number | undefined): string | undefined {
   if (timestamp === undefined) return undefined;
   const time = new Date(timestamp);
-  const year = time.getUTCFullYear();
-  return year >= 1970 && year <= 9999 ? time.toISOString() : undefined;
+  const milliseconds = time.getTime();
+  return milliseconds >= 0 && milliseconds < YEAR_10000 ? time.toISOString() : undefined;
 }
 
 /** As the log counts it. The exact size is only taken where the text is long enough for it to matter. */

@@ -140,10 +140,10 @@ export class InboundPipeline {
     }
   }
 
-  private answered({ provider, bodies, context }: Understood, receipt: Receipt): Accepted {
-    if (!provider.respond) return receipt;
+  private answered({ provider, body, context }: Understood, receipt: Receipt): Accepted {
+    if (!provider.respond || !body) return receipt;
     try {
-      return { ...receipt, answer: provider.respond(bodies[0]!, receipt, context) };
+      return { ...receipt, answer: provider.respond(body, receipt, context) };
     } catch (error) {
       // It is stored: the platform's own answer will do.
       this.failed(provider, 'respond', error);

@@ -4,7 +4,7 @@ import type { EventToAppend } from '#libs/event-store/src/event-store.js';
 import type { RequestMetadata } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
-import { uuid5, uuid7 } from '#libs/kernel/src/ids.js';
+import { type Uuid, uuid5, uuid7 } from '#libs/kernel/src/ids.js';
 import { isObject, type Json } from '#libs/kernel/src/json.js';
 import type { Log } from '#libs/kernel/src/log.js';
 import type {
@@ -36,7 +36,8 @@ export interface Understood extends Verified {
   readonly stream: string;
   /** None where the provider wants nothing recorded. */
   readonly events: readonly EventToAppend[];
-  readonly bodies: readonly InboundBody[];
+  /** For the provider's own answer, where it has one: of several lines the first. */
+  readonly body: InboundBody | undefined;
   readonly retry: string | undefined;
 }
 
@@ -49,19 +50,22 @@ export function understand(
 ): Understood | Refusal {
   const parsed = parseBody(request);
   if (parsed instanceof Refusal) return parsed;
-  const { provider, context } = verified;
-  const bodies = parsed.values.map(({ value }) => ({ value, kind: parsed.kind, request }));
-  const lines = bodies.map((body) => normalised(provider, body, context, log));
+  const { provider, context, authentication } = verified;
+  const lines = parsed.values.map(({ value }) =>
+    normalised(provider, { value, kind: parsed.kind, request }, context, log),
+  );
   const { deliveryId: given, retry } = lines[0]!;
   const deliveryId = receiver.dedupeKey?.of(wholeOf(parsed)) ?? given;
-  const key = deliveryId ?? uuid7(context.now.getTime());
-  const drafts = lines.flatMap(({ events, eventType, action }, line) =>
-    events.map((event) => ({ eventType, action, normalised: event, payload: parsed.values[line]!.text })),
-  );
-  const identified = drafts.map((draft, index) => ({
-    ...draft,
-    id: deliveryId === undefined ? uuid7(context.now.getTime()) : uuid5('inbound', receiver.id, key, String(index)),
-  }));
+  const now = context.now.getTime();
+  const key = deliveryId ?? uuid7(now);
+  const stream = streams.inbound(receiver.id, key);
+  const drafts: InboundDraft[] = [];
+  lines.forEach(({ events, eventType, action }, line) => {
+    for (const event of events) {
+      const id = deliveryId === undefined ? uuid7(now) : eventUuid(stream, drafts.length);
+      drafts.push({ id, eventType, action, normalised: event, payload: parsed.values[line]!.text });
+    }
+  });
   const facts = {
     integrationId: receiver.id,
     orgId: receiver.orgId,
@@ -71,9 +75,20 @@ export function understand(
     request: requestMetadata(verified, request, retry),
     now: context.now,
   };
-  const events = eventsOf(facts, identified, provider, log);
+  const events = eventsOf(facts, drafts, provider, log);
   if (!events) return EVENT_TOO_LARGE;
-  return { ...verified, deliveryId, stream: streams.inbound(receiver.id, key), events, bodies, retry };
+  // What nobody will look at is let go before the append: what lives through it costs a collection twice.
+  const body = provider.respond && { value: parsed.values[0]!.value, kind: parsed.kind, request };
+  return { provider, context, authentication, deliveryId, stream, events, body, retry };
+}
+
+/**
+ * Of the events of a delivery: the first has the UUID that its stream is named after, the others follow from it. So they
+ * are derived from integration, delivery and place, and the usual single event costs one hash, not two.
+ */
+export function eventUuid(stream: string, index: number): Uuid {
+  const first = stream.slice(stream.indexOf('-') + 1);
+  return index === 0 ? first : uuid5('inbound', first, String(index));
 }
 
 /** Fields that JSON cannot hold are a bug of the provider too: then the events are kept without them. */

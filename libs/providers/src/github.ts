@@ -86,26 +86,26 @@ function readPush(payload: Fields): NormalisedEvent | undefined {
   const repository = repositoryOf(payload['repository']);
   const ref = textOf(payload['ref']);
   if (!repository || ref === undefined) return undefined;
-  const common = {
-    repository,
-    ref,
-    before: textOf(payload['before']),
-    after: textOf(payload['after']),
-    created: payload['created'] === true,
-    deleted: payload['deleted'] === true,
-    author: authorOf(payload['sender']) ?? authorOf(payload['pusher']),
-  };
+  const before = textOf(payload['before']);
+  const after = textOf(payload['after']);
+  const created = payload['created'] === true;
+  const deleted = payload['deleted'] === true;
+  const author = authorOf(payload['sender']) ?? authorOf(payload['pusher']);
   const subject = `repository/${repository.fullName}`;
   // Seconds here, and here alone: everywhere else GitHub writes it as text.
   const pushedAt = integerOf(fieldsOf(payload['repository'])['pushed_at']);
   const timestamp = pushedAt === undefined ? undefined : pushedAt * 1000;
-  if (ref.startsWith(TAG) && ref.length > TAG.length)
-    return { type: 'git.tag_pushed', subject, timestamp, data: known({ ...common, tag: ref.slice(TAG.length) }) };
+  if (ref.startsWith(TAG) && ref.length > TAG.length) {
+    const tag = ref.slice(TAG.length);
+    const data = known({ repository, ref, tag, before, after, created, deleted, author });
+    return { type: 'git.tag_pushed', subject, timestamp, data };
+  }
   if (!ref.startsWith(BRANCH) || ref.length === BRANCH.length) return undefined;
   const branch = ref.slice(BRANCH.length);
   const forced = payload['forced'] === true;
   const commits = commitsOf(payload['commits']);
-  return { type: 'git.push', subject, timestamp, data: known({ ...common, branch, forced, commits }) };
+  const data = known({ repository, ref, branch, before, after, created, deleted, forced, commits, author });
+  return { type: 'git.push', subject, timestamp, data };
 }
 
 function aboutPullRequest(payload: Fields) {
