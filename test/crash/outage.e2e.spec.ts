@@ -11,16 +11,14 @@ const SECRET = 'outage-secret-0123456789';
 describe.each(['refuse', 'freeze'] as const)('a database that goes away (connections %sd)', (how) => {
   it('makes ingest answer 503 with Retry-After, loses nothing, and is used again within 5 seconds of its return', async () => {
     const database = await createTestDatabase();
-    const address = new URL(database.url);
-    const proxy = await TcpProxy.start({ host: address.hostname, port: Number(address.port) });
-    address.hostname = '127.0.0.1';
-    address.port = String(proxy.port);
+    const { proxy, url: databaseUrl } = await TcpProxy.inFrontOf(database.url);
     const receiver = await Receiver.start();
-    const server = await TestServer.start({
-      databaseUrl: address.href,
-      env: { MILLRACE_SECRET_KEY: Buffer.alloc(32, 9).toString('base64') },
-    });
+    let running: TestServer | undefined;
     try {
+      const server = (running = await TestServer.start({
+        databaseUrl,
+        env: { MILLRACE_SECRET_KEY: Buffer.alloc(32, 9).toString('base64') },
+      }));
       const { slug } = await server.post<{ slug: string }>('/api/v1/integrations', {
         name: 'outage',
         provider: 'github',
@@ -75,7 +73,7 @@ describe.each(['refuse', 'freeze'] as const)('a database that goes away (connect
       const ids = receiver.calls.map((call) => (JSON.parse(call.body.toString()) as { id: string }).id);
       expect(ids.filter((id) => id === eventIds[0])).toHaveLength(1);
     } finally {
-      await server.stop();
+      await running?.stop();
       await proxy.stop();
       await receiver.stop();
       await database.drop();
