@@ -14,6 +14,8 @@ await build();
 
 const LINT = ['lint:types', 'lint:code', 'lint:imports', 'lint:format'];
 const PROJECTS = ['unit', 'int', 'e2e'];
+/** A run that does not end (a handle left open) is a failed one. */
+const LONGEST_RUN_MS = 15 * 60_000;
 
 const scratch = mkdtempSync(join(tmpdir(), 'millrace-test-'));
 const began = Date.now();
@@ -22,8 +24,12 @@ let failed = 0;
 
 const say = (text) => console.log(`\n── ${text} (${Math.round((Date.now() - began) / 1000)} s)`);
 const run = (command, args, env) =>
-  spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, ...env } })
-    .status;
+  spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, ...env },
+    timeout: LONGEST_RUN_MS,
+  }).status;
 
 for (const script of LINT) {
   say(script);
