@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
-import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
 import { webhookEvents } from '#libs/events/src/webhook.events.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
