@@ -2,6 +2,7 @@ import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 
 import { bannerOf } from './banner.js';
 import { parseConfig } from './config.js';
+import { type Closers, startDatabase } from './database.adapter.js';
 import { FrontDoor } from './front-door.js';
 import { createLog } from './logging.js';
 
@@ -18,24 +19,29 @@ const { config, warnings } = parsed;
 for (const warning of warnings) complain(warning);
 const log = createLog(config.logLevel);
 
+process.on('unhandledRejection', (error) => {
+  log.fatal({ err: error }, 'a fault that nobody handled: the process ends, to be started again from what is stored');
+  process.exit(1);
+});
+
 try {
   const door = await FrontDoor.open(config.host, config.port);
-  // Only now: a taken port is named before the bulk of the program is even loaded.
-  const { startServer } = await import('./server.adapter.js');
-  const server = await startServer(config, door, log);
-  say(bannerOf(config, server));
-  endOnSignals(() => server.stop());
+  const closers: Closers = [{ name: 'connections', close: () => door.close(0) }];
+  // Only now: a taken port is named before anything is touched, and before the bulk of the program is even loaded.
+  const databaseUrl = startDatabase(config, closers, log);
+  databaseUrl.catch(() => undefined);
+  const starting = import('./server.adapter.js').then(({ startServer }) =>
+    startServer(config, { door, databaseUrl, closers }, log),
+  );
+  // Also in the middle of the start: what it has opened by then must be closed.
+  endOnSignals(async () => (await starting).stop());
+  say(bannerOf(config, await starting));
 } catch (error) {
   // What the operator can mend is said in words; anything else is a fault of the program, with its trace.
   if (error instanceof Rejected || error instanceof Transient) complain(`Millrace cannot start: ${error.message}`);
   else log.fatal({ err: error }, 'Millrace cannot start');
   process.exit(1);
 }
-
-process.on('unhandledRejection', (error) => {
-  log.fatal({ err: error }, 'a fault that nobody handled: the process ends, to be started again from what is stored');
-  process.exit(1);
-});
 
 /** The first signal ends in order, a second one at once. */
 function endOnSignals(stop: () => Promise<void>): void {

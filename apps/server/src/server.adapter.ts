@@ -28,6 +28,7 @@ import { workflowSchema } from '#libs/workflows/src/workflow-schema.js';
 import { AppModule, partsOf, VIEWS } from './app.module.js';
 import { checkCommandHandlers } from './command-check.adapter.js';
 import type { Config } from './config.js';
+import type { Closers } from './database.adapter.js';
 import type { FrontDoor } from './front-door.js';
 import { Health } from './health.adapter.js';
 import { createHttp } from './http.adapter.js';
@@ -37,12 +38,12 @@ import { NestLog } from './nest-log.adapter.js';
 import { ApiDocument } from './openapi.adapter.js';
 import { lagOf } from './readiness.js';
 import { Schemas } from './schemas.js';
-import { type Closers, openStorage } from './storage.adapter.js';
+import { openStorage } from './storage.adapter.js';
 import { invalidRequest } from './validation.js';
 import { withoutApi } from './worker-only.js';
 
 /** In-flight requests and work get this long to finish. */
-const PATIENCE_MS = 30_000;
+export const PATIENCE_MS = 30_000;
 
 export interface Server {
   /** What is kept where, for a person. */
@@ -53,24 +54,35 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-/** Puts the server together and starts it behind a door that is open already. */
-export async function startServer(config: Config, door: FrontDoor, log: Log): Promise<Server> {
-  const closers: Closers = [{ name: 'connections', close: () => door.close(PATIENCE_MS) }];
+/** What is under way when the bulk of the program has been loaded. */
+export interface Begun {
+  /** Open already. */
+  readonly door: FrontDoor;
+  /** URL of the database, once it answers. */
+  readonly databaseUrl: Promise<string>;
+  /** Closes what was begun; whatever is opened from now on is added. */
+  readonly closers: Closers;
+}
+
+/** Puts the server together and starts it. What was opened is closed again if that fails. */
+export async function startServer(config: Config, begun: Begun, log: Log): Promise<Server> {
   try {
-    return await compose(config, door, log, closers);
+    return await compose(config, begun, log);
   } catch (error) {
-    await closeAll(closers, log);
+    await begun.databaseUrl.catch(() => undefined);
+    await closeAll(begun.closers, log);
     throw error;
   }
 }
 
-async function compose(config: Config, door: FrontDoor, log: Log, closers: Closers): Promise<Server> {
+async function compose(config: Config, { door, databaseUrl: starting, closers }: Begun, log: Log): Promise<Server> {
   const { settings } = config;
   const clock = new SystemClock();
   const metrics = new Metrics();
   const plugins = await pluginsOf(settings.plugins);
-  const storage = await openStorage(config, VIEWS, closers, log);
-  const { database, databaseUrl, keyring } = storage;
+  const databaseUrl = await starting;
+  const storage = await openStorage(config, databaseUrl, VIEWS, closers, log);
+  const { database, keyring } = storage;
   const store = new MeteredEventStore(storage.store, metrics);
   const secrets = new PostgresSecrets(database, keyring);
   const rotated = await secrets.rotate();

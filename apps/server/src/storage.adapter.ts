@@ -1,5 +1,3 @@
-import { join } from 'node:path';
-
 import type { DataSource } from 'typeorm';
 
 import { Keyring } from '#libs/access/src/keyring.js';
@@ -7,23 +5,18 @@ import { keyFromFile, readKeyFile } from '#libs/access/src/key-file.js';
 import type { EventStore } from '#libs/event-store/src/event-store.js';
 import type { Log } from '#libs/kernel/src/log.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
-import { EmbeddedPostgres } from '#libs/persistence/src/embedded-postgres.adapter.js';
 
 import type { Config } from './config.js';
+import type { Closers } from './database.adapter.js';
 
 /** Where everything is kept, opened. */
 export interface Storage {
   readonly database: DataSource;
-  /** For connections beside the data source's own. */
-  readonly databaseUrl: string;
   readonly store: EventStore;
   readonly keyring: Keyring;
   /** For the banner: what is kept where, without a password. */
   readonly places: string;
 }
-
-/** What has to be closed again, in the opposite order. */
-export type Closers = { readonly name: string; readonly close: () => Promise<void> }[];
 
 type View = new () => unknown;
 
@@ -33,11 +26,11 @@ type View = new () => unknown;
  */
 export async function openStorage(
   config: Config,
+  databaseUrl: string,
   views: readonly View[],
   closers: Closers,
   log: Log,
 ): Promise<Storage> {
-  const databaseUrl = config.databaseUrl ?? (await startEmbedded(config, closers, log));
   const keyring = keyringOf(config);
   // Both make their schema; on a fresh database that is most of the start.
   const [database, store] = await Promise.all([
@@ -53,17 +46,7 @@ export async function openStorage(
   const kept =
     config.databaseUrl === undefined ? `an embedded PostgreSQL in ${config.dataDir}` : 'the PostgreSQL of DATABASE_URL';
   const places = config.eventStoreUrl === undefined ? kept : `the EventStoreDB of EVENTSTORE_URL, views in ${kept}`;
-  return { database, databaseUrl, store, keyring, places };
-}
-
-async function startEmbedded({ dataDir, settings }: Config, closers: Closers, log: Log): Promise<string> {
-  const postgres = await EmbeddedPostgres.start({
-    folder: join(dataDir, 'postgres'),
-    address: settings.publicUrl,
-    log,
-  });
-  closers.push({ name: 'embedded PostgreSQL', close: () => postgres.stop() });
-  return postgres.url;
+  return { database, store, keyring, places };
 }
 
 /** Only the adapter that is used is loaded: the other's client costs time and memory. */
