@@ -151,7 +151,7 @@ describe('a rule that is wrong', () => {
           expect(error).toBeInstanceOf(Rejected);
         }
       }),
-      { numRuns: 1_000 },
+      { numRuns: 1_000, examples: [[{ name: [{ toString: '' }] }]] },
     );
   });
 });

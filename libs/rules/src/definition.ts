@@ -94,7 +94,9 @@ function compile(given: { readonly [key in keyof RuleDefinition]?: unknown }, pr
   const conditions = new ConditionCompiler(problems);
   const condition = given.conditions === undefined ? always : conditions.compile(given.conditions, '/conditions');
   const throttle = given.throttle === undefined ? undefined : compileThrottle(given.throttle, problems);
-  const actions = compileActions(given.actions, String(given.name), problems);
+  // Anything may stand here until the problems are thrown; not everything can be made a text.
+  const name = typeof given.name === 'string' ? given.name : '';
+  const actions = compileActions(given.actions, name, problems);
   const inTemplates = [...actions.flatMap((action) => action.templates), ...(throttle?.key?.expressions ?? [])];
   return {
     matchesSource: pattern(given.eventSource, '/eventSource', problems, anything),

@@ -51,11 +51,13 @@ export class TrialController {
     if ((body['event'] === undefined) === (body['eventId'] === undefined))
       problems.add('', 'must have either "event" or "eventId".');
     if (body['event'] !== undefined && !isObject(body['event'])) problems.add('/event', 'must be an event: an object.');
+    const { eventId = '' } = body;
+    if (typeof eventId !== 'string') problems.add('/eventId', 'must be the id of an event: a text such as evt_….');
     problems.throwIfAny('rule.invalid_test', 'The test is not valid');
     const checked = checkedAt('/rule', body['rule']);
     const event = isObject(body['event'])
       ? eventOf(body['event'], caller.orgId, this.clock.now())
-      : await this.recorded(caller, String(body['eventId']));
+      : await this.recorded(caller, eventId as string);
     return tryOut(checked, event);
   }
 
