@@ -106,7 +106,11 @@ export class TokenController {
 
   @Delete(':id')
   @HttpCode(204)
-  @ApiOperation({ summary: 'Revoke an API token', description: 'It is refused from the moment of this answer.' })
+  @ApiOperation({
+    summary: 'Revoke an API token',
+    description:
+      'It is refused from the moment of this answer, and by other processes as soon as they have read of it.',
+  })
   @ApiResponse({ status: 204 })
   async revoke(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
     this.known(caller, id);
