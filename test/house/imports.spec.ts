@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
@@ -55,6 +56,26 @@ const WRONG: readonly (readonly [rule: string, file: string, text: string])[] = 
     'directions-providers',
     'libs/providers/src/bad.ts',
     `import { a } from '#libs/kernel/src/a.js';\nexport const b = a;\n`,
+  ],
+  [
+    'directions-expressions',
+    'libs/expressions/src/bad.ts',
+    `import { a } from '#libs/rules/src/a.js';\nexport const b = a;\n`,
+  ],
+  [
+    'directions-egress',
+    'libs/egress/src/bad.ts',
+    `import { a } from '#libs/persistence/src/a.js';\nexport const b = a;\n`,
+  ],
+  [
+    'directions-plugin-sdk',
+    'libs/plugin-sdk/src/bad.ts',
+    `import { a } from '#libs/event-store/src/a.js';\nexport const b = a;\n`,
+  ],
+  [
+    'directions-persistence',
+    'libs/persistence/src/bad.ts',
+    `import { a } from '#libs/rules/src/a.js';\nexport const b = a;\n`,
   ],
   ['directions-steps', 'libs/steps/src/bad.ts', `import { a } from '#libs/egress/src/a.js';\nexport const b = a;\n`],
   ['directions-access', 'libs/access/src/bad.ts', `import { a } from '#libs/rules/src/a.js';\nexport const b = a;\n`],
@@ -143,6 +164,13 @@ describe('the import linter', () => {
 
   it('leaves alone what is allowed: type-only imports, and frameworks in files whose role says so', () => {
     expect(found.filter(({ from }) => from in RIGHT)).toEqual([]);
+  });
+
+  it('is shown a wrong import for every rule that it has', () => {
+    const { forbidden } = createRequire(import.meta.url)(join(ROOT, '.dependency-cruiser.cjs')) as {
+      forbidden: readonly { readonly name: string }[];
+    };
+    expect(new Set(WRONG.map(([rule]) => rule))).toEqual(new Set(forbidden.map(({ name }) => name)));
   });
 
   it('passes when nothing is wrong', () => {
