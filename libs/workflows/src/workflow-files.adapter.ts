@@ -160,19 +160,23 @@ export class WorkflowFiles {
 
 const later = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 
+/** A file that cannot be looked at now is not one that was removed: its workflow must stay in force. */
+function unlessGone(error: unknown): undefined {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+}
+
 /** `undefined` if there is no such folder. */
 async function filesOf(folder: string): Promise<{ file: string; changed: string }[] | undefined> {
   let names: string[];
   try {
     names = await readdir(folder);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    return unlessGone(error);
   }
   const wanted = names.filter((name) => /^[^.].*\.ya?ml$/.test(name) && !/\.test\.ya?ml$/.test(name)).sort();
   const stats = await Promise.all(
     wanted.map(async (file) => {
-      const found = await stat(join(folder, file)).catch(() => undefined);
+      const found = await stat(join(folder, file)).catch(unlessGone);
       return found?.isFile() ? [{ file, changed: `${found.mtimeMs} ${found.size} ${found.ino}` }] : [];
     }),
   );

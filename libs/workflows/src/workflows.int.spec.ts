@@ -1,4 +1,4 @@
-import { mkdtemp, rm, unlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -345,6 +345,19 @@ describe('the folder of workflows', () => {
     const two = await process({ folder });
     await two.files.start();
     expect(await two.workflows.view(two.caller, 'a')).toMatchObject({ source: named('a', 2), origin: 'api' });
+  });
+
+  it('keeps in force what it cannot look at now', async () => {
+    await put('a.yaml', named('a', 1));
+    const one = await process({ folder });
+    await one.files.start();
+    await until('a to be shown', async () => (await inForce(one)).length === 1);
+    // A link to itself: there is a file, and no way to look at it.
+    await unlink(join(folder, 'a.yaml'));
+    await symlink('a.yaml', join(folder, 'a.yaml'));
+    await one.files.sync();
+    expect(await inForce(one)).toEqual(['a']);
+    expect(await one.logged('workflow.archived')).toEqual([]);
   });
 
   it('that is not there changes nothing', async () => {
