@@ -358,7 +358,7 @@ describe('a throttle', () => {
 });
 
 describe('trying a rule', () => {
-  const trial = () => new TrialController(store, dataSource, clock);
+  const trial = () => new TrialController(store, dataSource, clock, progress);
 
   it('says what every condition saw, and shows the actions filled in, and does nothing', async () => {
     const answer = await trial().test(caller, {

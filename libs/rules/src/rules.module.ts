@@ -3,6 +3,7 @@ import { CqrsModule } from '@nestjs/cqrs';
 
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 
+import { BacktestController } from './backtest.controller.js';
 import { DecideRules } from './decide.subscriber.js';
 import { DecisionController } from './decision.controller.js';
 import { DecisionProjection } from './decision.projection.js';
@@ -15,7 +16,7 @@ import { TrialController } from './trial.controller.js';
 /** Trigger rules: saved, asked about every event, and what they decided. */
 @Module({
   imports: [CqrsModule],
-  controllers: [TrialController, DecisionController, RuleController],
+  controllers: [TrialController, BacktestController, DecisionController, RuleController],
   providers: [
     ...commandHandlers(rule, [
       on(CreateRule, create),

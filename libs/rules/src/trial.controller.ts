@@ -4,13 +4,16 @@ import { DataSource } from 'typeorm';
 
 import type { Caller } from '#libs/access/src/caller.js';
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
-import { EventStore, platformEvent } from '#libs/event-store/src/event-store.js';
+import { EventStore, platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
 import { ENGINE, eventUuidOf, type PlatformEvent } from '#libs/events/src/envelope.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
+import type { Uuid } from '#libs/kernel/src/ids.js';
 import { isObject } from '#libs/kernel/src/json.js';
 
-import { checkRule } from './definition.js';
+import { settleIndex } from './backtest-range.adapter.js';
+import { checkedAt } from './checked-at.js';
 import { Problems } from './problems.js';
 import { RuleBody } from './rule.controller.js';
 import { type Trial, tryOut } from './trial.js';
@@ -33,6 +36,7 @@ export class TrialController {
     @Inject(EventStore) private readonly store: EventStore,
     @Inject(DataSource) private readonly database: DataSource,
     @Inject(Clock) private readonly clock: Clock,
+    @Inject(Progress) private readonly progress: Progress,
   ) {}
 
   @Post('test')
@@ -63,32 +67,27 @@ export class TrialController {
 
   private async recorded({ orgId }: Caller, id: string): Promise<PlatformEvent> {
     const uuid = eventUuidOf(id);
-    const found = uuid
-      ? await this.database.query<{ stream: string; revision: string }[]>(
-          'select stream, revision from views.events where id = $1 and org_id = $2 limit 1',
-          [uuid, orgId],
-        )
-      : [];
-    const place = found[0];
-    const [event] = place ? await this.store.readStream(place.stream, { from: BigInt(place.revision), limit: 1 }) : [];
-    if (event) return platformEvent(event);
+    const found =
+      uuid &&
+      ((await this.indexed(orgId, uuid)) ??
+        // Just recorded, perhaps: whoever was told of it finds it.
+        (await settleIndex(this.store, this.progress).then(() => this.indexed(orgId, uuid))));
+    if (found) return platformEvent(found);
     throw new Rejected(
       'not_found',
       'event.not_found',
       `There is no event ${id}. GET /api/v1/events lists those there are.`,
     );
   }
-}
 
-/** The rule's problems, with pointers into the body that it is a part of. */
-function checkedAt(pointer: string, rule: unknown): ReturnType<typeof checkRule> {
-  try {
-    return checkRule(rule);
-  } catch (error) {
-    if (!(error instanceof Rejected)) throw error;
-    throw new Rejected(error.kind, error.code, error.message, {
-      problems: error.problems.map((problem) => ({ ...problem, pointer: pointer + problem.pointer })),
-    });
+  private async indexed(orgId: string, id: Uuid): Promise<RecordedEvent | undefined> {
+    const [place] = await this.database.query<{ stream: string; revision: string }[]>(
+      'select stream, revision from views.events where id = $1 and org_id = $2 order by position limit 1',
+      [id, orgId],
+    );
+    const from = place && BigInt(place.revision);
+    const [event] = place ? await this.store.readStream(place.stream, { from: from!, limit: 1 }) : [];
+    return event?.revision === from ? event : undefined;
   }
 }
 

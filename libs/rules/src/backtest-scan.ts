@@ -1,0 +1,85 @@
+import { setImmediate, setTimeout } from 'node:timers/promises';
+
+import type { AllPage, EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
+
+/** The part of the log that a backtest looks at. Positions are inclusive, times those that the events carry. */
+export interface Stretch {
+  readonly orgId: string;
+  readonly types: readonly string[];
+  readonly from?: bigint;
+  readonly upTo: bigint;
+  /** Inclusive, and exclusive; milliseconds. */
+  readonly since?: number;
+  readonly before?: number;
+}
+
+/** Events of one read: with bodies of 7 KB some 2 MB, of which two are in memory. */
+const PAGE = 250;
+/** Longest turn at the processor before everything else that waits gets one. */
+const SLICE_MS = 5;
+/** Once giving way took longer than this, others have work: they get as much time as the scan had. */
+const BUSY_MS = 2;
+
+/**
+ * Shows every event of the stretch to `look`, in the order of the log, while it holds up nobody: a page is read while the
+ * one before is looked at, at most two are in memory, and after each slice the event loop has its turn.
+ * @throws the reason of `signal` as soon as it aborts.
+ */
+export async function scan(
+  store: Pick<EventStore, 'readAll'>,
+  stretch: Stretch,
+  look: (event: RecordedEvent) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const { types, upTo, from } = stretch;
+  if (types.length === 0 || (from !== undefined && from > upTo)) return;
+  const filter = { types };
+  const read = (options: { readonly from?: bigint; readonly after?: bigint }): Promise<AllPage> => {
+    const page = store.readAll({ ...options, filter, limit: PAGE });
+    // Who awaits it hears of a failure; a page that nobody wants any more may fail unheard.
+    page.catch(() => undefined);
+    return page;
+  };
+  let started = performance.now();
+  for (let next = read(from === undefined ? {} : { from }); ;) {
+    const page = await unlessAborted(next, signal);
+    const isLast = page.end || page.position >= upTo;
+    if (!isLast) next = read({ after: page.position });
+    for (const event of page.events) {
+      if (event.position > upTo) return;
+      if (!isWithin(stretch, event)) continue;
+      look(event);
+      if (performance.now() - started < SLICE_MS) continue;
+      await giveWay(SLICE_MS, signal);
+      started = performance.now();
+    }
+    if (isLast) return;
+    await setImmediate();
+    signal.throwIfAborted();
+    started = performance.now();
+  }
+}
+
+/** Not by `Promise.race` with one promise for the whole scan: that would keep every page. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) return abort();
+    signal.addEventListener('abort', abort, { once: true });
+    void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+function isWithin({ orgId, since, before }: Stretch, { metadata }: RecordedEvent): boolean {
+  if (metadata.orgId !== orgId) return false;
+  if (since === undefined && before === undefined) return true;
+  const time = Date.parse(metadata.timestamp);
+  return (since === undefined || time >= since) && (before === undefined || time < before);
+}
+
+async function giveWay(slice: number, signal: AbortSignal): Promise<void> {
+  const began = performance.now();
+  await setImmediate();
+  if (performance.now() - began > BUSY_MS) await setTimeout(slice);
+  signal.throwIfAborted();
+}

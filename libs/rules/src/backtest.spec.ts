@@ -1,0 +1,346 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+
+import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import { eventIdOf } from '#libs/events/src/envelope.js';
+import { FixedClock } from '#libs/kernel/src/clock.js';
+import { uuid7 } from '#libs/kernel/src/ids.js';
+
+import { Backtest, type Counts, SAMPLES } from './backtest.js';
+import { parseBacktest } from './backtest-request.js';
+import { BacktestSlots, MAX_BACKTESTS, MAX_BACKTESTS_OF_ONE, runBacktest } from './backtest-run.js';
+import { scan, type Stretch } from './backtest-scan.js';
+import { checkRule } from './definition.js';
+import { SimulatedThrottle } from './simulated-throttle.js';
+
+const rule = (more: object = {}) =>
+  checkRule({
+    name: 'pushes to main',
+    eventType: 'git.push',
+    conditions: { field: 'data.branch', operator: 'equals', value: 'main' },
+    ...more,
+  }).compiled;
+
+interface Past {
+  readonly type?: string;
+  readonly source?: string;
+  readonly orgId?: string;
+  readonly data?: object;
+  readonly timestamp?: string;
+  readonly after?: number;
+}
+
+async function logOf(events: readonly Past[]) {
+  const clock = new FixedClock();
+  const store = new MemoryEventStore(() => clock.now());
+  for (const { type = 'git.push', source = 'github', orgId = 'org_1', data = {}, timestamp, after = 0 } of events) {
+    clock.advance(after);
+    const id = uuid7();
+    const event = newEvent(
+      { type, data, ...(timestamp !== undefined && { timestamp }) },
+      { id, orgId, actor: 'x', source, now: clock.now() },
+    );
+    await store.append(`inbound-${id}`, [event], 'no-stream');
+  }
+  return store;
+}
+
+const everything = (store: MemoryEventStore) => store.readAll({ limit: 100_000 }).then(({ events }) => events);
+const never = new AbortController().signal;
+const wholeLog: Stretch = { orgId: 'org_1', types: ['git.push'], upTo: 2n ** 62n };
+
+async function seenBy(draft: Backtest, events: readonly Past[]) {
+  for (const event of await everything(await logOf(events))) draft.look(event);
+  return draft.report();
+}
+
+describe('a backtest', () => {
+  it('counts what the rule would have made of every event', async () => {
+    const report = await seenBy(new Backtest(rule({ eventSource: 'github' })), [
+      { data: { branch: 'main' } },
+      { data: { branch: 'topic' } },
+      { data: { branch: 'main' }, source: 'gitlab' },
+      { data: { branch: 'main' }, type: 'git.tag_pushed' },
+    ]);
+    expect(report).toMatchObject({ scanned: 4, matched: 1, notMatched: 1, notNamed: 2, throttled: 0, errored: 0 });
+    expect(report.samples).toMatchObject([
+      { outcome: 'matched', type: 'git.push', source: 'github', position: '1' },
+      { outcome: 'not_matched', failed: { pointer: '/conditions', actual: 'topic', expected: 'main' }, position: '2' },
+    ]);
+  });
+
+  it('keeps the newest samples of each outcome and forgets the others', async () => {
+    const events = Array.from({ length: 3 * SAMPLES + 4 }, (_, n) => ({
+      data: { branch: n % 3 === 0 ? 'main' : 'x' },
+    }));
+    const report = await seenBy(new Backtest(rule()), events);
+    const positions = (outcome: string) =>
+      report.samples.filter((sample) => sample.outcome === outcome).map(({ position }) => Number(position));
+    const all = events.map(({ data }, index) => [data.branch, index + 1] as const);
+    expect(positions('matched')).toEqual(
+      all
+        .filter(([branch]) => branch === 'main')
+        .map(([, n]) => n)
+        .slice(-SAMPLES),
+    );
+    expect(positions('not_matched')).toEqual(
+      all
+        .filter(([branch]) => branch === 'x')
+        .map(([, n]) => n)
+        .slice(-SAMPLES),
+    );
+  });
+
+  it('says which condition decided how often', async () => {
+    const draft = rule({
+      conditions: {
+        all: [
+          { field: 'data.branch', operator: 'equals', value: 'main' },
+          { field: 'data.forced', operator: 'equals', value: true },
+        ],
+      },
+    });
+    const { reasons } = await seenBy(new Backtest(draft), [
+      { data: { branch: 'main' } },
+      { data: { branch: 'main' } },
+      { data: { branch: 'x' } },
+    ]);
+    expect(reasons).toEqual([
+      { pointer: '/conditions/all/1', condition: 'data.forced equals true', count: 2 },
+      { pointer: '/conditions/all/0', condition: 'data.branch equals "main"', count: 1 },
+    ]);
+  });
+
+  it('goes on when the rule cannot be asked about one event', async () => {
+    const draft = rule({ conditions: { expression: `data.many && (${Array(40).fill('[@, @][]').join(' | ')})` } });
+    const report = await seenBy(new Backtest(draft), [{ data: { many: true } }, { data: { many: false } }]);
+    expect(report).toMatchObject({ errored: 1, notMatched: 1, samples: [{ error: expect.any(String) }, {}] });
+  });
+
+  it('shows what only the draft and what only the other rule would have matched', async () => {
+    const other = rule({ conditions: { field: 'data.branch', operator: 'in', value: ['main', 'next'] } });
+    const draft = rule({ conditions: { field: 'data.branch', operator: 'in', value: ['main', 'trunk'] } });
+    const store = await logOf(['main', 'next', 'trunk', 'x', 'trunk'].map((branch) => ({ data: { branch } })));
+    const events = await everything(store);
+    const backtest = new Backtest(draft, other);
+    for (const event of events) backtest.look(event);
+    expect(backtest.report().difference).toMatchObject({
+      both: 1,
+      onlyDraft: { count: 2, samples: [{ eventId: eventIdOf(events[2]!.id) }, { eventId: eventIdOf(events[4]!.id) }] },
+      onlyOther: { count: 1, samples: [{ eventId: eventIdOf(events[1]!.id) }] },
+      other: { matched: 2, notMatched: 3 },
+    });
+  });
+
+  it('finds no difference between a rule and itself', async () => {
+    const backtest = new Backtest(rule(), rule());
+    const report = await seenBy(backtest, [{ data: { branch: 'main' } }, { data: {} }]);
+    expect(report.difference).toMatchObject({ both: 1, onlyDraft: { count: 0 }, onlyOther: { count: 0 } });
+  });
+
+  it('takes the throttle into account, for each rule its own', async () => {
+    const throttle = { key: '${{ data.host }}', limit: 1, per: '10m' };
+    const backtest = new Backtest(rule({ conditions: { all: [] }, throttle }), rule({ conditions: { all: [] } }));
+    const report = await seenBy(backtest, [
+      { data: { host: 'a' } },
+      { data: { host: 'a' } },
+      { data: { host: 'b' } },
+      { data: { host: 'a' }, after: 600_000 },
+    ]);
+    expect(report).toMatchObject({ matched: 3, throttled: 1, throttleExact: true });
+    expect(report.difference).toMatchObject({ both: 3, onlyOther: { count: 1 } });
+  });
+
+  it('adds up, whatever happened', async () => {
+    const past = fc.record({
+      type: fc.constantFrom('git.push', 'git.tag_pushed', 'rule.evaluated'),
+      source: fc.constantFrom('github', 'gitlab'),
+      data: fc.record({ branch: fc.constantFrom('main', 'x', null), host: fc.constantFrom('a', 'b') }),
+      after: fc.integer({ min: 0, max: 100_000 }),
+    });
+    const draft = rule({ eventSource: 'git*', throttle: { key: '${{ data.host }}', limit: 2, per: '1m' } });
+    const other = rule({ eventSource: 'gitlab', conditions: { field: 'data.branch', operator: 'exists' } });
+    await fc.assert(
+      fc.asyncProperty(fc.array(past, { maxLength: 60 }), async (events) => {
+        const { difference, ...report } = await seenBy(new Backtest(draft, other), events);
+        const sum = (one: Counts) => one.matched + one.notMatched + one.throttled + one.errored + one.notNamed;
+        expect(sum(report)).toBe(events.length);
+        expect(sum(difference!.other)).toBe(events.length);
+        expect(difference!.both + difference!.onlyDraft.count).toBe(report.matched);
+        expect(difference!.both + difference!.onlyOther.count).toBe(difference!.other.matched);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+describe('a simulated throttle', () => {
+  const throttle = { limit: 2, perMs: 1_000 };
+
+  it('says so when it had to forget a window before its end, and never holds more than it may', () => {
+    const simulated = new SimulatedThrottle(throttle, 3);
+    for (const key of ['a', 'b', 'c']) simulated.take(key, 0);
+    expect(simulated.isExact).toBe(true);
+    simulated.take('d', 1_500);
+    expect(simulated.isExact).toBe(true);
+    for (const key of ['e', 'f', 'g']) simulated.take(key, 1_600);
+    expect(simulated.isExact).toBe(false);
+  });
+
+  it('tells long keys with the same beginning apart', () => {
+    const simulated = new SimulatedThrottle({ limit: 1, perMs: 1_000 });
+    expect(simulated.take(`${'x'.repeat(300)}1`, 0)).toBe(true);
+    expect(simulated.take(`${'x'.repeat(300)}2`, 0)).toBe(true);
+    expect(simulated.take(`${'x'.repeat(300)}1`, 0)).toBe(false);
+  });
+});
+
+describe('the scan', () => {
+  const positionsOf = async (store: MemoryEventStore, stretch: Partial<Stretch>) => {
+    const seen: number[] = [];
+    await scan(store, { ...wholeLog, ...stretch }, ({ position }) => seen.push(Number(position)), never);
+    return seen;
+  };
+
+  it('sees the named types of one organisation between two positions, both of them too', async () => {
+    const store = await logOf([
+      {},
+      { orgId: 'org_2' },
+      { type: 'git.tag_pushed' },
+      {},
+      ...Array.from({ length: 600 }, () => ({})),
+    ]);
+    expect(await positionsOf(store, {})).toHaveLength(602);
+    expect(await positionsOf(store, { upTo: 5n })).toEqual([1, 4, 5]);
+    expect(await positionsOf(store, { from: 4n, upTo: 4n })).toEqual([4]);
+    expect(await positionsOf(store, { from: 5n, upTo: 4n })).toEqual([]);
+    expect(await positionsOf(store, { types: [] })).toEqual([]);
+    expect(await positionsOf(store, { orgId: 'org_2' })).toEqual([2]);
+  });
+
+  it('takes the time that an event carries, the beginning too and the end not', async () => {
+    const at = (second: number) => ({ timestamp: `2026-01-01T00:00:0${second}.000Z` });
+    const store = await logOf([at(3), at(1), at(2), at(4)]);
+    const ms = (second: number) => Date.parse(at(second).timestamp);
+    expect(await positionsOf(store, { since: ms(2), before: ms(4) })).toEqual([1, 3]);
+  });
+
+  it('keeps at most two pages, and gives way while it goes on', async () => {
+    const store = await logOf(Array.from({ length: 2_000 }, () => ({})));
+    let read = 0;
+    let seen = 0;
+    let ahead = 0;
+    const counting = {
+      readAll: async (options: Parameters<MemoryEventStore['readAll']>[0]) => {
+        const page = await store.readAll(options);
+        read += page.events.length;
+        return page;
+      },
+    };
+    let turns = 0;
+    let scanning = true;
+    const others = (async () => {
+      while (scanning) {
+        await new Promise((resolve) => setImmediate(resolve));
+        turns++;
+      }
+    })();
+    await scan(
+      counting,
+      wholeLog,
+      () => {
+        seen++;
+        ahead = Math.max(ahead, read - seen);
+        // A rule that takes its time: 0.1 ms for each event.
+        const until = performance.now() + 0.1;
+        while (performance.now() < until);
+      },
+      never,
+    );
+    scanning = false;
+    await others;
+    expect(seen).toBe(2_000);
+    expect(ahead).toBeLessThanOrEqual(500);
+    expect(turns).toBeGreaterThan(10);
+  });
+
+  it('ends at once when it is cancelled, and reads no further', async () => {
+    const store = await logOf(Array.from({ length: 5_000 }, () => ({})));
+    const aborter = new AbortController();
+    let reads = 0;
+    let seen = 0;
+    const counting = { readAll: (options: Parameters<typeof store.readAll>[0]) => (reads++, store.readAll(options)) };
+    const look = (): void => {
+      if (++seen === 300) aborter.abort();
+    };
+    await expect(scan(counting, wholeLog, look, aborter.signal)).rejects.toMatchObject({ name: 'AbortError' });
+    expect(seen).toBeLessThanOrEqual(500);
+    expect(reads).toBeLessThanOrEqual(3);
+  });
+
+  it('fails as the log fails', async () => {
+    const broken = { readAll: () => Promise.reject(new Error('gone')) };
+    await expect(scan(broken, wholeLog, () => undefined, never)).rejects.toThrow('gone');
+  });
+});
+
+describe('running a backtest', () => {
+  it('tells how far it is, at the end that it is done', async () => {
+    const store = await logOf(Array.from({ length: 400 }, () => ({ data: { branch: 'main' } })));
+    const told: object[] = [];
+    const order = { stretch: wholeLog, total: 400, draft: rule() };
+    const report = await runBacktest(store, order, (progress) => told.push(progress), never);
+    expect(report).toMatchObject({ scanned: 400, matched: 400, elapsedMs: expect.any(Number) });
+    expect(told.at(-1)).toMatchObject({ scanned: 400, total: 400, percent: 100, rate: expect.any(Number) });
+  });
+
+  it('is refused where too many are under way, and the slot is free again afterwards', () => {
+    const slots = new BacktestSlots();
+    const taken = Array.from({ length: MAX_BACKTESTS_OF_ONE }, () => slots.take('org_1'));
+    expect(() => slots.take('org_1')).toThrow(expect.objectContaining({ code: 'backtest.busy', kind: 'rate_limited' }));
+    for (let n = MAX_BACKTESTS_OF_ONE; n < MAX_BACKTESTS; n++) taken.push(slots.take(`org_${n + 2}`));
+    expect(() => slots.take('org_9')).toThrow(expect.objectContaining({ code: 'backtest.busy' }));
+    taken[0]!();
+    taken[0]!();
+    slots.take('org_9');
+    expect(() => slots.take('org_9')).toThrow();
+  });
+});
+
+describe('the request for a backtest', () => {
+  const draft = { name: 'a', eventType: 'git.push' };
+
+  it.each<[object, object]>([
+    [{}, {}],
+    [
+      { from: '12', to: 34 },
+      { from: { position: 12n }, to: { position: 34n } },
+    ],
+    [{ from: '2026-11-01' }, { from: { time: new Date('2026-11-01T00:00:00Z') } }],
+    [{ to: '2026-11-01T10:00:00+02:00' }, { to: { time: new Date('2026-11-01T08:00:00Z') } }],
+    [{ compareTo: 'rul_1' }, { compareTo: { ruleId: 'rul_1' } }],
+    [{ compareTo: { ruleId: 'rul_1', version: 2 } }, { compareTo: { ruleId: 'rul_1', version: 2 } }],
+  ])('takes %j', (more, parsed) => {
+    const { rule: _, ...rest } = parseBacktest({ rule: draft, ...more });
+    expect(rest).toEqual(parsed);
+  });
+
+  it.each<[unknown, string]>([
+    [{ rule: draft, from: 'yesterday' }, '/from'],
+    [{ rule: draft, from: -1 }, '/from'],
+    [{ rule: draft, to: '2026-13-01' }, '/to'],
+    [{ rule: draft, to: null }, '/to'],
+    [{ rule: draft, compareTo: 5 }, '/compareTo'],
+    [{ rule: draft, compareTo: 'wf_1' }, '/compareTo'],
+    [{ rule: draft, compareTo: {} }, '/compareTo/ruleId'],
+    [{ rule: draft, compareTo: { ruleId: 'rul_1', version: 0 } }, '/compareTo/version'],
+    [{ rule: draft, until: 1 }, '/until'],
+    [{ rule: { ...draft, conditions: { expression: "a == 'b" } } }, '/rule/conditions/expression'],
+    [{}, '/rule'],
+  ])('names what is wrong with %j', (body, pointer) => {
+    expect(() => parseBacktest(body)).toThrow(
+      expect.objectContaining({ problems: expect.arrayContaining([expect.objectContaining({ pointer })]) }),
+    );
+  });
+});

@@ -1,0 +1,15 @@
+import { Rejected } from '#libs/kernel/src/errors.js';
+
+import { type CheckedRule, checkRule } from './definition.js';
+
+/** The rule, its problems with pointers into the body that it is a part of. @throws Rejected `rule.invalid` */
+export function checkedAt(pointer: string, rule: unknown): CheckedRule {
+  try {
+    return checkRule(rule);
+  } catch (error) {
+    if (!(error instanceof Rejected)) throw error;
+    throw new Rejected(error.kind, error.code, error.message, {
+      problems: error.problems.map((problem) => ({ ...problem, pointer: pointer + problem.pointer })),
+    });
+  }
+}
