@@ -42,10 +42,12 @@ export interface Condition {
   trace(event: unknown, cost: Cost): readonly TraceEntry[];
 }
 
-/** An expression of a condition, for the linter. */
+/** An expression of a condition or template, for the linter. */
 export interface ConditionExpression {
   readonly pointer: string;
   readonly source: string;
+  /** Where it begins in its text, from 1; absent where it is the whole text. */
+  readonly column?: number;
 }
 
 /** Most levels of groups, and most conditions, of one rule. */

@@ -189,7 +189,7 @@ describe('a warning', () => {
     [
       'a template with an unknown field',
       { actions: [{ type: 'create_issue', with: { title: '${{ dta.x }}' } }] },
-      [['/actions/0/with/title', 'expression.unknown_field', 2]],
+      [['/actions/0/with/title', 'expression.unknown_field', 5]],
     ],
     ['a type that nobody knows', { eventType: 'git.psh' }, [['/eventType', 'rule.unknown_event_type', undefined]]],
   ])('is given for %s', (_, change, wanted) => {

@@ -106,7 +106,7 @@ function compile(given: { readonly [key in keyof RuleDefinition]?: unknown }, pr
     throttle,
     expressions: [
       ...conditions.expressions,
-      ...inTemplates.map(({ pointer, expression }) => ({ pointer, source: expression.source })),
+      ...inTemplates.map(({ pointer, column, expression }) => ({ pointer, column, source: expression.source })),
     ],
   };
 }

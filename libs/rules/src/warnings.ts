@@ -1,11 +1,13 @@
 import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
-import { lint } from '#libs/expressions/src/lint.js';
-import type { JsonSchema } from '#libs/expressions/src/schema.js';
+import { lint, type LintWarning } from '#libs/expressions/src/lint.js';
+import { fieldOf, fieldsOf, type JsonSchema } from '#libs/expressions/src/schema.js';
 import { suggestion } from '#libs/kernel/src/nearest.js';
 
+import type { ConditionExpression } from './conditions.js';
 import type { CompiledDefinition, RuleDefinition } from './definition.js';
+import { impossibleValues } from './impossible-values.js';
 
-/** Something that is allowed and probably not meant. `column` counts from 1, within the expression. */
+/** Something that is allowed and probably not meant. `column` counts from 1, within the text at the pointer. */
 export interface RuleWarning {
   readonly pointer: string;
   readonly code: string;
@@ -13,26 +15,26 @@ export interface RuleWarning {
   readonly column?: number;
 }
 
-/** What is suspicious in a rule that is valid: fields that its event types do not have, above all. */
+/**
+ * What is suspicious in a rule that is valid: fields that none of its event types has, above all, in conditions as well as
+ * in the templates of actions and keys. What a sender's own `data.payload` holds is not known, and never warned about.
+ */
 export function warningsOf(definition: RuleDefinition, compiled: CompiledDefinition): readonly RuleWarning[] {
   const types = (Object.keys(catalogue) as EventType[]).filter(compiled.matchesType);
   const schema = types.length === 0 ? undefined : eventSchema(types);
   return [
     ...(types.length === 0 ? [unknownType(definition.eventType)] : []),
-    ...(definition.actions.length === 0
-      ? [
-          {
-            pointer: '/actions',
-            code: 'rule.no_actions',
-            message: 'The rule decides, but does nothing: it has no actions.',
-          },
-        ]
-      : []),
-    ...compiled.expressions.flatMap(({ pointer, source }) =>
-      lint(source, schema === undefined ? {} : { schema }).map((warning) => ({ pointer, ...warning })),
-    ),
+    ...(definition.actions.length === 0 ? [NO_ACTIONS] : []),
+    ...compiled.expressions.flatMap((expression) => suspicions(expression, schema)),
+    ...(schema ? impossibleValues(definition.conditions, schema) : []),
   ];
 }
+
+const NO_ACTIONS: RuleWarning = {
+  pointer: '/actions',
+  code: 'rule.no_actions',
+  message: 'The rule decides, but does nothing: it has no actions.',
+};
 
 function unknownType(eventType: string): RuleWarning {
   return {
@@ -42,9 +44,34 @@ function unknownType(eventType: string): RuleWarning {
   };
 }
 
+/** Within a template the column is that of its whole text. */
+function suspicions(
+  { pointer, source, column: offset = 1 }: ConditionExpression,
+  schema: JsonSchema | undefined,
+): readonly RuleWarning[] {
+  return lint(source, schema === undefined ? {} : { schema }).map((warning) => ({
+    pointer,
+    ...withoutData(warning, source, schema),
+    column: warning.column + offset - 1,
+  }));
+}
+
+/** `branch` for `data.branch` is the most frequent mistake, and no misspelling. */
+function withoutData(warning: LintWarning, source: string, schema: JsonSchema | undefined): LintWarning {
+  if (warning.code !== 'expression.unknown_field' || !schema) return warning;
+  const name = /^\w+/.exec(source.slice(warning.column - 1))?.[0] ?? '';
+  const isAtRoot = warning.message.includes(fieldsOf(schema).join(', '));
+  const data = schema.properties!['data']!;
+  if (!isAtRoot || fieldOf(data, name) === 'unknown') return warning;
+  return {
+    ...warning,
+    message: `there is no field ${name} here. Did you mean "data.${name}"? What happened is under data.`,
+  };
+}
+
 const TEXT = { type: 'string' };
 
-/** The schema of an event as expressions see it. */
+/** The schema of an event as expressions see it: a field is known if one of the types has it. */
 function eventSchema(types: readonly EventType[]): JsonSchema {
   return {
     type: 'object',

@@ -1,0 +1,139 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { catalogue } from '#libs/events/src/catalogue.js';
+
+import { checkRule } from './definition.js';
+import { warningsOf } from './warnings.js';
+
+const action = { type: 'create_issue', with: { title: 'look' } };
+
+function warnings(rule: object) {
+  const { definition, compiled } = checkRule({ name: 'r', eventType: 'git.push', actions: [action], ...rule });
+  return warningsOf(definition, compiled);
+}
+const ofField = (field: string, eventType = 'git.push') =>
+  warnings({ eventType, conditions: { field, operator: 'exists' } });
+
+describe('a rule is warned about', () => {
+  it('a misspelt field, with its place and what was probably meant', () => {
+    expect(ofField('data.repository.fulName')).toEqual([
+      {
+        pointer: '/conditions/field',
+        code: 'expression.unknown_field',
+        column: 17,
+        message: expect.stringContaining('Did you mean "fullName"?'),
+      },
+    ]);
+  });
+
+  it('a misspelt field anywhere in its conditions', () => {
+    const conditions = {
+      all: [
+        { any: [{ not: { field: 'data.brnach', operator: 'exists' } }] },
+        { expression: "data.commits[].[added, modifed][][] | [?starts_with(@, 'src/')]" },
+      ],
+    };
+    expect(warnings({ conditions }).map(({ pointer, column }) => [pointer, column])).toEqual([
+      ['/conditions/all/0/any/0/not/field', 6],
+      ['/conditions/all/1/expression', 24],
+    ]);
+  });
+
+  it('a misspelt field in the templates of an action, by its column in the whole text', () => {
+    const title = 'look at ${{ data.branch }}, ${{ data.brnach }}';
+    expect(
+      warnings({ actions: [{ type: 'create_issue', with: { title, labels: ['${{ data.lables }}'] } }] }),
+    ).toMatchObject([
+      { pointer: '/actions/0/with/title', column: title.indexOf('brnach') + 1 },
+      { pointer: '/actions/0/with/labels/0', column: 10 },
+    ]);
+  });
+
+  it('a misspelt field in the key of a throttle', () => {
+    expect(warnings({ throttle: { key: '${{ data.repository.ful_name }}', limit: 1, per: '1m' } })).toMatchObject([
+      { pointer: '/throttle/key', column: 21 },
+    ]);
+  });
+
+  it('a field of the event that was looked for beside data', () => {
+    expect(ofField('branch')[0]).toMatchObject({ column: 1, message: expect.stringContaining('"data.branch"') });
+    expect(ofField('payload.ref')[0]!.message).toContain('"data.payload"');
+    expect(ofField('nothing')[0]!.message).not.toContain('data.nothing');
+  });
+
+  it.each([
+    ['pr.*', 'data.pullRequest.title', []],
+    ['pr.*', 'data.review.state', []],
+    ['pr.*', 'data.commits', ['/conditions/field']],
+    ['pr.opened', 'data.review.state', ['/conditions/field']],
+    ['*', 'data.commits', []],
+    ['*', 'data.comits', ['/conditions/field']],
+    ['git.*', 'data.tag', []],
+  ])('with %s and %s: %j', (eventType, field, pointers) => {
+    expect(ofField(field, eventType).map(({ pointer }) => pointer)).toEqual(pointers);
+  });
+
+  it.each(['data.payload.anything.at[0].all', 'data.payload', '@', "data.payload.commits[?id == 'x'].tree_id"])(
+    'nothing in what a sender wrote: %s',
+    (field) => {
+      for (const eventType of ['git.push', 'pr.*', 'webhook.received', '*'])
+        expect(ofField(field, eventType)).toEqual([]);
+    },
+  );
+
+  it('a type that there is not, and says nothing of its fields then', () => {
+    expect(ofField('data.anything', 'git.psuh')).toMatchObject([
+      { pointer: '/eventType', code: 'rule.unknown_event_type', message: expect.stringContaining('"git.push"') },
+    ]);
+  });
+
+  it('an empty list of actions', () => {
+    expect(warnings({ actions: [] })).toMatchObject([{ pointer: '/actions', code: 'rule.no_actions' }]);
+  });
+
+  it.each<[object, string[]]>([
+    [{ field: 'data.pullRequest.state', operator: 'equals', value: 'opened' }, ['/conditions/value']],
+    [{ field: 'data.pullRequest.state', operator: 'equals', value: 'open' }, []],
+    [{ field: 'data.pullRequest.state', operator: 'in', value: ['open', 'mergd'] }, ['/conditions/value/1']],
+    [{ field: 'data.pullRequest.draft', operator: 'equals', value: 'true' }, ['/conditions/value']],
+    [{ field: 'data.pullRequest.draft', operator: 'equals', value: true }, []],
+    [{ field: 'data.pullRequest.draft', operator: 'not_equals', value: null }, []],
+    [{ field: 'data.pullRequest.title', operator: 'equals', value: 'anything' }, []],
+    [{ field: 'data.payload.state', operator: 'equals', value: 'opened' }, []],
+    [{ field: 'data.pullRequest.state', operator: 'contains', value: 'ope' }, []],
+    [
+      { any: [{ not: { field: 'data.pullRequest.state', operator: 'equals', value: 'x' } }] },
+      ['/conditions/any/0/not/value'],
+    ],
+  ])('a value that the field never has: %j', (conditions, pointers) => {
+    const found = warnings({ eventType: 'pr.*', conditions });
+    expect(found.map(({ pointer }) => pointer)).toEqual(pointers);
+    for (const { code } of found) expect(code).toBe('rule.impossible_value');
+  });
+
+  it('says which value was probably meant', () => {
+    const [warning] = warnings({
+      eventType: 'pr.opened',
+      conditions: { field: 'data.pullRequest.state', operator: 'equals', value: 'opne' },
+    });
+    expect(warning!.message).toBe(
+      'data.pullRequest.state is never "opne". Did you mean "open"? It is one of "open", "closed", "merged".',
+    );
+  });
+});
+
+describe('a rule is not warned about', () => {
+  it.each(Object.keys(catalogue))('any field of the example of %s', (eventType) => {
+    const paths: string[] = [];
+    const collect = (value: unknown, path: string): void => {
+      paths.push(path);
+      if (path === 'data.payload' || typeof value !== 'object' || value === null || Array.isArray(value)) return;
+      for (const [key, inner] of Object.entries(value))
+        if (/^[A-Za-z_]\w*$/.test(key)) collect(inner, `${path}.${key}`);
+    };
+    collect((catalogue as Record<string, { example: unknown }>)[eventType]!.example, 'data');
+    expect(warnings({ eventType, conditions: { all: paths.map((field) => ({ field, operator: 'exists' })) } })).toEqual(
+      [],
+    );
+  });
+});
