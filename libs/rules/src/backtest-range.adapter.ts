@@ -1,37 +1,20 @@
 import type { DataSource } from 'typeorm';
 
-import type { EventStore } from '#libs/event-store/src/event-store.js';
-import type { Progress } from '#libs/event-store/src/subscriber.js';
 import { catalogue } from '#libs/events/src/catalogue.js';
-import { Transient } from '#libs/kernel/src/errors.js';
 
 import type { Stretch } from './backtest-scan.js';
 import type { BacktestRequest } from './backtest-request.js';
 import type { CompiledDefinition } from './definition.js';
-
-/** Keeps the index of the log; the name of its checkpoint. */
-const EVENT_INDEX = 'audit.events';
-const FRESHNESS_MS = 2_000;
+import { type Log, settleIndex } from './event-index.adapter.js';
 
 /** A stretch, and about how many events it holds. */
 export interface Range extends Stretch {
   readonly total: number;
 }
 
-/** Waits until the index has what is in the log now; false where it is far behind. */
-export async function settleIndex(store: EventStore, progress: Progress): Promise<boolean> {
-  try {
-    await progress.whenProcessed(EVENT_INDEX, await store.head(), FRESHNESS_MS);
-    return true;
-  } catch (error) {
-    if (!(error instanceof Transient)) throw error;
-    return false;
-  }
-}
-
 /** Finds where in the log the events of a backtest are. It ends with the newest event of now: what comes is not waited for. */
 export async function rangeOf(
-  { store, database, progress }: { store: EventStore; database: DataSource; progress: Progress },
+  { store, database, progress }: Log,
   orgId: string,
   { from, to }: Pick<BacktestRequest, 'from' | 'to'>,
   rules: readonly CompiledDefinition[],

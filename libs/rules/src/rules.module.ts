@@ -12,11 +12,12 @@ import { ArchiveRule, CreateRule, DisableRule, EnableRule, UpdateRule } from './
 import { RuleController } from './rule.controller.js';
 import { RuleProjection } from './rule.projection.js';
 import { TrialController } from './trial.controller.js';
+import { WhyController } from './why.controller.js';
 
 /** Trigger rules: saved, asked about every event, and what they decided. */
 @Module({
   imports: [CqrsModule],
-  controllers: [TrialController, BacktestController, DecisionController, RuleController],
+  controllers: [TrialController, BacktestController, WhyController, DecisionController, RuleController],
   providers: [
     ...commandHandlers(rule, [
       on(CreateRule, create),

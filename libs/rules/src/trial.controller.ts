@@ -4,16 +4,15 @@ import { DataSource } from 'typeorm';
 
 import type { Caller } from '#libs/access/src/caller.js';
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
-import { EventStore, platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { EventStore, platformEvent } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
-import { ENGINE, eventUuidOf, type PlatformEvent } from '#libs/events/src/envelope.js';
+import { ENGINE, type PlatformEvent } from '#libs/events/src/envelope.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import type { Uuid } from '#libs/kernel/src/ids.js';
 import { isObject } from '#libs/kernel/src/json.js';
 
-import { settleIndex } from './backtest-range.adapter.js';
 import { checkedAt } from './checked-at.js';
+import { findEvent } from './event-index.adapter.js';
 import { Problems } from './problems.js';
 import { RuleBody } from './rule.controller.js';
 import { type Trial, tryOut } from './trial.js';
@@ -59,35 +58,11 @@ export class TrialController {
     if (typeof eventId !== 'string') problems.add('/eventId', 'must be the id of an event: a text such as evt_….');
     problems.throwIfAny('rule.invalid_test', 'The test is not valid');
     const checked = checkedAt('/rule', body['rule']);
+    const { store, database, progress } = this;
     const event = isObject(body['event'])
       ? eventOf(body['event'], caller.orgId, this.clock.now())
-      : await this.recorded(caller, eventId as string);
+      : platformEvent(await findEvent({ store, database, progress }, caller.orgId, eventId as string));
     return tryOut(checked, event);
-  }
-
-  private async recorded({ orgId }: Caller, id: string): Promise<PlatformEvent> {
-    const uuid = eventUuidOf(id);
-    const found =
-      uuid &&
-      ((await this.indexed(orgId, uuid)) ??
-        // Just recorded, perhaps: whoever was told of it finds it.
-        (await settleIndex(this.store, this.progress).then(() => this.indexed(orgId, uuid))));
-    if (found) return platformEvent(found);
-    throw new Rejected(
-      'not_found',
-      'event.not_found',
-      `There is no event ${id}. GET /api/v1/events lists those there are.`,
-    );
-  }
-
-  private async indexed(orgId: string, id: Uuid): Promise<RecordedEvent | undefined> {
-    const [place] = await this.database.query<{ stream: string; revision: string }[]>(
-      'select stream, revision from views.events where id = $1 and org_id = $2 order by position limit 1',
-      [id, orgId],
-    );
-    const from = place && BigInt(place.revision);
-    const [event] = place ? await this.store.readStream(place.stream, { from: from!, limit: 1 }) : [];
-    return event?.revision === from ? event : undefined;
   }
 }
 
