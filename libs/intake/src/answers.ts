@@ -8,12 +8,17 @@ export interface Written {
   readonly body: string;
   /** Seconds. */
   readonly retryAfter?: number | undefined;
+  /** Methods that the address takes, for a 405. */
+  readonly allow?: string | undefined;
 }
+
+/** What of a refusal goes over the wire. */
+type Refused = Pick<Refusal, 'status' | 'code' | 'detail' | 'retryAfter' | 'allow'>;
 
 /** How a family of routes says the same things. */
 export interface AnswerForm {
   accepted(outcome: Accepted): Written;
-  refused(refusal: Pick<Refusal, 'status' | 'code' | 'detail' | 'retryAfter'>): Written;
+  refused(refusal: Refused): Written;
   /** Made once: to the last byte the same for whatever is not there. */
   readonly notFound: Written;
 }
@@ -26,6 +31,7 @@ const TITLES: Readonly<Record<number, string>> = {
   401: 'Not authenticated',
   403: 'Not allowed',
   404: 'Not found',
+  405: 'Nothing is received here',
   413: 'Too large',
   415: 'Format not understood',
   429: 'Too many requests',
@@ -61,12 +67,12 @@ export const customPathForm: AnswerForm = {
   notFound: envelope(NOT_FOUND),
 };
 
-function problem({ status, code, detail, retryAfter }: Pick<Refusal, 'status' | 'code' | 'detail' | 'retryAfter'>) {
+function problem({ status, code, detail, retryAfter, allow }: Refused): Written {
   const body = JSON.stringify({ type: 'about:blank', title: TITLES[status] ?? 'Refused', status, code, detail });
-  return { status, contentType: PROBLEM_TYPE, body, retryAfter };
+  return { status, contentType: PROBLEM_TYPE, body, retryAfter, allow };
 }
 
-function envelope({ status, detail, retryAfter }: Pick<Refusal, 'status' | 'code' | 'detail' | 'retryAfter'>) {
+function envelope({ status, detail, retryAfter }: Refused): Written {
   const reduced = status === 404 ? 404 : status >= 500 ? 500 : 400;
   return {
     status: reduced,

@@ -26,6 +26,7 @@ const TYPES = [
   'application/vnd.acme+json',
   'application/x-www-form-urlencoded',
   'application/x-ndjson',
+  'application/cloudevents-batch+json',
   'text/json',
 ];
 
@@ -120,5 +121,41 @@ describe('the depth of a value', () => {
 
   it('is looked at no deeper than it may be', () => {
     expect(isDeeperThan(nested(200_000), MAX_DEPTH)).toBe(true);
+  });
+});
+
+describe('a batch', () => {
+  const batch = (text: string) => parse(text, 'application/cloudevents-batch+json');
+
+  it('is its elements, each as it was written', () => {
+    const text = ' [ {"a": [1, "],}"], "n": 12345678901234567890} , "x\\"],[" ,\n3.50, [[]], {} ] ';
+    expect(parsed(batch(text))).toMatchObject({
+      kind: 'batch',
+      values: [
+        { text: '{"a": [1, "],}"], "n": 12345678901234567890}' },
+        { text: '"x\\"],["' },
+        { text: '3.50' },
+        { text: '[[]]' },
+        { text: '{}' },
+      ],
+    });
+  });
+
+  it('has the text of each of its values, whatever they are', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.json(), { minLength: 1, maxLength: 20 }),
+        fc.constantFrom(',', ' ,\n\t'),
+        (texts, comma) => {
+          const { values } = parsed(batch(`[${texts.join(comma)}]`));
+          expect(values.map(({ text }) => text)).toEqual(texts.map((text) => text.trim()));
+          expect(values.map(({ value }) => value)).toEqual(texts.map((text) => JSON.parse(text) as Json));
+        },
+      ),
+    );
+  });
+
+  it.each(['[]', '{}', '[1', '', '1', '[1] x'])('is not %j', (text) => {
+    expect(batch(text)).toMatchObject({ status: 400, code: 'inbound.not_batch' });
   });
 });

@@ -7,7 +7,7 @@ import { malformed, type Refusal, TOO_MANY_LINES, UNSUPPORTED_ENCODING, UNSUPPOR
 
 /** Deepest nesting of arrays and objects in a body. */
 export const MAX_DEPTH = 64;
-/** Most events of one NDJSON body. */
+/** Most events of one NDJSON body or batch. */
 export const MAX_LINES = 1000;
 
 export interface ParsedValue {
@@ -18,7 +18,7 @@ export interface ParsedValue {
 
 export interface ParsedBody {
   readonly kind: InboundBody['kind'];
-  /** One, or one for each line of an NDJSON body. */
+  /** One, or one for each line of an NDJSON body or element of a batch. */
   readonly values: readonly ParsedValue[];
 }
 
@@ -33,6 +33,10 @@ const NOT_JSON = malformed(
 const NOT_NDJSON = malformed(
   'inbound.not_ndjson',
   'Each line of an NDJSON body is one JSON value, and there is at least one. Check for a value over several lines.',
+);
+const NOT_BATCH = malformed(
+  'inbound.not_batch',
+  'A batch is a JSON array of at least one event: the body is none, is empty, or may be cut off.',
 );
 const NOT_FORM = malformed(
   'inbound.not_form',
@@ -59,6 +63,7 @@ const KINDS: Readonly<Record<string, InboundBody['kind']>> = {
   'application/x-ndjson': 'ndjson',
   'application/ndjson': 'ndjson',
   'application/jsonl': 'ndjson',
+  'application/cloudevents-batch+json': 'batch',
 };
 
 /** What the verified bytes say. Called after verification alone: nobody else's bytes are parsed. */
@@ -78,6 +83,8 @@ export function parseBody({ rawBody, contentType, headers }: InboundRequest): Pa
       return parseForm(text);
     case 'ndjson':
       return parseLines(text);
+    case 'batch':
+      return parseBatch(text);
   }
 }
 
@@ -121,6 +128,46 @@ function parseLines(text: string): ParsedBody | Refusal {
     values.push({ value, text: line });
   }
   return values.length === 0 ? NOT_NDJSON : { kind: 'ndjson', values };
+}
+
+function parseBatch(text: string): ParsedBody | Refusal {
+  const elements = tryParse(text);
+  if (!Array.isArray(elements) || elements.length === 0) return NOT_BATCH;
+  if (elements.length > MAX_LINES) return TOO_MANY_LINES;
+  if (isDeeperThan(elements as Json, MAX_DEPTH)) return TOO_DEEP;
+  const texts = elementTexts(text);
+  return { kind: 'batch', values: (elements as Json[]).map((value, index) => ({ value, text: texts[index]! })) };
+}
+
+/** The text of each element of an array that is known to be valid JSON and not empty. */
+function elementTexts(text: string): string[] {
+  const texts: string[] = [];
+  let depth = 0;
+  let start = text.indexOf('[') + 1;
+  for (let at = start; at < text.length; at++) {
+    switch (text.charCodeAt(at)) {
+      case 0x22:
+        // A quote ends the text unless it is escaped; so is whatever follows a backslash.
+        for (at++; text.charCodeAt(at) !== 0x22; at++) if (text.charCodeAt(at) === 0x5c) at++;
+        break;
+      case 0x5b:
+      case 0x7b:
+        depth++;
+        break;
+      case 0x7d:
+        depth--;
+        break;
+      case 0x5d:
+        if (--depth < 0) return [...texts, text.slice(start, at).trim()];
+        break;
+      case 0x2c:
+        if (depth > 0) break;
+        texts.push(text.slice(start, at).trim());
+        start = at + 1;
+        break;
+    }
+  }
+  return texts;
 }
 
 function parseForm(text: string): ParsedBody | Refusal {

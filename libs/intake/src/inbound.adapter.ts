@@ -118,7 +118,8 @@ function refusalOf(error: FastifyError): Refusal {
   return cutOff || (error.statusCode !== undefined && error.statusCode < 500) ? BROKEN_OFF : FAILED;
 }
 
-function write(reply: FastifyReply, { status, contentType, body, retryAfter }: Written): FastifyReply {
+function write(reply: FastifyReply, { status, contentType, body, retryAfter, allow }: Written): FastifyReply {
+  if (allow !== undefined) reply.header('allow', allow);
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
   if (contentType === PROBLEM_TYPE) reply.header('cache-control', 'no-store');
   return reply.code(status).header('content-type', contentType).send(body);

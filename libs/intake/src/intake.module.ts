@@ -3,6 +3,7 @@ import { CqrsModule } from '@nestjs/cqrs';
 
 import { Secrets } from '#libs/access/src/secrets.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
+import { Egress } from '#libs/egress/src/egress.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
@@ -45,9 +46,9 @@ import { TrialController } from './trial.controller.js';
     CounterWriter,
     {
       provide: InboundPipeline,
-      useFactory: (store: EventStore, clock: Clock, { providers }: Plugins, counters: Counters) =>
-        new InboundPipeline({ store, clock, providers, counters, limiter: new RateLimiter(), log: nestLog() }),
-      inject: [EventStore, Clock, Plugins, Counters],
+      useFactory: (store: EventStore, clock: Clock, { providers }: Plugins, counters: Counters, http: Egress) =>
+        new InboundPipeline({ store, clock, providers, counters, http, limiter: new RateLimiter(), log: nestLog() }),
+      inject: [EventStore, Clock, Plugins, Counters, Egress],
     },
     InboundRoutes,
   ],

@@ -11,6 +11,7 @@ import type { Receiver } from './integration-table.js';
 import { RotateSecret } from './integration.commands.js';
 import { rotateSecret } from './integration.js';
 import { Refusal } from './refusal.js';
+import type { Understood } from './understand.js';
 
 const request = (headers: Record<string, string>, body: Buffer | string) => ({
   headers,
@@ -19,6 +20,8 @@ const request = (headers: Record<string, string>, body: Buffer | string) => ({
   contentType: headers['content-type'] ?? '',
   sourceIp: '127.0.0.1',
 });
+
+const idsOf = ({ deliveries }: Understood) => deliveries.flatMap(({ events }) => events.map(({ id }) => id));
 
 describe('the inbound pipeline', () => {
   let server: InboundServer;
@@ -82,10 +85,10 @@ describe('the inbound pipeline', () => {
             [one, two].map((value) => examine(open, headers, `${JSON.stringify(value as Json)}\n0`)),
           );
           if (first instanceof Refusal || second instanceof Refusal) throw new Error('refused');
-          expect(first!.stream).toBe(second!.stream);
+          expect(first!.deliveries[0]!.stream).toBe(second!.deliveries[0]!.stream);
           const root = uuid5('inbound', open.id, key);
-          expect(first!.events.map(({ id }) => id)).toEqual([root, uuid5('inbound', root, '1')]);
-          expect(second!.events.map(({ id }) => id)).toEqual(first!.events.map(({ id }) => id));
+          expect(idsOf(first!)).toEqual([root, uuid5('inbound', root, '1')]);
+          expect(idsOf(second!)).toEqual(idsOf(first!));
         },
       ),
       { numRuns: 50 },
@@ -109,7 +112,7 @@ describe('the inbound pipeline', () => {
       fc.asyncProperty(fc.json(), async (body) => {
         const outcome = await examine(open, { 'content-type': 'application/json' }, body);
         if (outcome instanceof Refusal) throw new Error(outcome.code);
-        const { data, metadata } = outcome.events[0]!;
+        const { data, metadata } = outcome.deliveries[0]!.events[0]!;
         expect(data.endsWith(`,"payload":${body}}`)).toBe(true);
         expect((JSON.parse(data) as { payload: unknown }).payload).toEqual(JSON.parse(body));
         expect(JSON.parse(metadata)).toMatchObject({ source: 'generic_webhook', orgId: AUTHOR.orgId, hop: 0 });
@@ -143,7 +146,7 @@ describe('the inbound pipeline', () => {
       const body = JSON.stringify({ ref: 'refs/heads/main', repository: { full_name: 'a/b', pushed_at } });
       const outcome = await examine(signed, githubHeaders('push', body, 'secret-1'), body);
       if (outcome instanceof Refusal) throw new Error(outcome.code);
-      return (JSON.parse(outcome.events[0]!.metadata) as { timestamp: string }).timestamp;
+      return (JSON.parse(outcome.deliveries[0]!.events[0]!.metadata) as { timestamp: string }).timestamp;
     };
     expect(await at(1_760_000_000)).toBe('2025-10-09T08:53:20.000Z');
     for (const nonsense of [-1e15, 9e15, 'yesterday', null, {}])

@@ -4,13 +4,21 @@ import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { messageOf, Rejected, Transient } from '#libs/kernel/src/errors.js';
 import type { Log } from '#libs/kernel/src/log.js';
-import type { Answer, InboundRequest, Provider, Receipt, Verdict } from '#libs/plugin-sdk/src/define-provider.js';
+import type {
+  Answer,
+  InboundRequest,
+  Provider,
+  ProviderContext,
+  Receipt,
+  Verdict,
+} from '#libs/plugin-sdk/src/define-provider.js';
 
 import type { Counters } from './counters.js';
 import { type Receiver, validSecrets } from './integration-table.js';
 import type { RateLimiter } from './rate-limiter.js';
 import {
   EVENT_TOO_LARGE,
+  notInbound,
   PROVIDER_FAILED,
   PROVIDER_MISSING,
   rateLimited,
@@ -19,13 +27,15 @@ import {
   SOURCE_REFUSED,
   UNAVAILABLE,
 } from './refusal.js';
-import { reportFailure, understand, type Understood, type Verified } from './understand.js';
+import { type Delivery, reportFailure, understand, type Understood, type Verified } from './understand.js';
 
 export interface PipelineParts {
   readonly store: EventStore;
   readonly clock: Clock;
   readonly providers: ReadonlyMap<string, Provider>;
   readonly limiter: RateLimiter;
+  /** For providers that have to fetch keys. */
+  readonly http?: ProviderContext['http'];
   readonly counters: Counters;
   readonly log: Log;
 }
@@ -72,7 +82,8 @@ export class InboundPipeline {
     const understood = understand(receiver, request, verified, this.parts.log);
     if (understood instanceof Refusal) return understood;
     if (understood.retry !== undefined) this.parts.counters.count(receiver.id, 'retries', now.getTime());
-    const receipt = understood.events.length === 0 ? NOTHING_STORED : await this.append(understood);
+    const { deliveries } = understood;
+    const receipt = deliveries.length === 1 ? await this.append(deliveries[0]!) : await this.appendAll(deliveries);
     return receipt instanceof Refusal ? receipt : this.answered(understood, receipt);
   }
 
@@ -90,7 +101,9 @@ export class InboundPipeline {
   ): Verified | Refusal | Promise<Verified | Refusal> {
     const provider = this.parts.providers.get(receiver.provider);
     if (!provider) return PROVIDER_MISSING;
-    const context = { secrets: validSecrets(receiver, now.getTime()), config: receiver.config, now };
+    if (provider.refusesInbound !== undefined) return notInbound(provider.refusesInbound);
+    const secrets = validSecrets(receiver, now.getTime());
+    const context = { secrets, config: receiver.config, now, http: this.parts.http };
     const judged = (verdict: Verdict): Verified | Refusal =>
       verdict.ok === true
         ? { provider, context, authentication: verdict.authentication }
@@ -110,7 +123,22 @@ export class InboundPipeline {
     return PROVIDER_FAILED;
   }
 
-  private async append({ stream, events }: Understood): Promise<Receipt | Refusal> {
+  /**
+   * Each element of a batch under its own id. If the process dies between two of them, the sender, who has no answer,
+   * sends the batch again, and what is there already is a duplicate.
+   */
+  private async appendAll(deliveries: readonly Delivery[]): Promise<Receipt | Refusal> {
+    const receipts = await Promise.all(deliveries.map((delivery) => this.append(delivery)));
+    const eventIds: string[] = [];
+    for (const receipt of receipts) {
+      if (receipt instanceof Refusal) return receipt;
+      eventIds.push(...receipt.eventIds);
+    }
+    const duplicate = receipts.length > 0 && receipts.every((receipt) => (receipt as Receipt).duplicate);
+    return { eventIds, duplicate };
+  }
+
+  private async append({ stream, events }: Delivery): Promise<Receipt | Refusal> {
     const { store, log } = this.parts;
     crashPoint('intake.before-append');
     try {
@@ -151,5 +179,3 @@ export class InboundPipeline {
     }
   }
 }
-
-const NOTHING_STORED: Receipt = { eventIds: [], duplicate: false };

@@ -8,7 +8,7 @@ export type CountedReason =
   | 'rate_limited'
   | 'unsupported_type'
   | 'malformed'
-  | 'unavailable'
+  | 'not_inbound'
   | 'failed';
 
 /** The "no" to a request: not thrown, since on this path refusing is as ordinary as accepting. */
@@ -21,6 +21,8 @@ export class Refusal {
     readonly reason: CountedReason,
     /** Seconds. */
     readonly retryAfter?: number,
+    /** Methods that the address takes, for a 405. */
+    readonly allow?: string,
   ) {}
 }
 
@@ -58,6 +60,13 @@ const unauthenticated: Readonly<Record<RefusalReason, Refusal>> = {
     'inbound.stale',
     'The signed time is more than five minutes from now. Check the clock of the sender; old requests cannot be sent again as they are.',
     'stale',
+  ),
+  unavailable: new Refusal(
+    503,
+    'inbound.keys_unavailable',
+    'The keys with which this sender signs cannot be fetched at the moment. Send it again after the seconds in Retry-After.',
+    'unavailable',
+    10,
   ),
 };
 
@@ -133,6 +142,10 @@ export const PROVIDER_MISSING = new Refusal(
   'unavailable',
   60,
 );
+
+/** For providers at which nothing comes in. */
+export const notInbound = (detail: string): Refusal =>
+  new Refusal(405, 'inbound.not_inbound', detail, 'not_inbound', undefined, '');
 
 export const PROVIDER_FAILED = new Refusal(
   500,

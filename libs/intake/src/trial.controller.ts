@@ -50,15 +50,19 @@ export class TrialController {
       const { status, code, detail } = outcome;
       return { accepted: false, status, code, detail };
     }
-    const { authentication, deliveryId, stream, events } = outcome;
-    const recorded = deliveryId === undefined ? [] : await this.store.readStream(stream, { limit: 1 });
+    const { authentication, deliveries } = outcome;
+    const recorded = await Promise.all(
+      deliveries.map(({ deliveryId, stream }) =>
+        deliveryId === undefined ? [] : this.store.readStream(stream, { limit: 1 }),
+      ),
+    );
     return {
       accepted: true,
       status: 202,
       authentication,
-      deliveryId: deliveryId ?? null,
-      duplicate: recorded.length > 0,
-      events: events.map(asPlatformEvent),
+      deliveryId: deliveries[0]?.deliveryId ?? null,
+      duplicate: recorded.length > 0 && recorded.every((events) => events.length > 0),
+      events: deliveries.flatMap(({ events }) => events.map(asPlatformEvent)),
     };
   }
 }

@@ -28,14 +28,19 @@ export interface Verified {
   readonly authentication: string;
 }
 
-/** What a request becomes: everything but the append. */
-export interface Understood extends Verified {
+/** What the sender delivered under one id. */
+export interface Delivery {
   /** Undefined: the sender gave none, every request is new. */
   readonly deliveryId: string | undefined;
   /** Named after the delivery: it can be opened once. */
   readonly stream: string;
-  /** None where the provider wants nothing recorded. */
   readonly events: readonly EventToAppend[];
+}
+
+/** What a request becomes: everything but the append. */
+export interface Understood extends Verified {
+  /** One; of a batch, one for each element. None where the provider wants nothing recorded. */
+  readonly deliveries: readonly Delivery[];
   /** For the provider's own answer, where it has one: of several lines the first. */
   readonly body: InboundBody | undefined;
   readonly retry: string | undefined;
@@ -54,8 +59,37 @@ export function understand(
   const lines = parsed.values.map(({ value }) =>
     normalised(provider, { value, kind: parsed.kind, request }, context, log),
   );
-  const { deliveryId: given, retry } = lines[0]!;
-  const deliveryId = receiver.dedupeKey?.of(wholeOf(parsed)) ?? given;
+  const { retry } = lines[0]!;
+  const metadata = requestMetadata(verified, request, retry);
+  const deliveries: Delivery[] = [];
+  // Elements of a batch have ids of their own: each is recorded once, whichever batches it is sent in.
+  const step = parsed.kind === 'batch' ? 1 : lines.length;
+  for (let first = 0; first < lines.length; first += step) {
+    const part =
+      step === lines.length
+        ? { lines, parsed }
+        : {
+            lines: [lines[first]!],
+            parsed: { kind: parsed.kind, values: [parsed.values[first]!] },
+          };
+    const delivery = deliveryOf(receiver, request, verified, metadata, part, log);
+    if (delivery instanceof Refusal) return delivery;
+    if (delivery.events.length > 0) deliveries.push(delivery);
+  }
+  // What nobody will look at is let go before the append: what lives through it costs a collection twice.
+  const body = provider.respond && { value: parsed.values[0]!.value, kind: parsed.kind, request };
+  return { provider, context, authentication, deliveries, body, retry };
+}
+
+function deliveryOf(
+  receiver: Receiver,
+  request: InboundRequest,
+  { provider, context }: Verified,
+  metadata: RequestMetadata,
+  { lines, parsed }: { readonly lines: readonly Line[]; readonly parsed: ParsedBody },
+  log: Log,
+): Delivery | Refusal {
+  const deliveryId = receiver.dedupeKey?.of(wholeOf(parsed)) ?? lines[0]!.deliveryId;
   const now = context.now.getTime();
   const key = deliveryId ?? uuid7(now);
   const stream = streams.inbound(receiver.id, key);
@@ -72,14 +106,11 @@ export function understand(
     provider: provider.name,
     deliveryId: key,
     sourceIp: request.sourceIp,
-    request: requestMetadata(verified, request, retry),
+    request: metadata,
     now: context.now,
   };
   const events = eventsOf(facts, drafts, provider, log);
-  if (!events) return EVENT_TOO_LARGE;
-  // What nobody will look at is let go before the append: what lives through it costs a collection twice.
-  const body = provider.respond && { value: parsed.values[0]!.value, kind: parsed.kind, request };
-  return { provider, context, authentication, deliveryId, stream, events, body, retry };
+  return events ? { deliveryId, stream, events } : EVENT_TOO_LARGE;
 }
 
 /**
@@ -106,16 +137,14 @@ function eventsOf(facts: DeliveryFacts, drafts: readonly InboundDraft[], provide
 const wholeOf = ({ kind, values }: ParsedBody): Json =>
   kind === 'ndjson' ? values.map(({ value }) => value) : values[0]!.value;
 
+/** What a provider made of a body, or of one line of it. */
+type Line = Pick<Normalised, 'eventType' | 'events'> & Record<'deliveryId' | 'action' | 'retry', string | undefined>;
+
 /**
  * What the provider makes of a body, in the shape that it has promised. A provider that fails does not lose it: the
  * request was believed, so it is kept as the webhook that it is.
  */
-function normalised(
-  provider: Provider,
-  body: InboundBody,
-  context: ProviderContext,
-  log: Log,
-): Pick<Normalised, 'eventType' | 'events'> & Record<'deliveryId' | 'action' | 'retry', string | undefined> {
+function normalised(provider: Provider, body: InboundBody, context: ProviderContext, log: Log): Line {
   try {
     const { deliveryId, eventType, action, retry, events } = provider.normalise(body, context);
     if (!Array.isArray(events)) throw new TypeError('events is not a list');

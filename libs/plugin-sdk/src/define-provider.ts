@@ -1,5 +1,7 @@
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 
+import type { StepHttp } from './define-step.js';
+
 /** A request as it came in, before anything of it is believed. */
 export interface InboundRequest {
   /** Lower-case names; a header sent several times has its values joined by `, `. */
@@ -23,6 +25,11 @@ export interface ProviderContext {
   /** Checked against {@link Provider.config} when saved; secret values are in plain text here. */
   readonly config: JsonObject;
   readonly now: Date;
+  /**
+   * The way out, for a scheme whose public keys have to be fetched: public addresses only, no redirects, bounded in time
+   * and size. Absent where a request is looked at without a network, as in tests.
+   */
+  readonly http?: StepHttp | undefined;
 }
 
 /**
@@ -33,8 +40,11 @@ export interface ProviderContext {
  * - `signature_malformed`: there is one, but it cannot be a signature of this scheme
  * - `signature_mismatch`: it is well-formed and made with none of the secrets
  * - `stale`: correctly signed, but the timestamp is outside the tolerance
+ * - `unavailable`: whether it is right cannot be found out now, since keys cannot be fetched; the sender is asked to try
+ *   again
  */
-export type RefusalReason = 'signature_missing' | 'signature_malformed' | 'signature_mismatch' | 'stale';
+export type RefusalReason =
+  'signature_missing' | 'signature_malformed' | 'signature_mismatch' | 'stale' | 'unavailable';
 
 export type Verdict =
   /** `authentication` is recorded with the event: `hmac-sha256`, `bearer`, `jwt`, or `slug` when no secret is set. */
@@ -42,11 +52,12 @@ export type Verdict =
 
 /**
  * What the platform has made of the body: the value of a JSON body, of the JSON in the field `payload` of a form, an
- * object of the fields of any other form, or one line of an NDJSON body (`normalise` is then called once a line).
+ * object of the fields of any other form, one line of an NDJSON body, or one element of a batch of CloudEvents
+ * (`normalise` is then called once a line or element; of a batch, each element is a delivery of its own).
  */
 export interface InboundBody {
   readonly value: Json;
-  readonly kind: 'json' | 'form' | 'ndjson';
+  readonly kind: 'json' | 'form' | 'ndjson' | 'batch';
   readonly request: InboundRequest;
 }
 
@@ -125,6 +136,11 @@ export interface Provider {
   /** Lower-case names of headers worth keeping with the event. Never name one that holds a secret or a signature. */
   readonly keepHeaders?: readonly string[];
   /**
+   * Set where nothing is received this way: every request is answered with 405 and this text, which says where to go
+   * instead.
+   */
+  readonly refusesInbound?: string;
+  /**
    * Whether the request is from whom it says, by its raw bytes. Compare with `timingSafeEqual`, try all secrets, and
    * check the scheme's timestamp, if it has one, with `withinTolerance`. With no secret configured the unguessable URL
    * alone authenticates: `{ ok: true, authentication: 'slug' }`, unless the scheme works without a secret.
@@ -140,6 +156,14 @@ export interface Provider {
    * for a body of which nothing was to be stored. Absent or `undefined`: `{ "eventIds": […], "duplicate": … }`.
    */
   respond?(body: InboundBody, receipt: Receipt, context: ProviderContext): Answer | undefined;
+  /**
+   * Headers with which a sender that knows the first secret would send these bytes at `context.now`. Whoever replays a
+   * saved request signs it with them, and the test kit proves with them that `verify` looks at every byte.
+   */
+  sign?(
+    request: Pick<InboundRequest, 'headers' | 'rawBody'>,
+    context: ProviderContext,
+  ): Readonly<Record<string, string>>;
 }
 
 export interface ProviderConfig {

@@ -52,8 +52,11 @@ function checkProvider(provider: unknown, plugin: string): void {
   for (const method of ['verify', 'normalise'])
     if (typeof provider[method] !== 'function')
       throw unusable(plugin, `its provider ${provider['name']} has no function ${method}`);
-  if (provider['respond'] !== undefined && typeof provider['respond'] !== 'function')
-    throw unusable(plugin, `respond of its provider ${provider['name']} is not a function`);
+  for (const method of ['respond', 'sign'])
+    if (provider[method] !== undefined && typeof provider[method] !== 'function')
+      throw unusable(plugin, `${method} of its provider ${provider['name']} is not a function`);
+  if (provider['refusesInbound'] !== undefined && typeof provider['refusesInbound'] !== 'string')
+    throw unusable(plugin, `refusesInbound of its provider ${provider['name']} is not a text`);
   const { keepHeaders = [], config } = provider;
   if (
     !Array.isArray(keepHeaders) ||
