@@ -13,12 +13,12 @@ export interface Stretch {
   readonly before?: number;
 }
 
-/** Events of one read: with bodies of 7 KB some 2 MB, of which two are in memory. */
-const PAGE = 250;
+/** Events of one read: with bodies of 7 KB about 1 MB, and two are in memory. */
+const PAGE = 100;
 /** Longest turn at the processor before everything else that waits gets one. */
-const SLICE_MS = 5;
-/** Once giving way took longer than this, others have work: they get as much time as the scan had. */
-const BUSY_MS = 2;
+const SLICE_MS = 3;
+/** Once giving way took longer than this, others have work: they get twice the time that the scan had. */
+const BUSY_MS = 1;
 
 /**
  * Shows every event of the stretch to `look`, in the order of the log, while it holds up nobody: a page is read while the
@@ -80,6 +80,6 @@ function isWithin({ orgId, since, before }: Stretch, { metadata }: RecordedEvent
 async function giveWay(slice: number, signal: AbortSignal): Promise<void> {
   const began = performance.now();
   await setImmediate();
-  if (performance.now() - began > BUSY_MS) await setTimeout(slice);
+  if (performance.now() - began > BUSY_MS) await setTimeout(2 * slice);
   signal.throwIfAborted();
 }

@@ -3,8 +3,9 @@ import { eventIdOf, MAX_HOPS, type PlatformEvent } from '#libs/events/src/envelo
 
 import type { Failure } from './conditions.js';
 import type { CompiledDefinition } from './definition.js';
-import { judge } from './judge.js';
+import { inWordsOf, judge } from './judge.js';
 import { SimulatedThrottle } from './simulated-throttle.js';
+import { draftAsking } from './trial.js';
 
 export type BacktestOutcome = 'matched' | 'not_matched' | 'throttled' | 'errored';
 
@@ -158,9 +159,20 @@ class Side {
     const scope: PlatformEvent = platformEvent(event);
     const verdict = judge(this.rule, scope);
     if (verdict.outcome !== 'matched') return verdict;
-    if (verdict.throttleKey === undefined || !this.throttle) return { outcome: 'matched' };
-    const allowed = this.throttle.take(verdict.throttleKey, event.created.getTime());
-    return { outcome: allowed ? 'matched' : 'throttled' };
+    if (this.throttle && verdict.throttleKey !== undefined)
+      if (!this.throttle.take(verdict.throttleKey, event.created.getTime())) return { outcome: 'throttled' };
+    const error = this.unfit(scope);
+    return error === undefined ? { outcome: 'matched' } : { outcome: 'errored', error };
+  }
+
+  /** Why the actions could not be asked for: then none of them is. */
+  private unfit(scope: PlatformEvent): string | undefined {
+    try {
+      this.rule.actions.forEach((action, index) => action.request(scope, draftAsking(scope, index)));
+      return undefined;
+    } catch (error) {
+      return inWordsOf(error);
+    }
   }
 
   get isExact(): boolean {

@@ -394,7 +394,13 @@ describe('trying a rule', () => {
         },
       ],
       warnings: [],
-      actions: [{ type: 'create_issue', with: { title: 'look at main' } }],
+      actions: [
+        {
+          type: 'create_issue',
+          with: { title: 'look at main' },
+          request: { type: 'issue.requested', data: expect.objectContaining({ title: 'look at main' }) },
+        },
+      ],
     });
     expect((await store.readAll({ limit: 10 })).events).toEqual([]);
   });

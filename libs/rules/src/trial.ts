@@ -1,6 +1,7 @@
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import type { Json } from '#libs/kernel/src/json.js';
 
+import type { Asking, Request } from './actions.js';
 import type { Failure, TraceEntry } from './conditions.js';
 import type { CheckedRule } from './definition.js';
 import { inWordsOf, judge, trace } from './judge.js';
@@ -13,8 +14,14 @@ export interface Trial {
   readonly error?: string;
   readonly trace: readonly TraceEntry[];
   readonly warnings: readonly RuleWarning[];
-  /** Each action as it would be asked for. */
-  readonly actions: readonly { readonly type: string; readonly with: Json }[];
+  readonly actions: readonly TriedAction[];
+}
+
+/** An action filled in, and the event by which it would be asked for. */
+export interface TriedAction {
+  readonly type: string;
+  readonly with: Json;
+  readonly request: Request;
 }
 
 /** Pure. A throttle is not looked at: it depends on what came before. */
@@ -32,20 +39,22 @@ export function tryOut({ definition, compiled }: CheckedRule, event: PlatformEve
       return { outcome: 'not_matched', failed: verdict.failed, trace: seen, warnings, actions: [] };
     if (verdict.outcome === 'errored')
       return { outcome: 'errored', error: verdict.error, trace: seen, warnings, actions: [] };
-    const asking = {
-      requestedBy: { kind: 'rule' as const, ruleId: 'draft', ruleVersion: 1, index: 0 },
-      eventId: event.id,
-    };
-    const actions = compiled.actions.map((action) => {
-      // Filled in as a request too: what the action cannot use shows here.
-      action.request(event, asking);
-      return { type: action.type, with: action.render(event) };
+    const actions = compiled.actions.map((action, index) => {
+      // What the action cannot use shows here.
+      const request = action.request(event, draftAsking(event, index));
+      return { type: action.type, with: action.render(event), request };
     });
     return { outcome: 'matched', trace: seen, warnings, actions };
   } catch (error) {
     return { outcome: 'errored', error: inWordsOf(error), trace: seen, warnings, actions: [] };
   }
 }
+
+/** On behalf of a rule that is not saved. */
+export const draftAsking = ({ id }: PlatformEvent<unknown>, index: number): Asking => ({
+  requestedBy: { kind: 'rule', ruleId: 'draft', ruleVersion: 1, index },
+  eventId: id,
+});
 
 const filterFailure = ({ pointer, condition, field = '', actual, expected }: TraceEntry): Failure => ({
   pointer,
