@@ -1,0 +1,126 @@
+/** What the API answers about rules, as much of it as is shown. */
+
+export interface Warning {
+  readonly pointer: string;
+  readonly code: string;
+  readonly message: string;
+  readonly column?: number;
+}
+
+export interface Rule {
+  readonly id: string;
+  readonly name: string;
+  readonly status: string;
+  readonly version: number;
+  readonly eventSource: string;
+  readonly eventType: string;
+  readonly updatedAt: string;
+  readonly warnings?: readonly Warning[];
+}
+
+export interface RuleVersion {
+  readonly version: number;
+  readonly name: string;
+  readonly eventType: string;
+  readonly savedBy: string;
+  readonly savedAt: string;
+}
+
+/** The condition that decided against a rule, and what it saw. */
+export interface Failed {
+  readonly pointer: string;
+  readonly condition: string;
+  readonly field: string;
+  readonly actual: unknown;
+  readonly expected: unknown;
+}
+
+export interface Decision {
+  readonly ruleId: string;
+  readonly ruleName: string;
+  readonly ruleVersion: number;
+  readonly outcome: string;
+  readonly failed?: Failed;
+  readonly error?: string;
+  readonly actions: readonly { readonly type: string; readonly requestId: string; readonly refused?: string }[];
+}
+
+export interface Why {
+  readonly eventId: string;
+  readonly type: string;
+  readonly source: string;
+  readonly decided: boolean;
+  readonly decisions: number;
+  readonly rules: number;
+  readonly nearest: readonly {
+    readonly ruleId: string;
+    readonly ruleName: string;
+    readonly reason: string;
+    readonly eventSource: string;
+    readonly eventType: string;
+  }[];
+}
+
+export interface Trial {
+  readonly outcome: string;
+  readonly failed?: Failed;
+  readonly error?: string;
+  readonly trace: readonly {
+    readonly pointer: string;
+    readonly condition: string;
+    readonly holds: boolean;
+    readonly field?: string;
+    readonly actual?: unknown;
+  }[];
+  readonly warnings: readonly Warning[];
+  readonly actions: readonly { readonly type: string; readonly with: unknown }[];
+}
+
+export interface Sample {
+  readonly eventId: string;
+  readonly type: string;
+  readonly subject: string;
+  readonly timestamp: string;
+  readonly outcome?: string;
+  readonly failed?: Failed;
+  readonly error?: string;
+}
+
+interface Counts {
+  readonly matched: number;
+  readonly notMatched: number;
+  readonly throttled: number;
+  readonly errored: number;
+  readonly notNamed: number;
+}
+
+export interface BacktestResult extends Counts {
+  readonly scanned: number;
+  readonly samples: readonly Sample[];
+  readonly reasons: readonly { readonly pointer: string; readonly condition: string; readonly count: number }[];
+  readonly difference?: {
+    readonly ruleId: string;
+    readonly version: number;
+    readonly both: number;
+    readonly onlyDraft: { readonly count: number; readonly samples: readonly Sample[] };
+    readonly onlyOther: { readonly count: number; readonly samples: readonly Sample[] };
+    readonly other: Counts;
+  };
+  readonly throttleExact: boolean;
+  readonly warnings: readonly Warning[];
+  readonly elapsedMs: number;
+}
+
+export interface BacktestProgress {
+  readonly scanned: number;
+  readonly total: number;
+  readonly percent: number;
+  readonly rate: number;
+}
+
+/** One line of a streamed backtest. */
+export interface BacktestLine {
+  readonly progress?: BacktestProgress;
+  readonly result?: BacktestResult;
+  readonly error?: { readonly code: string; readonly detail: string };
+}

@@ -1,0 +1,154 @@
+import type {
+  BacktestProgress,
+  BacktestResult,
+  Decision,
+  Failed,
+  Sample,
+  Trial,
+  Warning,
+  Why,
+} from './rule-answers.js';
+
+const json = (value: unknown): string => JSON.stringify(value) ?? 'nothing';
+const count = (number: number): string => number.toLocaleString('en-GB');
+const words = (outcome: string): string => outcome.replace('_', ' ');
+
+/** The condition that decided, what it saw and where it stands. */
+export const failureText = ({ condition, actual, pointer }: Failed): string =>
+  `${condition}, but was ${json(actual)}  (${pointer})`;
+
+/** One line for each warning, with its place. */
+export const warningLines = (warnings: readonly Warning[]): readonly string[] =>
+  warnings.map(
+    ({ pointer, column, message }) =>
+      `warning: ${pointer}${column === undefined ? '' : `, column ${column}`}: ${message}`,
+  );
+
+/** Why each rule ran or did not, for a person. */
+export function whyText(why: Why, decisions: readonly Decision[]): string {
+  const lines = [`${why.eventId}  ${why.type} from ${why.source}`, ''];
+  if (!why.decided) lines.push('The rules have not been asked about this event yet: ask again in a moment.', '');
+  for (const decision of decisions) lines.push(...decisionLines(decision), '');
+  if (decisions.length === 0 && why.decided) lines.push(...nobodyLines(why), '');
+  if (why.nearest.length > 0) {
+    const rest = why.rules - why.decisions - why.nearest.length;
+    lines.push(
+      `Without a verdict${rest > 0 ? `, the nearest ${why.nearest.length} of ${count(rest + why.nearest.length)}` : ''}:`,
+    );
+    for (const near of why.nearest) lines.push(`  ${near.ruleName} (${near.ruleId}): ${reasonText(near, why)}`);
+    lines.push('');
+  }
+  return lines.join('\n').trimEnd();
+}
+
+function decisionLines({
+  ruleName,
+  ruleId,
+  ruleVersion,
+  outcome,
+  failed,
+  error,
+  actions,
+}: Decision): readonly string[] {
+  const lines = [`${words(outcome).padEnd(11)}  ${ruleName} (${ruleId}, version ${ruleVersion})`];
+  const more = (text: string): void => void lines.push(`${' '.repeat(13)}${text}`);
+  if (failed) more(failureText(failed));
+  if (error !== undefined) more(error);
+  if (outcome === 'throttled')
+    more('matched, and there were as many matches in the period already as the throttle lets through');
+  for (const { type, requestId, refused } of actions)
+    more(refused === undefined ? `asked for ${type} (${requestId})` : `${type} was refused: ${refused}`);
+  return lines;
+}
+
+function nobodyLines({ rules, type, source, eventId }: Why): readonly string[] {
+  const advice = `Write one that names ${type} (and ${source}, or any source), and see what it would do:\n  millrace rule test my-rule.yaml --event ${eventId}`;
+  return rules === 0
+    ? ['No rule looked at this event: there are none.', advice]
+    : ['No rule looked at this event: none names its type and source.', advice];
+}
+
+function reasonText(
+  { reason, eventType, eventSource, ruleId }: Why['nearest'][number],
+  { type, source }: Pick<Why, 'type' | 'source'>,
+): string {
+  const ofType = `it names the type ${eventType}, and this is ${type}`;
+  const ofSource = `it names the source ${eventSource}, and this came from ${source}`;
+  switch (reason) {
+    case 'type':
+      return `${ofType}.`;
+    case 'source':
+      return `${ofSource}.`;
+    case 'both':
+      return `${ofType}; ${ofSource}.`;
+    case 'disabled':
+      return `it names this event, and is disabled. Switch it on: millrace rule enable ${ruleId}`;
+    case 'created_later':
+      return 'it names this event, and was created after it. A rule looks at later events only.';
+    default:
+      return 'it names this event now, and did not when it came: it was enabled or saved since.';
+  }
+}
+
+/** What a draft made of one event. */
+export function trialText({ outcome, failed, error, trace, actions }: Trial): string {
+  const lines = [words(outcome)];
+  if (failed) lines.push(`  ${failureText(failed)}`);
+  if (error !== undefined) lines.push(`  ${error}`);
+  lines.push('');
+  for (const { holds, condition, field, actual, pointer } of trace)
+    lines.push(
+      `${holds ? 'holds ' : 'fails '} ${condition}${field === undefined ? '' : `: ${json(actual)}`}  (${pointer})`,
+    );
+  for (const { type, with: given } of actions)
+    lines.push('', `${type}, which would be asked for with`, indented(given));
+  return lines.join('\n');
+}
+
+const indented = (value: unknown): string => JSON.stringify(value, null, 2).replace(/^/gm, '  ');
+
+/** What a draft would have made of a range of the log. */
+export function backtestText(result: BacktestResult): string {
+  const { scanned, matched, notMatched, throttled, errored, notNamed, samples, reasons, difference, elapsedMs } =
+    result;
+  const lines = [
+    `${count(scanned)} events looked at in ${(elapsedMs / 1000).toFixed(1)} s`,
+    `  matched      ${count(matched)}`,
+    `  not matched  ${count(notMatched)}`,
+    ...(throttled > 0
+      ? [
+          `  throttled    ${count(throttled)}${result.throttleExact ? '' : ' (more keys than are remembered: at least)'}`,
+        ]
+      : []),
+    ...(errored > 0 ? [`  errored      ${count(errored)}`] : []),
+    ...(notNamed > 0 ? [`  not named    ${count(notNamed)}`] : []),
+  ];
+  if (reasons.length > 0) lines.push('', 'What decided against it:');
+  for (const reason of reasons)
+    lines.push(`  ${count(reason.count).padStart(9)}  ${reason.condition}  (${reason.pointer})`);
+  for (const outcome of ['matched', 'errored', 'throttled', 'not_matched']) {
+    const some = samples.filter((sample) => sample.outcome === outcome);
+    if (some.length > 0) lines.push('', `Newest ${words(outcome)}:`, ...some.map(sampleLine));
+  }
+  if (difference) {
+    const { ruleId, version, both, onlyDraft, onlyOther } = difference;
+    lines.push('', `Against ${ruleId}, version ${version}: both match ${count(both)},`);
+    lines.push(`only the draft ${count(onlyDraft.count)}, only the saved rule ${count(onlyOther.count)}.`);
+    if (onlyDraft.count > 0) lines.push('', 'Only the draft:', ...onlyDraft.samples.map(sampleLine));
+    if (onlyOther.count > 0) lines.push('', 'Only the saved rule:', ...onlyOther.samples.map(sampleLine));
+  }
+  return lines.join('\n');
+}
+
+function sampleLine({ eventId, timestamp, type, subject, failed, error }: Sample): string {
+  const more = failed ? `  ${failureText(failed)}` : error === undefined ? '' : `  ${error}`;
+  return `  ${timestamp}  ${eventId}  ${type}${subject === '' ? '' : `  ${subject}`}${more}`;
+}
+
+const BAR = 24;
+
+/** One line that says how far a backtest is. */
+export function progressText({ scanned, total, percent, rate }: BacktestProgress): string {
+  const full = Math.round((percent / 100) * BAR);
+  return `[${'='.repeat(full)}${' '.repeat(BAR - full)}] ${percent.toFixed(0).padStart(3)} %  ${count(scanned)} of about ${count(total)} events, ${count(rate)}/s`;
+}
