@@ -55,11 +55,8 @@ function githubPush(
     { value: payload as never, kind: 'json', request },
     { secrets: [], config: {}, now: new Date() },
   );
-  const {
-    type,
-    subject = '',
-    data,
-  } = (understood as { events: { type: string; subject?: string; data: object }[] }).events[0]!;
+  if (!('events' in understood)) throw new Error('the payload was not understood');
+  const { type, subject = '', data } = understood.events[0]!;
   const timestamp = '2026-11-20T13:14:15.123Z';
   return {
     id: 'evt_1',
@@ -68,7 +65,7 @@ function githubPush(
     subject,
     orgId: 'org_1',
     timestamp,
-    data: data as PlatformEvent['data'],
+    data: data,
   };
 }
 
