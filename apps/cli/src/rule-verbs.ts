@@ -1,6 +1,6 @@
 import type { Decision, Rule, RuleVersion, Trial, Why } from './rule-answers.js';
 import { boundOf, followBacktest, referenceOf } from './rule-backtest.js';
-import { readDocument, UnreadableFile } from './rule-file.js';
+import { UnreadableFile } from './rule-file.js';
 import { backtestText, progressText, trialText, warningLines, whyText } from './rule-text.js';
 
 /** What the verbs need of the program around them. */
@@ -9,6 +9,8 @@ export interface Shell {
   call<T>(method: string, path: string, body?: unknown): Promise<T>;
   /** An answer that comes line by line; ends when `signal` aborts. */
   stream(path: string, body: unknown, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  /** A YAML or JSON document by the name of its file; throws UnreadableFile. */
+  read(path: string): Promise<unknown>;
   /** To the standard output: what was asked for. */
   print(text: string): void;
   /** To the standard error: everything else. */
@@ -92,11 +94,11 @@ export async function view(shell: Shell, given: string): Promise<void> {
 }
 
 export async function create(shell: Shell, file: string): Promise<void> {
-  saved(shell, await shell.call<Rule>('POST', '/api/v1/rules', await readDocument(file)), 'created');
+  saved(shell, await shell.call<Rule>('POST', '/api/v1/rules', await shell.read(file)), 'created');
 }
 
 export async function update(shell: Shell, given: string, file: string): Promise<void> {
-  const body = await readDocument(file);
+  const body = await shell.read(file);
   saved(shell, await shell.call<Rule>('PUT', await pathOf(shell, given), body), 'saved');
 }
 
@@ -134,8 +136,8 @@ export async function test(
   file: string,
   { event, expect }: { readonly event: string; readonly expect?: string },
 ): Promise<number> {
-  const rule = await readDocument(file);
-  const body = /^evt_\w+$/.test(event) ? { rule, eventId: event } : { rule, event: await readDocument(event) };
+  const rule = await shell.read(file);
+  const body = /^evt_\w+$/.test(event) ? { rule, eventId: event } : { rule, event: await shell.read(event) };
   const trial = await shell.call<Trial>('POST', '/api/v1/rules/test', body);
   warningLines(trial.warnings).forEach((line) => shell.note(line));
   shell.print(shell.json ? JSON.stringify(trial, null, 2) : shell.quiet ? trial.outcome : trialText(trial));
@@ -151,7 +153,7 @@ export interface BacktestOptions {
 }
 
 export async function backtest(shell: Shell, file: string, options: BacktestOptions): Promise<void> {
-  const rule = await readDocument(file);
+  const rule = await shell.read(file);
   const now = new Date();
   const other = options.compareTo === undefined ? undefined : referenceOf(options.compareTo);
   const body = {
