@@ -1,24 +1,13 @@
 import { type EventToAppend, MAX_APPEND_BYTES } from '#libs/event-store/src/event-store.js';
 import { newEvent, RawJson } from '#libs/event-store/src/new-event.js';
-import { isEventType } from '#libs/events/src/catalogue.js';
+import { isInboundType } from '#libs/plugin-sdk/src/inbound-types.js';
 import { satisfies } from '#libs/events/src/check.js';
 import type { RequestMetadata } from '#libs/events/src/envelope.js';
-import { gitEvents } from '#libs/events/src/git.events.js';
-import { inboundEvents } from '#libs/events/src/inbound.events.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
 import type { NormalisedEvent } from '#libs/plugin-sdk/src/define-provider.js';
 
 import { shortened } from './shorten.js';
-
-/** Types that may come from outside. No provider can make the engine believe in a delivery or a decision of its own. */
-const FROM_OUTSIDE: ReadonlySet<string> = new Set<string>([
-  ...Object.keys(gitEvents),
-  ...Object.keys(inboundEvents),
-  'issue.created',
-  'issue.updated',
-  'issue.status_changed',
-]);
 
 /** A subject is a name; one that goes on for ever would be a text. */
 const MAX_SUBJECT = 512;
@@ -88,7 +77,7 @@ function inboundEvent(
 /** A type that may not come from outside, or fields that its schema does not know: then it is what it is, a webhook. */
 function acceptable(event: NormalisedEvent): NormalisedEvent {
   const { type, data } = event;
-  if (FROM_OUTSIDE.has(type) && isEventType(type) && satisfies(type, data)) return event;
+  if (isInboundType(type) && satisfies(type, data)) return event;
   return { ...event, type: 'webhook.received', data: satisfies('webhook.received', data) ? data : {} };
 }
 

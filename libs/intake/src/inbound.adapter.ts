@@ -4,10 +4,10 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 
 import { Settings } from '#libs/kernel/src/settings.js';
 import type { InboundRequest } from '#libs/plugin-sdk/src/define-provider.js';
+import { mediaTypeOf } from '#libs/plugin-sdk/src/inbound-body.js';
 
 import { SenderAddress } from './addresses.js';
 import { type AnswerForm, customPathForm, platformForm, PROBLEM_TYPE, type Written } from './answers.js';
-import { mediaTypeOf } from './body.js';
 import { IntegrationTable, type Receiver } from './integration-table.js';
 import { InboundPipeline } from './pipeline.js';
 import { BROKEN_OFF, FAILED, MAX_BODY_BYTES, Refusal, TOO_LARGE, UNSUPPORTED_TYPE } from './refusal.js';

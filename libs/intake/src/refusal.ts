@@ -1,4 +1,5 @@
 import type { RefusalReason } from '#libs/plugin-sdk/src/define-provider.js';
+import type { BodyFault } from '#libs/plugin-sdk/src/inbound-body.js';
 
 /** Why requests are counted as refused, per integration. */
 export type CountedReason =
@@ -88,13 +89,6 @@ export const EVENT_TOO_LARGE = new Refusal(
   'too_large',
 );
 
-export const TOO_MANY_LINES = new Refusal(
-  413,
-  'inbound.too_many_lines',
-  'The body has more than 1000 lines. One line is one event: send them in several requests.',
-  'too_large',
-);
-
 export const SOURCE_REFUSED = new Refusal(
   403,
   'inbound.source_address',
@@ -118,14 +112,12 @@ export const UNSUPPORTED_TYPE = new Refusal(
   'unsupported_type',
 );
 
-export const UNSUPPORTED_ENCODING = new Refusal(
-  415,
-  'inbound.unsupported_encoding',
-  'The body is compressed. Send it as it is, without Content-Encoding.',
-  'unsupported_type',
-);
-
 export const malformed = (code: string, detail: string): Refusal => new Refusal(400, code, detail, 'malformed');
+
+const FAULT_REASONS = { 400: 'malformed', 413: 'too_large', 415: 'unsupported_type' } as const;
+
+export const unreadable = ({ status, code, detail }: BodyFault): Refusal =>
+  new Refusal(status, code, detail, FAULT_REASONS[status]);
 
 export const UNAVAILABLE = new Refusal(
   503,

@@ -7,8 +7,8 @@ import { EventStore, type EventToAppend } from '#libs/event-store/src/event-stor
 import { eventIdOf, type EventMetadata } from '#libs/events/src/envelope.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import type { InboundRequest } from '#libs/plugin-sdk/src/define-provider.js';
+import { mediaTypeOf } from '#libs/plugin-sdk/src/inbound-body.js';
 
-import { mediaTypeOf } from './body.js';
 import { TrialAnswer, TrialRequest } from './integration-body.controller.js';
 import { IntegrationTable } from './integration-table.js';
 import { integrationNotFound } from './integration.js';
@@ -53,7 +53,7 @@ export class TrialController {
     const { authentication, deliveries } = outcome;
     const recorded = await Promise.all(
       deliveries.map(({ deliveryId, stream }) =>
-        deliveryId === undefined ? [] : this.store.readStream(stream, { limit: 1 }),
+        deliveryId === undefined ? Promise.resolve([]) : this.store.readStream(stream, { limit: 1 }),
       ),
     );
     return {

@@ -15,11 +15,11 @@ import type {
   Provider,
   ProviderContext,
 } from '#libs/plugin-sdk/src/define-provider.js';
+import { BodyFault, parseBody, type ParsedBody } from '#libs/plugin-sdk/src/inbound-body.js';
 
-import { parseBody, type ParsedBody } from './body.js';
 import { type DeliveryFacts, type InboundDraft, inboundEventsOf } from './inbound-event.js';
 import type { Receiver } from './integration-table.js';
-import { EVENT_TOO_LARGE, Refusal } from './refusal.js';
+import { EVENT_TOO_LARGE, malformed, Refusal, unreadable } from './refusal.js';
 
 /** A request that is from whom it says. */
 export interface Verified {
@@ -54,11 +54,14 @@ export function understand(
   log: Log,
 ): Understood | Refusal {
   const parsed = parseBody(request);
-  if (parsed instanceof Refusal) return parsed;
+  if (parsed instanceof BodyFault) return unreadable(parsed);
   const { provider, context, authentication } = verified;
-  const lines = parsed.values.map(({ value }) =>
-    normalised(provider, { value, kind: parsed.kind, request }, context, log),
-  );
+  const lines: Line[] = [];
+  for (const { value } of parsed.values) {
+    const line = normalised(provider, { value, kind: parsed.kind, request }, context, log);
+    if (line instanceof Refusal) return line;
+    lines.push(line);
+  }
   const { retry } = lines[0]!;
   const metadata = requestMetadata(verified, request, retry);
   const deliveries: Delivery[] = [];
@@ -144,9 +147,11 @@ type Line = Pick<Normalised, 'eventType' | 'events'> & Record<'deliveryId' | 'ac
  * What the provider makes of a body, in the shape that it has promised. A provider that fails does not lose it: the
  * request was believed, so it is kept as the webhook that it is.
  */
-function normalised(provider: Provider, body: InboundBody, context: ProviderContext, log: Log): Line {
+function normalised(provider: Provider, body: InboundBody, context: ProviderContext, log: Log): Line | Refusal {
   try {
-    const { deliveryId, eventType, action, retry, events } = provider.normalise(body, context);
+    const made = provider.normalise(body, context);
+    if ('unreadable' in made) return malformed('inbound.unreadable', made.unreadable);
+    const { deliveryId, eventType, action, retry, events } = made;
     if (!Array.isArray(events)) throw new TypeError('events is not a list');
     return {
       deliveryId: textOf(deliveryId),

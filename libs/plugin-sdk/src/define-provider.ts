@@ -90,6 +90,14 @@ export interface Normalised {
   readonly events: readonly NormalisedEvent[];
 }
 
+/**
+ * The sender is believed and what it sent is not what it says: a field is missing that this kind of message cannot be
+ * without. The request is refused with 400 and this text, which says what to send and holds nothing of the request.
+ */
+export interface Unreadable {
+  readonly unreadable: string;
+}
+
 /** What became of the request. */
 export interface Receipt {
   /** `evt_…`, in the order of the events. */
@@ -148,9 +156,10 @@ export interface Provider {
   verify(request: InboundRequest, context: ProviderContext): Verdict | Promise<Verdict>;
   /**
    * What happened. Given whatever JSON a sender that knows the secret may send: any field may be missing or of another
-   * type. Never throws for it; what is not understood becomes `webhook.received`.
+   * type. Never throws for it; what is not understood becomes `webhook.received`, and what breaks the rules of its own format
+   * is {@link Unreadable}.
    */
-  normalise(body: InboundBody, context: ProviderContext): Normalised;
+  normalise(body: InboundBody, context: ProviderContext): Normalised | Unreadable;
   /**
    * What the sender expects to read, where that is not the platform's own 202. Called after everything is stored, and
    * for a body of which nothing was to be stored. Absent or `undefined`: `{ "eventIds": […], "duplicate": … }`.

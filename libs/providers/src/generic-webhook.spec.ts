@@ -4,6 +4,8 @@ import fc from 'fast-check';
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 import { hmacSha256Hex } from '#libs/plugin-sdk/src/signatures.js';
 
+import { readable } from '#libs/plugin-sdk/testing/readable.js';
+
 import { genericWebhook } from './generic-webhook.js';
 
 const BODY = Buffer.from('{"a":1}');
@@ -17,9 +19,11 @@ const request = (headers: Record<string, string>) => ({
 const verify = (headers: Record<string, string>, secrets: readonly string[], config: JsonObject = {}) =>
   genericWebhook.verify(request(headers), { secrets, config, now: new Date() });
 const normalise = (headers: Record<string, string>, value: Json) =>
-  genericWebhook.normalise(
-    { value, kind: 'json', request: request(headers) },
-    { secrets: [], config: {}, now: new Date() },
+  readable(
+    genericWebhook.normalise(
+      { value, kind: 'json', request: request(headers) },
+      { secrets: [], config: {}, now: new Date() },
+    ),
   );
 const signature = (secret: string) => `sha256=${hmacSha256Hex(secret, BODY)}`;
 

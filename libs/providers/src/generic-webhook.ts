@@ -1,11 +1,7 @@
-import { defineProvider, type InboundRequest, type ProviderContext } from '#libs/plugin-sdk/src/define-provider.js';
-import type { Verdict } from '#libs/plugin-sdk/src/define-provider.js';
+import { defineProvider } from '#libs/plugin-sdk/src/define-provider.js';
 import { fieldsOf, textOf } from '#libs/plugin-sdk/src/fields.js';
-import { timingSafeEqual, verifyHmac } from '#libs/plugin-sdk/src/signatures.js';
 
-const SIGNATURE = { header: 'x-webhook-signature', prefix: 'sha256=' } as const;
-const HUB_SIGNATURE = { header: 'x-hub-signature-256', prefix: 'sha256=' } as const;
-const BEARER = /^bearer +(\S+) *$/i;
+import { bearerConfig, signSharedSecret, verifySharedSecret } from './shared-secret.js';
 
 /**
  * Any program that can send JSON or a form. It signs the raw body (`X-Webhook-Signature` or `X-Hub-Signature-256`) or
@@ -14,7 +10,7 @@ const BEARER = /^bearer +(\S+) *$/i;
 export const genericWebhook = defineProvider({
   name: 'generic_webhook',
   description: 'Any sender: signed with HMAC-SHA256, with a bearer token, or by its unguessable URL alone.',
-  config: { properties: { bearer: { type: 'boolean', description: 'accept bearer tokens only' } } },
+  config: bearerConfig,
   keepHeaders: [
     'user-agent',
     'x-event-type',
@@ -25,13 +21,8 @@ export const genericWebhook = defineProvider({
     'traceparent',
   ],
 
-  verify(request, context) {
-    if (context.secrets.length === 0) return { ok: true, authentication: 'slug' };
-    if (context.config['bearer'] === true) return verifyBearer(request, context);
-    if (request.headers[SIGNATURE.header] !== undefined) return verifyHmac(request, context, SIGNATURE);
-    if (request.headers[HUB_SIGNATURE.header] !== undefined) return verifyHmac(request, context, HUB_SIGNATURE);
-    return verifyBearer(request, context);
-  },
+  verify: verifySharedSecret,
+  sign: signSharedSecret,
 
   normalise({ value, request: { headers } }) {
     const body = fieldsOf(value);
@@ -47,13 +38,3 @@ export const genericWebhook = defineProvider({
     };
   },
 });
-
-function verifyBearer(request: InboundRequest, { secrets }: ProviderContext): Verdict {
-  const authorization = request.headers['authorization'];
-  if (authorization === undefined) return { ok: false, reason: 'signature_missing' };
-  const token = BEARER.exec(authorization)?.[1];
-  if (token === undefined) return { ok: false, reason: 'signature_malformed' };
-  let matches = false;
-  for (const secret of secrets) matches = timingSafeEqual(secret, token) || matches;
-  return matches ? { ok: true, authentication: 'bearer' } : { ok: false, reason: 'signature_mismatch' };
-}

@@ -8,6 +8,8 @@ import { problemsOf } from '#libs/events/src/check.js';
 import type { Json } from '#libs/kernel/src/json.js';
 import type { InboundRequest } from '#libs/plugin-sdk/src/define-provider.js';
 
+import { readable } from '#libs/plugin-sdk/testing/readable.js';
+
 import { github } from './github.js';
 
 interface Example {
@@ -24,7 +26,9 @@ const request = (event: string | undefined): InboundRequest => ({
   sourceIp: '127.0.0.1',
 });
 const normalise = (event: string | undefined, value: Json) =>
-  github.normalise({ value, kind: 'json', request: request(event) }, { secrets: [], config: {}, now: new Date() });
+  readable(
+    github.normalise({ value, kind: 'json', request: request(event) }, { secrets: [], config: {}, now: new Date() }),
+  );
 
 /** The one event that each of GitHub's becomes. */
 const eventOf = (event: string, value: Json) => {

@@ -8,7 +8,7 @@ import {
   known,
   textOf,
 } from '#libs/plugin-sdk/src/fields.js';
-import { verifyHmac } from '#libs/plugin-sdk/src/signatures.js';
+import { hmacSha256Hex, verifyHmac } from '#libs/plugin-sdk/src/signatures.js';
 
 import {
   authorOf,
@@ -51,6 +51,8 @@ export const github = defineProvider({
   ],
 
   verify: (request, context) => verifyHmac(request, context, SIGNATURE),
+  sign: ({ rawBody }, { secrets: [secret] }) =>
+    secret === undefined ? {} : { [SIGNATURE.header]: `${SIGNATURE.prefix}${hmacSha256Hex(secret, rawBody)}` },
 
   normalise({ value, request: { headers } }) {
     const payload = fieldsOf(value);

@@ -1,14 +1,22 @@
 import { isUtf8 } from 'node:buffer';
 
 import type { Json } from '#libs/kernel/src/json.js';
-import type { InboundBody, InboundRequest } from '#libs/plugin-sdk/src/define-provider.js';
-
-import { malformed, type Refusal, TOO_MANY_LINES, UNSUPPORTED_ENCODING, UNSUPPORTED_TYPE } from './refusal.js';
+import type { InboundBody, InboundRequest } from './define-provider.js';
 
 /** Deepest nesting of arrays and objects in a body. */
 export const MAX_DEPTH = 64;
 /** Most events of one NDJSON body or batch. */
 export const MAX_LINES = 1000;
+
+/** Why a body cannot be read. */
+export class BodyFault {
+  constructor(
+    readonly status: 400 | 413 | 415,
+    readonly code: string,
+    /** Tells the sender what to do next. Never holds anything of the body. */
+    readonly detail: string,
+  ) {}
+}
 
 export interface ParsedValue {
   readonly value: Json;
@@ -22,35 +30,58 @@ export interface ParsedBody {
   readonly values: readonly ParsedValue[];
 }
 
-const NOT_UTF8 = malformed(
+const NOT_UTF8 = new BodyFault(
+  400,
   'inbound.not_utf8',
   'The body is not valid UTF-8. Send text in UTF-8, without binary parts.',
 );
-const NOT_JSON = malformed(
+const NOT_JSON = new BodyFault(
+  400,
   'inbound.not_json',
   'The body is not valid JSON: it may be cut off, empty, or of another format than Content-Type says.',
 );
-const NOT_NDJSON = malformed(
+const NOT_NDJSON = new BodyFault(
+  400,
   'inbound.not_ndjson',
   'Each line of an NDJSON body is one JSON value, and there is at least one. Check for a value over several lines.',
 );
-const NOT_BATCH = malformed(
+const NOT_BATCH = new BodyFault(
+  400,
   'inbound.not_batch',
   'A batch is a JSON array of at least one event: the body is none, is empty, or may be cut off.',
 );
-const NOT_FORM = malformed(
+const NOT_FORM = new BodyFault(
+  400,
   'inbound.not_form',
   'The body is not a form: a percent sign is not followed by two hex digits, or the text behind it is not UTF-8.',
 );
-const JSON_AS_FORM = malformed(
+const JSON_AS_FORM = new BodyFault(
+  400,
   'inbound.json_sent_as_form',
   'The body is JSON, but Content-Type says that it is a form. Send it with Content-Type: application/json.',
 );
-const PAYLOAD_NOT_JSON = malformed(
+const PAYLOAD_NOT_JSON = new BodyFault(
+  400,
   'inbound.payload_not_json',
   'The form field "payload" begins like JSON and is not valid JSON: it may be cut off.',
 );
-const TOO_DEEP = malformed(
+const TOO_MANY_LINES = new BodyFault(
+  413,
+  'inbound.too_many_lines',
+  `The body holds more than ${MAX_LINES} events. Send them in several requests.`,
+);
+const UNSUPPORTED_TYPE = new BodyFault(
+  415,
+  'inbound.unsupported_type',
+  'Send application/json, application/x-www-form-urlencoded, application/x-ndjson or CloudEvents, in UTF-8, and say so in Content-Type.',
+);
+const UNSUPPORTED_ENCODING = new BodyFault(
+  415,
+  'inbound.unsupported_encoding',
+  'The body is compressed. Send it as it is, without Content-Encoding.',
+);
+const TOO_DEEP = new BodyFault(
+  400,
   'inbound.too_deep',
   `The body is nested deeper than ${MAX_DEPTH} levels. Send a flatter structure.`,
 );
@@ -67,7 +98,7 @@ const KINDS: Readonly<Record<string, InboundBody['kind']>> = {
 };
 
 /** What the verified bytes say. Called after verification alone: nobody else's bytes are parsed. */
-export function parseBody({ rawBody, contentType, headers }: InboundRequest): ParsedBody | Refusal {
+export function parseBody({ rawBody, contentType, headers }: InboundRequest): ParsedBody | BodyFault {
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== '' && encoding !== 'identity') return UNSUPPORTED_ENCODING;
   const kind = kindOf(contentType);
@@ -106,14 +137,14 @@ function isUtf8Charset(header: string | undefined): boolean {
   return charset === undefined || charset === 'utf-8' || charset === 'utf8' || charset === 'us-ascii';
 }
 
-function parseJson(text: string, kind: InboundBody['kind'], otherwise: Refusal): ParsedBody | Refusal {
+function parseJson(text: string, kind: InboundBody['kind'], otherwise: BodyFault): ParsedBody | BodyFault {
   const value = tryParse(text);
   if (value === undefined) return otherwise;
   if (isDeeperThan(value, MAX_DEPTH)) return TOO_DEEP;
   return { kind, values: [{ value, text }] };
 }
 
-function parseLines(text: string): ParsedBody | Refusal {
+function parseLines(text: string): ParsedBody | BodyFault {
   const values: ParsedValue[] = [];
   for (let start = 0; start < text.length;) {
     const found = text.indexOf('\n', start);
@@ -130,7 +161,7 @@ function parseLines(text: string): ParsedBody | Refusal {
   return values.length === 0 ? NOT_NDJSON : { kind: 'ndjson', values };
 }
 
-function parseBatch(text: string): ParsedBody | Refusal {
+function parseBatch(text: string): ParsedBody | BodyFault {
   const elements = tryParse(text);
   if (!Array.isArray(elements) || elements.length === 0) return NOT_BATCH;
   if (elements.length > MAX_LINES) return TOO_MANY_LINES;
@@ -170,7 +201,7 @@ function elementTexts(text: string): string[] {
   return texts;
 }
 
-function parseForm(text: string): ParsedBody | Refusal {
+function parseForm(text: string): ParsedBody | BodyFault {
   // An encoder writes these as %7B and %5B: whoever sends them as they are has forgotten the content type.
   if (text.startsWith('{') || text.startsWith('[')) return JSON_AS_FORM;
   const fields = formFields(text);

@@ -3,8 +3,7 @@ import fc from 'fast-check';
 
 import type { Json } from '#libs/kernel/src/json.js';
 
-import { isDeeperThan, MAX_DEPTH, mediaTypeOf, parseBody, type ParsedBody } from './body.js';
-import { Refusal } from './refusal.js';
+import { BodyFault, isDeeperThan, MAX_DEPTH, mediaTypeOf, parseBody, type ParsedBody } from './inbound-body.js';
 
 const parse = (body: Buffer | string, contentType: string, headers: Record<string, string> = {}) =>
   parseBody({
@@ -14,8 +13,8 @@ const parse = (body: Buffer | string, contentType: string, headers: Record<strin
     query: {},
     sourceIp: '127.0.0.1',
   });
-const parsed = (outcome: ParsedBody | Refusal): ParsedBody => {
-  if (outcome instanceof Refusal) throw new Error(`refused: ${outcome.code}`);
+const parsed = (outcome: ParsedBody | BodyFault): ParsedBody => {
+  if (outcome instanceof BodyFault) throw new Error(`refused: ${outcome.code}`);
   return outcome;
 };
 
@@ -41,7 +40,7 @@ describe('a body', () => {
     fc.assert(
       fc.property(bytes, type, (body, contentType) => {
         const outcome = parse(body, contentType);
-        if (!(outcome instanceof Refusal))
+        if (!(outcome instanceof BodyFault))
           for (const { value, text } of outcome.values)
             expect(JSON.stringify(JSON.parse(text))).toBe(JSON.stringify(value));
       }),
@@ -100,7 +99,7 @@ describe('a body', () => {
   });
 
   it('may say that it is not encoded', () => {
-    expect(parse('{}', 'application/json', { 'content-encoding': 'identity' })).not.toBeInstanceOf(Refusal);
+    expect(parse('{}', 'application/json', { 'content-encoding': 'identity' })).not.toBeInstanceOf(BodyFault);
   });
 });
 

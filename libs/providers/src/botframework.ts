@@ -1,0 +1,162 @@
+import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose';
+
+import {
+  defineProvider,
+  type InboundRequest,
+  type NormalisedEvent,
+  type ProviderContext,
+  type RefusalReason,
+  type Verdict,
+} from '#libs/plugin-sdk/src/define-provider.js';
+import { type Fields, fieldsOf, type Json, known, listOf, textOf } from '#libs/plugin-sdk/src/fields.js';
+
+import { KeysUnavailable, OpenIdKeys, type PublicKey } from './openid-keys.js';
+
+const METADATA_URL = 'https://login.botframework.com/v1/.well-known/openidconfiguration';
+const ISSUER = 'https://api.botframework.com';
+const SKEW_SECONDS = 300;
+const BEARER = /^bearer +([\w-]+\.[\w-]+\.[\w-]+) *$/i;
+/** A token with its claims is about 1 KB; what is much longer is none. */
+const MAX_TOKEN = 8 * 1024;
+
+const refused = (reason: RefusalReason): Verdict => ({ ok: false, reason });
+const keys = new OpenIdKeys();
+
+/** Microsoft Bot Framework: Teams, Direct Line and the other channels of Azure Bot Service. */
+export const botframework = defineProvider({
+  name: 'botframework',
+  description: 'Bot Framework (Teams and others): a JWT of the Bot Connector with every activity.',
+  config: {
+    properties: {
+      appId: { type: 'string', minLength: 1, description: 'Microsoft App ID of the bot: the audience of its tokens' },
+      openIdMetadataUrl: { type: 'string', format: 'uri', description: `default ${METADATA_URL}` },
+      issuer: { type: 'string', minLength: 1, description: `default ${ISSUER}` },
+    },
+    required: ['appId'],
+  },
+  keepHeaders: ['user-agent', 'ms-cv', 'traceparent'],
+
+  verify,
+
+  normalise({ value }) {
+    const activity = fieldsOf(value);
+    const eventType = textOf(activity['type']) ?? 'unknown';
+    const id = textOf(activity['id']);
+    return {
+      // A changed message has the id of the message that it changes.
+      deliveryId: id !== undefined && eventType === 'messageUpdate' ? `${id} ${textOf(activity['timestamp'])}` : id,
+      eventType,
+      action: textOf(activity['action']) ?? textOf(activity['name']),
+      events: [read(activity, eventType)],
+    };
+  },
+
+  /** To an invoke the answer is the result; whatever else is answered would be shown as an error in Teams. */
+  respond: ({ value }) =>
+    fieldsOf(value)['type'] === 'invoke'
+      ? { status: 200, body: '{}' }
+      : { status: 202, contentType: 'text/plain; charset=utf-8', body: '' },
+});
+
+async function verify(request: InboundRequest, context: ProviderContext): Promise<Verdict> {
+  const { config } = context;
+  const authorization = request.headers['authorization'];
+  if (authorization === undefined) return refused('signature_missing');
+  const [, token] = BEARER.exec(authorization) ?? [];
+  if (token === undefined || token.length > MAX_TOKEN) return refused('signature_malformed');
+  const header = headerOf(token);
+  if (header?.alg !== 'RS256' || typeof header.kid !== 'string') return refused('signature_malformed');
+  let key: PublicKey | undefined;
+  try {
+    key = await keys.find(textOf(config['openIdMetadataUrl']) ?? METADATA_URL, header.kid, context);
+  } catch (error) {
+    if (error instanceof KeysUnavailable) return refused('unavailable');
+    throw error;
+  }
+  if (!key) return refused('signature_mismatch');
+  try {
+    const { payload } = await jwtVerify(token, key.key, {
+      algorithms: ['RS256'],
+      issuer: textOf(config['issuer']) ?? ISSUER,
+      audience: textOf(config['appId']) ?? '',
+      clockTolerance: SKEW_SECONDS,
+      currentDate: context.now,
+      requiredClaims: ['exp'],
+    });
+    return isAbout(payload, key, request.rawBody) ? { ok: true, authentication: 'jwt' } : refused('signature_mismatch');
+  } catch (error) {
+    if (error instanceof errors.JWTExpired) return refused('stale');
+    if (error instanceof errors.JWTClaimValidationFailed && error.claim === 'nbf') return refused('stale');
+    if (error instanceof errors.JOSEError) return refused('signature_mismatch');
+    throw error;
+  }
+}
+
+function headerOf(token: string): { readonly alg?: unknown; readonly kid?: unknown } | undefined {
+  try {
+    return decodeProtectedHeader(token);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The token speaks for one channel and one service URL: those of the activity, or it was taken from another one. */
+function isAbout(payload: JWTPayload, { endorsements }: PublicKey, rawBody: Buffer): boolean {
+  const activity = activityOf(rawBody);
+  const serviceUrl = textOf(activity['serviceUrl']);
+  if (serviceUrl === undefined || payload['serviceurl'] !== serviceUrl) return false;
+  const channel = textOf(activity['channelId']);
+  return endorsements.length === 0 || (channel !== undefined && endorsements.includes(channel));
+}
+
+function activityOf(rawBody: Buffer): Fields {
+  try {
+    return fieldsOf(JSON.parse(rawBody.toString('utf8')) as Json);
+  } catch {
+    return {};
+  }
+}
+
+function read(activity: Fields, eventType: string): NormalisedEvent {
+  const conversation = fieldsOf(activity['conversation']);
+  const from = fieldsOf(activity['from']);
+  const id = textOf(conversation['id']);
+  const channel = id === undefined ? undefined : known({ id, name: textOf(conversation['name']) });
+  const authorId = textOf(from['id']);
+  const author =
+    authorId === undefined
+      ? undefined
+      : known({ id: authorId, name: textOf(from['name']), bot: from['role'] === 'bot' ? true : undefined });
+  const about = { subject: id === undefined ? '' : `channel/${id}`, timestamp: textOf(activity['timestamp']) };
+  const isMessage = eventType === 'message' || eventType === 'messageUpdate';
+  if (!isMessage || !channel) return { type: 'webhook.received', ...about, data: known({ author }) };
+  const message = known({
+    id: textOf(activity['id']),
+    text: textOf(activity['text']) ?? '',
+    threadId: textOf(activity['replyToId']),
+    edited: eventType === 'messageUpdate' ? true : undefined,
+    mentions: mentionsOf(activity['entities']),
+    attachments: attachmentsOf(activity['attachments']),
+  });
+  return { type: 'message.received', ...about, data: known({ channel, message, author }) };
+}
+
+const orNothing = <Item>(items: readonly Item[]): readonly Item[] | undefined =>
+  items.length === 0 ? undefined : items;
+
+const mentionsOf = (entities: Json | undefined) =>
+  orNothing(
+    listOf(entities).flatMap((entity) => {
+      const { type, mentioned } = fieldsOf(entity);
+      const id = textOf(fieldsOf(mentioned)['id']);
+      return type === 'mention' && id !== undefined ? [known({ id, name: textOf(fieldsOf(mentioned)['name']) })] : [];
+    }),
+  );
+
+const attachmentsOf = (attachments: Json | undefined) =>
+  orNothing(
+    listOf(attachments).map((attachment) => {
+      const { id, name, contentType, contentUrl } = fieldsOf(attachment);
+      return known({ id: textOf(id), name: textOf(name), contentType: textOf(contentType), url: textOf(contentUrl) });
+    }),
+  );

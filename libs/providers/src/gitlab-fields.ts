@@ -1,0 +1,190 @@
+import {
+  booleanOf,
+  type Fields,
+  fieldsOf,
+  idOf,
+  integerOf,
+  type Json,
+  type JsonObject,
+  known,
+  listOf,
+  textOf,
+  textsOf,
+} from '#libs/plugin-sdk/src/fields.js';
+
+/** GitLab's objects in neutral words, the same as GitHub's. Each is `undefined` where what makes it up is missing. */
+
+/** `2013-12-03 17:23:34 UTC`, as older events have it, and RFC 3339, as RFC 3339. */
+export function timeOf(value: Json | undefined): string | undefined {
+  const text = textOf(value);
+  const [, date, time] = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC$/.exec(text ?? '') ?? [];
+  return date === undefined ? text : `${date}T${time}Z`;
+}
+
+export function authorOf(value: Json | undefined): JsonObject | undefined {
+  const user = fieldsOf(value);
+  const email = textOf(user['email']);
+  const author = known({
+    id: idOf(user['id']),
+    username: textOf(user['username']),
+    name: textOf(user['name']),
+    // What GitLab writes where the address is not public.
+    email: email === '[REDACTED]' ? undefined : email,
+    url: textOf(user['web_url']),
+  });
+  return Object.keys(author).length === 0 ? undefined : author;
+}
+
+/** Pushes have who pushed in fields of their own. */
+export const pusherOf = (payload: Fields): JsonObject | undefined =>
+  authorOf({
+    id: payload['user_id'] ?? null,
+    username: payload['user_username'] ?? null,
+    name: payload['user_name'] ?? null,
+    email: payload['user_email'] ?? null,
+  });
+
+export function repositoryOf(value: Json | undefined) {
+  const project = fieldsOf(value);
+  const fullName = textOf(project['path_with_namespace']);
+  if (fullName === undefined) return undefined;
+  const visibility = integerOf(project['visibility_level']);
+  return {
+    ...known({
+      id: idOf(project['id']),
+      // `name` is a title for people; the path is what GitHub calls the name.
+      name: fullName.slice(fullName.lastIndexOf('/') + 1),
+      url: textOf(project['web_url']),
+      defaultBranch: textOf(project['default_branch']),
+      private: visibility === undefined ? undefined : visibility < PUBLIC,
+    }),
+    fullName,
+  };
+}
+/** 0 is private, 10 internal. */
+const PUBLIC = 20;
+
+export const commitsOf = (value: Json | undefined): readonly JsonObject[] =>
+  listOf(value).flatMap((element) => {
+    const commit = fieldsOf(element);
+    const id = textOf(commit['id']);
+    if (id === undefined) return [];
+    return known({
+      id,
+      message: typeof commit['message'] === 'string' ? commit['message'] : '',
+      author: authorOf(commit['author']),
+      url: textOf(commit['url']),
+      timestamp: timeOf(commit['timestamp']),
+      added: textsOf(commit['added']),
+      modified: textsOf(commit['modified']),
+      removed: textsOf(commit['removed']),
+    });
+  });
+
+const labelsOf = (...values: readonly (Json | undefined)[]): readonly string[] =>
+  listOf(values.find(Array.isArray)).flatMap((label) => textOf(fieldsOf(label)['title']) ?? []);
+
+/** Who made it is an id alone, unless it is the one who did this. */
+function madeBy(object: Fields, payload: Fields): JsonObject | undefined {
+  const id = idOf(object['author_id']);
+  const user = authorOf(payload['user']);
+  return id === undefined ? undefined : user?.['id'] === id ? user : { id };
+}
+
+export function mergeRequestOf(value: Json | undefined, payload: Fields) {
+  const merge = fieldsOf(value);
+  const number = integerOf(merge['iid']);
+  if (number === undefined) return undefined;
+  const state = textOf(merge['state']);
+  return {
+    ...known({
+      id: idOf(merge['id']),
+      title: textOf(merge['title']) ?? '',
+      body: textOf(merge['description']),
+      url: textOf(merge['url']),
+      draft: booleanOf(merge['draft']) ?? booleanOf(merge['work_in_progress']),
+      sourceBranch: textOf(merge['source_branch']),
+      targetBranch: textOf(merge['target_branch']),
+      headCommit: textOf(fieldsOf(merge['last_commit'])['id']),
+      mergeCommit: state === 'merged' ? textOf(merge['merge_commit_sha']) : undefined,
+      labels: labelsOf(merge['labels'], payload['labels']),
+      author: madeBy(merge, payload),
+    }),
+    number,
+    state: state === 'merged' || state === 'closed' ? state : 'open',
+  };
+}
+
+export function issueOf(value: Json | undefined, payload: Fields) {
+  const issue = fieldsOf(value);
+  const number = integerOf(issue['iid']);
+  if (number === undefined) return undefined;
+  const state = textOf(issue['state']) ?? 'opened';
+  return {
+    ...known({
+      id: idOf(issue['id']),
+      title: textOf(issue['title']) ?? '',
+      body: textOf(issue['description']),
+      url: textOf(issue['url']),
+      state: state === 'opened' ? 'open' : state,
+      labels: labelsOf(issue['labels'], payload['labels']),
+      assignees: listOf(payload['assignees']).flatMap((user) => textOf(fieldsOf(user)['username']) ?? []),
+      author: madeBy(issue, payload),
+    }),
+    number,
+  };
+}
+
+export function commentOf(value: Json | undefined, payload: Fields, on: 'issue' | 'pull_request' | 'commit') {
+  const note = fieldsOf(value);
+  if (typeof note['note'] !== 'string') return undefined;
+  const position = fieldsOf(note['position']);
+  return known({
+    id: idOf(note['id']),
+    body: note['note'],
+    url: textOf(note['url']),
+    on,
+    path: textOf(position['new_path']) ?? textOf(position['old_path']),
+    line: integerOf(position['new_line']) ?? integerOf(position['old_line']),
+    commit: textOf(note['commit_id']),
+    author: authorOf(payload['user']),
+  });
+}
+
+export function releaseOf(payload: Fields) {
+  const tag = textOf(payload['tag']);
+  if (tag === undefined) return undefined;
+  return {
+    ...known({
+      id: idOf(payload['id']),
+      name: textOf(payload['name']),
+      body: textOf(payload['description']),
+      url: textOf(payload['url']),
+    }),
+    tag,
+  };
+}
+
+/** What a pipeline can end as; in any other state it has not ended. */
+const ENDED: Readonly<Record<string, string>> = {
+  success: 'success',
+  failed: 'failure',
+  canceled: 'cancelled',
+  skipped: 'skipped',
+};
+
+export function pipelineOf(value: Json | undefined, projectUrl: string | undefined) {
+  const pipeline = fieldsOf(value);
+  const status = textOf(pipeline['status']) ?? '';
+  if (!Object.hasOwn(ENDED, status)) return undefined;
+  const id = idOf(pipeline['id']);
+  const page = projectUrl === undefined || id === undefined ? undefined : `${projectUrl}/-/pipelines/${id}`;
+  return known({
+    id,
+    name: textOf(pipeline['name']) ?? 'pipeline',
+    status: ENDED[status],
+    url: textOf(pipeline['url']) ?? page,
+    branch: pipeline['tag'] === true ? undefined : textOf(pipeline['ref']),
+    commit: textOf(pipeline['sha']),
+  });
+}

@@ -1,0 +1,148 @@
+import {
+  defineProvider,
+  type InboundBody,
+  type InboundRequest,
+  type Normalised,
+  type NormalisedEvent,
+} from '#libs/plugin-sdk/src/define-provider.js';
+import { type Fields, fieldsOf, integerOf, type Json, known, textOf } from '#libs/plugin-sdk/src/fields.js';
+import { hmacSha256Hex, verifyHmac, withinTolerance } from '#libs/plugin-sdk/src/signatures.js';
+
+import { authorOf, channelOf, interactionOf, messageOf, timeOf } from './slack-fields.js';
+
+const TIMESTAMP = 'x-slack-request-timestamp';
+const signedText = ({ headers, rawBody }: Pick<InboundRequest, 'headers' | 'rawBody'>): Buffer =>
+  Buffer.concat([Buffer.from(`v0:${headers[TIMESTAMP] ?? ''}:`), rawBody]);
+const SCHEME = { header: 'x-slack-signature', prefix: 'v0=', signed: signedText } as const;
+
+/** Messages that people (and programs) write. What else Slack calls a message tells of the channel, not to it. */
+const WRITTEN: ReadonlySet<string> = new Set(['bot_message', 'file_share', 'me_message', 'thread_broadcast']);
+
+/** Slack: Events API, slash commands and interactive components, all at one URL. */
+export const slack = defineProvider({
+  name: 'slack',
+  description: 'Slack apps: Events API, slash commands and interactions, signed with X-Slack-Signature.',
+  config: {
+    properties: {
+      botToken: { type: 'string', minLength: 1, description: 'xoxb-…, with which messages are sent' },
+      apiUrl: { type: 'string', format: 'uri', description: 'of the Web API; default https://slack.com/api' },
+    },
+    secrets: ['botToken'],
+  },
+  keepHeaders: ['user-agent', TIMESTAMP, 'x-slack-retry-num', 'x-slack-retry-reason'],
+
+  verify(request, context) {
+    const verdict = verifyHmac(request, context, SCHEME);
+    if (!verdict.ok || verdict.authentication === 'slug') return verdict;
+    const seconds = request.headers[TIMESTAMP] ?? '';
+    if (!/^\d{1,12}$/.test(seconds)) return { ok: false, reason: 'signature_malformed' };
+    return withinTolerance(Number(seconds) * 1000, context.now) ? verdict : { ok: false, reason: 'stale' };
+  },
+
+  sign({ headers, rawBody }, { secrets: [secret], now }) {
+    if (secret === undefined) return {};
+    const timestamp = String(Math.floor(now.getTime() / 1000));
+    const signed = signedText({ headers: { ...headers, [TIMESTAMP]: timestamp }, rawBody });
+    return { [TIMESTAMP]: timestamp, [SCHEME.header]: `${SCHEME.prefix}${hmacSha256Hex(secret, signed)}` };
+  },
+
+  normalise(body) {
+    return { ...read(body), retry: body.request.headers['x-slack-retry-num'] };
+  },
+
+  // Anything else than an empty 200 within three seconds would be shown to whoever pressed the button, or sent again.
+  respond: ({ value }) => {
+    const { type, challenge } = fieldsOf(value);
+    return type === 'url_verification' && typeof challenge === 'string'
+      ? { status: 200, body: JSON.stringify({ challenge }) }
+      : { status: 200, contentType: 'text/plain; charset=utf-8', body: '' };
+  },
+});
+
+function read({ value, kind }: InboundBody): Normalised {
+  const body = fieldsOf(value);
+  if (kind === 'form' && textOf(body['command']) !== undefined) return command(body);
+  // With it Slack looks at the certificate; there is nothing else in it.
+  if (kind === 'form' && body['ssl_check'] !== undefined) return { eventType: 'ssl_check', events: [] };
+  const type = textOf(body['type']) ?? 'unknown';
+  if (type === 'url_verification') return { eventType: type, events: [] };
+  if (type === 'event_callback') return callback(body, fieldsOf(body['event']));
+  if (kind === 'form') return interaction(body, type);
+  return { deliveryId: textOf(body['event_id']), eventType: type, events: [somethingElse(body)] };
+}
+
+function callback(body: Fields, event: Fields): Normalised {
+  const eventType = textOf(event['type']) ?? 'unknown';
+  const action = textOf(event['subtype']);
+  const seconds = integerOf(body['event_time']);
+  const timestamp = timeOf(event['event_ts']) ?? (seconds === undefined ? undefined : seconds * 1000);
+  return {
+    deliveryId: textOf(body['event_id']),
+    eventType,
+    action,
+    events: [{ ...(message(event, eventType, action) ?? somethingElse(event)), timestamp }],
+  };
+}
+
+function message(event: Fields, eventType: string, action: string | undefined): NormalisedEvent | undefined {
+  const channel = channelOf(event['channel']);
+  if (!channel) return undefined;
+  const edited = eventType === 'message' && action === 'message_changed';
+  const isWritten = eventType === 'message' && (action === undefined || WRITTEN.has(action));
+  if (!edited && !isWritten && eventType !== 'app_mention') return undefined;
+  const said = edited ? fieldsOf(event['message']) : event;
+  const message = messageOf(said);
+  return {
+    type: 'message.received',
+    subject: `channel/${channel.id}`,
+    data: known({ channel, message: edited ? { ...message, edited } : message, author: authorOf(said) }),
+  };
+}
+
+function command(body: Fields): Normalised {
+  const name = textOf(body['command'])!;
+  const channel = channelOf(body['channel_id'], body['channel_name']);
+  const author = authorOf({ id: body['user_id'] ?? null, username: body['user_name'] ?? null });
+  return {
+    deliveryId: textOf(body['trigger_id']),
+    eventType: 'slash_command',
+    events: [
+      {
+        type: 'command.invoked',
+        subject: `command/${name}`,
+        data: known({ command: name, text: textOf(body['text']) ?? '', channel, author }),
+      },
+    ],
+  };
+}
+
+function interaction(body: Fields, kind: string): Normalised {
+  const channel = channelOf(body['channel']);
+  const message = fieldsOf(body['message']);
+  return {
+    deliveryId: textOf(body['trigger_id']),
+    eventType: kind,
+    events: [
+      {
+        type: 'interaction.received',
+        subject: channel ? `channel/${channel.id}` : '',
+        timestamp: timeOf(fieldsOf((body['actions'] as readonly Json[] | undefined)?.[0])['action_ts']),
+        data: known({
+          interaction: interactionOf(body, kind),
+          channel,
+          message: textOf(message['ts']) === undefined ? undefined : messageOf(message),
+          author: authorOf(body['user']),
+        }),
+      },
+    ],
+  };
+}
+
+function somethingElse(event: Fields): NormalisedEvent {
+  const channel = channelOf(event['channel']);
+  return {
+    type: 'webhook.received',
+    subject: channel ? `channel/${channel.id}` : '',
+    data: known({ author: authorOf(event) }),
+  };
+}

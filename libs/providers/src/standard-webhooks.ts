@@ -1,0 +1,134 @@
+import { createPublicKey, type KeyObject, timingSafeEqual, verify as verifySignature } from 'node:crypto';
+
+import {
+  defineProvider,
+  type InboundRequest,
+  type ProviderContext,
+  type Verdict,
+} from '#libs/plugin-sdk/src/define-provider.js';
+import { fieldsOf, objectOf, textOf } from '#libs/plugin-sdk/src/fields.js';
+import { isInboundType } from '#libs/plugin-sdk/src/inbound-types.js';
+import { withinTolerance } from '#libs/plugin-sdk/src/signatures.js';
+import { standardKey, standardSignature } from '#libs/plugin-sdk/src/standard-webhooks.js';
+
+const PUBLIC_KEY = /^whpk_([A-Za-z0-9+/]{43}=)$/;
+/** What stands before the 32 bytes of an Ed25519 key in SubjectPublicKeyInfo. */
+const ED25519_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
+const ENTRY = /^v\d+[a-z]?,([A-Za-z0-9+/]+={0,2})$/;
+const MAX_SIGNATURES = 16;
+
+/** Any sender that follows the Standard Webhooks specification: symmetric (`v1`) or Ed25519 (`v1a`) signatures. */
+export const standardWebhooks = defineProvider({
+  name: 'standard_webhooks',
+  description: 'Senders that follow Standard Webhooks: signed with webhook-signature, v1 or v1a.',
+  config: {
+    properties: {
+      publicKey: {
+        type: 'string',
+        pattern: PUBLIC_KEY.source,
+        description: 'whpk_ and 32 bytes in base64: whose v1a signatures are accepted',
+      },
+    },
+  },
+  keepHeaders: ['user-agent', 'webhook-id', 'webhook-timestamp', 'traceparent'],
+
+  verify: verifyStandardWebhook,
+  sign: signStandardWebhook,
+
+  normalise({ value, request: { headers } }) {
+    const body = fieldsOf(value);
+    const eventType = textOf(body['type']) ?? 'webhook';
+    const known = isInboundType(eventType);
+    return {
+      deliveryId: headers['webhook-id'],
+      eventType,
+      events: [
+        {
+          type: known ? eventType : 'webhook.received',
+          subject: '',
+          timestamp: textOf(body['timestamp']),
+          data: known ? objectOf(body['data']) : {},
+        },
+      ],
+    };
+  },
+});
+
+/** Three headers, the signed time, and any of several signatures, by any of the secrets or the public key. */
+export function verifyStandardWebhook(request: InboundRequest, { secrets, config, now }: ProviderContext): Verdict {
+  const publicKey = textOf(config['publicKey']);
+  if (secrets.length === 0 && publicKey === undefined) return { ok: true, authentication: 'slug' };
+  const { headers, rawBody } = request;
+  const id = headers['webhook-id'];
+  const timestamp = headers['webhook-timestamp'];
+  const signatures = headers['webhook-signature'];
+  if (!id || !timestamp || !signatures) return { ok: false, reason: 'signature_missing' };
+  const given = signatures.split(/,? +/);
+  if (!/^\d{1,12}$/.test(timestamp) || given.length > MAX_SIGNATURES || !given.every(isEntry))
+    return { ok: false, reason: 'signature_malformed' };
+  const by = signedBy(given, { id, timestamp, rawBody }, secrets, publicKey);
+  if (by === undefined) return { ok: false, reason: 'signature_mismatch' };
+  // After the signature: whoever cannot sign learns nothing about the clock.
+  if (!withinTolerance(Number(timestamp) * 1000, now)) return { ok: false, reason: 'stale' };
+  return { ok: true, authentication: by };
+}
+
+function signedBy(
+  given: readonly string[],
+  { id, timestamp, rawBody }: { readonly id: string; readonly timestamp: string; readonly rawBody: Buffer },
+  secrets: readonly string[],
+  publicKey: string | undefined,
+): 'hmac-sha256' | 'ed25519' | undefined {
+  let symmetric = false;
+  let asymmetric = false;
+  // No early end: the time must not tell which signature or secret it was.
+  for (const secret of secrets) {
+    const key = standardKey(secret);
+    if (key === undefined) continue;
+    const expected = Buffer.from(standardSignature(key, id, timestamp, rawBody));
+    for (const entry of given) symmetric = isEqual(Buffer.from(entry), expected) || symmetric;
+  }
+  const key = publicKey === undefined ? undefined : ed25519Key(publicKey);
+  if (key) {
+    const signed = Buffer.concat([Buffer.from(`${id}.${timestamp}.`), rawBody]);
+    for (const entry of given)
+      if (entry.startsWith('v1a,'))
+        asymmetric = verifySignature(null, signed, key, Buffer.from(entry.slice(4), 'base64')) || asymmetric;
+  }
+  return symmetric ? 'hmac-sha256' : asymmetric ? 'ed25519' : undefined;
+}
+
+/** Base64 has several ways to write the same bytes; a signature has one. */
+function isEntry(entry: string): boolean {
+  const [, encoded] = ENTRY.exec(entry) ?? [];
+  return encoded !== undefined && Buffer.from(encoded, 'base64').toString('base64') === encoded;
+}
+
+const isEqual = (left: Buffer, right: Buffer): boolean => left.length === right.length && timingSafeEqual(left, right);
+
+function ed25519Key(publicKey: string): KeyObject | undefined {
+  const [, encoded] = PUBLIC_KEY.exec(publicKey) ?? [];
+  if (encoded === undefined) return undefined;
+  try {
+    const key = Buffer.concat([ED25519_PREFIX, Buffer.from(encoded, 'base64')]);
+    return createPublicKey({ key, format: 'der', type: 'spki' });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Headers that a sender with the first secret sends; the id of the request is kept if it has one. */
+export function signStandardWebhook(
+  { headers, rawBody }: Pick<InboundRequest, 'headers' | 'rawBody'>,
+  { secrets: [secret], now }: ProviderContext,
+): Record<string, string> {
+  const key = secret === undefined ? undefined : standardKey(secret);
+  if (key === undefined) return {};
+  const id = headers['webhook-id'] ?? 'msg_saved';
+  const timestamp = String(Math.floor(now.getTime() / 1000));
+  return {
+    'webhook-id': id,
+    'webhook-timestamp': timestamp,
+    'webhook-signature': standardSignature(key, id, timestamp, rawBody),
+  };
+}
