@@ -3,7 +3,8 @@ import { canonicalJson, isObject } from '#libs/kernel/src/json.js';
 import type { Wanted } from './apply-files.js';
 import type { Rule, Warning } from './rule-answers.js';
 import { warningLines } from './rule-text.js';
-import { all, type Shell } from './rule-verbs.js';
+import { all } from './rule-verbs.js';
+import type { Shell } from './shell.js';
 
 /** What became of a file, or would. */
 export interface Applied {

@@ -2,27 +2,7 @@ import type { Decision, Rule, RuleVersion, Trial, Why } from './rule-answers.js'
 import { boundOf, followBacktest, referenceOf } from './rule-backtest.js';
 import { UnreadableFile } from './rule-file.js';
 import { backtestText, progressText, trialText, warningLines, whyText } from './rule-text.js';
-
-/** What the verbs need of the program around them. */
-export interface Shell {
-  /** JSON out, JSON in; throws for every answer that is not 2xx. */
-  call<T>(method: string, path: string, body?: unknown): Promise<T>;
-  /** An answer that comes line by line; ends when `signal` aborts. */
-  stream(path: string, body: unknown, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
-  /** A YAML or JSON document by the name of its file; throws UnreadableFile. */
-  read(path: string): Promise<unknown>;
-  /** To the standard output: what was asked for. */
-  print(text: string): void;
-  /** To the standard error: everything else. */
-  note(text: string): void;
-  /** Overwrites its last line on a terminal; shows nothing elsewhere. */
-  bar(text: string | undefined): void;
-  table(columns: readonly string[], rows: readonly (readonly string[])[]): void;
-  readonly json: boolean;
-  readonly quiet: boolean;
-  /** Aborts at Ctrl-C. */
-  readonly signal: AbortSignal;
-}
+import type { Shell } from './shell.js';
 
 /** What a person typed is not there, or not clear. */
 export class NoSuchRule extends Error {

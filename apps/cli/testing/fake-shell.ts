@@ -1,5 +1,5 @@
 import { UnreadableFile } from '../src/rule-file.js';
-import type { Shell } from '../src/rule-verbs.js';
+import type { Shell } from '../src/shell.js';
 
 const file = 'rule.yaml';
 

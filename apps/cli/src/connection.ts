@@ -1,0 +1,58 @@
+import { refusalOf, Unreachable } from './failures.js';
+import type { Target } from './profile.js';
+
+/** REST of one server. */
+export class Connection {
+  constructor(
+    private readonly target: Target,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  /** @throws ServerSaidNo, Unreachable */
+  async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const answer = await this.fetch(method, path, 'application/json', body, this.signal);
+    const text = await answer.text();
+    if (!answer.ok) throw refusalOf(answer.status, text);
+    return (text === '' ? undefined : JSON.parse(text)) as T;
+  }
+
+  /** @throws ServerSaidNo, Unreachable */
+  async stream(path: string, body: unknown, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    const answer = await this.fetch('POST', path, 'application/x-ndjson', body, signal);
+    if (!answer.ok) throw refusalOf(answer.status, await answer.text());
+    return answer.body as AsyncIterable<Uint8Array>;
+  }
+
+  private async fetch(
+    method: string,
+    path: string,
+    accept: string,
+    body: unknown,
+    signal: AbortSignal,
+  ): Promise<Response> {
+    const { url, token } = this.target;
+    try {
+      return await fetch(`${url}${path}`, {
+        method,
+        headers: {
+          accept,
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+        },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+        signal,
+      });
+    } catch (error) {
+      if (signal.aborted) throw error;
+      throw new Unreachable(
+        `No Millrace answers at ${url} (${reasonOf(error)}). Is it running? --url says where else.`,
+      );
+    }
+  }
+}
+
+/** `fetch` hides it: ECONNREFUSED, ENOTFOUND … */
+export function reasonOf(error: unknown): string {
+  const { cause, code, message } = error as Error & { cause?: Error & { code?: string }; code?: string };
+  return cause?.code ?? code ?? cause?.message ?? message;
+}

@@ -1,0 +1,176 @@
+import { readFileSync } from 'node:fs';
+import { STATUS_CODES } from 'node:http';
+
+import type { Command } from 'commander';
+
+import type { JsonObject } from '#libs/kernel/src/json.js';
+import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
+import { headersOf, type HttpFile, HttpFileError, parseHttpFile } from '#libs/plugin-sdk/src/http-file.js';
+import { loadPlugins } from '#libs/plugin-sdk/src/load-plugins.js';
+import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+import { builtInProviders } from '#libs/providers/src/built-in.js';
+
+import { EXIT, UsageError } from './failures.js';
+import { targetOf } from './profile.js';
+import { exchange, type HttpAnswer } from './raw-http.js';
+import type { Act, Shell, Surroundings } from './shell.js';
+
+interface SendOptions {
+  readonly to?: string;
+  readonly sign?: string;
+  readonly secret?: string;
+  readonly config?: readonly string[];
+  readonly plugins?: string;
+  readonly header?: readonly string[];
+  readonly repeat: string;
+}
+
+const MAX_REPEATS = 100_000;
+const several = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value];
+
+/** `millrace send fixture.http` */
+export function sendCommand(program: Command, act: Act): void {
+  program
+    .command('send <file>')
+    .description('send a saved request (*.http), byte for byte')
+    .option('--to <target>', 'a URL, a path, or what stands in place of {slug} or {id} in the file')
+    .option('--sign <provider>', 'sign it anew, as a sender of this provider would now')
+    .option('--secret <secret>', 'for --sign (MILLRACE_SECRET; - reads a line from the standard input)')
+    .option('--config <key=value>', "for --sign: the integration's config; may be repeated", several)
+    .option('--plugins <modules>', 'comma-separated, for providers of third parties (MILLRACE_PLUGINS)')
+    .option('--header <name: value>', 'set a header; may be repeated; an empty value leaves it out', several)
+    .option('--repeat <n>', 'send it so often, one after the other', '1')
+    .action((file: string, options: SendOptions) =>
+      act((shell, around) => send(shell, around, file, options, program.opts<{ url?: string; profile?: string }>())),
+    );
+}
+
+async function send(
+  shell: Shell,
+  { env, signal }: Surroundings,
+  path: string,
+  options: SendOptions,
+  flags: { readonly url?: string; readonly profile?: string },
+): Promise<number> {
+  const times = Number(options.repeat);
+  if (!Number.isInteger(times) || times < 1 || times > MAX_REPEATS)
+    throw new UsageError(`--repeat takes a whole number from 1 to ${MAX_REPEATS}.`);
+  const file = withHeaders(fileAt(path), options.header ?? []);
+  const url = urlOf(file.target, options.to, () => targetOf(flags, env).url);
+  const sign = options.sign === undefined ? undefined : await signerOf(options.sign, options, env);
+  let failed = 0;
+  for (let nth = 1; nth <= times && !signal.aborted; nth++) {
+    const headers = { ...headersOf(file), ...sign?.(file) };
+    const answer = await exchange(file.method, url, headers, file.body, signal);
+    if (answer.status >= 400) failed++;
+    show(shell, answer);
+    if (times > 1) shell.bar(`${nth} of ${times} sent, ${failed} refused`);
+  }
+  shell.bar(undefined);
+  if (times > 1) shell.note(`${times} sent, ${failed} refused`);
+  return failed > 0 ? EXIT.no : 0;
+}
+
+function show(shell: Shell, { status, headers, body }: HttpAnswer): void {
+  const text = body.toString('utf8');
+  if (shell.json) return shell.print(JSON.stringify({ status, headers, body: jsonOr(text) }));
+  if (shell.quiet) return shell.print(idsIn(text)?.join('\n') ?? String(status));
+  shell.print(`${status} ${STATUS_CODES[status] ?? ''}`.trim());
+  if (text !== '') shell.print(text);
+}
+
+function jsonOr(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function idsIn(text: string): readonly string[] | undefined {
+  const answer = jsonOr(text) as { eventIds?: unknown; data?: { eventIds?: unknown } } | null;
+  const ids = answer?.eventIds ?? answer?.data?.eventIds;
+  return Array.isArray(ids) ? (ids as readonly string[]) : undefined;
+}
+
+function fileAt(path: string): HttpFile {
+  try {
+    return parseHttpFile(readFileSync(path));
+  } catch (error) {
+    if (error instanceof HttpFileError) throw new UsageError(`${path}:${error.line}: ${error.detail}`);
+    throw new UsageError(`${path} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+function withHeaders(file: HttpFile, given: readonly string[]): HttpFile {
+  const set = given.map((text): [string, string] => {
+    const colon = text.indexOf(':');
+    if (colon < 1) throw new UsageError(`--header takes "name: value", not "${text}".`);
+    return [text.slice(0, colon).trim().toLowerCase(), text.slice(colon + 1).trim()];
+  });
+  const names = new Set(set.map(([name]) => name));
+  const kept = file.headers.filter(([name]) => !names.has(name));
+  return { ...file, headers: [...kept, ...set.filter(([, value]) => value !== '')] };
+}
+
+const PLACEHOLDER = /\{[\w-]+\}/g;
+
+/** Where a request goes: the file's own target at the server, with what `--to` says. */
+export function urlOf(target: string, to: string | undefined, server: () => string): string {
+  if (to !== undefined && /^https?:\/\//.test(to)) return to;
+  if (to?.startsWith('/')) return `${server()}${to}`;
+  const filled = to === undefined ? target : target.replace(PLACEHOLDER, encodeURIComponent(to));
+  const open = filled.match(PLACEHOLDER);
+  if (open)
+    throw new UsageError(
+      `The file leaves ${open.join(' and ')} open: --to says which integration, by its slug, id or URL.`,
+    );
+  if (to !== undefined && filled === target)
+    throw new UsageError(`The file names its whole target, ${target}: --to has to be a path or a URL then.`);
+  return /^https?:\/\//.test(filled) ? filled : `${server()}${filled}`;
+}
+
+async function signerOf(
+  name: string,
+  options: SendOptions,
+  env: NodeJS.ProcessEnv,
+): Promise<(file: HttpFile) => Readonly<Record<string, string>>> {
+  const modules = (options.plugins ?? env['MILLRACE_PLUGINS'] ?? '').split(',').filter((one) => one.trim() !== '');
+  const { providers } = new Plugins([
+    builtInProviders,
+    ...(await loadPlugins(
+      modules.map((one) => one.trim()),
+      process.cwd(),
+    )),
+  ]);
+  const provider: Provider | undefined = providers.get(name);
+  const able = [...providers.values()].filter(({ sign }) => sign).map((one) => one.name);
+  if (!provider?.sign)
+    throw new UsageError(
+      `${provider ? `Requests of ${name} cannot be signed here` : `There is no provider ${name}`}: ${able.join(', ')} can.`,
+    );
+  const secret = secretOf(options.secret ?? env['MILLRACE_SECRET']);
+  const config = configOf(options.config ?? []);
+  return ({ body, ...file }) =>
+    provider.sign!(
+      { headers: headersOf({ ...file, body }), rawBody: body },
+      { secrets: [secret], config, now: new Date() },
+    );
+}
+
+function secretOf(given: string | undefined): string {
+  const secret = given === '-' ? readFileSync(0, 'utf8').split(/\r?\n/, 1)[0]! : given;
+  if (!secret) throw new UsageError('--sign needs the secret of the integration: MILLRACE_SECRET, or --secret.');
+  return secret;
+}
+
+/** `bearer=true`: a value that is JSON is that, any other a text. */
+function configOf(pairs: readonly string[]): JsonObject {
+  return Object.fromEntries(
+    pairs.map((pair): [string, never] => {
+      const equals = pair.indexOf('=');
+      if (equals < 1) throw new UsageError(`--config takes key=value, not "${pair}".`);
+      return [pair.slice(0, equals), jsonOr(pair.slice(equals + 1)) as never];
+    }),
+  );
+}

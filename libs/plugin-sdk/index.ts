@@ -1,0 +1,35 @@
+/** What plug-ins import: `millrace/plugin-sdk`. The tests for providers are in `millrace/plugin-sdk/testing`. */
+export { definePlugin, type Plugin, SDK_VERSION } from './src/define-plugin.js';
+export {
+  type Answer,
+  defineProvider,
+  type InboundBody,
+  type InboundRequest,
+  type Normalised,
+  type NormalisedEvent,
+  type Provider,
+  type ProviderConfig,
+  type ProviderContext,
+  type Receipt,
+  type RefusalReason,
+  type Unreadable,
+  type Verdict,
+} from './src/define-provider.js';
+export { defineStep, type StepContext, type StepDefinition, StepError, type StepHttp } from './src/define-step.js';
+export {
+  booleanOf,
+  type Fields,
+  fieldsOf,
+  idOf,
+  integerOf,
+  type Json,
+  type JsonObject,
+  known,
+  listOf,
+  objectOf,
+  textOf,
+  textsOf,
+} from './src/fields.js';
+export { type InboundType, isInboundType } from './src/inbound-types.js';
+export { type HmacScheme, hmacSha256Hex, timingSafeEqual, verifyHmac, withinTolerance } from './src/signatures.js';
+export { verifyHexSignature, verifyWebhook } from './src/verify-webhook.js';
