@@ -1,5 +1,6 @@
 import { tryParseDuration } from '#libs/kernel/src/durations.js';
 
+import { ServerSaidNo } from './failures.js';
 import type { BacktestLine, BacktestProgress, BacktestResult } from './rule-answers.js';
 
 /** A place in time or in the log as the API takes it; `7d` is so long ago. */
@@ -14,20 +15,9 @@ export function referenceOf(text: string): { readonly rule: string; readonly ver
   return rule === undefined ? { rule: text } : { rule, version: Number(version) };
 }
 
-/** What a backtest said in the middle: it is over. */
-export class BacktestFailed extends Error {
-  override readonly name = 'BacktestFailed';
-  constructor(
-    readonly code: string,
-    message: string,
-  ) {
-    super(message);
-  }
-}
-
 /**
  * Reads the lines of a streamed backtest to the end.
- * @throws BacktestFailed if it says so, or ends without a result.
+ * @throws ServerSaidNo if it says so, or ends without a result.
  */
 export async function followBacktest(
   body: AsyncIterable<Uint8Array>,
@@ -39,7 +29,7 @@ export async function followBacktest(
   const take = (text: string): void => {
     if (text.trim() === '') return;
     const line = JSON.parse(text) as BacktestLine;
-    if (line.error) throw new BacktestFailed(line.error.code, line.error.detail);
+    if (line.error) throw new ServerSaidNo(500, line.error.code, line.error.detail);
     if (line.progress) tell(line.progress);
     if (line.result) result = line.result;
   };
@@ -50,6 +40,6 @@ export async function followBacktest(
   }
   take(rest);
   if (!result)
-    throw new BacktestFailed('backtest.cut_off', 'The server ended the backtest before it was done. Try again.');
+    throw new ServerSaidNo(500, 'backtest.cut_off', 'The server ended the backtest before it was done. Try again.');
   return result;
 }

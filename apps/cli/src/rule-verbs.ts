@@ -1,13 +1,9 @@
+import { ServerSaidNo } from './failures.js';
 import type { Decision, Rule, RuleVersion, Trial, Why } from './rule-answers.js';
 import { boundOf, followBacktest, referenceOf } from './rule-backtest.js';
 import { UnreadableFile } from './rule-file.js';
 import { backtestText, progressText, trialText, warningLines, whyText } from './rule-text.js';
 import type { Shell } from './shell.js';
-
-/** What a person typed is not there, or not clear. */
-export class NoSuchRule extends Error {
-  override readonly name = 'NoSuchRule';
-}
 
 interface Page<T> {
   readonly data: readonly T[];
@@ -38,7 +34,9 @@ export async function idOf(shell: Shell, given: string): Promise<string> {
   for await (const page of pages<Rule>(shell, '/api/v1/rules'))
     named.push(...page.filter(({ name }) => name === given));
   if (named.length === 1) return named[0]!.id;
-  throw new NoSuchRule(
+  throw new ServerSaidNo(
+    404,
+    'rule.not_found',
     named.length === 0
       ? `There is no rule "${given}". millrace rule ls shows those there are.`
       : `${named.length} rules are called "${given}": name one by its id, ${named.map(({ id }) => id).join(' or ')}.`,
