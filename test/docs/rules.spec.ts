@@ -2,8 +2,11 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 import { describe, expect, it } from '@jest/globals';
+import { Command } from 'commander';
 import { load } from 'js-yaml';
 
+import { applyCommand } from '#apps/cli/src/apply.js';
+import { ruleCommands } from '#apps/cli/src/rule.js';
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import { compile } from '#libs/expressions/src/compile.js';
 import { lint } from '#libs/expressions/src/lint.js';
@@ -24,6 +27,7 @@ const rules = inLanguage('json', 'yaml').map(({ warned, body }) => {
   const rule = load(body) as { name: string };
   return { name: rule.name, warned, rule };
 });
+const lines = inLanguage('bash').flatMap(({ body }) => body.trim().split('\n'));
 const ruleNamed = (name: string) => checkRule(rules.find((one) => one.name === name)!.rule);
 
 const examples = createRequire(import.meta.url)('@octokit/webhooks-examples') as readonly {
@@ -72,6 +76,7 @@ function githubPush(
 describe('the examples in docs/rules.md', () => {
   it('are there', () => {
     expect(rules.length).toBeGreaterThanOrEqual(5);
+    expect(lines.length).toBeGreaterThanOrEqual(15);
     expect(inLanguage('jmespath').length).toBeGreaterThanOrEqual(2);
   });
 
@@ -83,6 +88,20 @@ describe('the examples in docs/rules.md', () => {
   it.each(inLanguage('jmespath').flatMap(({ body }) => body.trim().split('\n')))('%s compiles', (expression) => {
     compile(expression);
     expect(lint(expression)).toEqual([]);
+  });
+
+  it.each(lines)('%s is understood by the command line', async (line) => {
+    const words = [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word!);
+    const program = new Command('millrace').exitOverride().configureOutput({ writeErr: () => undefined });
+    let acted = 0;
+    const act = (): Promise<void> => Promise.resolve(void acted++);
+    ruleCommands(program, act);
+    applyCommand(program, act);
+    for (const command of program.commands.flatMap((one) => [one, ...one.commands]))
+      command.exitOverride().configureOutput({ writeErr: () => undefined });
+    program.option('--json').option('--quiet');
+    await program.parseAsync(words.slice(1), { from: 'user' });
+    expect(acted).toBe(1);
   });
 
   it('tell a push that touches the folder from one that does not', () => {
