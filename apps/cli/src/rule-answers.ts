@@ -74,6 +74,7 @@ export interface Trial {
   }[];
   readonly warnings: readonly Warning[];
   readonly actions: readonly { readonly type: string; readonly with: unknown }[];
+  readonly flow?: { readonly throttle?: { readonly key: string; readonly limit: number; readonly per: string } };
 }
 
 export interface Sample {

@@ -88,7 +88,9 @@ describe('a trial, in words', () => {
       ],
       warnings: [],
       actions: [{ type: 'create_issue', with: { title: 'look' } }],
+      flow: { throttle: { key: 'db-1', limit: 2, per: '10m' } },
     });
+    expect(text).toContain('at most 2 a 10m for the key "db-1"');
     expect(text.split('\n').slice(0, 5)).toEqual([
       'not matched',
       '  data.branch equals "main", but was "topic"  (/conditions/all/1)',

@@ -91,7 +91,7 @@ function reasonText(
 }
 
 /** What a draft made of one event. */
-export function trialText({ outcome, failed, error, trace, actions }: Trial): string {
+export function trialText({ outcome, failed, error, trace, actions, flow }: Trial): string {
   const lines = [words(outcome)];
   if (failed) lines.push(`  ${failureText(failed)}`);
   if (error !== undefined) lines.push(`  ${error}`);
@@ -102,6 +102,10 @@ export function trialText({ outcome, failed, error, trace, actions }: Trial): st
     );
   for (const { type, with: given } of actions)
     lines.push('', `${type}, which would be asked for with`, indented(given));
+  if (flow?.throttle) {
+    const { key, limit, per } = flow.throttle;
+    lines.push('', `at most ${count(limit)} a ${per}${key === '' ? '' : ` for the key ${json(key)}`}`);
+  }
   return lines.join('\n');
 }
 

@@ -416,6 +416,17 @@ describe('trying a rule', () => {
     });
   });
 
+  it('shows the key that a throttle would count by, and counts nothing', async () => {
+    const rule = { ...pushes, throttle: { key: '${{ data.host }}', limit: 1, per: '10m' } };
+    const event = { type: 'git.push', data: { branch: 'main', host: 'db-1' } };
+    for (let n = 0; n < 2; n++)
+      expect(await trial().test(caller, { rule, event })).toMatchObject({
+        outcome: 'matched',
+        flow: { throttle: { key: 'db-1', limit: 1, per: '10m' } },
+      });
+    expect(await dataSource.query('select * from views.rule_throttles')).toEqual([]);
+  });
+
   it('finds an event that was recorded, in the own organisation alone', async () => {
     const eventId = await push({ branch: 'main' });
     const { events } = await store.readAll({ limit: 1 });

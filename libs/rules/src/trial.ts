@@ -15,6 +15,13 @@ export interface Trial {
   readonly trace: readonly TraceEntry[];
   readonly warnings: readonly RuleWarning[];
   readonly actions: readonly TriedAction[];
+  /** What would hold back one match or another, where the rule has it. Nothing is counted. */
+  readonly flow?: TriedFlow;
+}
+
+export interface TriedFlow {
+  /** At most `limit` matches a `per` of those with this key, filled in. */
+  readonly throttle: { readonly key: string; readonly limit: number; readonly per: string };
 }
 
 /** An action filled in, and the event by which it would be asked for. */
@@ -24,7 +31,7 @@ export interface TriedAction {
   readonly request: Request;
 }
 
-/** Pure. A throttle is not looked at: it depends on what came before. */
+/** Pure. Whether a throttle would hold back the match is not said: it depends on what came before. */
 export function tryOut({ definition, compiled }: CheckedRule, event: PlatformEvent<unknown>): Trial {
   const warnings = warningsOf(definition, compiled);
   let seen: readonly TraceEntry[] = [];
@@ -44,7 +51,10 @@ export function tryOut({ definition, compiled }: CheckedRule, event: PlatformEve
       const request = action.request(event, draftAsking(event, index));
       return { type: action.type, with: action.render(event), request };
     });
-    return { outcome: 'matched', trace: seen, warnings, actions };
+    const flow = definition.throttle && {
+      throttle: { key: verdict.throttleKey ?? '', limit: definition.throttle.limit, per: definition.throttle.per },
+    };
+    return { outcome: 'matched', trace: seen, warnings, actions, ...(flow && { flow }) };
   } catch (error) {
     return { outcome: 'errored', error: inWordsOf(error), trace: seen, warnings, actions: [] };
   }
