@@ -5,6 +5,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, Route
 
 import type { TokenTable } from '#libs/access/src/token-table.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { undecodable } from '#libs/intake/src/inbound.adapter.js';
 import type { Log } from '#libs/kernel/src/log.js';
 
 import type { FrontDoor } from './front-door.js';
@@ -48,7 +49,11 @@ export async function createHttp(
     skipMiddie: true,
     // The door answers these itself.
     clientErrorHandler: () => undefined,
-    frameworkErrors: (error: FastifyError, _: FastifyRequest, reply: FastifyReply) => void answerProblem(error, reply),
+    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
+      const inbound = undecodable(request.raw.url ?? '');
+      if (!inbound) return void answerProblem(error, reply);
+      void reply.code(inbound.status).header('cache-control', 'no-store').type(inbound.contentType).send(inbound.body);
+    },
   });
   const fastify = adapter.getInstance<FastifyInstance>();
   const http: Http = { adapter, fastify, routes: new RouteTable() };
@@ -60,6 +65,12 @@ export async function createHttp(
   });
   // A text without a type of its own is no request of this API: better refused than taken for an empty body.
   fastify.removeContentTypeParser('text/plain');
+  // Programs name a content type out of habit, also where they send nothing: that is a request without a body.
+  const parseJson = fastify.getDefaultJsonParser('error', 'error');
+  fastify.removeContentTypeParser('application/json');
+  fastify.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) =>
+    body === '' ? done(null, undefined) : parseJson(request, body as string, done),
+  );
   fastify.addHook('onRoute', (route) => {
     http.routes.add(route.method, route.url);
     if (isApi(route)) {

@@ -67,6 +67,17 @@ export const customPathForm: AnswerForm = {
   notFound: envelope(NOT_FOUND),
 };
 
+/** Chats show what they are answered to whoever wrote: nothing, unless their provider says what. */
+export const communicatorForm: AnswerForm = {
+  accepted: ({ answer }) => ({
+    status: answer?.status ?? 200,
+    contentType: answer ? (answer.contentType ?? JSON_TYPE) : 'text/plain; charset=utf-8',
+    body: answer?.body ?? '',
+  }),
+  refused: problem,
+  notFound: problem(NOT_FOUND),
+};
+
 function problem({ status, code, detail, retryAfter, allow }: Refused): Written {
   const body = JSON.stringify({ type: 'about:blank', title: TITLES[status] ?? 'Refused', status, code, detail });
   return { status, contentType: PROBLEM_TYPE, body, retryAfter, allow };

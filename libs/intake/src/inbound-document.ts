@@ -11,6 +11,8 @@ const body = {
       schema: { type: 'object', description: 'JSON in the field `payload`, or any fields.' },
     },
     'application/x-ndjson': { schema: { type: 'string', description: 'One event a line, at most 1000.' } },
+    'application/cloudevents+json': { schema: { type: 'object', description: 'A CloudEvent 1.0.' } },
+    'application/cloudevents-batch+json': { schema: { type: 'array', items: { type: 'object' }, maxItems: 1000 } },
   },
 };
 
@@ -26,6 +28,7 @@ const problems = {
   401: problem('Signature or token missing, malformed, wrong, or its timestamp too old.'),
   403: problem('Sent from an address that is not among allowedSources.'),
   404: problem('Nothing is received here: unknown, malformed, disabled or deleted, which cannot be told apart.'),
+  405: problem('The provider of the integration takes no webhooks; the text says where to go.'),
   413: problem('Larger than 1 MiB.'),
   415: problem('A content type or encoding that is not read.'),
   429: { ...problem('More requests than the rate limit of the integration allows.'), headers: wait },
@@ -51,6 +54,13 @@ const operation = (operationId: string, summary: string, parameters: readonly ob
 
 const byId = parameter('id', 'Id of the integration.');
 
+const text = { 'text/plain': { schema: { type: 'string', maxLength: 0 } } };
+const chat = {
+  200: { description: 'Stored durably; the body is what the chat expects, most often none.', content: text },
+  202: { description: 'The same, where the chat expects a 202.', content: text },
+  ...problems,
+};
+
 export const inboundDocument = {
   paths: {
     '/api/v1/webhooks/inbound/{slug}': operation(
@@ -65,6 +75,13 @@ export const inboundDocument = {
       'Receive a webhook by id and provider',
       [byId, parameter('provider', 'Provider of the integration, such as `github`.')],
       accepted,
+    ),
+    '/api/communicator/webhook/{id}': operation('Inbound.communicator', 'Receive from a chat', [byId], chat),
+    '/api/communicator/botframework/{id}/messages': operation(
+      'Inbound.botframework',
+      'Receive the activities of a bot',
+      [byId],
+      chat,
     ),
     '/api/webhook/{customPath}': operation(
       'Inbound.byCustomPath',

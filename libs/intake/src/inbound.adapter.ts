@@ -7,10 +7,25 @@ import type { InboundRequest } from '#libs/plugin-sdk/src/define-provider.js';
 import { mediaTypeOf } from '#libs/plugin-sdk/src/inbound-body.js';
 
 import { SenderAddress } from './addresses.js';
-import { type AnswerForm, customPathForm, platformForm, PROBLEM_TYPE, type Written } from './answers.js';
+import {
+  type AnswerForm,
+  communicatorForm,
+  customPathForm,
+  platformForm,
+  PROBLEM_TYPE,
+  type Written,
+} from './answers.js';
 import { IntegrationTable, type Receiver } from './integration-table.js';
 import { InboundPipeline } from './pipeline.js';
-import { BROKEN_OFF, FAILED, MAX_BODY_BYTES, Refusal, TOO_LARGE, UNSUPPORTED_TYPE } from './refusal.js';
+import {
+  BROKEN_OFF,
+  FAILED,
+  MAX_BODY_BYTES,
+  METHOD_NOT_ALLOWED,
+  Refusal,
+  TOO_LARGE,
+  UNSUPPORTED_TYPE,
+} from './refusal.js';
 
 /**
  * The inbound routes, on Fastify itself: between the socket and the pipeline nothing is done that a request does not
@@ -45,6 +60,7 @@ interface Received extends FastifyRequest {
   form?: AnswerForm;
 }
 
+const OTHER_METHODS = ['GET', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 const NO_BYTES = Buffer.alloc(0);
 const NO_QUERY: Readonly<Record<string, string>> = Object.freeze({});
 
@@ -82,15 +98,52 @@ export async function inboundRoutes(
         return write(reply, outcome instanceof Refusal ? form.refused(outcome) : form.accepted(outcome));
       },
     });
+    fastify.route({
+      method: OTHER_METHODS,
+      url: `${path}/*`,
+      // Before the body is read.
+      onRequest: (_, reply) => void write(reply, form.refused(METHOD_NOT_ALLOWED)),
+      handler: () => undefined,
+    });
   };
 
-  route('/api/v1/webhooks/inbound', platformForm, (slug) => table.withSlug(slug));
-  route('/api/webhook', customPathForm, (path) => table.withPath(path));
-  route('/webhooks', platformForm, (rest) => {
-    const [id = '', kind, ...more] = rest.split('/');
-    const receiver = more.length === 0 ? table.withId(id) : undefined;
-    return kind === undefined || kind === receiver?.provider ? receiver : undefined;
-  });
+  const finders: Record<keyof typeof FORMS, (rest: string) => Receiver | undefined> = {
+    '/api/v1/webhooks/inbound': (slug) => table.withSlug(slug),
+    '/api/webhook': (path) => table.withPath(path),
+    '/webhooks': (rest) => {
+      const [id = '', kind, ...more] = rest.split('/');
+      const receiver = more.length === 0 ? table.withId(id) : undefined;
+      return kind === undefined || kind === receiver?.provider ? receiver : undefined;
+    },
+    '/api/communicator/webhook': (id) => {
+      const receiver = table.withId(id);
+      return receiver && pipeline.isCommunicator(receiver) ? receiver : undefined;
+    },
+    '/api/communicator/botframework': (rest) => {
+      const [id = '', messages, ...more] = rest.split('/');
+      const receiver = messages === 'messages' && more.length === 0 ? table.withId(id) : undefined;
+      return receiver?.provider === 'botframework' ? receiver : undefined;
+    },
+  };
+  for (const path of Object.keys(FORMS) as (keyof typeof FORMS)[]) route(path, FORMS[path], finders[path]);
+}
+
+/** Every inbound address begins with one of these, and is answered in its form. */
+const FORMS = {
+  '/api/v1/webhooks/inbound': platformForm,
+  '/api/webhook': customPathForm,
+  '/webhooks': platformForm,
+  '/api/communicator/webhook': communicatorForm,
+  '/api/communicator/botframework': communicatorForm,
+} as const;
+
+/**
+ * The answer to an inbound address that cannot be decoded (`%zz`), which no route sees: to the last byte that of any other
+ * at which nothing is received. `undefined` if the path is none of ours.
+ */
+export function undecodable(path: string): Written | undefined {
+  const prefix = Object.keys(FORMS).find((one) => path.startsWith(`${one}/`)) as keyof typeof FORMS | undefined;
+  return prefix && FORMS[prefix].notFound;
 }
 
 function viewOf(request: Received, sender: SenderAddress): InboundRequest {

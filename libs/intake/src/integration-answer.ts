@@ -11,6 +11,7 @@ export function integrationAnswer(
   counters: readonly IntegrationCounterView[],
   publicUrl: string,
   now: Date,
+  isCommunicator: boolean,
 ): IntegrationAnswer {
   const { slug, settings } = state;
   const { customPath, rateLimit, allowedSources, dedupeKey, config } = settings;
@@ -29,6 +30,7 @@ export function integrationAnswer(
       inbound,
       direct: `${publicUrl}/webhooks/${id}`,
       ...(customPath !== undefined && { custom: `${publicUrl}/api/webhook/${customPath}` }),
+      ...communicatorUrls(id, state.provider, isCommunicator, publicUrl),
     },
     hasSecret: state.secret !== undefined,
     previousSecrets: state.previous
@@ -55,4 +57,11 @@ export function integrationAnswer(
     createdAt: createdAt.toISOString(),
     updatedAt: updatedAt.toISOString(),
   };
+}
+
+/** A bot is registered with the one that ends in `/messages`; other chats with the plain one. */
+function communicatorUrls(id: string, provider: string, isCommunicator: boolean, publicUrl: string) {
+  if (!isCommunicator) return {};
+  const at = `${publicUrl}/api/communicator`;
+  return { communicator: provider === 'botframework' ? `${at}/botframework/${id}/messages` : `${at}/webhook/${id}` };
 }

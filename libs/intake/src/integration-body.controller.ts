@@ -166,6 +166,8 @@ class IntegrationUrls {
   direct!: string;
   @ApiPropertyOptional({ description: 'By custom path.' })
   custom?: string;
+  @ApiPropertyOptional({ description: 'For chats: to be entered at Slack or as the messaging endpoint of a bot.' })
+  communicator?: string;
 }
 
 class RateLimitAnswer {

@@ -113,7 +113,7 @@ export class IntegrationController {
       rows,
       paging,
       ({ createdAt, id }) => [createdAt.toISOString(), id],
-      (row) => integrationAnswer(row, counters.get(row.id) ?? [], this.settings.publicUrl, this.clock.now()),
+      (row) => this.shown(row, counters.get(row.id) ?? []),
     );
   }
 
@@ -176,7 +176,7 @@ export class IntegrationController {
   private async answer(caller: Caller, id: string): Promise<IntegrationAnswer> {
     const row = await this.found(caller, id);
     const counters = await this.countersOf([id]);
-    return integrationAnswer(row, counters.get(id) ?? [], this.settings.publicUrl, this.clock.now());
+    return this.shown(row, counters.get(id) ?? []);
   }
 
   private async found({ orgId }: Caller, id: string): Promise<IntegrationView> {
@@ -209,6 +209,11 @@ export class IntegrationController {
     throw new Rejected('conflict', 'integration.path_taken', `The path "${customPath}" is taken. Choose another.`, {
       problems: [{ pointer: '/customPath', detail: 'is taken' }],
     });
+  }
+
+  private shown(row: IntegrationView, counters: readonly IntegrationCounterView[]): IntegrationAnswer {
+    const isChat = this.plugins.providers.get(row.state.provider)?.communicator === true;
+    return integrationAnswer(row, counters, this.settings.publicUrl, this.clock.now(), isChat);
   }
 }
 

@@ -63,6 +63,11 @@ export class InboundPipeline {
     return outcome;
   }
 
+  /** Whether an integration is a chat, with the addresses that chats have. */
+  isCommunicator({ provider }: Receiver): boolean {
+    return this.parts.providers.get(provider)?.communicator === true;
+  }
+
   /** Counts what was refused before it came here: a body that is too large or was cut off. */
   refusedEarly(receiver: Receiver, refusal: Refusal): void {
     this.parts.counters.count(receiver.id, `refused.${refusal.reason}`, this.parts.clock.now().getTime());

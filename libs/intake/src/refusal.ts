@@ -135,6 +135,16 @@ export const PROVIDER_MISSING = new Refusal(
   60,
 );
 
+/** Other methods than POST, on every inbound address alike, whether something is received there or not. */
+export const METHOD_NOT_ALLOWED = new Refusal(
+  405,
+  'inbound.method_not_allowed',
+  'Webhooks are sent with POST.',
+  'malformed',
+  undefined,
+  'POST',
+);
+
 /** For providers at which nothing comes in. */
 export const notInbound = (detail: string): Refusal =>
   new Refusal(405, 'inbound.not_inbound', detail, 'not_inbound', undefined, '');

@@ -143,6 +143,8 @@ export interface Provider {
   readonly config?: ProviderConfig;
   /** Lower-case names of headers worth keeping with the event. Never name one that holds a secret or a signature. */
   readonly keepHeaders?: readonly string[];
+  /** A chat: it is also received at `/api/communicator/webhook/{id}`, where what is stored is answered with an empty 200. */
+  readonly communicator?: boolean;
   /**
    * Set where nothing is received this way: every request is answered with 405 and this text, which says where to go
    * instead.

@@ -55,6 +55,8 @@ function checkProvider(provider: unknown, plugin: string): void {
   for (const method of ['respond', 'sign'])
     if (provider[method] !== undefined && typeof provider[method] !== 'function')
       throw unusable(plugin, `${method} of its provider ${provider['name']} is not a function`);
+  if (provider['communicator'] !== undefined && typeof provider['communicator'] !== 'boolean')
+    throw unusable(plugin, `communicator of its provider ${provider['name']} is neither true nor false`);
   if (provider['refusesInbound'] !== undefined && typeof provider['refusesInbound'] !== 'string')
     throw unusable(plugin, `refusesInbound of its provider ${provider['name']} is not a text`);
   const { keepHeaders = [], config } = provider;

@@ -34,6 +34,7 @@ export const botframework = defineProvider({
     },
     required: ['appId'],
   },
+  communicator: true,
   keepHeaders: ['user-agent', 'ms-cv', 'traceparent'],
 
   verify,

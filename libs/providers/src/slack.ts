@@ -29,6 +29,7 @@ export const slack = defineProvider({
     },
     secrets: ['botToken'],
   },
+  communicator: true,
   keepHeaders: ['user-agent', TIMESTAMP, 'x-slack-retry-num', 'x-slack-retry-reason'],
 
   verify(request, context) {
