@@ -20,6 +20,9 @@ const project = (displayName, testMatch, testTimeout) => ({
   transform: { '^.+\\.ts$': ['@swc/jest', swc] },
   moduleNameMapper: {
     '^#(libs|apps)/(.*)\\.js$': '<rootDir>/$1/$2.ts',
+    // As package.json exports them: the example of a third party's plug-in is loaded as it is.
+    '^millrace/plugin-sdk$': '<rootDir>/libs/plugin-sdk/index.ts',
+    '^millrace/plugin-sdk/testing$': '<rootDir>/libs/plugin-sdk/testing/describe-provider.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   modulePathIgnorePatterns: ['<rootDir>/dist/'],

@@ -1,4 +1,6 @@
-import { resolve } from 'node:path';
+import { statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import { messageOf } from '#libs/kernel/src/errors.js';
@@ -6,29 +8,47 @@ import { messageOf } from '#libs/kernel/src/errors.js';
 import type { Plugin } from './define-plugin.js';
 import { checkPlugin, unusable } from './plugins.js';
 
+/** A module that waits for ever while it is loaded would keep the server from ever starting, without a word. */
+const PATIENCE_MS = 30_000;
+
 /**
  * The plug-ins behind module specifiers: package names, or paths (absolute, or relative to `folder` when they begin
- * with a dot). Nothing is loaded by halves: the first that cannot be used ends it.
+ * with a dot) of a module or of a package's folder. Nothing is loaded by halves: the first that cannot be used ends it.
  * @throws Rejected `plugin.unusable`, naming the specifier and the reason.
  */
-export async function loadPlugins(specifiers: readonly string[], folder: string): Promise<readonly Plugin[]> {
+export async function loadPlugins(
+  specifiers: readonly string[],
+  folder: string,
+  patienceMs = PATIENCE_MS,
+): Promise<readonly Plugin[]> {
   const plugins: Plugin[] = [];
   for (const specifier of specifiers) {
-    const plugin = await importDefault(specifier, folder);
+    const plugin = await importDefault(specifier, folder, patienceMs);
     checkPlugin(plugin, specifier);
     plugins.push(plugin);
   }
   return plugins;
 }
 
-async function importDefault(specifier: string, folder: string): Promise<unknown> {
-  const isPath = specifier.startsWith('.') || specifier.startsWith('/');
+async function importDefault(specifier: string, folder: string, patienceMs: number): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLong = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it is still loading after ${patienceMs / 1000} s`)), patienceMs);
+  });
   try {
-    const module = (await import(isPath ? pathToFileURL(resolve(folder, specifier)).href : specifier)) as {
-      default?: unknown;
-    };
-    return module.default;
+    const module = await Promise.race([import(addressOf(specifier, folder)), tooLong]);
+    return (module as { default?: unknown }).default;
   } catch (error) {
     throw unusable(specifier, `its module cannot be loaded: ${messageOf(error)}`, error);
+  } finally {
+    clearTimeout(timer);
   }
+}
+
+/** What `import()` takes: it knows packages and files, but no folders. */
+function addressOf(specifier: string, folder: string): string {
+  if (!/^[./]/.test(specifier)) return specifier;
+  const path = resolve(folder, specifier);
+  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  return pathToFileURL(isFolder ? createRequire(join(path, 'package.json')).resolve(path) : path).href;
 }

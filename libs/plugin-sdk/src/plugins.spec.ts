@@ -61,7 +61,54 @@ describe('plug-ins', () => {
       { name: 'acme', sdk: 1, providers: [{ ...provider('one'), config: {} }] },
       /config.*one/,
     ],
+    ...(['normalise', 'respond', 'sign'] as const).map((method): [string, unknown, RegExp] => [
+      `has a provider whose ${method} makes one wait`,
+      { name: 'acme', sdk: 1, providers: [{ ...provider('one'), [method]: async () => ({}) }] },
+      new RegExp(`${method} of its provider one is async`),
+    ]),
+    [
+      'has a provider whose normalise is a generator',
+      { name: 'acme', sdk: 1, providers: [{ ...provider('one'), *normalise() {} }] },
+      /normalise of its provider one is async/,
+    ],
+    [
+      'answers with something that is no function',
+      { name: 'acme', sdk: 1, providers: [{ ...provider('one'), respond: {} }] },
+      /respond of its provider one is not a function/,
+    ],
+    [
+      'is neither a chat nor none',
+      { name: 'acme', sdk: 1, providers: [{ ...provider('one'), communicator: 'yes' }] },
+      /communicator of its provider one/,
+    ],
+    [
+      'refuses without words',
+      { name: 'acme', sdk: 1, providers: [{ ...provider('one'), refusesInbound: true }] },
+      /refusesInbound of its provider one/,
+    ],
+    ['has a list with a hole', { name: 'acme', sdk: 1, providers: [undefined] }, /each provider needs a name/],
+    [
+      'throws while it is looked at',
+      {
+        name: 'acme',
+        sdk: 1,
+        get providers(): never {
+          throw new Error('not today');
+        },
+      },
+      /throws while it is looked at: not today/,
+    ],
     ['has a step without run', { name: 'acme', sdk: 1, steps: [{ name: 'x' }] }, /needs a name and a function run/],
+    [
+      'has a step that takes anything',
+      { name: 'acme', sdk: 1, steps: [{ name: 'x', run: () => 1, effects: false }] },
+      /step x needs an inputSchema/,
+    ],
+    [
+      'has a step that does not say what it does',
+      { name: 'acme', sdk: 1, steps: [{ name: 'x', run: () => 1, inputSchema: {} }] },
+      /step x has to say whether it has effects/,
+    ],
   ])('are refused if one %s', (_, given, reason) => {
     expect(() => new Plugins([given as Plugin])).toThrow(reason);
   });
@@ -82,6 +129,20 @@ describe('loading plug-ins', () => {
       '/',
     );
     expect(loaded.map(({ name }) => name)).toEqual(['a', 'b']);
+  });
+
+  it('takes a package by its folder, and a module by its path', async () => {
+    const folder = new URL('../../../docs/examples/', import.meta.url).pathname;
+    for (const specifier of ['./provider-shipyard', './provider-shipyard/index.js']) {
+      const [loaded] = await loadPlugins([specifier], folder);
+      expect(loaded).toMatchObject({ name: 'millrace-provider-shipyard', providers: [{ name: 'shipyard' }] });
+    }
+  });
+
+  it('waits only so long for a module that never ends to be loaded', async () => {
+    await expect(loadPlugins([moduleOf('await new Promise(() => {})')], '/', 20)).rejects.toThrow(
+      /cannot be loaded: it is still loading after 0.02 s/,
+    );
   });
 
   it.each([

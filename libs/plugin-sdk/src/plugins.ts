@@ -1,4 +1,4 @@
-import { Rejected } from '#libs/kernel/src/errors.js';
+import { messageOf, Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 
 import { type Plugin, SDK_VERSION } from './define-plugin.js';
@@ -18,6 +18,7 @@ export class Plugins {
    */
   constructor(readonly plugins: readonly Plugin[]) {
     for (const plugin of plugins) checkPlugin(plugin);
+    // Only what every one of them has passed: there is no state in which some are there and others not.
     this.providers = byName(plugins, 'provider', (plugin) => plugin.providers);
     this.steps = byName(plugins, 'step', (plugin) => plugin.steps);
   }
@@ -25,6 +26,16 @@ export class Plugins {
 
 /** A plug-in comes from somebody else's module: nothing about its shape can be taken for granted. */
 export function checkPlugin(plugin: unknown, specifier?: string): asserts plugin is Plugin {
+  try {
+    checkShape(plugin, specifier);
+  } catch (error) {
+    if (error instanceof Rejected) throw error;
+    // A getter, or a proxy.
+    throw unusable(specifier ?? 'a plug-in', `it throws while it is looked at: ${messageOf(error)}`, error);
+  }
+}
+
+function checkShape(plugin: unknown, specifier: string | undefined): void {
   if (!isObject(plugin) || typeof plugin['name'] !== 'string' || plugin['name'] === '')
     throw unusable(
       specifier ?? 'a plug-in',
@@ -40,6 +51,10 @@ export function checkPlugin(plugin: unknown, specifier?: string): asserts plugin
   for (const step of listOf(plugin, 'steps', name)) {
     if (!isObject(step) || typeof step['name'] !== 'string' || typeof step['run'] !== 'function')
       throw unusable(name, 'each of its steps needs a name and a function run: use defineStep');
+    if (!isObject(step['inputSchema']))
+      throw unusable(name, `its step ${step['name']} needs an inputSchema, such as Type.Object({ … })`);
+    if (typeof step['effects'] !== 'boolean')
+      throw unusable(name, `its step ${step['name']} has to say whether it has effects: true or false`);
   }
 }
 
@@ -52,6 +67,12 @@ function checkProvider(provider: unknown, plugin: string): void {
   for (const method of ['verify', 'normalise'])
     if (typeof provider[method] !== 'function')
       throw unusable(plugin, `its provider ${provider['name']} has no function ${method}`);
+  for (const method of ['normalise', 'respond', 'sign'])
+    if (isAsync(provider[method]))
+      throw unusable(
+        plugin,
+        `${method} of its provider ${provider['name']} is async: it has to give its result at once; only verify may wait`,
+      );
   for (const method of ['respond', 'sign'])
     if (provider[method] !== undefined && typeof provider[method] !== 'function')
       throw unusable(plugin, `${method} of its provider ${provider['name']} is not a function`);
@@ -68,6 +89,11 @@ function checkProvider(provider: unknown, plugin: string): void {
   if (config !== undefined && !(isObject(config) && isObject(config['properties'])))
     throw unusable(plugin, `config of its provider ${provider['name']} has no properties`);
 }
+
+/** Also of functions that were made elsewhere: `instanceof` knows those of one realm alone. */
+const isAsync = (method: unknown): boolean =>
+  typeof method === 'function' &&
+  /^\[object (Async|Generator|AsyncGenerator)/.test(Object.prototype.toString.call(method));
 
 function listOf(plugin: Record<string, unknown>, key: string, name: string): readonly unknown[] {
   const list = plugin[key] ?? [];
