@@ -198,6 +198,34 @@ describe('a simulated throttle', () => {
     expect(simulated.isExact).toBe(false);
   });
 
+  it('holds back what a plain count of windows holds back', () => {
+    const matches = fc.array(
+      fc.record({ key: fc.constantFrom('a', 'b', 'c', 'd', 'e'), wait: fc.integer({ min: 0, max: 700 }) }),
+    );
+    fc.assert(
+      fc.property(matches, (list) => {
+        const simulated = new SimulatedThrottle(throttle);
+        const windows = new Map<string, { startedAt: number; used: number }>();
+        let now = 0;
+        for (const { key, wait } of list) {
+          now += wait;
+          const window = windows.get(key);
+          const current = window && now < window.startedAt + throttle.perMs ? window : { startedAt: now, used: 0 };
+          windows.set(key, current);
+          expect(simulated.take(key, now)).toBe(++current.used <= throttle.limit);
+        }
+        expect(simulated.isExact).toBe(true);
+      }),
+    );
+  });
+
+  it('goes on with ever new keys', () => {
+    const simulated = new SimulatedThrottle({ limit: 1, perMs: 1e9 }, 10_000);
+    // With a Map that is asked for its first entry again and again this takes longer than a test may.
+    for (let n = 0; n < 200_000; n++) expect(simulated.take(`k${n}`, n)).toBe(true);
+    expect(simulated.isExact).toBe(false);
+  });
+
   it('tells long keys with the same beginning apart', () => {
     const simulated = new SimulatedThrottle({ limit: 1, perMs: 1_000 });
     expect(simulated.take(`${'x'.repeat(300)}1`, 0)).toBe(true);

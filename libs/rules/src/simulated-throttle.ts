@@ -6,13 +6,21 @@ import type { CompiledThrottle } from './definition.js';
 export const MAX_SIMULATED_KEYS = 100_000;
 const MAX_KEY = 200;
 
+interface Window {
+  readonly id: string;
+  readonly startedAt: number;
+  used: number;
+}
+
 /**
  * A rule's throttle over events of the past, in memory: as when deciding, a window begins with the first match after the
  * window before has ended, by the time at which the log took the event. It begins empty, whatever came before.
  */
 export class SimulatedThrottle {
-  /** In the order in which the windows began, which is that in which they end. */
-  private readonly windows = new Map<string, { readonly startedAt: number; used: number }>();
+  private readonly windows = new Map<string, Window>();
+  /** In the order in which they began, which is that in which they end; those before `head` are done with. */
+  private order: Window[] = [];
+  private head = 0;
   private forgotten = false;
 
   constructor(
@@ -35,21 +43,27 @@ export class SimulatedThrottle {
       window.used++;
       return true;
     }
-    if (window) this.windows.delete(id);
-    else this.makeRoom(time);
-    this.windows.set(id, { startedAt: time, used: 1 });
+    this.forget(time);
+    const begun: Window = { id, startedAt: time, used: 1 };
+    this.windows.set(id, begun);
+    this.order.push(begun);
     return true;
   }
 
-  private makeRoom(time: number): void {
-    if (this.windows.size < this.most) return;
-    for (const [id, { startedAt }] of this.windows) {
-      if (time < startedAt + this.throttle.perMs) break;
-      this.windows.delete(id);
+  /** Those that are over, and where there are too many the oldest. A Map alone would be slow to find its first entry. */
+  private forget(time: number): void {
+    for (; this.head < this.order.length; this.head++) {
+      const oldest = this.order[this.head]!;
+      // Another window of the key has begun since, where the log's clock went back.
+      if (this.windows.get(oldest.id) !== oldest) continue;
+      const isOver = time >= oldest.startedAt + this.throttle.perMs;
+      if (!isOver && this.windows.size < this.most) break;
+      this.windows.delete(oldest.id);
+      this.forgotten ||= !isOver;
     }
-    if (this.windows.size < this.most) return;
-    const [oldest] = this.windows.keys();
-    this.windows.delete(oldest!);
-    this.forgotten = true;
+    if (this.head > 1_000 && this.head * 2 > this.order.length) {
+      this.order = this.order.slice(this.head);
+      this.head = 0;
+    }
   }
 }
