@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 
 import { describe, expect, it } from '@jest/globals';
 
-import { type EventType, isEventType } from '#libs/events/src/catalogue.js';
+import { isEventType } from '#libs/events/src/catalogue.js';
 import { problemsOf } from '#libs/events/src/check.js';
 import { compile } from '#libs/expressions/src/compile.js';
 import type { Json } from '#libs/kernel/src/json.js';
