@@ -222,7 +222,9 @@ describe('a simulated throttle', () => {
   it('goes on with ever new keys', () => {
     const simulated = new SimulatedThrottle({ limit: 1, perMs: 1e9 }, 10_000);
     // With a Map that is asked for its first entry again and again this takes longer than a test may.
-    for (let n = 0; n < 200_000; n++) expect(simulated.take(`k${n}`, n)).toBe(true);
+    let allowed = 0;
+    for (let n = 0; n < 200_000; n++) if (simulated.take(`k${n}`, n)) allowed++;
+    expect(allowed).toBe(200_000);
     expect(simulated.isExact).toBe(false);
   });
 
