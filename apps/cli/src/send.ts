@@ -1,11 +1,17 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { STATUS_CODES } from 'node:http';
 
 import type { Command } from 'commander';
 
 import type { JsonObject } from '#libs/kernel/src/json.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
-import { headersOf, type HttpFile, HttpFileError, parseHttpFile } from '#libs/plugin-sdk/src/http-file.js';
+import {
+  headersOf,
+  type HttpFile,
+  HttpFileError,
+  parseHttpFile,
+  writeHttpFile,
+} from '#libs/plugin-sdk/src/http-file.js';
 import { loadPlugins } from '#libs/plugin-sdk/src/load-plugins.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
@@ -21,6 +27,8 @@ interface SendOptions {
   readonly secret?: string;
   readonly config?: readonly string[];
   readonly plugins?: string;
+  readonly at?: string;
+  readonly save?: string;
   readonly header?: readonly string[];
   readonly repeat: string;
 }
@@ -38,6 +46,8 @@ export function sendCommand(program: Command, act: Act): void {
     .option('--secret <secret>', 'for --sign (MILLRACE_SECRET; - reads a line from the standard input)')
     .option('--config <key=value>', "for --sign: the integration's config; may be repeated", several)
     .option('--plugins <modules>', 'comma-separated, for providers of third parties (MILLRACE_PLUGINS)')
+    .option('--at <time>', 'for --sign: as if it were sent then (RFC 3339)')
+    .option('--save <file>', 'write the request to a file in place of sending it: a fixture for tests')
     .option('--header <name: value>', 'set a header; may be repeated; an empty value leaves it out', several)
     .option('--repeat <n>', 'send it so often, one after the other', '1')
     .action((file: string, options: SendOptions) =>
@@ -56,11 +66,12 @@ async function send(
   if (!Number.isInteger(times) || times < 1 || times > MAX_REPEATS)
     throw new UsageError(`--repeat takes a whole number from 1 to ${MAX_REPEATS}.`);
   const file = withHeaders(fileAt(path), options.header ?? []);
-  const url = urlOf(file.target, options.to, () => targetOf(flags, env).url);
   const sign = options.sign === undefined ? undefined : await signerOf(options.sign, options, env);
+  if (options.save !== undefined) return save(shell, options.save, withProof(file, sign?.(file) ?? {}));
+  const url = urlOf(file.target, options.to, () => targetOf(flags, env).url);
   let failed = 0;
   for (let nth = 1; nth <= times && !signal.aborted; nth++) {
-    const headers = { ...headersOf(file), ...sign?.(file) };
+    const headers = headersOf(withProof(file, sign?.(file) ?? {}));
     const answer = await exchange(file.method, url, headers, file.body, signal);
     if (answer.status >= 400) failed++;
     show(shell, answer);
@@ -69,6 +80,23 @@ async function send(
   shell.bar(undefined);
   if (times > 1) shell.note(`${times} sent, ${failed} refused`);
   return failed > 0 ? EXIT.no : 0;
+}
+
+/** The old proof makes room for the new one; names in the case that HTTP/2 and the file format have. */
+function withProof(file: HttpFile, proof: Readonly<Record<string, string>>): HttpFile {
+  const fresh = Object.entries(proof).map(([name, value]): [string, string] => [name.toLowerCase(), value]);
+  const names = new Set(fresh.map(([name]) => name));
+  return { ...file, headers: [...file.headers.filter(([name]) => !names.has(name)), ...fresh] };
+}
+
+function save(shell: Shell, path: string, file: HttpFile): number {
+  try {
+    writeFileSync(path, writeHttpFile(file));
+  } catch (error) {
+    throw new UsageError(`${path} cannot be written: ${(error as Error).message}`);
+  }
+  shell.note(`saved as ${path}`);
+  return 0;
 }
 
 function show(shell: Shell, { status, headers, body }: HttpAnswer): void {
@@ -151,10 +179,12 @@ async function signerOf(
     );
   const secret = secretOf(options.secret ?? env['MILLRACE_SECRET']);
   const config = configOf(options.config ?? []);
-  return ({ body, ...file }) =>
+  const at = options.at === undefined ? undefined : new Date(options.at);
+  if (Number.isNaN(at?.getTime())) throw new UsageError('--at takes a time such as 2026-11-20T13:14:15Z.');
+  return (file) =>
     provider.sign!(
-      { headers: headersOf({ ...file, body }), rawBody: body },
-      { secrets: [secret], config, now: new Date() },
+      { headers: headersOf(file), rawBody: file.body },
+      { secrets: [secret], config, now: at ?? new Date() },
     );
 }
 

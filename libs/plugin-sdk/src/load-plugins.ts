@@ -36,7 +36,7 @@ async function importDefault(specifier: string, folder: string, patienceMs: numb
     timer = setTimeout(() => reject(new Error(`it is still loading after ${patienceMs / 1000} s`)), patienceMs);
   });
   try {
-    const module = await Promise.race([import(addressOf(specifier, folder)), tooLong]);
+    const module: unknown = await Promise.race([import(addressOf(specifier, folder)), tooLong]);
     return (module as { default?: unknown }).default;
   } catch (error) {
     throw unusable(specifier, `its module cannot be loaded: ${messageOf(error)}`, error);

@@ -1,6 +1,6 @@
 import { providerChecks, type ProviderUnderTest } from './provider-checks.js';
 
-export { type ExpectedDelivery, type ProviderUnderTest, signedAgain } from './provider-checks.js';
+export type { ExpectedDelivery, ProviderUnderTest } from './provider-checks.js';
 
 /** Those of a test runner: Jest's and Vitest's globals, or `import { describe, it } from 'node:test'`. */
 export interface TestRunner {

@@ -1,4 +1,4 @@
-import { fail, ok, strictEqual } from 'node:assert/strict';
+import { ok, strictEqual } from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,10 +8,20 @@ import fc from 'fast-check';
 import { problemsOf } from '#libs/events/src/check.js';
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 
-import type { InboundRequest, Normalised, Provider, ProviderContext, Verdict } from '../src/define-provider.js';
-import { headersOf, parseHttpFile, writeHttpFile } from '../src/http-file.js';
-import { BodyFault, mediaTypeOf, parseBody } from '../src/inbound-body.js';
+import type { InboundRequest, Provider, ProviderContext, Verdict } from '../src/define-provider.js';
 import { isInboundType } from '../src/inbound-types.js';
+import { changed, changesOf, headerValue, otherLetter, without } from './changes.js';
+import {
+  answerTo,
+  deliveriesOf,
+  inShape,
+  NO_REQUEST,
+  NO_VALUE,
+  requestOf,
+  sameJson,
+  understood,
+  valuesOf,
+} from './saved-request.js';
 
 export interface ExpectedDelivery {
   /** Type of each event that the request becomes, in order; none where nothing is to be recorded. */
@@ -195,6 +205,18 @@ export function providerChecks(given: ProviderUnderTest): readonly Check[] {
         { numRuns: RUNS },
       );
     });
+    check(`${file} with any header changed never makes it throw`, async () => {
+      const headers = fc.dictionary(fc.constantFrom(...Object.keys(request.headers)), headerValue);
+      await fc.assert(
+        fc.asyncProperty(headers, fc.boolean(), async (some, instead) => {
+          const other = { ...request, headers: instead ? some : { ...request.headers, ...some } };
+          await verify(other);
+          const [first = NO_VALUE] = valuesOf(request);
+          inShape(provider.normalise({ ...first, request: other }, context()));
+        }),
+        { numRuns: RUNS },
+      );
+    });
   }
 
   check('different deliveries have different ids', () => {
@@ -215,7 +237,7 @@ export function providerChecks(given: ProviderUnderTest): readonly Check[] {
   });
   check('any bytes and headers are refused or believed, and never make it throw', async () => {
     const names = [...new Set([...proof, ...(provider.keepHeaders ?? []), 'authorization', 'content-type'])];
-    const headers = fc.dictionary(fc.constantFrom(...names), fc.string({ unit: 'binary' }));
+    const headers = fc.dictionary(fc.constantFrom(...names), headerValue);
     await fc.assert(
       fc.asyncProperty(headers, fc.uint8Array(), async (some, bytes) => {
         const request = { ...NO_REQUEST, headers: some, rawBody: Buffer.from(bytes) };
@@ -226,116 +248,4 @@ export function providerChecks(given: ProviderUnderTest): readonly Check[] {
     );
   });
   return checks;
-}
-
-const NO_VALUE = { value: null, kind: 'json' } as const;
-const NO_REQUEST: InboundRequest = {
-  headers: {},
-  rawBody: Buffer.alloc(0),
-  query: {},
-  contentType: 'application/json',
-  sourceIp: '203.0.113.7',
-};
-
-function requestOf(bytes: Buffer, name: string): InboundRequest {
-  try {
-    const file = parseHttpFile(bytes);
-    const headers = headersOf(file);
-    const query = Object.fromEntries(new URL(file.target, 'http://localhost').searchParams);
-    return { ...NO_REQUEST, headers, rawBody: file.body, query, contentType: mediaTypeOf(headers['content-type']) };
-  } catch (error) {
-    throw new Error(`${name}: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-function valuesOf(request: InboundRequest) {
-  const parsed = parseBody(request);
-  if (parsed instanceof BodyFault) fail(`the platform does not read this body: ${parsed.code}: ${parsed.detail}`);
-  return parsed.values.map(({ value }) => ({ value, kind: parsed.kind }));
-}
-
-/** What the provider makes of each value of the body, as the platform asks it. */
-function understood(provider: Provider, request: InboundRequest, context: ProviderContext): readonly Normalised[] {
-  return valuesOf(request).map((value) => {
-    const made = provider.normalise({ ...value, request }, context);
-    if ('unreadable' in made) fail(`unreadable: ${made.unreadable}`);
-    inShape(made);
-    return made;
-  });
-}
-
-function answerTo(provider: Provider, request: InboundRequest, context: ProviderContext) {
-  const [value] = valuesOf(request);
-  return provider.respond?.({ ...value!, request }, { eventIds: ['evt_1'], duplicate: false }, context);
-}
-
-/** As the platform wants it; it must be at once, not a promise. */
-function inShape(made: ReturnType<Provider['normalise']>): void {
-  if ('unreadable' in made) return strictEqual(typeof made.unreadable, 'string');
-  ok(typeof made.eventType === 'string' && made.eventType !== '', 'eventType is a text');
-  ok(made.deliveryId === undefined || typeof made.deliveryId === 'string', 'deliveryId is a text or absent');
-  ok(Array.isArray(made.events), 'events is a list');
-  for (const { type, subject, data } of made.events) {
-    ok(typeof type === 'string' && typeof subject === 'string', 'an event has a type and a subject');
-    ok(typeof data === 'object' && data !== null && !Array.isArray(data), 'data of an event is an object');
-    JSON.stringify(data);
-  }
-}
-
-/** As JSON: a runner that keeps tests in realms of their own gives its arrays other prototypes than Node's. */
-const sameJson = (actual: unknown, wanted: unknown, message?: string): void =>
-  strictEqual(JSON.stringify(actual, null, 1), JSON.stringify(wanted, null, 1), message);
-
-/** Elements of a batch are deliveries of their own; lines are parts of one. */
-const deliveriesOf = (lines: readonly Normalised[], request: InboundRequest): readonly string[] =>
-  (valuesOf(request)[0]!.kind === 'batch' ? lines : lines.slice(0, 1)).flatMap(({ deliveryId }) => deliveryId ?? []);
-
-const without = (headers: InboundRequest['headers'], names: readonly string[]): InboundRequest['headers'] =>
-  Object.fromEntries(Object.entries(headers).filter(([name]) => !names.includes(name)));
-
-/** The text with one letter or digit changed, for each of the last ones. */
-const changesOf = (text: string): readonly string[] =>
-  [...text]
-    .map((letter, at) => (/[A-Za-z0-9]/.test(letter) ? at : -1))
-    .filter((at) => at >= 0)
-    .slice(-20)
-    .map((at) => otherLetter(text, at));
-
-const otherLetter = (text: string, at: number): string =>
-  `${text.slice(0, at)}${text[at] === '1' ? '2' : '1'}${text.slice(at + 1)}`;
-
-/** The value with one part of it replaced or left out. */
-function changed(value: Json): fc.Arbitrary<Json> {
-  const paths: (readonly (string | number)[])[] = [];
-  const walk = (part: Json, path: readonly (string | number)[]): void => {
-    paths.push(path);
-    if (typeof part !== 'object' || part === null || path.length > 8) return;
-    for (const [key, inner] of Object.entries(part)) walk(inner, [...path, key]);
-  };
-  walk(value, []);
-  return fc
-    .tuple(fc.constantFrom(...paths), fc.option(fc.jsonValue({ maxDepth: 2 }), { nil: undefined }))
-    .map(([path, other]) => replaced(value, path, other as Json | undefined));
-}
-
-function replaced(value: Json, [key, ...rest]: readonly (string | number)[], other: Json | undefined): Json {
-  if (key === undefined) return other ?? null;
-  if (Array.isArray(value))
-    return value.map((item: Json, at) => (String(at) === key ? replaced(item, rest, other) : item));
-  const object = value as JsonObject;
-  const entries = Object.entries(object).flatMap(([name, inner]): [string, Json][] => {
-    if (name !== key) return [[name, inner]];
-    return rest.length === 0 && other === undefined ? [] : [[name, replaced(inner, rest, other)]];
-  });
-  return Object.fromEntries(entries);
-}
-
-/**
- * The bytes of a saved request, signed by the provider's own `sign`: for writing fixtures, and for sending one again.
- */
-export function signedAgain(provider: Provider, bytes: Buffer, context: ProviderContext): Buffer {
-  const file = parseHttpFile(bytes);
-  const proof = provider.sign?.({ headers: headersOf(file), rawBody: file.body }, context) ?? {};
-  const kept = file.headers.filter(([name]) => !Object.hasOwn(proof, name));
-  return writeHttpFile({ ...file, headers: [...kept, ...Object.entries(proof)] });
 }
