@@ -15,6 +15,7 @@ import type {
 
 import type { Counters } from './counters.js';
 import { type Receiver, validSecrets } from './integration-table.js';
+import { answerOf } from './promised.js';
 import type { RateLimiter } from './rate-limiter.js';
 import {
   EVENT_TOO_LARGE,
@@ -176,7 +177,7 @@ export class InboundPipeline {
   private answered({ provider, body, context }: Understood, receipt: Receipt): Accepted {
     if (!provider.respond || !body) return receipt;
     try {
-      return { ...receipt, answer: provider.respond(body, receipt, context) };
+      return { ...receipt, answer: answerOf(provider.respond(body, receipt, context)) };
     } catch (error) {
       // It is stored: the platform's own answer will do.
       this.failed(provider, 'respond', error);

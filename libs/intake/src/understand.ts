@@ -19,6 +19,7 @@ import { BodyFault, parseBody, type ParsedBody } from '#libs/plugin-sdk/src/inbo
 
 import { type DeliveryFacts, type InboundDraft, inboundEventsOf } from './inbound-event.js';
 import type { Receiver } from './integration-table.js';
+import { atOnce } from './promised.js';
 import { EVENT_TOO_LARGE, malformed, Refusal, unreadable } from './refusal.js';
 
 /** A request that is from whom it says. */
@@ -149,7 +150,7 @@ type Line = Pick<Normalised, 'eventType' | 'events'> & Record<'deliveryId' | 'ac
  */
 function normalised(provider: Provider, body: InboundBody, context: ProviderContext, log: Log): Line | Refusal {
   try {
-    const made = provider.normalise(body, context);
+    const made = atOnce(provider.normalise(body, context));
     if ('unreadable' in made) return malformed('inbound.unreadable', made.unreadable);
     const { deliveryId, eventType, action, retry, events } = made;
     if (!Array.isArray(events)) throw new TypeError('events is not a list');
