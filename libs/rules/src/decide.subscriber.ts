@@ -6,18 +6,15 @@ import { MAX_HOPS, type PlatformEvent } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
-import { uuid5 } from '#libs/kernel/src/ids.js';
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
 
+import { heldBack } from './flow-control.adapter.js';
 import { judge, type Verdict } from './judge.js';
 import { appendsOf, type FinalVerdict, recordOf } from './record.js';
 import { type KnownRule, RuleTable } from './rule-table.js';
-import { take, type ThrottleWindow, windowId } from './throttle.js';
-import { type KeptWindow, loadWindows, saveWindows } from './throttle-windows.adapter.js';
 
 /** Most appends under way at a time: enough that group commit has something to group. */
 const CONCURRENT_APPENDS = 64;
-const MAX_THROTTLE_KEY = 200;
 
 /** One event with at least one rule that names its source and type. */
 interface Case {
@@ -61,7 +58,10 @@ export class DecideRules implements Subscriber {
       if (event.type.startsWith('rule.')) this.table.apply(event);
     }
     if (cases.length === 0) return;
-    const throttled = await this.throttle(cases, context);
+    const matches = cases.flatMap(({ event, scope, verdicts }) =>
+      verdicts.flatMap(({ rule, verdict }) => (verdict.outcome === 'matched' ? [{ event, scope, rule, verdict }] : [])),
+    );
+    const throttled = await heldBack(matches, context);
     await inParallel(cases, CONCURRENT_APPENDS, (one) => this.record(one, throttled));
   }
 
@@ -81,31 +81,6 @@ export class DecideRules implements Subscriber {
           : ({ outcome: 'errored', error: rule.broken } satisfies Verdict),
     }));
     return { event, scope, verdicts };
-  }
-
-  /** Which matches are one too many. Without a rule that is throttled among the matches, nothing is read. */
-  private async throttle(cases: readonly Case[], context: SubscriberContext): Promise<ReadonlySet<Verdict>> {
-    const asking = cases.flatMap(({ event, verdicts }) =>
-      verdicts.flatMap(({ rule, verdict }) =>
-        verdict.outcome === 'matched' && verdict.throttleKey !== undefined
-          ? [{ rule, verdict, ruleId: rule.id, key: shortened(verdict.throttleKey), time: event.created.getTime() }]
-          : [],
-      ),
-    );
-    const throttled = new Set<Verdict>();
-    if (asking.length === 0) return throttled;
-    const tx = await context.transaction();
-    const windows: Map<string, ThrottleWindow> = await loadWindows(tx, asking);
-    const changed = new Map<string, KeptWindow>();
-    for (const { rule, verdict, key, time } of asking) {
-      const id = windowId(rule.id, key);
-      const { allowed, window } = take(windows.get(id), rule, key, time);
-      windows.set(id, window);
-      changed.set(id, { ...window, endsAt: window.startedAt + rule.compiled.throttle!.perMs });
-      if (!allowed) throttled.add(verdict);
-    }
-    await saveWindows(tx, [...changed.values()], asking[0]!.time);
-    return throttled;
   }
 
   private async record({ event, scope, verdicts }: Case, throttled: ReadonlySet<Verdict>): Promise<void> {
@@ -128,7 +103,3 @@ function final(verdict: Verdict, throttled: ReadonlySet<Verdict>): FinalVerdict 
   if (verdict.outcome !== 'matched') return verdict;
   return { outcome: throttled.has(verdict) ? 'throttled' : 'matched' };
 }
-
-/** PostgreSQL stores any text but NUL. */
-const shortened = (key: string): string =>
-  key.length <= MAX_THROTTLE_KEY && !key.includes('\0') ? key : uuid5('throttle', key);
