@@ -125,6 +125,7 @@ const NAMES: readonly string[] = [
   'deliveries.schedule',
   'deliveries.webhook-views',
   'intake.list',
+  'intake.silence',
   'issues.open',
   'issues.views',
   'rules.decide',
@@ -203,7 +204,7 @@ describe('the wiring', () => {
   it('each queue has one worker', () => {
     const queues = parts.workers.map(({ queue }) => queue);
     expect(new Set(queues).size).toBe(queues.length);
-    expect(queues.sort()).toEqual(['deliveries.attempt', 'workflows.run']);
+    expect(queues.sort()).toEqual(['deliveries.attempt', 'intake.silence', 'workflows.run']);
   });
 
   it('no command has two handlers', () => {

@@ -16,6 +16,8 @@ import { IntakeModule } from '#libs/intake/src/intake.module.js';
 import { IntegrationCounterView, IntegrationView } from '#libs/intake/src/integration.view.js';
 import { IntegrationProjection } from '#libs/intake/src/integration.projection.js';
 import { IntegrationTable } from '#libs/intake/src/integration-table.js';
+import { TellSilence } from '#libs/intake/src/silence.js';
+import { WatchSilence } from '#libs/intake/src/silence.subscriber.js';
 import { IssueCommentView, IssueView } from '#libs/issues/src/issue.view.js';
 import { IssueProjection } from '#libs/issues/src/issue.projection.js';
 import { IssuesModule } from '#libs/issues/src/issues.module.js';
@@ -55,6 +57,7 @@ const STAGES: readonly Type[] = [
 /** One instance of each is active over all processes. */
 const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   IntegrationProjection,
+  WatchSilence,
   DecideRules,
   RuleProjection,
   DecisionProjection,
@@ -72,7 +75,7 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
 const TABLES: readonly Type<Table>[] = [TokenTable, IntegrationTable, WorkflowTable, Cancellations, WebhookTable];
 
 /** Claimed work, in every process with the worker role. */
-const WORKERS: readonly Type<Worker>[] = [AdvanceRun, AttemptDelivery];
+const WORKERS: readonly Type<Worker>[] = [AdvanceRun, AttemptDelivery, TellSilence];
 
 /** Rows that TypeORM reads. */
 export const VIEWS: readonly Type[] = [

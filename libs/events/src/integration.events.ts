@@ -22,11 +22,34 @@ const settings = {
     }),
   ),
   dedupeKey: Type.Optional(Type.String({ description: 'JMESPath over the body' })),
+  expectedEvery: Type.Optional(Type.String({ description: 'longest silence that is not told: `1h`' })),
   config: Type.Record(Type.String(), Type.Unknown(), { description: 'what the provider needs, without secrets' }),
 };
 
 /** The life of one configured inbound source. */
 export const integrationEvents = {
+  'integration.silent': defineEvent({
+    description:
+      'Nothing has come in for longer than the integration says: its sender, or the way from it, may be broken.',
+    system: true,
+    data: Type.Object({
+      integrationId: id,
+      name: Type.String(),
+      expectedEvery: Type.String({ description: 'as the integration says: `1h`' }),
+      lastReceivedAt: Type.Optional(Type.String({ description: 'RFC 3339; absent: never since it is watched' })),
+    }),
+    example: { integrationId, name: 'acme/app', expectedEvery: '1h', lastReceivedAt: '2026-11-20T13:14:15.123Z' },
+  }),
+  'integration.heard_again': defineEvent({
+    description: 'Something came in through an integration that was silent.',
+    system: true,
+    data: Type.Object({
+      integrationId: id,
+      name: Type.String(),
+      silentMs: Type.Integer({ minimum: 0, description: 'milliseconds since the silence was told' }),
+    }),
+    example: { integrationId, name: 'acme/app', silentMs: 5_400_000 },
+  }),
   'integration.created': defineEvent({
     description: 'An inbound source was set up.',
     system: true,

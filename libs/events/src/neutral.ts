@@ -30,7 +30,9 @@ export const Author = Type.Object(
     name: optional('as people write it'),
     email: optional('where the sender gives one'),
     url: optional('page of the account'),
-    bot: Type.Optional(Type.Boolean({ description: 'true where a program did it; absent where the sender does not say' })),
+    bot: Type.Optional(
+      Type.Boolean({ description: 'true where a program did it; absent where the sender does not say' }),
+    ),
   },
   { description: 'who did it' },
 );
@@ -143,7 +145,9 @@ export const Message = Type.Object({
   id: optional("the sender's id"),
   text: text('plain, or in the markup of the sender'),
   threadId: optional('of the thread it answers'),
-  edited: Type.Optional(Type.Boolean({ description: 'true where a message from before was changed; `text` is the new one' })),
+  edited: Type.Optional(
+    Type.Boolean({ description: 'true where a message from before was changed; `text` is the new one' }),
+  ),
   mentions: Type.Optional(
     Type.Array(Type.Object({ id: text("the sender's id"), name: optional('as people write it') }), {
       description: 'who is addressed in it',

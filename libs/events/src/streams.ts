@@ -12,6 +12,8 @@ export const streams = {
   /** Verdicts of all rules on one event, with the actions they asked for: one append, all or nothing. */
   decisions: (event: Uuid) => `decisions-${event}`,
   integration: (id: string) => `integration-${id}`,
+  /** When an integration fell silent and was heard of again: even revisions and odd ones. */
+  watch: (integrationId: string) => `watch-${integrationId}`,
   rule: (id: string) => `rule-${id}`,
   workflow: (id: string) => `workflow-${id}`,
   run: (id: string) => `run-${id}`,

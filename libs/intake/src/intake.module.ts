@@ -1,10 +1,12 @@
 import { Logger, Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
+import { DataSource } from 'typeorm';
 
 import { Secrets } from '#libs/access/src/secrets.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
@@ -25,6 +27,8 @@ import { IntegrationProjection } from './integration.projection.js';
 import { IntegrationTable } from './integration-table.js';
 import { InboundPipeline } from './pipeline.js';
 import { RateLimiter } from './rate-limiter.js';
+import { TellSilence } from './silence.js';
+import { WatchSilence } from './silence.subscriber.js';
 import { TrialController } from './trial.controller.js';
 
 /** From the request to the log: integrations, verification, dedupe, append. */
@@ -51,10 +55,25 @@ import { TrialController } from './trial.controller.js';
       inject: [EventStore, Clock, Plugins, Counters, Egress],
     },
     InboundRoutes,
+    WatchSilence,
+    {
+      provide: TellSilence,
+      useFactory: (store: EventStore, clock: Clock, progress: Progress, database: DataSource) =>
+        new TellSilence({ store, clock, progress, movedAt: (id) => movedAt(database, id) }),
+      inject: [EventStore, Clock, Progress, DataSource],
+    },
   ],
-  exports: [IntegrationTable, IntegrationProjection],
+  exports: [IntegrationTable, IntegrationProjection, WatchSilence, TellSilence],
 })
 export class IntakeModule {}
+
+async function movedAt(database: DataSource, integrationId: string): Promise<bigint | undefined> {
+  const [row] = await database.query<{ position: string }[]>(
+    'select position from views.integration_watch where integration_id = $1',
+    [integrationId],
+  );
+  return row && BigInt(row.position);
+}
 
 function nestLog() {
   const logger = new Logger('intake');

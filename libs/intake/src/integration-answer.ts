@@ -5,16 +5,23 @@ import type { IntegrationCounterView, IntegrationView } from './integration.view
 import { secretReferenceIn } from './integration.js';
 import { MASK } from './settings-check.js';
 
+/** What has come in through an integration. */
+export interface Activity {
+  readonly counters: readonly IntegrationCounterView[];
+  /** Since when it has been silent for longer than it expects. */
+  readonly silentAt: Date | undefined;
+}
+
 /** An integration as REST shows it, without any secret. */
 export function integrationAnswer(
   { id, state, createdAt, updatedAt }: IntegrationView,
-  counters: readonly IntegrationCounterView[],
+  { counters, silentAt }: Activity,
   publicUrl: string,
   now: Date,
   isCommunicator: boolean,
 ): IntegrationAnswer {
   const { slug, settings } = state;
-  const { customPath, rateLimit, allowedSources, dedupeKey, config } = settings;
+  const { customPath, rateLimit, allowedSources, dedupeKey, expectedEvery, config } = settings;
   const inbound = `${publicUrl}/api/v1/webhooks/inbound/${slug}`;
   const count = (name: string): number => Number(counters.find(({ counter }) => counter === name)?.count ?? 0);
   const arrivals = counters.filter(({ counter }) => counter === 'received' || counter === 'duplicates');
@@ -40,6 +47,8 @@ export function integrationAnswer(
     allowedSources: allowedSources ?? null,
     rateLimit: rateLimit ? { limit: rateLimit.limit, per: formatDuration(rateLimit.perMs) } : null,
     dedupeKey: dedupeKey ?? null,
+    expectedEvery: expectedEvery ?? null,
+    silentSince: silentAt?.toISOString() ?? null,
     config: Object.fromEntries(
       Object.entries(config).map(([key, value]) => [key, secretReferenceIn(value) === undefined ? value : MASK]),
     ),

@@ -74,6 +74,15 @@ export class NewIntegration {
   @Length(1, 4096)
   dedupeKey?: string;
 
+  @ApiPropertyOptional({
+    example: '1h',
+    description: 'Longest silence that is nothing to worry about: beyond it integration.silent is recorded, once.',
+  })
+  @IfGiven()
+  @IsString()
+  @Length(2, 20)
+  expectedEvery?: string;
+
   @ApiPropertyOptional({ type: Object, description: 'By provider; unknown keys are refused.' })
   @IfGiven()
   @IsObject()
@@ -129,6 +138,12 @@ export class IntegrationChanges {
   @IsString()
   @Length(1, 4096)
   dedupeKey?: string | null;
+
+  @ApiPropertyOptional({ type: String, nullable: true, description: 'As in POST; null: it may be silent for ever.' })
+  @IsOptional()
+  @IsString()
+  @Length(2, 20)
+  expectedEvery?: string | null;
 
   @ApiPropertyOptional({ type: Object, description: 'The whole of it. A masked secret keeps its value.' })
   @IfGiven()
@@ -220,6 +235,17 @@ export class IntegrationAnswer {
   rateLimit!: RateLimitAnswer | null;
   @ApiProperty({ type: String, nullable: true })
   dedupeKey!: string | null;
+
+  @ApiProperty({ type: String, nullable: true, example: '1h' })
+  expectedEvery!: string | null;
+
+  @ApiProperty({
+    type: String,
+    format: 'date-time',
+    nullable: true,
+    description: 'Since when it has been silent for longer than it expects.',
+  })
+  silentSince!: string | null;
   @ApiProperty({ type: Object, description: 'Secret values are masked.' })
   config!: Record<string, unknown>;
   @ApiProperty({ type: CountsAnswer })

@@ -8,6 +8,7 @@ import type { IntegrationSettings } from './integration.js';
 import {
   configProblems,
   dedupeKeyProblems,
+  expectedEveryProblems,
   MASK,
   rateLimitOf,
   refuseProblems,
@@ -21,6 +22,7 @@ export interface GivenSettings {
   readonly allowedSources?: readonly string[] | null | undefined;
   readonly rateLimit?: unknown;
   readonly dedupeKey?: string | null | undefined;
+  readonly expectedEvery?: string | null | undefined;
   readonly config?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -29,7 +31,7 @@ export interface SettingsChange {
   readonly removed: readonly (keyof IntegrationSettings)[];
 }
 
-const REMOVABLE = ['customPath', 'allowedSources', 'rateLimit', 'dedupeKey'] as const;
+const REMOVABLE = ['customPath', 'allowedSources', 'rateLimit', 'dedupeKey', 'expectedEvery'] as const;
 
 /**
  * Settings as events hold them. Everything is checked before anything is stored.
@@ -43,6 +45,7 @@ export function checkedSettings(given: GivenSettings, provider: Provider, curren
   if (Array.isArray(rateLimit)) problems.push(...(rateLimit as readonly Problem[]));
   if (given.allowedSources) problems.push(...sourceProblems(given.allowedSources));
   if (typeof given.dedupeKey === 'string') problems.push(...dedupeKeyProblems(given.dedupeKey));
+  if (typeof given.expectedEvery === 'string') problems.push(...expectedEveryProblems(given.expectedEvery));
   const config = given.config && withoutMasks(given.config, provider, current);
   if (config) problems.push(...configProblems(provider, config.toCheck));
   refuseProblems(problems);
@@ -53,6 +56,7 @@ export function checkedSettings(given: GivenSettings, provider: Provider, curren
       ...(given.allowedSources && { allowedSources: given.allowedSources }),
       ...(rateLimit !== undefined && { rateLimit: rateLimit as NonNullable<IntegrationSettings['rateLimit']> }),
       ...(typeof given.dedupeKey === 'string' && { dedupeKey: given.dedupeKey }),
+      ...(typeof given.expectedEvery === 'string' && { expectedEvery: given.expectedEvery }),
       ...(config && { config: config.toRecord }),
     },
     removed: REMOVABLE.filter((key) => given[key] === null),

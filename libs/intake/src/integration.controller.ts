@@ -18,7 +18,7 @@ import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
-import { integrationAnswer } from './integration-answer.js';
+import { type Activity, integrationAnswer } from './integration-answer.js';
 import {
   CreatedIntegration,
   IntegrationAnswer,
@@ -108,12 +108,12 @@ export class IntegrationController {
         id: paging.after[1],
       });
     const rows = await query.getMany();
-    const counters = await this.countersOf(rows.map(({ id }) => id));
+    const activity = await this.activityOf(rows.map(({ id }) => id));
     return pageOf(
       rows,
       paging,
       ({ createdAt, id }) => [createdAt.toISOString(), id],
-      (row) => this.shown(row, counters.get(row.id) ?? []),
+      (row) => this.shown(row, activity.get(row.id)!),
     );
   }
 
@@ -175,8 +175,8 @@ export class IntegrationController {
 
   private async answer(caller: Caller, id: string): Promise<IntegrationAnswer> {
     const row = await this.found(caller, id);
-    const counters = await this.countersOf([id]);
-    return this.shown(row, counters.get(id) ?? []);
+    const activity = await this.activityOf([id]);
+    return this.shown(row, activity.get(id)!);
   }
 
   private async found({ orgId }: Caller, id: string): Promise<IntegrationView> {
@@ -185,12 +185,23 @@ export class IntegrationController {
     return row;
   }
 
-  private async countersOf(ids: readonly string[]): Promise<ReadonlyMap<string, readonly IntegrationCounterView[]>> {
-    const rows =
-      ids.length === 0
-        ? []
-        : await this.database.getRepository(IntegrationCounterView).findBy({ integrationId: In([...ids]) });
-    return new Map(ids.map((id) => [id, rows.filter(({ integrationId }) => integrationId === id)]));
+  private async activityOf(ids: readonly string[]): Promise<ReadonlyMap<string, Activity>> {
+    if (ids.length === 0) return new Map();
+    const [counters, silent] = await Promise.all([
+      this.database.getRepository(IntegrationCounterView).findBy({ integrationId: In([...ids]) }),
+      this.database.query<{ id: string; at: Date }[]>(
+        `select integration_id as id, silent_at as at from views.integration_watch
+          where integration_id = any($1) and silent_at is not null`,
+        [ids],
+      ),
+    ]);
+    const silentAt = new Map(silent.map(({ id, at }) => [id, at]));
+    return new Map(
+      ids.map((id) => [
+        id,
+        { counters: counters.filter(({ integrationId }) => integrationId === id), silentAt: silentAt.get(id) },
+      ]),
+    );
   }
 
   private provider(name: string): Provider {
@@ -211,9 +222,9 @@ export class IntegrationController {
     });
   }
 
-  private shown(row: IntegrationView, counters: readonly IntegrationCounterView[]): IntegrationAnswer {
+  private shown(row: IntegrationView, activity: Activity): IntegrationAnswer {
     const isChat = this.plugins.providers.get(row.state.provider)?.communicator === true;
-    return integrationAnswer(row, counters, this.settings.publicUrl, this.clock.now(), isChat);
+    return integrationAnswer(row, activity, this.settings.publicUrl, this.clock.now(), isChat);
   }
 }
 

@@ -24,6 +24,8 @@ export interface IntegrationSettings {
   readonly rateLimit?: RateLimit;
   /** JMESPath over the body. */
   readonly dedupeKey?: string;
+  /** Longest silence that is not told, as a duration. */
+  readonly expectedEvery?: string;
   /** Checked by the provider's schema. A secret value is `{ "$secret": reference }`. */
   readonly config: JsonObject;
 }

@@ -104,6 +104,16 @@ export function dedupeKeyProblems(expression: string): readonly Problem[] {
   }
 }
 
+const MIN_SILENCE_MS = 1_000;
+const MAX_SILENCE_MS = 90 * 86_400_000;
+
+export function expectedEveryProblems(duration: string): readonly Problem[] {
+  const ms = tryParseDuration(duration);
+  return ms !== undefined && ms >= MIN_SILENCE_MS && ms <= MAX_SILENCE_MS
+    ? []
+    : [{ pointer: '/expectedEvery', detail: 'is a duration from 1s to 90d, such as 1h' }];
+}
+
 /** @throws Rejected `integration.invalid` if there is a problem. */
 export function refuseProblems(problems: readonly Problem[]): void {
   if (problems.length > 0)

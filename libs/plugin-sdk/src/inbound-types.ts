@@ -7,11 +7,14 @@ const SHARED = ['issue.created', 'issue.updated', 'issue.status_changed'] as con
 /** A type that may come from outside. */
 export type InboundType = keyof typeof gitEvents | keyof typeof inboundEvents | (typeof SHARED)[number];
 
-const TYPES: ReadonlySet<string> = new Set<string>([
+/** All of them. */
+export const INBOUND_TYPES = [
   ...Object.keys(gitEvents),
   ...Object.keys(inboundEvents),
   ...SHARED,
-]);
+] as readonly InboundType[];
+
+const TYPES: ReadonlySet<string> = new Set(INBOUND_TYPES);
 
 /**
  * Whether a provider may give events of this type. No sender can make the platform believe in a delivery or a decision of

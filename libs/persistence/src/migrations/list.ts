@@ -5,6 +5,7 @@ import { Workflows } from './0004-workflows.js';
 import { Deliveries } from './0005-deliveries.js';
 import { Issues } from './0006-issues.js';
 import { Audit } from './0007-audit.js';
+import { Silence } from './0008-silence.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
-export const migrations = [Core, Intake, Rules, Workflows, Deliveries, Issues, Audit];
+export const migrations = [Core, Intake, Rules, Workflows, Deliveries, Issues, Audit, Silence];
