@@ -147,7 +147,7 @@ const PLACEHOLDER = /\{[\w-]+\}/g;
 export function urlOf(target: string, to: string | undefined, server: () => string): string {
   if (to !== undefined && /^https?:\/\//.test(to)) return to;
   if (to?.startsWith('/')) return `${server()}${to}`;
-  const filled = to === undefined ? target : target.replace(PLACEHOLDER, encodeURIComponent(to));
+  const filled = to === undefined ? target : filledIn(target, to);
   const open = filled.match(PLACEHOLDER);
   if (open)
     throw new UsageError(
@@ -156,6 +156,14 @@ export function urlOf(target: string, to: string | undefined, server: () => stri
   if (to !== undefined && filled === target)
     throw new UsageError(`The file names its whole target, ${target}: --to has to be a path or a URL then.`);
   return /^https?:\/\//.test(filled) ? filled : `${server()}${filled}`;
+}
+
+/** An id where the file wants a slug, or the other way round: the same integration, at its other address. */
+function filledIn(target: string, to: string): string {
+  const isId = to.startsWith('int_');
+  if (isId && target.includes('{slug}')) return `/webhooks/${to}`;
+  if (!isId && target.includes('{id}')) return `/api/v1/webhooks/inbound/${encodeURIComponent(to)}`;
+  return target.replace(PLACEHOLDER, encodeURIComponent(to));
 }
 
 async function signerOf(
