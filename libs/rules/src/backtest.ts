@@ -1,7 +1,7 @@
 import { platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { eventIdOf, MAX_HOPS, type PlatformEvent } from '#libs/events/src/envelope.js';
 
-import type { Failure } from './conditions.js';
+import type { Failure } from './condition.js';
 import type { CompiledDefinition } from './definition.js';
 import { inWordsOf, judge } from './judge.js';
 import { SimulatedThrottle } from './simulated-throttle.js';

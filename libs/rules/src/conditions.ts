@@ -1,46 +1,13 @@
 import { type CompiledExpression, compile } from '#libs/expressions/src/compile.js';
 import { ExpressionError } from '#libs/expressions/src/expression-error.js';
-import { type Cost, isTruthy } from '#libs/expressions/src/values.js';
+import { isScalar, leadingEqualities, pathOf, type Scalar } from '#libs/expressions/src/path.js';
+import { isTruthy } from '#libs/expressions/src/values.js';
 import { isObject } from '#libs/kernel/src/json.js';
 
-import { excerpt, inWords } from './excerpt.js';
-import { isOperator, operators, testOf, UnfitValue } from './operators.js';
+import { all, any, type Condition, type IndexableTest, leaf, not } from './condition.js';
+import { inWords } from './excerpt.js';
+import { isOperator, type Operator, operators, testOf, UnfitValue } from './operators.js';
 import type { Problems } from './problems.js';
-
-/** The condition that decided against a rule, and what it saw; values cut to what a decision keeps. */
-export interface Failure {
-  readonly pointer: string;
-  readonly condition: string;
-  readonly field: string;
-  readonly actual: unknown;
-  readonly expected: unknown;
-}
-
-/** One line of an explanation: a condition, or a group with its verdict. */
-export interface TraceEntry {
-  readonly pointer: string;
-  readonly condition: string;
-  readonly holds: boolean;
-  readonly field?: string;
-  readonly actual?: unknown;
-  readonly expected?: unknown;
-}
-
-/** A condition or group, compiled. Throws nothing but Rejected `expression.too_costly`. */
-export interface Condition {
-  readonly pointer: string;
-  /** In words. */
-  readonly text: string;
-  /** JMESPath that is looked at; empty for a group. */
-  readonly field: string;
-  readonly expected: unknown;
-  /** What `field` is; a group has none. */
-  look?(event: unknown, cost: Cost): unknown;
-  /** `undefined` if it holds, else the first condition that did not. */
-  check(event: unknown, cost: Cost): Failure | undefined;
-  /** Every condition with its verdict, a group before its members. */
-  trace(event: unknown, cost: Cost): readonly TraceEntry[];
-}
 
 /** An expression of a condition or template, for the linter. */
 export interface ConditionExpression {
@@ -110,7 +77,13 @@ export class ConditionCompiler {
     this.problems.unknownKeys(json, ['expression'], pointer);
     const compiled = this.jmespath(json['expression'], `${pointer}/expression`);
     if (!compiled) return nothing(pointer);
-    return leaf(pointer, compiled.source, compiled, true, isTruthy);
+    const leading = leadingEqualities(compiled.source).map(({ path, value }): IndexableTest => ({
+      pointer,
+      path,
+      accepts: new Set([value]),
+      seesFalse: true,
+    }));
+    return leaf({ pointer, text: compiled.source, expression: compiled, expected: true, test: isTruthy, leading });
   }
 
   private comparison(json: Record<string, unknown>, pointer: string): Condition {
@@ -125,7 +98,8 @@ export class ConditionCompiler {
       const test = testOf(operator, value);
       if (!compiled) return nothing(pointer);
       const text = `${compiled.source} ${operator}${value === undefined ? '' : ` ${inWords(value)}`}`;
-      return leaf(pointer, text, compiled, value, test);
+      const leading = comparisonOf(pointer, compiled.source, operator, value);
+      return leaf({ pointer, text, expression: compiled, expected: value, test, leading });
     } catch (error) {
       if (!(error instanceof UnfitValue)) throw error;
       this.problems.add(`${pointer}/value`, error.message);
@@ -156,97 +130,9 @@ const nothing = (pointer: string): Condition => all([], pointer);
 /** The condition of a rule that has none. */
 export const always: Condition = all([], '/conditions');
 
-function leaf(
-  pointer: string,
-  text: string,
-  expression: CompiledExpression,
-  expected: unknown,
-  test: (actual: unknown, cost: Cost) => boolean,
-): Condition {
-  const condition = text.length > 300 ? `${text.slice(0, 299)}…` : text;
-  const field = expression.source;
-  const wanted = excerpt(expected);
-  return {
-    pointer,
-    text: condition,
-    field,
-    expected: wanted,
-    look: (event, cost) => expression.evaluate(event, cost),
-    check: (event, cost) => {
-      const actual = expression.evaluate(event, cost);
-      return test(actual, cost) ? undefined : { pointer, condition, field, actual: excerpt(actual), expected: wanted };
-    },
-    trace: (event, cost) => {
-      const actual = expression.evaluate(event, cost);
-      return [{ pointer, condition, holds: test(actual, cost), field, actual: excerpt(actual), expected: wanted }];
-    },
-  };
-}
-
-function all(members: readonly Condition[], pointer: string): Condition {
-  const check = (event: unknown, cost: Cost): Failure | undefined => {
-    for (const member of members) {
-      const failure = member.check(event, cost);
-      if (failure) return failure;
-    }
-    return undefined;
-  };
-  return group(pointer, 'all', members, check);
-}
-
-function any(members: readonly Condition[], pointer: string): Condition {
-  const check = (event: unknown, cost: Cost): Failure | undefined => {
-    let first: Failure | undefined;
-    for (const member of members) {
-      const failure = member.check(event, cost);
-      if (!failure) return undefined;
-      first ??= failure;
-    }
-    return first;
-  };
-  return group(pointer, 'any', members, check);
-}
-
-function group(
-  pointer: string,
-  kind: 'all' | 'any',
-  members: readonly Condition[],
-  check: Condition['check'],
-): Condition {
-  const text = `${kind} of ${members.length}`;
-  return {
-    pointer,
-    text,
-    field: '',
-    expected: true,
-    check,
-    trace: (event, cost) => [
-      { pointer, condition: text, holds: check(event, cost) === undefined },
-      ...members.flatMap((member) => member.trace(event, cost)),
-    ],
-  };
-}
-
-function not(inner: Condition, pointer: string): Condition {
-  const condition = `not (${inner.text})`;
-  return {
-    pointer,
-    text: condition,
-    field: inner.field,
-    expected: inner.expected,
-    check: (event, cost) =>
-      inner.check(event, cost)
-        ? undefined
-        : {
-            pointer,
-            condition,
-            field: inner.field,
-            actual: inner.look ? excerpt(inner.look(event, cost)) : true,
-            expected: { not: inner.expected },
-          },
-    trace: (event, cost) => [
-      { pointer, condition: 'not', holds: inner.check(event, cost) !== undefined },
-      ...inner.trace(event, cost),
-    ],
-  };
+/** An equality with something that can be looked up. */
+function comparisonOf(pointer: string, field: string, operator: Operator, value: unknown): readonly IndexableTest[] {
+  const values: readonly unknown[] = operator === 'equals' ? [value] : operator === 'in' ? (value as unknown[]) : [];
+  const path = values.length > 0 && values.every(isScalar) ? pathOf(field) : undefined;
+  return path ? [{ pointer, path, accepts: new Set(values as Scalar[]), seesFalse: false }] : [];
 }

@@ -8,7 +8,8 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 
 import { compileAction, type CompiledAction, MAX_ACTIONS } from './actions.js';
-import { always, type Condition, ConditionCompiler, type ConditionExpression } from './conditions.js';
+import type { Condition } from './condition.js';
+import { always, ConditionCompiler, type ConditionExpression } from './conditions.js';
 import { Problems } from './problems.js';
 
 /** A rule as its author wrote it, checked. */

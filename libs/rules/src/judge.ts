@@ -2,7 +2,7 @@ import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import { Cost } from '#libs/expressions/src/values.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
-import type { Failure, TraceEntry } from './conditions.js';
+import type { Failure, TraceEntry } from './condition.js';
 import type { CompiledDefinition, RuleDefinition } from './definition.js';
 
 /**

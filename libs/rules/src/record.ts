@@ -7,7 +7,7 @@ import type { Decision as Schema } from '#libs/events/src/rule.events.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 
 import type { CompiledAction, Request } from './actions.js';
-import type { Failure } from './conditions.js';
+import type { Failure } from './condition.js';
 import { inWordsOf } from './judge.js';
 import type { KnownRule } from './rule-table.js';
 

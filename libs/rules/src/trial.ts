@@ -2,7 +2,7 @@ import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import type { Json } from '#libs/kernel/src/json.js';
 
 import type { Asking, Request } from './actions.js';
-import type { Failure, TraceEntry } from './conditions.js';
+import type { Failure, TraceEntry } from './condition.js';
 import type { CheckedRule } from './definition.js';
 import { inWordsOf, judge, trace } from './judge.js';
 import { type RuleWarning, warningsOf } from './warnings.js';

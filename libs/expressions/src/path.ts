@@ -1,0 +1,88 @@
+import { type Node } from './ast.js';
+import { parse } from './parser.js';
+import { isArray, isRecord } from './values.js';
+
+/** Names of fields and places in arrays, from the scope inwards; empty for the scope itself. */
+export type Path = readonly (string | number)[];
+
+/** What an index can look up: compared by value, at no cost. */
+export type Scalar = string | number | boolean | null;
+
+export const isScalar = (value: unknown): value is Scalar =>
+  value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+
+/** `path == literal`. */
+export interface Equality {
+  readonly path: Path;
+  readonly value: Scalar;
+}
+
+/**
+ * The path that an expression is, such as `data.commits[0].id`; `undefined` for one that computes anything.
+ * @throws ExpressionError as `compile` does.
+ */
+export const pathOf = (expression: string): Path | undefined => pathOfNode(parse(expression));
+
+/**
+ * The equalities that a conjunction begins with: an expression with `a == 'x' && b == 'y' && …` is `false` as soon as
+ * one of them does not hold, whatever follows. Empty for every other expression.
+ * @throws ExpressionError as `compile` does.
+ */
+export function leadingEqualities(expression: string): readonly Equality[] {
+  const found: Equality[] = [];
+  for (const node of conjuncts(parse(expression))) {
+    const equality = equalityOf(node);
+    if (!equality) break;
+    found.push(equality);
+  }
+  return found;
+}
+
+/** What is at a path, as the compiled expression would find it: `null` where something is missing. */
+export function walk(path: Path, scope: unknown): unknown {
+  let value: unknown = scope ?? null;
+  for (const step of path) {
+    if (typeof step === 'number') value = isArray(value) ? (value.at(step) ?? null) : null;
+    else if (isRecord(value) && Object.hasOwn(value, step)) value = value[step] ?? null;
+    else return null;
+  }
+  return value;
+}
+
+function* conjuncts(node: Node): Generator<Node> {
+  if (node.kind !== 'and') yield node;
+  else {
+    yield* conjuncts(node.left);
+    yield* conjuncts(node.right);
+  }
+}
+
+function equalityOf(node: Node): Equality | undefined {
+  if (node.kind !== 'compare' || node.operator !== '==') return undefined;
+  for (const [one, other] of [
+    [node.left, node.right],
+    [node.right, node.left],
+  ] as const) {
+    const path = pathOfNode(one);
+    if (path && other.kind === 'literal' && isScalar(other.value)) return { path, value: other.value };
+  }
+  return undefined;
+}
+
+function pathOfNode(node: Node): Path | undefined {
+  switch (node.kind) {
+    case 'current':
+      return [];
+    case 'field':
+      return [node.name];
+    case 'index':
+      return [node.index];
+    case 'sub':
+    case 'pipe': {
+      const [left, right] = [pathOfNode(node.left), pathOfNode(node.right)];
+      return left && right && [...left, ...right];
+    }
+    default:
+      return undefined;
+  }
+}
