@@ -82,7 +82,8 @@ module.exports = {
     {
       name: 'apps-stand-alone',
       severity: 'error',
-      comment: 'Two programs share code through a library. How all of them are installed and built is in apps/server/bin.',
+      comment:
+        'Two programs share code through a library. How all of them are installed and built is in apps/server/bin.',
       from: { path: '^apps/([^/]+)/' },
       to: { path: '^apps/', pathNot: ['^apps/$1/', '^apps/server/bin/(build|installed)[.]mjs$'] },
     },
@@ -92,6 +93,15 @@ module.exports = {
       comment: 'The console talks REST and SSE only, as any other client.',
       from: { path: '^apps/console/' },
       to: { path: '^(libs|apps/(server|cli))/' },
+    },
+    {
+      name: 'cli-talks-rest-only',
+      severity: 'error',
+      comment:
+        'The command line talks REST, as any other client: what it could do beside it, nobody else could. Offline it reads ' +
+        'saved requests, signs them with providers, and parses.',
+      from: { path: '^apps/cli/', pathNot: '[.]spec[.]ts$' },
+      to: { path: '^libs/', pathNot: '^libs/(kernel|expressions|plugin-sdk|providers)/' },
     },
     {
       name: 'frameworks-behind-roles',

@@ -104,6 +104,7 @@ const WRONG: readonly (readonly [rule: string, file: string, text: string])[] = 
     'apps/console/src/bad.ts',
     `import { a } from '#libs/kernel/src/a.js';\nexport const b = a;\n`,
   ],
+  ['cli-talks-rest-only', 'apps/cli/src/deep.ts', `import { a } from '#libs/events/src/a.js';\nexport const b = a;\n`],
   [
     'frameworks-behind-roles',
     'libs/rules/src/plain.ts',
