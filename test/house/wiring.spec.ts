@@ -125,6 +125,7 @@ const NAMES: readonly string[] = [
   'deliveries.schedule',
   'deliveries.webhook-views',
   'intake.list',
+  'intake.reconcile',
   'intake.silence',
   'issues.open',
   'issues.views',
@@ -204,7 +205,7 @@ describe('the wiring', () => {
   it('each queue has one worker', () => {
     const queues = parts.workers.map(({ queue }) => queue);
     expect(new Set(queues).size).toBe(queues.length);
-    expect(queues.sort()).toEqual(['deliveries.attempt', 'intake.silence', 'workflows.run']);
+    expect(queues.sort()).toEqual(['deliveries.attempt', 'intake.reconcile', 'intake.silence', 'workflows.run']);
   });
 
   it('no command has two handlers', () => {

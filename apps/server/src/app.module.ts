@@ -16,6 +16,8 @@ import { IntakeModule } from '#libs/intake/src/intake.module.js';
 import { IntegrationCounterView, IntegrationView } from '#libs/intake/src/integration.view.js';
 import { IntegrationProjection } from '#libs/intake/src/integration.projection.js';
 import { IntegrationTable } from '#libs/intake/src/integration-table.js';
+import { ReconcileIntegrations } from '#libs/intake/src/reconcile.js';
+import { ScheduleReconciliations } from '#libs/intake/src/reconcile.subscriber.js';
 import { TellSilence } from '#libs/intake/src/silence.js';
 import { WatchSilence } from '#libs/intake/src/silence.subscriber.js';
 import { IssueCommentView, IssueView } from '#libs/issues/src/issue.view.js';
@@ -58,6 +60,7 @@ const STAGES: readonly Type[] = [
 const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   IntegrationProjection,
   WatchSilence,
+  ScheduleReconciliations,
   DecideRules,
   RuleProjection,
   DecisionProjection,
@@ -75,7 +78,7 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
 const TABLES: readonly Type<Table>[] = [TokenTable, IntegrationTable, WorkflowTable, Cancellations, WebhookTable];
 
 /** Claimed work, in every process with the worker role. */
-const WORKERS: readonly Type<Worker>[] = [AdvanceRun, AttemptDelivery, TellSilence];
+const WORKERS: readonly Type<Worker>[] = [AdvanceRun, AttemptDelivery, TellSilence, ReconcileIntegrations];
 
 /** Rows that TypeORM reads. */
 export const VIEWS: readonly Type[] = [

@@ -40,6 +40,36 @@ export const integrationEvents = {
     }),
     example: { integrationId, name: 'acme/app', expectedEvery: '1h', lastReceivedAt: '2026-11-20T13:14:15.123Z' },
   }),
+  'integration.reconciled': defineEvent({
+    description: 'The sender was asked what it has delivered, and for what never arrived once more.',
+    system: true,
+    data: Type.Object({
+      integrationId: id,
+      checked: Type.Integer({ minimum: 0, description: 'deliveries that the sender named' }),
+      missing: Type.Array(
+        Type.Object({
+          deliveryId: Type.String(),
+          eventType: Type.String(),
+          requested: Type.Boolean({ description: 'the sender took the request to send it again' }),
+        }),
+        { description: 'what never arrived; at most 1000' },
+      ),
+      startedAt: Type.String({ description: 'RFC 3339' }),
+      failure: Type.Optional(
+        Type.Object({
+          code: Type.String(),
+          detail: Type.String(),
+          retryAfterMs: Type.Optional(Type.Integer({ minimum: 0 })),
+        }),
+      ),
+    }),
+    example: {
+      integrationId,
+      checked: 42,
+      missing: [{ deliveryId: '72d3162e-cc78-11e3-81ab-4c9367dc0958', eventType: 'push', requested: true }],
+      startedAt: '2026-11-20T13:14:15.123Z',
+    },
+  }),
   'integration.heard_again': defineEvent({
     description: 'Something came in through an integration that was silent.',
     system: true,

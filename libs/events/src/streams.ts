@@ -14,6 +14,8 @@ export const streams = {
   integration: (id: string) => `integration-${id}`,
   /** When an integration fell silent and was heard of again: even revisions and odd ones. */
   watch: (integrationId: string) => `watch-${integrationId}`,
+  /** What became of asking the sender for what it has delivered. */
+  reconciled: (integrationId: string) => `reconciled-${integrationId}`,
   rule: (id: string) => `rule-${id}`,
   workflow: (id: string) => `workflow-${id}`,
   run: (id: string) => `run-${id}`,

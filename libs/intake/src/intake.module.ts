@@ -27,6 +27,9 @@ import { IntegrationProjection } from './integration.projection.js';
 import { IntegrationTable } from './integration-table.js';
 import { InboundPipeline } from './pipeline.js';
 import { RateLimiter } from './rate-limiter.js';
+import { ReconcileController } from './reconcile.controller.js';
+import { ReconcileIntegrations, Reconciler } from './reconcile.js';
+import { ScheduleReconciliations } from './reconcile.subscriber.js';
 import { TellSilence } from './silence.js';
 import { WatchSilence } from './silence.subscriber.js';
 import { TrialController } from './trial.controller.js';
@@ -34,7 +37,7 @@ import { TrialController } from './trial.controller.js';
 /** From the request to the log: integrations, verification, dedupe, append. */
 @Module({
   imports: [CqrsModule],
-  controllers: [IntegrationController, TrialController],
+  controllers: [IntegrationController, TrialController, ReconcileController],
   providers: [
     ...commandHandlers(integration, [
       on(CreateIntegration, create),
@@ -55,6 +58,19 @@ import { TrialController } from './trial.controller.js';
       inject: [EventStore, Clock, Plugins, Counters, Egress],
     },
     InboundRoutes,
+    ScheduleReconciliations,
+    {
+      provide: Reconciler,
+      useFactory: (store: EventStore, clock: Clock, { providers }: Plugins, http: Egress, table: IntegrationTable) =>
+        new Reconciler({ store, clock, http, providers, receiver: (id) => table.withId(id) }),
+      inject: [EventStore, Clock, Plugins, Egress, IntegrationTable],
+    },
+    {
+      provide: ReconcileIntegrations,
+      useFactory: (reconciler: Reconciler, table: IntegrationTable) =>
+        new ReconcileIntegrations(reconciler, (id) => table.withId(id)),
+      inject: [Reconciler, IntegrationTable],
+    },
     WatchSilence,
     {
       provide: TellSilence,
@@ -63,7 +79,14 @@ import { TrialController } from './trial.controller.js';
       inject: [EventStore, Clock, Progress, DataSource],
     },
   ],
-  exports: [IntegrationTable, IntegrationProjection, WatchSilence, TellSilence],
+  exports: [
+    IntegrationTable,
+    IntegrationProjection,
+    WatchSilence,
+    TellSilence,
+    ScheduleReconciliations,
+    ReconcileIntegrations,
+  ],
 })
 export class IntakeModule {}
 

@@ -3,6 +3,7 @@ import { formatDuration } from '#libs/kernel/src/durations.js';
 import type { IntegrationAnswer } from './integration-body.controller.js';
 import type { IntegrationCounterView, IntegrationView } from './integration.view.js';
 import { secretReferenceIn } from './integration.js';
+import type { Reconciled } from './reconcile.js';
 import { MASK } from './settings-check.js';
 
 /** What has come in through an integration. */
@@ -10,12 +11,13 @@ export interface Activity {
   readonly counters: readonly IntegrationCounterView[];
   /** Since when it has been silent for longer than it expects. */
   readonly silentAt: Date | undefined;
+  readonly reconciled: Reconciled | undefined;
 }
 
 /** An integration as REST shows it, without any secret. */
 export function integrationAnswer(
   { id, state, createdAt, updatedAt }: IntegrationView,
-  { counters, silentAt }: Activity,
+  { counters, silentAt, reconciled }: Activity,
   publicUrl: string,
   now: Date,
   isCommunicator: boolean,
@@ -49,6 +51,7 @@ export function integrationAnswer(
     dedupeKey: dedupeKey ?? null,
     expectedEvery: expectedEvery ?? null,
     silentSince: silentAt?.toISOString() ?? null,
+    lastReconciliation: reconciled ?? null,
     config: Object.fromEntries(
       Object.entries(config).map(([key, value]) => [key, secretReferenceIn(value) === undefined ? value : MASK]),
     ),

@@ -246,6 +246,13 @@ export class IntegrationAnswer {
     description: 'Since when it has been silent for longer than it expects.',
   })
   silentSince!: string | null;
+
+  @ApiProperty({
+    type: Object,
+    nullable: true,
+    description: 'What became of asking the sender for what it has delivered.',
+  })
+  lastReconciliation!: object | null;
   @ApiProperty({ type: Object, description: 'Secret values are masked.' })
   config!: Record<string, unknown>;
   @ApiProperty({ type: CountsAnswer })

@@ -39,6 +39,7 @@ import {
 import { type Integration, integrationNotFound } from './integration.js';
 import { IntegrationProjection } from './integration.projection.js';
 import { IntegrationCounterView, IntegrationView } from './integration.view.js';
+import type { Reconciled } from './reconcile.js';
 import { refuseProblems } from './settings-check.js';
 
 const DEFAULT_GRACE_SECONDS = 86_400;
@@ -187,19 +188,28 @@ export class IntegrationController {
 
   private async activityOf(ids: readonly string[]): Promise<ReadonlyMap<string, Activity>> {
     if (ids.length === 0) return new Map();
-    const [counters, silent] = await Promise.all([
+    const [counters, silent, reconciled] = await Promise.all([
       this.database.getRepository(IntegrationCounterView).findBy({ integrationId: In([...ids]) }),
       this.database.query<{ id: string; at: Date }[]>(
         `select integration_id as id, silent_at as at from views.integration_watch
           where integration_id = any($1) and silent_at is not null`,
         [ids],
       ),
+      this.database.query<{ id: string; last: Reconciled }[]>(
+        `select integration_id as id, last from views.integration_reconciliations where integration_id = any($1)`,
+        [ids],
+      ),
     ]);
     const silentAt = new Map(silent.map(({ id, at }) => [id, at]));
+    const last = new Map(reconciled.map((row) => [row.id, row.last]));
     return new Map(
       ids.map((id) => [
         id,
-        { counters: counters.filter(({ integrationId }) => integrationId === id), silentAt: silentAt.get(id) },
+        {
+          counters: counters.filter(({ integrationId }) => integrationId === id),
+          silentAt: silentAt.get(id),
+          reconciled: last.get(id),
+        },
       ]),
     );
   }

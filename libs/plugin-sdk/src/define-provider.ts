@@ -113,6 +113,45 @@ export interface Answer {
   readonly body: string;
 }
 
+/** What {@link Reconcile.run} is given beside what every method is. */
+export interface ReconcileContext extends ProviderContext {
+  readonly http: StepHttp;
+  /** What the sender delivered before is of no interest any more. */
+  readonly since: Date;
+  /** Which of these delivery ids are in the log. */
+  seen(deliveryIds: readonly string[]): Promise<ReadonlySet<string>>;
+  /** Aborts when the process stops. */
+  readonly signal: AbortSignal;
+}
+
+/** What the sender says that it delivered, held against the log. */
+export interface Reconciliation {
+  /** Deliveries that the sender names since then. */
+  readonly checked: number;
+  /** Those that never arrived, and whether the sender took the request to send them again. */
+  readonly missing: readonly { readonly deliveryId: string; readonly eventType: string; readonly requested: boolean }[];
+  /** Why it could not be gone through to the end. */
+  readonly failure?: {
+    /** `unauthorised`, `not_found`, `rate_limited`, `unreachable`, `http.500` … */
+    readonly code: string;
+    /** For a person: what to do. Holds no secret. */
+    readonly detail: string;
+    /** Ask no sooner. */
+    readonly retryAfterMs?: number;
+  };
+}
+
+/** For senders that can be asked what they have delivered, and to do so again. */
+export interface Reconcile {
+  /** Keys of `config` without which the sender cannot be asked. */
+  readonly needs: readonly string[];
+  /**
+   * Asks the sender for what it has delivered, finds what the log never saw, and asks for it again. Safe twice: a
+   * delivery that comes again is a duplicate. What the sender does wrong is a `failure`, not an error.
+   */
+  run(context: ReconcileContext): Promise<Reconciliation>;
+}
+
 /**
  * The code that understands one kind of sender. Everything here is pure but for `verify`, which may fetch public keys.
  * The platform does the rest: addresses, limits, parsing, dedupe, storing, counting, answering.
@@ -167,6 +206,8 @@ export interface Provider {
    * for a body of which nothing was to be stored. Absent or `undefined`: `{ "eventIds": […], "duplicate": … }`.
    */
   respond?(body: InboundBody, receipt: Receipt, context: ProviderContext): Answer | undefined;
+  /** Finds what the sender delivered and the platform never saw. */
+  readonly reconcile?: Reconcile;
   /**
    * Headers with which a sender that knows the first secret would send these bytes at `context.now`. Whoever replays a
    * saved request signs it with them, and the test kit proves with them that `verify` looks at every byte.

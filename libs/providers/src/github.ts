@@ -21,6 +21,7 @@ import {
   repositoryOf,
   reviewOf,
 } from './github-fields.js';
+import { githubReconcile } from './github-reconcile.js';
 
 const SIGNATURE = { header: 'x-hub-signature-256', prefix: 'sha256=' } as const;
 const BRANCH = 'refs/heads/';
@@ -53,6 +54,8 @@ export const github = defineProvider({
   verify: (request, context) => verifyHmac(request, context, SIGNATURE),
   sign: ({ rawBody }, { secrets: [secret] }) =>
     secret === undefined ? {} : { [SIGNATURE.header]: `${SIGNATURE.prefix}${hmacSha256Hex(secret, rawBody)}` },
+
+  reconcile: githubReconcile,
 
   normalise({ value, request: { headers } }) {
     const payload = fieldsOf(value);

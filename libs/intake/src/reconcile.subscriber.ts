@@ -1,0 +1,115 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+
+import { fold } from '#libs/event-store/src/command-handlers.js';
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { Subscriber, SubscriberContext, Table } from '#libs/event-store/src/subscriber.js';
+import { WorkQueue } from '#libs/persistence/src/work.js';
+import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+
+import { type Integration, integration } from './integration.js';
+import { canReconcile, RECONCILE_EVERY_MS, type ReconcileTask, RECONCILIATIONS } from './reconcile.js';
+
+const READS = [
+  'integration.created',
+  'integration.updated',
+  'integration.enabled',
+  'integration.disabled',
+  'integration.deleted',
+] as const;
+
+/** States of all integrations, folded. */
+class States implements Table {
+  readonly name = 'intake.reconcilable';
+  readonly reads = READS;
+  private readonly states = new Map<string, Integration>();
+
+  clear(): void {
+    this.states.clear();
+  }
+
+  apply(event: RecordedEvent): void {
+    const { integrationId } = event.data as unknown as { integrationId: string };
+    const state = fold(integration, [event], this.states.get(integrationId));
+    if (state.kind === 'deleted') this.states.delete(integrationId);
+    else this.states.set(integrationId, state);
+  }
+
+  get(id: string): Integration | undefined {
+    return this.states.get(id);
+  }
+}
+
+interface Row {
+  readonly runs: number;
+  readonly completeAt: Date | null;
+}
+
+/** Keeps one row of work for each integration whose sender can be asked what it has delivered, and the last outcome. */
+@Injectable()
+export class ScheduleReconciliations implements Subscriber {
+  readonly name = RECONCILIATIONS;
+  readonly reads = [...READS, 'integration.reconciled'] as const;
+  readonly writes = [];
+  private readonly states = new States();
+  readonly tables = [this.states];
+
+  constructor(
+    @Inject(WorkQueue) private readonly work: WorkQueue,
+    @Inject(Plugins) private readonly plugins: Plugins,
+  ) {}
+
+  async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
+    const tx = await context.transaction();
+    for (const event of events) {
+      if (event.is('integration.reconciled')) await this.reconciled(tx, event);
+      else {
+        this.states.apply(event);
+        await this.changed(tx, event);
+      }
+    }
+  }
+
+  private async changed(tx: EntityManager, event: RecordedEvent): Promise<void> {
+    const { integrationId } = event.data as unknown as { integrationId: string };
+    if (this.isReconcilable(integrationId)) return this.schedule(tx, integrationId, event, event.created);
+    await this.work.remove(tx, RECONCILIATIONS, [integrationId]);
+    if (event.type === 'integration.deleted')
+      await tx.query('delete from views.integration_reconciliations where integration_id = $1', [integrationId]);
+  }
+
+  private async reconciled(tx: EntityManager, event: RecordedEvent<'integration.reconciled'>): Promise<void> {
+    const { integrationId, failure, startedAt } = event.data;
+    if (this.states.get(integrationId) === undefined) return;
+    await tx.query(
+      `insert into views.integration_reconciliations as known (integration_id, runs, complete_at, last)
+       values ($1, $2, $3, $4)
+       on conflict (integration_id) do update
+         set runs = excluded.runs, last = excluded.last, complete_at = coalesce(excluded.complete_at, known.complete_at)`,
+      [integrationId, Number(event.revision) + 1, failure ? null : startedAt, event.dataJson],
+    );
+    if (!this.isReconcilable(integrationId)) return;
+    const pause = Math.max(RECONCILE_EVERY_MS, failure?.retryAfterMs ?? 0);
+    await this.schedule(tx, integrationId, event, new Date(event.created.getTime() + pause));
+  }
+
+  private isReconcilable(id: string): boolean {
+    const state = this.states.get(id);
+    return state?.kind === 'active' && canReconcile(this.plugins.providers.get(state.provider), state.settings.config);
+  }
+
+  private async schedule(tx: EntityManager, integrationId: string, event: RecordedEvent, dueAt: Date): Promise<void> {
+    const [row] = await tx.query<Row[]>(
+      `select runs, complete_at as "completeAt" from views.integration_reconciliations where integration_id = $1`,
+      [integrationId],
+    );
+    const task: ReconcileTask = {
+      integrationId,
+      runs: row?.runs ?? 0,
+      completeAt: row?.completeAt?.toISOString() ?? null,
+    };
+    await this.work.schedule(tx, [
+      { queue: RECONCILIATIONS, key: integrationId, dueAt, payload: { ...task }, position: event.position },
+    ]);
+  }
+}

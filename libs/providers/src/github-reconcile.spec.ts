@@ -1,0 +1,169 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+
+import type { ReconcileContext } from '#libs/plugin-sdk/src/define-provider.js';
+import type { StepHttp, StepHttpOutcome } from '#libs/plugin-sdk/src/define-step.js';
+
+import { githubReconcile } from './github-reconcile.js';
+
+const NOW = new Date('2026-11-20T13:14:15Z');
+const HOOK = '/repos/acme/app/hooks/42/deliveries';
+const minutesAgo = (minutes: number): string => new Date(NOW.getTime() - minutes * 60_000).toISOString();
+
+interface Sent {
+  readonly id: number;
+  readonly guid: string;
+  readonly delivered_at: string;
+  readonly event?: string;
+}
+
+/** GitHub's API as far as it is asked: the deliveries of one hook, two a page, and redelivery. */
+class Github implements StepHttp {
+  sent: Sent[] = [];
+  readonly asked: string[] = [];
+  readonly tokens = new Set<string>();
+  /** Instead of the usual answer, by method. */
+  broken: Partial<Record<string, Partial<StepHttpOutcome>>> = {};
+
+  request({ method, url, headers }: Parameters<StepHttp['request']>[0]): Promise<StepHttpOutcome> {
+    const { pathname, searchParams } = new URL(url);
+    this.asked.push(`${method} ${pathname}`);
+    this.tokens.add(headers['authorization'] ?? '');
+    const answer = (status: number, body: unknown, more: Record<string, string> = {}): StepHttpOutcome => ({
+      kind: 'response',
+      status,
+      headers: more,
+      body: Buffer.from(JSON.stringify(body)),
+      truncated: false,
+      latencyMs: 1,
+    });
+    const broken = this.broken[method];
+    if (broken) return Promise.resolve({ ...answer(200, {}), ...broken } as StepHttpOutcome);
+    if (method === 'POST') return Promise.resolve(answer(202, {}));
+    const from = Number(searchParams.get('cursor') ?? 0);
+    const next =
+      from + 2 < this.sent.length
+        ? { link: `<https://api.github.com${HOOK}?per_page=100&cursor=${from + 2}>; rel="next"` }
+        : {};
+    return Promise.resolve(answer(200, this.sent.slice(from, from + 2), next));
+  }
+}
+
+let github: Github;
+let arrived: Set<string>;
+beforeEach(() => {
+  github = new Github();
+  arrived = new Set();
+});
+
+const run = (more: Partial<ReconcileContext> = {}) =>
+  githubReconcile.run({
+    secrets: [],
+    config: { token: 'ghp_secret', hookId: 42, repository: 'acme/app' },
+    now: NOW,
+    http: github,
+    since: new Date(NOW.getTime() - 3 * 86_400_000),
+    seen: (ids) => Promise.resolve(new Set(ids.filter((id) => arrived.has(id)))),
+    signal: new AbortController().signal,
+    ...more,
+  });
+const posts = () => github.asked.filter((line) => line.startsWith('POST'));
+
+describe('reconciling with GitHub', () => {
+  it('finds what never arrived, over all pages, and asks for it once more', async () => {
+    github.sent = [5, 4, 3, 2, 1].map((n) => ({
+      id: n,
+      guid: `g${n}`,
+      delivered_at: minutesAgo(60 - n),
+      event: 'push',
+    }));
+    arrived = new Set(['g5', 'g3', 'g1']);
+    expect(await run()).toEqual({
+      checked: 5,
+      missing: [
+        { deliveryId: 'g4', eventType: 'push', requested: true },
+        { deliveryId: 'g2', eventType: 'push', requested: true },
+      ],
+    });
+    expect(posts()).toEqual([`POST ${HOOK}/4/attempts`, `POST ${HOOK}/2/attempts`]);
+    expect([...github.tokens]).toEqual(['Bearer ghp_secret']);
+  });
+
+  it('takes several attempts of a delivery for one, and asks for the newest', async () => {
+    github.sent = [
+      { id: 9, guid: 'g1', delivered_at: minutesAgo(5) },
+      { id: 8, guid: 'g1', delivered_at: minutesAgo(50) },
+    ];
+    expect(await run()).toMatchObject({ checked: 1, missing: [{ deliveryId: 'g1', requested: true }] });
+    expect(posts()).toEqual([`POST ${HOOK}/9/attempts`]);
+  });
+
+  it('leaves alone what may still be on its way, and what is older than it was asked for', async () => {
+    github.sent = [
+      { id: 4, guid: 'now', delivered_at: minutesAgo(0.5) },
+      { id: 3, guid: 'old', delivered_at: minutesAgo(61) },
+      { id: 2, guid: 'older', delivered_at: minutesAgo(70) },
+      { id: 1, guid: 'oldest', delivered_at: minutesAgo(80) },
+    ];
+    expect(await run({ since: new Date(NOW.getTime() - 60 * 60_000) })).toEqual({ checked: 1, missing: [] });
+    // The page that reached back far enough was the last.
+    expect(github.asked).toEqual([`GET ${HOOK}`]);
+  });
+
+  it.each<[string, Partial<StepHttpOutcome>, object]>([
+    ['a wrong token', { status: 401 }, { code: 'unauthorised', detail: expect.stringContaining('token') }],
+    ['a token that may not', { status: 403 }, { code: 'unauthorised', detail: expect.anything() }],
+    ['an unknown hook', { status: 404 }, { code: 'not_found', detail: expect.stringContaining('hookId') }],
+    ['a fault', { status: 502 }, { code: 'http.502', detail: expect.anything() }],
+    [
+      'a limit with Retry-After',
+      { status: 429, headers: { 'retry-after': '30' } },
+      { code: 'rate_limited', detail: expect.anything(), retryAfterMs: 30_000 },
+    ],
+    [
+      'a limit with the time at which it ends',
+      {
+        status: 403,
+        headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(NOW.getTime() / 1000 + 90) },
+      },
+      { code: 'rate_limited', detail: expect.anything(), retryAfterMs: 90_000 },
+    ],
+    [
+      'nobody there',
+      { kind: 'failed', failureClass: 'dns', detail: 'no such name' } as never,
+      { code: 'unreachable', detail: expect.stringContaining('apiUrl') },
+    ],
+  ])('says what is wrong: %s', async (_, broken, failure) => {
+    github.broken = { GET: broken };
+    expect(await run()).toEqual({ checked: 0, missing: [], failure });
+  });
+
+  it('stops asking for redelivery at the first refusal, and still says what is missing', async () => {
+    github.sent = [2, 1].map((n) => ({ id: n, guid: `g${n}`, delivered_at: minutesAgo(60 - n) }));
+    github.broken = { POST: { status: 403 } };
+    expect(await run()).toMatchObject({
+      missing: [
+        { deliveryId: 'g2', requested: false },
+        { deliveryId: 'g1', requested: false },
+      ],
+      failure: { code: 'unauthorised' },
+    });
+    expect(posts()).toHaveLength(1);
+  });
+
+  it('never sends its token elsewhere, whatever the next page is said to be', async () => {
+    github.sent = [2, 1].map((n) => ({ id: n, guid: `g${n}`, delivered_at: minutesAgo(60 - n) }));
+    const http: StepHttp = {
+      request: async (request) => {
+        const outcome = await github.request(request);
+        return { ...outcome, headers: { link: '<https://evil.example/next>; rel="next"' } };
+      },
+    };
+    await run({ http });
+    expect(github.asked.filter((line) => line.startsWith('GET'))).toHaveLength(1);
+  });
+
+  it('understands nothing of an answer that is no list, and does not break', async () => {
+    github.broken = { GET: { body: Buffer.from('<html>') } };
+    expect(await run()).toEqual({ checked: 0, missing: [] });
+  });
+});
