@@ -59,6 +59,40 @@ describe('the package of a third party', () => {
     await rm(broken, { recursive: true });
   });
 
+  it('may be written in TypeScript, with the types of the SDK', async () => {
+    const source = `
+      import { defineProvider, fieldsOf, textOf, verifyHmac, type Provider } from 'millrace/plugin-sdk';
+      import { describeProvider } from 'millrace/plugin-sdk/testing';
+      export const acme: Provider = defineProvider({
+        name: 'acme',
+        description: 'x',
+        verify: (request, context) => verifyHmac(request, context, { header: 'x-acme' }),
+        normalise: ({ value }) => {
+          const eventType: string | undefined = textOf(fieldsOf(value)['type']);
+          return { eventType: eventType ?? 'unknown', events: [] };
+        },
+      });
+      // @ts-expect-error: it has to be a text
+      acme.name satisfies number;
+      describeProvider({ provider: acme, fixtures: new URL('fixtures/', import.meta.url), secret: 's', expected: {} });`;
+    await writeFile(join(folder, 'acme.ts'), source);
+    const options = {
+      compilerOptions: {
+        target: 'es2022',
+        module: 'nodenext',
+        strict: true,
+        noEmit: true,
+        skipLibCheck: true,
+        types: ['node'],
+        typeRoots: [join(ROOT, 'node_modules/@types')],
+      },
+      include: ['acme.ts'],
+    };
+    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(options));
+    const { out } = await run('node', [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', folder]);
+    expect(out).toBe('');
+  });
+
   it('is loaded by its folder, and what it understands goes through the platform', async () => {
     const server = await TestServer.start({ databaseUrl: database.url, env: { MILLRACE_PLUGINS: folder } });
     try {
