@@ -65,8 +65,8 @@ export const gitlab = defineProvider({
     const read = kind !== undefined && Object.hasOwn(readers, kind) ? readers[kind] : undefined;
     return {
       // Events that follow from what a hook did share their event UUID; the key is this delivery's alone.
-      deliveryId: headers['idempotency-key'] ?? headers['webhook-id'] ?? headers['x-gitlab-event-uuid'],
-      eventType: kind ?? headers['x-gitlab-event'] ?? 'unknown',
+      deliveryId: headers['idempotency-key'] || headers['webhook-id'] || headers['x-gitlab-event-uuid'],
+      eventType: (kind ?? headers['x-gitlab-event']) || 'unknown',
       action,
       events: [read?.(payload, action) ?? somethingElse(payload)],
     };

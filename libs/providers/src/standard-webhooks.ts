@@ -124,7 +124,7 @@ export function signStandardWebhook(
 ): Record<string, string> {
   const key = secret === undefined ? undefined : standardKey(secret);
   if (key === undefined) return {};
-  const id = headers['webhook-id'] ?? 'msg_saved';
+  const id = headers['webhook-id'] || 'msg_saved';
   const timestamp = String(Math.floor(now.getTime() / 1000));
   return {
     'webhook-id': id,
