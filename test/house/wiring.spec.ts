@@ -80,6 +80,7 @@ const FROM_OUTSIDE: readonly string[] = [...Object.keys(gitEvents), ...Object.ke
 /** Written by a route itself, without a command. */
 const WRITTEN_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/workflows/src/cancel-run.ts': ['run.cancelled'],
+  'libs/agents/src/executions.adapter.ts': ['agent.cancelled'],
   'libs/event-store/src/runner/parking.ts': ['subscriber.parked'],
 };
 
@@ -115,12 +116,13 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
 const TERMINAL: Readonly<Record<string, string>> = {
   'organisation.created': 'there is one organisation so far, and its id is known',
   'subscriber.parked': 'tells people; the runner keeps the parked events itself',
-  'agent.requested': 'no stage runs agents yet: the request stays in the log',
   'message.requested': 'no stage sends messages yet: the request stays in the log',
 };
 
 /** Checkpoints are kept under these names: one that changes begins again from the start of the log. */
 const NAMES: readonly string[] = [
+  'agents.request',
+  'agents.views',
   'audit.events',
   'deliveries.schedule',
   'deliveries.webhook-views',

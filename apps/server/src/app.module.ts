@@ -2,6 +2,10 @@ import { type DynamicModule, type INestApplicationContext, Module, type Type } f
 
 import { AccessModule } from '#libs/access/src/access.module.js';
 import { TokenTable } from '#libs/access/src/token-table.js';
+import { AgentsModule } from '#libs/agents/src/agents.module.js';
+import { AgentProjection } from '#libs/agents/src/agent.projection.js';
+import { AgentView, ExecutionView } from '#libs/agents/src/agent.view.js';
+import { RequestAgents } from '#libs/agents/src/webhook.subscriber.js';
 import { AuditModule } from '#libs/audit/src/audit.module.js';
 import { EventIndex } from '#libs/audit/src/event-index.projection.js';
 import { AttemptDelivery } from '#libs/deliveries/src/attempt-delivery.js';
@@ -12,6 +16,7 @@ import { WebhookProjection } from '#libs/deliveries/src/webhook.projection.js';
 import { WebhookHealthView, WebhookView } from '#libs/deliveries/src/webhook.view.js';
 import { WebhookTable } from '#libs/deliveries/src/webhook-table.js';
 import type { Subscriber, Table } from '#libs/event-store/src/subscriber.js';
+import { AgentReceivers } from '#libs/intake/src/agent-receivers.js';
 import { IntakeModule } from '#libs/intake/src/intake.module.js';
 import { IntegrationCounterView, IntegrationView } from '#libs/intake/src/integration.view.js';
 import { IntegrationProjection } from '#libs/intake/src/integration.projection.js';
@@ -52,6 +57,7 @@ const STAGES: readonly Type[] = [
   RulesModule,
   WorkflowsModule,
   DeliveriesModule,
+  AgentsModule,
   IssuesModule,
   AuditModule,
 ];
@@ -69,13 +75,22 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   WorkflowProjection,
   ScheduleDeliveries,
   WebhookProjection,
+  RequestAgents,
+  AgentProjection,
   OpenIssues,
   IssueProjection,
   EventIndex,
 ];
 
 /** In memory, in every process. */
-const TABLES: readonly Type<Table>[] = [TokenTable, IntegrationTable, WorkflowTable, Cancellations, WebhookTable];
+const TABLES: readonly Type<Table>[] = [
+  TokenTable,
+  IntegrationTable,
+  AgentReceivers,
+  WorkflowTable,
+  Cancellations,
+  WebhookTable,
+];
 
 /** Claimed work, in every process with the worker role. */
 const WORKERS: readonly Type<Worker>[] = [AdvanceRun, AttemptDelivery, TellSilence, ReconcileIntegrations];
@@ -93,6 +108,8 @@ export const VIEWS: readonly Type[] = [
   WebhookView,
   WebhookHealthView,
   DeliveryView,
+  AgentView,
+  ExecutionView,
   IssueView,
   IssueCommentView,
 ];

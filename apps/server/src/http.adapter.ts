@@ -109,7 +109,10 @@ export async function createHttp(
 
 /** Inbound routes have rates of their own, by integration; health and documents none. */
 const isApi = ({ url }: RouteOptions): boolean =>
-  url.startsWith('/api/v1/') && !url.startsWith('/api/v1/webhooks/') && !url.endsWith('/openapi.json');
+  /^\/(api\/v1|agents)\b/.test(url) &&
+  !url.startsWith('/api/v1/webhooks/') &&
+  !url.endsWith('/:id/webhook') &&
+  !url.endsWith('/openapi.json');
 
 function callerKey(request: FastifyRequest, tokens: TokenTable | undefined): string {
   const text = request.headers.authorization?.replace(/^Bearer +/i, '');

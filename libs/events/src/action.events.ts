@@ -15,6 +15,7 @@ export const RequestedBy = Type.Union([
     index: Type.Integer(),
   }),
   Type.Object({ kind: Type.Literal('run'), runId: Type.String(), stepId: Type.String() }),
+  Type.Object({ kind: Type.Literal('webhook'), agentId: Type.String() }),
 ]);
 
 const triggering = Type.String({ description: 'id of the event that led to the action' });
@@ -74,8 +75,12 @@ export const actionEvents = {
       requestedBy: RequestedBy,
       eventId: triggering,
       event,
+      /** By id or name. */
       agent: Type.String(),
-      input: Type.Unknown(),
+      input: Type.Unknown({ description: 'null for a webhook: the payload of the event that led to it' }),
+      executionId: Type.Optional(
+        Type.String({ description: 'where the sender has been told it; else it follows from this event' }),
+      ),
     }),
     example: { requestedBy: byRule, eventId, agent: 'triage', input: { title: 'DB latency' } },
   }),

@@ -2,6 +2,7 @@ import type { Static } from '@sinclair/typebox';
 
 import { accessEvents } from './access.events.js';
 import { actionEvents } from './action.events.js';
+import { agentEvents } from './agent.events.js';
 import { deliveryEvents } from './delivery.events.js';
 import { gitEvents } from './git.events.js';
 import { inboundEvents } from './inbound.events.js';
@@ -16,6 +17,7 @@ import { workflowEvents } from './workflow.events.js';
 export const catalogue = {
   ...integrationEvents,
   ...actionEvents,
+  ...agentEvents,
   ...gitEvents,
   ...inboundEvents,
   ...ruleEvents,

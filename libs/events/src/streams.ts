@@ -11,11 +11,19 @@ export const streams = {
   published: (orgId: string, key: string) => `published-${uuid5('published', orgId, key)}`,
   /** Verdicts of all rules on one event, with the actions they asked for: one append, all or nothing. */
   decisions: (event: Uuid) => `decisions-${event}`,
+  /** Verdicts on the events of a stretch of the log by which no rule asked for anything. */
+  verdicts: (orgId: string, stretch: bigint) => `verdicts-${orgId}-${stretch}`,
+  /** A set of rules, by its name. */
+  ruleSet: (name: string) => `ruleset-${name}`,
   integration: (id: string) => `integration-${id}`,
   /** When an integration fell silent and was heard of again: even revisions and odd ones. */
   watch: (integrationId: string) => `watch-${integrationId}`,
   /** What became of asking the sender for what it has delivered. */
   reconciled: (integrationId: string) => `reconciled-${integrationId}`,
+  agent: (id: string) => `agent-${id}`,
+  execution: (id: string) => `execution-${id}`,
+  /** That an execution was cancelled: once. */
+  cancelled: (executionId: string) => `cancelled-${executionId}`,
   rule: (id: string) => `rule-${id}`,
   workflow: (id: string) => `workflow-${id}`,
   run: (id: string) => `run-${id}`,

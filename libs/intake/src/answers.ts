@@ -78,6 +78,25 @@ export const communicatorForm: AnswerForm = {
   notFound: problem(NOT_FOUND),
 };
 
+/** The envelope of agents' webhooks. The execution has the id of the event that came in, with a prefix of its own. */
+export const agentForm: AnswerForm = {
+  accepted: ({ eventIds }) => ({
+    status: 202,
+    contentType: JSON_TYPE,
+    body: JSON.stringify({
+      success: true,
+      data: { executionId: eventIds[0]!.replace(/^evt_/, 'exec_'), status: 'running' },
+    }),
+  }),
+  refused: agentError,
+  notFound: agentError(NOT_FOUND),
+};
+
+function agentError({ status, code, detail, retryAfter, allow }: Refused): Written {
+  const body = JSON.stringify({ success: false, error: { code, message: detail } });
+  return { status, contentType: JSON_TYPE, body, retryAfter, allow };
+}
+
 function problem({ status, code, detail, retryAfter, allow }: Refused): Written {
   const body = JSON.stringify({ type: 'about:blank', title: TITLES[status] ?? 'Refused', status, code, detail });
   return { status, contentType: PROBLEM_TYPE, body, retryAfter, allow };

@@ -61,6 +61,46 @@ const chat = {
   ...problems,
 };
 
+const agentError = {
+  type: 'object',
+  required: ['success', 'error'],
+  properties: {
+    success: { type: 'boolean', enum: [false] },
+    error: {
+      type: 'object',
+      required: ['code', 'message'],
+      properties: { code: { type: 'string' }, message: { type: 'string' } },
+    },
+  },
+};
+const agentAnswers = {
+  202: {
+    description: 'Stored durably. `GET /agents/{id}/executions/{executionId}` says what became of it.',
+    content: {
+      'application/json': {
+        schema: {
+          type: 'object',
+          required: ['success', 'data'],
+          properties: {
+            success: { type: 'boolean', enum: [true] },
+            data: {
+              type: 'object',
+              required: ['executionId', 'status'],
+              properties: { executionId: { type: 'string' }, status: { type: 'string', enum: ['running'] } },
+            },
+          },
+        },
+      },
+    },
+  },
+  ...Object.fromEntries(
+    Object.entries(problems).map(([status, { description, ...more }]) => [
+      status,
+      { ...more, description, content: { 'application/json': { schema: agentError } } },
+    ]),
+  ),
+};
+
 export const inboundDocument = {
   paths: {
     '/api/v1/webhooks/inbound/{slug}': operation(
@@ -82,6 +122,18 @@ export const inboundDocument = {
       'Receive the activities of a bot',
       [byId],
       chat,
+    ),
+    '/agents/{id}/webhook': operation(
+      'Inbound.agent',
+      'Ask an agent',
+      [parameter('id', 'Id of an agent whose webhook is enabled.')],
+      agentAnswers,
+    ),
+    '/api/v1/agents/{id}/webhook': operation(
+      'Inbound.agentV1',
+      'Ask an agent',
+      [parameter('id', 'Id of an agent whose webhook is enabled.')],
+      agentAnswers,
     ),
     '/api/webhook/{customPath}': operation(
       'Inbound.byCustomPath',

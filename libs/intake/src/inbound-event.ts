@@ -56,10 +56,10 @@ function inboundEvent(
   const context = {
     id: draft.id,
     orgId: facts.orgId,
-    actor: `integration/${facts.integrationId}`,
+    actor: `${kindOf(facts.integrationId)}/${facts.integrationId}`,
     now: facts.now,
     source: facts.provider,
-    subject: `integration/${facts.integrationId}`,
+    subject: `${kindOf(facts.integrationId)}/${facts.integrationId}`,
     request: facts.request,
   };
   const when = timeOf(timestamp);
@@ -73,6 +73,9 @@ function inboundEvent(
     context,
   );
 }
+
+/** The webhooks of agents are received like integrations. */
+const kindOf = (id: string): 'agent' | 'integration' => (id.startsWith('agt_') ? 'agent' : 'integration');
 
 /** A type that may not come from outside, or fields that its schema does not know: then it is what it is, a webhook. */
 function acceptable(event: NormalisedEvent): NormalisedEvent {

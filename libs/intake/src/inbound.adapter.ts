@@ -7,7 +7,9 @@ import type { InboundRequest } from '#libs/plugin-sdk/src/define-provider.js';
 import { mediaTypeOf } from '#libs/plugin-sdk/src/inbound-body.js';
 
 import { SenderAddress } from './addresses.js';
+import { AgentReceivers } from './agent-receivers.js';
 import {
+  agentForm,
   type AnswerForm,
   communicatorForm,
   customPathForm,
@@ -37,6 +39,7 @@ export class InboundRoutes implements OnModuleInit {
     @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
     @Inject(InboundPipeline) private readonly pipeline: InboundPipeline,
     @Inject(IntegrationTable) private readonly table: IntegrationTable,
+    @Inject(AgentReceivers) private readonly agents: AgentReceivers,
     @Inject(Settings) private readonly settings: Settings,
   ) {}
 
@@ -44,14 +47,16 @@ export class InboundRoutes implements OnModuleInit {
     const adapter = this.host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined;
     if (!adapter) return;
     const fastify = adapter.getInstance<FastifyInstance>();
-    const { pipeline, table } = this;
-    await fastify.register(inboundRoutes, { pipeline, table, sender: new SenderAddress(this.settings.trustProxy) });
+    const { pipeline, table, agents } = this;
+    const sender = new SenderAddress(this.settings.trustProxy);
+    await fastify.register(inboundRoutes, { pipeline, table, agents, sender });
   }
 }
 
 export interface InboundParts {
   readonly pipeline: InboundPipeline;
   readonly table: IntegrationTable;
+  readonly agents: AgentReceivers;
   readonly sender: SenderAddress;
 }
 
@@ -67,7 +72,7 @@ const NO_QUERY: Readonly<Record<string, string>> = Object.freeze({});
 /** A Fastify plug-in: encapsulated, so that its parser and its error handler hold for these routes alone. */
 export async function inboundRoutes(
   fastify: FastifyInstance,
-  { pipeline, table, sender }: InboundParts,
+  { pipeline, table, agents, sender }: InboundParts,
 ): Promise<void> {
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES }, (_, body, done) =>
@@ -83,11 +88,11 @@ export async function inboundRoutes(
   });
 
   /** The rest of the path decides who receives. It is looked up before a byte of the body is read. */
-  const route = (path: string, form: AnswerForm, find: (rest: string) => Receiver | undefined): void => {
-    fastify.post(`${path}/*`, {
+  const receive = (url: string, form: AnswerForm, find: (rest: string) => Receiver | undefined): void => {
+    fastify.post(url, {
       bodyLimit: MAX_BODY_BYTES,
       onRequest: (request: Received, reply, done) => {
-        const receiver = find((request.params as { '*': string })['*']);
+        const receiver = find(Object.values(request.params as Record<string, string>)[0] ?? '');
         request.form = form;
         if (!receiver) return void write(reply, form.notFound);
         request.receiver = receiver;
@@ -98,6 +103,9 @@ export async function inboundRoutes(
         return write(reply, outcome instanceof Refusal ? form.refused(outcome) : form.accepted(outcome));
       },
     });
+  };
+  const route = (path: string, form: AnswerForm, find: (rest: string) => Receiver | undefined): void => {
+    receive(`${path}/*`, form, find);
     fastify.route({
       method: OTHER_METHODS,
       url: `${path}/*`,
@@ -126,6 +134,9 @@ export async function inboundRoutes(
     },
   };
   for (const path of Object.keys(FORMS) as (keyof typeof FORMS)[]) route(path, FORMS[path], finders[path]);
+  // Beside what REST has there.
+  for (const path of ['/agents', '/api/v1/agents'])
+    receive(`${path}/:id/webhook`, agentForm, (id) => agents.withId(id));
 }
 
 /** Every inbound address begins with one of these, and is answered in its form. */

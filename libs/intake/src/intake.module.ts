@@ -10,6 +10,8 @@ import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
+import { AgentReceivers } from './agent-receivers.js';
+import { agentWebhook } from './agent-webhook.js';
 import { CounterWriter } from './counter-writer.adapter.js';
 import { Counters } from './counters.js';
 import { InboundRoutes } from './inbound.adapter.js';
@@ -49,12 +51,21 @@ import { TrialController } from './trial.controller.js';
     ]),
     IntegrationProjection,
     { provide: IntegrationTable, useFactory: (secrets: Secrets) => new IntegrationTable(secrets), inject: [Secrets] },
+    { provide: AgentReceivers, useFactory: (secrets: Secrets) => new AgentReceivers(secrets), inject: [Secrets] },
     { provide: Counters, useFactory: () => new Counters() },
     CounterWriter,
     {
       provide: InboundPipeline,
       useFactory: (store: EventStore, clock: Clock, { providers }: Plugins, counters: Counters, http: Egress) =>
-        new InboundPipeline({ store, clock, providers, counters, http, limiter: new RateLimiter(), log: nestLog() }),
+        new InboundPipeline({
+          store,
+          clock,
+          providers: new Map([...providers, [agentWebhook.name, agentWebhook]]),
+          counters,
+          http,
+          limiter: new RateLimiter(),
+          log: nestLog(),
+        }),
       inject: [EventStore, Clock, Plugins, Counters, Egress],
     },
     InboundRoutes,
@@ -81,6 +92,7 @@ import { TrialController } from './trial.controller.js';
   ],
   exports: [
     IntegrationTable,
+    AgentReceivers,
     IntegrationProjection,
     WatchSilence,
     TellSilence,

@@ -216,6 +216,49 @@ describe('an integration that says how often it expects something', () => {
     expect(await dataSource.query('select * from views.integration_watch')).toEqual([]);
   });
 
+  it('is watched anew when it is enabled again, also where it was silent when it was disabled', async () => {
+    await fallSilent();
+    await server.run(new DisableIntegration(id, AUTHOR), disable);
+    await follow();
+    expect(await dataSource.query('select 1 from views.integration_watch where silent_at is not null')).toEqual([]);
+    restart();
+    await server.run(new EnableIntegration(id, AUTHOR), enable);
+    await follow();
+    expect(await dueIn()).toBe(HOUR);
+    await fallSilent();
+    expect((await told()).map(({ type }) => type)).toEqual(['integration.silent', 'integration.silent']);
+    await receive();
+    await follow();
+    await follow();
+    expect((await told()).map(({ type }) => type).at(-1)).toBe('integration.heard_again');
+    expect(await dueIn()).toBe(HOUR);
+  });
+
+  it.each([
+    ['disabled', () => server.run(new DisableIntegration(id, AUTHOR), disable)],
+    ['deleted', () => server.run(new DeleteIntegration(id, AUTHOR), remove)],
+  ])('is not told to be silent where it was %s a moment before', async (_, change) => {
+    const work = (await expected())!;
+    server.clock.advance(HOUR);
+    await change();
+    await worker(() => follow()).run(work);
+    expect(await told()).toEqual([]);
+  });
+
+  it('that was told to be silent while it was being disabled is not silent when it is enabled again', async () => {
+    const work = (await expected())!;
+    server.clock.advance(HOUR);
+    // Between the look at its row and the append.
+    await server.run(new DisableIntegration(id, AUTHOR), disable);
+    await worker().run(work);
+    await follow();
+    await server.run(new EnableIntegration(id, AUTHOR), enable);
+    await follow();
+    expect(await dataSource.query('select 1 from views.integration_watch where silent_at is not null')).toEqual([]);
+    await fallSilent();
+    expect((await told()).map(({ type }) => type)).toEqual(['integration.silent', 'integration.silent']);
+  });
+
   it('costs nothing where nobody expects anything', async () => {
     const other = await server.integration('generic_webhook');
     await follow();

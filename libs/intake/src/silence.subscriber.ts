@@ -27,7 +27,8 @@ interface Row {
  * due when that time is over; whatever comes in moves it. While it is silent there is none.
  *
  * States of an integration: heard of → (nothing for as long as expected) silent → (something comes in) heard of. The news
- * of each change is one event of its own stream, at the revision that follows from the changes before: told once.
+ * of each change is one event of its own stream, at the revision that follows from the changes before: told once. Whatever
+ * it was, it counts as heard of when it is enabled again, or says anew how often it expects something.
  */
 @Injectable()
 export class WatchSilence implements Subscriber {
@@ -82,8 +83,7 @@ export class WatchSilence implements Subscriber {
   /** What it expects has changed, or whether it receives at all: from now on it has the whole time again. */
   private async changed(tx: EntityManager, id: string, event: RecordedEvent): Promise<void> {
     if (!this.watched.get(id)) {
-      await tx.query('delete from views.integration_watch where integration_id = $1', [id]);
-      await this.work.remove(tx, SILENCES, [id]);
+      await this.leftAlone(tx, id, event);
       return;
     }
     await tx.query(
@@ -93,6 +93,18 @@ export class WatchSilence implements Subscriber {
     );
     const row = await this.row(tx, id);
     if (row && row.silentAt === null) await this.expect(tx, id, event, event.created, row);
+  }
+
+  /** How many changes there were stays known while it may be watched again: their stream goes on from there. */
+  private async leftAlone(tx: EntityManager, id: string, event: RecordedEvent): Promise<void> {
+    if (event.type === 'integration.deleted')
+      await tx.query('delete from views.integration_watch where integration_id = $1', [id]);
+    else
+      await tx.query('update views.integration_watch set silent_at = null, position = $2 where integration_id = $1', [
+        id,
+        String(event.position),
+      ]);
+    await this.work.remove(tx, SILENCES, [id]);
   }
 
   private async heard(tx: EntityManager, id: string, event: RecordedEvent): Promise<void> {
@@ -125,7 +137,8 @@ export class WatchSilence implements Subscriber {
 
   /** The news has been recorded: silent, or no longer. */
   private async told(tx: EntityManager, id: string, event: RecordedEvent): Promise<void> {
-    const silent = event.type === 'integration.silent';
+    // Told while it was being disabled: nobody waits for it any more.
+    const silent = event.type === 'integration.silent' && this.watched.get(id) !== undefined;
     await tx.query(
       'update views.integration_watch set silent_at = $2, episodes = $3, position = $4 where integration_id = $1',
       [id, silent ? event.created : null, Number(event.revision) + 1, String(event.position)],

@@ -45,7 +45,7 @@ export class TellSilence implements Worker {
     // What came in before now may not have been noticed yet, after a restart above all: that would be a false alarm.
     await progress.whenProcessed(SILENCES, await store.head());
     const moved = await movedAt(task.integrationId);
-    if (moved !== undefined && moved > work.position) return { position: moved };
+    if (moved === undefined || moved > work.position) return { position: moved ?? work.position };
     const { integrationId, orgId, name, expectedEvery, lastReceivedAt, episodes } = task;
     const stream = streams.watch(integrationId);
     const data = { integrationId, name, expectedEvery, ...(lastReceivedAt !== null && { lastReceivedAt }) };

@@ -10,6 +10,8 @@ import type { Plugin } from '#libs/plugin-sdk/src/define-plugin.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { SenderAddress } from '../src/addresses.js';
+import { AgentReceivers } from '../src/agent-receivers.js';
+import { agentWebhook } from '../src/agent-webhook.js';
 import { Counters } from '../src/counters.js';
 import { inboundRoutes } from '../src/inbound.adapter.js';
 import { IntegrationTable } from '../src/integration-table.js';
@@ -30,6 +32,7 @@ export class InboundServer {
   readonly store: MemoryEventStore;
   readonly secrets = new MemorySecrets();
   readonly table = new IntegrationTable(this.secrets);
+  readonly agents = new AgentReceivers(this.secrets);
   readonly counters = new Counters();
   readonly pipeline: InboundPipeline;
   private http: FastifyInstance | undefined;
@@ -48,7 +51,7 @@ export class InboundServer {
     this.pipeline = new InboundPipeline({
       store,
       clock,
-      providers,
+      providers: new Map([...providers, [agentWebhook.name, agentWebhook]]),
       counters,
       limiter: new RateLimiter(),
       log: silentLog,
@@ -57,8 +60,9 @@ export class InboundServer {
 
   async start(): Promise<this> {
     this.http = fastify();
-    const { pipeline, table } = this;
-    await this.http.register(inboundRoutes, { pipeline, table, sender: new SenderAddress(this.trustProxy) });
+    const { pipeline, table, agents } = this;
+    const sender = new SenderAddress(this.trustProxy);
+    await this.http.register(inboundRoutes, { pipeline, table, agents, sender });
     this.url = await this.http.listen({ port: 0, host: '127.0.0.1' });
     return this;
   }

@@ -1,0 +1,71 @@
+import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+
+import { executionOf } from './execution.js';
+
+/** Agents and their executions as rows. What no runtime has begun is pending, and stays visible until one does. */
+@Injectable()
+export class AgentProjection implements Subscriber {
+  readonly name = 'agents.views';
+  readonly reads = [
+    'agent.registered',
+    'agent.updated',
+    'agent.removed',
+    'agent.requested',
+    'agent.cancelled',
+  ] as const;
+  readonly writes = [] as const;
+
+  async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
+    const tx = await context.transaction();
+    for (const event of events) {
+      if (event.is('agent.registered', 'agent.updated')) await this.saved(tx, event);
+      else if (event.is('agent.removed'))
+        await tx.query('update views.agents set removed = true, updated_at = $2 where id = $1', [
+          event.data.agentId,
+          event.metadata.timestamp,
+        ]);
+      else if (event.is('agent.requested')) await this.requested(tx, event);
+      else if (event.is('agent.cancelled'))
+        await tx.query(
+          `update views.agent_executions set status = 'cancelled', finished_at = $2
+            where id = $1 and status in ('pending', 'running')`,
+          [event.data.executionId, event.metadata.timestamp],
+        );
+    }
+  }
+
+  private async saved(
+    tx: EntityManager,
+    { data, metadata }: RecordedEvent<'agent.registered' | 'agent.updated'>,
+  ): Promise<void> {
+    const { agentId, settings, secret } = data;
+    await tx.query(
+      `insert into views.agents as known (id, org_id, name, settings, has_secret, removed, created_at, updated_at)
+       values ($1, $2, $3, $4, $5, false, $6, $6)
+       on conflict (id) do update set name = excluded.name, settings = excluded.settings,
+         has_secret = known.has_secret or excluded.has_secret, updated_at = excluded.updated_at`,
+      [agentId, metadata.orgId, settings.name, JSON.stringify(settings), secret !== undefined, metadata.timestamp],
+    );
+    // It may have been asked for before it was there.
+    await tx.query(
+      'update views.agent_executions set agent_id = $1 where org_id = $2 and agent_id is null and agent in ($1, $3)',
+      [agentId, metadata.orgId, settings.name],
+    );
+  }
+
+  private async requested(tx: EntityManager, event: RecordedEvent<'agent.requested'>): Promise<void> {
+    const { id, orgId, agent, trigger, eventId, requestedBy } = executionOf(event);
+    await tx.query(
+      `insert into views.agent_executions (id, org_id, agent, agent_id, trigger, status, event_id, requested_by, created_at)
+       values ($1, $2, $3,
+               (select id from views.agents where org_id = $2 and (id = $3 or name = $3) order by removed, created_at limit 1),
+               $4, 'pending', $5, $6, $7)
+       on conflict do nothing`,
+      [id, orgId, agent.replaceAll('\0', '\ufffd'), trigger, eventId, requestedBy, event.metadata.timestamp],
+    );
+  }
+}

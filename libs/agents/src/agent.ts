@@ -1,0 +1,76 @@
+import type { Static } from '@sinclair/typebox';
+
+import { type Decide, slice } from '#libs/event-store/src/command-handlers.js';
+import type { AgentSettings as Schema } from '#libs/events/src/agent.events.js';
+import { streams } from '#libs/events/src/streams.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { canonicalJson } from '#libs/kernel/src/json.js';
+
+import type { RegisterAgent, RemoveAgent, UpdateAgent } from './agent.commands.js';
+
+export type AgentSettings = Static<typeof Schema>;
+
+interface Facts {
+  readonly orgId: string;
+  readonly settings: AgentSettings;
+  /** Reference; absent: it never had one. */
+  readonly secret?: string;
+}
+
+/** Something that does what it is asked to. `unknown` until it is registered, then `registered`; `removed` is final. */
+export type Agent =
+  { readonly kind: 'unknown' } | ({ readonly kind: 'registered' } & Facts) | ({ readonly kind: 'removed' } & Facts);
+
+export const agent = slice<Agent>()({
+  name: 'agent',
+  stream: streams.agent,
+  initial: { kind: 'unknown' },
+  evolve: {
+    'agent.registered': (_, { settings, secret }, { metadata }) => ({
+      kind: 'registered',
+      orgId: metadata.orgId,
+      settings,
+      ...(secret !== undefined && { secret }),
+    }),
+    'agent.updated': (state, { settings, secret }) =>
+      state.kind === 'unknown' ? state : { ...state, settings, ...(secret !== undefined && { secret }) },
+    'agent.removed': (state) => (state.kind === 'unknown' ? state : { ...state, kind: 'removed' }),
+  },
+});
+
+type Events = 'agent.registered' | 'agent.updated' | 'agent.removed';
+type Decision<C> = Decide<Agent, Events, C>;
+
+/** Registering what is there already, and the same, is done already: the request was sent twice. */
+export const register: Decision<RegisterAgent> = (state, { id, settings, secret }) => {
+  if (state.kind === 'unknown')
+    return [{ type: 'agent.registered', data: { agentId: id, settings, ...(secret !== undefined && { secret }) } }];
+  if (state.kind === 'registered' && state.settings.name === settings.name) return [];
+  throw new Rejected(
+    'conflict',
+    'agent.exists',
+    'This Idempotency-Key has made another agent before. Use a new key for a new agent.',
+  );
+};
+
+export const update: Decision<UpdateAgent> = (state, { id, author, changes, secret }) => {
+  const { settings } = known(state, id, author.orgId);
+  const next = { ...settings, ...changes };
+  if (secret === undefined && canonicalJson(next) === canonicalJson(settings)) return [];
+  return [{ type: 'agent.updated', data: { agentId: id, settings: next, ...(secret !== undefined && { secret }) } }];
+};
+
+export const remove: Decision<RemoveAgent> = (state, { id, author }) => {
+  if (state.kind === 'removed' && state.orgId === author.orgId) return [];
+  known(state, id, author.orgId);
+  return [{ type: 'agent.removed', data: { agentId: id } }];
+};
+
+/** An agent of another organisation is as unknown as one that never was. */
+function known(state: Agent, id: string, orgId: string): Extract<Agent, { kind: 'registered' }> {
+  if (state.kind === 'registered' && state.orgId === orgId) return state;
+  throw agentNotFound(id);
+}
+
+export const agentNotFound = (id: string): Rejected =>
+  new Rejected('not_found', 'agent.not_found', `There is no agent ${id}. GET /api/v1/agents lists those there are.`);

@@ -1,0 +1,174 @@
+import { createHmac } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+import { freePort, TestServer, waitFor } from '../support/server.js';
+
+interface Agent {
+  readonly id: string;
+  readonly webhookUrl: string | null;
+  readonly secret?: string;
+}
+interface Execution {
+  readonly id: string;
+  readonly agentId: string | null;
+  readonly trigger: string;
+  readonly status: string;
+  readonly eventId: string;
+  readonly requestedBy: string | null;
+}
+interface Accepted {
+  readonly success: boolean;
+  readonly data: { readonly executionId: string; readonly status: string };
+}
+
+let folder: string;
+let server: TestServer;
+let port: number;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'millrace-agents-'));
+  port = await freePort();
+  server = await TestServer.start({ dataDir: join(folder, 'data'), port });
+}, 60_000);
+afterAll(async () => {
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const agent = (more: object = {}) =>
+  server.post<Agent>('/api/v1/agents', {
+    name: 'triage',
+    runtime: 'http',
+    config: { url: 'https://agents.example.com/triage' },
+    ...more,
+  });
+const ask = (id: string, body: string, headers: Record<string, string> = {}, prefix = '') =>
+  fetch(`${server.url}${prefix}/agents/${id}/webhook`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body,
+  });
+const executions = (id: string, query = '') => server.list<Execution>(`/api/v1/agents/${id}/executions${query}`);
+const until = (id: string, count: number, query = '') =>
+  waitFor(`${count} executions`, async () => {
+    const all = await executions(id, query).catch(() => []);
+    return all.length >= count && all;
+  });
+
+describe('the webhook of an agent', () => {
+  it('is there from the moment it is enabled, answers at once, and its execution can be looked up', async () => {
+    const { id, webhookUrl } = await agent();
+    expect(webhookUrl).toBeNull();
+    expect((await ask(id, '{}')).status).toBe(404);
+    const enabled = await server.call<Agent>('PATCH', `/agents/${id}`, { webhookEnabled: true });
+    expect(enabled.webhookUrl).toBe(`${server.url}/agents/${id}/webhook`);
+    const answer = await ask(id, '{"message":"Process this"}');
+    expect(answer.status).toBe(202);
+    const { success, data } = (await answer.json()) as Accepted;
+    expect([success, data.status]).toEqual([true, 'running']);
+    const [execution] = await until(id, 1, '?trigger=webhook');
+    // No runtime has begun it: it waits, and says so.
+    expect(execution).toMatchObject({ id: data.executionId, agentId: id, trigger: 'webhook', status: 'pending' });
+    const event = await server.get<{ data: { payload: unknown }; subject: string }>(
+      `/api/v1/events/${execution!.eventId}`,
+    );
+    expect(event).toMatchObject({ subject: `agent/${id}`, data: { payload: { message: 'Process this' } } });
+    expect(await executions(id, '?trigger=rule')).toEqual([]);
+    await server.call('PATCH', `/api/v1/agents/${id}`, { webhookEnabled: false });
+    expect((await ask(id, '{}')).status).toBe(404);
+  });
+
+  it('asks for a bearer token or a signature, with a secret that is shown once', async () => {
+    const bearer = await agent({ webhookEnabled: true, auth: 'bearer' });
+    expect(bearer.secret).toMatch(/^mrs_/);
+    expect(await server.get(`/api/v1/agents/${bearer.id}`)).not.toHaveProperty('secret');
+    expect((await ask(bearer.id, '{}')).status).toBe(401);
+    expect((await ask(bearer.id, '{}', { authorization: 'Bearer wrong-token' })).status).toBe(401);
+    expect((await ask(bearer.id, '{}', { authorization: `Bearer ${bearer.secret}` })).status).toBe(202);
+
+    const hmac = await agent({ webhookEnabled: true, auth: 'hmac', secret: 'hmac-secret-1' });
+    const sign = (body: string) => `sha256=${createHmac('sha256', 'hmac-secret-1').update(body).digest('hex')}`;
+    const headers = { 'x-webhook-signature': sign('{"a":1}') };
+    expect((await ask(hmac.id, '{"a":1}', headers, '/api/v1')).status).toBe(202);
+    const refused = await ask(hmac.id, '{"a":2}', headers);
+    expect(refused.status).toBe(401);
+    expect(await refused.json()).toMatchObject({ success: false, error: { code: 'inbound.signature_mismatch' } });
+  });
+
+  it('is asked once where the sender repeats itself, and no more often than its rate', async () => {
+    const { id } = await agent({ webhookEnabled: true, rateLimit: 3 });
+    const key = { 'idempotency-key': 'once' };
+    const [first, second] = [await ask(id, '{}', key), await ask(id, '{}', key)];
+    expect(await second.json()).toEqual(await first.json());
+    expect((await ask(id, '{}')).status).toBe(202);
+    const over = await ask(id, '{}');
+    expect(over.status).toBe(429);
+    expect(Number(over.headers.get('retry-after'))).toBeGreaterThan(0);
+    await until(id, 2);
+    expect(await executions(id)).toHaveLength(2);
+  });
+});
+
+describe('what an agent was asked to do', () => {
+  it('by a rule is pending too, also by the name of an agent that comes later', async () => {
+    const rule = await server.post<{ id: string }>('/api/v1/rules', {
+      name: 'ask the new one',
+      eventType: 'message.received',
+      actions: [{ type: 'dispatch_agent', with: { agent: 'newcomer', input: { text: '${{ data.message.text }}' } } }],
+    });
+    const event = await server.post<{ id: string }>('/api/v1/events', {
+      type: 'message.received',
+      subject: 'channel/support',
+      data: { channel: { id: 'support' }, message: { text: 'hello' } },
+    });
+    const [waiting] = await until('newcomer', 1);
+    expect(waiting).toMatchObject({ trigger: 'rule', status: 'pending', agentId: null, requestedBy: rule.id });
+    expect(waiting!.eventId).toBe(event.id);
+    const { id } = await agent({ name: 'newcomer' });
+    const [found] = await until(id, 1);
+    expect(found).toMatchObject({ id: waiting!.id, agentId: id });
+    const path = `/api/v1/agents/${id}/executions/${found!.id}`;
+    expect(await server.post<Execution>(`${path}/cancel`, {})).toMatchObject({ status: 'cancelled' });
+    expect(await server.post<Execution>(`${path}/cancel`, {})).toMatchObject({ status: 'cancelled' });
+    expect(await executions(id, '?status=pending')).toEqual([]);
+  });
+
+  it.each(['agents.before-request', 'agents.after-request'])(
+    'is asked once although the process dies at %s',
+    async (point) => {
+      const { id } = await agent({ webhookEnabled: true });
+      await server.stop();
+      const dataDir = join(folder, 'data');
+      server = await TestServer.start({ dataDir, port, env: { MILLRACE_CRASH_AT: point } });
+      const answer = await ask(id, '{}', { 'idempotency-key': point }).catch(() => undefined);
+      await waitFor(`the server to die at ${point}`, () => server.exited, 30_000);
+      server = await TestServer.start({ dataDir, port });
+      const again = (await (await ask(id, '{}', { 'idempotency-key': point })).json()) as Accepted;
+      if (answer?.ok) expect(((await answer.json()) as Accepted).data).toEqual(again.data);
+      const all = await until(id, 1);
+      expect(all.map((one) => one.id)).toEqual([again.data.executionId]);
+    },
+    90_000,
+  );
+});
+
+describe('an agent', () => {
+  it('is checked when it is saved, with a pointer for everything that is wrong', async () => {
+    const wrong = { name: 'x', runtime: 'http', config: { uri: 'x' } };
+    await expect(server.post('/api/v1/agents', wrong)).rejects.toThrow(/agent[.]invalid.*config[/]url.*config[/]uri/);
+    await expect(agent({ runtime: 'magic' })).rejects.toThrow(/runtime must be one of/);
+  });
+
+  it('that is removed receives nothing more, and its executions stay', async () => {
+    const { id } = await agent({ webhookEnabled: true });
+    await ask(id, '{}');
+    await until(id, 1);
+    await server.call('DELETE', `/api/v1/agents/${id}`);
+    expect((await ask(id, '{}')).status).toBe(404);
+    await expect(server.get(`/api/v1/agents/${id}`)).rejects.toThrow(/agent[.]not_found/);
+    expect(await executions(id)).toHaveLength(1);
+  });
+});
