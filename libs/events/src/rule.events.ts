@@ -67,6 +67,24 @@ export const Decision = Type.Object({
   actions: Type.Array(DecidedAction),
 });
 
+/**
+ * Rules that did not match for one reason: the same condition, by its place in the rule, and the same value seen. What the
+ * condition says and wants is read from the rule's version.
+ */
+export const FailedTogether = Type.Object({
+  /** JSON pointer into each of the rules. */
+  pointer: Type.String(),
+  /** What the condition's field was; long values are cut to 200 characters of JSON. */
+  actual: Type.Unknown(),
+  /** Places among the sets that were asked: every rule of theirs that is named nowhere else. */
+  sets: Type.Optional(Type.Array(Type.Integer({ minimum: 0 }))),
+  /** Place of a set, and places of rules in it as `0-4,7`. */
+  rules: Type.Optional(Type.Array(Type.Tuple([Type.Integer({ minimum: 0 }), Type.String()]))),
+});
+
+/** Names of `rule.set_formed`, whose rules were asked. */
+const setNames = Type.Array(Type.String());
+
 const exampleId = 'rul_01jq5x1d0wkz4s3v2n8m7b6c5a';
 const definition = {
   name: 'pushes to main',
@@ -108,14 +126,59 @@ export const ruleEvents = {
     data: Type.Object({ ruleId }),
     example: { ruleId: exampleId },
   }),
+  'rule.set_formed': defineEvent({
+    description: 'Rules that are asked together got a name, by which verdicts refer to them.',
+    system: true,
+    data: Type.Object({
+      /** Named by its rules: the same rules in the same order are the same set. */
+      set: Type.String(),
+      rules: Type.Array(Type.Tuple([ruleId, version])),
+    }),
+    example: { set: 'q3mJt0f2mXb8sKQ9c1dVZw', rules: [[exampleId, 1] as [string, number]] },
+  }),
+  'rule.none_matched': defineEvent({
+    description: 'The verdicts on several events of which no rule asked for anything.',
+    system: true,
+    data: Type.Object({
+      asked: Type.Array(setNames),
+      events: Type.Array(
+        Type.Object({
+          eventId: Type.String(),
+          eventType: Type.String(),
+          /** Place in `asked`. */
+          asked: Type.Integer({ minimum: 0 }),
+          failed: Type.Array(FailedTogether),
+          /** Rules that could not be evaluated. */
+          decisions: Type.Optional(Type.Array(Decision)),
+        }),
+      ),
+    }),
+    example: {
+      asked: [['q3mJt0f2mXb8sKQ9c1dVZw']],
+      events: [
+        {
+          eventId: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a',
+          eventType: 'git.push',
+          asked: 0,
+          failed: [{ pointer: '/conditions', actual: 'topic', sets: [0] }],
+        },
+      ],
+    },
+  }),
   'rule.evaluated': defineEvent({
     description: 'The verdicts of all rules whose source and type matched one event.',
     system: true,
+    // Version 1 named every rule in `decisions`; since 2 those that did not match are in `asked` and `failed`.
+    version: 2,
     data: Type.Object({
       /** The event that was looked at. */
       eventId: Type.String(),
       eventType: Type.String(),
+      /** Rules that matched, were held back or could not be evaluated. */
       decisions: Type.Array(Decision),
+      asked: Type.Optional(setNames),
+      /** Rules of `asked` that did not match. */
+      failed: Type.Optional(Type.Array(FailedTogether)),
     }),
     example: {
       eventId: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a',
@@ -125,17 +188,12 @@ export const ruleEvents = {
           ruleId: exampleId,
           ruleName: 'pushes to main',
           ruleVersion: 1,
-          outcome: 'not_matched' as const,
-          failed: {
-            pointer: '/conditions',
-            condition: 'data.branch equals "main"',
-            field: 'data.branch',
-            actual: 'topic',
-            expected: 'main',
-          },
-          actions: [],
+          outcome: 'matched' as const,
+          actions: [{ type: 'send_webhook', requestId: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5b' }],
         },
       ],
+      asked: ['q3mJt0f2mXb8sKQ9c1dVZw'],
+      failed: [{ pointer: '/conditions', actual: 'main', sets: [0] }],
     },
   }),
 } as const;

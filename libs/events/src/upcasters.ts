@@ -4,7 +4,10 @@ import type { JsonObject } from '#libs/kernel/src/json.js';
 type Upcaster = (data: JsonObject) => JsonObject;
 
 /** By `type@version`: the step from that version to the next. Released events are never edited, only lifted when read. */
-const upcasters: Readonly<Record<string, Upcaster>> = {};
+const upcasters: Readonly<Record<string, Upcaster>> = {
+  // Rules that did not match were among the decisions, in full; they still may be.
+  'rule.evaluated@1': (data) => data,
+};
 
 /** `data` as the newest version of its type has it. */
 export function upcast(type: string, version: number, data: JsonObject): JsonObject {

@@ -37,7 +37,8 @@ export function pageOf<Row, T>(
   return { data: shown.map(show), nextCursor: more ? cursorOf(key(last)) : null };
 }
 
-const cursorOf = (key: readonly string[]): string => Buffer.from(JSON.stringify(key)).toString('base64url');
+/** The cursor of a place that is not that of a row, where a page ends before its rows do. */
+export const cursorOf = (key: readonly string[]): string => Buffer.from(JSON.stringify(key)).toString('base64url');
 
 function limitOf(text: string | undefined): number {
   if (text === undefined || text === '') return DEFAULT_LIMIT;

@@ -19,6 +19,7 @@ import { createTestDatabase, type TestDatabase } from '../../../test/support/dat
 
 import { BacktestController } from './backtest.controller.js';
 import { MAX_BACKTESTS_OF_ONE } from './backtest-run.js';
+import { RecordedDecisions } from './recorded-decisions.js';
 import { DecideRules } from './decide.subscriber.js';
 import { DecisionProjection } from './decision.projection.js';
 import { checkRule } from './definition.js';
@@ -292,10 +293,11 @@ describe('a backtest by REST', () => {
       ...(n % 6 === 0 && { orgId: 'org_2' }),
     }));
     await decide();
-    const rows = await dataSource.query<{ outcome: string; count: number }[]>(
-      'select outcome, count(*)::int as count from views.decisions group by outcome',
-    );
-    const decided = Object.fromEntries(rows.map(({ outcome, count }) => [outcome, count]));
+    const reader = new RecordedDecisions();
+    const { events } = await store.readAll({ limit: 10_000 });
+    const decided: Record<string, number> = {};
+    for (const { outcome } of events.flatMap((event) => reader.read(event)))
+      decided[outcome] = (decided[outcome] ?? 0) + 1;
     const answer = await backtest({ rule: definition });
     expect(answer).toMatchObject({
       scanned: 50,

@@ -1,9 +1,9 @@
 import { platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
-import { eventIdOf, MAX_HOPS, type PlatformEvent } from '#libs/events/src/envelope.js';
+import { eventIdOf, type PlatformEvent } from '#libs/events/src/envelope.js';
 
 import type { Failure } from './condition.js';
 import type { CompiledDefinition } from './definition.js';
-import { inWordsOf, judge } from './judge.js';
+import { inWordsOf, isBeyondHops, judge } from './judge.js';
 import { SimulatedThrottle } from './simulated-throttle.js';
 import { draftAsking } from './trial.js';
 
@@ -152,10 +152,10 @@ class Side {
   }
 
   private ask(event: RecordedEvent): Seen {
-    const { source, hop } = event.metadata;
+    const { source } = event.metadata;
     if (!this.rule.matchesType(event.type) || !this.rule.matchesSource(source)) return undefined;
     // As when deciding: nothing looks at what follows from an event beyond the limit.
-    if (hop > MAX_HOPS && event.is('rule.evaluated', 'action.refused')) return undefined;
+    if (isBeyondHops(event)) return undefined;
     const scope: PlatformEvent = platformEvent(event);
     const verdict = judge(this.rule, scope);
     if (verdict.outcome !== 'matched') return verdict;

@@ -2,16 +2,19 @@ import { Inject, Injectable } from '@nestjs/common';
 
 import { EventStore, platformEvent, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
-import { MAX_HOPS, type PlatformEvent } from '#libs/events/src/envelope.js';
+import { type PlatformEvent } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
 
 import { heldBack } from './flow-control.adapter.js';
-import { judge, type Verdict } from './judge.js';
-import { appendsOf, type FinalVerdict, recordOf } from './record.js';
-import { type KnownRule, RuleTable } from './rule-table.js';
+import { isBeyondHops, type Verdict } from './judge.js';
+import { appendsOf, recordOf } from './record.js';
+import { RuleSets } from './rule-sets.js';
+import { RuleTable } from './rule-table.js';
+import { VerdictStretches } from './verdict-stretches.js';
+import type { Verdicts } from './verdicts.js';
 
 /** Most appends under way at a time: enough that group commit has something to group. */
 const CONCURRENT_APPENDS = 64;
@@ -20,19 +23,22 @@ const CONCURRENT_APPENDS = 64;
 interface Case {
   readonly event: RecordedEvent;
   readonly scope: PlatformEvent;
-  readonly verdicts: readonly { readonly rule: KnownRule; readonly verdict: Verdict }[];
+  readonly verdicts: Verdicts;
 }
 
 /**
- * Asks every rule in force about every event, and records the verdicts together with what the rules ask for, in one
- * append to a stream named after the event: all or nothing, and once.
+ * Asks every rule in force about every event, and records the verdicts. Those on an event that a rule matched are
+ * recorded with what its rules ask for, in one append to a stream named after the event: all or nothing, and once. Those
+ * on all other events are recorded together, many events at a time.
  */
 @Injectable()
 export class DecideRules implements Subscriber {
   readonly name = 'rules.decide';
   readonly reads = 'all' as const;
   readonly writes = [
+    'rule.set_formed',
     'rule.evaluated',
+    'rule.none_matched',
     'webhook.requested',
     'issue.requested',
     'workflow.requested',
@@ -43,11 +49,16 @@ export class DecideRules implements Subscriber {
   readonly batchSize = 256;
   private readonly table = new RuleTable();
   readonly tables = [this.table];
+  private readonly sets: RuleSets;
+  private readonly stretches: VerdictStretches;
 
   constructor(
     @Inject(EventStore) private readonly store: EventStore,
     @Inject(Clock) private readonly clock: Clock,
-  ) {}
+  ) {
+    this.sets = new RuleSets(store);
+    this.stretches = new VerdictStretches(store);
+  }
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     const cases: Case[] = [];
@@ -59,47 +70,63 @@ export class DecideRules implements Subscriber {
     }
     if (cases.length === 0) return;
     const matches = cases.flatMap(({ event, scope, verdicts }) =>
-      verdicts.flatMap(({ rule, verdict }) => (verdict.outcome === 'matched' ? [{ event, scope, rule, verdict }] : [])),
+      verdicts.decided.flatMap(({ rule, verdict }) =>
+        verdict.outcome === 'matched' ? [{ event, scope, rule, verdict }] : [],
+      ),
     );
     const throttled = await heldBack(matches, context);
-    await inParallel(cases, CONCURRENT_APPENDS, (one) => this.record(one, throttled));
+    const byOrg = groupBy(cases, ({ event }) => event.metadata.orgId);
+    for (const [orgId, some] of byOrg)
+      await this.sets.ensure(
+        orgId,
+        some.flatMap(({ verdicts }) => verdicts.sets),
+        this.clock.now(),
+      );
+    crashPoint('rules.before-append');
+    // Events are independent of each other, but the quiet ones of an organisation follow one another in their streams.
+    const loud = cases.filter(({ verdicts }) => verdicts.hasMatch);
+    const quiet = [...byOrg].map(([orgId, some]) => ({
+      orgId,
+      some: some.filter(({ verdicts }) => !verdicts.hasMatch),
+    }));
+    const work = [
+      ...quiet
+        .filter(({ some }) => some.length > 0)
+        .map(
+          ({ orgId, some }) =>
+            () =>
+              this.stretches.record(orgId, some, this.clock.now()),
+        ),
+      ...loud.map((one) => () => this.record(one, throttled)),
+    ];
+    await inParallel(work, CONCURRENT_APPENDS, (append) => append());
+    crashPoint('rules.after-append');
   }
 
   private caseOf(event: RecordedEvent): Case | undefined {
-    if (!this.table.mayMatch(event.type)) return undefined;
-    const { orgId, source, hop } = event.metadata;
-    // The only events that follow from an event beyond the limit: rules about them would go on for ever.
-    if (hop > MAX_HOPS && event.is('rule.evaluated', 'action.refused')) return undefined;
-    const rules = this.table.rulesFor(orgId, event.type, source);
-    if (rules.length === 0) return undefined;
-    const scope = platformEvent(event);
-    const verdicts = rules.map((rule) => ({
-      rule,
-      verdict:
-        rule.broken === undefined
-          ? judge(rule.compiled, scope)
-          : ({ outcome: 'errored', error: rule.broken } satisfies Verdict),
-    }));
-    return { event, scope, verdicts };
+    const verdicts = isBeyondHops(event) ? undefined : this.table.ask(event);
+    return verdicts && { event, scope: platformEvent(event), verdicts };
   }
 
   private async record({ event, scope, verdicts }: Case, throttled: ReadonlySet<Verdict>): Promise<void> {
-    const judged = verdicts.map(({ rule, verdict }) => ({ rule, verdict: final(verdict, throttled) }));
     const stream = streams.decisions(event.id);
-    crashPoint('rules.before-append');
     let expected: bigint | 'no-stream' = 'no-stream';
     try {
-      for (const events of appendsOf(recordOf(event, scope, judged, this.clock.now())))
+      for (const events of appendsOf(recordOf(event, scope, verdicts, throttled, this.clock.now())))
         expected = (await this.store.append(stream, events, expected)).revision;
     } catch (error) {
       // Decided already, by rules as they were then: what was recorded stands.
       if (!(error instanceof WrongRevision)) throw error;
     }
-    crashPoint('rules.after-append');
   }
 }
 
-function final(verdict: Verdict, throttled: ReadonlySet<Verdict>): FinalVerdict {
-  if (verdict.outcome !== 'matched') return verdict;
-  return { outcome: throttled.has(verdict) ? 'throttled' : 'matched' };
+function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): ReadonlyMap<string, readonly T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group) group.push(item);
+    else groups.set(keyOf(item), [item]);
+  }
+  return groups;
 }

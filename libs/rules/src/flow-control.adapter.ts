@@ -4,7 +4,7 @@ import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 
 import type { Verdict } from './judge.js';
-import type { KnownRule } from './rule-table.js';
+import type { KnownRule } from './known-rule.js';
 import { take, type ThrottleWindow, windowId } from './throttle.js';
 import { type KeptWindow, loadWindows, saveWindows } from './throttle-windows.adapter.js';
 

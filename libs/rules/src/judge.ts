@@ -1,4 +1,5 @@
-import type { PlatformEvent } from '#libs/events/src/envelope.js';
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { MAX_HOPS, type PlatformEvent } from '#libs/events/src/envelope.js';
 import { Cost } from '#libs/expressions/src/values.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
@@ -13,6 +14,10 @@ export type Verdict =
   | { readonly outcome: 'matched'; readonly throttleKey?: string }
   | { readonly outcome: 'not_matched'; readonly failed: Failure }
   | { readonly outcome: 'errored'; readonly error: string };
+
+/** What follows from nothing but verdicts: rules about it would go on for ever, so that beyond the limit none is asked. */
+export const isBeyondHops = (event: RecordedEvent): boolean =>
+  event.is('rule.evaluated', 'rule.none_matched', 'action.refused') && event.metadata.hop > MAX_HOPS;
 
 /** Pure; never throws: what goes wrong in one rule is that rule's verdict. */
 export function judge({ condition, throttle }: CompiledDefinition, event: PlatformEvent<unknown>): Verdict {

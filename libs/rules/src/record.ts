@@ -7,38 +7,29 @@ import type { Decision as Schema } from '#libs/events/src/rule.events.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 
 import type { CompiledAction, Request } from './actions.js';
-import type { Failure } from './condition.js';
-import { inWordsOf } from './judge.js';
-import type { KnownRule } from './rule-table.js';
+import { inWordsOf, type Verdict } from './judge.js';
+import type { KnownRule } from './known-rule.js';
+import type { Verdicts } from './verdicts.js';
 
 /** A rule's verdict as it is recorded. */
 export type Decision = Static<typeof Schema>;
 
-/** A verdict that no later one changes. */
-export type FinalVerdict =
-  | { readonly outcome: 'matched' | 'throttled' }
-  | { readonly outcome: 'not_matched'; readonly failed: Failure }
-  | { readonly outcome: 'errored'; readonly error: string };
-
-export interface Judged {
-  readonly rule: KnownRule;
-  readonly verdict: FinalVerdict;
-}
-
 const SUBSCRIBER = 'rules.decide';
-/** Most decisions in one `rule.evaluated`: with their excerpts they stay well below the limit of an append. */
-const DECISIONS_PER_EVENT = 400;
+/** About so many bytes of verdicts in one event, well below the limit of an append. */
+export const MAX_VERDICT_BYTES = 256 * 1024;
 /** Most bytes of one request: what is larger is refused, with its reason. */
 const MAX_REQUEST_BYTES = MAX_APPEND_BYTES / 2;
 
 /**
- * Everything that is recorded about one event: the verdicts, and a request for each action of each rule that matched.
+ * Everything that is recorded about an event that a rule matched: the verdicts, and a request for each action of each rule that matched.
  * Ids follow from the event, the rule and the place of the action, so that recording again is recording the same. Pure.
+ * @param throttled verdicts of matches that are held back.
  */
 export function recordOf(
   event: RecordedEvent,
   platformEvent: PlatformEvent,
-  judged: readonly Judged[],
+  verdicts: Verdicts,
+  throttled: ReadonlySet<Verdict>,
   now: Date,
 ): readonly EventToAppend[] {
   const cause = causedBy(event);
@@ -70,32 +61,43 @@ export function recordOf(
     return { type: action.type, requestId: eventIdOf(id) };
   };
 
-  const decisions = judged.map(({ rule, verdict }): Decision => {
-    const who = { ruleId: rule.id, ruleName: rule.name, ruleVersion: rule.version };
-    if (verdict.outcome !== 'matched') return { ...who, ...verdict, actions: [] };
+  const decisionOf = (rule: KnownRule, verdict: Verdicts['decided'][number]['verdict']): Decision => {
+    if (verdict.outcome === 'errored') return erroredDecision(rule, verdict.error);
+    if (throttled.has(verdict)) return { ...who(rule), outcome: 'throttled', actions: [] };
     const before = requests.length;
     try {
       const actions = rule.compiled.actions.map((action, index) => ask(rule, action, index));
-      return { ...who, outcome: 'matched', actions };
+      return { ...who(rule), outcome: 'matched', actions };
     } catch (error) {
       // All actions of a rule or none: half of a rule is what nobody wrote.
       requests.length = before;
-      return { ...who, outcome: 'errored', error: inWordsOf(error), actions: [] };
+      return erroredDecision(rule, inWordsOf(error));
     }
-  });
+  };
 
-  const evaluated: EventToAppend[] = [];
-  for (let at = 0; at < decisions.length; at += DECISIONS_PER_EVENT) {
+  const evaluated = verdicts.parts(MAX_VERDICT_BYTES).map((part, index) => {
     const data = {
       eventId: platformEvent.id,
       eventType: event.type,
-      decisions: decisions.slice(at, at + DECISIONS_PER_EVENT),
+      decisions: part.decided.map(({ rule, verdict }) => decisionOf(rule, verdict)),
+      asked: part.sets.map(({ name }) => name),
+      failed: [...part.failed],
     };
-    const id = uuid5(event.id, SUBSCRIBER, String(at));
-    evaluated.push(append({ type: 'rule.evaluated', data }, id, 'millrace', `event/${platformEvent.id}`));
-  }
+    const id = uuid5(event.id, SUBSCRIBER, String(index));
+    return append({ type: 'rule.evaluated', data }, id, 'millrace', `event/${platformEvent.id}`);
+  });
   return [...evaluated, ...requests];
 }
+
+const who = ({ id, name, version }: KnownRule) => ({ ruleId: id, ruleName: name, ruleVersion: version });
+
+/** The verdict of a rule that could not be evaluated, or whose actions could not be filled in. */
+export const erroredDecision = (rule: KnownRule, error: string): Decision => ({
+  ...who(rule),
+  outcome: 'errored',
+  error,
+  actions: [],
+});
 
 /** One append, or several where one would be too large, each as large as it may be. */
 export function appendsOf(events: readonly EventToAppend[]): readonly (readonly EventToAppend[])[] {

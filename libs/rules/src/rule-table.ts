@@ -1,87 +1,72 @@
-import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
-import { Rejected } from '#libs/kernel/src/errors.js';
 
-import { type CompiledDefinition, compileDefinition, type RuleDefinition } from './definition.js';
-
-/** A rule in force. */
-export interface KnownRule {
-  readonly id: string;
-  readonly orgId: string;
-  readonly name: string;
-  readonly version: number;
-  readonly compiled: CompiledDefinition;
-  /** Set where a rule that was saved long ago no longer compiles: its verdict is always this error. */
-  readonly broken?: string;
-}
+import type { RuleDefinition } from './definition.js';
+import { type KnownRule, knownRule } from './known-rule.js';
+import { RuleIndex } from './rule-index.js';
+import type { Verdicts } from './verdicts.js';
 
 interface Entry {
   readonly orgId: string;
   readonly definition: RuleDefinition;
   readonly version: number;
   readonly enabled: boolean;
+  /** Among all rules, by their creation. */
+  readonly order: number;
 }
 
-/** Most (organisation, type) pairs whose rules are remembered before the memory is cleared. */
+/** Most types that are remembered as named or not before the memory is cleared. */
 const MAX_REMEMBERED = 10_000;
-const NONE: readonly KnownRule[] = [];
 
 /**
- * The rules in force, by organisation and event type. Archived and disabled rules are not among those that are asked.
- * Which rules could match a type is worked out once and remembered until a rule changes.
+ * The rules in force, by organisation. Archived and disabled rules are not among those that are asked. A change costs as
+ * much with ten thousand rules as with ten.
  */
 export class RuleTable implements Table {
   readonly name = 'rules.table';
   readonly reads = ['rule.created', 'rule.updated', 'rule.enabled', 'rule.disabled', 'rule.archived'] as const;
 
   private readonly entries = new Map<string, Entry>();
-  private readonly inForce = new Map<string, Map<string, KnownRule>>();
-  private readonly remembered = new Map<string, Map<string, readonly KnownRule[]>>();
+  private readonly byOrg = new Map<string, RuleIndex>();
+  /** Whether a rule of any organisation names a type. May say so for a while after the last of them is gone. */
   private readonly wanted = new Map<string, boolean>();
+  private created = 0;
 
   clear(): void {
     this.entries.clear();
-    this.inForce.clear();
-    this.remembered.clear();
+    this.byOrg.clear();
     this.wanted.clear();
+    this.created = 0;
   }
 
-  /** Whether a rule of any organisation names this type: events that no rule could match cost one look-up. */
-  mayMatch(type: string): boolean {
+  /** Whether a rule of any organisation may name this type: events that no rule could match cost one look-up. */
+  private mayMatch(type: string): boolean {
     const known = this.wanted.get(type);
     if (known !== undefined) return known;
     if (this.wanted.size >= MAX_REMEMBERED) this.wanted.clear();
-    const found = [...this.inForce.values()].some((rules) =>
-      [...rules.values()].some((rule) => rule.compiled.matchesType(type)),
-    );
+    const found = [...this.byOrg.values()].some((index) => index.mayMatch(type));
     this.wanted.set(type, found);
     return found;
   }
 
   /** Rules whose source and type match, in the order in which they were created. */
   rulesFor(orgId: string, type: string, source: string): readonly KnownRule[] {
-    const byType = this.byType(orgId, type);
-    return byType.length === 0 ? NONE : byType.filter((rule) => rule.compiled.matchesSource(source));
+    return this.byOrg.get(orgId)?.rulesFor(type, source) ?? [];
   }
 
-  private byType(orgId: string, type: string): readonly KnownRule[] {
-    const rules = this.inForce.get(orgId);
-    if (!rules) return NONE;
-    let known = this.remembered.get(orgId);
-    if (!known) this.remembered.set(orgId, (known = new Map<string, readonly KnownRule[]>()));
-    const found = known.get(type);
-    if (found) return found;
-    if (known.size >= MAX_REMEMBERED) known.clear();
-    const matching = [...rules.values()].filter((rule) => rule.compiled.matchesType(type));
-    known.set(type, matching);
-    return matching;
+  /** The verdicts of all rules whose source and type match; `undefined` if there is none. */
+  ask(event: RecordedEvent): Verdicts | undefined {
+    if (!this.mayMatch(event.type)) return undefined;
+    const { orgId, source } = event.metadata;
+    return this.byOrg.get(orgId)?.ask(event.type, source, () => platformEvent(event));
   }
 
   apply(event: RecordedEvent): void {
     const { orgId } = event.metadata;
     if (event.is('rule.created')) {
       const { ruleId, version, enabled, definition } = event.data;
-      this.put(ruleId, { orgId, definition, version, enabled });
+      const order = this.entries.get(ruleId)?.order ?? this.created++;
+      this.put(ruleId, { orgId, definition, version, enabled, order });
       return;
     }
     if (!event.is('rule.updated', 'rule.enabled', 'rule.disabled', 'rule.archived')) return;
@@ -101,27 +86,16 @@ export class RuleTable implements Table {
   private put(id: string, entry: Entry): void {
     const before = this.entries.get(id);
     this.entries.set(id, entry);
-    this.remembered.delete(entry.orgId);
-    this.wanted.clear();
-    let rules = this.inForce.get(entry.orgId);
-    if (!rules) this.inForce.set(entry.orgId, (rules = new Map<string, KnownRule>()));
+    let index = this.byOrg.get(entry.orgId);
+    if (!index) this.byOrg.set(entry.orgId, (index = new RuleIndex(entry.orgId)));
     if (!entry.enabled) {
-      rules.delete(id);
+      index.remove(id);
       return;
     }
-    const unchanged = before?.definition === entry.definition ? rules.get(id) : undefined;
-    rules.set(id, unchanged ?? known(id, entry));
-  }
-}
-
-function known(id: string, { orgId, definition, version }: Entry): KnownRule {
-  const rule = { id, orgId, name: definition.name, version };
-  try {
-    return { ...rule, compiled: compileDefinition(definition) };
-  } catch (error) {
-    if (!(error instanceof Rejected)) throw error;
-    const { eventSource, eventType } = definition;
-    const compiled = compileDefinition({ name: 'broken', eventSource, eventType, actions: [] });
-    return { ...rule, compiled, broken: error.message };
+    if (before?.definition === entry.definition && index.get(id)) return;
+    const rule = knownRule(id, entry.orgId, entry.version, entry.definition);
+    index.put(rule, entry.order);
+    for (const [type, isWanted] of this.wanted)
+      if (!isWanted && rule.compiled.matchesType(type)) this.wanted.set(type, true);
   }
 }

@@ -18,6 +18,7 @@ import { DecideRules } from './decide.subscriber.js';
 import { DecisionController } from './decision.controller.js';
 import { DecisionProjection } from './decision.projection.js';
 import { DecisionView } from './decision.view.js';
+import { RecordedDecisions } from './recorded-decisions.js';
 import { archive, create, disable, enable, rule, update } from './rule.js';
 import { ArchiveRule, CreateRule, DisableRule, EnableRule, UpdateRule } from './rule.commands.js';
 import { RuleController } from './rule.controller.js';
@@ -41,7 +42,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await dataSource.query(
-    'truncate views.rules, views.rule_versions, views.decisions, views.rule_throttles, views.events',
+    'truncate views.rules, views.rule_versions, views.decisions, views.event_verdicts, views.rule_rolls, views.rule_roll_sets, views.rule_sets, views.rule_set_members, views.rule_throttles, views.events',
   );
   clock = new FixedClock();
   store = new MemoryEventStore(() => clock.now());
@@ -202,7 +203,7 @@ describe('rules by REST', () => {
 });
 
 describe('decisions by REST', () => {
-  const decisions = () => new DecisionController(dataSource);
+  const decisions = () => new DecisionController(dataSource, progress);
 
   it('answer why nothing ran, by event and by rule', async () => {
     const main = await api().create(caller, pushes, reply);
@@ -272,19 +273,21 @@ describe('decisions by REST', () => {
       { ...pushes, conditions: { field: 'data.text', operator: 'equals', value: 'x' } },
       reply,
     );
-    await push({ branch: 'main', text: 'NUL \u0000 and half a pair \ud800' });
+    const event = await push({ branch: 'main', text: 'NUL \u0000 and half a pair \ud800' });
     await decide();
-    const rows = () => dataSource.query('select * from views.decisions order by position, ordinal');
+    const rows = async () => (await decisions().ofEvent(caller, event)).data;
     const before = await rows();
     expect(before).toMatchObject([
       { outcome: 'errored' },
-      { outcome: 'not_matched', failed: { actual: 'NUL \u0000 and half a pair \ud800' } },
+      { outcome: 'not_matched', failed: { actual: 'NUL \u0000 and half a pair \ud800', expected: 'x' } },
     ]);
     checkpoints.delete('rules.decisions');
     await run(new DecisionProjection(), true);
     await run(new DecisionProjection());
     expect(await rows()).toEqual(before);
-    await dataSource.query('truncate views.decisions');
+    await dataSource.query(
+      'truncate views.decisions, views.event_verdicts, views.rule_rolls, views.rule_roll_sets, views.rule_sets, views.rule_set_members',
+    );
     checkpoints.delete('rules.decisions');
     await run(new DecisionProjection());
     expect(await rows()).toEqual(before);
@@ -292,13 +295,16 @@ describe('decisions by REST', () => {
 });
 
 describe('a throttle', () => {
-  const outcomes = async (host = 'a') =>
-    (
-      await dataSource.query<{ outcome: string }[]>(
-        `select outcome from views.decisions d where rule_name = $1 order by position, ordinal`,
-        [`throttled ${host}`],
-      )
-    ).map(({ outcome }) => outcome);
+  const outcomes = async (): Promise<readonly string[]> => {
+    const reader = new RecordedDecisions();
+    const { events } = await store.readAll({ limit: 10_000 });
+    const read = events.flatMap((event) => reader.read(event));
+    const order = new Map(events.map((event, place) => [eventIdOf(event.id), place]));
+    return read
+      .filter(({ ruleName }) => ruleName === 'throttled a')
+      .sort((one, other) => order.get(one.eventId)! - order.get(other.eventId)!)
+      .map(({ outcome }) => outcome);
+  };
   const throttled = (throttle: object) =>
     api().create(caller, { ...pushes, name: 'throttled a', conditions: { all: [] }, throttle }, reply);
 

@@ -1,4 +1,4 @@
-import type { KnownRule } from './rule-table.js';
+import type { KnownRule } from './known-rule.js';
 
 /** How much of a throttle's limit is used. A window begins with the first match after the window before has ended. */
 export interface ThrottleWindow {

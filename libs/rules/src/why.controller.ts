@@ -10,6 +10,7 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 
 import { findEvent } from './event-index.adapter.js';
+import { rulesAsked } from './verdict-rows.adapter.js';
 import { type NearRule, nearestRules, type RuleFilter } from './nearest-rules.js';
 
 export class WhyAnswer {
@@ -52,11 +53,7 @@ export class WhyController {
     const { store, database, progress } = this;
     const event = await findEvent({ store, database, progress }, orgId, id);
     const decided = await this.isDecided(event.position);
-    const verdicts = await database.query<{ rule_id: string }[]>(
-      'select rule_id from views.decisions where event_id = $1 and org_id = $2',
-      [eventIdOf(event.id), orgId],
-    );
-    const asked = new Set(verdicts.map((verdict) => verdict.rule_id));
+    const asked = await rulesAsked(database, orgId, eventIdOf(event.id));
     const rules = await this.filters(orgId);
     const { type, metadata } = event;
     const others = rules.filter((rule) => !asked.has(rule.id));

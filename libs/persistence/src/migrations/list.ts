@@ -6,8 +6,21 @@ import { Deliveries } from './0005-deliveries.js';
 import { Issues } from './0006-issues.js';
 import { Audit } from './0007-audit.js';
 import { Silence } from './0008-silence.js';
+import { Decisions } from './0010-decisions.js';
 import { Reconcile } from './0011-reconcile.js';
 import { Agents } from './0012-agents.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
-export const migrations = [Core, Intake, Rules, Workflows, Deliveries, Issues, Audit, Silence, Reconcile, Agents];
+export const migrations = [
+  Core,
+  Intake,
+  Rules,
+  Workflows,
+  Deliveries,
+  Issues,
+  Audit,
+  Silence,
+  Decisions,
+  Reconcile,
+  Agents,
+];

@@ -1,0 +1,66 @@
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+
+import type { RuleDefinition } from './definition.js';
+import { expand } from './expand.js';
+import type { Decision } from './record.js';
+import { failureOf } from './rehydrate.js';
+import type { RuleVersion } from './rule-set.js';
+
+/** A verdict as the log has it. */
+export interface RecordedDecision extends Decision {
+  readonly eventId: string;
+}
+
+/**
+ * Reads decisions out of the log itself, every rule of every event in full: the other way round than recording them. For
+ * whoever checks the log, and for tests; lists are answered from the views. Keeps every version of every rule and every
+ * set that it has seen.
+ */
+export class RecordedDecisions {
+  private readonly sets = new Map<string, readonly RuleVersion[]>();
+  private readonly versions = new Map<string, RuleDefinition>();
+
+  /** Events in the order of the log. Those that hold no verdicts give none. */
+  read(event: RecordedEvent): readonly RecordedDecision[] {
+    if (event.is('rule.created', 'rule.updated')) {
+      const { ruleId, version, definition } = event.data;
+      this.versions.set(`${ruleId} ${version}`, definition);
+    } else if (event.is('rule.set_formed')) this.sets.set(event.data.set, event.data.rules);
+    else if (event.is('rule.evaluated')) return this.decisionsOf(event.data);
+    else if (event.is('rule.none_matched')) {
+      const { asked, events } = event.data;
+      return events.flatMap((one) => this.decisionsOf({ decisions: [], ...one, asked: asked[one.asked] ?? [] }));
+    }
+    return [];
+  }
+
+  private decisionsOf(record: {
+    readonly eventId: string;
+    readonly decisions: readonly Decision[];
+    readonly asked?: readonly string[];
+    readonly failed?: Parameters<typeof expand>[1];
+  }): readonly RecordedDecision[] {
+    const { eventId, decisions, asked = [], failed = [] } = record;
+    const sets = asked.map((name) => this.sets.get(name) ?? unknown(name));
+    const rest = expand(sets, failed, new Set(decisions.map(({ ruleId }) => ruleId)));
+    return [
+      ...decisions.map((decision) => ({ eventId, ...decision })),
+      ...rest.map(({ ruleId, version, pointer, actual }): RecordedDecision => {
+        const definition = this.versions.get(`${ruleId} ${version}`);
+        return {
+          eventId,
+          ruleId,
+          ruleName: definition?.name ?? '',
+          ruleVersion: version,
+          outcome: 'not_matched',
+          failed: failureOf(definition?.conditions, pointer, actual),
+          actions: [],
+        };
+      }),
+    ];
+  }
+}
+
+function unknown(name: string): never {
+  throw new Error(`the log refers to the rule set ${name} before it has it`);
+}

@@ -1,0 +1,173 @@
+import type { PlatformEvent } from '#libs/events/src/envelope.js';
+import { walk, type Scalar } from '#libs/expressions/src/path.js';
+
+import { excerpt } from './excerpt.js';
+import { judge, type Verdict } from './judge.js';
+import type { KnownRule } from './known-rule.js';
+import { type Member, type RuleClass, Shelf } from './rule-shelf.js';
+import type { FormedSet } from './rule-set.js';
+import { type SharedFailure, Verdicts } from './verdicts.js';
+
+/** Most event types whose shelves are remembered before the memory is cleared. */
+const MAX_REMEMBERED = 10_000;
+
+/**
+ * The rules in force of one organisation, so arranged that an event need not be held against each of them. Rules lie on
+ * shelves by the source and type that they name, and on a shelf in classes by the equalities that their conditions begin
+ * with. Of a class only those are asked whose first equality holds; the verdict of the others is known from the value
+ * alone, and is the one that asking them would have given.
+ *
+ * A change touches one rule, its class and its set; nothing is built again.
+ */
+export class RuleIndex {
+  private readonly shelves = new Map<string, Shelf>();
+  private readonly members = new Map<string, Member>();
+  /** Shelves by event type; a shelf that is put up or taken down is added or removed. */
+  private readonly byType = new Map<string, Shelf[]>();
+  private asked = 0;
+
+  constructor(private readonly orgId: string) {}
+
+  get(ruleId: string): KnownRule | undefined {
+    return this.members.get(ruleId)?.rule;
+  }
+
+  /** Puts a rule into force, or another version in its place. @param order among the rules, by their creation. */
+  put(rule: KnownRule, order: number): void {
+    this.remove(rule.id);
+    const { eventType, eventSource } = rule.filter;
+    const key = JSON.stringify([eventType, eventSource]);
+    let shelf = this.shelves.get(key);
+    if (!shelf) {
+      this.shelves.set(key, (shelf = new Shelf(this.orgId, key, rule.compiled)));
+      for (const [type, shelves] of this.byType) if (shelf.matchesType(type)) shelves.push(shelf);
+    }
+    this.members.set(rule.id, shelf.add(rule, order));
+  }
+
+  remove(ruleId: string): void {
+    const member = this.members.get(ruleId);
+    if (!member) return;
+    this.members.delete(ruleId);
+    const { shelf } = member.class;
+    shelf.remove(member);
+    if (shelf.sets.size > 0) return;
+    this.shelves.delete(shelf.key);
+    for (const [type, shelves] of this.byType) if (shelf.matchesType(type)) shelves.splice(shelves.indexOf(shelf), 1);
+  }
+
+  /** Whether any rule names this type. */
+  mayMatch(type: string): boolean {
+    return this.shelvesFor(type).length > 0;
+  }
+
+  /** Every rule whose source and type the event has, in the order of their creation. */
+  rulesFor(type: string, source: string): readonly KnownRule[] {
+    return this.shelvesFor(type)
+      .filter((shelf) => shelf.matchesSource(source))
+      .flatMap((shelf) => [...shelf.sets].flatMap(({ members }) => members))
+      .sort((one, other) => one.order - other.order)
+      .map(({ rule }) => rule);
+  }
+
+  /**
+   * The verdicts of all rules whose source and type the event has; `undefined` if there is none, and then the event is not
+   * looked into.
+   */
+  ask(type: string, source: string, event: () => PlatformEvent): Verdicts | undefined {
+    const shelves = this.shelvesFor(type).filter((shelf) => shelf.matchesSource(source));
+    return shelves.length === 0 ? undefined : new Asking(event(), ++this.asked).answer(shelves);
+  }
+
+  private shelvesFor(type: string): readonly Shelf[] {
+    const known = this.byType.get(type);
+    if (known) return known;
+    if (this.byType.size >= MAX_REMEMBERED) this.byType.clear();
+    const found = [...this.shelves.values()].filter((shelf) => shelf.matchesType(type));
+    this.byType.set(type, found);
+    return found;
+  }
+}
+
+/** One event before the rules. */
+class Asking {
+  private readonly sets: FormedSet[] = [];
+  private readonly places = new Map<unknown, number>();
+  private readonly failures = new Map<string, SharedFailure>();
+  private readonly decided: { readonly member: Member; readonly verdict: Exclude<Verdict, NotMatched> }[] = [];
+  /** What the first equality of a class saw: the failure of all its rules that are not asked. */
+  private readonly missed = new Map<RuleClass, SharedFailure>();
+
+  /** @param turn tells the members that were asked this time from those that were asked about other events. */
+  constructor(
+    private readonly event: PlatformEvent,
+    private readonly turn: number,
+  ) {}
+
+  answer(shelves: readonly Shelf[]): Verdicts {
+    for (const shelf of shelves) for (const set of shelf.sets) this.places.set(set, this.sets.push(set.formed) - 1);
+    for (const shelf of shelves) for (const each of shelf.classes.values()) this.askClass(each);
+    for (const shelf of shelves)
+      for (const set of shelf.sets) {
+        const { main, others } = set.arrangement;
+        const shared = main && this.missed.get(main);
+        if (shared) shared.whole.push(this.places.get(set)!);
+        for (const member of others) {
+          const missed = member.askedAt === this.turn ? undefined : this.missed.get(member.class);
+          if (missed) this.note(missed, member);
+        }
+      }
+    const decided = this.decided
+      .sort((one, other) => one.member.order - other.member.order)
+      .map(({ member, verdict }) => ({ rule: member.rule, verdict, set: this.places.get(member.set)! }));
+    return new Verdicts(this.sets, [...this.failures.values()], decided);
+  }
+
+  private askClass(each: RuleClass): void {
+    const [first, ...more] = each.tests;
+    if (!first) {
+      for (const member of each.members) this.judge(member);
+      return;
+    }
+    const value = walk(first.path, this.event);
+    const hits = each.byValue.get(value as Scalar);
+    if ((hits?.size ?? 0) < each.members.size)
+      this.missed.set(each, this.failure(first.pointer, first.seesFalse ? false : excerpt(value)));
+    if (!hits) return;
+    const values = more.map(({ path }) => walk(path, this.event));
+    for (const member of hits) {
+      member.askedAt = this.turn;
+      const failed = values.findIndex((seen, index) => !member.accepts[index + 1]!.has(seen as Scalar));
+      if (failed < 0) this.judge(member);
+      else {
+        const { pointer, seesFalse } = more[failed]!;
+        this.note(this.failure(pointer, seesFalse ? false : excerpt(values[failed])), member);
+      }
+    }
+  }
+
+  private judge(member: Member): void {
+    member.askedAt = this.turn;
+    const { broken, compiled } = member.rule;
+    const verdict: Verdict = broken === undefined ? judge(compiled, this.event) : { outcome: 'errored', error: broken };
+    if (verdict.outcome === 'not_matched')
+      this.note(this.failure(verdict.failed.pointer, verdict.failed.actual), member);
+    else this.decided.push({ member, verdict });
+  }
+
+  private failure(pointer: string, actual: unknown): SharedFailure {
+    const key = `${pointer} ${JSON.stringify(actual)}`;
+    let found = this.failures.get(key);
+    if (!found) this.failures.set(key, (found = { pointer, actual, whole: [], some: new Map<number, number[]>() }));
+    return found;
+  }
+
+  private note(failure: SharedFailure, { set, slot }: Member): void {
+    const place = this.places.get(set)!;
+    const slots = failure.some.get(place);
+    if (slots) slots.push(slot);
+    else failure.some.set(place, [slot]);
+  }
+}
+
+type NotMatched = Extract<Verdict, { outcome: 'not_matched' }>;

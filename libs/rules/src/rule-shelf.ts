@@ -1,0 +1,156 @@
+import type { Scalar } from '#libs/expressions/src/path.js';
+
+import type { IndexableTest } from './condition.js';
+import type { CompiledDefinition } from './definition.js';
+import { RuleSet } from './rule-set.js';
+import type { KnownRule } from './known-rule.js';
+
+/** A rule in force, in its place. */
+export interface Member {
+  readonly rule: KnownRule;
+  /** Among the rules, by their creation. */
+  readonly order: number;
+  readonly class: RuleClass;
+  readonly set: ArrangedSet;
+  /** For each test of its class, the values that the rule wants. */
+  readonly accepts: readonly ReadonlySet<Scalar>[];
+  slot: number;
+  /** The last event about which it was asked itself. */
+  askedAt: number;
+}
+
+/** Rules on one shelf whose conditions begin by looking at the same paths, at the same places of the rule. */
+export interface RuleClass {
+  readonly key: string;
+  readonly shelf: Shelf;
+  readonly tests: readonly Omit<IndexableTest, 'accepts'>[];
+  readonly members: Set<Member>;
+  /** Members by the values that their first test accepts. */
+  readonly byValue: Map<Scalar, Set<Member>>;
+  /** Its own sets with room, once it is large enough to have any. */
+  readonly withRoom: Set<ArrangedSet>;
+}
+
+/** From so many rules on a class has sets of its own: their members fail together. Smaller ones share sets. */
+const OWN_SETS_FROM = 32;
+
+/** A set with what is needed to say how its members fared: most of them as those of one class do. */
+export class ArrangedSet extends RuleSet<Member> {
+  private arranged: Arrangement | undefined;
+
+  constructor(
+    orgId: string,
+    readonly home: Set<ArrangedSet>,
+  ) {
+    super(orgId);
+  }
+
+  override add(member: Member): void {
+    super.add(member);
+    this.arranged = undefined;
+  }
+
+  override remove(member: Member): void {
+    super.remove(member);
+    this.arranged = undefined;
+  }
+
+  get arrangement(): Arrangement {
+    return (this.arranged ??= arrange(this.members));
+  }
+}
+
+export interface Arrangement {
+  /** The class whose first test decides for most; `undefined` where no class has a test. */
+  readonly main: RuleClass | undefined;
+  /** Members of other classes that have a test. */
+  readonly others: readonly Member[];
+}
+
+function arrange(members: readonly Member[]): Arrangement {
+  const counts = new Map<RuleClass, number>();
+  for (const member of members)
+    if (member.class.tests.length > 0) counts.set(member.class, (counts.get(member.class) ?? 0) + 1);
+  const [main] = [...counts].sort(([, one], [, other]) => other - one)[0] ?? [];
+  return { main, others: members.filter((member) => member.class !== main && member.class.tests.length > 0) };
+}
+
+/** The rules of an organisation that name one source and one type, or one glob of each. */
+export class Shelf {
+  readonly matchesType: (type: string) => boolean;
+  readonly matchesSource: (source: string) => boolean;
+  readonly classes = new Map<string, RuleClass>();
+  readonly sets = new Set<ArrangedSet>();
+  private readonly withRoom = new Set<ArrangedSet>();
+
+  constructor(
+    private readonly orgId: string,
+    readonly key: string,
+    { matchesType, matchesSource }: Pick<CompiledDefinition, 'matchesType' | 'matchesSource'>,
+  ) {
+    this.matchesType = matchesType;
+    this.matchesSource = matchesSource;
+  }
+
+  add(rule: KnownRule, order: number): Member {
+    const tests = rule.broken === undefined ? rule.compiled.condition.leading : [];
+    const each = this.classFor(tests);
+    const set = this.setFor(each);
+    const member: Member = {
+      rule,
+      order,
+      class: each,
+      set,
+      accepts: tests.map(({ accepts }) => accepts),
+      slot: 0,
+      askedAt: 0,
+    };
+    set.add(member);
+    if (!set.hasRoom) set.home.delete(set);
+    each.members.add(member);
+    for (const value of member.accepts[0] ?? []) {
+      const those = each.byValue.get(value);
+      if (those) those.add(member);
+      else each.byValue.set(value, new Set([member]));
+    }
+    return member;
+  }
+
+  remove(member: Member): void {
+    const { class: each, set } = member;
+    set.remove(member);
+    if (set.members.length > 0) set.home.add(set);
+    else {
+      set.home.delete(set);
+      this.sets.delete(set);
+    }
+    each.members.delete(member);
+    for (const value of member.accepts[0] ?? []) {
+      const those = each.byValue.get(value)!;
+      those.delete(member);
+      if (those.size === 0) each.byValue.delete(value);
+    }
+    if (each.members.size === 0) this.classes.delete(each.key);
+  }
+
+  private classFor(tests: readonly IndexableTest[]): RuleClass {
+    const looks = tests.map(({ pointer, path, seesFalse }) => ({ pointer, path, seesFalse }));
+    const key = JSON.stringify(looks);
+    let found = this.classes.get(key);
+    if (!found) {
+      const byValue = new Map<Scalar, Set<Member>>();
+      found = { key, shelf: this, tests: looks, members: new Set(), byValue, withRoom: new Set() };
+      this.classes.set(key, found);
+    }
+    return found;
+  }
+
+  private setFor(each: RuleClass): ArrangedSet {
+    const home = each.members.size < OWN_SETS_FROM ? this.withRoom : each.withRoom;
+    for (const set of home) return set;
+    const set = new ArrangedSet(this.orgId, home);
+    home.add(set);
+    this.sets.add(set);
+    return set;
+  }
+}
