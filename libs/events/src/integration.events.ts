@@ -50,10 +50,14 @@ export const integrationEvents = {
         Type.Object({
           deliveryId: Type.String(),
           eventType: Type.String(),
-          requested: Type.Boolean({ description: 'the sender took the request to send it again' }),
+          requested: Type.Boolean({
+            description:
+              'the sender took the request to send it again; false: it refused, or has been asked for it several times',
+          }),
         }),
         { description: 'what never arrived; at most 1000' },
       ),
+      more: Type.Optional(Type.Boolean({ description: 'more is missing, and asked for the next time' })),
       startedAt: Type.String({ description: 'RFC 3339' }),
       failure: Type.Optional(
         Type.Object({

@@ -3,20 +3,23 @@ import { ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } 
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
-import { EventStore } from '#libs/event-store/src/event-store.js';
-import { streams } from '#libs/events/src/streams.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
 import { IntegrationTable } from './integration-table.js';
 import { integrationNotFound } from './integration.js';
-import { Reconciler } from './reconcile.js';
+import { Reconciler, RECONCILIATIONS } from './reconcile.js';
+
+const PATIENCE_MS = 60_000;
 
 class MissingDelivery {
   @ApiProperty()
   deliveryId!: string;
   @ApiProperty({ example: 'push' })
   eventType!: string;
-  @ApiProperty({ description: 'The sender took the request to send it again.' })
+  @ApiProperty({
+    description: 'The sender took the request to send it again. false: it refused, or was asked three times before.',
+  })
   requested!: boolean;
 }
 
@@ -36,6 +39,8 @@ export class ReconcileAnswer {
   checked!: number;
   @ApiProperty({ type: [MissingDelivery], description: 'What never arrived here.' })
   missing!: MissingDelivery[];
+  @ApiPropertyOptional({ description: 'More is missing than was asked for: it is the next time, in ten minutes.' })
+  more?: boolean;
   @ApiProperty({ format: 'date-time' })
   startedAt!: string;
   @ApiPropertyOptional({ type: ReconcileFailure, description: 'Why it was not gone through to the end.' })
@@ -49,7 +54,7 @@ export class ReconcileController {
   constructor(
     @Inject(IntegrationTable) private readonly table: IntegrationTable,
     @Inject(Reconciler) private readonly reconciler: Reconciler,
-    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(Progress) private readonly progress: Progress,
   ) {}
 
   @Post(':id/reconcile')
@@ -63,15 +68,16 @@ export class ReconcileController {
   @ApiResponse({ status: 200, type: ReconcileAnswer })
   async reconcile(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<ReconcileAnswer> {
     if (!this.table.get(caller.orgId, id)) throw integrationNotFound(id);
-    const outcome = await this.reconciler.ask(id, null, AbortSignal.timeout(60_000));
+    const look = { completeAt: null, byHand: true };
+    const outcome = await this.reconciler.ask(id, look, AbortSignal.timeout(PATIENCE_MS));
     if (!outcome)
       throw new Rejected(
         'conflict',
         'integration.not_reconcilable',
         'The sender of this integration cannot be asked: it is disabled, its provider cannot be asked at all (GitHub can), or its config lacks token, hookId or repository.',
       );
-    const [last] = await this.store.readStream(streams.reconciled(id), { direction: 'backwards', limit: 1 });
-    await this.reconciler.record(caller.orgId, last === undefined ? 0 : Number(last.revision) + 1, outcome);
+    const position = await this.reconciler.recordNext(caller.orgId, caller.actor, outcome);
+    await this.progress.whenProcessed(RECONCILIATIONS, position);
     return outcome;
   }
 }

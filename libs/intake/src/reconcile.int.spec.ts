@@ -118,7 +118,9 @@ const outcomes = async () => {
   return events.filter((event) => event.is('integration.reconciled'));
 };
 const signal = new AbortController().signal;
-const controller = () => new ReconcileController(server.table, reconciler, server.store);
+/** Waits as the progress of the runner does: until it is handled. */
+const progress = { whenProcessed: () => follow() };
+const controller = () => new ReconcileController(server.table, reconciler, progress);
 
 describe('an integration whose sender can be asked', () => {
   it('is reconciled at once, and every ten minutes after', async () => {
@@ -156,6 +158,53 @@ describe('an integration whose sender can be asked', () => {
     await follow();
     expect(await dueIn()).toBe(3_600_000);
     expect((await scheduled())!.payload).toMatchObject({ runs: 1, completeAt: null });
+  });
+
+  it('is asked at longer and longer intervals while it fails, and as before when it no longer does', async () => {
+    const failure = { code: 'unauthorised', detail: 'no' };
+    const look = async (outcome: Reconciliation): Promise<number> => {
+      answer = () => Promise.resolve(outcome);
+      server.clock.advance(Math.max(0, await dueIn()));
+      await worker.run((await scheduled())!, signal);
+      await follow();
+      return (await dueIn()) / 60_000;
+    };
+    const failed = { checked: 0, missing: [], failure };
+    const pauses: number[] = [];
+    for (let times = 0; times < 8; times++) pauses.push(await look(failed));
+    expect(pauses).toEqual([10, 20, 40, 80, 160, 320, 360, 360]);
+    expect(await look({ checked: 0, missing: [] })).toBe(10);
+    expect([await look(failed), await look(failed), await look(failed)]).toEqual([10, 20, 40]);
+    // Nobody makes it wait for ever.
+    expect(await look({ ...failed, failure: { ...failure, retryAfterMs: 365 * DAY } })).toBe(24 * 60);
+  });
+
+  it('is asked for as much again where more is missing than could be asked for', async () => {
+    answer = () => Promise.resolve({ checked: 3, missing: [], more: true });
+    await worker.run((await scheduled())!, signal);
+    await follow();
+    expect((await scheduled())!.payload).toMatchObject({ runs: 1, completeAt: null });
+    expect(await dueIn()).toBe(RECONCILE_EVERY_MS);
+    expect((await outcomes())[0]!.data).toMatchObject({ more: true });
+  });
+
+  it('is told how often it was asked for each delivery, but not by hand, where all counts anew', async () => {
+    const missing = [
+      { deliveryId: 'd1', eventType: 'push', requested: true },
+      { deliveryId: 'd2', eventType: 'push', requested: false },
+    ];
+    let before: ReadonlyMap<string, number> = new Map();
+    answer = async (context) => {
+      before = await context.asked(['d1', 'd2', 'd3']);
+      return { checked: 2, missing };
+    };
+    for (const expected of [[], [['d1', 1]], [['d1', 2]]]) {
+      await worker.run((await scheduled())!, signal);
+      await follow();
+      expect([...before]).toEqual(expected);
+    }
+    await controller().reconcile(caller, id);
+    expect([...before]).toEqual([]);
   });
 
   it('is told which deliveries are in the log', async () => {
@@ -200,8 +249,11 @@ describe('an integration whose sender can be asked', () => {
   it('can be reconciled at any time, and the time after that counts from it', async () => {
     answer = () => Promise.resolve({ checked: 1, missing: [] });
     expect(await controller().reconcile(caller, id)).toMatchObject({ checked: 1, missing: [] });
+    const before = (await scheduled())!;
     expect(await controller().reconcile(caller, id)).toMatchObject({ checked: 1 });
-    await follow();
+    expect((await outcomes()).map(({ metadata }) => metadata.actor)).toEqual(['token/tok_1', 'token/tok_1']);
+    // A run that was under way meanwhile has lost its place: what it found was found by hand.
+    await worker.run(before, signal);
     expect(await outcomes()).toHaveLength(2);
     expect((await scheduled())!.payload.runs).toBe(2);
     expect(await dueIn()).toBe(RECONCILE_EVERY_MS);

@@ -18,6 +18,11 @@ const READS = [
   'integration.deleted',
 ] as const;
 
+/** Longest time between two looks while one after the other fails: well within what senders remember. */
+const MAX_PAUSE_MS = 6 * 3_600_000;
+/** A sender that asks to wait for longer is asked again all the same. */
+const MAX_WAIT_MS = 86_400_000;
+
 /** States of all integrations, folded. */
 class States implements Table {
   readonly name = 'intake.reconcilable';
@@ -79,18 +84,30 @@ export class ScheduleReconciliations implements Subscriber {
   }
 
   private async reconciled(tx: EntityManager, event: RecordedEvent<'integration.reconciled'>): Promise<void> {
-    const { integrationId, failure, startedAt } = event.data;
+    const { integrationId, failure, more, startedAt } = event.data;
+    const runs = Number(event.revision) + 1;
     if (this.states.get(integrationId) === undefined) return;
     await tx.query(
       `insert into views.integration_reconciliations as known (integration_id, runs, complete_at, last)
        values ($1, $2, $3, $4)
        on conflict (integration_id) do update
          set runs = excluded.runs, last = excluded.last, complete_at = coalesce(excluded.complete_at, known.complete_at)`,
-      [integrationId, Number(event.revision) + 1, failure ? null : startedAt, event.dataJson],
+      [integrationId, runs, failure || more === true ? null : startedAt, event.dataJson],
     );
     if (!this.isReconcilable(integrationId)) return;
-    const pause = Math.max(RECONCILE_EVERY_MS, failure?.retryAfterMs ?? 0);
+    const pause = failure ? await this.pauseAfterFailure(tx, event) : RECONCILE_EVERY_MS;
     await this.schedule(tx, integrationId, event, new Date(event.created.getTime() + pause));
+  }
+
+  /** As long again as it has been failing, so that each pause is about twice the one before; and as long as it is asked to. */
+  private async pauseAfterFailure(tx: EntityManager, event: RecordedEvent<'integration.reconciled'>): Promise<number> {
+    const { integrationId, failure } = event.data;
+    const { runs, completeAt } = (await this.row(tx, integrationId))!;
+    const failing = completeAt
+      ? event.created.getTime() - completeAt.getTime()
+      : RECONCILE_EVERY_MS * 2 ** Math.min(runs - 1, 20);
+    const pause = Math.min(Math.max(RECONCILE_EVERY_MS, failing), MAX_PAUSE_MS);
+    return Math.max(pause, Math.min(failure?.retryAfterMs ?? 0, MAX_WAIT_MS));
   }
 
   private isReconcilable(id: string): boolean {
@@ -99,10 +116,7 @@ export class ScheduleReconciliations implements Subscriber {
   }
 
   private async schedule(tx: EntityManager, integrationId: string, event: RecordedEvent, dueAt: Date): Promise<void> {
-    const [row] = await tx.query<Row[]>(
-      `select runs, complete_at as "completeAt" from views.integration_reconciliations where integration_id = $1`,
-      [integrationId],
-    );
+    const row = await this.row(tx, integrationId);
     const task: ReconcileTask = {
       integrationId,
       runs: row?.runs ?? 0,
@@ -111,5 +125,12 @@ export class ScheduleReconciliations implements Subscriber {
     await this.work.schedule(tx, [
       { queue: RECONCILIATIONS, key: integrationId, dueAt, payload: { ...task }, position: event.position },
     ]);
+  }
+  private async row(tx: EntityManager, integrationId: string): Promise<Row | undefined> {
+    const [row] = await tx.query<Row[]>(
+      `select runs, complete_at as "completeAt" from views.integration_reconciliations where integration_id = $1`,
+      [integrationId],
+    );
+    return row;
   }
 }

@@ -6,7 +6,7 @@ import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
-import { uuid5 } from '#libs/kernel/src/ids.js';
+import { type Uuid, uuid5, uuid7 } from '#libs/kernel/src/ids.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
 import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/work.js';
 import type { Provider, ReconcileContext } from '#libs/plugin-sdk/src/define-provider.js';
@@ -22,6 +22,9 @@ const FIRST_LOOK_MS = 3 * 86_400_000;
 /** What was delivered around the time of the last look is looked at again. */
 const OVERLAP_MS = 60 * 60_000;
 const CONCURRENT_LOOKS = 32;
+/** Outcomes in which is looked what was asked for: at one every ten minutes, those of eight hours. */
+const OUTCOMES_LOOKED_AT = 50;
+const MAX_TRIES = 5;
 
 export interface ReconcileTask {
   readonly integrationId: string;
@@ -50,27 +53,37 @@ export interface ReconcilerParts {
 export class Reconciler {
   constructor(private readonly parts: ReconcilerParts) {}
 
-  /** `undefined` if the sender cannot be asked: disabled, or its config does not say where and as whom. */
-  async ask(integrationId: string, completeAt: string | null, signal: AbortSignal): Promise<Reconciled | undefined> {
+  /**
+   * @param look `completeAt`: of the last look that got to the end; `byHand`: somebody wants it now, so also what was asked
+   * for in vain is asked for once more.
+   * @returns `undefined` if the sender cannot be asked: disabled, or its config does not say where and as whom.
+   */
+  async ask(
+    integrationId: string,
+    { completeAt, byHand = false }: { readonly completeAt: string | null; readonly byHand?: boolean },
+    signal: AbortSignal,
+  ): Promise<Reconciled | undefined> {
     const { clock, http, providers } = this.parts;
     const receiver = this.parts.receiver(integrationId);
     const provider = receiver && providers.get(receiver.provider);
     if (!receiver || !provider?.reconcile || !canReconcile(provider, receiver.config)) return undefined;
     const now = clock.now();
     const since = completeAt === null ? now.getTime() - FIRST_LOOK_MS : Date.parse(completeAt) - OVERLAP_MS;
-    const { checked, missing, failure } = await provider.reconcile.run({
+    const { checked, missing, more, failure } = await provider.reconcile.run({
       secrets: validSecrets(receiver, now.getTime()),
       config: receiver.config,
       now,
       http,
       since: new Date(since),
       seen: (deliveryIds) => this.seen(integrationId, deliveryIds),
+      asked: (deliveryIds) => (byHand ? Promise.resolve(new Map()) : this.asked(integrationId, deliveryIds)),
       signal,
     });
     return {
       integrationId,
       checked,
       missing: missing.slice(0, 1000).map((one) => ({ ...one })),
+      ...(more === true && { more }),
       startedAt: now.toISOString(),
       ...(failure && { failure: { ...failure } }),
     };
@@ -86,27 +99,55 @@ export class Reconciler {
     return seen;
   }
 
-  /** @returns its position; that of an earlier outcome of the same run, if there is one. */
-  async record(orgId: string, runs: number, data: Reconciled): Promise<bigint | undefined> {
-    const { store, clock } = this.parts;
-    const { integrationId } = data;
+  private async asked(integrationId: string, deliveryIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const wanted = new Set(deliveryIds);
+    const asked = new Map<string, number>();
     const stream = streams.reconciled(integrationId);
-    const event = newEvent(
-      { type: 'integration.reconciled', data },
-      {
-        id: uuid5(RECONCILIATIONS, integrationId, String(runs)),
-        orgId,
-        actor: ENGINE,
-        now: clock.now(),
-        subject: `integration/${integrationId}`,
-      },
-    );
+    const limit = OUTCOMES_LOOKED_AT;
+    for (const event of await this.parts.store.readStream(stream, { direction: 'backwards', limit }))
+      if (event.is('integration.reconciled'))
+        for (const { deliveryId, requested } of event.data.missing)
+          if (requested && wanted.has(deliveryId)) asked.set(deliveryId, (asked.get(deliveryId) ?? 0) + 1);
+    return asked;
+  }
+
+  /** The outcome of a run that is counted. @returns its position; that of an earlier try of the same run, if there was one. */
+  async record(orgId: string, runs: number, data: Reconciled): Promise<bigint | undefined> {
+    const id = uuid5(RECONCILIATIONS, data.integrationId, String(runs));
     try {
-      return (await store.append(stream, [event], runs === 0 ? 'no-stream' : BigInt(runs - 1))).position;
+      return await this.append({ orgId, actor: ENGINE, id }, runs, data);
     } catch (error) {
       if (!(error instanceof WrongRevision)) throw error;
-      return (await store.readStream(stream, { from: BigInt(runs), limit: 1 }))[0]?.position;
+      const stream = streams.reconciled(data.integrationId);
+      return (await this.parts.store.readStream(stream, { from: BigInt(runs), limit: 1 }))[0]?.position;
     }
+  }
+
+  /** The outcome of what somebody asked for by hand, after whatever is there. */
+  async recordNext(orgId: string, actor: string, data: Reconciled): Promise<bigint> {
+    const stream = streams.reconciled(data.integrationId);
+    for (let tries = 1; ; tries++) {
+      const [last] = await this.parts.store.readStream(stream, { direction: 'backwards', limit: 1 });
+      try {
+        const runs = last === undefined ? 0 : Number(last.revision) + 1;
+        return await this.append({ orgId, actor, id: uuid7() }, runs, data);
+      } catch (error) {
+        if (!(error instanceof WrongRevision) || tries === MAX_TRIES) throw error;
+      }
+    }
+  }
+
+  private async append(
+    by: { readonly orgId: string; readonly actor: string; readonly id: Uuid },
+    runs: number,
+    data: Reconciled,
+  ): Promise<bigint> {
+    const { store, clock } = this.parts;
+    const { integrationId } = data;
+    const context = { ...by, now: clock.now(), subject: `integration/${integrationId}` };
+    const event = newEvent({ type: 'integration.reconciled', data }, context);
+    const expected = runs === 0 ? 'no-stream' : BigInt(runs - 1);
+    return (await store.append(streams.reconciled(integrationId), [event], expected)).position;
   }
 }
 
@@ -124,7 +165,7 @@ export class ReconcileIntegrations implements Worker {
   async run(work: ClaimedWork, signal: AbortSignal): Promise<WorkDone> {
     const { integrationId, runs, completeAt } = work.payload as unknown as ReconcileTask;
     const receiver = this.receiver(integrationId);
-    const outcome = receiver && (await this.reconciler.ask(integrationId, completeAt, signal));
+    const outcome = receiver && (await this.reconciler.ask(integrationId, { completeAt }, signal));
     // Its row goes away with the event that says why.
     if (!receiver || !outcome) return { position: work.position };
     signal.throwIfAborted();

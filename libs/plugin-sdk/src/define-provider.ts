@@ -120,6 +120,11 @@ export interface ReconcileContext extends ProviderContext {
   readonly since: Date;
   /** Which of these delivery ids are in the log. */
   seen(deliveryIds: readonly string[]): Promise<ReadonlySet<string>>;
+  /**
+   * How often the sender has lately been asked to send each of these again; what it was not asked for is left out. What it
+   * sends again and is refused here, or cannot get through, must not be asked for for ever.
+   */
+  asked(deliveryIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Aborts when the process stops. */
   readonly signal: AbortSignal;
 }
@@ -130,6 +135,8 @@ export interface Reconciliation {
   readonly checked: number;
   /** Those that never arrived, and whether the sender took the request to send them again. */
   readonly missing: readonly { readonly deliveryId: string; readonly eventType: string; readonly requested: boolean }[];
+  /** More is missing than was asked for this time: the next look goes back as far as this one. */
+  readonly more?: boolean;
   /** Why it could not be gone through to the end. */
   readonly failure?: {
     /** `unauthorised`, `not_found`, `rate_limited`, `unreachable`, `http.500` … */

@@ -16,9 +16,10 @@ interface Sent {
   readonly event?: string;
 }
 
-/** GitHub's API as far as it is asked: the deliveries of one hook, two a page, and redelivery. */
+/** GitHub's API as far as it is asked: the deliveries of one hook, a few a page, and redelivery. */
 class Github implements StepHttp {
   sent: Sent[] = [];
+  perPage = 2;
   readonly asked: string[] = [];
   readonly tokens = new Set<string>();
   /** Instead of the usual answer, by method. */
@@ -41,18 +42,20 @@ class Github implements StepHttp {
     if (method === 'POST') return Promise.resolve(answer(202, {}));
     const from = Number(searchParams.get('cursor') ?? 0);
     const next =
-      from + 2 < this.sent.length
-        ? { link: `<https://api.github.com${HOOK}?per_page=100&cursor=${from + 2}>; rel="next"` }
+      from + this.perPage < this.sent.length
+        ? { link: `<https://api.github.com${HOOK}?per_page=100&cursor=${from + this.perPage}>; rel="next"` }
         : {};
-    return Promise.resolve(answer(200, this.sent.slice(from, from + 2), next));
+    return Promise.resolve(answer(200, this.sent.slice(from, from + this.perPage), next));
   }
 }
 
 let github: Github;
 let arrived: Set<string>;
+let askedBefore: Map<string, number>;
 beforeEach(() => {
   github = new Github();
   arrived = new Set();
+  askedBefore = new Map();
 });
 
 const run = (more: Partial<ReconcileContext> = {}) =>
@@ -63,6 +66,7 @@ const run = (more: Partial<ReconcileContext> = {}) =>
     http: github,
     since: new Date(NOW.getTime() - 3 * 86_400_000),
     seen: (ids) => Promise.resolve(new Set(ids.filter((id) => arrived.has(id)))),
+    asked: () => Promise.resolve(askedBefore),
     signal: new AbortController().signal,
     ...more,
   });
@@ -80,11 +84,11 @@ describe('reconciling with GitHub', () => {
     expect(await run()).toEqual({
       checked: 5,
       missing: [
-        { deliveryId: 'g4', eventType: 'push', requested: true },
         { deliveryId: 'g2', eventType: 'push', requested: true },
+        { deliveryId: 'g4', eventType: 'push', requested: true },
       ],
     });
-    expect(posts()).toEqual([`POST ${HOOK}/4/attempts`, `POST ${HOOK}/2/attempts`]);
+    expect(posts()).toEqual([`POST ${HOOK}/2/attempts`, `POST ${HOOK}/4/attempts`]);
     expect([...github.tokens]).toEqual(['Bearer ghp_secret']);
   });
 
@@ -142,12 +146,96 @@ describe('reconciling with GitHub', () => {
     github.broken = { POST: { status: 403 } };
     expect(await run()).toMatchObject({
       missing: [
-        { deliveryId: 'g2', requested: false },
         { deliveryId: 'g1', requested: false },
+        { deliveryId: 'g2', requested: false },
       ],
       failure: { code: 'unauthorised' },
     });
     expect(posts()).toHaveLength(1);
+  });
+
+  it('goes on where one delivery cannot be sent again', async () => {
+    github.sent = [3, 2, 1].map((n) => ({ id: n, guid: `g${n}`, delivered_at: minutesAgo(60 - n) }));
+    const http: StepHttp = {
+      request: (request) => {
+        github.broken = request.url.endsWith('/1/attempts')
+          ? { POST: { status: 404 } }
+          : request.url.endsWith('/2/attempts')
+            ? { POST: { status: 422 } }
+            : {};
+        return github.request(request);
+      },
+    };
+    expect(await run({ http })).toEqual({
+      checked: 3,
+      missing: [
+        { deliveryId: 'g1', eventType: 'unknown', requested: false },
+        { deliveryId: 'g2', eventType: 'unknown', requested: false },
+        { deliveryId: 'g3', eventType: 'unknown', requested: true },
+      ],
+    });
+  });
+
+  it('does not ask for ever for what never arrives: it is named, and left', async () => {
+    github.sent = [2, 1].map((n) => ({ id: n, guid: `g${n}`, delivered_at: minutesAgo(60 - n) }));
+    askedBefore = new Map([
+      ['g1', 3],
+      ['g2', 2],
+    ]);
+    expect((await run()).missing).toMatchObject([
+      { deliveryId: 'g2', requested: true },
+      { deliveryId: 'g1', requested: false },
+    ]);
+    expect(posts()).toEqual([`POST ${HOOK}/2/attempts`]);
+  });
+
+  it('asks for a thousand in one go, the oldest first, and says that there are more', async () => {
+    github.perPage = 100;
+    github.sent = Array.from({ length: 1_003 }, (_, n) => ({
+      id: 1_003 - n,
+      guid: `g${1_003 - n}`,
+      delivered_at: minutesAgo(5 + n),
+    }));
+    askedBefore = new Map([['g1', 3]]);
+    const { missing, more, failure } = await run();
+    expect([missing.length, more, failure]).toEqual([1_000, true, undefined]);
+    expect(missing[0]).toMatchObject({ deliveryId: 'g2', requested: true });
+    expect(posts()).toHaveLength(1_000);
+    // What it gave up does not stand in the way of the others.
+    arrived = new Set(missing.map(({ deliveryId }) => deliveryId));
+    const rest = await run();
+    expect([rest.missing.map(({ deliveryId }) => deliveryId), rest.more]).toEqual([
+      ['g1002', 'g1003', 'g1'],
+      undefined,
+    ]);
+  });
+
+  it('says so where there is no end to the pages', async () => {
+    github.perPage = 1;
+    github.sent = Array.from({ length: 201 }, (_, n) => ({ id: n, guid: `g${n}`, delivered_at: minutesAgo(5) }));
+    expect(await run()).toMatchObject({ checked: 200, failure: { code: 'too_many' } });
+    expect(posts()).toEqual([]);
+  });
+
+  it('says what it got done where it is interrupted', async () => {
+    github.sent = [2, 1].map((n) => ({ id: n, guid: `g${n}`, delivered_at: minutesAgo(60 - n) }));
+    const abort = new AbortController();
+    const http: StepHttp = {
+      request: (request) => {
+        if (posts().length === 1) {
+          abort.abort();
+          return Promise.reject(new Error('aborted'));
+        }
+        return github.request(request);
+      },
+    };
+    expect(await run({ http, signal: abort.signal })).toMatchObject({
+      missing: [
+        { deliveryId: 'g1', requested: true },
+        { deliveryId: 'g2', requested: false },
+      ],
+      failure: { code: 'interrupted' },
+    });
   });
 
   it('never sends its token elsewhere, whatever the next page is said to be', async () => {

@@ -3,9 +3,12 @@ import { fieldsOf, idOf, type Json, listOf, textOf } from '#libs/plugin-sdk/src/
 
 const API = 'https://api.github.com';
 const PER_PAGE = 100;
-/** GitHub keeps deliveries for three days; more of them in one go are left to the next. */
-const MAX_PAGES = 50;
+/** GitHub keeps deliveries for three days. */
+const MAX_PAGES = 200;
+/** Asked for in one go; the others are left to the next. */
 const MAX_MISSING = 1000;
+/** What was asked for so often and has not arrived is refused here, or cannot get through. */
+const MAX_ASKS = 3;
 /** What was sent just now may still be on its way. */
 const IN_FLIGHT_MS = 60_000;
 const TIMEOUT_MS = 15_000;
@@ -29,19 +32,32 @@ export const githubReconcile: Reconcile = {
     const hook = `${(textOf(config['apiUrl']) ?? API).replace(/\/+$/, '')}/repos/${textOf(config['repository'])}/hooks/${idOf(config['hookId'])}/deliveries`;
     const { deliveries, failure } = await listed(hook, context);
     const seen = await context.seen([...deliveries.keys()]);
+    const settled = context.now.getTime() - IN_FLIGHT_MS;
+    const lost = [...deliveries.values()].filter(({ guid, deliveredAt }) => !seen.has(guid) && deliveredAt <= settled);
+    const asked = lost.length === 0 ? new Map<string, number>() : await context.asked(lost.map(({ guid }) => guid));
+    const isHopeless = ({ guid }: Delivery): boolean => (asked.get(guid) ?? 0) >= MAX_ASKS;
+    // The oldest are the next that GitHub forgets.
+    const wanted = lost.filter((delivery) => !isHopeless(delivery)).reverse();
+    const now = [...wanted, ...lost.filter(isHopeless)].slice(0, MAX_MISSING);
     const missing: { deliveryId: string; eventType: string; requested: boolean }[] = [];
     let stop: Failure | undefined = failure;
-    for (const { guid, id, event, deliveredAt } of deliveries.values()) {
-      if (seen.has(guid) || deliveredAt > context.now.getTime() - IN_FLIGHT_MS) continue;
-      if (missing.length === MAX_MISSING || context.signal.aborted) break;
-      const answer = stop ? undefined : await ask(context, 'POST', `${hook}/${encodeURIComponent(id)}/attempts`);
-      // A token that may not, or a limit that is reached, holds for those that follow too.
-      if (answer && 'failure' in answer) stop = answer.failure;
-      missing.push({ deliveryId: guid, eventType: event, requested: answer !== undefined && !('failure' in answer) });
+    for (const delivery of now) {
+      const { guid, id, event } = delivery;
+      const url = `${hook}/${encodeURIComponent(id)}/attempts`;
+      const answer = stop || isHopeless(delivery) ? undefined : await ask(context, 'POST', url);
+      const refused = answer && 'failure' in answer ? answer.failure : undefined;
+      // A token that may not, or a limit that is reached, holds for those that follow too; one delivery does not.
+      if (refused && refused.code !== NOT_THERE && refused.code !== UNPROCESSABLE) stop = refused;
+      missing.push({ deliveryId: guid, eventType: event, requested: answer !== undefined && !refused });
     }
-    return { checked: deliveries.size, missing, ...(stop && { failure: stop }) };
+    const more = wanted.length > MAX_MISSING;
+    return { checked: deliveries.size, missing, ...(more && { more }), ...(stop && { failure: stop }) };
   },
 };
+
+/** Of one delivery: it is too old by now, or its hook sends it no more. */
+const NOT_THERE = 'not_found';
+const UNPROCESSABLE = 'http.422';
 
 /** Deliveries by their GUID, which all attempts of one share; of several attempts the newest. */
 async function listed(
@@ -50,7 +66,11 @@ async function listed(
 ): Promise<{ readonly deliveries: ReadonlyMap<string, Delivery>; readonly failure?: Failure }> {
   const deliveries = new Map<string, Delivery>();
   let url: string | undefined = `${hook}?per_page=${PER_PAGE}`;
-  for (let page = 0; url !== undefined && page < MAX_PAGES && !context.signal.aborted; page++) {
+  for (let page = 0; url !== undefined; page++) {
+    if (page === MAX_PAGES) {
+      const detail = `GitHub names more than ${MAX_PAGES * PER_PAGE} deliveries: what came before those is not looked at.`;
+      return { deliveries, failure: { code: 'too_many', detail } };
+    }
     const answer: Answer = await ask(context, 'GET', url);
     if ('failure' in answer) return { deliveries, failure: answer.failure };
     let oldest = Infinity;
@@ -78,7 +98,7 @@ type Answer = { readonly json: Json; readonly link: string } | { readonly failur
 
 async function ask(context: ReconcileContext, method: string, url: string): Promise<Answer> {
   const { http, config, signal, now } = context;
-  const outcome = await http.request({
+  const request = {
     method,
     url,
     headers: {
@@ -91,7 +111,13 @@ async function ask(context: ReconcileContext, method: string, url: string): Prom
     keepBytes: MAX_BYTES,
     maxBytes: MAX_BYTES,
     signal,
+  };
+  const outcome = await http.request(request).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
   });
+  // No error: what was asked for until then is worth knowing.
+  if (!outcome || signal.aborted)
+    return failed('interrupted', 'There was no time to go on: the rest is left to the next look.');
   if (outcome.kind === 'failed')
     return failed('unreachable', `GitHub cannot be reached: ${outcome.detail}. Check apiUrl.`);
   const { status, headers, body } = outcome;
