@@ -3,6 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import type { CheckResult } from '#libs/rules/src/decision-check.js';
+
 import { githubPush, githubRequest, send } from '../support/github.js';
 import { Receiver } from '../support/receiver.js';
 import { freePort, TestServer, waitFor } from '../support/server.js';
@@ -170,6 +172,11 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
       const count = decisions.get(`${eventId} ${outcome}`) ?? 0;
       if (count !== 1) faults.push(`event ${eventId} has ${count} decisions "${outcome}"`);
     }
+
+    const decided = await server.get<CheckResult>('/api/v1/decisions/check');
+    if (decided.events < wanted.length)
+      faults.push(`${decided.events} events were to be decided, fewer than the ${wanted.length} acknowledged`);
+    for (const one of decided.discrepancies) faults.push(`decisions do not add up: ${JSON.stringify(one)}`);
 
     const checkDeliveries = async (webhook: string, path: string, expected: readonly string[], perMessage: number) => {
       const deliveries = (await server.list<Delivery>(`/api/v1/outbound-webhooks/${webhook}/deliveries`)).filter(

@@ -5,6 +5,7 @@ import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 
 import { BacktestController } from './backtest.controller.js';
 import { DecideRules } from './decide.subscriber.js';
+import { DecisionCheckController } from './decision-check.controller.js';
 import { DecisionController } from './decision.controller.js';
 import { DecisionProjection } from './decision.projection.js';
 import { archive, create, disable, enable, rule, update } from './rule.js';
@@ -17,7 +18,14 @@ import { WhyController } from './why.controller.js';
 /** Trigger rules: saved, asked about every event, and what they decided. */
 @Module({
   imports: [CqrsModule],
-  controllers: [TrialController, BacktestController, WhyController, DecisionController, RuleController],
+  controllers: [
+    TrialController,
+    BacktestController,
+    WhyController,
+    DecisionController,
+    DecisionCheckController,
+    RuleController,
+  ],
   providers: [
     ...commandHandlers(rule, [
       on(CreateRule, create),
