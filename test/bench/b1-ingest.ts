@@ -5,11 +5,11 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { githubPush } from '../support/github.js';
 import { freePort, ROOT, TestServer, waitFor } from '../support/server.js';
+import { type SenderName, senderOf } from './senders.js';
 
 /**
- * B1: signed GitHub pushes acknowledged a second, durable, in the embedded log, 64 connections, as a ratio to a bare
+ * B1: signed GitHub pushes (or the requests of another sender) acknowledged a second, durable, in the embedded log, 64 connections, as a ratio to a bare
  * Fastify handler that checks the HMAC and parses the JSON, measured in turns in the same run. The verify pass reads the
  * log back through the API: everything acknowledged is there, once, and nothing else.
  */
@@ -38,23 +38,30 @@ interface Load {
   readonly p99: number;
 }
 
-export async function measureIngest(rounds: number, seconds: number): Promise<IngestResult> {
+export async function measureIngest(
+  rounds: number,
+  seconds: number,
+  from: SenderName = 'github',
+): Promise<IngestResult> {
+  const sender = senderOf(from, SECRET);
   const folder = await mkdtemp(join(tmpdir(), 'millrace-bench-'));
   const bodyFile = join(folder, 'push.json');
-  const body = JSON.stringify(githubPush());
-  await writeFile(bodyFile, body);
-  const signature = `sha256=${createHmac('sha256', SECRET).update(body).digest('hex')}`;
-  const headers = {
-    'content-type': 'application/json',
-    'user-agent': 'GitHub-Hookshot/044aadd',
-    'x-github-event': 'push',
-    'x-hub-signature-256': signature,
-  };
+  await writeFile(bodyFile, sender.body);
+  // The bare handler checks one and the same signature, whatever the sender, over the same number of bytes.
+  const bare = { 'x-hub-signature-256': `sha256=${createHmac('sha256', SECRET).update(sender.body).digest('hex')}` };
+  const baselinePort = await freePort();
   const records: string[] = [];
   const load = async (port: number, path: string, duration: number, more: { rate?: number; record?: true } = {}) => {
     const record = more.record ? join(folder, `ids-${records.length}`) : undefined;
     if (record) records.push(record);
-    const options = { port, path, connections: CONNECTIONS, seconds: duration, bodyFile, headers, ...more, record };
+    const ours =
+      port === baselinePort
+        ? { headers: { ...sender.headers, ...bare } }
+        : {
+            headers: sender.headers,
+            ...('header' in sender.id ? { idHeader: sender.id.header } : { slackSecret: sender.id.slackSecret }),
+          };
+    const options = { port, path, connections: CONNECTIONS, seconds: duration, bodyFile, ...ours, ...more, record };
     const child = spawn(process.execPath, ['test/bench/load.mjs', JSON.stringify(options)], {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -67,14 +74,13 @@ export async function measureIngest(rounds: number, seconds: number): Promise<In
     return result;
   };
 
-  const baselinePort = await freePort();
   const baseline = spawn(process.execPath, ['test/bench/baseline.mjs', String(baselinePort), SECRET], { cwd: ROOT });
   await once(baseline.stdout, 'data');
   const server = await TestServer.start({ dataDir: join(folder, 'data'), env: { LOG_LEVEL: 'warn' } });
   try {
     const integration = await server.post<{ slug: string }>('/api/v1/integrations', {
       name: 'bench',
-      provider: 'github',
+      provider: sender.provider,
       secret: SECRET,
     });
     const path = `/api/v1/webhooks/inbound/${integration.slug}`;
@@ -88,7 +94,7 @@ export async function measureIngest(rounds: number, seconds: number): Promise<In
       const ours = await load(port, path, seconds, { record: true });
       measured.push({ baseline: before.perSecond, millrace: ours.perSecond });
       process.stderr.write(
-        `B1 round ${round}/${rounds}: baseline ${before.perSecond.toFixed(0)}/s, millrace ${ours.perSecond.toFixed(0)}/s ` +
+        `B1 ${from} round ${round}/${rounds}: baseline ${before.perSecond.toFixed(0)}/s, millrace ${ours.perSecond.toFixed(0)}/s ` +
           `(${(ours.perSecond / before.perSecond).toFixed(2)})\n`,
       );
     }
@@ -101,7 +107,7 @@ export async function measureIngest(rounds: number, seconds: number): Promise<In
     const acknowledged = (await Promise.all(records.map((file) => readFile(file, 'utf8'))))
       .flatMap((text) => text.split('\n'))
       .filter((id) => id !== '');
-    const seen = await deliveriesInLog(server);
+    const seen = await deliveriesInLog(server, sender.type);
     const missing = acknowledged.filter((id) => !seen.has(id)).length;
     const twice = [...seen.values()].filter((count) => count > 1).length;
     return {
@@ -123,13 +129,13 @@ export async function measureIngest(rounds: number, seconds: number): Promise<In
   }
 }
 
-/** Delivery ids of all pushes in the log with how often each is there, streamed as NDJSON. */
-async function deliveriesInLog(server: TestServer): Promise<Map<string, number>> {
+/** Delivery ids of all events of a type in the log with how often each is there, streamed as NDJSON. */
+async function deliveriesInLog(server: TestServer, type: string): Promise<Map<string, number>> {
   const seen = new Map<string, number>();
   const { ADMIN_TOKEN } = await import('../support/server.js');
   // The export reads the event index, which follows the log: wait until it has caught up.
   await waitFor('the event index to catch up', async () => (await lagOf(server, 'audit.events')) === 0, 300_000);
-  const answer = await fetch(`${server.url}/api/v1/events?type=git.push`, {
+  const answer = await fetch(`${server.url}/api/v1/events?type=${type}`, {
     headers: { authorization: `Bearer ${ADMIN_TOKEN}`, accept: 'application/x-ndjson' },
   });
   if (!answer.ok || !answer.body) throw new Error(`the export answered ${answer.status}: ${await answer.text()}`);

@@ -4,31 +4,39 @@
  *
  *   node load.mjs '{"port":3000,"path":"/…","connections":64,"seconds":5,"bodyFile":"…","headers":{…},"rate":0}'
  *
- * Every request has a delivery id of its own. Prints one JSON line: acknowledged, failed, seconds, latencies in ms and,
+ * Every request has a delivery id of its own: in the header `idHeader`, or, with `slackSecret`, in place of the #s of the
+ * body, which is then signed as Slack does. Prints one JSON line: acknowledged, failed, seconds, latencies in ms and,
  * with `record`, the delivery ids that were acknowledged, into that file. `rate` > 0 sends at that many a second.
  */
+import { createHmac } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { performance } from 'node:perf_hooks';
 
 const options = JSON.parse(process.argv[2]);
 const { port, path, connections, seconds, headers, rate = 0, prefix = 'bench', record } = options;
+const { idHeader = 'x-github-delivery', slackSecret } = options;
 const body = readFileSync(options.bodyFile);
 
 const PLACEHOLDER = '#'.repeat(36);
+/** The same for all: a run is shorter than Slack's five minutes. */
+const TIMESTAMP = String(Math.floor(Date.now() / 1000));
 const head = Buffer.from(
   [
     `POST ${path} HTTP/1.1`,
     `host: 127.0.0.1:${port}`,
     `content-length: ${body.length}`,
     ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
-    `x-github-delivery: ${PLACEHOLDER}`,
+    ...(slackSecret === undefined
+      ? [`${idHeader}: ${PLACEHOLDER}`]
+      : [`x-slack-request-timestamp: ${TIMESTAMP}`, `x-slack-signature: v0=${'0'.repeat(64)}`]),
     '',
     '',
   ].join('\r\n'),
   'latin1',
 );
-const idAt = head.indexOf(PLACEHOLDER);
+const idAt = slackSecret === undefined ? head.indexOf(PLACEHOLDER) : head.length + body.indexOf(PLACEHOLDER);
+const signatureAt = head.indexOf('v0=') + 3;
 const run = `${prefix}-${process.pid.toString(36)}-${Date.now().toString(36)}-`.slice(0, 24);
 
 let sent = 0;
@@ -63,6 +71,10 @@ function lane() {
       began = at;
       id = (run + String(sent++).padStart(36 - run.length, '0')).slice(0, 36);
       request.latin1Write(id, idAt, 36);
+      if (slackSecret !== undefined) {
+        const hmac = createHmac('sha256', slackSecret).update(`v0:${TIMESTAMP}:`).update(request.subarray(head.length));
+        request.latin1Write(hmac.digest('hex'), signatureAt, 64);
+      }
       socket.write(request);
     };
     socket.on('connect', next);

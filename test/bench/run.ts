@@ -2,9 +2,10 @@ import { writeFile } from 'node:fs/promises';
 
 import { measureIngest } from './b1-ingest.js';
 import { measureStart } from './b7-start.js';
+import { SENDERS } from './senders.js';
 
 /**
- * `npm run bench [-- B1 B7] [--quick] [--out file.json]`: the figures of this machine as ratios to a baseline of the
+ * `npm run bench [-- B1 B7] [--senders github,slack] [--quick] [--out file.json]`: the figures of this machine as ratios to a baseline of the
  * same run. Prints a table and writes JSON. Exits with 1 if a verify pass fails; a figure below its target is said, not
  * failed, since it depends on the machine.
  */
@@ -12,20 +13,23 @@ const args = process.argv.slice(2);
 const quick = args.includes('--quick');
 const outAt = args.indexOf('--out');
 const out = outAt < 0 ? 'bench-results.json' : (args[outAt + 1] ?? 'bench-results.json');
-const chosen = args.filter((arg, index) => /^B\d$/.test(arg) && index !== outAt + 1);
+const chosen = args.filter((arg, index) => /^B\d$/.test(arg) && (outAt < 0 || index !== outAt + 1));
 const wanted = (id: string) => chosen.length === 0 || chosen.includes(id);
+
+const sendersAt = args.indexOf('--senders');
+const senders = sendersAt < 0 ? SENDERS : SENDERS.filter((name) => args[sendersAt + 1]?.split(',').includes(name));
 
 const results: Record<string, unknown> = { node: process.version, at: new Date().toISOString() };
 const rows: { id: string; figure: string; value: string; target: string; reached: boolean }[] = [];
 let broken = false;
 
-if (wanted('B1')) {
-  const b1 = await measureIngest(quick ? 1 : 5, quick ? 2 : 5);
-  results['B1'] = b1;
+for (const sender of wanted('B1') ? senders : []) {
+  const b1 = await measureIngest(quick ? 1 : 5, quick ? 2 : 5, sender);
+  results[`B1 ${sender}`] = b1;
   rows.push(
     {
       id: 'B1',
-      figure: 'ingest, ratio to bare Fastify',
+      figure: `ingest of ${sender}, ratio to bare Fastify`,
       value: b1.ratio.toFixed(2),
       target: '≥ 0.60',
       reached: b1.ratio >= 0.6,

@@ -1,4 +1,4 @@
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
@@ -33,7 +33,40 @@ describe('bad input', () => {
     url = `${server.url}/api/v1/webhooks/inbound/${slug}`;
   });
   afterAll(async () => {
+    slow.forEach(({ socket }) => socket.destroy());
     await server.stop();
+  });
+
+  interface Slow {
+    readonly socket: Socket;
+    readonly ended: Promise<string>;
+    readonly began: number;
+  }
+  /** Clients that never come to an end, from the first test to the last: everything else is tested beside them. */
+  const slow = new Map<string, Slow>();
+  const begin = (name: string, head: string): void => {
+    const { port, hostname } = new URL(server.url);
+    const socket = connect(Number(port), hostname);
+    let received = '';
+    const ended = new Promise<string>((resolve) => {
+      socket.on('data', (chunk: Buffer) => (received += chunk.toString()));
+      socket.on('error', () => undefined);
+      socket.on('close', () => resolve(received));
+    });
+    socket.write(head);
+    const drip = setInterval(() => (socket.writable ? socket.write('x') : clearInterval(drip)), 500);
+    drip.unref();
+    slow.set(name, { socket, ended, began: Date.now() });
+  };
+  beforeAll(() => {
+    const path = new URL(url).pathname;
+    for (let nth = 0; nth < 20; nth++) {
+      begin(
+        `body ${nth}`,
+        `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n`,
+      );
+      begin(`head ${nth}`, `POST ${path} HTTP/1.1\r\nhost: x\r\nx-slow: `);
+    }
   });
 
   const problemOf = async (answer: Response): Promise<Problem> => {
@@ -70,12 +103,12 @@ describe('bad input', () => {
       });
       await server.call('PATCH', `/api/v1/integrations/${id}`, { enabled: false });
       const answers = await Promise.all(
-        [slug, `wh_${'x'.repeat(32)}`, 'no', '%00', 'a'.repeat(300)].map((one) =>
+        [slug, `wh_${'x'.repeat(32)}`, 'no', '%00', '%zz', 'a'.repeat(300)].map((one) =>
           send(`${server.url}/api/v1/webhooks/inbound/${one}`, githubRequest('push', {}, SECRET)),
         ),
       );
       const bodies = await Promise.all(answers.map((answer) => answer.text()));
-      expect(answers.map((answer) => answer.status)).toEqual([404, 404, 404, 404, 404]);
+      expect(answers.map((answer) => answer.status)).toEqual([404, 404, 404, 404, 404, 404]);
       expect(new Set(bodies).size).toBe(1);
     });
 
@@ -258,6 +291,21 @@ describe('bad input', () => {
       expect([400, 422]).toContain(answer.status);
       expect((await problemOf(answer)).errors!.map((error) => error.pointer)).toContain('/evnts');
     });
+  });
+
+  describe('from clients that send a byte now and then', () => {
+    it('ends within half a minute, in words, and holds up nobody else', async () => {
+      const quick = Date.now();
+      expect((await send(url, githubRequest('push', githubPush(), SECRET))).status).toBe(202);
+      expect(Date.now() - quick).toBeLessThan(2_000);
+      for (const [name, { ended, began }] of slow) {
+        const answer = await ended;
+        expect([name, answer.slice(0, 12)]).toEqual([name, 'HTTP/1.1 408']);
+        expect(answer).toContain('within 30 seconds');
+        expect(Date.now() - began).toBeLessThan(60_000);
+      }
+      expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
+    }, 90_000);
   });
 });
 
