@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { freePort, TestServer, waitFor } from '../support/server.js';
+import { ADMIN_TOKEN, freePort, TestServer, waitFor } from '../support/server.js';
 
 interface Agent {
   readonly id: string;
@@ -38,9 +38,10 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+let made = 0;
 const agent = (more: object = {}) =>
   server.post<Agent>('/api/v1/agents', {
-    name: 'triage',
+    name: `triage ${++made}`,
     runtime: 'http',
     config: { url: 'https://agents.example.com/triage' },
     ...more,
@@ -69,6 +70,8 @@ describe('the webhook of an agent', () => {
     expect(answer.status).toBe(202);
     const { success, data } = (await answer.json()) as Accepted;
     expect([success, data.status]).toEqual([true, 'running']);
+    // Also by whoever asks before anything was done about it.
+    expect(await server.get(`/agents/${id}/executions/${data.executionId}`)).toMatchObject({ id: data.executionId });
     const [execution] = await until(id, 1, '?trigger=webhook');
     // No runtime has begun it: it waits, and says so.
     expect(execution).toMatchObject({ id: data.executionId, agentId: id, trigger: 'webhook', status: 'pending' });
@@ -96,6 +99,28 @@ describe('the webhook of an agent', () => {
     const refused = await ask(hmac.id, '{"a":2}', headers);
     expect(refused.status).toBe(401);
     expect(await refused.json()).toMatchObject({ success: false, error: { code: 'inbound.signature_mismatch' } });
+  });
+
+  it('is asked once for each line of NDJSON, and the answer names them all', async () => {
+    const { id } = await agent({ webhookEnabled: true });
+    const answer = await ask(id, '{"a":1}\n{"a":2}', { 'content-type': 'application/x-ndjson' });
+    const { data } = (await answer.json()) as { data: { executionId: string; executionIds: string[] } };
+    expect(data.executionIds).toHaveLength(2);
+    expect(data.executionId).toBe(data.executionIds[0]);
+    const all = await until(id, 2);
+    expect(all.map((one) => one.id).sort()).toEqual([...data.executionIds].sort());
+  });
+
+  it('answers one and the same where there is none, whatever the address looks like', async () => {
+    const { id } = await agent();
+    const answers = await Promise.all(
+      [id, 'agt_00000000000000000000000000', 'nonsense', '%zz'].map(async (one) => {
+        const answer = await ask(one, '{}');
+        return [answer.status, await answer.text()];
+      }),
+    );
+    expect(new Set(answers.map((one) => JSON.stringify(one))).size).toBe(1);
+    expect(answers[0]![0]).toBe(404);
   });
 
   it('is asked once where the sender repeats itself, and no more often than its rate', async () => {
@@ -160,6 +185,36 @@ describe('an agent', () => {
     const wrong = { name: 'x', runtime: 'http', config: { uri: 'x' } };
     await expect(server.post('/api/v1/agents', wrong)).rejects.toThrow(/agent[.]invalid.*config[/]url.*config[/]uri/);
     await expect(agent({ runtime: 'magic' })).rejects.toThrow(/runtime must be one of/);
+  });
+
+  it('has a name of its own, which is free again when it is removed', async () => {
+    const name = 'the only one';
+    const first = await agent({ name });
+    await expect(agent({ name })).rejects.toThrow(/409.*agent[.]name_taken/);
+    const other = await agent();
+    await expect(server.call('PATCH', `/agents/${other.id}`, { name })).rejects.toThrow(/agent[.]name_taken/);
+    expect(await server.call('PATCH', `/agents/${first.id}`, { name, rateLimit: 7 })).toMatchObject({ rateLimit: 7 });
+    await server.call('DELETE', `/agents/${first.id}`);
+    expect(await server.call('PATCH', `/agents/${other.id}`, { name })).toMatchObject({ name });
+  });
+
+  it('that is set up twice by one request is the same, with the secret that it has', async () => {
+    const headers = {
+      authorization: `Bearer ${ADMIN_TOKEN}`,
+      'content-type': 'application/json',
+      'idempotency-key': 'agent-once',
+    };
+    const body = JSON.stringify({
+      name: 'once',
+      runtime: 'http',
+      config: { url: 'https://agents.example.com/once' },
+      webhookEnabled: true,
+      auth: 'bearer',
+    });
+    const create = () => fetch(`${server.url}/agents`, { method: 'POST', headers, body });
+    const made = (await (await create()).json()) as Agent;
+    expect((await ask(made.id, '{}', { authorization: `Bearer ${made.secret}` })).status).toBe(202);
+    expect(((await (await create()).json()) as Agent).id).toBe(made.id);
   });
 
   it('that is removed receives nothing more, and its executions stay', async () => {

@@ -118,6 +118,10 @@ describe('the server', () => {
     it('on an open route that should not be one', () => {
       const open = routes.filter(isOpen).map(({ path }) => path);
       expect([...new Set(open)].sort()).toEqual([
+        '/agents/{id}/webhook',
+        '/api/communicator/botframework/{id}/messages',
+        '/api/communicator/webhook/{id}',
+        '/api/v1/agents/{id}/webhook',
         '/api/v1/openapi.json',
         '/api/v1/webhooks/inbound/{slug}',
         '/api/webhook/{customPath}',

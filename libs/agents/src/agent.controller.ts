@@ -1,14 +1,17 @@
+import { randomUUID } from 'node:crypto';
+
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiOperation, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { DataSource } from 'typeorm';
+import { DataSource, Not } from 'typeorm';
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
 import { Secrets } from '#libs/access/src/secrets.js';
 import type { Committed, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
-import { randomText } from '#libs/kernel/src/ids.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { PREFIXES, publicId, randomText } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
@@ -42,9 +45,12 @@ export class AgentController {
     const { secret: given, ...rest } = body;
     const settings: AgentSettings = { ...DEFAULTS, ...withoutUndefined(rest) } as AgentSettings;
     refuseProblems(configProblems(settings.runtime, settings.config));
-    const id = newIdFor(caller, 'agt');
-    const secret = given ?? (needsSecret(settings) ? newSecret() : undefined);
-    const reference = secret === undefined ? undefined : await this.keep(caller, id, secret);
+    const id = newAgentId(caller);
+    await this.refuseTakenName(caller, settings.name, id);
+    const wanted = given ?? (needsSecret(settings) ? newSecret() : undefined);
+    const reference = wanted === undefined ? undefined : `${id}/secret/1`;
+    // The same request sent again is shown what was stored at first.
+    const secret = reference && (await this.secrets.put(caller.orgId, reference, wanted!));
     await this.run(new RegisterAgent(id, caller, settings, reference));
     return { ...(await this.view(caller, id)), ...(secret !== undefined && { secret }) };
   }
@@ -93,6 +99,7 @@ export class AgentController {
     const changes = withoutUndefined(body) as Partial<AgentSettings>;
     const next = { ...settings, ...changes };
     refuseProblems(configProblems(next.runtime, next.config));
+    await this.refuseTakenName(caller, next.name, id);
     const secret = given ?? (needsSecret(next) && !hasSecret ? newSecret() : undefined);
     const reference = secret === undefined ? undefined : await this.keep(caller, id, secret);
     await this.run(new UpdateAgent(id, caller, changes, reference));
@@ -150,6 +157,15 @@ export class AgentController {
     return this.executions.cancel(caller, id, executionId);
   }
 
+  /** Rules and workflows name an agent by its name too: it means one. */
+  private async refuseTakenName({ orgId }: Caller, name: string, id: string): Promise<void> {
+    const row = await this.database.getRepository(AgentView).findOneBy({ orgId, name, removed: false, id: Not(id) });
+    if (!row) return;
+    throw new Rejected('conflict', 'agent.name_taken', `There is an agent "${name}" already. Choose another name.`, {
+      problems: [{ pointer: '/name', detail: 'is taken' }],
+    });
+  }
+
   private async keep({ orgId }: Caller, id: string, secret: string): Promise<string> {
     const reference = `${id}/secret/${randomText(9)}`;
     await this.secrets.put(orgId, reference, secret);
@@ -181,6 +197,10 @@ export class AgentController {
     };
   }
 }
+
+/** An id is an address too (`/agents/{id}/webhook`), so all of it is random, where no `Idempotency-Key` says what it is. */
+const newAgentId = (caller: Caller): string =>
+  caller.idempotencyKey === undefined ? publicId(PREFIXES.agent, randomUUID()) : newIdFor(caller, PREFIXES.agent);
 
 const needsSecret = ({ webhookEnabled, auth }: AgentSettings): boolean => webhookEnabled && auth !== 'none';
 const newSecret = (): string => `mrs_${randomText(32)}`;

@@ -62,7 +62,8 @@ export class AgentProjection implements Subscriber {
     await tx.query(
       `insert into views.agent_executions (id, org_id, agent, agent_id, trigger, status, event_id, requested_by, created_at)
        values ($1, $2, $3,
-               (select id from views.agents where org_id = $2 and (id = $3 or name = $3) order by removed, created_at limit 1),
+               (select id from views.agents
+                 where org_id = $2 and (id = $3 or (name = $3 and not removed)) order by created_at limit 1),
                $4, 'pending', $5, $6, $7)
        on conflict do nothing`,
       [id, orgId, agent.replaceAll('\0', '\ufffd'), trigger, eventId, requestedBy, event.metadata.timestamp],

@@ -54,8 +54,15 @@ export class Executions {
     return pageOf(rows, paging, ({ createdAt, id }) => [createdAt.toISOString(), id], answerOf);
   }
 
+  /** @throws Rejected `agent.no_execution` */
   async view(orgId: string, agent: string, id: string): Promise<ExecutionAnswer> {
-    const row = await this.database.getRepository(ExecutionView).findOneBy({ id, orgId });
+    const rows = this.database.getRepository(ExecutionView);
+    let row = await rows.findOneBy({ id, orgId });
+    if (!row) {
+      // Whoever has just been told the id of an execution may ask for it before it is there.
+      await this.caughtUp();
+      row = await rows.findOneBy({ id, orgId });
+    }
     if (!row || (row.agentId ?? row.agent) !== agent)
       throw new Rejected('not_found', 'agent.no_execution', `Agent ${agent} has no execution ${id}.`);
     return answerOf(row);
@@ -76,6 +83,12 @@ export class Executions {
       if (!(error instanceof WrongRevision)) throw error;
     }
     return this.view(orgId, agent, id);
+  }
+
+  /** Everything that is in the log by now, and what follows from it, can be seen. */
+  private async caughtUp(): Promise<void> {
+    for (const name of ['agents.request', 'agents.views'])
+      await this.progress.whenProcessed(name, await this.store.head());
   }
 
   private isKnown(orgId: string, id: string): Promise<boolean> {

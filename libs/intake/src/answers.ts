@@ -78,16 +78,16 @@ export const communicatorForm: AnswerForm = {
   notFound: problem(NOT_FOUND),
 };
 
-/** The envelope of agents' webhooks. The execution has the id of the event that came in, with a prefix of its own. */
+/**
+ * The envelope of agents' webhooks. The execution has the id of the event that came in, with a prefix of its own; several
+ * lines or elements are as many executions.
+ */
 export const agentForm: AnswerForm = {
-  accepted: ({ eventIds }) => ({
-    status: 202,
-    contentType: JSON_TYPE,
-    body: JSON.stringify({
-      success: true,
-      data: { executionId: eventIds[0]!.replace(/^evt_/, 'exec_'), status: 'running' },
-    }),
-  }),
+  accepted: ({ eventIds }) => {
+    const ids = eventIds.map((id) => id.replace(/^evt_/, 'exec_'));
+    const data = { executionId: ids[0], status: 'running', ...(ids.length > 1 && { executionIds: ids }) };
+    return { status: 202, contentType: JSON_TYPE, body: JSON.stringify({ success: true, data }) };
+  },
   refused: agentError,
   notFound: agentError(NOT_FOUND),
 };

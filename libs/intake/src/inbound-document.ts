@@ -86,7 +86,15 @@ const agentAnswers = {
             data: {
               type: 'object',
               required: ['executionId', 'status'],
-              properties: { executionId: { type: 'string' }, status: { type: 'string', enum: ['running'] } },
+              properties: {
+                executionId: { type: 'string' },
+                status: { type: 'string', enum: ['running'] },
+                executionIds: {
+                  type: 'array',
+                  items: { type: 'string' },
+                  description: 'Of several lines or elements: an execution for each.',
+                },
+              },
             },
           },
         },

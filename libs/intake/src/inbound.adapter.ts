@@ -154,8 +154,11 @@ const FORMS = {
  */
 export function undecodable(path: string): Written | undefined {
   const prefix = Object.keys(FORMS).find((one) => path.startsWith(`${one}/`)) as keyof typeof FORMS | undefined;
+  if (AGENT_WEBHOOK.test(path)) return agentForm.notFound;
   return prefix && FORMS[prefix].notFound;
 }
+
+const AGENT_WEBHOOK = /^(?:\/api\/v1)?\/agents\/[^/]+\/webhook(?:$|\?)/;
 
 function viewOf(request: Received, sender: SenderAddress): InboundRequest {
   const { headers, socket } = request.raw;
