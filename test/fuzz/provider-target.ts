@@ -1,0 +1,43 @@
+import { Worker } from 'node:worker_threads';
+
+import { type Failure, type ProviderWork, resultOf, type TargetOptions, type TargetResult } from './target-result.js';
+
+interface Done {
+  readonly outcomes: Record<string, number>;
+  readonly failures: readonly Failure[];
+  readonly times: Float64Array;
+}
+
+const CORPUS = new URL('./corpus.ts', import.meta.url).href;
+
+/** `verify`, `normalise` and `respond` of one provider over changed requests. Ends early at a crash or a hang. */
+export async function fuzzProvider(target: string, options: TargetOptions, corpus = CORPUS): Promise<TargetResult> {
+  const began = performance.now();
+  const at = new Int32Array(new SharedArrayBuffer(4));
+  const { inputs, seed, patienceMs } = options;
+  const workerData: ProviderWork = { corpus, target, seed, inputs, first: 0, at };
+  const worker = new Worker(new URL('./provider-worker.ts', import.meta.url), { workerData });
+  let timer: NodeJS.Timeout | undefined;
+  const broken = (what: string): Done => ({
+    outcomes: {},
+    failures: [{ seed: seed + Atomics.load(at, 0), what }],
+    times: new Float64Array(0),
+  });
+  try {
+    const { outcomes, failures, times } = await new Promise<Done>((resolve) => {
+      let last = -1;
+      timer = setInterval(() => {
+        const now = Atomics.load(at, 0);
+        if (now === last) resolve(broken(`hang: no end after ${patienceMs} ms`));
+        last = now;
+      }, patienceMs);
+      worker.once('message', resolve);
+      worker.once('error', (error) => resolve(broken(`crash: ${error.message}`)));
+      worker.once('exit', (code) => resolve(broken(`crash: the thread ended with ${code}`)));
+    });
+    return resultOf(target, options, (performance.now() - began) / 1000, outcomes, failures, times);
+  } finally {
+    clearInterval(timer);
+    await worker.terminate();
+  }
+}
