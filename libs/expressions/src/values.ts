@@ -42,6 +42,10 @@ export const MAX_STEPS = 1_000_000;
 export class Cost {
   private left = MAX_STEPS;
 
+  get spent(): number {
+    return MAX_STEPS - this.left;
+  }
+
   /** @throws Rejected `expression.too_costly` */
   spend(steps: number): void {
     this.left -= steps;

@@ -35,6 +35,14 @@ export interface IndexableTest {
   readonly seesFalse: boolean;
 }
 
+/** A comparison of what is at a path, by itself: where it does not hold, it decides against the rule. */
+export interface Probe {
+  readonly pointer: string;
+  readonly path: Path;
+  /** @throws Rejected `expression.too_costly` */
+  readonly test: (actual: unknown, cost: Cost) => boolean;
+}
+
 /** A condition or group, compiled. Throws nothing but Rejected `expression.too_costly`. */
 export interface Condition {
   readonly pointer: string;
@@ -47,6 +55,8 @@ export interface Condition {
   readonly leading: readonly IndexableTest[];
   /** Whether it is nothing but its leading comparisons. */
   readonly isIndexable: boolean;
+  /** What is asked right after them, where that looks at a path as well. */
+  readonly probe: Probe | undefined;
   /** What `field` is; a group has none. */
   look?(event: unknown, cost: Cost): unknown;
   /** This condition or one within it, by JSON pointer. */
@@ -67,10 +77,12 @@ export interface Leaf {
   readonly expected: unknown;
   readonly test: (actual: unknown, cost: Cost) => boolean;
   readonly leading: readonly IndexableTest[];
+  /** Of what is compared; an expression has none, and neither has a field that is computed. */
+  readonly path?: Path | undefined;
 }
 
 /** A comparison or expression: its value is tested. */
-export function leaf({ pointer, text, expression, expected, test, leading }: Leaf): Condition {
+export function leaf({ pointer, text, expression, expected, test, leading, path }: Leaf): Condition {
   const condition = text.length > 300 ? `${text.slice(0, 299)}…` : text;
   const field = expression.source;
   const wanted = excerpt(expected);
@@ -82,6 +94,7 @@ export function leaf({ pointer, text, expression, expected, test, leading }: Lea
     expected: wanted,
     leading,
     isIndexable: leading.length > 0 && leading.every(({ seesFalse }) => !seesFalse),
+    probe: leading.length === 0 && path ? { pointer, path, test } : undefined,
     look: (event, cost) => expression.evaluate(event, cost),
     find: (at) => (at === pointer ? itself : undefined),
     failed,
@@ -108,7 +121,8 @@ export function all(members: readonly Condition[], pointer: string): Condition {
   };
   const end = members.findIndex(({ isIndexable }) => !isIndexable);
   const leading = members.slice(0, end < 0 ? undefined : end + 1).flatMap((member) => member.leading);
-  return group({ pointer, kind: 'all', members, check, leading, isIndexable: end < 0 });
+  const probe = members[end]?.probe;
+  return group({ pointer, kind: 'all', members, check, leading, isIndexable: end < 0, probe });
 }
 
 /** Holds where one member does. */
@@ -124,16 +138,16 @@ export function any(members: readonly Condition[], pointer: string): Condition {
   };
   // Of several it is not the first that decides.
   const [only] = members.length === 1 ? members : [];
-  const { leading = [], isIndexable = false } = only ?? {};
-  return group({ pointer, kind: 'any', members, check, leading, isIndexable });
+  const { leading = [], isIndexable = false, probe } = only ?? {};
+  return group({ pointer, kind: 'any', members, check, leading, isIndexable, probe });
 }
 
-interface Group extends Pick<Condition, 'pointer' | 'check' | 'leading' | 'isIndexable'> {
+interface Group extends Pick<Condition, 'pointer' | 'check' | 'leading' | 'isIndexable' | 'probe'> {
   readonly kind: 'all' | 'any';
   readonly members: readonly Condition[];
 }
 
-function group({ pointer, kind, members, check, leading, isIndexable }: Group): Condition {
+function group({ pointer, kind, members, check, leading, isIndexable, probe }: Group): Condition {
   const text = `${kind} of ${members.length}`;
   const itself: Condition = {
     pointer,
@@ -142,6 +156,7 @@ function group({ pointer, kind, members, check, leading, isIndexable }: Group): 
     expected: true,
     leading,
     isIndexable,
+    probe,
     find: (at) => (at === pointer ? itself : findAmong(members, at)),
     failed: (actual) => ({ pointer, condition: text, field: '', actual, expected: true }),
     check,
@@ -178,6 +193,7 @@ export function not(inner: Condition, pointer: string): Condition {
     expected: inner.expected,
     leading: [],
     isIndexable: false,
+    probe: undefined,
     find: (at) => (at === pointer ? itself : inner.find(at)),
     failed,
     check: (event, cost) =>

@@ -1,6 +1,6 @@
 import { type CompiledExpression, compile } from '#libs/expressions/src/compile.js';
 import { ExpressionError } from '#libs/expressions/src/expression-error.js';
-import { isScalar, leadingEqualities, pathOf, type Scalar } from '#libs/expressions/src/path.js';
+import { isScalar, leadingEqualities, type Path, pathOf } from '#libs/expressions/src/path.js';
 import { isTruthy } from '#libs/expressions/src/values.js';
 import { isObject } from '#libs/kernel/src/json.js';
 
@@ -98,8 +98,9 @@ export class ConditionCompiler {
       const test = testOf(operator, value);
       if (!compiled) return nothing(pointer);
       const text = `${compiled.source} ${operator}${value === undefined ? '' : ` ${inWords(value)}`}`;
-      const leading = comparisonOf(pointer, compiled.source, operator, value);
-      return leaf({ pointer, text, expression: compiled, expected: value, test, leading });
+      const path = pathOf(compiled.source);
+      const leading = comparisonOf(pointer, path, operator, value);
+      return leaf({ pointer, text, expression: compiled, expected: value, test, leading, path });
     } catch (error) {
       if (!(error instanceof UnfitValue)) throw error;
       this.problems.add(`${pointer}/value`, error.message);
@@ -131,8 +132,13 @@ const nothing = (pointer: string): Condition => all([], pointer);
 export const always: Condition = all([], '/conditions');
 
 /** An equality with something that can be looked up. */
-function comparisonOf(pointer: string, field: string, operator: Operator, value: unknown): readonly IndexableTest[] {
+function comparisonOf(
+  pointer: string,
+  path: Path | undefined,
+  operator: Operator,
+  value: unknown,
+): readonly IndexableTest[] {
   const values: readonly unknown[] = operator === 'equals' ? [value] : operator === 'in' ? (value as unknown[]) : [];
-  const path = values.length > 0 && values.every(isScalar) ? pathOf(field) : undefined;
-  return path ? [{ pointer, path, accepts: new Set(values as Scalar[]), seesFalse: false }] : [];
+  if (!path || values.length === 0 || !values.every(isScalar)) return [];
+  return [{ pointer, path, accepts: new Set(values), seesFalse: false }];
 }

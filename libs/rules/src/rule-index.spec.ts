@@ -68,6 +68,8 @@ const comparison = fc.oneof(
   fc.record({ field, operator: fc.constant('equals'), value: fc.constantFrom<unknown>([1], { d: 'x' }, []) }),
   fc.record({ field, operator: fc.constant('gt'), value: fc.constantFrom<unknown>(1, 'x') }),
   fc.record({ field, operator: fc.constantFrom('exists', 'not_exists') }),
+  fc.record({ field, operator: fc.constantFrom('contains', 'not_contains'), value: fc.constantFrom<unknown>('x', 1) }),
+  fc.record({ field, operator: fc.constantFrom('starts_with', 'matches'), value: fc.constantFrom('x', 'y') }),
 );
 const literal = fc.constantFrom("'x'", "'y'", '`1`', '`true`', '`null`', '`2.5`');
 const expression = fc

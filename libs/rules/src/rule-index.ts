@@ -1,6 +1,8 @@
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import { walk, type Scalar } from '#libs/expressions/src/path.js';
+import { Cost, MAX_STEPS } from '#libs/expressions/src/values.js';
 
+import type { Probe } from './condition.js';
 import { excerpt } from './excerpt.js';
 import { judge, type Verdict } from './judge.js';
 import type { KnownRule } from './known-rule.js';
@@ -93,7 +95,9 @@ export class RuleIndex {
 class Asking {
   private readonly sets: FormedSet[] = [];
   private readonly places = new Map<unknown, number>();
-  private readonly failures = new Map<string, SharedFailure>();
+  private readonly shared: SharedFailure[] = [];
+  /** By pointer, and by the value seen. */
+  private readonly failures = new Map<string, Map<unknown, SharedFailure>>();
   private readonly decided: { readonly member: Member; readonly verdict: Exclude<Verdict, NotMatched> }[] = [];
   /** What the first equality of a class saw: the failure of all its rules that are not asked. */
   private readonly missed = new Map<RuleClass, SharedFailure>();
@@ -120,30 +124,46 @@ class Asking {
     const decided = this.decided
       .sort((one, other) => one.member.order - other.member.order)
       .map(({ member, verdict }) => ({ rule: member.rule, verdict, set: this.places.get(member.set)! }));
-    return new Verdicts(this.sets, [...this.failures.values()], decided);
+    return new Verdicts(this.sets, this.shared, decided);
   }
 
   private askClass(each: RuleClass): void {
     const [first, ...more] = each.tests;
-    if (!first) {
-      for (const member of each.members) this.judge(member);
-      return;
-    }
+    if (!first) return this.probe(each, each.members);
     const value = walk(first.path, this.event);
     const hits = each.byValue.get(value as Scalar);
     if ((hits?.size ?? 0) < each.members.size)
       this.missed.set(each, this.failure(first.pointer, first.seesFalse ? false : excerpt(value)));
     if (!hits) return;
     const values = more.map(({ path }) => walk(path, this.event));
+    const left: Member[] = [];
     for (const member of hits) {
       member.askedAt = this.turn;
       const failed = values.findIndex((seen, index) => !member.accepts[index + 1]!.has(seen as Scalar));
-      if (failed < 0) this.judge(member);
+      if (failed < 0) left.push(member);
       else {
         const { pointer, seesFalse } = more[failed]!;
         this.note(this.failure(pointer, seesFalse ? false : excerpt(values[failed])), member);
       }
     }
+    this.probe(each, left);
+  }
+
+  /** Looks once at what all of them look at next; those for whom it is right are asked whole. */
+  private probe({ probe }: RuleClass, members: Iterable<Member>): void {
+    if (!probe) {
+      for (const member of members) this.judge(member);
+      return;
+    }
+    const value = walk(probe.path, this.event);
+    let failure: SharedFailure | undefined;
+    for (const member of members)
+      if (!clearlyFails(member.probe!, value)) this.judge(member);
+      else {
+        member.askedAt = this.turn;
+        failure ??= this.failure(probe.pointer, excerpt(value));
+        this.note(failure, member);
+      }
   }
 
   private judge(member: Member): void {
@@ -156,9 +176,17 @@ class Asking {
   }
 
   private failure(pointer: string, actual: unknown): SharedFailure {
-    const key = `${pointer} ${JSON.stringify(actual)}`;
-    let found = this.failures.get(key);
-    if (!found) this.failures.set(key, (found = { pointer, actual, whole: [], some: new Map<number, number[]>() }));
+    // Objects are the same if their JSON is, and are kept apart from texts.
+    const isObject = typeof actual === 'object' && actual !== null;
+    const place = isObject ? `${pointer} object` : pointer;
+    let known = this.failures.get(place);
+    if (!known) this.failures.set(place, (known = new Map<unknown, SharedFailure>()));
+    const key = isObject ? JSON.stringify(actual) : actual;
+    let found = known.get(key);
+    if (!found) {
+      known.set(key, (found = { pointer, actual, whole: [], some: new Map<number, number[]>() }));
+      this.shared.push(found);
+    }
     return found;
   }
 
@@ -167,6 +195,20 @@ class Asking {
     const slots = failure.some.get(place);
     if (slots) slots.push(slot);
     else failure.some.set(place, [slot]);
+  }
+}
+
+/** So much of what an evaluation may cost that whatever comes before a probe is less. */
+const NEARLY_ALL = MAX_STEPS - 10_000;
+
+/** Whether the comparison does not hold, beyond doubt: where it is about to cost too much, the rule is asked whole. */
+function clearlyFails(test: Probe['test'], value: unknown): boolean {
+  const cost = new Cost();
+  try {
+    return !test(value, cost) && cost.spent < NEARLY_ALL;
+  } catch {
+    // Asked whole, it fails in the same way, and then it is that rule's verdict.
+    return false;
   }
 }
 

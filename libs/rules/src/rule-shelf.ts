@@ -1,6 +1,6 @@
 import type { Scalar } from '#libs/expressions/src/path.js';
 
-import type { IndexableTest } from './condition.js';
+import type { Condition, IndexableTest, Probe } from './condition.js';
 import type { CompiledDefinition } from './definition.js';
 import { RuleSet } from './rule-set.js';
 import type { KnownRule } from './known-rule.js';
@@ -14,6 +14,7 @@ export interface Member {
   readonly set: ArrangedSet;
   /** For each test of its class, the values that the rule wants. */
   readonly accepts: readonly ReadonlySet<Scalar>[];
+  readonly probe: Probe['test'] | undefined;
   slot: number;
   /** The last event about which it was asked itself. */
   askedAt: number;
@@ -24,6 +25,8 @@ export interface RuleClass {
   readonly key: string;
   readonly shelf: Shelf;
   readonly tests: readonly Omit<IndexableTest, 'accepts'>[];
+  /** What is asked of each next. */
+  readonly probe: Pick<Probe, 'pointer' | 'path'> | undefined;
   readonly members: Set<Member>;
   /** Members by the values that their first test accepts. */
   readonly byValue: Map<Scalar, Set<Member>>;
@@ -75,6 +78,8 @@ function arrange(members: readonly Member[]): Arrangement {
   return { main, others: members.filter((member) => member.class !== main && member.class.tests.length > 0) };
 }
 
+const NOTHING: Pick<Condition, 'leading' | 'probe'> = { leading: [], probe: undefined };
+
 /** The rules of an organisation that name one source and one type, or one glob of each. */
 export class Shelf {
   readonly matchesType: (type: string) => boolean;
@@ -93,8 +98,8 @@ export class Shelf {
   }
 
   add(rule: KnownRule, order: number): Member {
-    const tests = rule.broken === undefined ? rule.compiled.condition.leading : [];
-    const each = this.classFor(tests);
+    const { leading: tests, probe } = rule.broken === undefined ? rule.compiled.condition : NOTHING;
+    const each = this.classFor(tests, probe);
     const set = this.setFor(each);
     const member: Member = {
       rule,
@@ -102,6 +107,7 @@ export class Shelf {
       class: each,
       set,
       accepts: tests.map(({ accepts }) => accepts),
+      probe: probe?.test,
       slot: 0,
       askedAt: 0,
     };
@@ -133,13 +139,14 @@ export class Shelf {
     if (each.members.size === 0) this.classes.delete(each.key);
   }
 
-  private classFor(tests: readonly IndexableTest[]): RuleClass {
+  private classFor(tests: readonly IndexableTest[], next: Probe | undefined): RuleClass {
     const looks = tests.map(({ pointer, path, seesFalse }) => ({ pointer, path, seesFalse }));
-    const key = JSON.stringify(looks);
+    const probe = next && { pointer: next.pointer, path: next.path };
+    const key = JSON.stringify([looks, probe]);
     let found = this.classes.get(key);
     if (!found) {
       const byValue = new Map<Scalar, Set<Member>>();
-      found = { key, shelf: this, tests: looks, members: new Set(), byValue, withRoom: new Set() };
+      found = { key, shelf: this, tests: looks, probe, members: new Set(), byValue, withRoom: new Set() };
       this.classes.set(key, found);
     }
     return found;
