@@ -1,16 +1,16 @@
-import { createHmac } from 'node:crypto';
-
-import { githubPayload, githubPush, githubRequest, send } from '../support/github.js';
+import { OpenIdStandIn } from '../support/openid.js';
 import { Receiver } from '../support/receiver.js';
 import { TestServer, waitFor } from '../support/server.js';
+import { type Sender, senders } from './demo-senders.js';
 
 /**
- * `npm run demo`: starts a server on a free port and a scratch folder, sends it what GitHub, GitLab and Slack send, and
- * shows each going through event, rule, workflow, delivery, failure and retry, with a schedule of fractions of a second.
+ * `npm run demo`: starts a server on a free port and a scratch folder, sends it what every kind of sender sends, and shows
+ * each going through event, rule, workflow, delivery, failure and retry, with a schedule of fractions of a second.
  */
 const say = (text = '') => console.log(text);
 const paint = (code: number) => (text: string) => (process.stdout.isTTY ? `\u001b[${code}m${text}\u001b[0m` : text);
 const [bold, dim, green, red, cyan] = [paint(1), paint(2), paint(32), paint(31), paint(36)] as const;
+const tell = (what: string, text: string) => say(`  ${cyan(what.padEnd(9))}  ${text}`);
 
 interface Listed {
   readonly id: string;
@@ -20,38 +20,20 @@ interface Node {
   readonly subject: string;
   readonly children: readonly Node[];
 }
-interface Delivery {
-  readonly id: string;
+interface Delivery extends Listed {
   readonly eventId: string;
-  readonly status: string;
   readonly attempts: number;
 }
 
-const SECRET = 'demo-secret-0123456789';
-
-/** Payloads in the shape of their senders' own documentation. GitLab and Slack come in through generic integrations. */
-const gitlabPush = {
-  object_kind: 'push',
-  event_name: 'push',
-  ref: 'refs/heads/main',
-  checkout_sha: 'da1560886d4f094c3e6c9ef40349f7d38b5d27d7',
-  user_username: 'grace',
-  project: { id: 15, path_with_namespace: 'acme/race', web_url: 'https://gitlab.example.com/acme/race' },
-  commits: [{ id: 'da1560886d4f094c3e6c9ef40349f7d38b5d27d7', message: 'Mend the sluice', author: { name: 'Grace' } }],
-  total_commits_count: 1,
-};
-const slackMessage = {
-  type: 'event_callback',
-  team_id: 'T0ACME',
-  event_id: 'Ev0DEMO1',
-  event: { type: 'message', channel: 'C0OPS', user: 'U0ADA', text: 'the wheel stands still', ts: '1700000000.000100' },
-};
+/** What has to be in the story of every event, or it did not go the whole way. */
+const STORY = ['rule.evaluated', 'webhook.requested', 'webhook.failed', 'workflow.started', 'webhook.delivered'];
 
 const receiver = await Receiver.start((nth) => (nth <= 2 ? 500 : 200));
+const openId = await OpenIdStandIn.start();
 say(bold('Millrace demo'));
 say(dim('starting a server on a free port, with its data in a scratch folder …'));
-const server = await TestServer.start({ env: { MILLRACE_RETRY_SCHEDULE: '300ms,600ms,1s', LOG_LEVEL: 'warn' } });
-let ok = true;
+const server = await TestServer.start({ env: { MILLRACE_RETRY_SCHEDULE: '150ms,300ms,1s', LOG_LEVEL: 'warn' } });
+const wrong: string[] = [];
 try {
   say(`${green('ready')} at ${server.url}`);
   const webhook = await server.post<Listed>('/api/v1/outbound-webhooks', {
@@ -69,96 +51,97 @@ try {
       { type: 'create_issue', with: { title: 'look at ${{ type }} from ${{ source }}' } },
     ],
   });
-
-  const senders = [
-    { name: 'GitHub push', provider: 'github', event: 'push', payload: githubPush() },
-    {
-      name: 'GitHub pull request',
-      provider: 'github',
-      event: 'pull_request',
-      payload: githubPayload('pull_request', 0),
-    },
-    { name: 'GitLab push', provider: 'generic_webhook', event: 'Push Hook', payload: gitlabPush },
-    { name: 'Slack message', provider: 'generic_webhook', event: 'message', payload: slackMessage },
-  ] as const;
-  for (const sender of senders) {
-    say(`\n${bold(sender.name)}`);
-    const { slug } = await server.post<{ slug: string }>('/api/v1/integrations', {
-      name: sender.name,
-      provider: sender.provider,
-      secret: SECRET,
-    });
-    const url = `${server.url}/api/v1/webhooks/inbound/${slug}`;
-    const request =
-      sender.provider === 'github'
-        ? githubRequest(sender.event, sender.payload, SECRET)
-        : genericRequest(sender.event, sender.payload);
-    const answer = await send(url, request);
-    const { eventIds } = (await answer.json()) as { eventIds: string[] };
-    const eventId = eventIds[0]!;
-    say(`  ${cyan('received')}   ${answer.status}, ${request.body.length} bytes, signature valid`);
-    const again = (await (await send(url, request)).json()) as { duplicate: boolean };
-    say(`  ${cyan('repeated')}   ${again.duplicate ? 'recognised, no second event' : red('NOT recognised')}`);
-    const event = await server.get<{ type: string; source: string; subject: string }>(`/api/v1/events/${eventId}`);
-    say(`  ${cyan('event')}      ${event.type} from ${event.source}, ${event.subject}, ${dim(eventId)}`);
-
-    const delivery = await waitFor(
-      'the delivery to succeed',
-      async () =>
-        (await server.list<Delivery>(`/api/v1/outbound-webhooks/${webhook.id}/deliveries?status=success`)).find(
-          (one) => one.eventId === eventId,
-        ),
-      30_000,
-      () => server.output,
-    );
-    const { data: decisions } = await server.get<{ data: { ruleName: string; outcome: string }[] }>(
-      `/api/v1/events/${eventId}/decisions`,
-    );
-    for (const { ruleName, outcome } of decisions) say(`  ${cyan('decision')}   rule "${ruleName}": ${outcome}`);
-    for (const [index, call] of receiver.calls.filter((one) => idOf(one.body) === eventId).entries())
-      say(
-        `  ${cyan('attempt')}  ${index + 1}  answered ${call.status < 300 ? green(String(call.status)) : red(String(call.status))}` +
-          (call.status < 300 ? '' : dim('  → webhook.failed → workflow retry-failed-webhooks')),
-      );
-    say(`  ${cyan('delivery')}   ${green(delivery.status)} after ${delivery.attempts} attempts, ${dim(delivery.id)}`);
-    ok &&= again.duplicate && delivery.attempts === 3 && decisions.length === 1;
-    if (sender === senders[0]) {
-      say(`  ${cyan('trace')}`);
-      const trace = await server.get<{ root: Node }>(`/api/v1/events/${eventId}/trace`);
-      draw(trace.root, '             ');
-    }
-  }
+  const all = senders(openId);
+  for (const sender of all) await follow(sender, webhook.id, sender === all[0]);
   const issues = await server.list<{ title: string }>('/api/v1/issues');
   say(`\n${bold('issues opened by the rule')}: ${issues.length}`);
-  ok &&= issues.length === senders.length;
   for (const { title } of issues) say(`  ${title}`);
+  if (issues.length !== all.length) wrong.push(`${issues.length} issues in place of ${all.length}`);
+} catch (error) {
+  wrong.push((error as Error).message);
 } finally {
   await server.stop();
   await receiver.stop();
+  await openId.stop();
 }
-say(ok ? `\n${green('Everything arrived, once.')}` : `\n${red('Something did not go as it should; see above.')}`);
-process.exitCode = ok ? 0 : 1;
+for (const what of wrong) say(red(what));
+say(wrong.length === 0 ? `\n${green('Everything arrived, once.')}` : `\n${red('Something did not go as it should.')}`);
+process.exitCode = wrong.length === 0 ? 0 : 1;
+
+/** Sends one request, twice, and shows what becomes of it. */
+async function follow(sender: Sender, webhookId: string, withTrace: boolean): Promise<void> {
+  say(`\n${bold(sender.name)}`);
+  const { name, provider, secret, config } = sender;
+  const expect = (holds: boolean, what: string): void => void (holds || wrong.push(`${name}: ${what}`));
+  const { id, slug } = await server.post<Listed & { slug: string }>('/api/v1/integrations', {
+    name,
+    provider,
+    ...(secret === undefined ? {} : { secret }),
+    config,
+  });
+  const url = server.url + sender.path.replace('{slug}', slug).replace('{id}', id);
+  const post = async () => {
+    const { headers, body } = await sender.request();
+    return { answer: await fetch(url, { method: 'POST', headers, body: new Uint8Array(body) }), bytes: body.length };
+  };
+  const { answer, bytes } = await post();
+  tell('received', `${answer.status}, ${bytes} bytes at ${sender.path}, proof valid`);
+  expect(answer.status === sender.answer, `answered ${answer.status}: ${await answer.text()}`);
+  await post();
+  const { counts } = await waitFor('the counts', async () => {
+    const one = await server.get<{ counts: { duplicates: number } }>(`/api/v1/integrations/${id}`);
+    return one.counts.duplicates > 0 && one;
+  });
+  tell('repeated', counts.duplicates === 1 ? 'recognised, no second event' : red('NOT recognised'));
+
+  const ofIt = await server.list<Listed & { type: string; source: string; subject: string }>(
+    `/api/v1/events?source=${provider}`,
+  );
+  const events = ofIt.filter(({ type }) => type === sender.becomes);
+  const [event] = events;
+  expect(events.length === 1, `${events.length} events ${sender.becomes} in place of one`);
+  if (!event) return;
+  tell('event', `${event.type} from ${event.source}, ${event.subject}, ${dim(event.id)}`);
+
+  const delivery = await waitFor(
+    'the delivery to succeed',
+    async () => {
+      const path = `/api/v1/outbound-webhooks/${webhookId}/deliveries?status=success`;
+      return (await server.list<Delivery>(path)).find((one) => one.eventId === event.id);
+    },
+    30_000,
+    () => server.output,
+  );
+  const { data: decisions } = await server.get<{ data: { ruleName: string; outcome: string }[] }>(
+    `/api/v1/events/${event.id}/decisions`,
+  );
+  for (const { ruleName, outcome } of decisions) tell('decision', `rule "${ruleName}": ${outcome}`);
+  const calls = receiver.calls.filter(({ body }) => (JSON.parse(body.toString()) as Listed).id === event.id);
+  for (const [index, { status }] of calls.entries())
+    tell(
+      `attempt ${index + 1}`,
+      status < 300
+        ? `answered ${green(String(status))}`
+        : `answered ${red(String(status))}${dim('  → webhook.failed → workflow retry-failed-webhooks')}`,
+    );
+  tell('delivery', `${green('success')} after ${delivery.attempts} attempts, ${dim(delivery.id)}`);
+  expect(decisions.length === 1 && decisions[0]?.outcome === 'matched', 'the rule did not match once');
+  expect(delivery.attempts === 3 && calls.length === 3, `${calls.length} calls in place of 3`);
+
+  const { root } = await server.get<{ root: Node }>(`/api/v1/events/${event.id}/trace`);
+  const types = new Set(typesIn(root));
+  for (const type of STORY) expect(types.has(type), `no ${type} in its story`);
+  if (!withTrace) return;
+  tell('trace', '');
+  draw(root, '             ');
+}
 
 function draw(node: Node, indent: string): void {
   say(`${indent}${node.type} ${dim(node.subject)}`);
   for (const child of node.children) draw(child, `${indent}  `);
 }
 
-function idOf(body: Buffer): string {
-  return (JSON.parse(body.toString()) as Listed).id;
-}
-
-function genericRequest(event: string, payload: object) {
-  const body = JSON.stringify(payload);
-  const deliveryId = `demo-${event}`;
-  return {
-    body,
-    deliveryId,
-    headers: {
-      'content-type': 'application/json',
-      'x-event-type': event,
-      'idempotency-key': deliveryId,
-      'x-webhook-signature': `sha256=${createHmac('sha256', SECRET).update(body).digest('hex')}`,
-    },
-  };
+function* typesIn(node: Node): Generator<string> {
+  yield node.type;
+  for (const child of node.children) yield* typesIn(child);
 }
