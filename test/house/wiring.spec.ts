@@ -116,7 +116,6 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
 const TERMINAL: Readonly<Record<string, string>> = {
   'organisation.created': 'there is one organisation so far, and its id is known',
   'subscriber.parked': 'tells people; the runner keeps the parked events itself',
-  'message.requested': 'no stage sends messages yet: the request stays in the log',
 };
 
 /** Checkpoints are kept under these names: one that changes begins again from the start of the log. */
@@ -124,6 +123,7 @@ const NAMES: readonly string[] = [
   'agents.request',
   'agents.views',
   'audit.events',
+  'audit.pending-actions',
   'deliveries.schedule',
   'deliveries.webhook-views',
   'intake.list',

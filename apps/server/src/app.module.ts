@@ -8,6 +8,7 @@ import { AgentView, ExecutionView } from '#libs/agents/src/agent.view.js';
 import { RequestAgents } from '#libs/agents/src/webhook.subscriber.js';
 import { AuditModule } from '#libs/audit/src/audit.module.js';
 import { EventIndex } from '#libs/audit/src/event-index.projection.js';
+import { PendingActions } from '#libs/audit/src/pending-action.projection.js';
 import { AttemptDelivery } from '#libs/deliveries/src/attempt-delivery.js';
 import { DeliveriesModule } from '#libs/deliveries/src/deliveries.module.js';
 import { ScheduleDeliveries } from '#libs/deliveries/src/delivery.subscriber.js';
@@ -80,6 +81,7 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   OpenIssues,
   IssueProjection,
   EventIndex,
+  PendingActions,
 ];
 
 /** In memory, in every process. */

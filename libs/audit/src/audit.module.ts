@@ -8,13 +8,16 @@ import { EventController } from './event.controller.js';
 import { EventIndex } from './event-index.projection.js';
 import { EventReader } from './event-reader.adapter.js';
 import { EventTypeController } from './event-type.controller.js';
+import { PendingActionController } from './pending-action.controller.js';
+import { PendingActions } from './pending-action.projection.js';
 import { PublishController } from './publish.controller.js';
 
 /** Reading the log: search, export, traces, the catalogue; and publishing into it. */
 @Module({
-  controllers: [EventController, PublishController, EventTypeController],
+  controllers: [EventController, PublishController, EventTypeController, PendingActionController],
   providers: [
     { provide: EventIndex, useFactory: () => new EventIndex() },
+    { provide: PendingActions, useFactory: () => new PendingActions() },
     {
       provide: EventReader,
       useFactory: (database: DataSource, store: EventStore, progress: Progress) =>
@@ -22,6 +25,6 @@ import { PublishController } from './publish.controller.js';
       inject: [DataSource, EventStore, Progress],
     },
   ],
-  exports: [EventIndex],
+  exports: [EventIndex, PendingActions],
 })
 export class AuditModule {}

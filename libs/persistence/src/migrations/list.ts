@@ -9,6 +9,7 @@ import { Silence } from './0008-silence.js';
 import { Decisions } from './0010-decisions.js';
 import { Reconcile } from './0011-reconcile.js';
 import { Agents } from './0012-agents.js';
+import { PendingActions } from './0013-pending-actions.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
 export const migrations = [
@@ -23,4 +24,5 @@ export const migrations = [
   Decisions,
   Reconcile,
   Agents,
+  PendingActions,
 ];

@@ -1,0 +1,30 @@
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+
+import { PENDING_REQUESTS, pendingAction } from './pending-action.js';
+
+/** Its name is what a reader waits for, and the checkpoint's key. */
+export const PENDING_ACTIONS = 'audit.pending-actions';
+
+/** Keeps what was asked for until somebody begins it or takes it back: it is visible, not lost. */
+export class PendingActions implements Subscriber {
+  readonly name = PENDING_ACTIONS;
+  readonly reads = [...PENDING_REQUESTS, 'agent.cancelled'] as const;
+  readonly writes = [] as const;
+
+  async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
+    const tx = await context.transaction();
+    for (const event of events) {
+      if (event.is('agent.cancelled'))
+        await tx.query('delete from views.pending_actions where id = $1', [event.data.executionId]);
+      else if (event.is(...PENDING_REQUESTS)) {
+        const { id, orgId, type, requestedBy, eventId, details, requestedAt } = pendingAction(event);
+        await tx.query(
+          `insert into views.pending_actions (id, org_id, type, requested_by, event_id, details, requested_at)
+           values ($1, $2, $3, $4, $5, $6, $7) on conflict (id) do nothing`,
+          [id, orgId, type, JSON.stringify(requestedBy), eventId, JSON.stringify(details), requestedAt],
+        );
+      }
+    }
+  }
+}

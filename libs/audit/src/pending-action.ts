@@ -1,0 +1,47 @@
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
+import { eventIdOf } from '#libs/events/src/envelope.js';
+import { publicId } from '#libs/kernel/src/ids.js';
+
+/** Requests that a stage may leave lying; all others are carried out, or refused with a reason, as soon as they are read. */
+export const PENDING_REQUESTS = ['agent.requested', 'message.requested'] as const;
+
+export type PendingType = 'dispatch_agent' | 'send_message';
+export const PENDING_TYPES: readonly PendingType[] = ['dispatch_agent', 'send_message'];
+
+/** What was asked for and nobody has begun. */
+export interface PendingAction {
+  /** `exec_…` of an agent's execution; of a message, `evt_…` of the request. */
+  readonly id: string;
+  readonly orgId: string;
+  readonly type: PendingType;
+  readonly requestedBy: DataOf<'agent.requested'>['requestedBy'];
+  readonly eventId: string;
+  /** Whom it is for, and the beginning of a message. All of it is in the event of the request. */
+  readonly details: Readonly<Record<string, string>>;
+  /** RFC 3339 UTC. */
+  readonly requestedAt: string;
+}
+
+const SHOWN = 1_000;
+
+export function pendingAction(event: RecordedEvent<(typeof PENDING_REQUESTS)[number]>): PendingAction {
+  const { orgId, timestamp } = event.metadata;
+  const { requestedBy, eventId } = event.data;
+  const common = { orgId, requestedBy, eventId, requestedAt: timestamp };
+  if (event.is('agent.requested')) {
+    const { agent, executionId } = event.data;
+    const id = executionId ?? publicId('exec', event.id);
+    return { ...common, id, type: 'dispatch_agent', details: { agent: shown(agent) } };
+  }
+  const { integration, channel, text } = (event as RecordedEvent<'message.requested'>).data;
+  return {
+    ...common,
+    id: eventIdOf(event.id),
+    type: 'send_message',
+    details: { integration: shown(integration), channel: shown(channel), text: shown(text) },
+  };
+}
+
+/** PostgreSQL stores any text but NUL, and no half of a character. */
+const shown = (text: string): string => Buffer.from(text.slice(0, SHOWN)).toString().replaceAll('\0', '\ufffd');
