@@ -10,6 +10,11 @@ requireDependencies({ development: false });
 const { build } = await import('../../server/bin/build.mjs');
 await build();
 process.setSourceMapsEnabled(true);
+// `millrace … | head` has read enough: nothing is wrong.
+process.stdout.on('error', (error) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
 const { main } = await import(pathToFileURL(join(root, 'dist', 'apps', 'cli', 'src', 'main.js')).href);
 // Not `process.exit`: what is still on its way to a pipe would be cut off.
 process.exitCode = await main(process.argv.slice(2));
