@@ -21,12 +21,29 @@ export interface CompiledExpression {
   test(scope: unknown): boolean;
 }
 
+/** Expressions compiled lately: ten thousand rules look at a few dozen fields. */
+const recent = new Map<string, CompiledExpression>();
+const MAX_RECENT = 1_000;
+/** What is longer is hardly written twice. */
+const MAX_RECENT_LENGTH = 200;
+
 /**
- * Compiles a JMESPath expression into closures, once.
+ * Compiles a JMESPath expression into closures, once: a short one that was compiled lately is the same object again.
  * @throws ExpressionError (`Rejected`, kind `invalid`): `expression.malformed`, `expression.too_long`,
  * `expression.too_deep`, each with the column.
  */
 export function compile(expression: string): CompiledExpression {
+  const known = recent.get(expression);
+  if (known) return known;
+  const compiled = compileAnew(expression);
+  if (expression.length <= MAX_RECENT_LENGTH) {
+    if (recent.size >= MAX_RECENT) recent.clear();
+    recent.set(expression, compiled);
+  }
+  return compiled;
+}
+
+function compileAnew(expression: string): CompiledExpression {
   const tree = parse(expression);
   const run = closure(tree);
   // A part of the input that is named twice in a result, again and again, is a small result that is huge when written.
