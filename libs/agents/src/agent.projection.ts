@@ -1,8 +1,11 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 
-import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { Secrets } from '#libs/access/src/secrets.js';
+import { readWhole } from '#libs/event-store/src/command-handlers.js';
+import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import { streams } from '#libs/events/src/streams.js';
 
 import { executionOf } from './execution.js';
 
@@ -19,15 +22,16 @@ export class AgentProjection implements Subscriber {
   ] as const;
   readonly writes = [] as const;
 
+  constructor(
+    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(Secrets) private readonly secrets: Secrets,
+  ) {}
+
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     const tx = await context.transaction();
     for (const event of events) {
       if (event.is('agent.registered', 'agent.updated')) await this.saved(tx, event);
-      else if (event.is('agent.removed'))
-        await tx.query('update views.agents set removed = true, updated_at = $2 where id = $1', [
-          event.data.agentId,
-          event.metadata.timestamp,
-        ]);
+      else if (event.is('agent.removed')) await this.removed(tx, event);
       else if (event.is('agent.requested')) await this.requested(tx, event);
       else if (event.is('agent.cancelled'))
         await tx.query(
@@ -36,6 +40,31 @@ export class AgentProjection implements Subscriber {
           [event.data.executionId, event.metadata.timestamp],
         );
     }
+  }
+
+  private async removed(
+    tx: EntityManager,
+    { data: { agentId }, metadata }: RecordedEvent<'agent.removed'>,
+  ): Promise<void> {
+    await tx.query('update views.agents set removed = true, updated_at = $2 where id = $1', [
+      agentId,
+      metadata.timestamp,
+    ]);
+    await this.forgetSecrets(agentId);
+  }
+
+  /**
+   * Throws away the secrets that the agent does not name any more. Safe twice, and before the commit too: by then the
+   * stream says which one is the last, whichever of its events is handled.
+   */
+  private async forgetSecrets(agentId: string): Promise<void> {
+    const events = await readWhole(this.store, streams.agent(agentId));
+    const named = events.flatMap((event) =>
+      event.is('agent.registered', 'agent.updated') && event.data.secret !== undefined ? [event.data.secret] : [],
+    );
+    const isRemoved = events.some(({ type }) => type === 'agent.removed');
+    const gone = isRemoved ? named : named.slice(0, -1);
+    if (gone.length > 0) await this.secrets.remove(gone);
   }
 
   private async saved(
@@ -50,6 +79,7 @@ export class AgentProjection implements Subscriber {
          has_secret = known.has_secret or excluded.has_secret, updated_at = excluded.updated_at`,
       [agentId, metadata.orgId, settings.name, JSON.stringify(settings), secret !== undefined, metadata.timestamp],
     );
+    if (secret !== undefined) await this.forgetSecrets(agentId);
     // It may have been asked for before it was there.
     await tx.query(
       'update views.agent_executions set agent_id = $1 where org_id = $2 and agent_id is null and agent in ($1, $3)',
