@@ -38,6 +38,14 @@ describe('the linter', () => {
     ['data.either.c', [['expression.unknown_field', 13]]],
     ['data.branch.name', [['expression.unknown_field', 13]]],
     ['{x: data.brnch}', [['expression.unknown_field', 10]]],
+    ['length(data.payload.tags) > `2`', [['expression.may_be_missing', 8]]],
+    ["contains(data.payload, 'x')", [['expression.may_be_missing', 10]]],
+    ["starts_with(data.extra.anything, 'x')", [['expression.may_be_missing', 13]]],
+    ["join(', ', data.payload.names[*].first)", [['expression.may_be_missing', 12]]],
+    ['max_by(data.payload.list, &n).n', [['expression.may_be_missing', 8]]],
+    ['length(data.commits[0].id)', [['expression.may_be_missing', 8]]],
+    ['data.commits[?length(data)]', [['expression.unknown_field', 22]]],
+    ['length(data.payload || data.extra.x)', [['expression.may_be_missing', 8]]],
   ])('is suspicious of %s', (expression, wanted) => {
     expect(found(expression)).toEqual(wanted);
   });
@@ -53,6 +61,14 @@ describe('the linter', () => {
     'data.either.a || data.either.b',
     'data.commits[0].author.name',
     'length(data.commits) > `0`',
+    'length(data.payload.tags || `[]`) > `2`',
+    "contains(data.payload.name || '', 'x')",
+    "starts_with(data.branch, 'release/')",
+    "data.commits[?contains(id, 'a')]",
+    "join(', ', data.commits[*].id)",
+    'to_string(data.payload.x)',
+    'not_null(data.payload.x, data.branch)',
+    'length(keys(data.extra))',
     '"data"."branch"',
     'sort_by(data.commits, &author.name)[0].id',
   ])('has nothing against %s', (expression) => {
@@ -67,6 +83,15 @@ describe('the linter', () => {
     expect(lint('a == "main"')[0]!.message).toContain("'main'");
     expect(lint('a == true')[0]!.message).toContain('`true`');
     expect(lint('!a.b')[0]!.message).toContain('!(data.draft)');
+  });
+
+  it('says what to write for a field that may be missing', () => {
+    expect(lint('length(data.payload.tags)', { schema })[0]!.message).toContain('|| `[]`');
+    expect(lint("contains(data.payload.x, 'y')", { schema })[0]!.message).toMatch(/gives false.*\|\| ''/);
+  });
+
+  it('knows of no missing field where it knows no schema', () => {
+    expect(lint('length(whatever.there)')).toEqual([]);
   });
 
   it('knows no unknown field where it knows no schema', () => {

@@ -2,12 +2,18 @@ import { suggestion } from '#libs/kernel/src/nearest.js';
 
 import { childrenOf, type Node } from './ast.js';
 import { parse } from './parser.js';
+import { defaultFor, mayBeMissing, startOf } from './missing.js';
 import { fieldsOf, fieldOf, itemsOf, type JsonSchema, valuesOf } from './schema.js';
 
 /** Something that is allowed and probably not meant. */
 export interface LintWarning {
   readonly code:
-    'expression.double_quotes' | 'expression.not_binding' | 'expression.bare_literal' | 'expression.unknown_field';
+    | 'expression.double_quotes'
+    | 'expression.not_binding'
+    | 'expression.bare_literal'
+    | 'expression.unknown_field'
+    /** Portability: here the result is `null` or `false`, other engines fail. */
+    | 'expression.may_be_missing';
   /** What is probably meant, in a sentence. */
   readonly message: string;
   /** In the expression, from 1. */
@@ -115,18 +121,38 @@ function follow(node: Node, schema: JsonSchema | undefined, warnings: LintWarnin
       return undefined;
     }
     case 'call':
-      // The elements that a reference looks at are those of the other argument.
-      for (const arg of node.args)
-        if (arg.kind !== 'reference') {
-          const elements = itemsOf(into(arg, schema));
-          for (const other of node.args) if (other.kind === 'reference') into(other.of, elements);
-        }
+      followCall(node, schema, warnings);
       return undefined;
     default:
       for (const child of childrenOf(node)) into(child, schema);
       return undefined;
   }
 }
+
+function followCall(
+  { name, args }: Extract<Node, { kind: 'call' }>,
+  schema: JsonSchema | undefined,
+  warnings: LintWarning[],
+): void {
+  for (const [index, arg] of args.entries()) {
+    if (arg.kind === 'reference') continue;
+    const before = warnings.length;
+    const elements = itemsOf(follow(arg, schema, warnings));
+    // The elements that a reference looks at are those of the other argument.
+    for (const other of args) if (other.kind === 'reference') follow(other.of, elements, warnings);
+    const instead = defaultFor(name, index);
+    // Of what is known nothing, nothing is said.
+    if (instead === undefined || !schema || warnings.length > before || !mayBeMissing(arg, schema)) continue;
+    warnings.push({
+      code: 'expression.may_be_missing',
+      column: startOf(arg) + 1,
+      message: `where this is missing ${name}() gives ${FALSE.has(name) ? 'false' : 'null'}, and fails in other JMESPath engines: write || ${instead} after it to say what is meant.`,
+    });
+  }
+}
+
+/** Functions that answer a question. */
+const FALSE = new Set(['contains', 'starts_with', 'ends_with']);
 
 const listed = (names: readonly string[]): string =>
   names.length === 0 || names.length > 20 ? '' : `There are ${names.join(', ')}.`;

@@ -4,6 +4,7 @@ import { isObject } from '#libs/kernel/src/json.js';
 export interface JsonSchema {
   readonly type?: unknown;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly required?: readonly string[];
   readonly patternProperties?: Readonly<Record<string, JsonSchema>>;
   readonly additionalProperties?: unknown;
   readonly items?: unknown;
@@ -47,6 +48,13 @@ function ownField(schema: JsonSchema, name: string): JsonSchema | undefined | 'u
   if (additionalProperties === true) return undefined;
   if (schema.type === undefined || (schema.type === 'object' && Object.keys(properties).length === 0)) return undefined;
   return 'unknown';
+}
+
+/** Whether every value of the schema has the field. */
+export function isAlwaysThere(schema: JsonSchema, name: string): boolean {
+  if (schema.required?.includes(name) === true || schema.allOf?.some((each) => isAlwaysThere(each, name))) return true;
+  const among = [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])];
+  return among.length > 0 && among.every((each) => isAlwaysThere(each, name));
 }
 
 /** Names of all fields that a value can have. */

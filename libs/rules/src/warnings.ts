@@ -75,6 +75,7 @@ const TEXT = { type: 'string' };
 function eventSchema(types: readonly EventType[]): JsonSchema {
   return {
     type: 'object',
+    required: ['id', 'type', 'source', 'subject', 'orgId', 'timestamp', 'data'],
     properties: {
       id: TEXT,
       type: TEXT,
