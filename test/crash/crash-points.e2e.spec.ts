@@ -12,6 +12,8 @@ import { freePort, TestServer, waitFor } from '../support/server.js';
 const CRASH_POINTS = [
   'intake.before-append',
   'intake.after-append',
+  'intake.before-alarm',
+  'intake.after-alarm',
   'rules.before-append',
   'rules.after-append',
   'issues.before-append',
@@ -65,6 +67,8 @@ describe('a process that dies at a named crash point', () => {
           name: 'crash',
           provider: 'github',
           secret: SECRET,
+          // Told to be silent, and heard of again with the push.
+          expectedEvery: '1s',
         });
         const webhook = await server.post<Listed>('/api/v1/outbound-webhooks', {
           url: `${receiver.url}/hook`,
@@ -138,6 +142,20 @@ describe('a process that dies at a named crash point', () => {
         expect(pushes.map((event) => event.id)).toEqual([eventId]);
         const decisions = await server.list<{ eventId: string }>(`/api/v1/rules/${rule.id}/decisions`);
         expect(decisions).toHaveLength(1);
+
+        // Each silence is told once, and so is its end.
+        const silences = await waitFor('the silence after the push to be told', async () => {
+          const told = await Promise.all(
+            ['integration.silent', 'integration.heard_again'].map((type) =>
+              server.list<{ type: string; metadata: { position: string } }>(`/api/v1/events?type=${type}`),
+            ),
+          );
+          const all = told.flat().sort((a, b) => Number(a.metadata.position) - Number(b.metadata.position));
+          return all.at(-1)?.type === 'integration.silent' && all;
+        });
+        expect(silences.map(({ type }) => type)).toEqual(
+          silences.map((_, nth) => (nth % 2 === 0 ? 'integration.silent' : 'integration.heard_again')),
+        );
 
         // A crash between an effect and its record may repeat that one effect; nothing else is repeated.
         const calls = (path: string) => receiver.calls.filter((call) => call.path === path).length;
