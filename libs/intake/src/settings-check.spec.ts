@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
+import { builtInProviders } from '#libs/providers/src/built-in.js';
 import { github } from '#libs/providers/src/github.js';
 import { genericWebhook } from '#libs/providers/src/generic-webhook.js';
 
@@ -35,6 +36,30 @@ describe('the config of an integration', () => {
     expect(configProblems(provider, config).map(({ pointer }) => pointer)).toEqual(
       places.map((place) => `/config/${place}`),
     );
+  });
+
+  it('has the keys of its provider that are written down, and no others', () => {
+    const keys = builtInProviders.providers!.map(({ name, config }) => [
+      name,
+      Object.keys(config?.properties ?? {}).sort(),
+      config?.required ?? [],
+    ]);
+    const bearer = [['bearer'], []];
+    expect(Object.fromEntries(keys.map(([name, ...rest]) => [name, rest]))).toEqual({
+      github: [['apiUrl', 'hookId', 'repository', 'token'], []],
+      gitlab: [[], []],
+      slack: [['apiUrl', 'botToken'], []],
+      botframework: [['appId', 'issuer', 'openIdMetadataUrl'], ['appId']],
+      generic_webhook: bearer,
+      cloudevents: bearer,
+      standard_webhooks: [['publicKey'], []],
+      mcp_server: [[], []],
+    });
+    for (const provider of builtInProviders.providers!)
+      expect([provider.name, pointersOf({ config: { surprise: 1 } }, provider)]).toEqual([
+        provider.name,
+        expect.arrayContaining(['/config/surprise']),
+      ]);
   });
 
   it('may have keys that it needs, and none that reads a secret of somebody else', () => {
@@ -72,6 +97,14 @@ describe('the settings of an integration', () => {
     [{ rateLimit: 'many' }, ['/rateLimit']],
   ])('%j are refused at %j', (given, pointers) => {
     expect(pointersOf(given)).toEqual(pointers);
+  });
+
+  it.each(['1h', '1s', '90d', '15m', '36h'])('may expect something every %s', (expectedEvery) => {
+    expect(checkedSettings({ expectedEvery }, github, {}).changes).toEqual({ expectedEvery });
+  });
+
+  it.each(['0s', '500ms', '91d', 'hourly', '1', '-1h'])('cannot expect something every %s', (expectedEvery) => {
+    expect(pointersOf({ expectedEvery })).toEqual(['/expectedEvery']);
   });
 
   it('are all checked at once, so that nobody has to try again and again', () => {
