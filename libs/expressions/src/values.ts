@@ -40,21 +40,41 @@ export const MAX_STEPS = 1_000_000;
  * `[@, @][]` doubles an array.
  */
 export class Cost {
-  private left = MAX_STEPS;
+  private rest: number;
 
-  get spent(): number {
-    return MAX_STEPS - this.left;
+  /**
+   * @param limit steps that are allowed.
+   * @param more asked once when they are used up: how many more there are, for this input.
+   */
+  constructor(
+    private limit = MAX_STEPS,
+    private more?: () => number,
+  ) {
+    this.rest = limit;
+  }
+
+  /** Steps that are allowed still. */
+  get left(): number {
+    return this.rest;
   }
 
   /** @throws Rejected `expression.too_costly` */
   spend(steps: number): void {
-    this.left -= steps;
-    if (this.left < 0)
-      throw new Rejected(
-        'invalid',
-        'expression.too_costly',
-        `the expression needs more than ${MAX_STEPS} steps on this input: look at fewer elements.`,
-      );
+    this.rest -= steps;
+    if (this.rest < 0) this.exceeded();
+  }
+
+  private exceeded(): void {
+    const more = this.more?.() ?? 0;
+    this.more = undefined;
+    this.limit += more;
+    this.rest += more;
+    if (this.rest >= 0) return;
+    throw new Rejected(
+      'invalid',
+      'expression.too_costly',
+      `the expression needs more than ${this.limit} steps on this input: look at fewer elements.`,
+    );
   }
 
   /** Text costs less than values. */

@@ -1,6 +1,6 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { MAX_HOPS, type PlatformEvent } from '#libs/events/src/envelope.js';
-import { Cost } from '#libs/expressions/src/values.js';
+import { Cost, MAX_STEPS } from '#libs/expressions/src/values.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
 import type { Failure, TraceEntry } from './condition.js';
@@ -19,10 +19,20 @@ export type Verdict =
 export const isBeyondHops = (event: RecordedEvent): boolean =>
   event.is('rule.evaluated', 'rule.none_matched', 'action.refused') && event.metadata.hop > MAX_HOPS;
 
+/** Steps that every rule may take about every event: some 2 ms. */
+const BASIC_STEPS = 100_000;
+
+/**
+ * What a rule may cost about an event: one step more for each byte of it, so that a large one can be looked through, and a
+ * rule that would take a long time about a small one soon ends and holds up no other.
+ */
+export const costOf = (event: PlatformEvent<unknown>): Cost =>
+  new Cost(BASIC_STEPS, () => Math.min(MAX_STEPS - BASIC_STEPS, Buffer.byteLength(JSON.stringify(event))));
+
 /** Pure; never throws: what goes wrong in one rule is that rule's verdict. */
 export function judge({ condition, throttle }: CompiledDefinition, event: PlatformEvent<unknown>): Verdict {
   try {
-    const failed = condition.check(event, new Cost());
+    const failed = condition.check(event, costOf(event));
     if (failed) return { outcome: 'not_matched', failed };
     return throttle ? { outcome: 'matched', throttleKey: keyOf(throttle.key?.render(event)) } : { outcome: 'matched' };
   } catch (error) {
@@ -57,7 +67,7 @@ export function trace(
       actual: type,
       expected: eventType,
     },
-    ...rule.condition.trace(event, new Cost()),
+    ...rule.condition.trace(event, costOf(event)),
   ];
 }
 

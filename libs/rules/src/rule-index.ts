@@ -1,10 +1,9 @@
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import { walk, type Scalar } from '#libs/expressions/src/path.js';
-import { Cost, MAX_STEPS } from '#libs/expressions/src/values.js';
 
 import type { Probe } from './condition.js';
 import { excerpt } from './excerpt.js';
-import { judge, type Verdict } from './judge.js';
+import { costOf, judge, type Verdict } from './judge.js';
 import type { KnownRule } from './known-rule.js';
 import { type Member, type RuleClass, Shelf } from './rule-shelf.js';
 import type { FormedSet } from './rule-set.js';
@@ -158,7 +157,7 @@ class Asking {
     const value = walk(probe.path, this.event);
     let failure: SharedFailure | undefined;
     for (const member of members)
-      if (!clearlyFails(member.probe!, value)) this.judge(member);
+      if (!clearlyFails(member.probe!, value, this.event)) this.judge(member);
       else {
         member.askedAt = this.turn;
         failure ??= this.failure(probe.pointer, excerpt(value));
@@ -198,14 +197,14 @@ class Asking {
   }
 }
 
-/** So much of what an evaluation may cost that whatever comes before a probe is less. */
-const NEARLY_ALL = MAX_STEPS - 10_000;
+/** More than all that comes before a probe can cost. */
+const MARGIN = 10_000;
 
 /** Whether the comparison does not hold, beyond doubt: where it is about to cost too much, the rule is asked whole. */
-function clearlyFails(test: Probe['test'], value: unknown): boolean {
-  const cost = new Cost();
+function clearlyFails(test: Probe['test'], value: unknown, event: PlatformEvent): boolean {
+  const cost = costOf(event);
   try {
-    return !test(value, cost) && cost.spent < NEARLY_ALL;
+    return !test(value, cost) && cost.left > MARGIN;
   } catch {
     // Asked whole, it fails in the same way, and then it is that rule's verdict.
     return false;
