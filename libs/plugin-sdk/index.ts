@@ -32,5 +32,12 @@ export {
 } from './src/fields.js';
 export { type InboundType, isInboundType } from './src/inbound-types.js';
 export { standardKey, standardSignature } from './src/standard-webhooks.js';
-export { type HmacScheme, hmacSha256Hex, timingSafeEqual, verifyHmac, withinTolerance } from './src/signatures.js';
+export {
+  type HmacScheme,
+  hmacSha256Hex,
+  timingSafeEqual,
+  verifyBearer,
+  verifyHmac,
+  withinTolerance,
+} from './src/signatures.js';
 export { verifyHexSignature, verifyWebhook } from './src/verify-webhook.js';

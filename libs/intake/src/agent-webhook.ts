@@ -1,9 +1,8 @@
 import { defineProvider, type Verdict } from '#libs/plugin-sdk/src/define-provider.js';
 import { fieldsOf, textOf } from '#libs/plugin-sdk/src/fields.js';
-import { timingSafeEqual, verifyHmac } from '#libs/plugin-sdk/src/signatures.js';
+import { verifyBearer, verifyHmac } from '#libs/plugin-sdk/src/signatures.js';
 
 const SIGNATURE = { header: 'x-webhook-signature', prefix: 'sha256=' } as const;
-const BEARER = /^bearer +(\S+) *$/i;
 
 /**
  * What is sent to the webhook of an agent. No integration can be made of it: its addresses are there while an agent's
@@ -19,14 +18,7 @@ export const agentWebhook = defineProvider({
     if (auth === 'none') return { ok: true, authentication: 'slug' };
     // Asked for a proof and given no secret to hold it against: nobody can prove anything.
     if (context.secrets.length === 0) return { ok: false, reason: 'signature_mismatch' };
-    if (auth === 'hmac') return verifyHmac(request, context, SIGNATURE);
-    const { authorization } = request.headers;
-    if (authorization === undefined) return { ok: false, reason: 'signature_missing' };
-    const token = BEARER.exec(authorization)?.[1];
-    if (token === undefined) return { ok: false, reason: 'signature_malformed' };
-    let matches = false;
-    for (const secret of context.secrets) matches = timingSafeEqual(secret, token) || matches;
-    return matches ? { ok: true, authentication: 'bearer' } : { ok: false, reason: 'signature_mismatch' };
+    return auth === 'hmac' ? verifyHmac(request, context, SIGNATURE) : verifyBearer(request, context);
   },
 
   normalise({ value, request: { headers } }, { config }) {

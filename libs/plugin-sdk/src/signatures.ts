@@ -45,3 +45,16 @@ export function verifyHmac(request: InboundRequest, { secrets }: ProviderContext
     matches = equalBytes(Buffer.from(hmacSha256Hex(secret, signed), 'latin1'), presented) || matches;
   return matches ? { ok: true, authentication: 'hmac-sha256' } : { ok: false, reason: 'signature_mismatch' };
 }
+
+const BEARER = /^bearer +(\S+) *$/i;
+
+/** The secret itself in `Authorization: Bearer`. Tries every secret; without one nobody is believed. */
+export function verifyBearer({ headers }: InboundRequest, { secrets }: ProviderContext): Verdict {
+  const { authorization } = headers;
+  if (authorization === undefined) return { ok: false, reason: 'signature_missing' };
+  const token = BEARER.exec(authorization)?.[1];
+  if (token === undefined) return { ok: false, reason: 'signature_malformed' };
+  let matches = false;
+  for (const secret of secrets) matches = timingSafeEqual(secret, token) || matches;
+  return matches ? { ok: true, authentication: 'bearer' } : { ok: false, reason: 'signature_mismatch' };
+}

@@ -8,7 +8,6 @@ import {
   known,
   listOf,
   textOf,
-  textsOf,
 } from '#libs/plugin-sdk/src/fields.js';
 
 /** GitHub's objects in neutral words. Each is `undefined` where what makes it up is missing. */
@@ -41,23 +40,6 @@ export function repositoryOf(value: Json | undefined) {
     fullName,
   };
 }
-
-export const commitsOf = (value: Json | undefined): readonly JsonObject[] =>
-  listOf(value).flatMap((element) => {
-    const commit = fieldsOf(element);
-    const id = textOf(commit['id']);
-    if (id === undefined) return [];
-    return known({
-      id,
-      message: typeof commit['message'] === 'string' ? commit['message'] : '',
-      author: authorOf(commit['author']),
-      url: textOf(commit['url']),
-      timestamp: textOf(commit['timestamp']),
-      added: textsOf(commit['added']),
-      modified: textsOf(commit['modified']),
-      removed: textsOf(commit['removed']),
-    });
-  });
 
 const labelsOf = (value: Json | undefined): readonly string[] =>
   listOf(value).flatMap((label) => textOf(fieldsOf(label)['name']) ?? []);

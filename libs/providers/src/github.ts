@@ -10,10 +10,10 @@ import {
 } from '#libs/plugin-sdk/src/fields.js';
 import { hmacSha256Hex, verifyHmac } from '#libs/plugin-sdk/src/signatures.js';
 
+import { commitsOf } from './commits.js';
 import {
   authorOf,
   commentOf,
-  commitsOf,
   issueOf,
   pipelineOf,
   pullRequestOf,
@@ -108,7 +108,7 @@ function readPush(payload: Fields): NormalisedEvent | undefined {
   if (!ref.startsWith(BRANCH) || ref.length === BRANCH.length) return undefined;
   const branch = ref.slice(BRANCH.length);
   const forced = payload['forced'] === true;
-  const commits = commitsOf(payload['commits']);
+  const commits = commitsOf(payload['commits'], authorOf);
   const data = known({ repository, ref, branch, before, after, created, deleted, forced, commits, author });
   return { type: 'git.push', subject, timestamp, data };
 }

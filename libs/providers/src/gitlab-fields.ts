@@ -9,7 +9,6 @@ import {
   known,
   listOf,
   textOf,
-  textsOf,
 } from '#libs/plugin-sdk/src/fields.js';
 
 /** GitLab's objects in neutral words, the same as GitHub's. Each is `undefined` where what makes it up is missing. */
@@ -63,23 +62,6 @@ export function repositoryOf(value: Json | undefined) {
 }
 /** 0 is private, 10 internal. */
 const PUBLIC = 20;
-
-export const commitsOf = (value: Json | undefined): readonly JsonObject[] =>
-  listOf(value).flatMap((element) => {
-    const commit = fieldsOf(element);
-    const id = textOf(commit['id']);
-    if (id === undefined) return [];
-    return known({
-      id,
-      message: typeof commit['message'] === 'string' ? commit['message'] : '',
-      author: authorOf(commit['author']),
-      url: textOf(commit['url']),
-      timestamp: timeOf(commit['timestamp']),
-      added: textsOf(commit['added']),
-      modified: textsOf(commit['modified']),
-      removed: textsOf(commit['removed']),
-    });
-  });
 
 const labelsOf = (...values: readonly (Json | undefined)[]): readonly string[] =>
   listOf(values.find(Array.isArray)).flatMap((label) => textOf(fieldsOf(label)['title']) ?? []);

@@ -9,10 +9,10 @@ import { type Fields, fieldsOf, type JsonObject, known, textOf } from '#libs/plu
 import { timingSafeEqual } from '#libs/plugin-sdk/src/signatures.js';
 import { STANDARD_SECRET_PREFIX } from '#libs/plugin-sdk/src/standard-webhooks.js';
 
+import { commitsOf } from './commits.js';
 import {
   authorOf,
   commentOf,
-  commitsOf,
   issueOf,
   mergeRequestOf,
   pipelineOf,
@@ -112,7 +112,7 @@ function readPush(payload: Fields): NormalisedEvent | undefined {
   }
   if (!ref.startsWith(BRANCH) || ref.length === BRANCH.length) return undefined;
   const branch = ref.slice(BRANCH.length);
-  const commits = commitsOf(payload['commits']);
+  const commits = commitsOf(payload['commits'], authorOf, timeOf);
   // GitLab does not say whether history was rewritten.
   const data = known({ repository, ref, branch, before, after, created, deleted, forced: false, commits, author });
   return { type: 'git.push', subject, data };

@@ -1,9 +1,8 @@
 import type { InboundRequest, ProviderContext, Verdict } from '#libs/plugin-sdk/src/define-provider.js';
-import { hmacSha256Hex, timingSafeEqual, verifyHmac } from '#libs/plugin-sdk/src/signatures.js';
+import { hmacSha256Hex, verifyBearer, verifyHmac } from '#libs/plugin-sdk/src/signatures.js';
 
 const SIGNATURE = { header: 'x-webhook-signature', prefix: 'sha256=' } as const;
 const HUB_SIGNATURE = { header: 'x-hub-signature-256', prefix: 'sha256=' } as const;
-const BEARER = /^bearer +(\S+) *$/i;
 
 /** What an integration without a scheme of its own may be told. */
 export const bearerConfig = {
@@ -30,14 +29,4 @@ export function signSharedSecret(
   return config['bearer'] === true
     ? { authorization: `Bearer ${secret}` }
     : { [SIGNATURE.header]: `${SIGNATURE.prefix}${hmacSha256Hex(secret, rawBody)}` };
-}
-
-function verifyBearer(request: InboundRequest, { secrets }: ProviderContext): Verdict {
-  const authorization = request.headers['authorization'];
-  if (authorization === undefined) return { ok: false, reason: 'signature_missing' };
-  const token = BEARER.exec(authorization)?.[1];
-  if (token === undefined) return { ok: false, reason: 'signature_malformed' };
-  let matches = false;
-  for (const secret of secrets) matches = timingSafeEqual(secret, token) || matches;
-  return matches ? { ok: true, authentication: 'bearer' } : { ok: false, reason: 'signature_mismatch' };
 }

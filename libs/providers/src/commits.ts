@@ -1,0 +1,25 @@
+import { fieldsOf, type Json, type JsonObject, known, listOf, textOf, textsOf } from '#libs/plugin-sdk/src/fields.js';
+
+/**
+ * Commits as code hosts list them in a push: GitHub and GitLab write them alike, but for people and times.
+ */
+export const commitsOf = (
+  value: Json | undefined,
+  authorOf: (value: Json | undefined) => JsonObject | undefined,
+  timeOf: (value: Json | undefined) => string | undefined = textOf,
+): readonly JsonObject[] =>
+  listOf(value).flatMap((element) => {
+    const commit = fieldsOf(element);
+    const id = textOf(commit['id']);
+    if (id === undefined) return [];
+    return known({
+      id,
+      message: typeof commit['message'] === 'string' ? commit['message'] : '',
+      author: authorOf(commit['author']),
+      url: textOf(commit['url']),
+      timestamp: timeOf(commit['timestamp']),
+      added: textsOf(commit['added']),
+      modified: textsOf(commit['modified']),
+      removed: textsOf(commit['removed']),
+    });
+  });
