@@ -2,7 +2,7 @@ import type { CompiledExpression } from '#libs/expressions/src/compile.js';
 import type { Path, Scalar } from '#libs/expressions/src/path.js';
 import type { Cost } from '#libs/expressions/src/values.js';
 
-import { excerpt } from './excerpt.js';
+import { excerpt, inWords } from './excerpt.js';
 
 /** The condition that decided against a rule, and what it saw; values cut to what a decision keeps. */
 export interface Failure {
@@ -30,7 +30,7 @@ export interface TraceEntry {
 export interface IndexableTest {
   readonly pointer: string;
   readonly path: Path;
-  readonly accepts: ReadonlySet<Scalar>;
+  readonly accepts: readonly Scalar[];
   /** Whether the condition sees `false` instead of the value: the comparison is part of an expression. */
   readonly seesFalse: boolean;
 }
@@ -72,136 +72,175 @@ export interface Condition {
 /** A comparison or an expression. */
 export interface Leaf {
   readonly pointer: string;
-  readonly text: string;
   readonly expression: CompiledExpression;
-  readonly expected: unknown;
+  /** Absent for an expression that is to be true by itself. */
+  readonly operator?: string;
+  readonly value: unknown;
   readonly test: (actual: unknown, cost: Cost) => boolean;
   readonly leading: readonly IndexableTest[];
   /** Of what is compared; an expression has none, and neither has a field that is computed. */
   readonly path?: Path | undefined;
 }
 
+const MAX_TEXT = 300;
+
+// Classes, and what is seldom asked for worked out when it is: ten thousand rules are many conditions.
+
 /** A comparison or expression: its value is tested. */
-export function leaf({ pointer, text, expression, expected, test, leading, path }: Leaf): Condition {
-  const condition = text.length > 300 ? `${text.slice(0, 299)}…` : text;
-  const field = expression.source;
-  const wanted = excerpt(expected);
-  const failed = (actual: unknown): Failure => ({ pointer, condition, field, actual, expected: wanted });
-  const itself: Condition = {
-    pointer,
-    text: condition,
-    field,
-    expected: wanted,
-    leading,
-    isIndexable: leading.length > 0 && leading.every(({ seesFalse }) => !seesFalse),
-    probe: leading.length === 0 && path ? { pointer, path, test } : undefined,
-    look: (event, cost) => expression.evaluate(event, cost),
-    find: (at) => (at === pointer ? itself : undefined),
-    failed,
-    check: (event, cost) => {
-      const actual = expression.evaluate(event, cost);
-      return test(actual, cost) ? undefined : failed(excerpt(actual));
-    },
-    trace: (event, cost) => {
-      const actual = expression.evaluate(event, cost);
-      return [{ pointer, condition, holds: test(actual, cost), field, actual: excerpt(actual), expected: wanted }];
-    },
-  };
-  return itself;
+export class LeafCondition implements Condition {
+  constructor(private readonly leaf: Leaf) {}
+
+  get pointer(): string {
+    return this.leaf.pointer;
+  }
+  get field(): string {
+    return this.leaf.expression.source;
+  }
+  get text(): string {
+    const { operator, value } = this.leaf;
+    const given = value === undefined ? '' : ` ${inWords(value)}`;
+    const text = operator === undefined ? this.field : `${this.field} ${operator}${given}`;
+    return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT - 1)}…` : text;
+  }
+  get expected(): unknown {
+    return excerpt(this.leaf.value);
+  }
+  get leading(): readonly IndexableTest[] {
+    return this.leaf.leading;
+  }
+  get isIndexable(): boolean {
+    return this.leading.length > 0 && this.leading.every(({ seesFalse }) => !seesFalse);
+  }
+  get probe(): Probe | undefined {
+    const { pointer, path, test, leading } = this.leaf;
+    return leading.length === 0 && path ? { pointer, path, test } : undefined;
+  }
+
+  look(event: unknown, cost: Cost): unknown {
+    return this.leaf.expression.evaluate(event, cost);
+  }
+
+  find(pointer: string): Condition | undefined {
+    return pointer === this.pointer ? this : undefined;
+  }
+
+  failed(actual: unknown): Failure {
+    const { pointer, text: condition, field, expected } = this;
+    return { pointer, condition, field, actual, expected };
+  }
+
+  check(event: unknown, cost: Cost): Failure | undefined {
+    const actual = this.look(event, cost);
+    return this.leaf.test(actual, cost) ? undefined : this.failed(excerpt(actual));
+  }
+
+  trace(event: unknown, cost: Cost): readonly TraceEntry[] {
+    const actual = this.look(event, cost);
+    return [{ ...this.failed(excerpt(actual)), holds: this.leaf.test(actual, cost) }];
+  }
 }
 
-/** Holds where every member does. */
-export function all(members: readonly Condition[], pointer: string): Condition {
-  const check = (event: unknown, cost: Cost): Failure | undefined => {
-    for (const member of members) {
-      const failure = member.check(event, cost);
-      if (failure) return failure;
+/** Holds where every member does (`all`), or one of them (`any`). */
+export class GroupCondition implements Condition {
+  readonly field = '';
+  readonly expected = true;
+
+  constructor(
+    private readonly kind: 'all' | 'any',
+    private readonly members: readonly Condition[],
+    readonly pointer: string,
+  ) {}
+
+  get text(): string {
+    return `${this.kind} of ${this.members.length}`;
+  }
+  get leading(): readonly IndexableTest[] {
+    return this.deciding.flatMap(({ leading }) => leading);
+  }
+  get isIndexable(): boolean {
+    return this.deciding.length === this.members.length && this.members.every(({ isIndexable }) => isIndexable);
+  }
+  get probe(): Probe | undefined {
+    return this.deciding.find(({ isIndexable }) => !isIndexable)?.probe;
+  }
+
+  /** Members whose failure is the group's, up to the first that is more than its leading comparisons. */
+  private get deciding(): readonly Condition[] {
+    // Of several alternatives it is not the first that decides.
+    if (this.kind === 'any') return this.members.length === 1 ? this.members : [];
+    const end = this.members.findIndex(({ isIndexable }) => !isIndexable);
+    return end < 0 ? this.members : this.members.slice(0, end + 1);
+  }
+
+  find(pointer: string): Condition | undefined {
+    if (pointer === this.pointer) return this;
+    for (const member of this.members) {
+      const found = pointer.startsWith(member.pointer) ? member.find(pointer) : undefined;
+      if (found) return found;
     }
     return undefined;
-  };
-  const end = members.findIndex(({ isIndexable }) => !isIndexable);
-  const leading = members.slice(0, end < 0 ? undefined : end + 1).flatMap((member) => member.leading);
-  const probe = members[end]?.probe;
-  return group({ pointer, kind: 'all', members, check, leading, isIndexable: end < 0, probe });
-}
+  }
 
-/** Holds where one member does. */
-export function any(members: readonly Condition[], pointer: string): Condition {
-  const check = (event: unknown, cost: Cost): Failure | undefined => {
+  failed(actual: unknown): Failure {
+    return { pointer: this.pointer, condition: this.text, field: '', actual, expected: true };
+  }
+
+  check(event: unknown, cost: Cost): Failure | undefined {
     let first: Failure | undefined;
-    for (const member of members) {
+    for (const member of this.members) {
       const failure = member.check(event, cost);
-      if (!failure) return undefined;
+      if (this.kind === 'all' ? failure : !failure) return failure;
       first ??= failure;
     }
     return first;
-  };
-  // Of several it is not the first that decides.
-  const [only] = members.length === 1 ? members : [];
-  const { leading = [], isIndexable = false, probe } = only ?? {};
-  return group({ pointer, kind: 'any', members, check, leading, isIndexable, probe });
-}
-
-interface Group extends Pick<Condition, 'pointer' | 'check' | 'leading' | 'isIndexable' | 'probe'> {
-  readonly kind: 'all' | 'any';
-  readonly members: readonly Condition[];
-}
-
-function group({ pointer, kind, members, check, leading, isIndexable, probe }: Group): Condition {
-  const text = `${kind} of ${members.length}`;
-  const itself: Condition = {
-    pointer,
-    text,
-    field: '',
-    expected: true,
-    leading,
-    isIndexable,
-    probe,
-    find: (at) => (at === pointer ? itself : findAmong(members, at)),
-    failed: (actual) => ({ pointer, condition: text, field: '', actual, expected: true }),
-    check,
-    trace: (event, cost) => [
-      { pointer, condition: text, holds: check(event, cost) === undefined },
-      ...members.flatMap((member) => member.trace(event, cost)),
-    ],
-  };
-  return itself;
-}
-
-function findAmong(members: readonly Condition[], pointer: string): Condition | undefined {
-  for (const member of members) {
-    const found = pointer.startsWith(member.pointer) ? member.find(pointer) : undefined;
-    if (found) return found;
   }
-  return undefined;
+
+  trace(event: unknown, cost: Cost): readonly TraceEntry[] {
+    const holds = this.check(event, cost) === undefined;
+    return [
+      { pointer: this.pointer, condition: this.text, holds },
+      ...this.members.flatMap((member) => member.trace(event, cost)),
+    ];
+  }
 }
 
 /** Holds where the inner one does not. */
-export function not(inner: Condition, pointer: string): Condition {
-  const condition = `not (${inner.text})`;
-  const failed = (actual: unknown): Failure => ({
-    pointer,
-    condition,
-    field: inner.field,
-    actual,
-    expected: { not: inner.expected },
-  });
-  const itself: Condition = {
-    pointer,
-    text: condition,
-    field: inner.field,
-    expected: inner.expected,
-    leading: [],
-    isIndexable: false,
-    probe: undefined,
-    find: (at) => (at === pointer ? itself : inner.find(at)),
-    failed,
-    check: (event, cost) =>
-      inner.check(event, cost) ? undefined : failed(inner.look ? excerpt(inner.look(event, cost)) : true),
-    trace: (event, cost) => [
-      { pointer, condition: 'not', holds: inner.check(event, cost) !== undefined },
-      ...inner.trace(event, cost),
-    ],
-  };
-  return itself;
+export class NotCondition implements Condition {
+  readonly leading = [];
+  readonly isIndexable = false;
+  readonly probe = undefined;
+
+  constructor(
+    private readonly inner: Condition,
+    readonly pointer: string,
+  ) {}
+
+  get field(): string {
+    return this.inner.field;
+  }
+  get text(): string {
+    return `not (${this.inner.text})`;
+  }
+  get expected(): unknown {
+    return this.inner.expected;
+  }
+
+  find(pointer: string): Condition | undefined {
+    return pointer === this.pointer ? this : this.inner.find(pointer);
+  }
+
+  failed(actual: unknown): Failure {
+    const { pointer, text: condition, field, expected } = this;
+    return { pointer, condition, field, actual, expected: { not: expected } };
+  }
+
+  check(event: unknown, cost: Cost): Failure | undefined {
+    if (this.inner.check(event, cost)) return undefined;
+    return this.failed(this.inner.look ? excerpt(this.inner.look(event, cost)) : true);
+  }
+
+  trace(event: unknown, cost: Cost): readonly TraceEntry[] {
+    const holds = this.inner.check(event, cost) !== undefined;
+    return [{ pointer: this.pointer, condition: 'not', holds }, ...this.inner.trace(event, cost)];
+  }
 }

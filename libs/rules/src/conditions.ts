@@ -4,8 +4,7 @@ import { isScalar, leadingEqualities, type Path, pathOf } from '#libs/expression
 import { isTruthy } from '#libs/expressions/src/values.js';
 import { isObject } from '#libs/kernel/src/json.js';
 
-import { all, any, type Condition, type IndexableTest, leaf, not } from './condition.js';
-import { inWords } from './excerpt.js';
+import { type Condition, GroupCondition, type IndexableTest, LeafCondition, NotCondition } from './condition.js';
 import { isOperator, type Operator, operators, testOf, UnfitValue } from './operators.js';
 import type { Problems } from './problems.js';
 
@@ -65,12 +64,12 @@ export class ConditionCompiler {
     if (members.length === 0 && kind === 'any')
       this.problems.add(at, 'is empty, so that the rule could never match: name at least one condition.');
     const conditions = members.map((member, index) => this.compile(member, `${at}/${index}`, depth + 1));
-    return kind === 'all' ? all(conditions, pointer) : any(conditions, pointer);
+    return new GroupCondition(kind, conditions, pointer);
   }
 
   private not(json: Record<string, unknown>, pointer: string, depth: number): Condition {
     this.problems.unknownKeys(json, ['not'], pointer);
-    return not(this.compile(json['not'], `${pointer}/not`, depth + 1), pointer);
+    return new NotCondition(this.compile(json['not'], `${pointer}/not`, depth + 1), pointer);
   }
 
   private expression(json: Record<string, unknown>, pointer: string): Condition {
@@ -80,10 +79,10 @@ export class ConditionCompiler {
     const leading = leadingEqualities(compiled.source).map(({ path, value }): IndexableTest => ({
       pointer,
       path,
-      accepts: new Set([value]),
+      accepts: [value],
       seesFalse: true,
     }));
-    return leaf({ pointer, text: compiled.source, expression: compiled, expected: true, test: isTruthy, leading });
+    return new LeafCondition({ pointer, expression: compiled, value: true, test: isTruthy, leading });
   }
 
   private comparison(json: Record<string, unknown>, pointer: string): Condition {
@@ -97,10 +96,9 @@ export class ConditionCompiler {
     try {
       const test = testOf(operator, value);
       if (!compiled) return nothing(pointer);
-      const text = `${compiled.source} ${operator}${value === undefined ? '' : ` ${inWords(value)}`}`;
       const path = pathOf(compiled.source);
       const leading = comparisonOf(pointer, path, operator, value);
-      return leaf({ pointer, text, expression: compiled, expected: value, test, leading, path });
+      return new LeafCondition({ pointer, expression: compiled, operator, value, test, leading, path });
     } catch (error) {
       if (!(error instanceof UnfitValue)) throw error;
       this.problems.add(`${pointer}/value`, error.message);
@@ -126,10 +124,10 @@ export class ConditionCompiler {
 }
 
 /** Stands where a condition is wrong, until the rule is refused. */
-const nothing = (pointer: string): Condition => all([], pointer);
+const nothing = (pointer: string): Condition => new GroupCondition('all', [], pointer);
 
 /** The condition of a rule that has none. */
-export const always: Condition = all([], '/conditions');
+export const always: Condition = new GroupCondition('all', [], '/conditions');
 
 /** An equality with something that can be looked up. */
 function comparisonOf(
@@ -140,5 +138,5 @@ function comparisonOf(
 ): readonly IndexableTest[] {
   const values: readonly unknown[] = operator === 'equals' ? [value] : operator === 'in' ? (value as unknown[]) : [];
   if (!path || values.length === 0 || !values.every(isScalar)) return [];
-  return [{ pointer, path, accepts: new Set(values), seesFalse: false }];
+  return [{ pointer, path, accepts: values, seesFalse: false }];
 }

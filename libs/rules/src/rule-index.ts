@@ -5,7 +5,7 @@ import type { Probe } from './condition.js';
 import { excerpt } from './excerpt.js';
 import { costOf, judge, type Verdict } from './judge.js';
 import type { KnownRule } from './known-rule.js';
-import { type Member, type RuleClass, Shelf } from './rule-shelf.js';
+import { accepts, type Member, type RuleClass, Shelf } from './rule-shelf.js';
 import type { FormedSet } from './rule-set.js';
 import { type SharedFailure, Verdicts } from './verdicts.js';
 
@@ -131,14 +131,14 @@ class Asking {
     if (!first) return this.probe(each, each.members);
     const value = walk(first.path, this.event);
     const hits = each.byValue.get(value as Scalar);
-    if ((hits?.size ?? 0) < each.members.size)
+    if ((hits?.length ?? 0) < each.members.size)
       this.missed.set(each, this.failure(first.pointer, first.seesFalse ? false : excerpt(value)));
     if (!hits) return;
     const values = more.map(({ path }) => walk(path, this.event));
     const left: Member[] = [];
     for (const member of hits) {
       member.askedAt = this.turn;
-      const failed = values.findIndex((seen, index) => !member.accepts[index + 1]!.has(seen as Scalar));
+      const failed = values.findIndex((seen, index) => !accepts(member.accepts[index + 1]!, seen));
       if (failed < 0) left.push(member);
       else {
         const { pointer, seesFalse } = more[failed]!;

@@ -5,6 +5,14 @@ import type { CompiledDefinition } from './definition.js';
 import { RuleSet } from './rule-set.js';
 import type { KnownRule } from './known-rule.js';
 
+/** Values that a test accepts: a set where they are many. */
+export type Accepted = readonly Scalar[] | ReadonlySet<Scalar>;
+
+export const accepts = (accepted: Accepted, value: unknown): boolean =>
+  accepted instanceof Set ? accepted.has(value) : (accepted as readonly unknown[]).includes(value);
+
+const FEW = 8;
+
 /** A rule in force, in its place. */
 export interface Member {
   readonly rule: KnownRule;
@@ -13,7 +21,7 @@ export interface Member {
   readonly class: RuleClass;
   readonly set: ArrangedSet;
   /** For each test of its class, the values that the rule wants. */
-  readonly accepts: readonly ReadonlySet<Scalar>[];
+  readonly accepts: readonly Accepted[];
   readonly probe: Probe['test'] | undefined;
   slot: number;
   /** The last event about which it was asked itself. */
@@ -29,7 +37,7 @@ export interface RuleClass {
   readonly probe: Pick<Probe, 'pointer' | 'path'> | undefined;
   readonly members: Set<Member>;
   /** Members by the values that their first test accepts. */
-  readonly byValue: Map<Scalar, Set<Member>>;
+  readonly byValue: Map<Scalar, Member[]>;
   /** Its own sets with room, once it is large enough to have any. */
   readonly withRoom: Set<ArrangedSet>;
 }
@@ -106,7 +114,7 @@ export class Shelf {
       order,
       class: each,
       set,
-      accepts: tests.map(({ accepts }) => accepts),
+      accepts: tests.map(({ accepts }) => (accepts.length > FEW ? new Set(accepts) : accepts)),
       probe: probe?.test,
       slot: 0,
       askedAt: 0,
@@ -116,8 +124,8 @@ export class Shelf {
     each.members.add(member);
     for (const value of member.accepts[0] ?? []) {
       const those = each.byValue.get(value);
-      if (those) those.add(member);
-      else each.byValue.set(value, new Set([member]));
+      if (!those) each.byValue.set(value, [member]);
+      else if (those.at(-1) !== member) those.push(member);
     }
     return member;
   }
@@ -132,9 +140,10 @@ export class Shelf {
     }
     each.members.delete(member);
     for (const value of member.accepts[0] ?? []) {
-      const those = each.byValue.get(value)!;
-      those.delete(member);
-      if (those.size === 0) each.byValue.delete(value);
+      const those = each.byValue.get(value);
+      const place = those?.indexOf(member) ?? -1;
+      if (place >= 0) those!.splice(place, 1);
+      if (those?.length === 0) each.byValue.delete(value);
     }
     if (each.members.size === 0) this.classes.delete(each.key);
   }
@@ -145,7 +154,7 @@ export class Shelf {
     const key = JSON.stringify([looks, probe]);
     let found = this.classes.get(key);
     if (!found) {
-      const byValue = new Map<Scalar, Set<Member>>();
+      const byValue = new Map<Scalar, Member[]>();
       found = { key, shelf: this, tests: looks, probe, members: new Set(), byValue, withRoom: new Set() };
       this.classes.set(key, found);
     }
