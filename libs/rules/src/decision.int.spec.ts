@@ -274,7 +274,7 @@ describe('decisions that were recorded before they were kept together', () => {
     await append('rule.evaluated', { eventId: old, eventType: 'git.push', decisions }, 'millrace', {
       schemaVersion: 1,
     });
-    handled.set('rules.decide', (await store.head()));
+    handled.set('rules.decide', await store.head());
     await primed();
     clock.advance(1_000);
     const later = await append('git.push', { branch: 'new' });
@@ -288,7 +288,6 @@ describe('decisions that were recorded before they were kept together', () => {
   /** As after a restart: the table knows what came before. */
   async function primed(): Promise<void> {
     const { events } = await store.readAll({ limit: 1_000 });
-    for (const event of events)
-      if (event.type.startsWith('rule.')) decider.tables[0]!.apply(event);
+    for (const event of events) if (event.type.startsWith('rule.')) decider.tables[0]!.apply(event);
   }
 });
