@@ -1,4 +1,5 @@
 /** What plug-ins import: `millrace/plugin-sdk`. The tests for providers are in `millrace/plugin-sdk/testing`. */
+export { type ActionContext, type ActionDefinition, defineAction } from './src/define-action.js';
 export { definePlugin, type Plugin, SDK_VERSION } from './src/define-plugin.js';
 export {
   type Answer,

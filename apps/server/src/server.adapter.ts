@@ -19,7 +19,7 @@ import { Workers } from '#libs/persistence/src/workers.adapter.js';
 import { loadPlugins } from '#libs/plugin-sdk/src/load-plugins.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
-import { ruleSchema } from '#libs/rules/src/rule-schema.js';
+import { ruleSchemaWith } from '#libs/rules/src/rule-schema.js';
 import { builtInSteps } from '#libs/steps/src/built-in.js';
 import { StepLibrary } from '#libs/workflows/src/step-library.js';
 import { WorkflowFiles } from '#libs/workflows/src/workflow-files.adapter.js';
@@ -109,7 +109,7 @@ async function compose(config: Config, { door, databaseUrl: starting, closers }:
   const http = await createHttp(door, settings.trustProxy, metrics, log);
   const schemas = new Schemas({
     'workflow.json': workflowSchema(new StepLibrary([...plugins.steps.values()])),
-    'rule.json': ruleSchema,
+    'rule.json': ruleSchemaWith(plugins.actions.values()),
   });
   const application = await NestFactory.create<NestFastifyApplication>(
     AppModule.with({

@@ -24,6 +24,26 @@ const event = Type.Optional(Type.Object({ stream: Type.String(), revision: Type.
 const byRule = { kind: 'rule', ruleId: 'rul_01jq5x1d0wkz4s3v2n8m7b6c5a', ruleVersion: 1, index: 0 } as const;
 const eventId = 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a';
 
+const pluginAction = Type.String({ description: 'name of the action, such as `page-on-call`' });
+/** On every outcome of an action of a plug-in. */
+const ofAction = {
+  requestId: Type.String({ description: 'id of the `action.requested`' }),
+  /** Where the log keeps the request. */
+  request: Type.Object({ stream: Type.String(), revision: Type.String() }),
+  requestedBy: RequestedBy,
+  eventId: triggering,
+  action: pluginAction,
+  latencyMs: Type.Integer({ minimum: 0, description: 'of this attempt alone' }),
+};
+const aboutAction = {
+  requestId: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5b',
+  request: { stream: 'decisions-0195cbd0-b41c-7f04-8ee0-aa2a0e71b0aa', revision: '1' },
+  requestedBy: byRule,
+  eventId,
+  action: 'page-on-call',
+  latencyMs: 41,
+};
+
 export const actionEvents = {
   'webhook.requested': defineEvent({
     description: 'A rule or run asks for one event, or a payload of its own, to be sent to one webhook or URL.',
@@ -101,6 +121,54 @@ export const actionEvents = {
       integration: 'int_01jq5x1d0wkz4s3v2n8m7b6c5a',
       channel: '#ops',
       text: 'up',
+    },
+  }),
+  'action.requested': defineEvent({
+    description: 'A rule asks for an action that a plug-in adds.',
+    system: true,
+    data: Type.Object({
+      requestedBy: RequestedBy,
+      eventId: triggering,
+      event,
+      action: pluginAction,
+      input: Type.Record(Type.String(), Type.Unknown(), { description: '`with` of the action, filled in' }),
+    }),
+    example: { requestedBy: byRule, eventId, action: 'page-on-call', input: { team: 'db', text: 'DB latency' } },
+  }),
+  'action.completed': defineEvent({
+    description: 'An action that a plug-in adds was carried out.',
+    system: true,
+    data: Type.Object({
+      ...ofAction,
+      output: Type.Unknown({ description: 'what the action gave back; null for nothing' }),
+      attempts: Type.Integer({ minimum: 1, description: 'how many it took' }),
+    }),
+    example: { ...aboutAction, output: { page: 'p-4711' }, attempts: 1 },
+  }),
+  'action.failed': defineEvent({
+    description: 'An attempt of an action that a plug-in adds has failed; `final` says whether it was the last one.',
+    system: true,
+    data: Type.Object({
+      ...ofAction,
+      attempt: Type.Integer({ minimum: 1, description: '1 for the first' }),
+      error: Type.Object({
+        code: Type.String({ description: 'stable: `action.invalid_input`, `action.timeout`, or what the action says' }),
+        message: Type.String({ description: 'in words for a person' }),
+        problems: Type.Optional(
+          Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }), {
+            description: 'what of the input does not fit, by JSON pointer',
+          }),
+        ),
+      }),
+      final: Type.Boolean({ description: 'false while another attempt follows' }),
+      nextAttemptAt: Type.Optional(Type.String({ description: 'RFC 3339 UTC; there unless `final`' })),
+    }),
+    example: {
+      ...aboutAction,
+      attempt: 1,
+      error: { code: 'http.status', message: 'The pager answered 503.' },
+      final: false,
+      nextAttemptAt: '2026-11-20T13:14:25.123Z',
     },
   }),
   'action.refused': defineEvent({

@@ -34,6 +34,8 @@ export const streams = {
   redelivery: (id: string) => `redelivery-${id}`,
   /** What a subscriber did not carry out, by the event that asked for it. */
   refused: (subscriber: string, event: Uuid) => `refused-${uuid5('refused', subscriber, event)}`,
+  /** What became of a request for an action of a plug-in: revision n holds the outcome of attempt n + 1. */
+  action: (request: Uuid) => `action-${request}`,
   issue: (id: string) => `issue-${id}`,
   token: (id: string) => `token-${id}`,
   organisation: (id: string) => `organisation-${id}`,

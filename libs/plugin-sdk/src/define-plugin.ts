@@ -1,3 +1,4 @@
+import type { ActionDefinition } from './define-action.js';
 import type { Provider } from './define-provider.js';
 import type { StepDefinition } from './define-step.js';
 
@@ -13,6 +14,8 @@ export interface Plugin {
   readonly providers?: readonly Provider[];
   /** Kinds of workflow steps that it adds. */
   readonly steps?: readonly StepDefinition[];
+  /** Kinds of actions of rules that it adds. */
+  readonly actions?: readonly ActionDefinition[];
 }
 
 /** Types a plug-in; returns it unchanged. */

@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import { Type } from '@sinclair/typebox';
 
+import { BUILT_IN_ACTIONS, defineAction } from './define-action.js';
 import { definePlugin, type Plugin } from './define-plugin.js';
 import { defineProvider } from './define-provider.js';
 import { loadPlugins } from './load-plugins.js';
@@ -21,17 +23,28 @@ const step = {
   run: () => 1,
 } as never;
 
+const action = (more: object = {}) => ({
+  ...defineAction({
+    name: 'page-on-call',
+    description: 'For specs.',
+    inputSchema: Type.Object({ team: Type.String() }),
+    run: ({ team }) => Promise.resolve(team.length),
+  }),
+  ...more,
+});
+
 /** A module that exports something, without a file. */
 const moduleOf = (source: string): string => `data:text/javascript,${encodeURIComponent(source)}`;
 
 describe('plug-ins', () => {
-  it('give their providers and steps by name', () => {
-    const { providers, steps } = new Plugins([
+  it('give their providers, steps and actions by name', () => {
+    const { providers, steps, actions } = new Plugins([
       plugin({ providers: [provider('one'), provider('two')] }),
-      plugin({ name: 'other', providers: [provider('three')], steps: [step] }),
+      plugin({ name: 'other', providers: [provider('three')], steps: [step], actions: [action()] }),
     ]);
     expect([...providers.keys()]).toEqual(['one', 'two', 'three']);
     expect([...steps.keys()]).toEqual(['acme']);
+    expect([...actions.keys()]).toEqual(['page-on-call']);
   });
 
   it.each<[string, unknown, RegExp]>([
@@ -109,16 +122,58 @@ describe('plug-ins', () => {
       { name: 'acme', sdk: 1, steps: [{ name: 'x', run: () => 1, inputSchema: {} }] },
       /step x has to say whether it has effects/,
     ],
+    ['has actions that are no list', { name: 'acme', sdk: 1, actions: {} }, /actions is not a list/],
+    ['has an action that is none', { name: 'acme', sdk: 1, actions: [null] }, /each action needs a name/],
+    ...(['Page', 'x', 'p'.repeat(41), 'page.oncall', '1page', undefined] as const).map(
+      (name): [string, unknown, RegExp] => [
+        `has an action named ${name}`,
+        { name: 'acme', sdk: 1, actions: [action({ name })] },
+        /each action needs a name of 2 to 40 lower-case letters/,
+      ],
+    ),
+    ...BUILT_IN_ACTIONS.map((name): [string, unknown, RegExp] => [
+      `has an action with the built-in name ${name}`,
+      { name: 'acme', sdk: 1, actions: [action({ name })] },
+      /action \w+ has the name of a built-in one/,
+    ]),
+    [
+      'has an action without run',
+      { name: 'acme', sdk: 1, actions: [action({ run: 'later' })] },
+      /action page-on-call has no function run/,
+    ],
+    [
+      'has an action that says nothing of itself',
+      { name: 'acme', sdk: 1, actions: [action({ description: ' ' })] },
+      /action page-on-call has no description/,
+    ],
+    [
+      'has an action that takes anything',
+      { name: 'acme', sdk: 1, actions: [action({ inputSchema: undefined })] },
+      /action page-on-call needs an inputSchema/,
+    ],
+    [
+      'has an action whose inputSchema is none',
+      { name: 'acme', sdk: 1, actions: [action({ inputSchema: { type: 'strnig' } })] },
+      /inputSchema of its action page-on-call is no JSON Schema/,
+    ],
+    [
+      'has an action twice',
+      { name: 'acme', sdk: 1, actions: [action(), action()] },
+      /action page-on-call is already there, from acme/,
+    ],
   ])('are refused if one %s', (_, given, reason) => {
     expect(() => new Plugins([given as Plugin])).toThrow(reason);
   });
 
-  it('are refused if two claim the same provider or step, naming both', () => {
-    const first = plugin({ providers: [provider('one')], steps: [step] });
+  it('are refused if two claim the same provider, step or action, naming both', () => {
+    const first = plugin({ providers: [provider('one')], steps: [step], actions: [action()] });
     expect(() => new Plugins([first, plugin({ name: 'late', providers: [provider('one')] })])).toThrow(
       /late.*provider one.*from acme/,
     );
     expect(() => new Plugins([first, plugin({ name: 'late', steps: [step] })])).toThrow(/late.*step acme.*from acme/);
+    expect(() => new Plugins([first, plugin({ name: 'late', actions: [action()] })])).toThrow(
+      /late.*action page-on-call.*from acme/,
+    );
   });
 });
 

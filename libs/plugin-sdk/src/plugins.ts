@@ -1,6 +1,8 @@
 import { messageOf, Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 
+import { compileInputSchema } from './action-input.js';
+import { ACTION_NAME, type ActionDefinition, BUILT_IN_ACTIONS } from './define-action.js';
 import { type Plugin, SDK_VERSION } from './define-plugin.js';
 import type { Provider } from './define-provider.js';
 import type { StepDefinition } from './define-step.js';
@@ -11,6 +13,7 @@ const PROVIDER_NAME = /^[a-z][a-z0-9_]{1,39}$/;
 export class Plugins {
   readonly providers: ReadonlyMap<string, Provider>;
   readonly steps: ReadonlyMap<string, StepDefinition>;
+  readonly actions: ReadonlyMap<string, ActionDefinition>;
 
   /**
    * All or nothing.
@@ -21,6 +24,7 @@ export class Plugins {
     // Only what every one of them has passed: there is no state in which some are there and others not.
     this.providers = byName(plugins, 'provider', (plugin) => plugin.providers);
     this.steps = byName(plugins, 'step', (plugin) => plugin.steps);
+    this.actions = byName(plugins, 'action', (plugin) => plugin.actions);
   }
 }
 
@@ -55,6 +59,28 @@ function checkShape(plugin: unknown, specifier: string | undefined): void {
       throw unusable(name, `its step ${step['name']} needs an inputSchema, such as Type.Object({ … })`);
     if (typeof step['effects'] !== 'boolean')
       throw unusable(name, `its step ${step['name']} has to say whether it has effects: true or false`);
+  }
+  for (const action of listOf(plugin, 'actions', name)) checkAction(action, name);
+}
+
+function checkAction(action: unknown, plugin: string): void {
+  if (!isObject(action) || typeof action['name'] !== 'string' || !ACTION_NAME.test(action['name']))
+    throw unusable(
+      plugin,
+      'each action needs a name of 2 to 40 lower-case letters, digits, - and _, beginning with a letter: use defineAction',
+    );
+  const { name, description, run, inputSchema } = action;
+  if ((BUILT_IN_ACTIONS as readonly string[]).includes(name))
+    throw unusable(plugin, `its action ${name} has the name of a built-in one: rename it`);
+  if (typeof run !== 'function') throw unusable(plugin, `its action ${name} has no function run`);
+  if (typeof description !== 'string' || description.trim() === '')
+    throw unusable(plugin, `its action ${name} has no description: one sentence for those who write rules`);
+  if (!isObject(inputSchema))
+    throw unusable(plugin, `its action ${name} needs an inputSchema, such as Type.Object({ … })`);
+  try {
+    compileInputSchema(inputSchema as ActionDefinition['inputSchema']);
+  } catch (error) {
+    throw unusable(plugin, `the inputSchema of its action ${name} is no JSON Schema: ${messageOf(error)}`, error);
   }
 }
 

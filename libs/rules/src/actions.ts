@@ -3,12 +3,18 @@ import type { EventDraft } from '#libs/event-store/src/new-event.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject, type Json, type JsonObject } from '#libs/kernel/src/json.js';
+import type { BuiltInAction } from '#libs/plugin-sdk/src/define-action.js';
 
 import type { Problems } from './problems.js';
 
 /** The events by which a rule asks another stage for something. */
 export type Request = EventDraft<
-  'webhook.requested' | 'issue.requested' | 'workflow.requested' | 'agent.requested' | 'message.requested'
+  | 'webhook.requested'
+  | 'issue.requested'
+  | 'workflow.requested'
+  | 'agent.requested'
+  | 'message.requested'
+  | 'action.requested'
 >;
 
 /** On whose behalf, and because of which event. */
@@ -36,7 +42,7 @@ interface ActionKind {
   readonly request: (filled: JsonObject, asking: Asking, rule: string) => Request;
 }
 
-const KINDS: Readonly<Record<string, ActionKind>> = {
+const KINDS: Readonly<Record<BuiltInAction, ActionKind>> = {
   send_webhook: {
     keys: { webhook: false, url: false, payload: false },
     check: (given, pointer, problems) => {
@@ -105,11 +111,20 @@ const KINDS: Readonly<Record<string, ActionKind>> = {
 };
 
 export const actionTypes: readonly string[] = Object.keys(KINDS);
+export const isBuiltIn = (type: string): type is BuiltInAction => Object.hasOwn(KINDS, type);
 
 /** Keys of `with` by action type; those with `true` must be there. */
 export const actionKeys: Readonly<Record<string, ActionKind['keys']>> = Object.fromEntries(
   Object.entries(KINDS).map(([type, { keys }]) => [type, keys]),
 );
+
+/**
+ * An action of a plug-in. Which there are is checked where a rule comes from outside: one that was saved is asked for
+ * whatever becomes of its plug-in, and waits.
+ */
+const pluginKind = (action: string): Omit<ActionKind, 'keys'> => ({
+  request: (input, asking) => ({ type: 'action.requested', data: { ...asking, action, input } }),
+});
 
 /** Compiles one action; `undefined`, with problems noted, if it is wrong. */
 export function compileAction(
@@ -124,18 +139,18 @@ export function compileAction(
   }
   problems.unknownKeys(json, ['type', 'with'], pointer);
   const { type } = json;
-  if (typeof type !== 'string' || !Object.hasOwn(KINDS, type)) {
+  if (typeof type !== 'string') {
     problems.oneOf(type, actionTypes, `${pointer}/type`);
     return undefined;
   }
-  const kind = KINDS[type]!;
+  const kind: Partial<ActionKind> & Pick<ActionKind, 'request'> = isBuiltIn(type) ? KINDS[type] : pluginKind(type);
   const given = json['with'] ?? {};
   if (!isObject(given)) {
     problems.add(`${pointer}/with`, 'must be an object.');
     return undefined;
   }
-  problems.unknownKeys(given, Object.keys(kind.keys), `${pointer}/with`);
-  for (const [key, isNeeded] of Object.entries(kind.keys))
+  if (kind.keys) problems.unknownKeys(given, Object.keys(kind.keys), `${pointer}/with`);
+  for (const [key, isNeeded] of Object.entries(kind.keys ?? {}))
     if (isNeeded && (given[key] === undefined || given[key] === null || given[key] === ''))
       problems.add(`${pointer}/with/${key}`, 'is missing.');
   kind.check?.(given, `${pointer}/with`, problems);

@@ -3,6 +3,7 @@ import { isObject } from '#libs/kernel/src/json.js';
 
 import { checkedAt } from './checked-at.js';
 import type { CheckedRule } from './definition.js';
+import { type KnownActions, NO_ACTIONS } from './plugin-actions.js';
 import { Problems } from './problems.js';
 
 /** An end of a range: a place in the log, or a time. */
@@ -24,7 +25,7 @@ export interface BacktestRequest {
 }
 
 /** @throws Rejected `rule.invalid_backtest`, or `rule.invalid`, with a problem for everything that is wrong. */
-export function parseBacktest(body: unknown): BacktestRequest {
+export function parseBacktest(body: unknown, known: KnownActions = NO_ACTIONS): BacktestRequest {
   const problems = new Problems();
   if (!isObject(body)) throw new Rejected('invalid', 'rule.invalid_backtest', 'Send { rule, from?, to?, compareTo? }.');
   problems.unknownKeys(body, ['rule', 'from', 'to', 'compareTo'], '');
@@ -32,7 +33,7 @@ export function parseBacktest(body: unknown): BacktestRequest {
   const to = boundOf(body['to'], '/to', problems);
   const compareTo = referenceOf(body['compareTo'], problems);
   problems.throwIfAny('rule.invalid_backtest', 'The backtest is not valid');
-  const rule = checkedAt('/rule', body['rule']);
+  const rule = checkedAt('/rule', body['rule'], known);
   return { rule, ...(from && { from }), ...(to && { to }), ...(compareTo && { compareTo }) };
 }
 

@@ -17,6 +17,7 @@ import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
+import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import type { BacktestReport } from './backtest.js';
 import { rangeOf } from './backtest-range.adapter.js';
@@ -92,6 +93,7 @@ export class BacktestController {
     @Inject(EventStore) private readonly store: EventStore,
     @Inject(DataSource) private readonly database: DataSource,
     @Inject(Progress) private readonly progress: Progress,
+    @Inject(Plugins) private readonly plugins: Plugins,
   ) {}
 
   @Post('backtest')
@@ -111,7 +113,7 @@ export class BacktestController {
     @Headers('accept') accept: string | undefined,
     @Res() reply: Reply,
   ): Promise<void> {
-    const request = parseBacktest(body);
+    const request = parseBacktest(body, this.plugins.actions);
     const aborter = new AbortController();
     reply.raw.once('close', () => {
       if (!reply.raw.writableFinished) aborter.abort();

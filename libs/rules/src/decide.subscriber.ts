@@ -44,6 +44,7 @@ export class DecideRules implements Subscriber {
     'workflow.requested',
     'agent.requested',
     'message.requested',
+    'action.requested',
     'action.refused',
   ] as const;
   readonly batchSize = 256;

@@ -120,8 +120,8 @@ describe('a rule that is wrong', () => {
     expect(pointers({ name: '', eventType: '', conditions: { expression: '(' }, actions: [{ type: 'x' }] })).toEqual([
       '/name',
       '/conditions/expression',
-      '/actions/0/type',
       '/eventType',
+      '/actions/0/type',
     ]);
   });
 

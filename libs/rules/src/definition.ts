@@ -10,6 +10,7 @@ import { isObject } from '#libs/kernel/src/json.js';
 import { compileAction, type CompiledAction, MAX_ACTIONS } from './actions.js';
 import type { Condition } from './condition.js';
 import { always, ConditionCompiler, type ConditionExpression } from './conditions.js';
+import { checkPluginActions, type KnownActions, NO_ACTIONS } from './plugin-actions.js';
 import { Problems } from './problems.js';
 
 /** A rule as its author wrote it, checked. */
@@ -47,9 +48,10 @@ const KEYS = ['name', 'description', 'enabled', 'eventSource', 'eventType', 'con
 
 /**
  * Checks a rule as it comes from outside.
+ * @param known the actions of plug-ins that it may name.
  * @throws Rejected `rule.invalid` with a problem, by JSON pointer, for everything that is wrong.
  */
-export function checkRule(json: unknown): CheckedRule {
+export function checkRule(json: unknown, known: KnownActions = NO_ACTIONS): CheckedRule {
   const problems = new Problems();
   if (!isObject(json)) throw new Rejected('invalid', 'rule.invalid', 'A rule is a JSON object.', noObject);
   const bytes = Buffer.byteLength(JSON.stringify(json));
@@ -71,6 +73,7 @@ export function checkRule(json: unknown): CheckedRule {
     ...(json['throttle'] !== undefined && { throttle: json['throttle'] }),
   };
   const compiled = compile(definition, problems);
+  checkPluginActions(definition.actions, known, problems);
   problems.throwIfAny('rule.invalid', 'The rule is not valid');
   return { definition: normalised(definition as RuleDefinition), enabled: enabled as boolean, compiled };
 }

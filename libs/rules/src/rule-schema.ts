@@ -1,3 +1,6 @@
+import { isObject } from '#libs/kernel/src/json.js';
+import type { ActionDefinition } from '#libs/plugin-sdk/src/define-action.js';
+
 import { actionKeys, MAX_ACTIONS } from './actions.js';
 import { MAX_CONDITIONS } from './conditions.js';
 import { operators } from './operators.js';
@@ -14,8 +17,9 @@ const group = (key: string, schema: object) => ({
 /**
  * JSON Schema of a rule, for editors: what they complete and mark while somebody writes. Saving checks more than a schema
  * can say: that expressions parse, that patterns are linear, that the event type has the fields.
+ * @param pluginActions what `type` of an action may be beside the built-in ones.
  */
-export const ruleSchema = {
+export const ruleSchemaWith = (pluginActions: Iterable<ActionDefinition>) => ({
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   title: 'Millrace rule',
   type: 'object',
@@ -28,7 +32,11 @@ export const ruleSchema = {
     eventSource: { ...text('A source, a glob or *.', 200), default: '*' },
     eventType: text('An event type, a glob such as pr.*, or *, which leaves out system types and webhook.*.', 200),
     conditions: { $ref: '#/$defs/condition' },
-    actions: { type: 'array', maxItems: MAX_ACTIONS, items: { oneOf: actionSchemas() } },
+    actions: {
+      type: 'array',
+      maxItems: MAX_ACTIONS,
+      items: { oneOf: [...actionSchemas(), ...[...pluginActions].map(pluginActionSchema)] },
+    },
     throttle: {
       type: 'object',
       description: 'At most `limit` matches a `per` for each value of `key`.',
@@ -61,7 +69,10 @@ export const ruleSchema = {
       ],
     },
   },
-} as const;
+});
+
+/** Of rules that name built-in actions alone. */
+export const ruleSchema = ruleSchemaWith([]);
 
 function actionSchemas() {
   return Object.entries(actionKeys).map(([type, keys]) => ({
@@ -79,3 +90,28 @@ function actionSchemas() {
     },
   }));
 }
+
+/** The keys alone: their values may be templates, of which nobody knows yet what they give. */
+function pluginActionSchema({ name, description, inputSchema }: ActionDefinition) {
+  const { properties, required, additionalProperties }: Readonly<Record<string, unknown>> = inputSchema;
+  const keys = isObject(properties) ? Object.entries(properties) : [];
+  const needed = Array.isArray(required) ? (required as readonly unknown[]) : [];
+  return {
+    type: 'object',
+    description,
+    required: ['type', ...(needed.length > 0 ? ['with'] : [])],
+    additionalProperties: false,
+    properties: {
+      type: { const: name, description },
+      with: {
+        type: 'object',
+        required: needed,
+        properties: Object.fromEntries(keys.map(([key, schema]) => [key, described(schema)])),
+        ...(additionalProperties === false && { additionalProperties }),
+      },
+    },
+  };
+}
+
+const described = (schema: unknown): object =>
+  isObject(schema) && typeof schema['description'] === 'string' ? { description: schema['description'] } : {};

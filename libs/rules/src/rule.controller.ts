@@ -34,6 +34,7 @@ import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
+import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { checkRule, compileDefinition } from './definition.js';
 import { ArchiveRule, CreateRule, DisableRule, EnableRule, UpdateRule } from './rule.commands.js';
@@ -102,6 +103,7 @@ export class RuleController {
     @Inject(CommandBus) private readonly commands: CommandBus,
     @Inject(DataSource) private readonly database: DataSource,
     @Inject(Progress) private readonly progress: Progress,
+    @Inject(Plugins) private readonly plugins: Plugins,
   ) {}
 
   @Post()
@@ -114,7 +116,7 @@ export class RuleController {
     @Body() body: object,
     @Res({ passthrough: true }) reply: Reply,
   ): Promise<SavedRule> {
-    const { definition, enabled, compiled } = checkRule(body);
+    const { definition, enabled, compiled } = checkRule(body, this.plugins.actions);
     const id = newIdFor(caller, 'rul');
     const committed = await this.commands.execute(new CreateRule(id, caller, definition, enabled));
     return { ...(await this.saved(caller, committed, reply)), warnings: warningsOf(definition, compiled) };
@@ -201,7 +203,7 @@ export class RuleController {
     @Headers('if-match') ifMatch?: string,
   ): Promise<SavedRule> {
     const isSaid = Object.hasOwn(body, 'enabled');
-    const { definition, enabled, compiled } = checkRule(body);
+    const { definition, enabled, compiled } = checkRule(body, this.plugins.actions);
     const expected = revisionOf(ifMatch);
     const committed = await this.execute(
       new UpdateRule(id, caller, definition, isSaid ? enabled : undefined, expected),
@@ -230,7 +232,7 @@ export class RuleController {
       const answer = await this.saved(caller, committed, reply);
       return { ...answer, warnings: warningsOf(row.definition, compileDefinition(row.definition)) };
     }
-    const { definition, enabled, compiled } = checkRule({ ...row.definition, ...body });
+    const { definition, enabled, compiled } = checkRule({ ...row.definition, ...body }, this.plugins.actions);
     const isSaid = Object.hasOwn(body, 'enabled');
     // What was merged must be what is there: another change in between is a conflict, not lost.
     const expected = revisionOf(ifMatch) ?? BigInt(row.revision);

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { CommandBus } from '@nestjs/cqrs';
+import { Type } from '@sinclair/typebox';
 import type { DataSource, EntityManager } from 'typeorm';
 
 import type { Caller } from '#libs/access/src/caller.js';
@@ -11,6 +12,8 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
+import { defineAction } from '#libs/plugin-sdk/src/define-action.js';
+import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 
@@ -92,7 +95,14 @@ const commands = {
     execute(store, clock, rule, handlers.get(command.constructor) as never, command as never),
 } as unknown as CommandBus;
 const progress: Progress = { whenProcessed: () => run(new RuleProjection()) };
-const api = () => new RuleController(commands, dataSource, progress);
+const pageOnCall = defineAction({
+  name: 'page-on-call',
+  description: 'Pages whoever is on call.',
+  inputSchema: Type.Object({ text: Type.String() }, { additionalProperties: false }),
+  run: () => Promise.resolve(null),
+});
+const plugins = new Plugins([{ name: 'pager', sdk: 1, actions: [pageOnCall] }]);
+const api = () => new RuleController(commands, dataSource, progress, plugins);
 const headers: Record<string, string> = {};
 const reply = { header: (name: string, value: string) => (headers[name] = value) };
 
@@ -102,6 +112,8 @@ const pushes = {
   conditions: { field: 'data.branch', operator: 'equals', value: 'main' },
   actions: [{ type: 'create_issue', with: { title: 'look at ${{ data.branch }}' } }],
 };
+
+const paging = { ...pushes, actions: [{ type: 'page-on-call', with: { text: 'look at ${{ data.branch }}' } }] };
 
 async function push(data: object, orgId = 'org_1'): Promise<string> {
   const id = uuid7();
@@ -363,8 +375,44 @@ describe('a throttle', () => {
   });
 });
 
+describe('a rule that names an action of a plug-in', () => {
+  it('is saved, asks for it, and shows the request among its decisions', async () => {
+    const { id } = await api().create(caller, paging, reply);
+    const eventId = await push({ branch: 'main' });
+    await decide();
+    const { events } = await store.readAll({ limit: 100 });
+    const request = events.find(({ type }) => type === 'action.requested')!;
+    expect(request.data).toMatchObject({
+      requestedBy: { kind: 'rule', ruleId: id, ruleVersion: 1, index: 0 },
+      eventId,
+      action: 'page-on-call',
+      input: { text: 'look at main' },
+    });
+    expect((await new DecisionController(dataSource, progress).ofRule(caller, id)).data).toEqual([
+      expect.objectContaining({
+        outcome: 'matched',
+        actions: [{ type: 'page-on-call', requestId: eventIdOf(request.id) }],
+      }),
+    ]);
+  });
+
+  it('is refused where no plug-in has it, also when it is changed, and goes on as it was', async () => {
+    const { id } = await api().create(caller, paging, reply);
+    const without = new RuleController(commands, dataSource, progress, new Plugins([]));
+    const refused = { code: 'rule.invalid', problems: [expect.objectContaining({ pointer: '/actions/0/type' })] };
+    await expect(without.create(caller, paging, reply)).rejects.toMatchObject(refused);
+    await expect(without.replace(caller, id, paging, reply)).rejects.toMatchObject(refused);
+    await expect(without.change(caller, id, { name: 'other' }, reply)).rejects.toMatchObject(refused);
+    await expect(without.change(caller, id, { enabled: true }, reply)).resolves.toMatchObject({ status: 'enabled' });
+    await push({ branch: 'main' });
+    await decide();
+    const { events } = await store.readAll({ limit: 100 });
+    expect(events.filter(({ type }) => type === 'action.requested')).toHaveLength(1);
+  });
+});
+
 describe('trying a rule', () => {
-  const trial = () => new TrialController(store, dataSource, clock, progress);
+  const trial = () => new TrialController(store, dataSource, clock, progress, plugins);
 
   it('says what every condition saw, and shows the actions filled in, and does nothing', async () => {
     const answer = await trial().test(caller, {
@@ -431,6 +479,24 @@ describe('trying a rule', () => {
         flow: { throttle: { key: 'db-1', limit: 1, per: '10m' } },
       });
     expect(await dataSource.query('select * from views.rule_throttles')).toEqual([]);
+  });
+
+  it('shows the action of a plug-in like any other', async () => {
+    const event = { type: 'git.push', data: { branch: 'main' } };
+    expect((await trial().test(caller, { rule: paging, event })).actions).toEqual([
+      {
+        type: 'page-on-call',
+        with: { text: 'look at main' },
+        request: {
+          type: 'action.requested',
+          data: expect.objectContaining({ action: 'page-on-call', input: { text: 'look at main' } }),
+        },
+      },
+    ]);
+    const rule = { ...paging, actions: [{ type: 'page-on-cal' }] };
+    await expect(trial().test(caller, { rule, event })).rejects.toMatchObject({
+      problems: [{ pointer: '/rule/actions/0/type', detail: expect.stringMatching(/Did you mean "page-on-call"/) }],
+    });
   });
 
   it('finds an event that was recorded, in the own organisation alone', async () => {

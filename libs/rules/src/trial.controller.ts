@@ -10,6 +10,7 @@ import { ENGINE, type PlatformEvent } from '#libs/events/src/envelope.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
+import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { checkedAt } from './checked-at.js';
 import { findEvent } from './event-index.adapter.js';
@@ -36,6 +37,7 @@ export class TrialController {
     @Inject(DataSource) private readonly database: DataSource,
     @Inject(Clock) private readonly clock: Clock,
     @Inject(Progress) private readonly progress: Progress,
+    @Inject(Plugins) private readonly plugins: Plugins,
   ) {}
 
   @Post('test')
@@ -57,7 +59,7 @@ export class TrialController {
     const { eventId = '' } = body;
     if (typeof eventId !== 'string') problems.add('/eventId', 'must be the id of an event: a text such as evt_….');
     problems.throwIfAny('rule.invalid_test', 'The test is not valid');
-    const checked = checkedAt('/rule', body['rule']);
+    const checked = checkedAt('/rule', body['rule'], this.plugins.actions);
     const { store, database, progress } = this;
     const event = isObject(body['event'])
       ? eventOf(body['event'], caller.orgId, this.clock.now())

@@ -1,0 +1,35 @@
+import { isObject } from '#libs/kernel/src/json.js';
+import { inputProblems } from '#libs/plugin-sdk/src/action-input.js';
+import type { ActionDefinition } from '#libs/plugin-sdk/src/define-action.js';
+
+import { actionTypes, isBuiltIn } from './actions.js';
+import type { Problems } from './problems.js';
+
+/** The actions that plug-ins add, by name. */
+export type KnownActions = ReadonlyMap<string, ActionDefinition>;
+
+export const NO_ACTIONS: KnownActions = new Map();
+
+/**
+ * Notes actions that nobody knows, and what of `with` does not fit the plug-in's schema, as far as it can be said before
+ * templates are filled in. For rules that come from outside: a plug-in may be gone when a rule is read from the log.
+ */
+export function checkPluginActions(actions: unknown, known: KnownActions, problems: Problems): void {
+  if (!Array.isArray(actions)) return;
+  actions.forEach((action: unknown, index) => {
+    if (!isObject(action) || typeof action['type'] !== 'string' || isBuiltIn(action['type'])) return;
+    const { type, with: given = {} } = action;
+    const found = known.get(type);
+    if (!found) problems.oneOf(type, [...actionTypes, ...known.keys()], `/actions/${index}/type`);
+    else if (isObject(given))
+      for (const { pointer, detail, code } of inputProblems(
+        found.inputSchema,
+        given,
+        `/actions/${index}/with`,
+        isTemplate,
+      ))
+        problems.add(pointer, detail, code);
+  });
+}
+
+const isTemplate = (value: unknown): boolean => typeof value === 'string' && value.includes('${{');
