@@ -2,7 +2,7 @@
 // A pattern that dependency-cruiser finds unsafe makes it refuse the file with exit code 1 and check nothing, and a
 // resolver that finds nothing makes every rule pass: test/house/imports.spec.ts plants wrong imports to see them found.
 const ROLES = 'events|commands|subscriber|projection|view|controller|module|adapter|contract|spec';
-const STAGES = 'intake|rules|workflows|deliveries|agents|issues|audit';
+const STAGES = 'intake|rules|actions|workflows|deliveries|agents|issues|audit';
 
 /** `lib` may import the libs of `allowed` and itself. */
 const mayImport = (lib, allowed, comment) => ({

@@ -6,6 +6,7 @@ import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
 import { ModulesContainer, NestFactory } from '@nestjs/core';
+import { Type } from '@sinclair/typebox';
 import type { DataSource } from 'typeorm';
 
 import { AppModule, type Parts, partsOf } from '#apps/server/src/app.module.js';
@@ -32,11 +33,26 @@ import { inboundEvents } from '#libs/events/src/inbound.events.js';
 import { SystemClock } from '#libs/kernel/src/clock.js';
 import { silentLog } from '#libs/kernel/src/log.js';
 import { PostgresWorkQueue } from '#libs/persistence/src/work-queue.adapter.js';
+import type { Plugin } from '#libs/plugin-sdk/src/define-plugin.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
 import { builtInSteps } from '#libs/steps/src/built-in.js';
 
 import { MemoryCheckpoints, MemoryLocks, MemorySignals } from '../../libs/event-store/testing/memory-runner.js';
+
+/** Actions come from plug-ins alone. */
+const pager: Plugin = {
+  name: 'pager',
+  sdk: 1,
+  actions: [
+    {
+      name: 'page-on-call',
+      description: 'Pages whoever is on call.',
+      inputSchema: Type.Object({}),
+      run: () => Promise.resolve(null),
+    },
+  ],
+};
 
 /** What a stage may ask for, without a database behind it: nothing is started here, only put together. */
 function coreWithoutDatabase(): Core {
@@ -58,7 +74,7 @@ function coreWithoutDatabase(): Core {
     keyring,
     secrets: new PostgresSecrets(database, keyring),
     egress: new HttpEgress(settings),
-    plugins: new Plugins([builtInProviders, { name: 'built-in steps', sdk: 1, steps: builtInSteps }]),
+    plugins: new Plugins([builtInProviders, { name: 'built-in steps', sdk: 1, steps: builtInSteps }, pager]),
     runner: new Runner({
       store,
       checkpoints: new MemoryCheckpoints(),
@@ -120,6 +136,7 @@ const TERMINAL: Readonly<Record<string, string>> = {
 
 /** Checkpoints are kept under these names: one that changes begins again from the start of the log. */
 const NAMES: readonly string[] = [
+  'actions.schedule',
   'agents.request',
   'agents.views',
   'audit.events',
@@ -207,7 +224,13 @@ describe('the wiring', () => {
   it('each queue has one worker', () => {
     const queues = parts.workers.map(({ queue }) => queue);
     expect(new Set(queues).size).toBe(queues.length);
-    expect(queues.sort()).toEqual(['deliveries.attempt', 'intake.reconcile', 'intake.silence', 'workflows.run']);
+    expect(queues.sort()).toEqual([
+      'actions.run.page-on-call',
+      'deliveries.attempt',
+      'intake.reconcile',
+      'intake.silence',
+      'workflows.run',
+    ]);
   });
 
   it('no command has two handlers', () => {

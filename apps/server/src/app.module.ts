@@ -2,6 +2,9 @@ import { type DynamicModule, type INestApplicationContext, Module, type Type } f
 
 import { AccessModule } from '#libs/access/src/access.module.js';
 import { TokenTable } from '#libs/access/src/token-table.js';
+import { ActionWorkers } from '#libs/actions/src/action-workers.js';
+import { ActionsModule } from '#libs/actions/src/actions.module.js';
+import { ScheduleActions } from '#libs/actions/src/schedule.subscriber.js';
 import { AgentsModule } from '#libs/agents/src/agents.module.js';
 import { AgentProjection } from '#libs/agents/src/agent.projection.js';
 import { AgentView, ExecutionView } from '#libs/agents/src/agent.view.js';
@@ -56,6 +59,7 @@ const STAGES: readonly Type[] = [
   AccessModule,
   IntakeModule,
   RulesModule,
+  ActionsModule,
   WorkflowsModule,
   DeliveriesModule,
   AgentsModule,
@@ -71,6 +75,7 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   DecideRules,
   RuleProjection,
   DecisionProjection,
+  ScheduleActions,
   StartRuns,
   RunProjection,
   WorkflowProjection,
@@ -94,7 +99,7 @@ const TABLES: readonly Type<Table>[] = [
   WebhookTable,
 ];
 
-/** Claimed work, in every process with the worker role. */
+/** Claimed work, in every process with the worker role; beside these, one for each action of a plug-in. */
 const WORKERS: readonly Type<Worker>[] = [AdvanceRun, AttemptDelivery, TellSilence, ReconcileIntegrations];
 
 /** Rows that TypeORM reads. */
@@ -133,5 +138,6 @@ export interface Parts {
 export const partsOf = (application: INestApplicationContext): Parts => {
   const made = <T>(types: readonly Type<T>[]): readonly T[] =>
     types.map((type) => application.get(type, { strict: false }));
-  return { subscribers: made(SUBSCRIBERS), tables: made(TABLES), workers: made(WORKERS) };
+  const workers = [...made(WORKERS), ...application.get(ActionWorkers, { strict: false }).all];
+  return { subscribers: made(SUBSCRIBERS), tables: made(TABLES), workers };
 };

@@ -40,6 +40,7 @@ describe('the settings', () => {
       allowPrivateTargets: [],
       trustProxy: [],
       retrySchedule: [60_000, 300_000, 1_800_000, 7_200_000, 86_400_000],
+      actionRetrySchedule: [10_000, 60_000, 300_000, 1_800_000],
       plugins: [],
     });
   });
@@ -65,6 +66,7 @@ describe('the settings', () => {
       MILLRACE_TRUST_PROXY: '172.16.0.0/12',
       MILLRACE_PUBLIC_URL: 'https://hooks.example.com/millrace/',
       MILLRACE_RETRY_SCHEDULE: '250ms, 1s,2m',
+      MILLRACE_ACTION_RETRY_SCHEDULE: '1s',
       LOG_LEVEL: 'Warn',
     });
     expect(config).toMatchObject({
@@ -83,6 +85,7 @@ describe('the settings', () => {
         allowPrivateTargets: ['10.0.0.0/8', '192.168.1.7/32', 'fd00::/8', '::1/128'],
         trustProxy: ['172.16.0.0/12'],
         retrySchedule: [250, 1_000, 120_000],
+        actionRetrySchedule: [1_000],
         plugins: ['./mine.js', '@acme/millrace'],
       },
     });
@@ -111,6 +114,7 @@ describe('the settings', () => {
     ['MILLRACE_PUBLIC_URL', 'https://a.example/?x=1', 'without query'],
     ['MILLRACE_RETRY_SCHEDULE', '1m,soon', 'ms, s, m, h, d'],
     ['MILLRACE_RETRY_SCHEDULE', ',', 'ms, s, m, h, d'],
+    ['MILLRACE_ACTION_RETRY_SCHEDULE', 'soon', 'ms, s, m, h, d'],
     ['LOG_LEVEL', 'loud', 'trace, debug, info'],
     ['DATABASE_URL', 'mysql://u:p@db/x', 'postgresql://'],
     ['DATABASE_URL', 'postgres:///', 'postgresql://'],

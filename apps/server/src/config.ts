@@ -49,6 +49,7 @@ const KNOWN = [
   'MILLRACE_TRUST_PROXY',
   'MILLRACE_PUBLIC_URL',
   'MILLRACE_RETRY_SCHEDULE',
+  'MILLRACE_ACTION_RETRY_SCHEDULE',
   'MILLRACE_CRASH_AT',
 ];
 
@@ -123,6 +124,12 @@ export function parseConfig(environment: Environment, folder: string): ParsedCon
         [60_000, 300_000, 1_800_000, 7_200_000, 86_400_000],
         parseSchedule,
         'delays with commas between, such as 1m,5m,30m,2h,24h (ms, s, m, h, d)',
+      ),
+      actionRetrySchedule: read(
+        'MILLRACE_ACTION_RETRY_SCHEDULE',
+        [10_000, 60_000, 300_000, 1_800_000],
+        parseSchedule,
+        'delays with commas between, such as 10s,1m,5m,30m (ms, s, m, h, d)',
       ),
       plugins: read('MILLRACE_PLUGINS', [], list, 'module specifiers with commas between'),
     }),

@@ -16,7 +16,7 @@ import { PENDING_ACTIONS } from './pending-action.projection.js';
 const PATIENCE_MS = 2_000;
 
 export class PendingActionAnswer {
-  @ApiProperty({ description: '`exec_…` of an execution; of a message, `evt_…` of the request.' })
+  @ApiProperty({ description: '`exec_…` of an execution; of all else, `evt_…` of the request.' })
   id!: string;
   @ApiProperty({ enum: PENDING_TYPES })
   type!: PendingType;
@@ -26,7 +26,11 @@ export class PendingActionAnswer {
   requestedBy!: object;
   @ApiProperty({ description: 'Event that led to it.' })
   eventId!: string;
-  @ApiProperty({ type: Object, description: '`{ agent }`, or `{ integration, channel, text }`.' })
+  @ApiProperty({
+    type: Object,
+    description:
+      '`{ agent }`, `{ integration, channel, text }`, or `{ action }` and, where it has failed and is tried again, `{ attempts, error, nextAttemptAt }`.',
+  })
   details!: object;
   @ApiProperty({ format: 'date-time' })
   requestedAt!: string;
@@ -57,7 +61,7 @@ export class PendingActionController {
   @ApiOperation({
     summary: 'Actions that wait for somebody to carry them out',
     description:
-      'Newest first. Nothing runs agents or sends messages yet: what rules, workflows and webhooks ask of them waits here. What has been carried out is told by its events.',
+      'Newest first. Nothing runs agents or sends messages yet: what rules, workflows and webhooks ask of them waits here. An action of a plug-in waits until it is carried out, where no server has the plug-in until one has. What has been carried out is told by its events.',
   })
   @ApiQuery({ name: 'status', required: false, enum: ['pending'] })
   @ApiQuery({ name: 'type', required: false, enum: PENDING_TYPES })
@@ -97,7 +101,7 @@ export class PendingActionController {
 
 function oneOf(name: string, value: string | undefined, allowed: readonly string[]): void {
   if (value === undefined || allowed.includes(value)) return;
-  const detail = `"${name}" must be ${allowed.join(' or ')}.`;
+  const detail = `"${name}" must be ${[allowed.slice(0, -1).join(', '), ...allowed.slice(-1)].filter(Boolean).join(' or ')}.`;
   throw new Rejected('invalid', 'action.bad_filter', detail);
 }
 

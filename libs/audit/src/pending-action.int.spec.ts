@@ -144,7 +144,7 @@ describe('actions that nobody carries out', () => {
   it('are told apart by what there is, and nothing else', async () => {
     await expect(list('done')).rejects.toMatchObject({ code: 'action.bad_filter' });
     await expect(list(undefined, 'send_webhook')).rejects.toMatchObject({
-      message: '"type" must be dispatch_agent or send_message.',
+      message: '"type" must be dispatch_agent, send_message or action.',
     });
     const cursor = Buffer.from('["soon","x"]').toString('base64url');
     expect((await list(undefined, undefined, undefined, cursor)).data).toEqual([]);

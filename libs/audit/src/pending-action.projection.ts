@@ -1,7 +1,7 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 
-import { PENDING_REQUESTS, pendingAction } from './pending-action.js';
+import { PENDING_REQUESTS, pendingAction, retryDetails } from './pending-action.js';
 
 /** Its name is what a reader waits for, and the checkpoint's key. */
 export const PENDING_ACTIONS = 'audit.pending-actions';
@@ -9,7 +9,7 @@ export const PENDING_ACTIONS = 'audit.pending-actions';
 /** Keeps what was asked for until somebody begins it or takes it back: it is visible, not lost. */
 export class PendingActions implements Subscriber {
   readonly name = PENDING_ACTIONS;
-  readonly reads = [...PENDING_REQUESTS, 'agent.cancelled'] as const;
+  readonly reads = [...PENDING_REQUESTS, 'agent.cancelled', 'action.completed', 'action.failed'] as const;
   readonly writes = [] as const;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
@@ -17,6 +17,13 @@ export class PendingActions implements Subscriber {
     for (const event of events) {
       if (event.is('agent.cancelled'))
         await tx.query('delete from views.pending_actions where id = $1', [event.data.executionId]);
+      else if (event.is('action.completed') || (event.is('action.failed') && event.data.final))
+        await tx.query('delete from views.pending_actions where id = $1', [event.data.requestId]);
+      else if (event.is('action.failed'))
+        await tx.query('update views.pending_actions set details = $2 where id = $1', [
+          event.data.requestId,
+          JSON.stringify(retryDetails(event.data)),
+        ]);
       else if (event.is(...PENDING_REQUESTS)) {
         const { id, orgId, type, requestedBy, eventId, details, requestedAt } = pendingAction(event);
         await tx.query(

@@ -4,14 +4,14 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import { publicId } from '#libs/kernel/src/ids.js';
 
 /** Requests that a stage may leave lying; all others are carried out, or refused with a reason, as soon as they are read. */
-export const PENDING_REQUESTS = ['agent.requested', 'message.requested'] as const;
+export const PENDING_REQUESTS = ['agent.requested', 'message.requested', 'action.requested'] as const;
 
-export type PendingType = 'dispatch_agent' | 'send_message';
-export const PENDING_TYPES: readonly PendingType[] = ['dispatch_agent', 'send_message'];
+export type PendingType = 'dispatch_agent' | 'send_message' | 'action';
+export const PENDING_TYPES: readonly PendingType[] = ['dispatch_agent', 'send_message', 'action'];
 
-/** What was asked for and nobody has begun. */
+/** What was asked for and nobody has begun; of an action of a plug-in, nobody has brought to an end. */
 export interface PendingAction {
-  /** `exec_…` of an agent's execution; of a message, `evt_…` of the request. */
+  /** `exec_…` of an agent's execution; of all else, `evt_…` of the request. */
   readonly id: string;
   readonly orgId: string;
   readonly type: PendingType;
@@ -34,6 +34,8 @@ export function pendingAction(event: RecordedEvent<(typeof PENDING_REQUESTS)[num
     const id = executionId ?? publicId('exec', event.id);
     return { ...common, id, type: 'dispatch_agent', details: { agent: shown(agent) } };
   }
+  if (event.is('action.requested'))
+    return { ...common, id: eventIdOf(event.id), type: 'action', details: { action: shown(event.data.action) } };
   const { integration, channel, text } = (event as RecordedEvent<'message.requested'>).data;
   return {
     ...common,
@@ -42,6 +44,14 @@ export function pendingAction(event: RecordedEvent<(typeof PENDING_REQUESTS)[num
     details: { integration: shown(integration), channel: shown(channel), text: shown(text) },
   };
 }
+
+/** What there is to show of an action that has failed and is tried again. */
+export const retryDetails = ({ action, attempt, error, nextAttemptAt = '' }: DataOf<'action.failed'>) => ({
+  action: shown(action),
+  attempts: String(attempt),
+  error: shown(`${error.code}: ${error.message}`),
+  nextAttemptAt,
+});
 
 /** PostgreSQL stores any text but NUL, and no half of a character. */
 const shown = (text: string): string => Buffer.from(text.slice(0, SHOWN)).toString().replaceAll('\0', '\ufffd');

@@ -141,6 +141,8 @@ export const actionEvents = {
     data: Type.Object({
       ...ofAction,
       output: Type.Unknown({ description: 'what the action gave back; null for nothing' }),
+      /** Why there is none although something was given back: more than 256 KiB, or nothing that JSON can hold. */
+      omitted: Type.Optional(Type.Union([Type.Literal('too_large'), Type.Literal('not_json')])),
       attempts: Type.Integer({ minimum: 1, description: 'how many it took' }),
     }),
     example: { ...aboutAction, output: { page: 'p-4711' }, attempts: 1 },

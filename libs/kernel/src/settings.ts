@@ -14,5 +14,7 @@ export class Settings {
   readonly trustProxy!: readonly string[];
   /** Outbound retry delays in milliseconds, what the shipped workflow reads. */
   readonly retrySchedule!: readonly number[];
+  /** Delays in milliseconds between attempts of an action of a plug-in; one attempt more than there are delays. */
+  readonly actionRetrySchedule!: readonly number[];
   readonly plugins!: readonly string[];
 }

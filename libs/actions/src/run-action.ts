@@ -1,0 +1,157 @@
+import { type EventStore, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
+import { causedBy, eventIdOf } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
+import type { Clock } from '#libs/kernel/src/clock.js';
+import { crashPoint } from '#libs/kernel/src/crash-point.js';
+import { uuid5 } from '#libs/kernel/src/ids.js';
+import { type Log, silentLog } from '#libs/kernel/src/log.js';
+import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/work.js';
+import { inputProblems } from '#libs/plugin-sdk/src/action-input.js';
+import type { ActionDefinition } from '#libs/plugin-sdk/src/define-action.js';
+import type { StepHttp } from '#libs/plugin-sdk/src/define-step.js';
+
+import { type ActionTask, queueOf, revisionBefore } from './action-task.js';
+import { attempted, type Ending } from './attempt.js';
+
+export const TIMEOUT_MS = 30_000;
+const MAX_RETRY_AFTER_MS = 86_400_000;
+
+export interface RunActionParts {
+  readonly store: EventStore;
+  readonly clock: Clock;
+  readonly http: StepHttp;
+  /** Milliseconds before each attempt but the first. */
+  readonly retrySchedule: readonly number[];
+  readonly log?: Log;
+  /** Shorter in tests. */
+  readonly timeoutMs?: number;
+}
+
+type Requested = RecordedEvent<'action.requested'>;
+
+/**
+ * Makes one attempt of one action of a plug-in, and records what became of it. The outcome of an attempt has one place in
+ * the stream of its request, so that a process that lost its claim meanwhile cannot record a second one.
+ */
+export class RunAction implements Worker {
+  readonly queue: string;
+  readonly concurrency = 16;
+  readonly writes = ['action.completed', 'action.failed'] as const;
+
+  constructor(
+    private readonly action: ActionDefinition,
+    private readonly parts: RunActionParts,
+  ) {
+    this.queue = queueOf(action.name);
+  }
+
+  async run(work: ClaimedWork, signal: AbortSignal): Promise<WorkDone> {
+    const task = work.payload as ActionTask;
+    // Also at the first claim: rows that were rebuilt from the log tell of what was done long ago.
+    const recorded = await this.recordedBefore(task);
+    if (recorded !== undefined) return { position: recorded };
+    const request = await this.read(task);
+    const startedAt = this.parts.clock.now();
+    const ending = await this.attempt(task, request, signal);
+    if (ending.kind === 'failed' && ending.bug !== undefined)
+      this.log.error({ ...this.named(task), error: ending.bug }, 'an action of a plug-in broke');
+    crashPoint('actions.after-effect');
+    const done = await this.record(task, request, this.draftOf(task, request, ending, startedAt));
+    crashPoint('actions.after-outcome');
+    return done;
+  }
+
+  private async attempt(task: ActionTask, request: Requested, signal: AbortSignal): Promise<Ending> {
+    const { http, timeoutMs = TIMEOUT_MS } = this.parts;
+    const { input } = request.data;
+    const problems = inputProblems(this.action.inputSchema, input);
+    if (problems.length > 0) return misfit(problems);
+    crashPoint('actions.before-effect');
+    const context = {
+      // Without the attempt: after a time-out nobody knows whether the first one arrived.
+      idempotencyKey: task.request,
+      attempt: task.attempt,
+      timeoutMs,
+      http,
+      log: (message: string, fields: object = {}) => this.log.info({ ...fields, ...this.named(task) }, message),
+    };
+    return attempted((stop) => this.action.run(input, { ...context, signal: stop }), timeoutMs, signal);
+  }
+
+  private draftOf(task: ActionTask, { data, id }: Requested, ending: Ending, startedAt: Date): EventDraft {
+    const { requestedBy, eventId } = data;
+    const now = this.parts.clock.now();
+    const about = {
+      requestId: eventIdOf(id),
+      request: { stream: task.stream, revision: task.revision },
+      requestedBy,
+      eventId,
+      action: this.action.name,
+      latencyMs: Math.max(0, now.getTime() - startedAt.getTime()),
+    };
+    if (ending.kind === 'done') {
+      const { output, omitted } = ending;
+      const data = { ...about, output, ...(omitted && { omitted }), attempts: task.attempt };
+      return { type: 'action.completed', data };
+    }
+    const { error, retryable, retryAfter = 0 } = ending;
+    const planned = retryable ? this.parts.retrySchedule[task.attempt - 1] : undefined;
+    const failed = { ...about, attempt: task.attempt, error };
+    if (planned === undefined) return { type: 'action.failed', data: { ...failed, final: true } };
+    const afterMs = Math.max(planned, Math.min(retryAfter * 1000, MAX_RETRY_AFTER_MS));
+    const nextAttemptAt = new Date(now.getTime() + afterMs).toISOString();
+    return { type: 'action.failed', data: { ...failed, final: false, nextAttemptAt } };
+  }
+
+  private async record(task: ActionTask, request: Requested, draft: EventDraft): Promise<WorkDone> {
+    const { store, clock } = this.parts;
+    const { orgId, actor } = request.metadata;
+    const event = newEvent(draft, {
+      id: uuid5('actions.run', task.request, String(task.attempt)),
+      orgId,
+      actor,
+      now: clock.now(),
+      cause: causedBy(request),
+      subject: `action/${this.action.name}`,
+    });
+    try {
+      const { position } = await store.append(streams.action(task.request), [event], revisionBefore(task.attempt));
+      return { position };
+    } catch (error) {
+      if (!(error instanceof WrongRevision)) throw error;
+      // Another process recorded this attempt: whichever was first stands.
+      const recorded = await this.recordedBefore(task);
+      if (recorded === undefined) throw error;
+      return { position: recorded };
+    }
+  }
+
+  /** Position of the newest outcome, if that of this attempt is in the log. */
+  private async recordedBefore({ request, attempt }: ActionTask): Promise<bigint | undefined> {
+    const from = BigInt(attempt - 1);
+    const events = await this.parts.store.readStream(streams.action(request), { from });
+    return events.at(-1)?.position;
+  }
+
+  private async read({ request, stream, revision }: ActionTask): Promise<Requested> {
+    const [event] = await this.parts.store.readStream(stream, { from: BigInt(revision), limit: 1 });
+    if (event?.id === request && event.is('action.requested')) return event;
+    throw new Error(`The request ${eventIdOf(request)} is not in the log any more.`);
+  }
+
+  private named({ request, attempt }: ActionTask): object {
+    return { action: this.action.name, request: eventIdOf(request), attempt };
+  }
+
+  private get log(): Log {
+    return this.parts.log ?? silentLog;
+  }
+}
+
+function misfit(problems: ReturnType<typeof inputProblems>): Ending {
+  const [first] = problems;
+  const message = `The input does not fit: ${first!.pointer || '/'} ${first!.detail}`;
+  const told = problems.map(({ pointer, detail }) => ({ pointer, detail }));
+  return { kind: 'failed', error: { code: 'action.invalid_input', message, problems: told }, retryable: false };
+}
