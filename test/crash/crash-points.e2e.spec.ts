@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -17,6 +17,9 @@ const CRASH_POINTS = [
   'rules.before-append',
   'rules.after-append',
   'issues.before-append',
+  'actions.before-effect',
+  'actions.after-effect',
+  'actions.after-outcome',
   'deliveries.before-schedule',
   'deliveries.before-effect',
   'deliveries.after-effect',
@@ -47,6 +50,24 @@ outputs:
   status: "\${{ steps.second.output.status }}"
 `;
 
+/** What somebody outside would write: it honours the key, so that a page that was asked for twice is one. */
+const PAGER = `
+export default {
+  name: 'pager',
+  sdk: 1,
+  actions: [{
+    name: 'page-on-call',
+    description: 'Pages whoever is on call.',
+    inputSchema: { type: 'object', required: ['text'], properties: { text: { type: 'string' } } },
+    async run({ text }, { http, idempotencyKey, timeoutMs, signal }) {
+      const headers = { 'idempotency-key': idempotencyKey };
+      const answer = await http.request({ method: 'POST', url: 'RECEIVER/page', headers, body: text, timeoutMs, signal });
+      return { status: answer.status };
+    },
+  }],
+};
+`;
+
 interface Listed {
   readonly id: string;
 }
@@ -59,8 +80,9 @@ describe('a process that dies at a named crash point', () => {
       const folder = await mkdtemp(join(tmpdir(), 'millrace-crash-'));
       const dataDir = join(folder, 'data');
       const port = await freePort();
-      const env = { MILLRACE_RETRY_SCHEDULE: '100ms,200ms,400ms' };
+      const env = { MILLRACE_RETRY_SCHEDULE: '100ms,200ms,400ms', MILLRACE_PLUGINS: join(folder, 'pager.mjs') };
       const receiver = await Receiver.start((nth, { path }) => (path === '/hook' && nth === 1 ? 500 : 200));
+      await writeFile(env.MILLRACE_PLUGINS, PAGER.replace('RECEIVER', receiver.url));
       let server = await TestServer.start({ dataDir, port, env });
       try {
         // Given an integration, a webhook, a rule and a workflow
@@ -81,7 +103,10 @@ describe('a process that dies at a named crash point', () => {
           eventSource: 'github',
           eventType: 'git.push',
           conditions: { field: 'data.branch', operator: 'exists' },
-          actions: [{ type: 'create_issue', with: { title: 'pushed to ${{ data.branch }}' } }],
+          actions: [
+            { type: 'create_issue', with: { title: 'pushed to ${{ data.branch }}' } },
+            { type: 'page-on-call', with: { text: '${{ data.branch }}' } },
+          ],
         });
         await server.call('PUT', '/api/v1/workflows/on-push', {
           source: WORKFLOW.replaceAll('RECEIVER', receiver.url),
@@ -144,12 +169,30 @@ describe('a process that dies at a named crash point', () => {
         const decisions = await server.list<{ eventId: string }>(`/api/v1/rules/${rule.id}/decisions`);
         expect(decisions).toHaveLength(1);
 
+        const pages = await waitFor(
+          'the page',
+          async () => {
+            const all = await server.list<Listed>('/api/v1/events?type=action.completed');
+            return all.length > 0 && all;
+          },
+          40_000,
+          () => server.output,
+        );
+        expect(pages).toHaveLength(1);
+        expect(await server.list<Listed>('/api/v1/actions?status=pending')).toEqual([]);
+
         if (isWatched) await eachSilenceIsToldOnce(server);
 
         // A crash between an effect and its record may repeat that one effect; nothing else is repeated.
         const calls = (path: string) => receiver.calls.filter((call) => call.path === path).length;
         const surplus = calls('/step-one') - 1 + (calls('/step-two') - 1);
         expect(surplus).toBeLessThanOrEqual(1);
+        const keys = receiver.calls
+          .filter(({ path }) => path === '/page')
+          .map(({ headers }) => headers['idempotency-key']);
+        expect(new Set(keys).size).toBe(1);
+        expect(calls('/page')).toBeLessThanOrEqual(2);
+        if (point.startsWith('actions.')) expect(calls('/page')).toBe(point === 'actions.after-effect' ? 2 : 1);
         const sent = receiver.calls.filter(
           (call) => call.path === '/hook' && (JSON.parse(call.body.toString()) as Listed).id === eventId,
         );

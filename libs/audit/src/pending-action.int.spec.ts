@@ -105,6 +105,37 @@ describe('actions that nobody carries out', () => {
     expect((await list()).data).toEqual([]);
   });
 
+  it('of a plug-in say how often they have failed, and are gone when they are carried out or given up', async () => {
+    const ask = (action: string) =>
+      record({
+        type: 'action.requested',
+        data: { requestedBy: byRule, eventId: 'evt_1', action, input: { secret: 's' } },
+      });
+    const [done, given] = [publicId('evt', await ask('page')), publicId('evt', await ask('call'))];
+    expect((await list('pending', 'action')).data).toMatchObject([
+      { id: given, type: 'action', requestedBy: byRule, eventId: 'evt_1', details: { action: 'call' } },
+      { id: done, details: { action: 'page' } },
+    ]);
+    const outcome = (requestId: string, action: string) => ({
+      requestId,
+      request: { stream: 's', revision: '0' },
+      requestedBy: byRule,
+      eventId: 'evt_1',
+      action,
+      latencyMs: 1,
+    });
+    const error = { code: 'http.status', message: '503' };
+    const failure = { ...outcome(given, 'call'), attempt: 1, error };
+    const nextAttemptAt = '2026-11-20T13:00:00.000Z';
+    await record({ type: 'action.failed', data: { ...failure, final: false, nextAttemptAt } });
+    await record({ type: 'action.completed', data: { ...outcome(done, 'page'), output: null, attempts: 1 } });
+    expect((await list()).data.map(({ details }) => details)).toEqual([
+      { action: 'call', attempts: '1', error: 'http.status: 503', nextAttemptAt },
+    ]);
+    await record({ type: 'action.failed', data: { ...failure, attempt: 2, final: true } });
+    expect((await list()).data).toEqual([]);
+  });
+
   it('of an organisation are its own', async () => {
     await message('theirs', 'org_2');
     expect((await list()).data).toEqual([]);

@@ -1,0 +1,206 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Type } from '@sinclair/typebox';
+import type { DataSource } from 'typeorm';
+
+import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import { Runner } from '#libs/event-store/src/runner/runner.js';
+import type { EventType } from '#libs/events/src/catalogue.js';
+import { eventIdOf } from '#libs/events/src/envelope.js';
+import { SystemClock } from '#libs/kernel/src/clock.js';
+import { uuid7 } from '#libs/kernel/src/ids.js';
+import { AdvisoryLocks } from '#libs/persistence/src/advisory-locks.adapter.js';
+import { PostgresCheckpoints } from '#libs/persistence/src/checkpoints.adapter.js';
+import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
+import { SessionConnection } from '#libs/persistence/src/session-connection.adapter.js';
+import { PostgresWorkQueue } from '#libs/persistence/src/work-queue.adapter.js';
+import { Workers } from '#libs/persistence/src/workers.adapter.js';
+import { type ActionContext, type ActionDefinition, defineAction } from '#libs/plugin-sdk/src/define-action.js';
+import { StepError } from '#libs/plugin-sdk/src/define-step.js';
+
+import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+
+import { ActionWorkers } from './action-workers.js';
+import { ScheduleActions } from './schedule.subscriber.js';
+
+let database: TestDatabase;
+let dataSource: DataSource;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  dataSource = await openDataSource({ url: database.url, poolSize: 5, entities: [] });
+});
+afterAll(async () => {
+  await dataSource.destroy();
+  await database.drop();
+});
+
+let store: MemoryEventStore;
+let servers: (() => Promise<void>)[];
+beforeEach(async () => {
+  await dataSource.query('truncate views.work');
+  await forgetCheckpoints();
+  store = new MemoryEventStore();
+  servers = [];
+});
+afterEach(async () => {
+  for (const stop of servers) await stop();
+});
+
+const forgetCheckpoints = () => dataSource.query('truncate views.checkpoints');
+
+/** A server that has these plug-ins. Resolves to what stops it. */
+async function server(...actions: ActionDefinition[]): Promise<() => Promise<void>> {
+  const session = new SessionConnection(database.url);
+  const queue = new PostgresWorkQueue(dataSource);
+  const clock = new SystemClock();
+  const runner = new Runner({
+    store,
+    checkpoints: new PostgresCheckpoints(dataSource),
+    locks: new AdvisoryLocks(session),
+    signals: session,
+  });
+  const http = { request: () => Promise.reject(new Error('nobody asks')) };
+  const { all } = new ActionWorkers(actions, { store, clock, http, retrySchedule: [20, 40] });
+  const workers = new Workers({ dataSource, queue, workers: all });
+  await runner.start({ subscribers: [new ScheduleActions(queue, clock)], tables: [] });
+  await workers.start();
+  const stop = async () => {
+    servers.splice(servers.indexOf(stop), 1);
+    await workers.stop(0);
+    await runner.stop();
+    await session.close();
+  };
+  servers.push(stop);
+  return stop;
+}
+
+const action = (name: string, run: (input: { n: number }, context: ActionContext) => unknown) =>
+  defineAction({
+    name,
+    description: 'For specs.',
+    inputSchema: Type.Object({ n: Type.Integer() }),
+    run: async (input, context) => run(input, context),
+  });
+
+async function request(name: string, n = 1, stream = `decisions-${uuid7()}`): Promise<string> {
+  const id = uuid7();
+  const requestedBy = { kind: 'rule' as const, ruleId: 'rul_1', ruleVersion: 1, index: 0 };
+  const data = { requestedBy, eventId: 'evt_1', action: name, input: { n } };
+  const context = { id, orgId: 'org_1', actor: 'rule/rul_1', now: new Date() };
+  await store.append(stream, [newEvent({ type: 'action.requested', data }, context)], 'any');
+  return eventIdOf(id);
+}
+
+const logged = async (...types: EventType[]) =>
+  (await store.readAll({ from: 0n, filter: { types }, limit: 1_000 })).events;
+const rows = (): Promise<{ queue: string; state: string }[]> =>
+  dataSource.query('select queue, state from views.work order by queue, key');
+
+async function until<T>(what: string, condition: () => Promise<T | false>, timeoutMs = 15_000): Promise<T> {
+  for (const deadline = Date.now() + timeoutMs; ;) {
+    const value = await condition();
+    if (value !== false) return value;
+    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+const ended = (count: number) =>
+  until(`${count} outcomes, and no work left`, async () => {
+    const outcomes = (await logged('action.completed', 'action.failed')).filter(
+      (event) => !event.is('action.failed') || event.data.final,
+    );
+    return outcomes.length >= count && (await rows()).length === 0 && outcomes;
+  });
+
+describe('requests for actions of plug-ins', () => {
+  it('are carried out, each once, and leave no work', async () => {
+    const seen: number[] = [];
+    await server(action('count', ({ n }) => seen.push(n)));
+    const ids = await Promise.all([1, 2, 3, 4, 5].map((n) => request('count', n)));
+    const outcomes = await ended(5);
+    expect(seen.toSorted()).toEqual([1, 2, 3, 4, 5]);
+    expect(outcomes.map(({ data }) => (data as { requestId: string }).requestId).toSorted()).toEqual(ids.toSorted());
+  });
+
+  it('are tried again by the schedule until one attempt succeeds, or the last one has failed', async () => {
+    const busy = new StepError({ code: 'busy', message: 'Busy.', retryable: true });
+    const third = action('third', (_, { attempt }) => {
+      if (attempt < 3) throw busy;
+      return 'at last';
+    });
+    const never = action('never', () => {
+      throw busy;
+    });
+    await server(third, never);
+    await request('third');
+    await request('never');
+    const outcomes = await ended(2);
+    expect(outcomes.find(({ type }) => type === 'action.completed')!.data).toMatchObject({
+      attempts: 3,
+      output: 'at last',
+    });
+    expect(outcomes.find(({ type }) => type === 'action.failed')!.data).toMatchObject({ attempt: 3, final: true });
+    const failures = await logged('action.failed');
+    expect(failures.map((event) => event.is('action.failed') && [event.data.action, event.data.attempt])).toHaveLength(
+      5,
+    );
+  });
+
+  it('wait while no server has the plug-in, keep nobody else waiting, and are taken up when one has', async () => {
+    const stop = await server(action('here', () => 'done'));
+    await request('elsewhere');
+    await request('here');
+    await until('the other one', async () => (await logged('action.completed')).length === 1);
+    await until('its row', async () => (await rows()).length === 1);
+    expect(await rows()).toEqual([{ queue: 'actions.run.elsewhere', state: 'ready' }]);
+    await stop();
+    await server(action('elsewhere', () => 'done'));
+    const outcomes = await ended(2);
+    expect(outcomes.map(({ data }) => (data as { action: string }).action)).toEqual(['here', 'elsewhere']);
+  });
+
+  it('are not carried out again when the rows are built anew from the log', async () => {
+    let calls = 0;
+    const flaky = action('flaky', (_, { attempt }) => {
+      calls++;
+      if (attempt === 1) throw new StepError({ message: 'x', retryable: true });
+    });
+    const stop = await server(flaky);
+    await request('flaky');
+    await request('flaky');
+    await ended(2);
+    await stop();
+    await forgetCheckpoints();
+    await server(flaky);
+    await request('flaky');
+    await ended(3);
+    expect(calls).toBe(6);
+    expect(await logged('action.completed')).toHaveLength(3);
+  });
+
+  it('are believed from the rules alone, and outcomes from those who carry them out', async () => {
+    let calls = 0;
+    await server(action('count', () => calls++));
+    await request('count', 1, `published-${uuid7()}`);
+    await request('count');
+    await ended(1);
+    const [real] = await logged('action.completed');
+    const pending = await request('elsewhere');
+    const forged = { ...(real!.data as object), requestId: pending, action: 'elsewhere' } as never;
+    await store.append(
+      'published-x',
+      [
+        newEvent(
+          { type: 'action.completed', data: forged },
+          { id: uuid7(), orgId: 'org_1', actor: 'x', now: new Date() },
+        ),
+      ],
+      'any',
+    );
+    await request('count', 2);
+    await until('the one after it', async () => (await logged('action.completed')).length === 3);
+    await until('its row to go', async () => (await rows()).length === 1);
+    expect(await rows()).toEqual([{ queue: 'actions.run.elsewhere', state: 'ready' }]);
+    expect(calls).toBe(2);
+  });
+});
