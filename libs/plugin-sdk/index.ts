@@ -1,4 +1,7 @@
 /** What plug-ins import: `millrace/plugin-sdk`. The tests for providers are in `millrace/plugin-sdk/testing`. */
+/** `Type` is for the schemas of steps and actions; any JSON Schema does. */
+export { type Static, Type } from '@sinclair/typebox';
+
 export { type ActionContext, type ActionDefinition, defineAction } from './src/define-action.js';
 export { definePlugin, type Plugin, SDK_VERSION } from './src/define-plugin.js';
 export {

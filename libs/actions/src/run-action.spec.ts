@@ -221,16 +221,16 @@ describe('an attempt that fails', () => {
     });
   });
 
-  it.each<[string, unknown]>([
+  it.each<[string, Error]>([
     ['an error', new TypeError(`cannot read ${SECRET}`)],
     ['an error with a telling name', Object.assign(new Error(SECRET), { name: SECRET })],
-    ['a text', SECRET],
-    ['an object', { config: SECRET }],
+    ['a text', SECRET as never],
+    ['an object', { config: SECRET } as never],
   ])(
     'by throwing %s is a mistake in its code: final, and what it says is in the log of the server alone',
     async (_, thrown) => {
       const request = await requested();
-      await worker(() => Promise.reject(thrown as Error)).run(claimed(request), live());
+      await worker(() => Promise.reject(thrown)).run(claimed(request), live());
       const [outcome] = await outcomes(request);
       expect(outcome!.data).toMatchObject({ final: true, error: { code: 'action.bug' } });
       expect(JSON.stringify([outcome!.data, outcome!.metadata])).not.toContain(SECRET);
