@@ -25,8 +25,10 @@ const MINUTE = 60_000;
 /** A log that goes away at an append, before or after it was done. */
 class FlakyEventStore extends MemoryEventStore {
   fail: 'before' | 'after' | undefined;
+  readonly expected: ExpectedRevision[] = [];
   override async append(stream: string, events: readonly EventToAppend[], expected: ExpectedRevision) {
     const { fail } = this;
+    if (stream.startsWith('action-')) this.expected.push(expected);
     this.fail = undefined;
     if (fail === 'before') throw new Transient('log.unavailable', 'gone');
     const result = await super.append(stream, events, expected);
@@ -175,6 +177,8 @@ describe('an attempt that fails', () => {
     expect(found[2]!.data).not.toHaveProperty('nextAttemptAt');
     for (const { data } of found) expect(satisfies('action.failed', data)).toBe(true);
     expect(calls.map(({ context }) => context.attempt)).toEqual([1, 2, 3]);
+    // Each outcome has one place, also in a log that does not know an event by its id for ever.
+    expect(store.expected).toEqual(['no-stream', 0n, 1n]);
   });
 
   it('has the same idempotency key every time, a UUID of this request alone', async () => {

@@ -14,6 +14,7 @@ import { SystemClock } from '#libs/kernel/src/clock.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
+import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 
@@ -68,6 +69,7 @@ beforeEach(async () => {
       { provide: EventStore, useFactory: () => store },
       { provide: DataSource, useFactory: () => dataSource },
       { provide: Progress, useValue: progress },
+      { provide: Plugins, useValue: new Plugins([]) },
     ],
   })
   class Only {}
