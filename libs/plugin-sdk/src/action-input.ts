@@ -37,6 +37,8 @@ export function inputProblems(
   for (const error of validate.errors ?? []) {
     // An alternative is told as a whole, and what must not be as well.
     if (isWithinAlternative(error)) continue;
+    // What follows from a condition is not known to follow.
+    if (isOpen && /\/(then|else)\//.test(keywordsOf(error))) continue;
     if (isOpen && (dependsOnValue(error) ? holdsOpen(error.data, isOpen) : isOpen(error.data))) continue;
     const problem = inWords(error, root);
     if (!problems.has(problem.pointer)) problems.set(problem.pointer, problem);
@@ -46,10 +48,12 @@ export function inputProblems(
   return [...problems.values()];
 }
 
-/** Names of properties are anybody's, and may be those of keywords. */
-const isWithinAlternative = ({ keyword, schemaPath }: ErrorObject): boolean =>
-  keyword === 'if' ||
-  /\/(anyOf|oneOf|not)\/./.test(schemaPath.replaceAll(/\/(properties|patternProperties)\/[^/]+/g, ''));
+const isWithinAlternative = (error: ErrorObject): boolean =>
+  error.keyword === 'if' || /\/(anyOf|oneOf|not)\/./.test(keywordsOf(error));
+
+/** The way to the error through the schema. Names of properties are anybody's, and may be those of keywords. */
+const keywordsOf = ({ schemaPath }: ErrorObject): string =>
+  schemaPath.replaceAll(/\/(properties|patternProperties)\/[^/]+/g, '');
 
 /** Of a list or an object these look at how it is built, which is known before its values are. */
 const OF_THE_SHAPE = new Set([

@@ -4,6 +4,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { inputProblems } from '#libs/plugin-sdk/src/action-input.js';
 import { defineAction } from '#libs/plugin-sdk/src/define-action.js';
 
 import { actionTypes } from './actions.js';
@@ -113,6 +114,24 @@ describe('a rule that names an action of a plug-in', () => {
     ['twice in a list of different things', { team: 'db', tags: ['${{ a }}', '${{ a }}'] }],
   ])('may have a template %s: what it gives is not known yet', (_, given) => {
     expect(problemsOf(paging(given))).toEqual([]);
+  });
+
+  it('is not refused for what follows from a condition on a template, and an attempt is', () => {
+    const call = defineAction({
+      name: 'call',
+      description: 'Calls somebody.',
+      inputSchema: Type.Unsafe<object>({
+        type: 'object',
+        if: { properties: { how: { const: 'mail' } } },
+        else: { required: ['number'] },
+      }),
+      run: () => Promise.resolve(null),
+    });
+    const calling = (how: string) => ruleWith({ type: 'call', with: { how } });
+    const calls = new Map([[call.name, call]]);
+    expect(() => checkRule(calling('${{ data.branch }}'), calls)).not.toThrow();
+    expect(() => checkRule(calling('mail'), calls)).not.toThrow();
+    expect(inputProblems(call.inputSchema, { how: 'phone' })).toEqual([{ pointer: '/number', detail: 'is missing.' }]);
   });
 
   it('compiles when it comes from the log, whatever has become of the plug-in', () => {
