@@ -95,6 +95,7 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
     'delivery.redelivery_requested',
   ],
   'libs/deliveries/src/attempt-history.ts': ['delivery.attempted'],
+  'libs/rules/src/decide.subscriber.ts': ['rule.burst_ended'],
   'libs/workflows/src/start.subscriber.ts': ['workflow.requested'],
   'libs/workflows/src/timeline.ts': ['run.step_resumed'],
   'libs/workflows/src/run.ts': [
@@ -207,7 +208,13 @@ describe('the wiring', () => {
   it('each queue has one worker', () => {
     const queues = parts.workers.map(({ queue }) => queue);
     expect(new Set(queues).size).toBe(queues.length);
-    expect(queues.sort()).toEqual(['deliveries.attempt', 'intake.reconcile', 'intake.silence', 'workflows.run']);
+    expect(queues.sort()).toEqual([
+      'deliveries.attempt',
+      'intake.reconcile',
+      'intake.silence',
+      'rules.bursts',
+      'workflows.run',
+    ]);
   });
 
   it('no command has two handlers', () => {

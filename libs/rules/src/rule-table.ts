@@ -54,6 +54,12 @@ export class RuleTable implements Table {
     return this.byOrg.get(orgId)?.rulesFor(type, source) ?? [];
   }
 
+  /** A rule in force. */
+  find(id: string): KnownRule | undefined {
+    const entry = this.entries.get(id);
+    return entry && this.byOrg.get(entry.orgId)?.get(id);
+  }
+
   /** The verdicts of all rules whose source and type match; `undefined` if there is none. */
   ask(event: RecordedEvent): Verdicts | undefined {
     if (!this.mayMatch(event.type)) return undefined;

@@ -13,6 +13,7 @@ import { uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { noWork } from '../../../test/support/no-work.js';
 
 import { DecideRules } from './decide.subscriber.js';
 import { DecisionController } from './decision.controller.js';
@@ -110,7 +111,7 @@ async function push(data: object, orgId = 'org_1'): Promise<string> {
   return eventIdOf(id);
 }
 async function decide(): Promise<void> {
-  await run(new DecideRules(store, clock));
+  await run(new DecideRules(store, clock, noWork));
   await run(new DecisionProjection());
 }
 
@@ -326,8 +327,8 @@ describe('a throttle', () => {
     await throttled({ limit: 1, per: '1h' });
     await push({});
     await push({});
-    await run(new DecideRules(store, clock), true);
-    await run(new DecideRules(store, clock), true);
+    await run(new DecideRules(store, clock, noWork), true);
+    await run(new DecideRules(store, clock, noWork), true);
     await decide();
     await push({});
     await decide();
