@@ -6,6 +6,7 @@ import { compileTemplate, type CompiledTemplate } from '#libs/expressions/src/te
 import { tryParseDuration } from '#libs/kernel/src/durations.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
+import { remember } from '#libs/kernel/src/remember.js';
 
 import { compileAction, type CompiledAction, MAX_ACTIONS } from './actions.js';
 import type { Condition } from './condition.js';
@@ -127,7 +128,7 @@ function compile(given: { readonly [key in keyof RuleDefinition]?: unknown }, pr
   ];
   return {
     matchesSource: pattern(given.eventSource, '/eventSource', problems, anything),
-    matchesType: pattern(given.eventType, '/eventType', problems, (type) => typeMatcher([type])),
+    matchesType: pattern(given.eventType, '/eventType', problems, anyOfType),
     condition,
     actions,
     throttle,
@@ -140,7 +141,9 @@ function compile(given: { readonly [key in keyof RuleDefinition]?: unknown }, pr
   };
 }
 
-const anything = (source: string) => (source === '*' ? () => true : globMatcher(source));
+// Ten thousand rules name a few dozen sources and types.
+const anything = remember((source) => (source === '*' ? () => true : globMatcher(source)));
+const anyOfType = remember((type) => typeMatcher([type]));
 
 function pattern(
   given: unknown,
