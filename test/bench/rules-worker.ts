@@ -9,6 +9,8 @@ import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import { SessionConnection } from '#libs/persistence/src/session-connection.adapter.js';
 import { DecideRules } from '#libs/rules/src/decide.subscriber.js';
 
+import { noWork } from '../support/no-work.js';
+
 /** One process that decides, as the server does, and nothing else: `rules-worker.ts <url> <position>`. */
 const [url = '', upTo = '0'] = process.argv.slice(2);
 const database = await openDataSource({ url, entities: [] });
@@ -33,7 +35,7 @@ const runner = new Runner({
   signals: session,
   clock,
 });
-await runner.start({ subscribers: [new Timed(store, clock)], tables: [] });
+await runner.start({ subscribers: [new Timed(store, clock, noWork)], tables: [] });
 await runner.whenProcessed('rules.decide', BigInt(upTo), 600_000);
 const ended = Date.now();
 const { rss } = process.memoryUsage();

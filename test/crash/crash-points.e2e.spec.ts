@@ -16,6 +16,8 @@ const CRASH_POINTS = [
   'intake.after-alarm',
   'rules.before-append',
   'rules.after-append',
+  'rules.before-burst-end',
+  'rules.after-burst-end',
   'issues.before-append',
   'actions.before-effect',
   'actions.after-effect',
@@ -77,6 +79,7 @@ describe('a process that dies at a named crash point', () => {
     'finishes everything exactly once after dying at %s',
     async (point) => {
       const isWatched = point.startsWith('intake.');
+      const hasBursts = point.startsWith('rules.');
       const folder = await mkdtemp(join(tmpdir(), 'millrace-crash-'));
       const dataDir = join(folder, 'data');
       const port = await freePort();
@@ -108,6 +111,14 @@ describe('a process that dies at a named crash point', () => {
             { type: 'page-on-call', with: { text: '${{ data.branch }}' } },
           ],
         });
+        const push = { eventSource: 'github', eventType: 'git.push' };
+        if (hasBursts)
+          await server.post('/api/v1/rules', {
+            name: 'pushes, once it is quiet',
+            ...push,
+            actions: [{ type: 'create_issue', with: { title: 'quiet after ${{ data.branch }}' } }],
+            debounce: { quiet: '500ms' },
+          });
         await server.call('PUT', '/api/v1/workflows/on-push', {
           source: WORKFLOW.replaceAll('RECEIVER', receiver.url),
         });
@@ -159,11 +170,12 @@ describe('a process that dies at a named crash point', () => {
           () => server.output,
         );
         expect(runs).toHaveLength(1);
-        const issues = await waitFor('the issue', async () => {
-          const all = await server.list<Listed>('/api/v1/issues');
-          return all.length > 0 && all;
+        const titles = ['pushed to main', ...(hasBursts ? ['quiet after main'] : [])];
+        const issues = await waitFor('the issues', async () => {
+          const all = await server.list<{ title: string }>('/api/v1/issues');
+          return all.length >= titles.length && all;
         });
-        expect(issues).toHaveLength(1);
+        expect(issues.map(({ title }) => title).sort()).toEqual(titles);
         const pushes = await server.list<Listed>('/api/v1/events?type=git.push');
         expect(pushes.map((event) => event.id)).toEqual([eventId]);
         const decisions = await server.list<{ eventId: string }>(`/api/v1/rules/${rule.id}/decisions`);

@@ -111,6 +111,7 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
     'delivery.redelivery_requested',
   ],
   'libs/deliveries/src/attempt-history.ts': ['delivery.attempted'],
+  'libs/rules/src/decide.subscriber.ts': ['rule.burst_ended'],
   'libs/workflows/src/start.subscriber.ts': ['workflow.requested'],
   'libs/workflows/src/timeline.ts': ['run.step_resumed'],
   'libs/workflows/src/run.ts': [
@@ -229,6 +230,7 @@ describe('the wiring', () => {
       'deliveries.attempt',
       'intake.reconcile',
       'intake.silence',
+      'rules.bursts',
       'workflows.run',
     ]);
   });

@@ -74,7 +74,12 @@ export interface Trial {
   }[];
   readonly warnings: readonly Warning[];
   readonly actions: readonly { readonly type: string; readonly with: unknown }[];
-  readonly flow?: { readonly throttle?: { readonly key: string; readonly limit: number; readonly per: string } };
+  readonly flow?: {
+    readonly window?: { readonly text: string };
+    readonly once?: { readonly key: string; readonly quiet: string };
+    readonly debounce?: { readonly key: string; readonly quiet: string; readonly maxWait?: string };
+    readonly throttle?: { readonly key: string; readonly limit: number; readonly per: string };
+  };
 }
 
 export interface Sample {

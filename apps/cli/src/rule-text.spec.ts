@@ -32,6 +32,13 @@ describe('why, in words', () => {
   });
 
   it('names what was asked for, what was refused, and what went wrong', () => {
+    const held = {
+      pointer: '/throttle',
+      condition: 'is among the first 1 in 10m',
+      field: 'throttle.key',
+      actual: 'db-1',
+      expected: 'fewer than 1 matches with this key before',
+    };
     const actions = [
       { type: 'create_issue', requestId: 'evt_2' },
       { type: 'send_webhook', requestId: 'evt_3', refused: 'too-many-hops' },
@@ -39,12 +46,16 @@ describe('why, in words', () => {
     const text = whyText(why, [
       { ...decision, actions },
       { ...decision, outcome: 'errored', error: 'too costly' },
+      { ...decision, outcome: 'throttled', failed: held },
       { ...decision, outcome: 'throttled' },
     ]);
     expect(text).toContain('asked for create_issue (evt_2)');
     expect(text).toContain('send_webhook was refused: too-many-hops');
     expect(text).toContain('too costly');
-    expect(text).toContain('throttle');
+    expect(text).toContain(
+      'matched, and was held back: is among the first 1 in 10m; throttle.key was "db-1"  (/throttle)',
+    );
+    expect(text).toMatch(/matched, and was held back$/m);
   });
 
   it('says that there are no rules, and what to do', () => {
@@ -99,6 +110,17 @@ describe('a trial, in words', () => {
       'holds  data.n gt 1: 2  (/conditions/all/0)',
     ]);
     expect(text).toContain('    "title": "look"');
+  });
+
+  it.each([
+    [{ window: { text: 'mon 09:00-17:00 UTC' } }, 'acts mon 09:00-17:00 UTC'],
+    [{ once: { key: '', quiet: '5m' } }, 'acts on the first of a burst, which is over after 5m of quiet'],
+    [
+      { debounce: { key: 'a', quiet: '5m', maxWait: '1h' } },
+      'acts on the last of a burst, after 5m of quiet, or 1h after the first for the key "a"',
+    ],
+  ])('names what would hold it back: %j', (flow, wanted) => {
+    expect(trialText({ outcome: 'matched', trace: [], warnings: [], actions: [], flow }).split('\n')).toContain(wanted);
   });
 
   it('places warnings', () => {

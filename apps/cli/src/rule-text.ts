@@ -17,6 +17,10 @@ const words = (outcome: string): string => outcome.replace('_', ' ');
 export const failureText = ({ condition, actual, pointer }: Failed): string =>
   `${condition}, but was ${json(actual)}  (${pointer})`;
 
+/** What let a rule that matched not act. */
+const heldText = ({ condition, field, actual, pointer }: Failed): string =>
+  `${condition}; ${field} was ${json(actual)}  (${pointer})`;
+
 /** One line for each warning, with its place. */
 export const warningLines = (warnings: readonly Warning[]): readonly string[] =>
   warnings.map(
@@ -52,10 +56,9 @@ function decisionLines({
 }: Decision): readonly string[] {
   const lines = [`${words(outcome).padEnd(11)}  ${ruleName} (${ruleId}, version ${ruleVersion})`];
   const more = (text: string): void => void lines.push(`${' '.repeat(13)}${text}`);
-  if (failed) more(failureText(failed));
+  if (outcome === 'throttled') more(`matched, and was held back${failed ? `: ${heldText(failed)}` : ''}`);
+  else if (failed) more(failureText(failed));
   if (error !== undefined) more(error);
-  if (outcome === 'throttled')
-    more('matched, and there were as many matches in the period already as the throttle lets through');
   for (const { type, requestId, refused } of actions)
     more(refused === undefined ? `asked for ${type} (${requestId})` : `${type} was refused: ${refused}`);
   return lines;
@@ -102,10 +105,15 @@ export function trialText({ outcome, failed, error, trace, actions, flow }: Tria
     );
   for (const { type, with: given } of actions)
     lines.push('', `${type}, which would be asked for with`, indented(given));
-  if (flow?.throttle) {
-    const { key, limit, per } = flow.throttle;
-    lines.push('', `at most ${count(limit)} a ${per}${key === '' ? '' : ` for the key ${json(key)}`}`);
+  const { window, once, debounce, throttle } = flow ?? {};
+  const forKey = ({ key }: { readonly key: string }): string => (key === '' ? '' : ` for the key ${json(key)}`);
+  if (window) lines.push('', `acts ${window.text}`);
+  if (once) lines.push('', `acts on the first of a burst, which is over after ${once.quiet} of quiet${forKey(once)}`);
+  if (debounce) {
+    const most = debounce.maxWait === undefined ? '' : `, or ${debounce.maxWait} after the first`;
+    lines.push('', `acts on the last of a burst, after ${debounce.quiet} of quiet${most}${forKey(debounce)}`);
   }
+  if (throttle) lines.push('', `at most ${count(throttle.limit)} a ${throttle.per}${forKey(throttle)}`);
   return lines.join('\n');
 }
 

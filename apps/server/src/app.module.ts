@@ -39,6 +39,7 @@ import { DecisionProjection } from '#libs/rules/src/decision.projection.js';
 import { DecisionView } from '#libs/rules/src/decision.view.js';
 import { RuleProjection } from '#libs/rules/src/rule.projection.js';
 import { RuleVersionView, RuleView } from '#libs/rules/src/rule.view.js';
+import { EndBursts } from '#libs/rules/src/burst.js';
 import { RulesModule } from '#libs/rules/src/rules.module.js';
 import { AdvanceRun } from '#libs/workflows/src/advance-run.js';
 import { Cancellations } from '#libs/workflows/src/cancellations.js';
@@ -100,7 +101,7 @@ const TABLES: readonly Type<Table>[] = [
 ];
 
 /** Claimed work, in every process with the worker role; beside these, one for each action of a plug-in. */
-const WORKERS: readonly Type<Worker>[] = [AdvanceRun, AttemptDelivery, TellSilence, ReconcileIntegrations];
+const WORKERS: readonly Type<Worker>[] = [AdvanceRun, AttemptDelivery, TellSilence, ReconcileIntegrations, EndBursts];
 
 /** Rows that TypeORM reads. */
 export const VIEWS: readonly Type[] = [

@@ -15,6 +15,27 @@ export const RuleThrottle = Type.Object({
   per: Type.String(),
 });
 
+/** Of a burst of matches with the same key only the first acts; the burst is over after `quiet` without one. */
+export const RuleOnce = Type.Object({ key: Type.Optional(Type.String()), quiet: Type.String() });
+
+/**
+ * Of a burst of matches with the same key only the last acts, once `quiet` has passed without another, or `maxWait` after
+ * the first.
+ */
+export const RuleDebounce = Type.Object({
+  key: Type.Optional(Type.String()),
+  quiet: Type.String(),
+  maxWait: Type.Optional(Type.String()),
+});
+
+/** Days and hours at which the rule acts. */
+export const RuleWindow = Type.Object({
+  days: Type.Optional(Type.Array(Type.String())),
+  from: Type.Optional(Type.String()),
+  to: Type.Optional(Type.String()),
+  timezone: Type.Optional(Type.String()),
+});
+
 /** A rule as its author wrote it, checked; whether it is enabled is not part of it. */
 export const RuleDefinition = Type.Object({
   name: Type.String(),
@@ -27,6 +48,9 @@ export const RuleDefinition = Type.Object({
   conditions: Type.Optional(Type.Unknown()),
   actions: Type.Array(RuleAction),
   throttle: Type.Optional(RuleThrottle),
+  once: Type.Optional(RuleOnce),
+  debounce: Type.Optional(RuleDebounce),
+  window: Type.Optional(RuleWindow),
 });
 
 /** The first condition that decided against a rule, and what it saw. Long values are cut to 200 characters of JSON. */
@@ -126,6 +150,20 @@ export const ruleEvents = {
     data: Type.Object({ ruleId }),
     example: { ruleId: exampleId },
   }),
+  'rule.burst_ended': defineEvent({
+    description: 'Nothing more came for as long as a rule with `debounce` waits: it decides about the last match now.',
+    system: true,
+    data: Type.Object({
+      ruleId,
+      /** What the matches of the burst have in common, filled in; a hash where it is long. */
+      key: Type.String(),
+      /** The last event that matched. */
+      eventId: Type.String(),
+      /** Its position in the log. */
+      position: Type.String(),
+    }),
+    example: { ruleId: exampleId, key: 'acme/app', eventId: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a', position: '4711' },
+  }),
   'rule.set_formed': defineEvent({
     description: 'Rules that are asked together got a name, by which verdicts refer to them.',
     system: true,
@@ -179,6 +217,8 @@ export const ruleEvents = {
       asked: Type.Optional(setNames),
       /** Rules of `asked` that did not match. */
       failed: Type.Optional(Type.Array(FailedTogether)),
+      /** The verdict of a rule that waited for the end of a burst: it takes the place of the one recorded before. */
+      afterBurst: Type.Optional(Type.Literal(true)),
     }),
     example: {
       eventId: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a',

@@ -11,6 +11,10 @@ export const streams = {
   published: (orgId: string, key: string) => `published-${uuid5('published', orgId, key)}`,
   /** Verdicts of all rules on one event, with the actions they asked for: one append, all or nothing. */
   decisions: (event: Uuid) => `decisions-${event}`,
+  /** That a burst of matches of a rule ended with this event: once. */
+  burst: (ruleId: string, last: Uuid) => `burst-${uuid5('burst', ruleId, last)}`,
+  /** What a rule that waited for the end of a burst decided about its last event. */
+  afterBurst: (ruleId: string, last: Uuid) => `decisions-${uuid5('after-burst', ruleId, last)}`,
   /** Verdicts on the events of a stretch of the log by which no rule asked for anything. */
   verdicts: (orgId: string, stretch: bigint) => `verdicts-${orgId}-${stretch}`,
   /** A set of rules, by its name. */

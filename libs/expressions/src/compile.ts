@@ -1,4 +1,5 @@
 import type { Json } from '#libs/kernel/src/json.js';
+import { remember } from '#libs/kernel/src/remember.js';
 import { unreachable } from '#libs/kernel/src/unreachable.js';
 
 import { childrenOf, type Comparator, type Node, type SliceParts } from './ast.js';
@@ -21,27 +22,12 @@ export interface CompiledExpression {
   test(scope: unknown): boolean;
 }
 
-/** Expressions compiled lately: ten thousand rules look at a few dozen fields. */
-const recent = new Map<string, CompiledExpression>();
-const MAX_RECENT = 1_000;
-/** What is longer is hardly written twice. */
-const MAX_RECENT_LENGTH = 200;
-
 /**
  * Compiles a JMESPath expression into closures, once: a short one that was compiled lately is the same object again.
  * @throws ExpressionError (`Rejected`, kind `invalid`): `expression.malformed`, `expression.too_long`,
  * `expression.too_deep`, each with the column.
  */
-export function compile(expression: string): CompiledExpression {
-  const known = recent.get(expression);
-  if (known) return known;
-  const compiled = compileAnew(expression);
-  if (expression.length <= MAX_RECENT_LENGTH) {
-    if (recent.size >= MAX_RECENT) recent.clear();
-    recent.set(expression, compiled);
-  }
-  return compiled;
-}
+export const compile: (expression: string) => CompiledExpression = remember(compileAnew);
 
 function compileAnew(expression: string): CompiledExpression {
   const tree = parse(expression);

@@ -1,4 +1,6 @@
 import { type Node } from './ast.js';
+import { remember } from '#libs/kernel/src/remember.js';
+
 import { parse } from './parser.js';
 import { isArray, isRecord } from './values.js';
 
@@ -21,7 +23,7 @@ export interface Equality {
  * The path that an expression is, such as `data.commits[0].id`; `undefined` for one that computes anything.
  * @throws ExpressionError as `compile` does.
  */
-export const pathOf = (expression: string): Path | undefined => pathOfNode(parse(expression));
+export const pathOf = (expression: string): Path | undefined => shared(pathOfNode(parse(expression)));
 
 /**
  * The equalities that a conjunction begins with: an expression with `a == 'x' && b == 'y' && …` is `false` as soon as
@@ -37,6 +39,10 @@ export function leadingEqualities(expression: string): readonly Equality[] {
   }
   return found;
 }
+
+/** Thousands of rules look at a few dozen paths: the same path is the same object. */
+const shared = (path: Path | undefined): Path | undefined => path && pathFrom(JSON.stringify(path));
+const pathFrom = remember((json) => JSON.parse(json) as Path);
 
 /** What is at a path, as the compiled expression would find it: `null` where something is missing. */
 export function walk(path: Path, scope: unknown): unknown {
@@ -63,7 +69,7 @@ function equalityOf(node: Node): Equality | undefined {
     [node.left, node.right],
     [node.right, node.left],
   ] as const) {
-    const path = pathOfNode(one);
+    const path = shared(pathOfNode(one));
     if (path && other.kind === 'literal' && isScalar(other.value)) return { path, value: other.value };
   }
   return undefined;

@@ -83,6 +83,7 @@ export async function runBacktest(
     },
     signal,
   );
+  backtest.finish();
   const elapsed = performance.now() - began;
   tell(progressOf(backtest.seen, backtest.seen, elapsed));
   return { ...backtest.report(), elapsedMs: Math.round(elapsed) };

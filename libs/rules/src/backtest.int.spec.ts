@@ -17,6 +17,7 @@ import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { noWork } from '../../../test/support/no-work.js';
 
 import { BacktestController } from './backtest.controller.js';
 import { MAX_BACKTESTS_OF_ONE } from './backtest-run.js';
@@ -157,7 +158,7 @@ async function decide(): Promise<void> {
   const { events } = await store.readAll({ limit: 10_000 });
   await dataSource.query('truncate views.decisions, views.rule_throttles');
   for (const [subscriber, given] of [
-    [new DecideRules(store, new SystemClock()), () => Promise.resolve(events)],
+    [new DecideRules(store, new SystemClock(), noWork), () => Promise.resolve(events)],
     [new DecisionProjection(), async () => (await store.readAll({ limit: 10_000 })).events],
   ] as const) {
     const read = (await given()).filter(({ type }) => subscriber.reads === 'all' || type.startsWith('rule.'));

@@ -12,7 +12,7 @@ import { parseBacktest } from './backtest-request.js';
 import { BacktestSlots, MAX_BACKTESTS, MAX_BACKTESTS_OF_ONE, runBacktest } from './backtest-run.js';
 import { scan, type Stretch } from './backtest-scan.js';
 import { checkRule } from './definition.js';
-import { SimulatedThrottle } from './simulated-throttle.js';
+import { SimulatedFlow } from './simulated-flow.js';
 
 const rule = (more: object = {}) =>
   checkRule({
@@ -52,6 +52,7 @@ const wholeLog: Stretch = { orgId: 'org_1', types: ['git.push'], upTo: 2n ** 62n
 
 async function seenBy(draft: Backtest, events: readonly Past[]) {
   for (const event of await everything(await logOf(events))) draft.look(event);
+  draft.finish();
   return draft.report();
 }
 
@@ -162,6 +163,16 @@ describe('a backtest', () => {
     expect(report.difference).toMatchObject({ both: 3, onlyOther: { count: 1 } });
   });
 
+  it('waits for the end of a burst, beside a rule that does not', async () => {
+    const debounce = { key: '${{ data.host }}', quiet: '10m' };
+    const backtest = new Backtest(rule({ conditions: { all: [] }, debounce }), rule({ conditions: { all: [] } }));
+    const events = [{ host: 'a' }, { host: 'b' }, { host: 'a' }].map((data) => ({ data, after: 1_000 }));
+    const report = await seenBy(backtest, events);
+    expect(report).toMatchObject({ matched: 2, throttled: 1, throttleExact: true });
+    expect(report.reasons).toMatchObject([{ pointer: '/debounce', count: 1 }]);
+    expect(report.difference).toMatchObject({ both: 2, onlyOther: { count: 1 } });
+  });
+
   it('adds up, whatever happened', async () => {
     const past = fc.record({
       type: fc.constantFrom('git.push', 'git.tag_pushed', 'rule.evaluated'),
@@ -169,7 +180,8 @@ describe('a backtest', () => {
       data: fc.record({ branch: fc.constantFrom('main', 'x', null), host: fc.constantFrom('a', 'b') }),
       after: fc.integer({ min: 0, max: 100_000 }),
     });
-    const draft = rule({ eventSource: 'git*', throttle: { key: '${{ data.host }}', limit: 2, per: '1m' } });
+    const throttle = { key: '${{ data.host }}', limit: 2, per: '1m' };
+    const draft = rule({ eventSource: 'git*', throttle, debounce: { quiet: '40s', maxWait: '90s' } });
     const other = rule({ eventSource: 'gitlab', conditions: { field: 'data.branch', operator: 'exists' } });
     await fc.assert(
       fc.asyncProperty(fc.array(past, { maxLength: 60 }), async (events) => {
@@ -185,54 +197,110 @@ describe('a backtest', () => {
   });
 });
 
-describe('a simulated throttle', () => {
-  const throttle = { limit: 2, perMs: 1_000 };
+describe('simulated flow control', () => {
+  const matched = (key: string) => ({ outcome: 'matched' as const, throttleKey: key, burstKey: key });
+  const flowOf = (given: object, most?: number) => new SimulatedFlow(rule(given), most);
+  /** Whether a match may act; undefined while it waits. */
+  const asked = (flow: SimulatedFlow, key: string, time: number): { acts: boolean | undefined } => {
+    const answer: { acts: boolean | undefined } = { acts: undefined };
+    flow.pass(matched(key), new Date(time), (held) => (answer.acts = held === undefined));
+    return answer;
+  };
+  const throttle = { limit: 2, per: '1s' };
 
   it('says so when it had to forget a window before its end, and never holds more than it may', () => {
-    const simulated = new SimulatedThrottle(throttle, 3);
-    for (const key of ['a', 'b', 'c']) simulated.take(key, 0);
-    expect(simulated.isExact).toBe(true);
-    simulated.take('d', 1_500);
-    expect(simulated.isExact).toBe(true);
-    for (const key of ['e', 'f', 'g']) simulated.take(key, 1_600);
-    expect(simulated.isExact).toBe(false);
+    const flow = flowOf({ throttle }, 3);
+    for (const key of ['a', 'b', 'c']) asked(flow, key, 0);
+    expect(flow.isExact).toBe(true);
+    asked(flow, 'd', 1_500);
+    expect(flow.isExact).toBe(true);
+    for (const key of ['e', 'f', 'g']) asked(flow, key, 1_600);
+    expect(flow.isExact).toBe(false);
   });
 
-  it('holds back what a plain count of windows holds back', () => {
-    const matches = fc.array(
-      fc.record({ key: fc.constantFrom('a', 'b', 'c', 'd', 'e'), wait: fc.integer({ min: 0, max: 700 }) }),
-    );
+  const matches = fc.array(
+    fc.record({ key: fc.constantFrom('a', 'b', 'c', 'd', 'e'), wait: fc.integer({ min: 0, max: 700 }) }),
+  );
+  type Matches = readonly { readonly key: string; readonly wait: number }[];
+  /** Who acts, by a plain look at the list: `wanted` is told the match, its time and the list. */
+  const actsLike = (given: object, wanted: (times: readonly { key: string; at: number }[], n: number) => boolean) =>
     fc.assert(
-      fc.property(matches, (list) => {
-        const simulated = new SimulatedThrottle(throttle);
-        const windows = new Map<string, { startedAt: number; used: number }>();
+      fc.property(matches, (list: Matches) => {
+        const flow = flowOf(given);
         let now = 0;
-        for (const { key, wait } of list) {
-          now += wait;
-          const window = windows.get(key);
-          const current = window && now < window.startedAt + throttle.perMs ? window : { startedAt: now, used: 0 };
-          windows.set(key, current);
-          expect(simulated.take(key, now)).toBe(++current.used <= throttle.limit);
-        }
-        expect(simulated.isExact).toBe(true);
+        const times = list.map(({ key, wait }) => ({ key, at: (now += wait) }));
+        const answers = times.map(({ key, at }) => asked(flow, key, at));
+        flow.finish();
+        expect(answers.map(({ acts }) => acts)).toEqual(times.map((_, n) => wanted(times, n)));
+        expect(flow.isExact).toBe(true);
       }),
     );
+
+  it('holds back what a plain count of windows holds back', () => {
+    actsLike({ throttle }, (times, n) => {
+      let window = { startedAt: -Infinity, used: 0 };
+      for (const { key, at } of times.slice(0, n + 1)) {
+        if (key !== times[n]!.key) continue;
+        if (at >= window.startedAt + 1_000) window = { startedAt: at, used: 0 };
+        window.used++;
+      }
+      return window.used <= 2;
+    });
   });
 
-  it('goes on with ever new keys', () => {
-    const simulated = new SimulatedThrottle({ limit: 1, perMs: 1e9 }, 10_000);
+  it('lets the first of a burst act', () => {
+    actsLike({ once: { quiet: '1s' } }, (times, n) => {
+      const before = times.slice(0, n).filter(({ key }) => key === times[n]!.key);
+      return before.length === 0 || before.at(-1)!.at + 1_000 <= times[n]!.at;
+    });
+  });
+
+  it('lets the last of a burst act', () => {
+    actsLike({ debounce: { quiet: '1s' } }, (times, n) => {
+      const next = times.slice(n + 1).find(({ key }) => key === times[n]!.key);
+      return next === undefined || times[n]!.at + 1_000 <= next.at;
+    });
+  });
+
+  it('ends a burst that does not end', () => {
+    const flow = flowOf({ debounce: { quiet: '1s', maxWait: '2s' } });
+    const answers = [0, 900, 1_800, 2_000, 2_900].map((at) => asked(flow, 'a', at));
+    flow.finish();
+    expect(answers.map(({ acts }) => acts)).toEqual([false, false, true, false, true]);
+  });
+
+  it('counts for the throttle what a burst let through', () => {
+    const flow = flowOf({ debounce: { quiet: '1s' }, throttle: { limit: 1, per: '1m' } });
+    const answers = [0, 500, 5_000, 90_000].map((at) => asked(flow, 'a', at));
+    flow.finish();
+    expect(answers.map(({ acts }) => acts)).toEqual([false, true, false, true]);
+  });
+
+  it('holds back outside of the hours', () => {
+    const flow = flowOf({ window: { days: ['mon'], from: '09:00', to: '17:00' } });
+    const acts = (time: string) => asked(flow, 'a', Date.parse(time)).acts;
+    expect(acts('2026-11-23T09:00:00Z')).toBe(true);
+    expect(acts('2026-11-23T17:00:00Z')).toBe(false);
+    expect(acts('2026-11-24T09:00:00Z')).toBe(false);
+  });
+
+  it.each([
+    ['of throttles', { throttle: { limit: 1, per: '30d' } }],
+    ['of bursts', { once: { quiet: '30d' } }],
+  ])('goes on with ever new keys %s', (_, given) => {
+    const flow = flowOf(given, 10_000);
     // With a Map that is asked for its first entry again and again this takes longer than a test may.
     let allowed = 0;
-    for (let n = 0; n < 200_000; n++) if (simulated.take(`k${n}`, n)) allowed++;
+    for (let n = 0; n < 200_000; n++) if (asked(flow, `k${n}`, n).acts) allowed++;
     expect(allowed).toBe(200_000);
-    expect(simulated.isExact).toBe(false);
+    expect(flow.isExact).toBe(false);
   });
 
   it('tells long keys with the same beginning apart', () => {
-    const simulated = new SimulatedThrottle({ limit: 1, perMs: 1_000 });
-    expect(simulated.take(`${'x'.repeat(300)}1`, 0)).toBe(true);
-    expect(simulated.take(`${'x'.repeat(300)}2`, 0)).toBe(true);
-    expect(simulated.take(`${'x'.repeat(300)}1`, 0)).toBe(false);
+    const flow = flowOf({ throttle: { limit: 1, per: '1s' } });
+    expect(asked(flow, `${'x'.repeat(300)}1`, 0).acts).toBe(true);
+    expect(asked(flow, `${'x'.repeat(300)}2`, 0).acts).toBe(true);
+    expect(asked(flow, `${'x'.repeat(300)}1`, 0).acts).toBe(false);
   });
 });
 

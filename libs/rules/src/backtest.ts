@@ -4,13 +4,17 @@ import { eventIdOf, type PlatformEvent } from '#libs/events/src/envelope.js';
 import type { Failure } from './condition.js';
 import type { CompiledDefinition } from './definition.js';
 import { inWordsOf, isBeyondHops, judge } from './judge.js';
-import { SimulatedThrottle } from './simulated-throttle.js';
+import { SimulatedFlow } from './simulated-flow.js';
 import { draftAsking } from './trial.js';
 
 export type BacktestOutcome = 'matched' | 'not_matched' | 'throttled' | 'errored';
 
-/** What a rule made of one event of the past; `undefined` if its source or type does not name the event. */
-type Seen = { readonly outcome: BacktestOutcome; readonly failed?: Failure; readonly error?: string } | undefined;
+/** What a rule made of one event of the past. */
+interface Seen {
+  readonly outcome: BacktestOutcome;
+  readonly failed?: Failure;
+  readonly error?: string;
+}
 
 /** One event of the log, enough to look it up. */
 export interface SampleEvent {
@@ -63,7 +67,7 @@ export interface BacktestReport extends Counts {
   /** The most frequent first. */
   readonly reasons: readonly Reason[];
   readonly difference?: Difference;
-  /** False where there were more keys than are remembered, so that `throttled` is a little too small. */
+  /** False where flow control had more keys than are remembered, so that `throttled` is a little too small. */
   readonly throttleExact: boolean;
 }
 
@@ -92,16 +96,38 @@ export class Backtest {
     return this.scanned;
   }
 
-  /** Events must come in the order of the log: throttles depend on it. */
+  /** Events must come in the order of the log: flow control depends on it. */
   look(event: RecordedEvent): void {
     this.scanned++;
-    const byDraft = this.draft.look(event);
-    if (!this.other) return;
-    const byOther = this.other.look(event);
-    const [one, two] = [byDraft?.outcome === 'matched', byOther?.outcome === 'matched'];
-    if (one && two) this.both++;
-    else if (one) this.onlyDraft.add(() => sampleOf(event));
-    else if (two) this.onlyOther.add(() => sampleOf(event));
+    const { other } = this;
+    if (!other) {
+      this.draft.look(event, () => undefined);
+      return;
+    }
+    // A rule that waits for the end of a burst answers later.
+    let byDraft: boolean | undefined;
+    let byOther: boolean | undefined;
+    const sample = sampleOf(event);
+    const compare = (): void => {
+      if (byDraft === undefined || byOther === undefined) return;
+      if (byDraft && byOther) this.both++;
+      else if (byDraft) this.onlyDraft.add(() => sample);
+      else if (byOther) this.onlyOther.add(() => sample);
+    };
+    this.draft.look(event, (matched) => {
+      byDraft = matched;
+      compare();
+    });
+    other.look(event, (matched) => {
+      byOther = matched;
+      compare();
+    });
+  }
+
+  /** No event comes any more: bursts that go on are over. */
+  finish(): void {
+    this.draft.finish();
+    this.other?.finish();
   }
 
   report(): BacktestReport {
@@ -130,39 +156,51 @@ class Side {
   private notNamed = 0;
   /** By pointer: there are no more than a rule has conditions. */
   private readonly against = new Map<string, { condition: string; count: number }>();
-  private readonly throttle: SimulatedThrottle | undefined;
+  private readonly flow: SimulatedFlow;
 
   constructor(private readonly rule: CompiledDefinition) {
-    this.throttle = rule.throttle && new SimulatedThrottle(rule.throttle);
+    this.flow = new SimulatedFlow(rule);
   }
 
-  look(event: RecordedEvent): Seen {
-    const seen = this.ask(event);
-    if (!seen) {
+  /** @param settled told whether the rule acted, perhaps at a later event. */
+  look(event: RecordedEvent, settled: (matched: boolean) => void): void {
+    // As when deciding: nothing looks at what follows from an event beyond the limit.
+    if (!this.isNamed(event) || isBeyondHops(event)) {
       this.notNamed++;
-      return undefined;
+      settled(false);
+      return;
     }
+    const scope: PlatformEvent = platformEvent(event);
+    const verdict = judge(this.rule, scope);
+    if (verdict.outcome !== 'matched') {
+      this.count(sampleOf(event), verdict);
+      settled(false);
+      return;
+    }
+    const error = this.unfit(scope);
+    const sample = sampleOf(event);
+    this.flow.pass(verdict, event.created, (held) => {
+      if (held) this.count(sample, { outcome: 'throttled', failed: held });
+      else this.count(sample, error === undefined ? { outcome: 'matched' } : { outcome: 'errored', error });
+      settled(!held && error === undefined);
+    });
+  }
+
+  finish(): void {
+    this.flow.finish();
+  }
+
+  private isNamed({ type, metadata }: RecordedEvent): boolean {
+    return this.rule.matchesType(type) && this.rule.matchesSource(metadata.source);
+  }
+
+  private count(event: SampleEvent, seen: Seen): void {
     if (seen.failed) {
       const known = this.against.get(seen.failed.pointer);
       if (known) known.count++;
       else this.against.set(seen.failed.pointer, { condition: seen.failed.condition, count: 1 });
     }
-    this.byOutcome[seen.outcome].add(() => ({ ...sampleOf(event), ...seen }));
-    return seen;
-  }
-
-  private ask(event: RecordedEvent): Seen {
-    const { source } = event.metadata;
-    if (!this.rule.matchesType(event.type) || !this.rule.matchesSource(source)) return undefined;
-    // As when deciding: nothing looks at what follows from an event beyond the limit.
-    if (isBeyondHops(event)) return undefined;
-    const scope: PlatformEvent = platformEvent(event);
-    const verdict = judge(this.rule, scope);
-    if (verdict.outcome !== 'matched') return verdict;
-    if (this.throttle && verdict.throttleKey !== undefined)
-      if (!this.throttle.take(verdict.throttleKey, event.created.getTime())) return { outcome: 'throttled' };
-    const error = this.unfit(scope);
-    return error === undefined ? { outcome: 'matched' } : { outcome: 'errored', error };
+    this.byOutcome[seen.outcome].add(() => ({ ...event, ...seen }));
   }
 
   /** Why the actions could not be asked for: then none of them is. */
@@ -176,7 +214,7 @@ class Side {
   }
 
   get isExact(): boolean {
-    return this.throttle?.isExact !== false;
+    return this.flow.isExact;
   }
 
   counts(): Counts {

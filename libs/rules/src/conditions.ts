@@ -3,6 +3,7 @@ import { ExpressionError } from '#libs/expressions/src/expression-error.js';
 import { isScalar, leadingEqualities, type Path, pathOf } from '#libs/expressions/src/path.js';
 import { isTruthy } from '#libs/expressions/src/values.js';
 import { isObject } from '#libs/kernel/src/json.js';
+import { remember } from '#libs/kernel/src/remember.js';
 
 import { type Condition, GroupCondition, type IndexableTest, LeafCondition, NotCondition } from './condition.js';
 import { isOperator, type Operator, operators, testOf, UnfitValue } from './operators.js';
@@ -20,6 +21,9 @@ export interface ConditionExpression {
 export const MAX_CONDITION_DEPTH = 32;
 export const MAX_CONDITIONS = 500;
 
+/** Places repeat in ten thousand rules. */
+const same = remember((text) => text);
+
 /** What is compiled goes on, what is wrong is noted, so that one answer names every problem. */
 export class ConditionCompiler {
   readonly expressions: ConditionExpression[] = [];
@@ -27,7 +31,8 @@ export class ConditionCompiler {
 
   constructor(private readonly problems: Problems) {}
 
-  compile(json: unknown, pointer: string, depth = 0): Condition {
+  compile(json: unknown, place: string, depth = 0): Condition {
+    const pointer = same(place);
     if (++this.count === MAX_CONDITIONS + 1)
       this.problems.add(pointer, `a rule may have ${MAX_CONDITIONS} conditions.`, 'rule.too_large');
     if (this.count > MAX_CONDITIONS) return nothing(pointer);

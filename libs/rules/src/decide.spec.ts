@@ -9,6 +9,8 @@ import { FixedClock } from '#libs/kernel/src/clock.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
+import { noWork } from '../../../test/support/no-work.js';
+
 import { DecideRules } from './decide.subscriber.js';
 import type { RuleDefinition } from './definition.js';
 import { type RecordedDecision, RecordedDecisions } from './recorded-decisions.js';
@@ -37,7 +39,7 @@ let checkpoint: bigint;
 
 beforeEach(() => {
   store = new FlakyEventStore();
-  subscriber = new DecideRules(store, new FixedClock());
+  subscriber = new DecideRules(store, new FixedClock(), noWork);
   checkpoint = 0n;
 });
 
@@ -53,7 +55,7 @@ async function run(rounds = 100, size = 500): Promise<void> {
 
 /** As after a crash: another instance, whose table is primed up to the checkpoint. */
 async function restart(): Promise<void> {
-  subscriber = new DecideRules(store, new FixedClock('2027-01-01T00:00:00Z'));
+  subscriber = new DecideRules(store, new FixedClock('2027-01-01T00:00:00Z'), noWork);
   const { events } = await store.readAll({ limit: 10_000 });
   for (const event of events) if (event.position <= checkpoint) subscriber.tables[0]!.apply(event);
 }
@@ -361,7 +363,7 @@ describe('deciding again', () => {
     await aRule(onMain);
     for (let i = 0; i < 10; i++) await push('topic');
     const { events } = await store.readAll({ limit: 100 });
-    const [other, ours] = [new DecideRules(store, new FixedClock()), subscriber];
+    const [other, ours] = [new DecideRules(store, new FixedClock(), noWork), subscriber];
     await ours.handle(events.slice(0, 4), noTransaction);
     await other.handle(events.slice(0, 6), noTransaction);
     await ours.handle(events.slice(4, 9), noTransaction);
@@ -408,7 +410,7 @@ describe('deciding again', () => {
     await run();
     const before = await decisions();
     const { events } = await store.readAll({ limit: 100, filter: { types: ['git.push'] } });
-    const other = new DecideRules(store, new FixedClock());
+    const other = new DecideRules(store, new FixedClock(), noWork);
     const created = await aRule({ name: 'other' });
     const { events: all } = await store.readAll({ limit: 100 });
     for (const event of all.filter(({ stream }) => stream === `rule-${created}`)) other.tables[0]!.apply(event);

@@ -1,16 +1,23 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { EventStore, platformEvent, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
+import {
+  EventStore,
+  type EventToAppend,
+  platformEvent,
+  type RecordedEvent,
+  WrongRevision,
+} from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { type PlatformEvent } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
+import { WorkQueue } from '#libs/persistence/src/work.js';
 
-import { heldBack } from './flow-control.adapter.js';
-import { isBeyondHops, type Verdict } from './judge.js';
-import { appendsOf, recordOf } from './record.js';
+import { type BurstEnd, FlowControl, type Match } from './flow-control.adapter.js';
+import { isBeyondHops } from './judge.js';
+import { appendsOf, recordAfterBurst, recordOf } from './record.js';
 import { RuleSets } from './rule-sets.js';
 import { RuleTable } from './rule-table.js';
 import { VerdictStretches } from './verdict-stretches.js';
@@ -52,30 +59,32 @@ export class DecideRules implements Subscriber {
   readonly tables = [this.table];
   private readonly sets: RuleSets;
   private readonly stretches: VerdictStretches;
+  private readonly flow: FlowControl;
 
   constructor(
     @Inject(EventStore) private readonly store: EventStore,
     @Inject(Clock) private readonly clock: Clock,
+    @Inject(WorkQueue) work: WorkQueue,
   ) {
+    this.flow = new FlowControl(store, work);
     this.sets = new RuleSets(store);
     this.stretches = new VerdictStretches(store);
   }
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     const cases: Case[] = [];
+    const steps: (Match | BurstEnd)[] = [];
     for (const event of events) {
       const found = this.caseOf(event);
       if (found) cases.push(found);
+      for (const { rule, verdict } of found?.verdicts.decided ?? [])
+        if (verdict.outcome === 'matched') steps.push({ event, rule, verdict });
+      if (event.is('rule.burst_ended')) steps.push({ event, rule: this.table.find(event.data.ruleId) });
       // After it was asked about itself: a rule holds for every later event.
       if (event.type.startsWith('rule.')) this.table.apply(event);
     }
-    if (cases.length === 0) return;
-    const matches = cases.flatMap(({ event, scope, verdicts }) =>
-      verdicts.decided.flatMap(({ rule, verdict }) =>
-        verdict.outcome === 'matched' ? [{ event, scope, rule, verdict }] : [],
-      ),
-    );
-    const throttled = await heldBack(matches, context);
+    if (cases.length + steps.length === 0) return;
+    const { held, after } = await this.flow.pass(steps, context);
     const byOrg = groupBy(cases, ({ event }) => event.metadata.orgId);
     for (const [orgId, some] of byOrg)
       await this.sets.ensure(
@@ -98,7 +107,14 @@ export class DecideRules implements Subscriber {
             () =>
               this.stretches.record(orgId, some, this.clock.now()),
         ),
-      ...loud.map((one) => () => this.record(one, throttled)),
+      ...loud.map(({ event, scope, verdicts }) => () => {
+        const events = recordOf(event, scope, verdicts, held, this.clock.now());
+        return this.append(streams.decisions(event.id), events);
+      }),
+      ...after.map((one) => () => {
+        const events = recordAfterBurst(one.event, platformEvent(one.event), one, this.clock.now());
+        return this.append(streams.afterBurst(one.rule.id, one.event.id), events);
+      }),
     ];
     await inParallel(work, CONCURRENT_APPENDS, (append) => append());
     crashPoint('rules.after-append');
@@ -109,12 +125,10 @@ export class DecideRules implements Subscriber {
     return verdicts && { event, scope: platformEvent(event), verdicts };
   }
 
-  private async record({ event, scope, verdicts }: Case, throttled: ReadonlySet<Verdict>): Promise<void> {
-    const stream = streams.decisions(event.id);
+  private async append(stream: string, events: readonly EventToAppend[]): Promise<void> {
     let expected: bigint | 'no-stream' = 'no-stream';
     try {
-      for (const events of appendsOf(recordOf(event, scope, verdicts, throttled, this.clock.now())))
-        expected = (await this.store.append(stream, events, expected)).revision;
+      for (const some of appendsOf(events)) expected = (await this.store.append(stream, some, expected)).revision;
     } catch (error) {
       // Decided already, by rules as they were then: what was recorded stands.
       if (!(error instanceof WrongRevision)) throw error;

@@ -72,8 +72,9 @@ export class DecisionCheck {
       this.sets.set(event.data.set, event.data.rules);
       this.bytes += event.bytes;
     } else if (event.is('rule.evaluated')) {
-      const { eventId, decisions, asked = [], failed = [] } = event.data;
-      this.verdicts(eventId, decisions, asked, failed);
+      const { eventId, decisions, asked = [], failed = [], afterBurst } = event.data;
+      // The pair had its verdict when the event came: that it was held back.
+      if (!afterBurst) this.verdicts(eventId, decisions, asked, failed);
       this.bytes += event.bytes;
     } else if (event.is('rule.none_matched')) {
       const { asked, events } = event.data;

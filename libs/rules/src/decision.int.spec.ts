@@ -11,6 +11,7 @@ import { uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { noWork } from '../../../test/support/no-work.js';
 
 import { DecideRules } from './decide.subscriber.js';
 import { type DecisionAnswer, DecisionController } from './decision.controller.js';
@@ -40,7 +41,7 @@ beforeEach(async () => {
   );
   clock = new FixedClock('2026-11-20T12:00:00Z');
   store = new MemoryEventStore(() => clock.now());
-  decider = new DecideRules(store, clock);
+  decider = new DecideRules(store, clock, noWork);
   handled = new Map();
 });
 

@@ -43,13 +43,14 @@ export class DecisionProjection implements Subscriber {
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     const decisions: DecisionRow[] = [];
+    const later: DecisionRow[] = [];
     const verdicts: VerdictRow[] = [];
     for (const event of events)
       if (event.is('rule.evaluated')) {
-        const { eventId, eventType, asked, failed = [] } = event.data;
+        const { eventId, eventType, asked, failed = [], afterBurst = false } = event.data;
         const decided = event.data.decisions.map(({ ruleId }) => ruleId);
         event.data.decisions.forEach((decision, ordinal) =>
-          decisions.push({ event, eventId, eventType, ordinal, decision }),
+          (afterBurst ? later : decisions).push({ event, eventId, eventType, ordinal, decision }),
         );
         if (asked) verdicts.push({ event, eventId, eventType, part: 0, asked, failed, decided });
       } else if (event.is('rule.none_matched')) {
@@ -61,10 +62,11 @@ export class DecisionProjection implements Subscriber {
         });
       }
     const formed = events.filter((event) => event.is('rule.set_formed'));
-    if (decisions.length + verdicts.length + formed.length === 0) return;
+    if (decisions.length + later.length + verdicts.length + formed.length === 0) return;
     const tx = await context.transaction();
     if (formed.length > 0) await saveSets(tx, formed);
-    if (decisions.length > 0) await saveDecisions(tx, decisions);
+    if (decisions.length > 0) await saveDecisions(tx, decisions, 'on conflict do nothing');
+    if (later.length > 0) await saveDecisions(tx, later, TAKES_ITS_PLACE);
     if (verdicts.length > 0) await saveVerdicts(tx, verdicts, await rollsOf(tx, verdicts));
   }
 }
@@ -85,13 +87,20 @@ async function saveSets(tx: EntityManager, formed: readonly RecordedEvent<'rule.
   );
 }
 
-async function saveDecisions(tx: EntityManager, rows: readonly DecisionRow[]): Promise<void> {
+/** What a rule decided at the end of a burst comes after what it decided at first, in the log's order. */
+const TAKES_ITS_PLACE = `
+  on conflict (event_id, rule_id) do update
+    set position = excluded.position, ordinal = excluded.ordinal, rule_name = excluded.rule_name,
+        rule_version = excluded.rule_version, outcome = excluded.outcome, failed = excluded.failed,
+        error = excluded.error, actions = excluded.actions, at = excluded.at`;
+
+async function saveDecisions(tx: EntityManager, rows: readonly DecisionRow[], onConflict: string): Promise<void> {
   await tx.query(
     `insert into views.decisions (event_id, rule_id, org_id, position, ordinal, event_type, rule_name, rule_version,
                                   outcome, failed, error, actions, at)
      select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::int[], $6::text[], $7::text[],
                           $8::int[], $9::text[], $10::json[], $11::text[], $12::json[], $13::timestamptz[])
-     on conflict do nothing`,
+     ${onConflict}`,
     [
       rows.map(({ eventId }) => eventId),
       rows.map(({ decision }) => decision.ruleId),

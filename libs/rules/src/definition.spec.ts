@@ -110,6 +110,18 @@ describe('a rule that is wrong', () => {
     ['a throttle without period', { throttle: { limit: 1, per: 'soon' } }, '/throttle/per', /10m/],
     ['an unknown key of the throttle', { throttle: { limit: 1, per: '1m', every: 1 } }, '/throttle/every', /not known/],
     ['a broken throttle key', { throttle: { limit: 1, per: '1m', key: '${{ a' } }, '/throttle/key', /never ends/],
+    ['a burst without quiet', { once: {} }, '/once/quiet', /10m/],
+    ['a burst that is a text', { debounce: '5m' }, '/debounce', /maxWait/],
+    ['a wait shorter than the quiet', { debounce: { quiet: '5m', maxWait: '1m' } }, '/debounce/maxWait', /5m/],
+    ['a wait of once', { once: { quiet: '5m', maxWait: '1h' } }, '/once/maxWait', /not known/],
+    ['first and last', { once: { quiet: '5m' }, debounce: { quiet: '5m' } }, '/debounce', /beside once/],
+    ['a broken key of a burst', { debounce: { quiet: '1m', key: '${{ a' } }, '/debounce/key', /never ends/],
+    ['hours that are no object', { window: '9-17' }, '/window', /timezone/],
+    ['a day that there is not', { window: { days: ['monday'] } }, '/window/days', /mon, tue/],
+    ['no day', { window: { days: [] } }, '/window/days', /mon, tue/],
+    ['an hour that there is not', { window: { from: '25:00' } }, '/window/from', /09:00/],
+    ['an end that there is not', { window: { to: '24:01' } }, '/window/to', /09:00/],
+    ['a time zone that there is not', { window: { timezone: 'Mars/Olympus' } }, '/window/timezone', /Europe/],
   ])('%s is refused at its place', (_, change, pointer, detail) => {
     const { code, problems } = refusal({ ...good, ...change });
     expect(code).toBe('rule.invalid');
@@ -140,6 +152,9 @@ describe('a rule that is wrong', () => {
         conditions: json,
         actions: fc.array(json),
         throttle: json,
+        once: json,
+        debounce: json,
+        window: json,
       },
       { requiredKeys: [] },
     );
@@ -212,6 +227,16 @@ describe('the JSON Schema for editors', () => {
   });
 
   it.each([
+    ['the first of a burst', { once: { key: '${{ data.host }}', quiet: '5m' } }],
+    ['the last of a burst', { debounce: { quiet: '5m', maxWait: '1h' } }],
+    ['hours', { window: { days: ['mon', 'fri'], from: '22:00', to: '06:00', timezone: 'Europe/Berlin' } }],
+    ['any hours', { window: {} }],
+  ])('accepts %s, as saving does', (_, change) => {
+    expect(validate({ ...good, ...change })).toBe(true);
+    expect(() => checkRule({ ...good, ...change })).not.toThrow();
+  });
+
+  it.each([
     ['an unknown key', { evntType: 'x' }],
     ['an unknown operator', { conditions: { field: 'a', operator: 'equalz', value: 1 } }],
     ['a group that is two', { conditions: { all: [], any: [{ expression: 'a' }] } }],
@@ -219,6 +244,11 @@ describe('the JSON Schema for editors', () => {
     ['an unknown action', { actions: [{ type: 'send_mail', with: {} }] }],
     ['an action without what it needs', { actions: [{ type: 'create_issue', with: {} }] }],
     ['a throttle without limit', { throttle: { per: '1m' } }],
+    ['a burst without quiet', { once: {} }],
+    ['a wait of once', { once: { quiet: '5m', maxWait: '1h' } }],
+    ['first and last', { once: { quiet: '5m' }, debounce: { quiet: '5m' } }],
+    ['a day that there is not', { window: { days: ['monday'] } }],
+    ['an hour that there is not', { window: { to: '24:01' } }],
   ])('marks %s, as saving does', (_, change) => {
     expect(validate({ ...good, ...change })).toBe(false);
     expect(() => checkRule({ ...good, ...change })).toThrow(Rejected);

@@ -6,10 +6,12 @@ import { compileTemplate, type CompiledTemplate } from '#libs/expressions/src/te
 import { tryParseDuration } from '#libs/kernel/src/durations.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
+import { remember } from '#libs/kernel/src/remember.js';
 
 import { compileAction, type CompiledAction, MAX_ACTIONS } from './actions.js';
 import type { Condition } from './condition.js';
 import { always, ConditionCompiler, type ConditionExpression } from './conditions.js';
+import { compileOpeningHours, type OpeningHours } from './opening-hours.js';
 import { checkPluginActions, type KnownActions, NO_ACTIONS } from './plugin-actions.js';
 import { Problems } from './problems.js';
 
@@ -23,6 +25,8 @@ export interface CompiledDefinition {
   readonly condition: Condition;
   readonly actions: readonly CompiledAction[];
   readonly throttle: CompiledThrottle | undefined;
+  readonly burst: CompiledBurst | undefined;
+  readonly window: OpeningHours | undefined;
   /** Every expression over the event, for the linter. */
   readonly expressions: readonly ConditionExpression[];
 }
@@ -31,7 +35,19 @@ export interface CompiledDefinition {
 export interface CompiledThrottle {
   readonly key: CompiledTemplate | undefined;
   readonly limit: number;
+  readonly per: string;
   readonly perMs: number;
+}
+
+/** Of matches with the same key that follow each other within `quietMs` one alone. */
+export interface CompiledBurst {
+  /** Of `once` the first, of `debounce` the last. */
+  readonly kind: 'once' | 'debounce';
+  readonly key: CompiledTemplate | undefined;
+  readonly quiet: string;
+  readonly quietMs: number;
+  /** A burst of `debounce` ends so long after its first match, whatever comes. */
+  readonly maxWaitMs: number;
 }
 
 export interface CheckedRule {
@@ -43,8 +59,10 @@ export interface CheckedRule {
 /** Most bytes of a rule as JSON. */
 export const MAX_RULE_BYTES = 64 * 1024;
 const MAX_NAME_LENGTH = 200;
-const MAX_THROTTLE_MS = 30 * 24 * 3_600_000;
-const KEYS = ['name', 'description', 'enabled', 'eventSource', 'eventType', 'conditions', 'actions', 'throttle'];
+const MAX_PERIOD_MS = 30 * 24 * 3_600_000;
+/** What holds back a match; each may stand alone. */
+const FLOW_KEYS = ['window', 'once', 'debounce', 'throttle'] as const;
+const KEYS = ['name', 'description', 'enabled', 'eventSource', 'eventType', 'conditions', 'actions', ...FLOW_KEYS];
 
 /**
  * Checks a rule as it comes from outside.
@@ -70,7 +88,7 @@ export function checkRule(json: unknown, known: KnownActions = NO_ACTIONS): Chec
     eventType: json['eventType'],
     ...(json['conditions'] !== undefined && { conditions: json['conditions'] }),
     actions: json['actions'] ?? [],
-    ...(json['throttle'] !== undefined && { throttle: json['throttle'] }),
+    ...Object.fromEntries(FLOW_KEYS.filter((key) => json[key] !== undefined).map((key) => [key, json[key]])),
   };
   const compiled = compile(definition, problems);
   checkPluginActions(definition.actions, known, problems);
@@ -98,16 +116,27 @@ function compile(given: { readonly [key in keyof RuleDefinition]?: unknown }, pr
   const conditions = new ConditionCompiler(problems);
   const condition = given.conditions === undefined ? always : conditions.compile(given.conditions, '/conditions');
   const throttle = given.throttle === undefined ? undefined : compileThrottle(given.throttle, problems);
+  if (given.once !== undefined && given.debounce !== undefined)
+    problems.add('/debounce', 'cannot stand beside once: the one lets the first of a burst act, the other the last.');
+  const kind = given.once === undefined ? 'debounce' : 'once';
+  const burst = given[kind] === undefined ? undefined : compileBurst(kind, given[kind], problems);
+  const window = given.window === undefined ? undefined : compileOpeningHours(given.window, '/window', problems);
   // Anything may stand here until the problems are thrown; not everything can be made a text.
   const name = typeof given.name === 'string' ? given.name : '';
   const actions = compileActions(given.actions, name, problems);
-  const inTemplates = [...actions.flatMap((action) => action.templates), ...(throttle?.key?.expressions ?? [])];
+  const inTemplates = [
+    ...actions.flatMap((action) => action.templates),
+    ...(throttle?.key?.expressions ?? []),
+    ...(burst?.key?.expressions ?? []),
+  ];
   return {
     matchesSource: pattern(given.eventSource, '/eventSource', problems, anything),
-    matchesType: pattern(given.eventType, '/eventType', problems, (type) => typeMatcher([type])),
+    matchesType: pattern(given.eventType, '/eventType', problems, anyOfType),
     condition,
     actions,
     throttle,
+    burst,
+    window,
     expressions: [
       ...conditions.expressions,
       ...inTemplates.map(({ pointer, column, expression }) => ({ pointer, column, source: expression.source })),
@@ -115,7 +144,9 @@ function compile(given: { readonly [key in keyof RuleDefinition]?: unknown }, pr
   };
 }
 
-const anything = (source: string) => (source === '*' ? () => true : globMatcher(source));
+// Ten thousand rules name a few dozen sources and types.
+const anything = remember((source) => (source === '*' ? () => true : globMatcher(source)));
+const anyOfType = remember((type) => typeMatcher([type]));
 
 function pattern(
   given: unknown,
@@ -152,14 +183,42 @@ function compileThrottle(given: unknown, problems: Problems): CompiledThrottle |
   const { key, limit, per } = given;
   if (!Number.isInteger(limit) || (limit as number) < 1 || (limit as number) > 1_000_000)
     problems.add('/throttle/limit', 'must be a whole number from 1 to 1000000.');
-  const perMs = typeof per === 'string' ? tryParseDuration(per) : undefined;
-  if (perMs === undefined || perMs < 1 || perMs > MAX_THROTTLE_MS)
-    problems.add('/throttle/per', 'must be a duration from 1ms to 30d, such as 10m.');
-  if (key !== undefined && typeof key !== 'string')
-    problems.add('/throttle/key', 'must be a string, such as "${{ data.payload.host }}".');
+  const perMs = duration(per, '/throttle/per', problems);
+  return { key: keyTemplate(key, '/throttle/key', problems), limit: limit as number, per: String(per), perMs };
+}
+
+function compileBurst(kind: CompiledBurst['kind'], given: unknown, problems: Problems): CompiledBurst | undefined {
+  const more = kind === 'debounce' ? ['maxWait'] : [];
+  if (!isObject(given)) {
+    problems.add(
+      `/${kind}`,
+      `must be an object: { ${['key?', 'quiet', ...more.map((key) => `${key}?`)].join(', ')} }.`,
+    );
+    return undefined;
+  }
+  problems.unknownKeys(given, ['key', 'quiet', ...more], `/${kind}`);
+  const { key, quiet, maxWait } = given;
+  const quietMs = duration(quiet, `/${kind}/quiet`, problems);
+  const maxWaitMs = maxWait === undefined ? Infinity : duration(maxWait, `/${kind}/maxWait`, problems);
+  if (maxWaitMs < quietMs) problems.add(`/${kind}/maxWait`, `must not be shorter than quiet (${String(quiet)}).`);
+  return { kind, key: keyTemplate(key, `/${kind}/key`, problems), quiet: String(quiet), quietMs, maxWaitMs };
+}
+
+function duration(given: unknown, pointer: string, problems: Problems): number {
+  const ms = typeof given === 'string' ? tryParseDuration(given) : undefined;
+  if (ms !== undefined && ms >= 1 && ms <= MAX_PERIOD_MS) return ms;
+  problems.add(pointer, 'must be a duration from 1ms to 30d, such as 10m.');
+  return 0;
+}
+
+function keyTemplate(given: unknown, pointer: string, problems: Problems): CompiledTemplate | undefined {
+  if (given === undefined) return undefined;
+  if (typeof given !== 'string') {
+    problems.add(pointer, 'must be a string, such as "${{ data.payload.host }}".');
+    return undefined;
+  }
   try {
-    const template = typeof key === 'string' ? compileTemplate(key, '/throttle/key') : undefined;
-    return { key: template, limit: limit as number, perMs: perMs ?? 0 };
+    return compileTemplate(given, pointer);
   } catch (error) {
     if (!(error instanceof Rejected)) throw error;
     for (const problem of error.problems) problems.add(problem.pointer, problem.detail, problem.code);

@@ -5,19 +5,21 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 
 import type { Failure, TraceEntry } from './condition.js';
 import type { CompiledDefinition, RuleDefinition } from './definition.js';
+import type { KnownRule } from './known-rule.js';
 
 /**
  * What a rule makes of an event whose source and type it names. `matched` may still become `throttled`: that depends on
  * the matches before.
  */
 export type Verdict =
-  | { readonly outcome: 'matched'; readonly throttleKey?: string }
+  | { readonly outcome: 'matched'; readonly throttleKey?: string; readonly burstKey?: string }
   | { readonly outcome: 'not_matched'; readonly failed: Failure }
   | { readonly outcome: 'errored'; readonly error: string };
 
 /** What follows from nothing but verdicts: rules about it would go on for ever, so that beyond the limit none is asked. */
 export const isBeyondHops = (event: RecordedEvent): boolean =>
-  event.is('rule.evaluated', 'rule.none_matched', 'action.refused') && event.metadata.hop > MAX_HOPS;
+  event.is('rule.evaluated', 'rule.none_matched', 'rule.burst_ended', 'action.refused') &&
+  event.metadata.hop > MAX_HOPS;
 
 /** Steps that every rule may take about every event: some 2 ms. */
 const BASIC_STEPS = 100_000;
@@ -29,12 +31,29 @@ const BASIC_STEPS = 100_000;
 export const costOf = (event: PlatformEvent<unknown>): Cost =>
   new Cost(BASIC_STEPS, () => Math.min(MAX_STEPS - BASIC_STEPS, Buffer.byteLength(JSON.stringify(event))));
 
+/** What a rule in force makes of an event of which nobody has asked yet whether it names it. */
+export function verdictOf({ broken, compiled, filter }: KnownRule, event: PlatformEvent<unknown>): Verdict {
+  if (broken !== undefined) return { outcome: 'errored', error: broken };
+  if (!compiled.matchesType(event.type)) return notNamed('eventType', 'type', event.type, filter.eventType);
+  if (!compiled.matchesSource(event.source)) return notNamed('eventSource', 'source', event.source, filter.eventSource);
+  return judge(compiled, event);
+}
+
+const notNamed = (key: string, field: string, actual: string, expected: string): Verdict => ({
+  outcome: 'not_matched',
+  failed: { pointer: `/${key}`, condition: `${key} ${expected}`, field, actual, expected },
+});
+
 /** Pure; never throws: what goes wrong in one rule is that rule's verdict. */
-export function judge({ condition, throttle }: CompiledDefinition, event: PlatformEvent<unknown>): Verdict {
+export function judge({ condition, throttle, burst }: CompiledDefinition, event: PlatformEvent<unknown>): Verdict {
   try {
     const failed = condition.check(event, costOf(event));
     if (failed) return { outcome: 'not_matched', failed };
-    return throttle ? { outcome: 'matched', throttleKey: keyOf(throttle.key?.render(event)) } : { outcome: 'matched' };
+    return {
+      outcome: 'matched',
+      ...(throttle && { throttleKey: keyOf(throttle.key?.render(event)) }),
+      ...(burst && { burstKey: keyOf(burst.key?.render(event)) }),
+    };
   } catch (error) {
     return { outcome: 'errored', error: inWordsOf(error) };
   }

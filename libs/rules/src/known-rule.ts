@@ -1,4 +1,5 @@
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { remember } from '#libs/kernel/src/remember.js';
 
 import { type CompiledDefinition, compileDefinition, type RuleDefinition } from './definition.js';
 
@@ -14,12 +15,22 @@ export interface KnownRule {
   readonly broken?: string;
 }
 
+/** What ten thousand rules repeat is there once. */
+const same = remember((text) => text);
+
 /** Compiles a rule as it was saved. Never throws for a rule that is no longer valid. */
 export function knownRule(id: string, orgId: string, version: number, definition: RuleDefinition): KnownRule {
   const { name, eventSource, eventType } = definition;
-  const rule = { id, orgId, name, version, filter: { eventSource, eventType } };
+  const rule = {
+    id,
+    orgId: same(orgId),
+    name,
+    version,
+    filter: { eventSource: same(eventSource), eventType: same(eventType) },
+  };
   try {
-    return { ...rule, compiled: compileDefinition(definition) };
+    // The linter's expressions are for whoever saves it.
+    return { ...rule, compiled: { ...compileDefinition(definition), expressions: [] } };
   } catch (error) {
     if (!(error instanceof Rejected)) throw error;
     const compiled = compileDefinition({ name: 'broken', eventSource, eventType, actions: [] });

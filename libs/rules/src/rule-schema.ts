@@ -48,7 +48,41 @@ export const ruleSchemaWith = (pluginActions: Iterable<ActionDefinition>) => ({
         per: { type: 'string', pattern: '^\\d+(ms|s|m|h|d)$' },
       },
     },
+    once: {
+      type: 'object',
+      description: 'Of matches with the same key that follow each other within `quiet` the first alone acts.',
+      required: ['quiet'],
+      additionalProperties: false,
+      properties: {
+        key: { type: 'string', description: 'A template: ${{ data.payload.host }}.' },
+        quiet: { type: 'string', pattern: '^\\d+(ms|s|m|h|d)$' },
+      },
+    },
+    debounce: {
+      type: 'object',
+      description:
+        'Of matches with the same key that follow each other within `quiet` the last alone acts, once `quiet` has passed or `maxWait` after the first. Not beside `once`.',
+      required: ['quiet'],
+      additionalProperties: false,
+      properties: {
+        key: { type: 'string', description: 'A template: ${{ data.payload.host }}.' },
+        quiet: { type: 'string', pattern: '^\\d+(ms|s|m|h|d)$' },
+        maxWait: { type: 'string', pattern: '^\\d+(ms|s|m|h|d)$' },
+      },
+    },
+    window: {
+      type: 'object',
+      description: 'Days and hours at which the rule acts, by the time at which the event was recorded.',
+      additionalProperties: false,
+      properties: {
+        days: { type: 'array', minItems: 1, items: { enum: ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] } },
+        from: { type: 'string', pattern: '^([01]\\d|2[0-3]):[0-5]\\d$', default: '00:00' },
+        to: { type: 'string', pattern: '^(([01]\\d|2[0-3]):[0-5]\\d|24:00)$', default: '24:00' },
+        timezone: { type: 'string', default: 'UTC', description: 'Such as Europe/Berlin.' },
+      },
+    },
   },
+  not: { required: ['once', 'debounce'] },
   $defs: {
     condition: {
       oneOf: [

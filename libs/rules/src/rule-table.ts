@@ -1,15 +1,12 @@
 import { platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
 
-import type { RuleDefinition } from './definition.js';
 import { type KnownRule, knownRule } from './known-rule.js';
 import { RuleIndex } from './rule-index.js';
 import type { Verdicts } from './verdicts.js';
 
 interface Entry {
-  readonly orgId: string;
-  readonly definition: RuleDefinition;
-  readonly version: number;
+  readonly rule: KnownRule;
   readonly enabled: boolean;
   /** Among all rules, by their creation. */
   readonly order: number;
@@ -54,6 +51,12 @@ export class RuleTable implements Table {
     return this.byOrg.get(orgId)?.rulesFor(type, source) ?? [];
   }
 
+  /** A rule in force. */
+  find(id: string): KnownRule | undefined {
+    const entry = this.entries.get(id);
+    return entry?.enabled ? entry.rule : undefined;
+  }
+
   /** The verdicts of all rules whose source and type match; `undefined` if there is none. */
   ask(event: RecordedEvent): Verdicts | undefined {
     if (!this.mayMatch(event.type)) return undefined;
@@ -66,7 +69,7 @@ export class RuleTable implements Table {
     if (event.is('rule.created')) {
       const { ruleId, version, enabled, definition } = event.data;
       const order = this.entries.get(ruleId)?.order ?? this.created++;
-      this.put(ruleId, { orgId, definition, version, enabled, order });
+      this.put({ rule: knownRule(ruleId, orgId, version, definition), enabled, order });
       return;
     }
     if (!event.is('rule.updated', 'rule.enabled', 'rule.disabled', 'rule.archived')) return;
@@ -74,27 +77,26 @@ export class RuleTable implements Table {
     if (!entry) return;
     if (event.is('rule.updated')) {
       const { ruleId, version, definition } = event.data;
-      this.put(ruleId, { ...entry, definition, version });
-    } else if (event.is('rule.enabled')) this.put(event.data.ruleId, { ...entry, enabled: true });
-    else if (event.is('rule.disabled')) this.put(event.data.ruleId, { ...entry, enabled: false });
+      this.put({ ...entry, rule: knownRule(ruleId, entry.rule.orgId, version, definition) });
+    } else if (event.is('rule.enabled')) this.put({ ...entry, enabled: true });
+    else if (event.is('rule.disabled')) this.put({ ...entry, enabled: false });
     else if (event.is('rule.archived')) {
-      this.put(event.data.ruleId, { ...entry, enabled: false });
+      this.put({ ...entry, enabled: false });
       this.entries.delete(event.data.ruleId);
     }
   }
 
-  private put(id: string, entry: Entry): void {
-    const before = this.entries.get(id);
-    this.entries.set(id, entry);
-    let index = this.byOrg.get(entry.orgId);
-    if (!index) this.byOrg.set(entry.orgId, (index = new RuleIndex(entry.orgId)));
-    if (!entry.enabled) {
-      index.remove(id);
+  private put(entry: Entry): void {
+    const { rule, enabled, order } = entry;
+    this.entries.set(rule.id, entry);
+    let index = this.byOrg.get(rule.orgId);
+    if (!index) this.byOrg.set(rule.orgId, (index = new RuleIndex(rule.orgId)));
+    if (!enabled) {
+      index.remove(rule.id);
       return;
     }
-    if (before?.definition === entry.definition && index.get(id)) return;
-    const rule = knownRule(id, entry.orgId, entry.version, entry.definition);
-    index.put(rule, entry.order);
+    if (index.get(rule.id) === rule) return;
+    index.put(rule, order);
     for (const [type, isWanted] of this.wanted)
       if (!isWanted && rule.compiled.matchesType(type)) this.wanted.set(type, true);
   }

@@ -72,6 +72,25 @@ export class RuleBody {
     example: { key: '${{ data.payload.host }}', limit: 1, per: '10m' },
   })
   throttle?: unknown;
+  @ApiPropertyOptional({
+    type: Object,
+    description: 'Of matches with the same key that follow each other within `quiet` the first alone acts.',
+    example: { key: '${{ data.payload.host }}', quiet: '5m' },
+  })
+  once?: unknown;
+  @ApiPropertyOptional({
+    type: Object,
+    description:
+      'Of such matches the last alone acts, once `quiet` has passed, or `maxWait` since the first. Not beside `once`.',
+    example: { key: '${{ data.repository.fullName }}', quiet: '5m', maxWait: '1h' },
+  })
+  debounce?: unknown;
+  @ApiPropertyOptional({
+    type: Object,
+    description: 'Days and hours at which the rule acts, by the time at which the event was recorded.',
+    example: { days: ['mon', 'tue', 'wed', 'thu', 'fri'], from: '09:00', to: '17:00', timezone: 'Europe/Berlin' },
+  })
+  window?: unknown;
 }
 
 export class RuleAnswer extends RuleBody {

@@ -16,6 +16,7 @@ import { defineAction } from '#libs/plugin-sdk/src/define-action.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { noWork } from '../../../test/support/no-work.js';
 
 import { DecideRules } from './decide.subscriber.js';
 import { DecisionController } from './decision.controller.js';
@@ -122,7 +123,7 @@ async function push(data: object, orgId = 'org_1'): Promise<string> {
   return eventIdOf(id);
 }
 async function decide(): Promise<void> {
-  await run(new DecideRules(store, clock));
+  await run(new DecideRules(store, clock, noWork));
   await run(new DecisionProjection());
 }
 
@@ -338,8 +339,8 @@ describe('a throttle', () => {
     await throttled({ limit: 1, per: '1h' });
     await push({});
     await push({});
-    await run(new DecideRules(store, clock), true);
-    await run(new DecideRules(store, clock), true);
+    await run(new DecideRules(store, clock, noWork), true);
+    await run(new DecideRules(store, clock, noWork), true);
     await decide();
     await push({});
     await decide();

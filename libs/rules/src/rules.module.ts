@@ -1,9 +1,15 @@
 import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
+import { DataSource } from 'typeorm';
 
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
+import { EventStore } from '#libs/event-store/src/event-store.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
+import { Clock } from '#libs/kernel/src/clock.js';
 
 import { BacktestController } from './backtest.controller.js';
+import { EndBursts } from './burst.js';
+import { lastOfBurst } from './bursts.adapter.js';
 import { DecideRules } from './decide.subscriber.js';
 import { DecisionCheckController } from './decision-check.controller.js';
 import { DecisionController } from './decision.controller.js';
@@ -34,10 +40,16 @@ import { WhyController } from './why.controller.js';
       on(DisableRule, disable),
       on(ArchiveRule, archive),
     ]),
+    {
+      provide: EndBursts,
+      inject: [EventStore, Clock, Progress, DataSource],
+      useFactory: (store: EventStore, clock: Clock, progress: Progress, database: DataSource) =>
+        new EndBursts({ store, clock, progress, lastOf: (burst) => lastOfBurst(database, burst) }),
+    },
     DecideRules,
     RuleProjection,
     DecisionProjection,
   ],
-  exports: [DecideRules, RuleProjection, DecisionProjection],
+  exports: [EndBursts, DecideRules, RuleProjection, DecisionProjection],
 })
 export class RulesModule {}

@@ -15,6 +15,7 @@ export async function loadWindows(
   tx: EntityManager,
   wanted: readonly { readonly ruleId: string; readonly key: string }[],
 ): Promise<Map<string, ThrottleWindow>> {
+  if (wanted.length === 0) return new Map();
   const rows = await tx.query<{ rule_id: string; key: string; started_at: string; used: number }[]>(
     `select w.rule_id, w.key, w.started_at, w.used from views.rule_throttles w
        join (select distinct * from unnest($1::text[], $2::text[]) as t(rule_id, key)) t using (rule_id, key)`,

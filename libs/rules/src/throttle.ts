@@ -1,4 +1,4 @@
-import type { KnownRule } from './known-rule.js';
+import type { CompiledBurst, CompiledThrottle } from './definition.js';
 
 /** How much of a throttle's limit is used. A window begins with the first match after the window before has ended. */
 export interface ThrottleWindow {
@@ -10,21 +10,40 @@ export interface ThrottleWindow {
   readonly used: number;
 }
 
+export interface Taken {
+  readonly allowed: boolean;
+  /** As it is after this match. */
+  readonly window: ThrottleWindow;
+}
+
 export const windowId = (ruleId: string, key: string): string => `${ruleId} ${key}`;
 
 /**
  * Whether a match at `time` is within the limit, and the window after it. Time is the event's, never the clock's: the
  * same events give the same answers when they are looked at again. Pure.
  */
-export function take(
+export function takeWithin(
   window: ThrottleWindow | undefined,
-  rule: KnownRule,
+  { limit, perMs }: Pick<CompiledThrottle, 'limit' | 'perMs'>,
+  ruleId: string,
   key: string,
   time: number,
-): { readonly allowed: boolean; readonly window: ThrottleWindow } {
-  const { limit, perMs } = rule.compiled.throttle!;
+): Taken {
   const isOver = window === undefined || time >= window.startedAt + perMs;
-  const current = isOver ? { ruleId: rule.id, key, startedAt: time, used: 0 } : window;
+  const current = isOver ? { ruleId, key, startedAt: time, used: 0 } : window;
   if (current.used >= limit) return { allowed: false, window: current };
   return { allowed: true, window: { ...current, used: current.used + 1 } };
+}
+
+/** Whether a match at `time` is the first of a burst. Each match makes the burst longer, those that are held back too. Pure. */
+export function takeFirst(
+  window: ThrottleWindow | undefined,
+  { quietMs }: Pick<CompiledBurst, 'quietMs'>,
+  ruleId: string,
+  key: string,
+  time: number,
+): Taken {
+  const isOver = window === undefined || time >= window.startedAt + quietMs;
+  const startedAt = Math.max(time, window?.startedAt ?? time);
+  return { allowed: isOver, window: { ruleId, key, startedAt, used: 1 } };
 }

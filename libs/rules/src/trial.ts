@@ -21,7 +21,13 @@ export interface Trial {
 
 export interface TriedFlow {
   /** At most `limit` matches a `per` of those with this key, filled in. */
-  readonly throttle: { readonly key: string; readonly limit: number; readonly per: string };
+  readonly throttle?: { readonly key: string; readonly limit: number; readonly per: string };
+  /** The first of a burst of those with this key, filled in. */
+  readonly once?: { readonly key: string; readonly quiet: string };
+  /** The last of a burst of those with this key, filled in. */
+  readonly debounce?: { readonly key: string; readonly quiet: string; readonly maxWait?: string };
+  /** The hours at which the rule acts, in words. */
+  readonly window?: { readonly text: string };
 }
 
 /** An action filled in, and the event by which it would be asked for. */
@@ -51,10 +57,15 @@ export function tryOut({ definition, compiled }: CheckedRule, event: PlatformEve
       const request = action.request(event, draftAsking(event, index));
       return { type: action.type, with: action.render(event), request };
     });
-    const flow = definition.throttle && {
-      throttle: { key: verdict.throttleKey ?? '', limit: definition.throttle.limit, per: definition.throttle.per },
+    const { throttle, once, debounce } = definition;
+    const key = verdict.burstKey ?? '';
+    const flow: TriedFlow = {
+      ...(throttle && { throttle: { key: verdict.throttleKey ?? '', limit: throttle.limit, per: throttle.per } }),
+      ...(once && { once: { ...once, key } }),
+      ...(debounce && { debounce: { ...debounce, key } }),
+      ...(compiled.window && { window: { text: compiled.window.text } }),
     };
-    return { outcome: 'matched', trace: seen, warnings, actions, ...(flow && { flow }) };
+    return { outcome: 'matched', trace: seen, warnings, actions, ...(Object.keys(flow).length > 0 && { flow }) };
   } catch (error) {
     return { outcome: 'errored', error: inWordsOf(error), trace: seen, warnings, actions: [] };
   }

@@ -10,6 +10,7 @@ import { Decisions } from './0010-decisions.js';
 import { Reconcile } from './0011-reconcile.js';
 import { Agents } from './0012-agents.js';
 import { PendingActions } from './0013-pending-actions.js';
+import { Bursts } from './0015-bursts.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
 export const migrations = [
@@ -25,4 +26,5 @@ export const migrations = [
   Reconcile,
   Agents,
   PendingActions,
+  Bursts,
 ];

@@ -53,6 +53,10 @@ describe('the buffer of the newest events', () => {
     expect(buffer.covers(10n)).toBe(false);
     expect(buffer.covers(20n)).toBe(true);
     expect(positions(buffer.after(20n, all, 10).events)).toEqual([30n, 40n, 50n]);
+    const held = Object.values(buffer)
+      .flat(1)
+      .filter((one) => one instanceof RecordedEvent);
+    expect(positions(held)).toEqual([30n, 40n, 50n]);
   });
 
   test('forgets the oldest beyond its bytes', () => {

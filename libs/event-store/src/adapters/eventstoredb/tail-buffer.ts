@@ -13,7 +13,7 @@ export interface TailPage {
  * forgotten, and a subscription that is still behind them reads the log instead.
  */
 export class TailBuffer {
-  private events: RecordedEvent[] = [];
+  private events: (RecordedEvent | undefined)[] = [];
   /** Index of the oldest event that is kept; the array is compacted now and then. */
   private first = 0;
   private bytes = 0;
@@ -84,7 +84,8 @@ export class TailBuffer {
     const oldest = this.events[this.first]!;
     this.from = oldest.position;
     this.bytes -= oldest.bytes;
-    this.first++;
+    // At once: a thousand events may be a gigabyte.
+    this.events[this.first++] = undefined;
     if (this.first < 1024 || this.first * 2 < this.events.length) return;
     this.events = this.events.slice(this.first);
     this.first = 0;

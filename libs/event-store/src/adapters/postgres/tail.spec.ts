@@ -126,6 +126,10 @@ describe('the tail', () => {
           }
           const kept = all.filter(({ position }) => position > tail.base);
           expect(kept.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThanOrEqual(maxBytes);
+          const held = Object.values(tail)
+            .flat(1)
+            .filter((one) => one instanceof RecordedEvent);
+          expect(new Set(held)).toEqual(new Set(kept));
           for (const start of [tail.base, ...kept.map(({ position }) => position)]) {
             const read: bigint[] = [];
             for (let at = start; at < tail.end;) {

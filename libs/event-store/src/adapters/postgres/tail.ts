@@ -8,8 +8,8 @@ const MOST_LOOKED_AT = 5_000;
  * every position after `base` up to `end`: what is not in it there does not exist.
  */
 export class Tail {
-  private events: RecordedEvent[] = [];
-  /** Events before this index are evicted; they are cut off now and then, not one by one. */
+  private events: (RecordedEvent | undefined)[] = [];
+  /** Before this index there is nothing any more; it is cut off now and then, not one by one. */
   private first = 0;
   private bytes = 0;
 
@@ -35,7 +35,9 @@ export class Tail {
     }
     if (upTo > this.covered.end) this.covered.end = upTo;
     while (this.bytes > this.maxBytes) {
-      const evicted = this.events[this.first++]!;
+      const evicted = this.events[this.first]!;
+      // At once: a thousand events may be a gigabyte.
+      this.events[this.first++] = undefined;
       this.bytes -= evicted.bytes;
       this.covered.base = evicted.position;
     }

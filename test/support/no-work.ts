@@ -1,0 +1,13 @@
+import { WorkQueue } from '#libs/persistence/src/work.js';
+
+class NoWork extends WorkQueue {
+  override schedule(): Promise<void> {
+    return Promise.reject(new Error('nothing here leaves work for later'));
+  }
+  override remove(): Promise<void> {
+    return this.schedule();
+  }
+}
+
+/** For what needs a queue and does not use it. */
+export const noWork: WorkQueue = new NoWork();
