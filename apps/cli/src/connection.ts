@@ -23,6 +23,22 @@ export class Connection {
     return answer.body as AsyncIterable<Uint8Array>;
   }
 
+  /** @throws ServerSaidNo, Unreachable; the latter also while it is read */
+  async download(path: string, accept: string): Promise<AsyncIterable<Uint8Array>> {
+    const answer = await this.fetch('GET', path, accept, undefined, this.signal);
+    if (!answer.ok) throw refusalOf(answer.status, await answer.text());
+    return this.whole(answer.body as AsyncIterable<Uint8Array>);
+  }
+
+  private async *whole(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    try {
+      yield* body;
+    } catch (error) {
+      if (this.signal.aborted) throw error;
+      throw new Unreachable(`The answer broke off (${reasonOf(error)}): what came is not everything. Try again.`);
+    }
+  }
+
   private async fetch(
     method: string,
     path: string,

@@ -33,6 +33,13 @@ export class FakeShell implements Shell {
       })(),
     );
   }
+  /** The text that is the answer, in pieces of a few bytes. */
+  download = async (path: string, accept: string): Promise<AsyncIterable<Uint8Array>> => {
+    const bytes = Buffer.from(await this.call<string>('GET', path, accept));
+    return (async function* () {
+      for (let at = 0; at < bytes.length; at += 7) yield await Promise.resolve(bytes.subarray(at, at + 7));
+    })();
+  };
   read = (path: string): Promise<unknown> => {
     if (path === file) return Promise.resolve({ name: 'pushes', eventType: 'git.push' });
     if (path === 'push.json') return Promise.resolve({ type: 'git.push' });
