@@ -24,7 +24,7 @@ type SavedRule = Rule & Readonly<Record<string, unknown>>;
 type Outcome = Pick<Applied, 'change' | 'problems' | 'warnings'>;
 
 /** Saves under way at a time: each waits until the server has written it down, and the server can do several. */
-const CONCURRENT = 8;
+const CONCURRENT = 16;
 
 /**
  * Brings each document into force, or says what that would do. What is the same already is left alone. Of a file with

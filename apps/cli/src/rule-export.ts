@@ -1,6 +1,6 @@
 import { ServerSaidNo } from './failures.js';
 import type { Rule } from './rule-answers.js';
-import { type ExportedRule, exportedRule, RuleFolder, type Written } from './rule-folder.js';
+import { exportedRule, RuleFolder, type Written } from './rule-folder.js';
 import { idOf } from './rule-verbs.js';
 import type { Shell } from './shell.js';
 
@@ -16,26 +16,22 @@ export interface ExportOptions {
  * as one file each. `apply` reads both.
  */
 export async function exportRules(shell: Shell, given: readonly string[], options: ExportOptions): Promise<void> {
-  const rules = given.length === 0 ? everyRule(shell, options.status) : namedRules(shell, given);
+  const texts = given.length === 0 ? everyText(shell, options.status) : namedTexts(shell, given);
   if (options.output !== undefined) {
     const isWhole = given.length === 0 && options.status === undefined;
-    return toFolder(shell, rules, options.output, isWhole);
+    return toFolder(shell, texts, options.output, isWhole);
   }
   // One line end is the screen's; more of them may belong to a text.
-  for await (const { text } of rules) shell.print(`---\n${text.replace(/\n$/, '')}`);
+  for await (const text of texts) shell.print(`---\n${text.replace(/\n$/, '')}`);
 }
 
-async function toFolder(
-  shell: Shell,
-  rules: AsyncIterable<ExportedRule>,
-  path: string,
-  isWhole: boolean,
-): Promise<void> {
+async function toFolder(shell: Shell, texts: AsyncIterable<string>, path: string, isWhole: boolean): Promise<void> {
   const folder = await RuleFolder.open(path, (id) => isInUse(shell, id));
   const files: Written[] = [];
   const idsByName = new Map<string, string[]>();
   try {
-    for await (const rule of rules) {
+    for await (const text of texts) {
+      const rule = exportedRule(text, 'The answer');
       files.push(await folder.write(rule));
       idsByName.set(rule.name, [...(idsByName.get(rule.name) ?? []), rule.id]);
       shell.bar(`${files.length} rules written`);
@@ -68,15 +64,14 @@ function summary(files: readonly Written[], path: string): string {
   return `${files.length} rules are in ${path}: ${count('created')} new, ${count('updated')} changed, ${count('unchanged')} as they were.`;
 }
 
-async function* namedRules(shell: Shell, given: readonly string[]): AsyncGenerator<ExportedRule> {
+async function* namedTexts(shell: Shell, given: readonly string[]): AsyncGenerator<string> {
   for (const id of new Set(await Promise.all(given.map((one) => idOf(shell, one)))))
-    for await (const text of documents(await shell.download(`/api/v1/rules/${encodeURIComponent(id)}`, YAML)))
-      yield exportedRule(text, id);
+    yield* documents(await shell.download(`/api/v1/rules/${encodeURIComponent(id)}`, YAML));
 }
 
-async function* everyRule(shell: Shell, status: string | undefined): AsyncGenerator<ExportedRule> {
+async function* everyText(shell: Shell, status: string | undefined): AsyncGenerator<string> {
   const path = `/api/v1/rules${status === undefined ? '' : `?status=${encodeURIComponent(status)}`}`;
-  for await (const text of documents(await shell.download(path, YAML))) yield exportedRule(text, 'The answer');
+  yield* documents(await shell.download(path, YAML));
 }
 
 /** The documents of a stream as they come, without the `---` between them. */
