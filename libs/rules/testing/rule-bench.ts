@@ -10,6 +10,8 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
+import { noWork } from '../../../test/support/no-work.js';
+
 import { DecideRules } from '../src/decide.subscriber.js';
 import { type RecordedDecision, RecordedDecisions } from '../src/recorded-decisions.js';
 import { archive, create, disable, enable, rule, update } from '../src/rule.js';
@@ -42,7 +44,7 @@ export class RuleBench {
   readonly headers: Record<string, string> = {};
   readonly reply = { header: (name: string, value: string) => (this.headers[name] = value) };
   readonly rules: RuleController;
-  private decider = new DecideRules(this.store, this.clock);
+  private decider = new DecideRules(this.store, this.clock, noWork);
   private readonly handled = new Map<string, bigint>();
 
   constructor(private readonly dataSource: DataSource) {
@@ -69,7 +71,7 @@ export class RuleBench {
 
   /** A new decider, as after a restart: its tables are filled from the log up to its checkpoint. */
   async restart(): Promise<void> {
-    this.decider = new DecideRules(this.store, this.clock);
+    this.decider = new DecideRules(this.store, this.clock, noWork);
     const { events } = await this.store.readAll({ limit: 10_000 });
     for (const table of this.decider.tables) {
       const reads: readonly string[] = table.reads;
