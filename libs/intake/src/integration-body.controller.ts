@@ -67,7 +67,7 @@ export class NewIntegration {
 
   @ApiPropertyOptional({
     example: 'alert.id',
-    description: 'JMESPath over the body (over the list of lines, for NDJSON): the same value is recorded once.',
+    description: 'JMESPath over the body, or over each line or element of it: the same value is recorded once.',
   })
   @IfGiven()
   @IsString()

@@ -53,7 +53,7 @@ export type Verdict =
 /**
  * What the platform has made of the body: the value of a JSON body, of the JSON in the field `payload` of a form, an
  * object of the fields of any other form, one line of an NDJSON body, or one element of a batch of CloudEvents
- * (`normalise` is then called once a line or element; of a batch, each element is a delivery of its own).
+ * (`normalise` is then called once a line or element; those with the same delivery id are one delivery).
  */
 export interface InboundBody {
   readonly value: Json;
@@ -80,6 +80,12 @@ export interface NormalisedEvent {
 export interface Normalised {
   /** The sender's own id of this delivery: the same id is recorded once, for ever. Absent: every request is new. */
   readonly deliveryId?: string | undefined;
+  /**
+   * What `deliveryId` names, where one request has several lines or elements. `delivery` (default): a delivery, and all
+   * elements with this id are parts of it. `event`: the event itself, as in CloudEvents, and an element with the same id
+   * is the same event again.
+   */
+  readonly idOf?: 'delivery' | 'event' | undefined;
   /** The sender's own name of the event: `pull_request`. */
   readonly eventType: string;
   /** What of it, where the sender says so: `opened`. */
@@ -100,9 +106,9 @@ export interface Unreadable {
 
 /** What became of the request. */
 export interface Receipt {
-  /** `evt_…`, in the order of the events. */
+  /** `evt_…`, one delivery after the other, in each in the order of its events. */
   readonly eventIds: readonly string[];
-  /** The delivery had been recorded before; `eventIds` are those of then. */
+  /** All of it had been recorded before; `eventIds` are those of then. */
   readonly duplicate: boolean;
 }
 
