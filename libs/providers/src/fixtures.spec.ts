@@ -120,7 +120,11 @@ const underTest: readonly ProviderUnderTest[] = [
     proof: ['authorization'],
     withoutSecret: 'refused',
     expected: {
-      'message.http': { ...types('message.received'), deliveryId: '1795180454900', answer: 202 },
+      'message.http': {
+        ...types('message.received'),
+        deliveryId: 'msteams 19:253b1f341670408fb6fe51050b6e5ceb@thread.skype;messageid=1485983194839 1795180454900',
+        answer: 202,
+      },
       'message-updated.http': { ...types('message.received'), answer: 202 },
       'conversation-update.http': { ...types('webhook.received'), answer: 202 },
       'invoke.http': { ...types('webhook.received'), answer: 200 },
