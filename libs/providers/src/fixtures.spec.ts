@@ -154,6 +154,7 @@ const underTest: readonly ProviderUnderTest[] = [
       },
       'structured-known-type.http': types('message.received'),
       'binary.http': { ...types('webhook.received'), deliveryId: '/acme/orders A-3' },
+      'binary-without-data.http': { ...types('webhook.received'), deliveryId: '/acme/orders A-6' },
       'batch.http': types('webhook.received', 'message.received'),
     },
   },
