@@ -4,7 +4,10 @@ import type { StepHttp } from './define-step.js';
 
 /** A request as it came in, before anything of it is believed. */
 export interface InboundRequest {
-  /** Lower-case names; a header sent several times has its values joined by `, `. */
+  /**
+   * Lower-case names; a header sent several times has its values joined by `, `. Each character is one byte, as Node reads
+   * them: hold a secret against one with `holdsSecret`.
+   */
   readonly headers: Readonly<Record<string, string | undefined>>;
   /** Exactly the bytes that were sent: what signatures are made over. */
   readonly rawBody: Buffer;
@@ -223,7 +226,8 @@ export interface Provider {
   readonly reconcile?: Reconcile;
   /**
    * Headers with which a sender that knows the first secret would send these bytes at `context.now`. Whoever replays a
-   * saved request signs it with them, and the test kit proves with them that `verify` looks at every byte.
+   * saved request signs it with them, and the test kit proves with them that `verify` looks at every byte. They are texts,
+   * and are sent in UTF-8.
    */
   sign?(
     request: Pick<InboundRequest, 'headers' | 'rawBody'>,
