@@ -145,7 +145,10 @@ export class IntegrationChanges {
   @Length(2, 20)
   expectedEvery?: string | null;
 
-  @ApiPropertyOptional({ type: Object, description: 'The whole of it. A masked secret keeps its value.' })
+  @ApiPropertyOptional({
+    type: Object,
+    description: 'The whole of it. A masked secret keeps its value, unless an address in it changes.',
+  })
   @IfGiven()
   @IsObject()
   config?: Record<string, unknown>;

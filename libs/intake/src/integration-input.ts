@@ -1,7 +1,7 @@
 import type { Secrets } from '#libs/access/src/secrets.js';
-import type { Problem } from '#libs/kernel/src/errors.js';
+import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { randomText } from '#libs/kernel/src/ids.js';
-import type { JsonObject } from '#libs/kernel/src/json.js';
+import { canonicalJson, type Json, type JsonObject, pointerToken } from '#libs/kernel/src/json.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
 
 import type { IntegrationSettings } from './integration.js';
@@ -36,7 +36,8 @@ const REMOVABLE = ['customPath', 'allowedSources', 'rateLimit', 'dedupeKey', 'ex
 /**
  * Settings as events hold them. Everything is checked before anything is stored.
  * @param current config as it is recorded, for masked values that are sent back.
- * @throws Rejected `integration.invalid` with a pointer for each problem.
+ * @throws Rejected `integration.invalid` with a pointer for each problem; `integration.secret_needed` where an address
+ * changes and a secret that would go there is masked.
  */
 export function checkedSettings(given: GivenSettings, provider: Provider, current: JsonObject): SettingsChange {
   const problems: Problem[] = [];
@@ -49,6 +50,7 @@ export function checkedSettings(given: GivenSettings, provider: Provider, curren
   const config = given.config && withoutMasks(given.config, provider, current);
   if (config) problems.push(...configProblems(provider, config.toCheck));
   refuseProblems(problems);
+  if (config) refuseMovedSecrets(config, provider, current);
   return {
     changes: {
       ...(given.name !== undefined && { name: given.name }),
@@ -69,8 +71,48 @@ function withoutMasks(given: Readonly<Record<string, unknown>>, provider: Provid
   return {
     toCheck: given,
     toRecord: { ...given, ...Object.fromEntries(kept.map((key) => [key, current[key]!])) } as JsonObject,
+    kept,
   };
 }
+
+/**
+ * A stored secret goes to the addresses with which it was entered, and to no others: whoever may change an address, and
+ * not read the secret, would have it sent to a server of their own.
+ */
+function refuseMovedSecrets(
+  { toRecord, kept }: ReturnType<typeof withoutMasks>,
+  provider: Provider,
+  current: JsonObject,
+) {
+  const moved = Object.entries(provider.config?.properties ?? {})
+    .filter(([key, schema]) => namesAddress(schema) && !isSame(toRecord[key], current[key]))
+    .map(([key]) => key);
+  if (kept.length === 0 || moved.length === 0) return;
+  throw new Rejected(
+    'invalid',
+    'integration.secret_needed',
+    `${moved.join(' and ')} of config is changed: the stored ${kept.join(' and ')} is not sent to another address. Send it anew, instead of the mask.`,
+    {
+      problems: kept.map((key) => ({
+        pointer: `/config/${pointerToken(key)}`,
+        detail: `is masked, and ${moved.join(' and ')} changes: send its value`,
+      })),
+    },
+  );
+}
+
+const isSame = (left: Json | undefined, right: Json | undefined): boolean =>
+  left === undefined || right === undefined ? left === right : canonicalJson(left) === canonicalJson(right);
+
+const ADDRESS_FORMATS: ReadonlySet<unknown> = new Set(['uri', 'uri-reference', 'iri', 'url', 'hostname']);
+
+/** Whether a value of this schema, or anything in it, is an address. */
+const namesAddress = (schema: unknown): boolean =>
+  typeof schema === 'object' &&
+  schema !== null &&
+  Object.entries(schema).some(
+    ([key, value]) => (key === 'format' && ADDRESS_FORMATS.has(value)) || namesAddress(value),
+  );
 
 /**
  * Moves secret values of `config` into the store and leaves their references.

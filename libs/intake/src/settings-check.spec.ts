@@ -1,9 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 
+import type { JsonObject } from '#libs/kernel/src/json.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
 import { github } from '#libs/providers/src/github.js';
 import { genericWebhook } from '#libs/providers/src/generic-webhook.js';
+import { slack } from '#libs/providers/src/slack.js';
 
 import { MemorySecrets } from '../testing/memory-secrets.js';
 import { checkedSettings, type GivenSettings, newSlug, withStoredSecrets } from './integration-input.js';
@@ -83,6 +85,42 @@ describe('the config of an integration', () => {
     const current = { token: { $secret: 'ref/1' } };
     expect(checkedSettings({ config: { token: MASK } }, github, current).changes.config).toEqual(current);
     expect(checkedSettings({ config: { token: MASK } }, github, {}).changes.config).toEqual({ token: MASK });
+  });
+
+  const evil = 'https://evil.example';
+  const [ours, token] = ['https://github.example.com/api/v3', { $secret: 'ref/1' }];
+  it.each<[string, Provider, JsonObject, JsonObject, string]>([
+    ['added', github, { token }, { apiUrl: evil, token: MASK }, 'token'],
+    ['changed', github, { apiUrl: ours, token }, { apiUrl: evil, token: MASK, hookId: 7 }, 'token'],
+    ['taken away', github, { apiUrl: ours, token }, { token: MASK }, 'token'],
+    ['added to another provider', slack, { botToken: token }, { apiUrl: evil, botToken: MASK }, 'botToken'],
+  ])('has no stored secret sent to an address that is %s', (_, provider, current, config, key) => {
+    const problems = [expect.objectContaining({ pointer: `/config/${key}` })];
+    expect(() => checkedSettings({ config }, provider, current)).toThrow(
+      expect.objectContaining({ code: 'integration.secret_needed', problems }),
+    );
+    // Whoever knows the secret may send it where they like.
+    const known = { ...config, [key]: 'known' };
+    expect(checkedSettings({ config: known }, provider, current).changes.config).toEqual(known);
+  });
+
+  it('has no stored secret sent to an address that stands deep within a value', () => {
+    const at = { anyOf: [{ type: 'object', properties: { host: { type: 'string', format: 'hostname' } } }] };
+    const properties = { at, key: { type: 'string' } };
+    const provider: Provider = { ...genericWebhook, config: { properties, secrets: ['key'] } };
+    const current = { at: { host: 'a.example', port: 1 }, key: token };
+    const kept = { at: { port: 1, host: 'a.example' }, key: MASK };
+    expect(checkedSettings({ config: kept }, provider, current).changes.config).toMatchObject({ key: token });
+    expect(() => checkedSettings({ config: { ...kept, at: { host: 'b.example' } } }, provider, current)).toThrow(
+      /Send it anew/,
+    );
+  });
+
+  it('goes on with its stored secret where addresses are as they were', () => {
+    const current = { apiUrl: ours, token };
+    const { changes } = checkedSettings({ config: { apiUrl: ours, token: MASK, hookId: 7 } }, github, current);
+    expect(changes.config).toEqual({ ...current, hookId: 7 });
+    expect(checkedSettings({ config: { apiUrl: evil } }, github, current).changes.config).toEqual({ apiUrl: evil });
   });
 });
 
