@@ -5,6 +5,7 @@ import type { DataSource } from 'typeorm';
 import type { Caller } from '#libs/access/src/caller.js';
 import { execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
+import { derivedId } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
@@ -15,6 +16,7 @@ import { createTestDatabase, type TestDatabase } from '../../../test/support/dat
 import { githubHeaders, InboundServer } from '../testing/inbound-server.js';
 import { CounterWriter } from './counter-writer.adapter.js';
 import { IntegrationController } from './integration.controller.js';
+import { newSlug } from './integration-input.js';
 import {
   CreateIntegration,
   DeleteIntegration,
@@ -91,6 +93,7 @@ beforeEach(async () => {
     clock,
     table,
     projection,
+    store,
   );
   trial = new TrialController(table, pipeline, store, clock);
 });
@@ -143,6 +146,20 @@ describe('integrations by REST', () => {
     expect(second).toEqual(first);
     expect((await api.list(caller)).data).toHaveLength(1);
     expect((await api.create(caller, { name: 'acme', provider: 'github' })).id).not.toBe(first.id);
+  });
+
+  it('have an id under an Idempotency-Key that nobody can work out, and one of before is found again', async () => {
+    const keyed = { ...caller, idempotencyKey: 'key-1' };
+    const guess = derivedId('int', 'idempotency-key', 'org_1', 'key-1');
+    const { id } = await api.create(keyed, { name: 'acme', provider: 'github' });
+    expect(id).not.toBe(guess);
+    expect(server.table.withId(guess)).toBeUndefined();
+    const [of, earlier] = ['key-2', derivedId('int', 'idempotency-key', 'org_1', 'key-2')];
+    await server.run(new CreateIntegration(earlier, caller, 'github', newSlug(), { name: 'old', config: {} }), create);
+    await follow();
+    expect(await api.create({ ...caller, idempotencyKey: of }, { name: 'old', provider: 'github' })).toMatchObject({
+      id: earlier,
+    });
   });
 
   it('refuse a provider that nobody knows, and a path that is taken', async () => {
