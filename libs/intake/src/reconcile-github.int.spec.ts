@@ -15,6 +15,8 @@ import { type Reconciled, Reconciler } from './reconcile.js';
 const SECRET = 'github-secret';
 const HOUR = 3_600_000;
 const LIST = '/api/v3/repos/acme/app/hooks/42/deliveries';
+/** As GitHub names it in its links. */
+const LINKED = '/api/v3/repositories/1296269/hooks/42/deliveries';
 
 interface Kept {
   readonly id: number;
@@ -68,7 +70,7 @@ class GithubDouble {
     if (method === 'GET' && pathname === LIST) {
       const from = Number(searchParams.get('cursor') ?? 0);
       const next =
-        from + 3 < this.kept.length && `${this.url.replace('/api/v3', LIST)}?per_page=100&cursor=${from + 3}`;
+        from + 3 < this.kept.length && `${this.url.replace('/api/v3', LINKED)}?per_page=100&cursor=${from + 3}`;
       const page = this.kept.slice(from, from + 3).map(({ at, ...rest }) => ({
         ...rest,
         event: 'push',

@@ -7,6 +7,9 @@ import { githubReconcile } from './github-reconcile.js';
 
 const NOW = new Date('2026-11-20T13:14:15Z');
 const HOOK = '/repos/acme/app/hooks/42/deliveries';
+/** As its documentation shows them: by the number of the repository, whatever was asked. */
+const DOCUMENTED = 'https://api.github.com/repositories/1296269/hooks/42/deliveries';
+const PREVIOUS = `<${DOCUMENTED}?per_page=100&cursor=v1_0>; rel="prev"`;
 const minutesAgo = (minutes: number): string => new Date(NOW.getTime() - minutes * 60_000).toISOString();
 
 interface Sent {
@@ -43,7 +46,7 @@ class Github implements StepHttp {
     const from = Number(searchParams.get('cursor') ?? 0);
     const next =
       from + this.perPage < this.sent.length
-        ? { link: `<https://api.github.com${HOOK}?per_page=100&cursor=${from + this.perPage}>; rel="next"` }
+        ? { link: `${PREVIOUS}, <${DOCUMENTED}?per_page=100&cursor=${from + this.perPage}>; rel="next"` }
         : {};
     return Promise.resolve(answer(200, this.sent.slice(from, from + this.perPage), next));
   }
@@ -238,16 +241,45 @@ describe('reconciling with GitHub', () => {
     });
   });
 
-  it('never sends its token elsewhere, whatever the next page is said to be', async () => {
-    github.sent = [2, 1].map((n) => ({ id: n, guid: `g${n}`, delivered_at: minutesAgo(60 - n) }));
-    const http: StepHttp = {
-      request: async (request) => {
-        const outcome = await github.request(request);
-        return { ...outcome, headers: { link: '<https://evil.example/next>; rel="next"' } };
-      },
-    };
-    await run({ http });
-    expect(github.asked.filter((line) => line.startsWith('GET'))).toHaveLength(1);
+  const answering = (link: string): StepHttp => ({
+    request: async (request) => {
+      const { host, searchParams } = new URL(request.url);
+      asked.push(`${host} ${searchParams.get('cursor')}`);
+      const outcome = await github.request({ ...request, url: request.url.replace(/[?].*/, '') });
+      return { ...outcome, headers: searchParams.has('cursor') ? {} : { link } };
+    },
+  });
+  let asked: string[];
+  beforeEach(() => {
+    asked = [];
+  });
+
+  it.each([
+    '<https://evil.example/next?cursor=v1_9>; rel="next"',
+    `<${DOCUMENTED}?cursor=v1_9&per_page=100>; rel="next"`,
+    `<https://api.github.com${HOOK}?cursor=v1_9>; rel=next`,
+    `</elsewhere?cursor=v1_9>; title="next, please"; rel="last next"`,
+    `${PREVIOUS}, <?cursor=v1_9>; rel="next"; title="x"`,
+  ])('takes the cursor of the next page and nothing else, so that its token goes nowhere else: %s', async (link) => {
+    expect(await run({ http: answering(link) })).toEqual({ checked: 0, missing: [] });
+    expect(asked).toEqual(['api.github.com null', 'api.github.com v1_9']);
+  });
+
+  it.each([
+    '<https://evil.example/next>; rel="next"',
+    `<${DOCUMENTED}?page=2>; rel="next"`,
+    '<https://[>; rel="next"',
+    '<>; rel="next"',
+  ])('says so where the next page has no cursor, instead of having been through: %s', async (link) => {
+    expect(await run({ http: answering(link) })).toMatchObject({
+      failure: { code: 'no_cursor', detail: expect.stringContaining('not looked at') },
+    });
+    expect(asked).toEqual(['api.github.com null']);
+  });
+
+  it('is through where there is no next page', async () => {
+    expect(await run({ http: answering(PREVIOUS) })).toEqual({ checked: 0, missing: [] });
+    expect(asked).toHaveLength(1);
   });
 
   it('understands nothing of an answer that is no list, and does not break', async () => {

@@ -83,16 +83,30 @@ async function listed(
       if (deliveredAt >= context.since.getTime() && !deliveries.has(guid))
         deliveries.set(guid, { id, guid, event: textOf(delivery['event']) ?? 'unknown', deliveredAt });
     }
-    url = oldest < context.since.getTime() ? undefined : nextPage(answer.link, hook);
+    const next: string | Failure | undefined =
+      oldest < context.since.getTime() ? undefined : nextPage(answer.link, hook);
+    if (typeof next === 'object') return { deliveries, failure: next };
+    url = next;
   }
   return { deliveries };
 }
 
-/** Where the header `Link` says that it goes on; elsewhere than at this hook the token is not sent. */
-function nextPage(link: string, hook: string): string | undefined {
-  const [, url] = /<([^>]+)>;\s*rel="?next"?/.exec(link) ?? [];
-  return url?.startsWith(`${hook}?`) === true ? url : undefined;
+/**
+ * The page after this one. GitHub writes `Link` with addresses of another form than the one that was asked
+ * (`/repositories/{id}/…`), so the cursor is all that is taken from it: the token goes to this hook and nowhere else.
+ * `undefined` if this was the last one.
+ */
+function nextPage(link: string, hook: string): string | Failure | undefined {
+  const next = [...link.matchAll(/<([^<>]*)>([^<]*)/g)].find(([, , more]) => NEXT.test(more!));
+  if (!next) return undefined;
+  const cursor = URL.canParse(next[1]!, hook) ? new URL(next[1]!, hook).searchParams.get('cursor') : null;
+  if (cursor) return `${hook}?${new URLSearchParams({ per_page: String(PER_PAGE), cursor }).toString()}`;
+  const detail =
+    'GitHub says that there are more deliveries, in a link without a cursor: what came before those is not looked at.';
+  return { code: 'no_cursor', detail };
 }
+
+const NEXT = /;\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next\b)/i;
 
 type Answer = { readonly json: Json; readonly link: string } | { readonly failure: Failure };
 
