@@ -18,9 +18,11 @@ class MissingDelivery {
   @ApiProperty({ example: 'push' })
   eventType!: string;
   @ApiProperty({
-    description: 'The sender took the request to send it again. false: it refused, or was asked three times before.',
+    description: 'The sender took the request to send it again. false: it refused, or it is not asked again yet.',
   })
   requested!: boolean;
+  @ApiPropertyOptional({ description: 'The sender would not send this one again.' })
+  refused?: boolean;
 }
 
 class ReconcileFailure {
@@ -41,6 +43,11 @@ export class ReconcileAnswer {
   missing!: MissingDelivery[];
   @ApiPropertyOptional({ description: 'More is missing than was asked for: it is the next time, in ten minutes.' })
   more?: boolean;
+  @ApiPropertyOptional({
+    format: 'date-time',
+    description: 'When the oldest delivery was made that is missing and may yet come: the next look goes back as far.',
+  })
+  openSince?: string;
   @ApiProperty({ format: 'date-time' })
   startedAt!: string;
   @ApiPropertyOptional({ type: ReconcileFailure, description: 'Why it was not gone through to the end.' })

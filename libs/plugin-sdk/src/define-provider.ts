@@ -122,6 +122,13 @@ export interface Answer {
   readonly body: string;
 }
 
+/** How the sender was asked to send one delivery again. */
+export interface Asked {
+  readonly times: number;
+  /** The last time. */
+  readonly last: Date;
+}
+
 /** What {@link Reconcile.run} is given beside what every method is. */
 export interface ReconcileContext extends ProviderContext {
   readonly http: StepHttp;
@@ -130,10 +137,10 @@ export interface ReconcileContext extends ProviderContext {
   /** Which of these delivery ids are in the log. */
   seen(deliveryIds: readonly string[]): Promise<ReadonlySet<string>>;
   /**
-   * How often the sender has lately been asked to send each of these again; what it was not asked for is left out. What it
-   * sends again and is refused here, or cannot get through, must not be asked for for ever.
+   * How often in the last three days the sender was asked to send each of these again, and when; what it was not asked for
+   * is left out. What it sends again and is refused here, or cannot get through, is asked for less and less often.
    */
-  asked(deliveryIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  asked(deliveryIds: readonly string[]): Promise<ReadonlyMap<string, Asked>>;
   /** Aborts when the process stops. */
   readonly signal: AbortSignal;
 }
@@ -142,13 +149,25 @@ export interface ReconcileContext extends ProviderContext {
 export interface Reconciliation {
   /** Deliveries that the sender names since then. */
   readonly checked: number;
-  /** Those that never arrived, and whether the sender took the request to send them again. */
-  readonly missing: readonly { readonly deliveryId: string; readonly eventType: string; readonly requested: boolean }[];
+  /** Those that never arrived: at most 1000, what was asked for among them. */
+  readonly missing: readonly {
+    readonly deliveryId: string;
+    readonly eventType: string;
+    /** The sender took the request to send it again. */
+    readonly requested: boolean;
+    /** The sender would not send this one again. It counts as asked. */
+    readonly refused?: boolean;
+  }[];
   /** More is missing than was asked for this time: the next look goes back as far as this one. */
   readonly more?: boolean;
+  /** When the oldest delivery was made that is missing and may yet come: the next look goes back as far, at most three days. */
+  readonly openSince?: Date;
   /** Why it could not be gone through to the end. */
   readonly failure?: {
-    /** `unauthorised`, `not_found`, `rate_limited`, `unreachable`, `http.500` … */
+    /**
+     * `unauthorised`, `not_found`, `rate_limited`, `unreachable`, `http.500` … The next look goes back as far as this one.
+     * Not so after `too_many`: the sender names more than can be looked at, and what lies beyond is given up.
+     */
     readonly code: string;
     /** For a person: what to do. Holds no secret. */
     readonly detail: string;
