@@ -5,6 +5,7 @@ import { canonicalJson, type Json, type JsonObject, pointerToken } from '#libs/k
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
 
 import type { IntegrationSettings } from './integration.js';
+import { isAskable } from './reconcile.js';
 import {
   configProblems,
   dedupeKeyProblems,
@@ -63,6 +64,32 @@ export function checkedSettings(given: GivenSettings, provider: Provider, curren
     },
     removed: REMOVABLE.filter((key) => given[key] === null),
   };
+}
+
+/**
+ * The sender names its deliveries by its own ids; with a `dedupeKey` the log knows them by another, and all of them would be
+ * missing.
+ * @throws Rejected `integration.dedupe_key_and_reconcile`.
+ */
+export function refuseDedupeKeyOfAskable(
+  given: GivenSettings,
+  provider: Provider,
+  { config, dedupeKey }: { readonly config: JsonObject; readonly dedupeKey?: string | undefined },
+): void {
+  const pointers = (['dedupeKey', 'config'] as const).filter((key) => given[key] !== undefined && given[key] !== null);
+  if (pointers.length === 0 || dedupeKey === undefined || !isAskable(provider, config)) return;
+  const needs = provider.reconcile!.needs.join(', ');
+  throw new Rejected(
+    'invalid',
+    'integration.dedupe_key_and_reconcile',
+    `An integration whose sender is asked for what never arrived has no dedupeKey: the sender's own ids tell its deliveries apart. Leave dedupeKey out (null), or one of ${needs} out of config.`,
+    {
+      problems: pointers.map((key) => ({
+        pointer: `/${key}`,
+        detail: key === 'config' ? `has ${needs}, and there is a dedupeKey` : `with ${needs} in config there is none`,
+      })),
+    },
+  );
 }
 
 /** A masked secret that has a value stands for it: what is recorded is the reference, what is checked any text. */

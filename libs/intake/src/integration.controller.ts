@@ -27,7 +27,13 @@ import {
   IntegrationPage,
   NewIntegration,
 } from './integration-body.controller.js';
-import { checkedSettings, freshName, newSlug, withStoredSecrets } from './integration-input.js';
+import {
+  checkedSettings,
+  freshName,
+  newSlug,
+  refuseDedupeKeyOfAskable,
+  withStoredSecrets,
+} from './integration-input.js';
 import { IntegrationTable } from './integration-table.js';
 import {
   CreateIntegration,
@@ -68,6 +74,7 @@ export class IntegrationController {
   async create(@CurrentCaller() caller: Caller, @Body() body: NewIntegration): Promise<CreatedIntegration> {
     const provider = this.provider(body.provider);
     const { changes } = checkedSettings(body, provider, {});
+    refuseDedupeKeyOfAskable(body, provider, { config: {}, ...changes });
     const { integration: prefix } = PREFIXES;
     const { secrets, store } = this;
     const integrationId = await newAddressId(caller, { prefix, stream: streams.integration, secrets, store });
@@ -141,6 +148,11 @@ export class IntegrationController {
     const current = (await this.found(caller, id)).state;
     const provider = this.provider(current.provider);
     const { changes, removed } = checkedSettings(body, provider, current.settings.config);
+    refuseDedupeKeyOfAskable(body, provider, {
+      ...current.settings,
+      ...changes,
+      ...(removed.includes('dedupeKey') && { dedupeKey: undefined }),
+    });
     if (body.graceSeconds !== undefined && body.secret === undefined)
       refuseProblems([{ pointer: '/graceSeconds', detail: 'says how long the old secret stays: send secret too' }]);
     this.refuseTakenPath(body.customPath, id);

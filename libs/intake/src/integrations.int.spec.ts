@@ -228,6 +228,25 @@ describe('integrations by REST', () => {
     expect([...server.secrets.kept.values()]).toEqual(['ghp_y']);
   });
 
+  it('have a dedupeKey or a sender that is asked, whichever comes first', async () => {
+    const both = (pointer: string) => ({
+      code: 'integration.dedupe_key_and_reconcile',
+      kind: 'invalid',
+      problems: expect.arrayContaining([expect.objectContaining({ pointer })]),
+      message: expect.stringMatching(/Leave dedupeKey out.*token, hookId, repository/),
+    });
+    const config = { token: 'ghp_x', hookId: 7, repository: 'acme/app' };
+    const made = { name: 'acme', provider: 'github' };
+    await expect(api.create(caller, { ...made, dedupeKey: 'id', config })).rejects.toMatchObject(both('/dedupeKey'));
+    expect(server.secrets.kept.size).toBe(0);
+    const { id } = await api.create(caller, { ...made, dedupeKey: 'id' });
+    await expect(api.change(caller, id, { config })).rejects.toMatchObject(both('/config'));
+    await api.change(caller, id, { dedupeKey: null, config });
+    await expect(api.change(caller, id, { dedupeKey: 'id' })).rejects.toMatchObject(both('/dedupeKey'));
+    expect(await api.change(caller, id, { dedupeKey: 'id', config: { hookId: 7 } })).toMatchObject({ dedupeKey: 'id' });
+    expect(await api.change(caller, id, { config: { hookId: 8 } })).toMatchObject({ dedupeKey: 'id' });
+  });
+
   it('are disabled, enabled and deleted, with everything that was kept for them', async () => {
     const { id, slug } = await api.create(caller, { name: 'acme', provider: 'github', secret: 'secret-1' });
     expect(await api.change(caller, id, { enabled: false })).toMatchObject({ enabled: false });

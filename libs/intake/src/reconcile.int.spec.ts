@@ -293,6 +293,14 @@ describe('an integration whose sender can be asked', () => {
     await server.run(new UpdateIntegration(id, AUTHOR, { config: { token: 't' } }, []), update);
     await follow();
     expect(await scheduled()).toBeDefined();
+    // By which the log knows its deliveries, and the sender does not.
+    await server.run(new UpdateIntegration(id, AUTHOR, { dedupeKey: 'id' }, []), update);
+    await follow();
+    expect(await scheduled()).toBeUndefined();
+    expect(await reconciler.ask(id, { completeAt: null }, signal)).toBeUndefined();
+    await server.run(new UpdateIntegration(id, AUTHOR, {}, ['dedupeKey']), update);
+    await follow();
+    expect(await scheduled()).toBeDefined();
     await server.run(new DisableIntegration(id, AUTHOR), disable);
     await follow();
     expect(await scheduled()).toBeUndefined();

@@ -118,7 +118,7 @@ export class ScheduleReconciliations implements Subscriber {
 
   private isReconcilable(id: string): boolean {
     const state = this.states.get(id);
-    return state?.kind === 'active' && canReconcile(this.plugins.providers.get(state.provider), state.settings.config);
+    return state?.kind === 'active' && canReconcile(this.plugins.providers.get(state.provider), state.settings);
   }
 
   private async schedule(tx: EntityManager, integrationId: string, event: RecordedEvent, dueAt: Date): Promise<void> {

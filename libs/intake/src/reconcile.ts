@@ -45,9 +45,15 @@ export type Look = Pick<ReconcileTask, 'completeAt' | 'openSince'> & {
 
 export type Reconciled = DataOf<'integration.reconciled'>;
 
-/** Whether an integration's sender can be asked, with the config that it has. */
-export const canReconcile = (provider: Provider | undefined, config: JsonObject): boolean =>
+/** Whether a config says where and as whom the sender can be asked. */
+export const isAskable = (provider: Provider | undefined, config: JsonObject): boolean =>
   provider?.reconcile !== undefined && provider.reconcile.needs.every((key) => config[key] !== undefined);
+
+/** Whether an integration's sender is asked. With a `dedupeKey` the log does not know the ids that the sender names. */
+export const canReconcile = (
+  provider: Provider | undefined,
+  { config, dedupeKey }: { readonly config: JsonObject; readonly dedupeKey?: unknown },
+): boolean => dedupeKey === undefined && isAskable(provider, config);
 
 export interface ReconcilerParts {
   readonly store: EventStore;
@@ -69,7 +75,7 @@ export class Reconciler {
     const { clock, http, providers } = this.parts;
     const receiver = this.parts.receiver(integrationId);
     const provider = receiver && providers.get(receiver.provider);
-    if (!receiver || !provider?.reconcile || !canReconcile(provider, receiver.config)) return undefined;
+    if (!receiver || !provider?.reconcile || !canReconcile(provider, receiver)) return undefined;
     const now = clock.now();
     const { checked, missing, more, openSince, failure } = await provider.reconcile.run({
       secrets: validSecrets(receiver, now.getTime()),
