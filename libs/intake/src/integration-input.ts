@@ -13,11 +13,14 @@ import {
   MASK,
   rateLimitOf,
   refuseProblems,
+  secretProblems,
   sourceProblems,
 } from './settings-check.js';
 
 /** Settings as they come in; `null` takes one away, `undefined` leaves it as it is. */
 export interface GivenSettings {
+  /** Checked here, and recorded by another command. */
+  readonly secret?: string | null | undefined;
   readonly name?: string | undefined;
   readonly customPath?: string | null | undefined;
   readonly allowedSources?: readonly string[] | null | undefined;
@@ -48,6 +51,7 @@ export function checkedSettings(given: GivenSettings, provider: Provider, curren
   if (given.allowedSources) problems.push(...sourceProblems(given.allowedSources));
   if (typeof given.dedupeKey === 'string') problems.push(...dedupeKeyProblems(given.dedupeKey));
   if (typeof given.expectedEvery === 'string') problems.push(...expectedEveryProblems(given.expectedEvery));
+  if (typeof given.secret === 'string') problems.push(...secretProblems(provider, given.secret));
   const config = given.config && withoutMasks(given.config, provider, current);
   if (config) problems.push(...configProblems(provider, config.toCheck));
   refuseProblems(problems);

@@ -228,6 +228,16 @@ describe('integrations by REST', () => {
     expect([...server.secrets.kept.values()]).toEqual(['ghp_y']);
   });
 
+  it('have a secret with which their provider can do something, from the start and when it is rotated', async () => {
+    const refusal = { code: 'integration.invalid', problems: [expect.objectContaining({ pointer: '/secret' })] };
+    const made = { name: 'billing', provider: 'standard_webhooks' };
+    await expect(api.create(caller, { ...made, secret: 'secret-1' })).rejects.toMatchObject(refusal);
+    const { id } = await api.create(caller, { ...made, secret: 'whsec_c2VjcmV0' });
+    await expect(api.change(caller, id, { name: 'new', secret: 'secret-2' })).rejects.toMatchObject(refusal);
+    expect(await api.view(caller, id)).toMatchObject({ name: 'billing', previousSecrets: [] });
+    expect(await api.change(caller, id, { secret: null })).toMatchObject({ hasSecret: false });
+  });
+
   it('have a dedupeKey or a sender that is asked, whichever comes first', async () => {
     const both = (pointer: string) => ({
       code: 'integration.dedupe_key_and_reconcile',

@@ -6,6 +6,7 @@ import { builtInProviders } from '#libs/providers/src/built-in.js';
 import { github } from '#libs/providers/src/github.js';
 import { genericWebhook } from '#libs/providers/src/generic-webhook.js';
 import { slack } from '#libs/providers/src/slack.js';
+import { standardWebhooks } from '#libs/providers/src/standard-webhooks.js';
 
 import { MemorySecrets } from '../testing/memory-secrets.js';
 import { checkedSettings, type GivenSettings, newSlug, withStoredSecrets } from './integration-input.js';
@@ -121,6 +122,47 @@ describe('the config of an integration', () => {
     const { changes } = checkedSettings({ config: { apiUrl: ours, token: MASK, hookId: 7 } }, github, current);
     expect(changes.config).toEqual({ ...current, hookId: 7 });
     expect(checkedSettings({ config: { apiUrl: evil } }, github, current).changes.config).toEqual({ apiUrl: evil });
+  });
+});
+
+describe('the secret of an integration', () => {
+  const refusal = (secret: string, provider: Provider): string => {
+    try {
+      checkedSettings({ secret }, provider, {});
+      return '';
+    } catch (error) {
+      return JSON.stringify((error as { problems: object[] }).problems);
+    }
+  };
+
+  it.each([
+    ['whsec_c3RhbmRhcmQtd2ViaG9va3M=', /^$/],
+    ['whsec_==', /"\/secret".*whsec_ and base64/],
+    ['whsec_no*base64', /whsec_ and base64/],
+    ['c3RhbmRhcmQtd2ViaG9va3M=', /whsec_ and base64/],
+    ['whpk_c3RhbmRhcmQtd2ViaG9va3M=', /config[.]publicKey/],
+  ])('of standard_webhooks %s is answered %s', (secret, answer) => {
+    expect(refusal(secret, standardWebhooks)).toMatch(answer);
+    expect(refusal(secret, standardWebhooks)).not.toContain(secret.slice(6));
+  });
+
+  it('is whatever it is where its provider does not say', () => {
+    expect(refusal('anything', github)).toBe('');
+  });
+
+  it.each<[string, (secret: string) => unknown]>([
+    ['says it', (secret) => `${secret} is not one of mine`],
+    [
+      'throws with it',
+      (secret) => {
+        throw new Error(secret);
+      },
+    ],
+    ['gives no text', (secret) => [secret]],
+  ])('does not come back from a provider that %s', (_, checkSecret) => {
+    const provider = { ...github, checkSecret } as Provider;
+    expect(refusal('hunter2-hunter2', provider)).toMatch(/^\[\{"pointer":"\/secret","detail":"is not a secret/);
+    expect(refusal('hunter2-hunter2', provider)).not.toContain('hunter2');
   });
 });
 

@@ -41,6 +41,20 @@ function problemOf({ keyword, instancePath, params, message }: ErrorObject, prov
   return { pointer, detail: message ?? 'is not as it should be' };
 }
 
+/** Whatever a provider makes of a secret, nothing of it comes back. */
+export function secretProblems(provider: Provider, secret: string): readonly Problem[] {
+  const problem = (detail: string) => [{ pointer: '/secret', detail }];
+  try {
+    const reason = provider.checkSecret?.(secret);
+    if (reason === undefined) return [];
+    return problem(typeof reason !== 'string' || reason.includes(secret) ? UNFIT : reason);
+  } catch {
+    return problem(UNFIT);
+  }
+}
+
+const UNFIT = 'is not a secret that this provider can use: see its page';
+
 export function sourceProblems(sources: readonly string[]): readonly Problem[] {
   if (sources.length === 0)
     return [{ pointer: '/allowedSources', detail: 'lets nobody in: leave it out to let everybody in' }];

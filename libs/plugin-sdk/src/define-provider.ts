@@ -215,6 +215,11 @@ export interface Provider {
   readonly description: string;
   /** What `config` of an integration may hold. Absent: nothing. */
   readonly config?: ProviderConfig;
+  /**
+   * Why a secret cannot be one of this scheme, asked when an integration is created or its secret rotated; `undefined` if it
+   * can. For the person who sent it: says what to send, and holds nothing of the secret.
+   */
+  checkSecret?(secret: string): string | undefined;
   /** Lower-case names of headers worth keeping with the event. Never name one that holds a secret or a signature. */
   readonly keepHeaders?: readonly string[];
   /** A chat: it is also received at `/api/communicator/webhook/{id}`, where what is stored is answered with an empty 200. */

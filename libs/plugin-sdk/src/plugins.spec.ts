@@ -100,7 +100,8 @@ describe('plug-ins', () => {
       broken({ config: key, reconcile: { needs, run } }),
       /needs in reconcile of its provider one is not a list of keys of its config/,
     ]),
-    ...(['normalise', 'respond', 'sign'] as const).map((method): [string, unknown, RegExp] => [
+    ['checks secrets by nothing', broken({ checkSecret: true }), /checkSecret of its provider one is not a function/],
+    ...(['normalise', 'respond', 'sign', 'checkSecret'] as const).map((method): [string, unknown, RegExp] => [
       `has a provider whose ${method} makes one wait`,
       { name: 'acme', sdk: 1, providers: [{ ...provider('one'), [method]: async () => ({}) }] },
       new RegExp(`${method} of its provider one is async`),

@@ -21,13 +21,13 @@ export function checkProvider(provider: unknown, plugin: string): void {
   for (const method of ['verify', 'normalise'])
     if (typeof provider[method] !== 'function')
       throw unusable(plugin, `its provider ${provider['name']} has no function ${method}`);
-  for (const method of ['normalise', 'respond', 'sign'])
+  for (const method of ['normalise', 'respond', 'sign', 'checkSecret'])
     if (isAsync(provider[method]))
       throw unusable(
         plugin,
         `${method} of its provider ${provider['name']} is async: it has to give its result at once; only verify may wait`,
       );
-  for (const method of ['respond', 'sign'])
+  for (const method of ['respond', 'sign', 'checkSecret'])
     if (provider[method] !== undefined && typeof provider[method] !== 'function')
       throw unusable(plugin, `${method} of its provider ${provider['name']} is not a function`);
   if (provider['communicator'] !== undefined && typeof provider['communicator'] !== 'boolean')
