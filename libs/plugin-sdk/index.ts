@@ -39,6 +39,7 @@ export { standardKey, standardSignature } from './src/standard-webhooks.js';
 export {
   type HmacScheme,
   hmacSha256Hex,
+  holdsSecret,
   timingSafeEqual,
   verifyBearer,
   verifyHmac,

@@ -9,7 +9,7 @@ import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import { SessionConnection } from '#libs/persistence/src/session-connection.adapter.js';
 import { DecideRules } from '#libs/rules/src/decide.subscriber.js';
 
-import { noWork } from '../support/no-work.js';
+import { noWork } from '../../libs/persistence/testing/no-work.js';
 
 /** One process that decides, as the server does, and nothing else: `rules-worker.ts <url> <position>`. */
 const [url = '', upTo = '0'] = process.argv.slice(2);

@@ -11,9 +11,7 @@ import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import { compile } from '#libs/expressions/src/compile.js';
 import { lint } from '#libs/expressions/src/lint.js';
 import { github } from '#libs/providers/src/github.js';
-import { MAX_ACTIONS } from '#libs/rules/src/actions.js';
-import { MAX_CONDITION_DEPTH, MAX_CONDITIONS } from '#libs/rules/src/conditions.js';
-import { checkRule, MAX_RULE_BYTES } from '#libs/rules/src/definition.js';
+import { checkRule } from '#libs/rules/src/definition.js';
 import { operators } from '#libs/rules/src/operators.js';
 import { tryOut } from '#libs/rules/src/trial.js';
 import { warningsOf } from '#libs/rules/src/warnings.js';
@@ -127,11 +125,7 @@ describe('the examples in docs/rules.md', () => {
     expect(outcome({})).toBe('not_matched');
   });
 
-  it('name every operator, and the limits as they are', () => {
+  it('name every operator', () => {
     for (const operator of operators) expect(text).toContain(`\`${operator}\``);
-    const limits = /## Limits\n(.*)/s.exec(text)![1]!;
-    expect(limits).toContain(`${MAX_RULE_BYTES / 1024} KiB`);
-    expect(limits).toContain(`${MAX_CONDITIONS}, in groups ${MAX_CONDITION_DEPTH} levels deep`);
-    expect(limits).toMatch(new RegExp(`actions of a rule +\\| ${MAX_ACTIONS} `));
   });
 });

@@ -295,8 +295,53 @@ describe('millrace apply', () => {
     const { code, out, err } = await millrace('apply', '-f', join(folder, 'bad'), '--json');
     expect(code).toBe(1);
     expect(change(out)).toEqual(['failed', 'created']);
-    expect(err).toMatch(/a\.yaml: .*\/conditions\/field/);
+    expect(err).toMatch(/a\.yaml:3:22: \/conditions\/field /);
     expect(await millrace('apply', '-f', join(folder, 'nowhere'))).toMatchObject({ code: 2 });
+  });
+});
+
+describe('millrace rule export', () => {
+  const changes = async () =>
+    (await server.get<{ data: { id: string }[] }>('/api/v1/events?limit=1&type=rule.*')).data[0]!.id;
+  const unchanged = (out: string) =>
+    expect(new Set((JSON.parse(out) as { change: string }[]).map((one) => one.change)));
+
+  it('gives back what apply brought into force, from a stream and from a folder, and nothing changes', async () => {
+    for (const text of ['2026-01-01', 'yes', '1e3', 'a\n---\nb\n\n', ' 😀: ${{ data.branch }} # x', '\ud800'])
+      await server.post('/api/v1/rules', {
+        name: `nasty ${JSON.stringify(text)}`,
+        description: `.${text}`,
+        eventType: 'git.push',
+        enabled: false,
+        conditions: { field: 'data.x', operator: 'in', value: [text, { [text]: 0 }] },
+        actions: [{ type: 'dispatch_workflow', with: { inputs: { z: text, a: [text] }, workflow: 'w' } }],
+      });
+    const before = await changes();
+    const conf = join(folder, 'exported');
+    expect(await good('rule', 'export', '-o', conf)).toMatch(/^\d+ rules are in .*exported: \d+ new, 0 changed/);
+    unchanged(await good('apply', '-f', conf, '--json')).toEqual(new Set(['unchanged']));
+    expect(await good('rule', 'export', '--output', conf)).toContain(': 0 new, 0 changed, ');
+    const stream = await file('all.yaml', await good('rule', 'export'));
+    unchanged(await good('apply', '-f', stream, '--json')).toEqual(new Set(['unchanged']));
+    expect(await changes()).toBe(before);
+    // Also where the server is asked to save each of them again.
+    const rules = await server.list<{ id: string; name: string }>('/api/v1/rules');
+    for (const { id, name } of rules)
+      await good('rule', 'update', id, await file('one.yaml', await good('rule', 'export', name)));
+    expect(await changes()).toBe(before);
+  });
+
+  it('gives a rule that was removed its life back', async () => {
+    const [first] = await server.list<{ id: string; name: string }>('/api/v1/rules');
+    const yaml = await file('one.yaml', await good('rule', 'export', first!.id));
+    await good('rule', 'rm', first!.id);
+    expect(await millrace('rule', 'enable', first!.id)).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('rule.archived'),
+    });
+    expect(await good('apply', '-f', yaml)).toMatch(/created/);
+    expect((await server.list<{ name: string }>('/api/v1/rules')).map(({ name }) => name)).toContain(first!.name);
+    expect(await millrace('rule', 'export', 'nobody')).toMatchObject({ code: 1 });
   });
 });
 

@@ -79,6 +79,24 @@ describe('millrace send', () => {
     expect(wrong).toMatchObject({ code: 1, out: expect.stringMatching(/^401 /) });
   });
 
+  it.each([
+    ['gitlab', 'gitlab/push', []],
+    ['generic_webhook', 'generic_webhook-bearer/alert', ['--config', 'bearer=true']],
+  ])('shows a secret with any letters as a sender of %s does, in UTF-8', async (provider, file, config) => {
+    const secret = 'geheim-ä-秘密-à';
+    const { slug } = await integration(provider, { secret, ...(config.length > 0 && { config: { bearer: true } }) });
+    const sign = [fixture(file), '--sign', provider, ...config];
+    const env = { MILLRACE_SECRET: secret };
+    expect(await millrace(['send', ...sign, '--to', slug], env)).toMatchObject({ code: 0, err: '' });
+    // Saved and sent as it is, it is the same.
+    const saved = join(folder, `${provider}.http`);
+    await millrace(['send', ...sign, '--save', saved], env);
+    expect((await readFile(saved)).includes(Buffer.from(`${secret}\n`))).toBe(true);
+    expect(await millrace(['send', saved, '--to', slug])).toMatchObject({ code: 0 });
+    const given = ['--header', provider === 'gitlab' ? `X-Gitlab-Token: ${secret}` : `Authorization: Bearer ${secret}`];
+    expect(await millrace(['send', fixture(file), '--to', slug, ...given])).toMatchObject({ code: 0 });
+  });
+
   it('sends exactly what is in the file where it is not to be signed', async () => {
     const { slug } = await integration('github', { secret: 'github-fixture-secret' });
     const sent = await millrace(['--json', 'send', fixture('github/push'), '--to', slug]);

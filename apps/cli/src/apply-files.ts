@@ -1,15 +1,35 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { text as readAll } from 'node:stream/consumers';
 
 import { isObject } from '#libs/kernel/src/json.js';
 
-import { parseDocument, UnreadableFile } from './rule-file.js';
+import { documentsOf, type FilePart, MAX_DEPTH, parseDocument, UnreadableFile } from './rule-file.js';
+import { type Place, placesOf } from './yaml-places.js';
 
-/** A file that is to be brought into force: a workflow has steps, a rule an event type. */
-export type Wanted =
-  | { readonly file: string; readonly kind: 'rule'; readonly name: string; readonly body: Record<string, unknown> }
-  | { readonly file: string; readonly kind: 'workflow'; readonly name: string; readonly source: string }
-  | { readonly file: string; readonly kind: 'unreadable'; readonly name: string; readonly problem: string };
+/** What is wrong with a document; with its place in the file where that is known. */
+export interface FileProblem extends Partial<Place> {
+  readonly detail: string;
+  readonly pointer?: string;
+  readonly code?: string;
+}
+
+interface Source {
+  /** As it is shown: the path, with the line where the file holds several documents. */
+  readonly file: string;
+  readonly path: string;
+  /** At which it begins in the file, from 1. */
+  readonly line: number;
+  /** Where a value stands in the file. */
+  readonly place: (pointer: string) => Place;
+}
+
+/** A document that is to be brought into force: a workflow has steps, a rule an event type. */
+export type Wanted = Source & { readonly name: string } & (
+    | { readonly kind: 'rule'; readonly body: Record<string, unknown> }
+    | { readonly kind: 'workflow'; readonly source: string }
+    | { readonly kind: 'unreadable'; readonly problem: FileProblem }
+  );
 
 export interface TextFile {
   readonly file: string;
@@ -22,10 +42,11 @@ const IS_TEST = /\.test\.ya?ml$/;
 const FOLDERS = ['rules', 'workflows'];
 
 /**
- * A file, or the YAML and JSON files of a folder and of its `rules` and `workflows`, by name.
+ * A file, the standard input (`-`), or the YAML and JSON files of a folder and of its `rules` and `workflows`, by name.
  * @throws UnreadableFile
  */
 export async function textFiles(path: string): Promise<readonly TextFile[]> {
+  if (path === '-') return [{ file: path, text: await readAll(process.stdin) }];
   const found = await stat(path).catch(() => undefined);
   if (!found) throw new UnreadableFile(`There is no file or folder ${path}.`);
   if (!found.isDirectory()) return [{ file: path, text: await readFile(path, 'utf8') }];
@@ -41,33 +62,54 @@ export async function textFiles(path: string): Promise<readonly TextFile[]> {
   return files;
 }
 
-/** What each file holds; what is no rule and no workflow has its problem, and a name that is given twice as well. */
+/**
+ * What each document of each file holds; what is no rule and no workflow has its problem, and a name that is given twice
+ * as well.
+ */
 export function wantedOf(files: readonly TextFile[]): readonly Wanted[] {
   const seen = new Map<string, string>();
-  return files.map((file) => {
-    const wanted = oneWanted(file);
+  return files.flatMap(allOf).map((wanted) => {
     if (wanted.kind === 'unreadable') return wanted;
-    const key = `${wanted.kind} ${wanted.name}`;
+    const { file, path, line, place, name } = wanted;
+    const key = `${wanted.kind} ${name}`;
     const other = seen.get(key);
-    seen.set(key, wanted.file);
-    return other === undefined
-      ? wanted
-      : { file: wanted.file, kind: 'unreadable', name: wanted.name, problem: `${other} is a ${key} already.` };
+    seen.set(key, file);
+    if (other === undefined) return wanted;
+    return {
+      file,
+      path,
+      line,
+      place,
+      name,
+      kind: 'unreadable',
+      problem: { ...place('/name'), detail: `${other} is a ${key} already.` },
+    };
   });
 }
 
-function oneWanted({ file, text }: TextFile): Wanted {
-  const unreadable = (problem: string): Wanted => ({ file, kind: 'unreadable', name: '', problem });
+function allOf({ file, text }: TextFile): readonly Wanted[] {
+  const parts = documentsOf(text);
+  return parts.map((part) => oneWanted(parts.length === 1 ? file : `${file}:${part.line}`, file, part));
+}
+
+function oneWanted(file: string, path: string, { line, text }: FilePart): Wanted {
+  const place = (pointer: string): Place => {
+    const below = placesOf(text, MAX_DEPTH)(pointer);
+    return { line: line - 1 + below.line, column: below.column };
+  };
+  const source = { file, path, line, place };
+  const unreadable = (problem: FileProblem): Wanted => ({ ...source, kind: 'unreadable', name: '', problem });
+  const none = (detail: string): Wanted => unreadable({ ...place(''), detail });
   try {
-    const body = parseDocument(text, file);
-    if (!isObject(body)) return unreadable('It holds no rule and no workflow.');
+    const body = parseDocument(text, path, line);
+    if (!isObject(body)) return none('It holds no rule and no workflow.');
     const { name } = body;
-    if (typeof name !== 'string' || name === '') return unreadable('It has no name.');
-    if (Object.hasOwn(body, 'steps')) return { file, kind: 'workflow', name, source: text };
-    if (Object.hasOwn(body, 'eventType')) return { file, kind: 'rule', name, body };
-    return unreadable('It is no rule, which has an eventType, and no workflow, which has steps.');
+    if (typeof name !== 'string' || name === '') return none('It has no name.');
+    if (Object.hasOwn(body, 'steps')) return { ...source, kind: 'workflow', name, source: text };
+    if (Object.hasOwn(body, 'eventType')) return { ...source, kind: 'rule', name, body };
+    return none('It is no rule, which has an eventType, and no workflow, which has steps.');
   } catch (error) {
     if (!(error instanceof UnreadableFile)) throw error;
-    return unreadable(error.message);
+    return unreadable(error.at ?? { detail: error.message });
   }
 }

@@ -1,25 +1,18 @@
-import { canonicalJson, isObject } from '#libs/kernel/src/json.js';
+import { inParallel } from '#libs/kernel/src/in-parallel.js';
 
-import type { Wanted } from './apply-files.js';
+import type { FileProblem, Wanted } from './apply-files.js';
+import type { Applied, Outcomes } from './apply-outcome.js';
+import { progressOf } from './apply-report.js';
+import { isSame } from './apply-same.js';
+import { ServerSaidNo, Unreachable } from './failures.js';
 import type { Rule, Warning } from './rule-answers.js';
-import { warningLines } from './rule-text.js';
 import { all } from './rule-verbs.js';
 import type { Shell } from './shell.js';
-
-/** What became of a file, or would. */
-export interface Applied {
-  readonly file: string;
-  readonly kind: Wanted['kind'];
-  readonly name: string;
-  readonly change: 'created' | 'updated' | 'unchanged' | 'failed';
-  readonly detail?: string;
-  readonly warnings?: readonly Warning[];
-}
 
 interface Checked {
   readonly valid: boolean;
   readonly version: string;
-  readonly errors: readonly { readonly line?: number; readonly column?: number; readonly detail: string }[];
+  readonly errors: readonly FileProblem[];
 }
 
 interface SavedWorkflow {
@@ -27,126 +20,178 @@ interface SavedWorkflow {
   readonly version: string;
 }
 
-type Saved = Rule & Readonly<Record<string, unknown>>;
+type SavedRule = Rule & Readonly<Record<string, unknown>>;
+type Outcome = Pick<Applied, 'change' | 'problems' | 'warnings'>;
+
+/** Saves under way at a time: each waits until the server has written it down, and the server can do several. */
+const CONCURRENT = 16;
 
 /**
- * Brings each file into force, one after the other, or says what that would do; what fails does not stop the others. What
- * is the same already is left alone.
+ * Brings each document into force, or says what that would do. What is the same already is left alone. Of a file with
+ * several documents all are checked first, and nothing is done where one of them is wrong; what fails does not stop other
+ * files.
+ * @throws ServerSaidNo, Unreachable before anything is done; later on `stopped` says so.
  */
-export async function apply(shell: Shell, wanted: readonly Wanted[], isDry: boolean): Promise<readonly Applied[]> {
-  const rules = wanted.some(({ kind }) => kind === 'rule') ? await all<Saved>(shell, '/api/v1/rules') : [];
-  const flows = wanted.some(({ kind }) => kind === 'workflow')
-    ? await all<SavedWorkflow>(shell, '/api/v1/workflows')
-    : [];
-  const applied: Applied[] = [];
-  for (const one of wanted) {
-    shell.signal.throwIfAborted();
-    const { file, kind, name } = one;
+export async function apply(shell: Shell, wanted: readonly Wanted[], isDry: boolean): Promise<Outcomes> {
+  const plan = new Plan(shell, await savedOnes(shell, wanted));
+  const outcomes = new Map<Wanted, Outcome>();
+  const documents = groups(wanted, ({ path }) => path);
+  const isOneOfSeveral = ({ path }: Wanted): boolean => documents.get(path)!.length > 1;
+  const failed = (one: Wanted): boolean => outcomes.get(one)?.change === 'failed';
+  let stopped: unknown;
+
+  const inTurn = async (some: readonly Wanted[], work: (one: Wanted) => Promise<Outcome>, doing: string) => {
+    const tell = progressOf(shell, some.length, doing);
+    const left = new Set(some);
+    const underWay = new Set<Wanted>();
     try {
-      const outcome =
-        one.kind === 'unreadable'
-          ? ({ change: 'failed', detail: one.problem } as const)
-          : one.kind === 'rule'
-            ? await applyRule(
-                shell,
-                one.body,
-                rules.filter((rule) => rule.name === name),
-                isDry,
-              )
-            : await applyWorkflow(
-                shell,
-                name,
-                one.source,
-                flows.find((flow) => flow.name === name),
-                isDry,
-              );
-      applied.push({ file, kind, name, ...outcome });
+      await inParallel(some, CONCURRENT, async (one) => {
+        shell.signal.throwIfAborted();
+        underWay.add(one);
+        outcomes.set(one, await plan.attempt(one, work));
+        underWay.delete(one);
+        left.delete(one);
+        tell();
+      });
     } catch (error) {
-      if (!(error instanceof Error) || error.name === 'AbortError') throw error;
-      applied.push({ file, kind, name, change: 'failed', detail: error.message });
+      stopped = error;
+      for (const one of left) outcomes.set(one, underWay.has(one) && doing === APPLIED ? UNKNOWN : LEFT);
+    } finally {
+      shell.bar(undefined);
     }
+  };
+
+  for (const one of wanted) outcomes.set(one, plan.known(one));
+  const changing = wanted.filter((one) => plan.isChange(outcomes.get(one)!));
+  const checked = isDry ? wanted.filter((one) => !failed(one)) : changing.filter(isOneOfSeveral);
+  await inTurn(checked, (one) => plan.check(one), 'checked');
+  for (const one of changing)
+    if (!failed(one) && isOneOfSeveral(one) && documents.get(one.path)!.some(failed))
+      outcomes.set(one, skipped('Not tried: something else in this file is wrong.'));
+  if (!isDry) {
+    const left = changing.filter((one) => plan.isChange(outcomes.get(one)!));
+    if (stopped !== undefined) for (const one of left) outcomes.set(one, LEFT);
+    else await inTurn(left, (one) => plan.save(one), APPLIED);
   }
-  return applied;
+  const applied = wanted.map((one): Applied => {
+    const { file, path, kind, name } = one;
+    return { file, path, kind, name, ...outcomes.get(one)! };
+  });
+  return { applied, ...(stopped !== undefined && { stopped }) };
 }
 
-type Outcome = Pick<Applied, 'change' | 'detail' | 'warnings'>;
+const APPLIED = 'applied';
+const skipped = (detail: string): Outcome => ({ change: 'skipped', problems: [{ detail }] });
+const LEFT = skipped('Not tried any more.');
+const UNKNOWN: Outcome = {
+  change: 'failed',
+  problems: [
+    { detail: 'No answer came: it may be saved or not. Apply again, which changes nothing that is so already.' },
+  ],
+};
 
-async function applyRule(
-  { call }: Shell,
-  body: Record<string, unknown>,
-  found: readonly Saved[],
-  isDry: boolean,
-): Promise<Outcome> {
-  const [saved, other] = found;
-  if (saved && other)
-    return { change: 'failed', detail: `There are several rules of this name: ${saved.id}, ${other.id}.` };
-  if (isDry) {
-    // The draft is checked as it is when it is saved, and nothing is done.
-    const { warnings } = await call<{ warnings: readonly Warning[] }>('POST', '/api/v1/rules/test', {
-      rule: body,
+interface Saved {
+  readonly rules: ReadonlyMap<string, readonly SavedRule[]>;
+  readonly flows: ReadonlyMap<string, readonly SavedWorkflow[]>;
+}
+
+async function savedOnes(shell: Shell, wanted: readonly Wanted[]): Promise<Saved> {
+  const byName = <T extends { readonly name: string }>(some: readonly T[]) => groups(some, ({ name }) => name);
+  const needs = (kind: Wanted['kind']): boolean => wanted.some((one) => one.kind === kind);
+  return {
+    rules: byName(needs('rule') ? await all<SavedRule>(shell, '/api/v1/rules') : []),
+    flows: byName(needs('workflow') ? await all<SavedWorkflow>(shell, '/api/v1/workflows') : []),
+  };
+}
+
+/** What is to be done with each document, and doing it. */
+class Plan {
+  constructor(
+    private readonly shell: Shell,
+    private readonly saved: Saved,
+  ) {}
+
+  isChange({ change }: Outcome): boolean {
+    return change === 'created' || change === 'updated';
+  }
+
+  /** As far as it is known without asking. */
+  known(one: Wanted): Outcome {
+    if (one.kind === 'unreadable') return { change: 'failed', problems: [one.problem] };
+    if (one.kind === 'workflow') return { change: this.saved.flows.has(one.name) ? 'updated' : 'created' };
+    const [saved, other] = this.saved.rules.get(one.name) ?? [];
+    if (!saved) return { change: 'created' };
+    if (!other) return { change: isSame(one.body, saved) ? 'unchanged' : 'updated' };
+    const detail = `There are several rules of this name: ${saved.id}, ${other.id}. Rename or archive all but one.`;
+    return { change: 'failed', problems: [{ ...one.place('/name'), detail }] };
+  }
+
+  /** What saving would change; checked as it is when it is saved. */
+  async check(one: Wanted): Promise<Outcome> {
+    if (one.kind === 'workflow') return this.checkWorkflow(one);
+    if (one.kind !== 'rule') return this.known(one);
+    const { warnings } = await this.shell.call<{ warnings: readonly Warning[] }>('POST', '/api/v1/rules/test', {
+      rule: one.body,
       event: {},
     });
-    return { change: saved ? (isSame(body, saved) ? 'unchanged' : 'updated') : 'created', warnings };
+    return { ...this.known(one), warnings };
   }
-  if (!saved) return { change: 'created', warnings: (await call<Rule>('POST', '/api/v1/rules', body)).warnings ?? [] };
-  const after = await call<Rule>('PUT', `/api/v1/rules/${saved.id}`, body);
-  const isUnchanged = after.version === saved.version && after.status === saved.status;
-  return { change: isUnchanged ? 'unchanged' : 'updated', warnings: after.warnings ?? [] };
+
+  async save(one: Wanted): Promise<Outcome> {
+    if (one.kind === 'workflow') {
+      const outcome = await this.checkWorkflow(one);
+      if (this.isChange(outcome))
+        await this.shell.call('PUT', `/api/v1/workflows/${encodeURIComponent(one.name)}`, { source: one.source });
+      return outcome;
+    }
+    if (one.kind !== 'rule') return this.known(one);
+    const [saved] = this.saved.rules.get(one.name) ?? [];
+    const after = saved
+      ? await this.shell.call<Rule>('PUT', `/api/v1/rules/${saved.id}`, one.body)
+      : await this.shell.call<Rule>('POST', '/api/v1/rules', one.body);
+    const isUnchanged = after.version === saved?.version && after.status === saved.status;
+    const change = saved ? (isUnchanged ? 'unchanged' : 'updated') : 'created';
+    return { change, warnings: after.warnings ?? [] };
+  }
+
+  /** @throws what ends everything: that nobody answers, and Ctrl-C. */
+  async attempt(one: Wanted, work: (one: Wanted) => Promise<Outcome>): Promise<Outcome> {
+    try {
+      return await work(one);
+    } catch (error) {
+      if (!(error instanceof Error) || error instanceof Unreachable || this.shell.signal.aborted) throw error;
+      return { change: 'failed', problems: problemsOf(error, one) };
+    }
+  }
+
+  private async checkWorkflow(one: Wanted & { readonly kind: 'workflow' }): Promise<Outcome> {
+    const { valid, version, errors } = await this.shell.call<Checked>('POST', '/api/v1/workflows/validate', {
+      source: one.source,
+    });
+    const begins = one.line - 1;
+    if (!valid) {
+      const problems = errors.map(({ line = 1, column = 1, ...more }) => ({ ...more, line: line + begins, column }));
+      return { change: 'failed', problems: problems.length > 0 ? problems : [{ detail: 'It is not valid.' }] };
+    }
+    const [saved] = this.saved.flows.get(one.name) ?? [];
+    return { change: saved ? (saved.version === version ? 'unchanged' : 'updated') : 'created' };
+  }
 }
 
-async function applyWorkflow(
-  { call }: Shell,
-  name: string,
-  source: string,
-  saved: SavedWorkflow | undefined,
-  isDry: boolean,
-): Promise<Outcome> {
-  const { valid, version, errors } = await call<Checked>('POST', '/api/v1/workflows/validate', { source });
-  if (!valid) {
-    const [first] = errors;
-    return {
-      change: 'failed',
-      detail: first ? `${first.line ?? 1}:${first.column ?? 1}: ${first.detail}` : 'It is not valid.',
-    };
-  }
-  if (saved?.version === version) return { change: 'unchanged' };
-  if (!isDry) await call('PUT', `/api/v1/workflows/${encodeURIComponent(name)}`, { source });
-  return { change: saved ? 'updated' : 'created' };
+/** What the server said about a document, each problem with its place in the file. */
+function problemsOf(error: Error, { place }: Wanted): readonly FileProblem[] {
+  if (!(error instanceof ServerSaidNo)) return [{ detail: error.message }];
+  const { code, detail, problems } = error;
+  if (problems.length === 0) return [{ code, detail }];
+  return problems.map((problem) => ({ code, ...problem, ...place(problem.pointer) }));
 }
 
-/** What is left out when a rule is written; `enabled` stays as it is. */
-const DEFAULTS: Readonly<Record<string, unknown>> = { eventSource: '*', actions: [] };
-/** What a saved rule has beside what was written. */
-const NOT_WRITTEN = new Set(['id', 'status', 'version', 'createdAt', 'updatedAt', 'warnings', 'enabled']);
-
-/** Whether saving the file would change nothing. */
-export function isSame(body: Readonly<Record<string, unknown>>, saved: Readonly<Record<string, unknown>>): boolean {
-  const written = { ...DEFAULTS, ...body };
-  if (written['enabled'] !== undefined && written['enabled'] !== saved['enabled']) return false;
-  const parts = (of: Readonly<Record<string, unknown>>) =>
-    canonicalJson(Object.fromEntries(Object.entries(of).filter(([key]) => !NOT_WRITTEN.has(key))));
-  return parts({ ...written, actions: withWith(written['actions']) }) === parts(saved);
-}
-
-const withWith = (actions: unknown): unknown =>
-  Array.isArray(actions) ? actions.map((one: unknown) => (isObject(one) ? { with: {}, ...one } : one)) : actions;
-
-/** Shows what became of the files; the exit code: 1 if one failed. */
-export function report(shell: Shell, applied: readonly Applied[], isDry: boolean): number {
-  for (const { file, warnings = [] } of applied)
-    warningLines(warnings).forEach((line) => shell.note(`${file}: ${line}`));
-  const failed = applied.filter(({ change }) => change === 'failed');
-  for (const { file, detail = '' } of failed)
-    shell.note(`${file}: ${detail.startsWith(`${file}:`) ? detail.slice(file.length + 1).trim() : detail}`);
-  if (shell.json) shell.print(JSON.stringify(applied, null, 2));
-  else if (shell.quiet) applied.filter(({ change }) => change !== 'unchanged').forEach(({ file }) => shell.print(file));
-  else {
-    const word = (change: Applied['change']): string =>
-      isDry && (change === 'created' || change === 'updated') ? `to be ${change}` : change;
-    shell.table(
-      ['FILE', 'KIND', 'NAME', 'CHANGE'],
-      applied.map(({ file, kind, name, change }) => [file, kind, name, word(change)]),
-    );
+function groups<T>(items: readonly T[], keyOf: (item: T) => string): ReadonlyMap<string, readonly T[]> {
+  const found = new Map<string, T[]>();
+  for (const item of items) {
+    const group = found.get(keyOf(item));
+    if (group) group.push(item);
+    else found.set(keyOf(item), [item]);
   }
-  return failed.length > 0 ? 1 : 0;
+  return found;
 }

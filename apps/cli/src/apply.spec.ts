@@ -3,7 +3,10 @@ import { describe, expect, it } from '@jest/globals';
 import { FakeShell } from '../testing/fake-shell.js';
 
 import { wantedOf } from './apply-files.js';
-import { apply, isSame, report } from './apply-plan.js';
+import { apply } from './apply-plan.js';
+import { report } from './apply-report.js';
+import { isSame } from './apply-same.js';
+import { ServerSaidNo, Unreachable } from './failures.js';
 
 const rule = { name: 'pushes', eventType: 'git.push', actions: [{ type: 'create_issue' }] };
 const saved = {
@@ -22,7 +25,8 @@ const RULES = 'GET /api/v1/rules?limit=200';
 const FLOWS = 'GET /api/v1/workflows?limit=200';
 const none = { data: [], nextCursor: null };
 const valid = { valid: true, version: 'v1', errors: [] };
-const changes = (applied: readonly { change: string }[]) => applied.map(({ change }) => change);
+const changes = ({ applied }: { readonly applied: readonly { readonly change: string }[] }) =>
+  applied.map(({ change }) => change);
 
 describe('a file', () => {
   it('is a rule or a workflow by what it holds', () => {
@@ -33,18 +37,20 @@ describe('a file', () => {
   });
 
   it.each([
-    [{ file: 'x.yaml', text: 'a: [' }, /^x\.yaml:/],
+    [{ file: 'x.yaml', text: 'a: [' }, /^unexpected end/],
     [file('x.json', [1]), /holds no rule/],
     [file('x.json', { eventType: 'a' }), /no name/],
     [file('x.json', { name: 'a' }), /eventType.*steps/],
   ])('that is neither has its problem: %j', (one, problem) => {
-    expect(wantedOf([one])).toMatchObject([{ kind: 'unreadable', problem: expect.stringMatching(problem) }]);
+    expect(wantedOf([one])).toMatchObject([
+      { kind: 'unreadable', problem: { line: 1, detail: expect.stringMatching(problem) } },
+    ]);
   });
 
   it('with the name of another one is refused', () => {
     expect(wantedOf([file('a.json', rule), file('b.json', rule)])).toMatchObject([
       { kind: 'rule' },
-      { kind: 'unreadable', problem: 'a.json is a rule pushes already.' },
+      { kind: 'unreadable', problem: { detail: 'a.json is a rule pushes already.' } },
     ]);
   });
 });
@@ -83,10 +89,13 @@ describe('applying', () => {
     const shell = new FakeShell({
       [RULES]: { data: [saved], nextCursor: null },
       [FLOWS]: { data: [{ name: 'hello', version: 'v1' }], nextCursor: null },
-      'PUT /api/v1/rules/rul_1': saved,
       'POST /api/v1/workflows/validate': valid,
     });
-    expect(changes(await apply(shell, wantedOf(files), false))).toEqual(['unchanged', 'unchanged']);
+    const applied = await apply(shell, wantedOf(files), false);
+    expect(changes(applied)).toEqual(['unchanged', 'unchanged']);
+    expect(report(shell, applied, false)).toBe(0);
+    expect(shell.notes).toEqual(['Nothing changed: everything is as the files say.']);
+    expect(shell.asked.filter(({ method }) => method === 'PUT')).toEqual([]);
   });
 
   it('says what a save changed', async () => {
@@ -94,7 +103,8 @@ describe('applying', () => {
       [RULES]: { data: [saved], nextCursor: null },
       'PUT /api/v1/rules/rul_1': { ...saved, version: 4 },
     });
-    expect(changes(await apply(shell, wantedOf([files[0]!]), false))).toEqual(['updated']);
+    const wanted = wantedOf([file('rules/a.json', { ...rule, description: 'new' })]);
+    expect(changes(await apply(shell, wanted, false))).toEqual(['updated']);
   });
 
   it('does nothing on a dry run, and checks all the same', async () => {
@@ -128,10 +138,140 @@ describe('applying', () => {
     expect(changes(applied)).toEqual(['failed', 'failed', 'failed', 'failed']);
     expect(report(shell, applied, false)).toBe(1);
     expect(shell.notes).toEqual([
-      'rules/a.json: There are several rules of this name: rul_1, rul_2.',
-      'workflows/b.json: 3:5: is odd',
+      'rules/a.json:1:9: There are several rules of this name: rul_1, rul_2. Rename or archive all but one.',
+      'workflows/b.json:3:5: is odd',
       'rules/d.json: no answer to POST /api/v1/rules',
-      expect.stringMatching(/^e\.yaml: 1:\d+: /),
+      expect.stringMatching(/^e\.yaml:1:5: unexpected end/),
+      '4 failed.',
     ]);
+  });
+
+  it('names each problem that the server sees with its place in the file', async () => {
+    const problems = [
+      { pointer: '/conditions/field', detail: 'column 1: is odd', code: 'expression.malformed' },
+      { pointer: '/eventType', detail: 'is missing.' },
+    ];
+    const refused = new ServerSaidNo(422, 'rule.invalid', 'The rule is not valid', problems);
+    const shell = new FakeShell({ [RULES]: none, 'POST /api/v1/rules': refused });
+    const text = 'name: a\nconditions:\n  field: "("\neventType:\n';
+    report(shell, await apply(shell, wantedOf([{ file: 'a.yaml', text }]), false), false);
+    expect(shell.notes).toEqual([
+      'a.yaml:3:10: /conditions/field column 1: is odd (expression.malformed)',
+      'a.yaml:4:1: /eventType is missing. (rule.invalid)',
+      '1 failed.',
+    ]);
+  });
+
+  it('reports that there are too many rules, and goes on with those that are there', async () => {
+    const shell = new FakeShell({
+      [RULES]: { data: [saved], nextCursor: null },
+      'POST /api/v1/rules': new ServerSaidNo(409, 'rule.too_many', 'This organisation has 10000 rules.'),
+      'PUT /api/v1/rules/rul_1': { ...saved, version: 4 },
+    });
+    const wanted = wantedOf([file('n.json', { ...rule, name: 'n' }), file('a.json', { ...rule, description: 'new' })]);
+    const applied = await apply(shell, wanted, false);
+    expect(changes(applied)).toEqual(['failed', 'updated']);
+    report(shell, applied, false);
+    expect(shell.notes).toEqual(['n.json: This organisation has 10000 rules. (rule.too_many)', '1 updated, 1 failed.']);
+  });
+
+  it('has a bounded number of saves under way, and shows how far it is', async () => {
+    let [underWay, most] = [0, 0];
+    const shell = new FakeShell({
+      [RULES]: none,
+      'POST /api/v1/rules': async () => {
+        most = Math.max(most, ++underWay);
+        await new Promise(setImmediate);
+        underWay--;
+        return saved;
+      },
+    });
+    const many = Array.from({ length: 100 }, (_, n) => file(`${n}.json`, { ...rule, name: `${n}` }));
+    const { applied } = await apply(shell, wantedOf(many), false);
+    expect(applied.map(({ name }) => name)).toEqual(many.map((_, n) => `${n}`));
+    expect(most).toBe(16);
+    expect(shell.bars).toContain(`[${'='.repeat(12)}${' '.repeat(12)}] 50 of 100 applied`);
+    expect(shell.bars.at(-1)).toBeUndefined();
+  });
+
+  it.each([
+    ['nobody answers any more', (_: FakeShell): Error => new Unreachable('No Millrace answers.')],
+    [
+      'somebody interrupts it',
+      (shell: FakeShell): Error => {
+        shell.interrupt.abort();
+        return new DOMException('aborted', 'AbortError');
+      },
+    ],
+  ])('ends early where %s, and says what was done and what was not', async (_, failure) => {
+    let posts = 0;
+    const shell: FakeShell = new FakeShell({
+      [RULES]: none,
+      'POST /api/v1/rules': () => {
+        if (++posts < 10) return saved;
+        throw failure(shell);
+      },
+    });
+    const many = Array.from({ length: 60 }, (_, n) => file(`${n}.json`, { ...rule, name: `${n}` }));
+    const outcomes = await apply(shell, wantedOf(many), false);
+    expect(outcomes.stopped).toBeDefined();
+    const found = changes(outcomes);
+    expect(found.filter((change) => change === 'created')).toHaveLength(9);
+    expect(found.filter((change) => change === 'failed').length).toBeGreaterThanOrEqual(1);
+    expect(found.filter((change) => change === 'failed').length).toBeLessThanOrEqual(16);
+    expect(found.slice(-10)).toEqual(Array(10).fill('skipped'));
+    expect(report(shell, outcomes, false)).toBe(1);
+    expect(shell.notes[0]).toMatch(/^\d+\.json: No answer came: it may be saved or not/);
+    expect(shell.notes.at(-1)).toMatch(/^9 created, \d+ failed, \d+ skipped\.$/);
+  });
+});
+
+describe('a file with several documents', () => {
+  const doc = (name: string, more = '') => `---\n# rul_${name}\nname: ${name}\neventType: git.push\n${more}`;
+  const wantedIn = (text: string) => wantedOf([{ file: 'all.yaml', text }]);
+  const NEW = 'POST /api/v1/rules';
+  const CHECK = 'POST /api/v1/rules/test';
+
+  it('is each of them, by the line at which it begins', () => {
+    const text = `# all\n${doc('a', 'description: |\n  x\n  ---\n')}${doc('b')}---\n# nothing\n`;
+    expect(wantedIn(text)).toMatchObject([
+      { kind: 'rule', file: 'all.yaml:2', path: 'all.yaml', body: { name: 'a', description: 'x\n---\n' } },
+      { kind: 'rule', file: 'all.yaml:9', body: { name: 'b' } },
+    ]);
+    expect(wantedIn(`# one\n---\nname: w\nsteps: []\n`)).toMatchObject([
+      { file: 'all.yaml', source: '# one\n---\nname: w\nsteps: []\n' },
+    ]);
+    expect(wantedIn('')).toMatchObject([{ file: 'all.yaml', kind: 'unreadable' }]);
+  });
+
+  it('is brought into force', async () => {
+    const shell = new FakeShell({ [RULES]: none, [CHECK]: { warnings: [] }, [NEW]: saved });
+    expect(changes(await apply(shell, wantedIn(doc('a') + doc('b')), false))).toEqual(['created', 'created']);
+  });
+
+  it('is left alone where one of them cannot be read, beside other files', async () => {
+    const shell = new FakeShell({ [RULES]: none, [CHECK]: { warnings: [] }, [NEW]: saved });
+    const wanted = [...wantedIn(doc('a') + doc('b', 'x: [\n') + doc('c')), ...wantedOf([files[0]!])];
+    const outcomes = await apply(shell, wanted, false);
+    expect(changes(outcomes)).toEqual(['skipped', 'failed', 'skipped', 'created']);
+    expect(shell.asked.filter(({ path }) => path === '/api/v1/rules').map(({ body }) => body)).toEqual([rule]);
+    expect(report(shell, outcomes, false)).toBe(1);
+    expect(shell.notes[0]).toMatch(/^all\.yaml:10:1: /);
+  });
+
+  it('is left alone where the server refuses one of them', async () => {
+    const problems = [{ pointer: '/eventType', detail: 'is odd.' }];
+    const check = ({ rule: { name } }: { rule: { name: string } }) => {
+      if (name === 'b') throw new ServerSaidNo(422, 'rule.invalid', 'no', problems);
+      return { warnings: [] };
+    };
+    for (const isDry of [true, false]) {
+      const shell = new FakeShell({ [RULES]: none, [CHECK]: check, [NEW]: saved });
+      const outcomes = await apply(shell, wantedIn(doc('a') + doc('b')), isDry);
+      expect(changes(outcomes)).toEqual(['skipped', 'failed']);
+      expect(shell.asked.map(({ path }) => path)).not.toContain('/api/v1/rules');
+      report(shell, outcomes, isDry);
+      expect(shell.notes[0]).toBe('all.yaml:8:12: /eventType is odd. (rule.invalid)');
+    }
   });
 });

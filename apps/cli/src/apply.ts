@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 
 import { textFiles, wantedOf } from './apply-files.js';
-import { apply, report } from './apply-plan.js';
+import { apply } from './apply-plan.js';
+import { report } from './apply-report.js';
 import type { Act } from './shell.js';
 
 /** `millrace apply -f …` */
@@ -9,12 +10,17 @@ export function applyCommand(program: Command, act: Act): void {
   program
     .command('apply')
     .description('bring rules and workflows from files into force; twice changes nothing')
-    .requiredOption('-f, --file <path>', 'a file, or a folder with files, rules/ and workflows/')
+    .requiredOption(
+      '-f, --file <path>',
+      'a file, a folder with files, rules/ and workflows/, or - for the standard input',
+    )
     .option('--dry-run', 'check, and say what would change')
     .action(({ file, dryRun = false }: { file: string; dryRun?: boolean }) =>
       act(async (shell) => {
-        const wanted = wantedOf(await textFiles(file));
-        return report(shell, await apply(shell, wanted, dryRun), dryRun);
+        const outcomes = await apply(shell, wantedOf(await textFiles(file)), dryRun);
+        const exitCode = report(shell, outcomes, dryRun);
+        if (outcomes.stopped !== undefined) throw outcomes.stopped as Error;
+        return exitCode;
       }),
     );
 }

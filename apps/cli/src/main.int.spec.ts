@@ -153,6 +153,21 @@ describe('millrace', () => {
     expect(await millrace(['rule', 'ls'])).toMatchObject({ code: 3 });
   });
 
+  it('exports what comes, and ends with 3 where the rest does not', async () => {
+    const yaml = '---\n# rul_01\nname: a rule\neventType: git.push\n';
+    answer = (_, response) => void response.writeHead(200, { 'content-type': 'application/yaml' }).end(yaml);
+    expect(await millrace(['rule', 'export'])).toEqual({ code: 0, out: yaml, err: '' });
+    expect(asked.map((one) => one.url)).toEqual(['/api/v1/rules']);
+    answer = (_, response) => {
+      response.writeHead(200, { 'content-type': 'application/yaml' });
+      response.write(yaml + yaml, () => response.destroy());
+    };
+    const { code, err } = await millrace(['rule', 'export']);
+    expect({ code, err }).toEqual({ code: 3, err: expect.stringMatching(/^The answer broke off .* not everything/) });
+    answer = json(403, { code: 'token.role', detail: 'No.' });
+    expect(await millrace(['rule', 'export'])).toMatchObject({ code: 1, out: '', err: 'No. (token.role)\n' });
+  });
+
   it('ends with 2 for what it does not know, and says what is near', async () => {
     expect(await millrace(['rul', 'ls'])).toMatchObject({ code: 2, err: expect.stringMatching(/Did you mean rule/) });
     expect(await millrace(['rule', 'ls', '--stat', 'x'])).toMatchObject({

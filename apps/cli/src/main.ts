@@ -85,6 +85,7 @@ function shellOf(terminal: Terminal, flags: Flags, { env, signal }: Surroundings
   return {
     call: (method, path, body) => connected().call(method, path, body),
     stream: (path, body, until) => connected().stream(path, body, until),
+    download: (path, accept) => connected().download(path, accept),
     read: readDocument,
     print: (text) => terminal.print(text),
     note: (text) => terminal.note(text),

@@ -1,8 +1,10 @@
 import { type Command, Option } from 'commander';
 
+import { type ExportOptions, exportRules } from './rule-export.js';
 import type { Act } from './shell.js';
 import * as verbs from './rule-verbs.js';
 
+const STATUSES = ['enabled', 'disabled', 'archived'];
 const OUTCOMES = ['matched', 'not_matched', 'errored'];
 
 /** `millrace rule …` */
@@ -11,7 +13,7 @@ export function ruleCommands(program: Command, act: Act): void {
   rule
     .command('ls')
     .description('list rules')
-    .addOption(new Option('--status <status>', 'those of this status').choices(['enabled', 'disabled', 'archived']))
+    .addOption(new Option('--status <status>', 'those of this status').choices(STATUSES))
     .action((options: { status?: string }) => act((shell) => verbs.list(shell, options)));
   rule
     .command('view <rule>')
@@ -41,6 +43,12 @@ export function ruleCommands(program: Command, act: Act): void {
     .command('versions <rule>')
     .description('every version of a rule, newest first')
     .action((given: string) => act((shell) => verbs.versions(shell, given)));
+  rule
+    .command('export [rules...]')
+    .description('write rules as YAML that apply reads: all, or those named by id or name')
+    .option('-o, --output <folder>', 'one file for each rule, in place of the standard output')
+    .addOption(new Option('--status <status>', 'those of this status').choices(STATUSES))
+    .action((given: readonly string[], options: ExportOptions) => act((shell) => exportRules(shell, given, options)));
   rule
     .command('test <file>')
     .description('what a draft would make of one event; nothing is done')

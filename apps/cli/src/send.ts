@@ -82,9 +82,17 @@ async function send(
   return failed > 0 ? EXIT.no : 0;
 }
 
+/** A text as the bytes that senders write, one character each: so they go over the wire and into a file. */
+const inUtf8 = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
+
 /** The old proof makes room for the new one; names in the case that HTTP/2 and the file format have. */
 function withProof(file: HttpFile, proof: Readonly<Record<string, string>>): HttpFile {
-  const fresh = Object.entries(proof).map(([name, value]): [string, string] => [name.toLowerCase(), value]);
+  const before = headersOf(file);
+  const fresh = Object.entries(proof).map(([given, value]): [string, string] => {
+    const name = given.toLowerCase();
+    // What the provider took from the file is in bytes already.
+    return [name, before[name] === value ? value : inUtf8(value)];
+  });
   const names = new Set(fresh.map(([name]) => name));
   return { ...file, headers: [...file.headers.filter(([name]) => !names.has(name)), ...fresh] };
 }
@@ -134,7 +142,7 @@ function withHeaders(file: HttpFile, given: readonly string[]): HttpFile {
   const set = given.map((text): [string, string] => {
     const colon = text.indexOf(':');
     if (colon < 1) throw new UsageError(`--header takes "name: value", not "${text}".`);
-    return [text.slice(0, colon).trim().toLowerCase(), text.slice(colon + 1).trim()];
+    return [text.slice(0, colon).trim().toLowerCase(), inUtf8(text.slice(colon + 1).trim())];
   });
   const names = new Set(set.map(([name]) => name));
   const kept = file.headers.filter(([name]) => !names.has(name));

@@ -6,6 +6,8 @@ export interface Shell {
   call<T>(method: string, path: string, body?: unknown): Promise<T>;
   /** An answer that comes line by line; ends when `signal` aborts. */
   stream(path: string, body: unknown, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  /** GET as another content type than JSON, as it comes; throws as `call` does, also where the answer is cut off. */
+  download(path: string, accept: string): Promise<AsyncIterable<Uint8Array>>;
   /** A YAML or JSON document by the name of its file; throws UnreadableFile. */
   read(path: string): Promise<unknown>;
   /** To the standard output: what was asked for. */

@@ -3,7 +3,7 @@ import type { Shell } from '../src/shell.js';
 
 const file = 'rule.yaml';
 
-/** A program that was asked with these flags; answers are given by method and path. */
+/** A program that was asked with these flags; answers, errors and functions of the body are given by method and path. */
 export class FakeShell implements Shell {
   readonly out: string[] = [];
   readonly notes: string[] = [];
@@ -12,16 +12,17 @@ export class FakeShell implements Shell {
   json = false;
   quiet = false;
   lines: object[] = [];
-  readonly signal = new AbortController().signal;
+  readonly interrupt = new AbortController();
+  readonly signal = this.interrupt.signal;
 
   constructor(private readonly answers: Readonly<Record<string, unknown>> = {}) {}
 
-  call = <T>(method: string, path: string, body?: unknown): Promise<T> => {
+  call = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
     this.asked.push({ method, path, body });
     const answer = this.answers[`${method} ${path}`];
-    return answer === undefined
-      ? Promise.reject(new Error(`no answer to ${method} ${path}`))
-      : Promise.resolve(answer as T);
+    if (answer instanceof Error) throw answer;
+    if (answer === undefined) throw new Error(`no answer to ${method} ${path}`);
+    return (typeof answer === 'function' ? (answer as (body: unknown) => unknown)(body) : answer) as T;
   };
   async stream(path: string, body: unknown): Promise<AsyncIterable<Uint8Array>> {
     this.asked.push({ method: 'POST', path, body });
@@ -32,6 +33,13 @@ export class FakeShell implements Shell {
       })(),
     );
   }
+  /** The text that is the answer, in pieces of a few bytes. */
+  download = async (path: string, accept: string): Promise<AsyncIterable<Uint8Array>> => {
+    const bytes = Buffer.from(await this.call<string>('GET', path, accept));
+    return (async function* () {
+      for (let at = 0; at < bytes.length; at += 7) yield await Promise.resolve(bytes.subarray(at, at + 7));
+    })();
+  };
   read = (path: string): Promise<unknown> => {
     if (path === file) return Promise.resolve({ name: 'pushes', eventType: 'git.push' });
     if (path === 'push.json') return Promise.resolve({ type: 'git.push' });

@@ -14,7 +14,8 @@ export interface Caller extends Author {
 
 /**
  * The id of a thing about to be created. With an `Idempotency-Key` it follows from the key, so that the same request sent
- * again meets the same stream, also after a crash between the append and the answer.
+ * again meets the same stream, also after a crash between the append and the answer. Whoever knows the key can work it
+ * out: where an id is an address too, use `newAddressId`.
  */
 export function newIdFor(caller: Caller, prefix: Prefix): string {
   return caller.idempotencyKey === undefined

@@ -1,17 +1,18 @@
-import { randomUUID } from 'node:crypto';
-
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiOperation, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { DataSource, Not } from 'typeorm';
 
+import { newAddressId } from '#libs/access/src/address-id.js';
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
-import { type Caller, newIdFor } from '#libs/access/src/caller.js';
+import type { Caller } from '#libs/access/src/caller.js';
 import { Secrets } from '#libs/access/src/secrets.js';
 import type { Committed, ThingCommand } from '#libs/event-store/src/command-handlers.js';
+import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { PREFIXES, publicId, randomText } from '#libs/kernel/src/ids.js';
+import { PREFIXES, randomText } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
@@ -35,6 +36,7 @@ export class AgentController {
     @Inject(Secrets) private readonly secrets: Secrets,
     @Inject(Settings) private readonly settings: Settings,
     @Inject(Executions) private readonly executions: Executions,
+    @Inject(EventStore) private readonly store: EventStore,
   ) {}
 
   @Post()
@@ -45,7 +47,8 @@ export class AgentController {
     const { secret: given, ...rest } = body;
     const settings: AgentSettings = { ...DEFAULTS, ...withoutUndefined(rest) } as AgentSettings;
     refuseProblems(configProblems(settings.runtime, settings.config));
-    const id = newAgentId(caller);
+    const { secrets, store } = this;
+    const id = await newAddressId(caller, { prefix: PREFIXES.agent, stream: streams.agent, secrets, store });
     await this.refuseTakenName(caller, settings.name, id);
     const wanted = given ?? (needsSecret(settings) ? newSecret() : undefined);
     const reference = wanted === undefined ? undefined : `${id}/secret/1`;
@@ -197,10 +200,6 @@ export class AgentController {
     };
   }
 }
-
-/** An id is an address too (`/agents/{id}/webhook`), so all of it is random, where no `Idempotency-Key` says what it is. */
-const newAgentId = (caller: Caller): string =>
-  caller.idempotencyKey === undefined ? publicId(PREFIXES.agent, randomUUID()) : newIdFor(caller, PREFIXES.agent);
 
 const needsSecret = ({ webhookEnabled, auth }: AgentSettings): boolean => webhookEnabled && auth !== 'none';
 const newSecret = (): string => `mrs_${randomText(32)}`;

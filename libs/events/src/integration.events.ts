@@ -51,13 +51,16 @@ export const integrationEvents = {
           deliveryId: Type.String(),
           eventType: Type.String(),
           requested: Type.Boolean({
-            description:
-              'the sender took the request to send it again; false: it refused, or has been asked for it several times',
+            description: 'the sender took the request to send it again; false: it refused, or is not asked again yet',
           }),
+          refused: Type.Optional(Type.Boolean({ description: 'the sender would not send this one again' })),
         }),
         { description: 'what never arrived; at most 1000' },
       ),
       more: Type.Optional(Type.Boolean({ description: 'more is missing, and asked for the next time' })),
+      openSince: Type.Optional(
+        Type.String({ description: 'RFC 3339: when the oldest delivery was made that is missing and may yet come' }),
+      ),
       startedAt: Type.String({ description: 'RFC 3339' }),
       failure: Type.Optional(
         Type.Object({

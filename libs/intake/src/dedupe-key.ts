@@ -2,8 +2,8 @@ import { compile, type CompiledExpression } from '#libs/expressions/src/compile.
 import { canonicalJson, type Json } from '#libs/kernel/src/json.js';
 
 /**
- * An integration's own delivery id: a JMESPath expression over the body (over the list of all lines, where the body is
- * NDJSON). A body for which it gives null, false or nothing has none.
+ * An integration's own delivery id: a JMESPath expression over the body, over each line of an NDJSON body and over each
+ * element of a batch. What it gives null, false or nothing for has none.
  */
 export class DedupeKey {
   private readonly expression: CompiledExpression;

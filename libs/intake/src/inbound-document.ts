@@ -192,7 +192,7 @@ export const inboundDocument = {
       required: ['eventIds', 'duplicate'],
       properties: {
         eventIds: { type: 'array', items: { type: 'string' }, example: ['evt_01jq5x1d0wkz4s3v2n8m7b6c5a'] },
-        duplicate: { type: 'boolean', description: 'This delivery had been stored before, under these ids.' },
+        duplicate: { type: 'boolean', description: 'All of it had been stored before, under these ids.' },
       },
     },
   },

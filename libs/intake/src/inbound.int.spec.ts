@@ -66,6 +66,8 @@ afterAll(() => server.stop());
 const post = (url: string, body: string | Buffer, headers: Record<string, string> = {}): Promise<Response> =>
   fetch(url, { method: 'POST', body, headers });
 
+const CLOUD_EVENT = { 'ce-specversion': '1.0', 'ce-id': '1', 'ce-source': '/orders', 'ce-type': 'com.acme.shipped' };
+
 const json = { 'content-type': 'application/json' };
 
 interface Receipt {
@@ -244,6 +246,24 @@ describe('a request that is accepted', () => {
     await receiptOf(await post(url, '{}', { ...json, 'x-hub-signature-256': signature('{}', SECRET) }));
     const kinds = (await server.received()).slice(-3).map(({ metadata }) => metadata.request!.authentication);
     expect(kinds).toEqual(['bearer', 'hmac-sha256', 'hmac-sha256']);
+  });
+
+  it.each(['utf8', 'latin1'] as const)('may show a secret with any letters, in %s', async (encoding) => {
+    const secret = 'geheim-ä123-à';
+    const shown = Buffer.from(secret, encoding).toString('latin1');
+    for (const [provider, headers] of [
+      ['gitlab', { 'x-gitlab-token': shown }],
+      ['generic_webhook', { authorization: `Bearer ${shown}` }],
+      ['cloudevents', { authorization: `Bearer ${shown}`, ...CLOUD_EVENT }],
+    ] as const) {
+      const { url } = await server.integration(provider, { secret });
+      // Each character of a header that `fetch` is given is one byte.
+      await receiptOf(await post(url, '{}', { ...json, ...headers }));
+      const wrong = Object.fromEntries(
+        Object.entries(headers).map(([name, value]) => [name, value.replace('123', '124')]),
+      );
+      expect((await post(url, '{}', { ...json, ...wrong })).status).toBe(401);
+    }
   });
 
   it('takes its place at the id of the integration and at its custom path, in the form of each', async () => {

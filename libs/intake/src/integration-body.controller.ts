@@ -67,7 +67,7 @@ export class NewIntegration {
 
   @ApiPropertyOptional({
     example: 'alert.id',
-    description: 'JMESPath over the body (over the list of lines, for NDJSON): the same value is recorded once.',
+    description: 'JMESPath over the body, or over each line or element of it: the same value is recorded once.',
   })
   @IfGiven()
   @IsString()
@@ -145,7 +145,10 @@ export class IntegrationChanges {
   @Length(2, 20)
   expectedEvery?: string | null;
 
-  @ApiPropertyOptional({ type: Object, description: 'The whole of it. A masked secret keeps its value.' })
+  @ApiPropertyOptional({
+    type: Object,
+    description: 'The whole of it. A masked secret keeps its value, unless an address in it changes.',
+  })
   @IfGiven()
   @IsObject()
   config?: Record<string, unknown>;

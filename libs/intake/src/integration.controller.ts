@@ -1,18 +1,19 @@
-import { randomUUID } from 'node:crypto';
-
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { DataSource, In } from 'typeorm';
 
+import { newAddressId } from '#libs/access/src/address-id.js';
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
-import { type Caller, newIdFor } from '#libs/access/src/caller.js';
+import type { Caller } from '#libs/access/src/caller.js';
 import { Secrets } from '#libs/access/src/secrets.js';
 import type { ThingCommand } from '#libs/event-store/src/command-handlers.js';
+import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { PREFIXES, publicId } from '#libs/kernel/src/ids.js';
+import { PREFIXES } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
@@ -26,7 +27,13 @@ import {
   IntegrationPage,
   NewIntegration,
 } from './integration-body.controller.js';
-import { checkedSettings, freshName, newSlug, withStoredSecrets } from './integration-input.js';
+import {
+  checkedSettings,
+  freshName,
+  newSlug,
+  refuseDedupeKeyOfAskable,
+  withStoredSecrets,
+} from './integration-input.js';
 import { IntegrationTable } from './integration-table.js';
 import {
   CreateIntegration,
@@ -57,6 +64,7 @@ export class IntegrationController {
     @Inject(Clock) private readonly clock: Clock,
     @Inject(IntegrationTable) private readonly table: IntegrationTable,
     @Inject(IntegrationProjection) private readonly projection: IntegrationProjection,
+    @Inject(EventStore) private readonly store: EventStore,
   ) {}
 
   @Post()
@@ -66,7 +74,10 @@ export class IntegrationController {
   async create(@CurrentCaller() caller: Caller, @Body() body: NewIntegration): Promise<CreatedIntegration> {
     const provider = this.provider(body.provider);
     const { changes } = checkedSettings(body, provider, {});
-    const integrationId = newIntegrationId(caller);
+    refuseDedupeKeyOfAskable(body, provider, { config: {}, ...changes });
+    const { integration: prefix } = PREFIXES;
+    const { secrets, store } = this;
+    const integrationId = await newAddressId(caller, { prefix, stream: streams.integration, secrets, store });
     this.refuseTakenPath(body.customPath, integrationId);
     const { orgId } = caller;
     const reference = `${integrationId}/secret/1`;
@@ -137,6 +148,11 @@ export class IntegrationController {
     const current = (await this.found(caller, id)).state;
     const provider = this.provider(current.provider);
     const { changes, removed } = checkedSettings(body, provider, current.settings.config);
+    refuseDedupeKeyOfAskable(body, provider, {
+      ...current.settings,
+      ...changes,
+      ...(removed.includes('dedupeKey') && { dedupeKey: undefined }),
+    });
     if (body.graceSeconds !== undefined && body.secret === undefined)
       refuseProblems([{ pointer: '/graceSeconds', detail: 'says how long the old secret stays: send secret too' }]);
     this.refuseTakenPath(body.customPath, id);
@@ -237,12 +253,3 @@ export class IntegrationController {
     return integrationAnswer(row, activity, this.settings.publicUrl, this.clock.now(), isChat);
   }
 }
-
-/**
- * An id is an address too (`/webhooks/{id}`), so all of it is random, where the request brings no `Idempotency-Key`
- * from which it has to follow.
- */
-const newIntegrationId = (caller: Caller): string =>
-  caller.idempotencyKey === undefined
-    ? publicId(PREFIXES.integration, randomUUID())
-    : newIdFor(caller, PREFIXES.integration);

@@ -5,6 +5,7 @@ import type { DataSource } from 'typeorm';
 import type { Caller } from '#libs/access/src/caller.js';
 import { execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
+import { derivedId } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
@@ -15,6 +16,7 @@ import { createTestDatabase, type TestDatabase } from '../../../test/support/dat
 import { githubHeaders, InboundServer } from '../testing/inbound-server.js';
 import { CounterWriter } from './counter-writer.adapter.js';
 import { IntegrationController } from './integration.controller.js';
+import { newSlug } from './integration-input.js';
 import {
   CreateIntegration,
   DeleteIntegration,
@@ -91,6 +93,7 @@ beforeEach(async () => {
     clock,
     table,
     projection,
+    store,
   );
   trial = new TrialController(table, pipeline, store, clock);
 });
@@ -143,6 +146,20 @@ describe('integrations by REST', () => {
     expect(second).toEqual(first);
     expect((await api.list(caller)).data).toHaveLength(1);
     expect((await api.create(caller, { name: 'acme', provider: 'github' })).id).not.toBe(first.id);
+  });
+
+  it('have an id under an Idempotency-Key that nobody can work out, and one of before is found again', async () => {
+    const keyed = { ...caller, idempotencyKey: 'key-1' };
+    const guess = derivedId('int', 'idempotency-key', 'org_1', 'key-1');
+    const { id } = await api.create(keyed, { name: 'acme', provider: 'github' });
+    expect(id).not.toBe(guess);
+    expect(server.table.withId(guess)).toBeUndefined();
+    const [of, earlier] = ['key-2', derivedId('int', 'idempotency-key', 'org_1', 'key-2')];
+    await server.run(new CreateIntegration(earlier, caller, 'github', newSlug(), { name: 'old', config: {} }), create);
+    await follow();
+    expect(await api.create({ ...caller, idempotencyKey: of }, { name: 'old', provider: 'github' })).toMatchObject({
+      id: earlier,
+    });
   });
 
   it('refuse a provider that nobody knows, and a path that is taken', async () => {
@@ -209,6 +226,35 @@ describe('integrations by REST', () => {
     await api.change(caller, id, { config: { token: 'ghp_y' } });
     expect(server.table.withId(id)!.config).toEqual({ token: 'ghp_y' });
     expect([...server.secrets.kept.values()]).toEqual(['ghp_y']);
+  });
+
+  it('have a secret with which their provider can do something, from the start and when it is rotated', async () => {
+    const refusal = { code: 'integration.invalid', problems: [expect.objectContaining({ pointer: '/secret' })] };
+    const made = { name: 'billing', provider: 'standard_webhooks' };
+    await expect(api.create(caller, { ...made, secret: 'secret-1' })).rejects.toMatchObject(refusal);
+    const { id } = await api.create(caller, { ...made, secret: 'whsec_c2VjcmV0' });
+    await expect(api.change(caller, id, { name: 'new', secret: 'secret-2' })).rejects.toMatchObject(refusal);
+    expect(await api.view(caller, id)).toMatchObject({ name: 'billing', previousSecrets: [] });
+    expect(await api.change(caller, id, { secret: null })).toMatchObject({ hasSecret: false });
+  });
+
+  it('have a dedupeKey or a sender that is asked, whichever comes first', async () => {
+    const both = (pointer: string) => ({
+      code: 'integration.dedupe_key_and_reconcile',
+      kind: 'invalid',
+      problems: expect.arrayContaining([expect.objectContaining({ pointer })]),
+      message: expect.stringMatching(/Leave dedupeKey out.*token, hookId, repository/),
+    });
+    const config = { token: 'ghp_x', hookId: 7, repository: 'acme/app' };
+    const made = { name: 'acme', provider: 'github' };
+    await expect(api.create(caller, { ...made, dedupeKey: 'id', config })).rejects.toMatchObject(both('/dedupeKey'));
+    expect(server.secrets.kept.size).toBe(0);
+    const { id } = await api.create(caller, { ...made, dedupeKey: 'id' });
+    await expect(api.change(caller, id, { config })).rejects.toMatchObject(both('/config'));
+    await api.change(caller, id, { dedupeKey: null, config });
+    await expect(api.change(caller, id, { dedupeKey: 'id' })).rejects.toMatchObject(both('/dedupeKey'));
+    expect(await api.change(caller, id, { dedupeKey: 'id', config: { hookId: 7 } })).toMatchObject({ dedupeKey: 'id' });
+    expect(await api.change(caller, id, { config: { hookId: 8 } })).toMatchObject({ dedupeKey: 'id' });
   });
 
   it('are disabled, enabled and deleted, with everything that was kept for them', async () => {

@@ -15,6 +15,7 @@ import type {
 
 import type { Counters } from './counters.js';
 import { type Receiver, validSecrets } from './integration-table.js';
+import { moreThan } from './more-than.js';
 import { answerOf } from './promised.js';
 import type { RateLimiter } from './rate-limiter.js';
 import {
@@ -130,8 +131,8 @@ export class InboundPipeline {
   }
 
   /**
-   * Each element of a batch under its own id. If the process dies between two of them, the sender, who has no answer,
-   * sends the batch again, and what is there already is a duplicate.
+   * Each delivery of a request under its own id. If the process dies between two of them, the sender, who has no answer,
+   * sends the request again: what is there already is a duplicate, and what is not is recorded then.
    */
   private async appendAll(deliveries: readonly Delivery[]): Promise<Receipt | Refusal> {
     const receipts = await Promise.all(deliveries.map((delivery) => this.append(delivery)));
@@ -144,15 +145,16 @@ export class InboundPipeline {
     return { eventIds, duplicate };
   }
 
-  private async append({ stream, events }: Delivery): Promise<Receipt | Refusal> {
+  private async append(delivery: Delivery): Promise<Receipt | Refusal> {
     const { store, log } = this.parts;
+    const { stream, events } = delivery;
     crashPoint('intake.before-append');
     try {
       const { repeated } = await store.append(stream, events, 'no-stream');
       crashPoint('intake.after-append');
       return { eventIds: events.map(({ id }) => eventIdOf(id)), duplicate: repeated };
     } catch (error) {
-      if (error instanceof WrongRevision) return this.firstTime(stream);
+      if (error instanceof WrongRevision) return this.again(delivery);
       if (error instanceof Transient) {
         log.warn({ code: error.code, error: error.message }, 'a request could not be stored');
         return UNAVAILABLE;
@@ -163,13 +165,17 @@ export class InboundPipeline {
     }
   }
 
-  /** Another body under the same delivery id: what was recorded first stays. */
-  private async firstTime(stream: string): Promise<Receipt | Refusal> {
+  /** Another body under the same delivery id: what was recorded first stays, and what it only goes on from is added. */
+  private async again({ stream, events, elements }: Delivery): Promise<Receipt | Refusal> {
+    const { store, log } = this.parts;
     try {
-      const recorded = await this.parts.store.readStream(stream);
-      return { eventIds: recorded.map(({ id }) => eventIdOf(id)), duplicate: true };
+      const recorded = await store.readStream(stream);
+      const more = elements > 1 ? moreThan(recorded, events) : [];
+      if (more.length > 0) await store.append(stream, more, BigInt(recorded.length) - 1n);
+      return { eventIds: [...recorded, ...more].map(({ id }) => eventIdOf(id)), duplicate: more.length === 0 };
     } catch (error) {
-      this.parts.log.warn({ error: messageOf(error) }, 'the first time of a duplicate could not be read');
+      // Also where somebody else adds to it at the same moment: then it is to be sent again.
+      log.warn({ error: messageOf(error) }, 'a duplicate could not be held against its first time');
       return UNAVAILABLE;
     }
   }

@@ -10,11 +10,13 @@ import { github } from '#libs/providers/src/github.js';
 import { AUTHOR, githubHeaders, InboundServer } from '../testing/inbound-server.js';
 import { DeleteIntegration, DisableIntegration } from './integration.commands.js';
 import { disable, remove } from './integration.js';
-import { type Reconciled, Reconciler } from './reconcile.js';
+import { type Look, type Reconciled, Reconciler } from './reconcile.js';
 
 const SECRET = 'github-secret';
 const HOUR = 3_600_000;
 const LIST = '/api/v3/repos/acme/app/hooks/42/deliveries';
+/** As GitHub names it in its links. */
+const LINKED = '/api/v3/repositories/1296269/hooks/42/deliveries';
 
 interface Kept {
   readonly id: number;
@@ -68,7 +70,7 @@ class GithubDouble {
     if (method === 'GET' && pathname === LIST) {
       const from = Number(searchParams.get('cursor') ?? 0);
       const next =
-        from + 3 < this.kept.length && `${this.url.replace('/api/v3', LIST)}?per_page=100&cursor=${from + 3}`;
+        from + 3 < this.kept.length && `${this.url.replace('/api/v3', LINKED)}?per_page=100&cursor=${from + 3}`;
       const page = this.kept.slice(from, from + 3).map(({ at, ...rest }) => ({
         ...rest,
         event: 'push',
@@ -94,6 +96,7 @@ let double: GithubDouble;
 let server: InboundServer;
 let id: string;
 let runs: number;
+let before: Look;
 
 beforeEach(async () => {
   double = await new GithubDouble().start();
@@ -102,6 +105,7 @@ beforeEach(async () => {
   ({ id, url: double.target } = await server.integration('github', { secret: SECRET, config }));
   double.now = server.clock.now().getTime() - HOUR / 2;
   runs = 0;
+  before = { completeAt: null };
 });
 afterEach(async () => {
   await server.stop();
@@ -116,8 +120,9 @@ const reconciler = (http = egress): Reconciler => {
 const signal = new AbortController().signal;
 /** One look, and its outcome in the log, ten minutes after the one before. */
 async function look(): Promise<Reconciled> {
-  const outcome = (await reconciler().ask(id, { completeAt: null }, signal))!;
+  const outcome = (await reconciler().ask(id, before, signal))!;
   await reconciler().record('org_1', runs++, outcome);
+  before = { completeAt: outcome.startedAt, openSince: outcome.openSince ?? null };
   server.clock.advance(HOUR / 6);
   double.now += HOUR / 6;
   return outcome;
@@ -159,19 +164,42 @@ describe('what GitHub delivered while nobody was listening', () => {
     expect(await look()).toMatchObject({ missing: [] });
   });
 
-  it('is asked for three times where it is refused here, and not for ever', async () => {
+  it('is asked for again where it is refused here, less and less often, and not for ever', async () => {
     double.secret = 'another secret';
     await double.deliver('a');
-    for (let times = 0; times < 8; times++) {
-      const { missing } = await look();
-      expect(missing).toEqual([{ deliveryId: 'a', eventType: 'push', requested: times < 3 }]);
+    const since = new Date(double.now).toISOString();
+    const asked: number[] = [];
+    for (let times = 0; times < 40; times++) {
+      const { missing, openSince } = await look();
+      expect([missing.length, openSince]).toEqual([1, since]);
+      if (missing[0]!.requested) asked.push(times);
     }
-    expect(double.redelivered).toEqual(['a', 'a', 'a']);
-    expect(double.answers).toEqual([401, 401, 401, 401]);
+    // Ten minutes after the first time, then 20, 40, 80, 160.
+    expect(asked).toEqual([0, 1, 3, 7, 15, 31]);
+    expect(double.redelivered).toHaveLength(6);
     // By hand once more: by now somebody has mended the secret.
     double.secret = SECRET;
     await reconciler().ask(id, { completeAt: null, byHand: true }, signal);
     expect(await delivered()).toEqual(['a']);
+  });
+
+  it('is asked for three days while nothing gets in, comes in when something does, and is given up after', async () => {
+    await double.deliver('a', { lost: true });
+    const request = double.deliver.bind(double);
+    double.deliver = (guid, how) => request(guid, { ...how, lost: true });
+    let last = await look();
+    const first = double.now;
+    for (let looks = 0; looks < 3 * 24 * 6 + 6 * 6; looks++) last = await look();
+    // 10, 20, 40, 80, 160 and 320 minutes, then every six hours.
+    expect(double.redelivered).toHaveLength(7 + Math.floor((3 * 24 * 60 - 30 - 630) / 360));
+    expect(Math.max(...double.kept.map(({ at }) => at)) - first).toBeLessThanOrEqual(3 * 24 * HOUR);
+    // By now the window ends after all that GitHub did for it.
+    expect([last.missing.length, last.openSince]).toEqual([0, undefined]);
+    await double.deliver('b', { lost: true });
+    for (let looks = 0; looks < 6 * 6; looks++) await look();
+    double.deliver = request;
+    for (let looks = 0; looks < 6 * 6; looks++) await look();
+    expect(await delivered()).toEqual(['b']);
   });
 
   it('is not asked for with a token that is refused, nor through an address that is not allowed', async () => {

@@ -18,9 +18,11 @@ class MissingDelivery {
   @ApiProperty({ example: 'push' })
   eventType!: string;
   @ApiProperty({
-    description: 'The sender took the request to send it again. false: it refused, or was asked three times before.',
+    description: 'The sender took the request to send it again. false: it refused, or it is not asked again yet.',
   })
   requested!: boolean;
+  @ApiPropertyOptional({ description: 'The sender would not send this one again.' })
+  refused?: boolean;
 }
 
 class ReconcileFailure {
@@ -41,6 +43,11 @@ export class ReconcileAnswer {
   missing!: MissingDelivery[];
   @ApiPropertyOptional({ description: 'More is missing than was asked for: it is the next time, in ten minutes.' })
   more?: boolean;
+  @ApiPropertyOptional({
+    format: 'date-time',
+    description: 'When the oldest delivery was made that is missing and may yet come: the next look goes back as far.',
+  })
+  openSince?: string;
   @ApiProperty({ format: 'date-time' })
   startedAt!: string;
   @ApiPropertyOptional({ type: ReconcileFailure, description: 'Why it was not gone through to the end.' })
@@ -74,7 +81,7 @@ export class ReconcileController {
       throw new Rejected(
         'conflict',
         'integration.not_reconcilable',
-        'The sender of this integration cannot be asked: it is disabled, its provider cannot be asked at all (GitHub can), or its config lacks token, hookId or repository.',
+        'The sender of this integration cannot be asked: it is disabled, its provider cannot be asked at all (GitHub can), its config lacks token, hookId or repository, or it has a dedupeKey.',
       );
     const position = await this.reconciler.recordNext(caller.orgId, caller.actor, outcome);
     await this.progress.whenProcessed(RECONCILIATIONS, position);

@@ -6,7 +6,12 @@ import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-e
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import type { ClaimedWork } from '#libs/persistence/src/work.js';
 import { PostgresWorkQueue } from '#libs/persistence/src/work-queue.adapter.js';
-import { defineProvider, type ReconcileContext, type Reconciliation } from '#libs/plugin-sdk/src/define-provider.js';
+import {
+  type Asked,
+  defineProvider,
+  type ReconcileContext,
+  type Reconciliation,
+} from '#libs/plugin-sdk/src/define-provider.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
@@ -26,6 +31,7 @@ import { ScheduleReconciliations } from './reconcile.subscriber.js';
 
 const caller: Caller = { orgId: 'org_1', actor: 'token/tok_1', tokenId: 'tok_1', roles: ['integrator'] };
 const DAY = 86_400_000;
+const HOUR = 3_600_000;
 
 let asked: ReconcileContext[];
 let answer: (context: ReconcileContext) => Promise<Reconciliation>;
@@ -188,23 +194,69 @@ describe('an integration whose sender can be asked', () => {
     expect((await outcomes())[0]!.data).toMatchObject({ more: true });
   });
 
-  it('is told how often it was asked for each delivery, but not by hand, where all counts anew', async () => {
+  it('is asked for as far back as something is missing, three days at most, also after looks that fail', async () => {
+    const first = server.clock.now().getTime();
+    const failure = { code: 'unreachable', detail: 'no' };
+    const missing = (hours: number) => ({ checked: 1, missing: [], openSince: new Date(first - hours * HOUR) });
+    const hoursBack = async (outcome: Reconciliation, byHand = false): Promise<number> => {
+      answer = () => Promise.resolve(outcome);
+      if (byHand) await controller().reconcile(caller, id);
+      else {
+        await worker.run((await scheduled())!, signal);
+        await follow();
+      }
+      return (first - asked.at(-1)!.since.getTime()) / HOUR;
+    };
+    expect(await hoursBack(missing(30))).toBe(72);
+    expect((await outcomes())[0]!.data).toMatchObject({ openSince: new Date(first - 30 * HOUR).toISOString() });
+    expect(await hoursBack({ checked: 0, missing: [], failure })).toBe(30);
+    expect(await hoursBack({ ...missing(2), failure })).toBe(30);
+    expect(await hoursBack({ checked: 0, missing: [], failure }, true)).toBe(72);
+    expect(await hoursBack(missing(40))).toBe(30);
+    expect(await hoursBack(missing(0.5))).toBe(40);
+    expect(await hoursBack({ checked: 0, missing: [] })).toBe(1);
+    expect(await hoursBack(missing(50))).toBe(1);
+    server.clock.advance(30 * HOUR);
+    expect(await hoursBack({ checked: 0, missing: [] })).toBe(72 - 30);
+  });
+
+  it('goes on from a look that saw as much as can be seen, in ten minutes', async () => {
+    const failure = { code: 'too_many', detail: 'more than can be looked at' };
+    answer = () => Promise.resolve({ checked: 20_000, missing: [], failure });
+    await worker.run((await scheduled())!, signal);
+    await follow();
+    expect((await scheduled())!.payload).toMatchObject({ completeAt: server.clock.now().toISOString() });
+    expect(await dueIn()).toBe(RECONCILE_EVERY_MS);
+    expect((await outcomes())[0]!.data).toMatchObject({ failure });
+  });
+
+  it('is told how often and when it was asked for each delivery, but not by hand, where all counts anew', async () => {
     const missing = [
       { deliveryId: 'd1', eventType: 'push', requested: true },
       { deliveryId: 'd2', eventType: 'push', requested: false },
+      { deliveryId: 'd3', eventType: 'push', requested: false, refused: true },
     ];
-    let before: ReadonlyMap<string, number> = new Map();
+    let before: ReadonlyMap<string, Asked> = new Map();
     answer = async (context) => {
-      before = await context.asked(['d1', 'd2', 'd3']);
+      before = await context.asked(['d1', 'd2', 'd3', 'd4']);
       return { checked: 2, missing };
     };
-    for (const expected of [[], [['d1', 1]], [['d1', 2]]]) {
+    const look = async () => {
       await worker.run((await scheduled())!, signal);
       await follow();
-      expect([...before]).toEqual(expected);
+      return [...before];
+    };
+    expect(await look()).toEqual([]);
+    for (let times = 1; times < 120; times++) {
+      const last = server.clock.now();
+      server.clock.advance(RECONCILE_EVERY_MS);
+      expect(await look()).toEqual(['d1', 'd3'].map((one) => [one, { times, last }]));
     }
     await controller().reconcile(caller, id);
     expect([...before]).toEqual([]);
+    // What was asked for earlier is of no interest: the sender has forgotten it.
+    server.clock.advance(3 * DAY + 2 * HOUR);
+    expect(await look()).toEqual([]);
   });
 
   it('is told which deliveries are in the log', async () => {
@@ -239,6 +291,14 @@ describe('an integration whose sender can be asked', () => {
     await follow();
     expect(await scheduled()).toBeUndefined();
     await server.run(new UpdateIntegration(id, AUTHOR, { config: { token: 't' } }, []), update);
+    await follow();
+    expect(await scheduled()).toBeDefined();
+    // By which the log knows its deliveries, and the sender does not.
+    await server.run(new UpdateIntegration(id, AUTHOR, { dedupeKey: 'id' }, []), update);
+    await follow();
+    expect(await scheduled()).toBeUndefined();
+    expect(await reconciler.ask(id, { completeAt: null }, signal)).toBeUndefined();
+    await server.run(new UpdateIntegration(id, AUTHOR, {}, ['dedupeKey']), update);
     await follow();
     expect(await scheduled()).toBeDefined();
     await server.run(new DisableIntegration(id, AUTHOR), disable);

@@ -48,6 +48,7 @@ class States implements Table {
 interface Row {
   readonly runs: number;
   readonly completeAt: Date | null;
+  readonly openSince: Date | null;
 }
 
 /** Keeps one row of work for each integration whose sender can be asked what it has delivered, and the last outcome. */
@@ -84,15 +85,20 @@ export class ScheduleReconciliations implements Subscriber {
   }
 
   private async reconciled(tx: EntityManager, event: RecordedEvent<'integration.reconciled'>): Promise<void> {
-    const { integrationId, failure, more, startedAt } = event.data;
+    const { integrationId, failure, more, startedAt, openSince } = event.data;
+    // After `too_many` another look would see no more than this one.
+    const complete = more !== true && (!failure || failure.code === 'too_many');
     const runs = Number(event.revision) + 1;
     if (this.states.get(integrationId) === undefined) return;
     await tx.query(
-      `insert into views.integration_reconciliations as known (integration_id, runs, complete_at, last)
-       values ($1, $2, $3, $4)
+      `insert into views.integration_reconciliations as known (integration_id, runs, complete_at, open_since, last)
+       values ($1, $2, $3, $4, $5)
        on conflict (integration_id) do update
-         set runs = excluded.runs, last = excluded.last, complete_at = coalesce(excluded.complete_at, known.complete_at)`,
-      [integrationId, runs, failure || more === true ? null : startedAt, event.dataJson],
+         set runs = excluded.runs, last = excluded.last, complete_at = coalesce(excluded.complete_at, known.complete_at),
+           -- One that did not get to the end may not have come to what was missing before.
+           open_since = case when excluded.complete_at is null then least(excluded.open_since, known.open_since)
+             else excluded.open_since end`,
+      [integrationId, runs, complete ? startedAt : null, openSince ?? null, event.dataJson],
     );
     if (!this.isReconcilable(integrationId)) return;
     const pause = failure ? await this.pauseAfterFailure(tx, event) : RECONCILE_EVERY_MS;
@@ -112,7 +118,7 @@ export class ScheduleReconciliations implements Subscriber {
 
   private isReconcilable(id: string): boolean {
     const state = this.states.get(id);
-    return state?.kind === 'active' && canReconcile(this.plugins.providers.get(state.provider), state.settings.config);
+    return state?.kind === 'active' && canReconcile(this.plugins.providers.get(state.provider), state.settings);
   }
 
   private async schedule(tx: EntityManager, integrationId: string, event: RecordedEvent, dueAt: Date): Promise<void> {
@@ -121,14 +127,17 @@ export class ScheduleReconciliations implements Subscriber {
       integrationId,
       runs: row?.runs ?? 0,
       completeAt: row?.completeAt?.toISOString() ?? null,
+      openSince: row?.openSince?.toISOString() ?? null,
     };
     await this.work.schedule(tx, [
       { queue: RECONCILIATIONS, key: integrationId, dueAt, payload: { ...task }, position: event.position },
     ]);
   }
+
   private async row(tx: EntityManager, integrationId: string): Promise<Row | undefined> {
     const [row] = await tx.query<Row[]>(
-      `select runs, complete_at as "completeAt" from views.integration_reconciliations where integration_id = $1`,
+      `select runs, complete_at as "completeAt", open_since as "openSince"
+         from views.integration_reconciliations where integration_id = $1`,
       [integrationId],
     );
     return row;

@@ -1,4 +1,4 @@
-import { type EventStore, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { type EventStore, type ReadStreamOptions, WrongRevision } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { ENGINE } from '#libs/events/src/envelope.js';
@@ -9,7 +9,7 @@ import { inParallel } from '#libs/kernel/src/in-parallel.js';
 import { type Uuid, uuid5, uuid7 } from '#libs/kernel/src/ids.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
 import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/work.js';
-import type { Provider, ReconcileContext } from '#libs/plugin-sdk/src/define-provider.js';
+import type { Asked, Provider, ReconcileContext } from '#libs/plugin-sdk/src/define-provider.js';
 
 import { type Receiver, validSecrets } from './integration-table.js';
 
@@ -17,13 +17,14 @@ import { type Receiver, validSecrets } from './integration-table.js';
 export const RECONCILIATIONS = 'intake.reconcile';
 /** So often is a sender asked. */
 export const RECONCILE_EVERY_MS = 10 * 60_000;
-/** How far back it is asked for at first: GitHub remembers as much. */
-const FIRST_LOOK_MS = 3 * 86_400_000;
+/** How far back it is asked for at first, and at most: GitHub remembers as much. */
+const MAX_LOOK_BACK_MS = 3 * 86_400_000;
 /** What was delivered around the time of the last look is looked at again. */
 const OVERLAP_MS = 60 * 60_000;
 const CONCURRENT_LOOKS = 32;
-/** Outcomes in which is looked what was asked for: at one every ten minutes, those of eight hours. */
-const OUTCOMES_LOOKED_AT = 50;
+/** Outcomes of three days in which is looked what was asked for, a page at a time: one every ten minutes, and those by hand. */
+const OUTCOMES_A_PAGE = 50;
+const MAX_OUTCOMES = 1000;
 const MAX_TRIES = 5;
 
 export interface ReconcileTask {
@@ -32,13 +33,27 @@ export interface ReconcileTask {
   readonly runs: number;
   /** RFC 3339 of the last look that got to the end; null: none has. */
   readonly completeAt: string | null;
+  /** RFC 3339 of the oldest delivery that is missing and may yet come. */
+  readonly openSince?: string | null;
 }
+
+/** What is asked: a task of its row, or by hand. */
+export type Look = Pick<ReconcileTask, 'completeAt' | 'openSince'> & {
+  /** Somebody wants it now: what was asked for in vain is asked for once more too. */
+  readonly byHand?: boolean;
+};
 
 export type Reconciled = DataOf<'integration.reconciled'>;
 
-/** Whether an integration's sender can be asked, with the config that it has. */
-export const canReconcile = (provider: Provider | undefined, config: JsonObject): boolean =>
+/** Whether a config says where and as whom the sender can be asked. */
+export const isAskable = (provider: Provider | undefined, config: JsonObject): boolean =>
   provider?.reconcile !== undefined && provider.reconcile.needs.every((key) => config[key] !== undefined);
+
+/** Whether an integration's sender is asked. With a `dedupeKey` the log does not know the ids that the sender names. */
+export const canReconcile = (
+  provider: Provider | undefined,
+  { config, dedupeKey }: { readonly config: JsonObject; readonly dedupeKey?: unknown },
+): boolean => dedupeKey === undefined && isAskable(provider, config);
 
 export interface ReconcilerParts {
   readonly store: EventStore;
@@ -54,29 +69,22 @@ export class Reconciler {
   constructor(private readonly parts: ReconcilerParts) {}
 
   /**
-   * @param look `completeAt`: of the last look that got to the end; `byHand`: somebody wants it now, so also what was asked
-   * for in vain is asked for once more.
    * @returns `undefined` if the sender cannot be asked: disabled, or its config does not say where and as whom.
    */
-  async ask(
-    integrationId: string,
-    { completeAt, byHand = false }: { readonly completeAt: string | null; readonly byHand?: boolean },
-    signal: AbortSignal,
-  ): Promise<Reconciled | undefined> {
+  async ask(integrationId: string, look: Look, signal: AbortSignal): Promise<Reconciled | undefined> {
     const { clock, http, providers } = this.parts;
     const receiver = this.parts.receiver(integrationId);
     const provider = receiver && providers.get(receiver.provider);
-    if (!receiver || !provider?.reconcile || !canReconcile(provider, receiver.config)) return undefined;
+    if (!receiver || !provider?.reconcile || !canReconcile(provider, receiver)) return undefined;
     const now = clock.now();
-    const since = completeAt === null ? now.getTime() - FIRST_LOOK_MS : Date.parse(completeAt) - OVERLAP_MS;
-    const { checked, missing, more, failure } = await provider.reconcile.run({
+    const { checked, missing, more, openSince, failure } = await provider.reconcile.run({
       secrets: validSecrets(receiver, now.getTime()),
       config: receiver.config,
       now,
       http,
-      since: new Date(since),
+      since: new Date(sinceOf(look, now.getTime())),
       seen: (deliveryIds) => this.seen(integrationId, deliveryIds),
-      asked: (deliveryIds) => (byHand ? Promise.resolve(new Map()) : this.asked(integrationId, deliveryIds)),
+      asked: (deliveryIds) => (look.byHand ? Promise.resolve(new Map()) : this.asked(integrationId, deliveryIds, now)),
       signal,
     });
     return {
@@ -84,6 +92,7 @@ export class Reconciler {
       checked,
       missing: missing.slice(0, 1000).map((one) => ({ ...one })),
       ...(more === true && { more }),
+      ...(openSince && { openSince: openSince.toISOString() }),
       startedAt: now.toISOString(),
       ...(failure && { failure: { ...failure } }),
     };
@@ -99,15 +108,33 @@ export class Reconciler {
     return seen;
   }
 
-  private async asked(integrationId: string, deliveryIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  private async asked(
+    integrationId: string,
+    deliveryIds: readonly string[],
+    now: Date,
+  ): Promise<ReadonlyMap<string, Asked>> {
     const wanted = new Set(deliveryIds);
-    const asked = new Map<string, number>();
+    const asked = new Map<string, Asked>();
+    const horizon = now.getTime() - MAX_LOOK_BACK_MS - OVERLAP_MS;
+    const { store } = this.parts;
     const stream = streams.reconciled(integrationId);
-    const limit = OUTCOMES_LOOKED_AT;
-    for (const event of await this.parts.store.readStream(stream, { direction: 'backwards', limit }))
-      if (event.is('integration.reconciled'))
-        for (const { deliveryId, requested } of event.data.missing)
-          if (requested && wanted.has(deliveryId)) asked.set(deliveryId, (asked.get(deliveryId) ?? 0) + 1);
+    let page: ReadStreamOptions = { direction: 'backwards', limit: OUTCOMES_A_PAGE };
+    for (let read = 0; read < MAX_OUTCOMES; read += OUTCOMES_A_PAGE) {
+      const outcomes = await store.readStream(stream, page);
+      for (const event of outcomes) {
+        if (!event.is('integration.reconciled')) continue;
+        const last = new Date(event.data.startedAt);
+        if (last.getTime() < horizon) return asked;
+        for (const { deliveryId, requested, refused } of event.data.missing)
+          if ((requested || refused === true) && wanted.has(deliveryId)) {
+            const later = asked.get(deliveryId);
+            asked.set(deliveryId, later ? { ...later, times: later.times + 1 } : { times: 1, last });
+          }
+      }
+      const first = outcomes.at(-1);
+      if (first === undefined || first.revision === 0n) break;
+      page = { ...page, from: first.revision - 1n };
+    }
     return asked;
   }
 
@@ -151,6 +178,16 @@ export class Reconciler {
   }
 }
 
+/** An hour before the last look that got to its end, or as far as something is missing. */
+function sinceOf({ completeAt, openSince }: Look, now: number): number {
+  const earliest = now - MAX_LOOK_BACK_MS;
+  if (completeAt === null) return earliest;
+  return Math.max(
+    earliest,
+    Math.min(Date.parse(completeAt) - OVERLAP_MS, openSince ? Date.parse(openSince) : Infinity),
+  );
+}
+
 /** Reconciles an integration when its row is due. */
 export class ReconcileIntegrations implements Worker {
   readonly queue = RECONCILIATIONS;
@@ -163,9 +200,9 @@ export class ReconcileIntegrations implements Worker {
   ) {}
 
   async run(work: ClaimedWork, signal: AbortSignal): Promise<WorkDone> {
-    const { integrationId, runs, completeAt } = work.payload as unknown as ReconcileTask;
+    const { integrationId, runs, ...look } = work.payload as unknown as ReconcileTask;
     const receiver = this.receiver(integrationId);
-    const outcome = receiver && (await this.reconciler.ask(integrationId, { completeAt }, signal));
+    const outcome = receiver && (await this.reconciler.ask(integrationId, look, signal));
     // Its row goes away with the event that says why.
     if (!receiver || !outcome) return { position: work.position };
     signal.throwIfAborted();

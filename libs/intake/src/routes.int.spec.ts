@@ -135,6 +135,51 @@ describe('a batch of CloudEvents', () => {
   });
 });
 
+describe('a CloudEvent without data', () => {
+  const attributes = { specversion: '1.0', source: '/orders', type: 'com.acme.shipped' };
+  const binary = Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`ce-${name}`, value]));
+  const ask = (url: string, headers: Record<string, string>, body?: string) =>
+    fetch(url, { method: 'POST', headers, ...(body === undefined ? {} : { body: Buffer.from(body) }) });
+  const last = async () => (await server.received()).at(-1)!;
+
+  it('is accepted in binary mode, with a content type and without, and once', async () => {
+    const { url } = await server.integration('cloudevents', { secret: 'right' });
+    const signed = { ...binary, 'x-webhook-signature': signature('', 'right') };
+    for (const [id, headers] of Object.entries({ 1: {}, 2: { 'content-type': 'application/json' } })) {
+      const answer = await ask(url, { ...signed, 'ce-id': id, ...headers });
+      expect([answer.status, await answer.json()]).toMatchObject([202, { duplicate: false }]);
+      expect((await last()).data).toMatchObject({ eventType: attributes.type, payload: null });
+      const again = await ask(url, { ...signed, 'ce-id': id, ...headers });
+      expect(await again.json()).toMatchObject({ duplicate: true });
+    }
+    expect((await ask(url, { ...binary, 'ce-id': '3' })).status).toBe(401);
+  });
+
+  it('is recorded as a webhook where its type cannot do without', async () => {
+    const { url } = await server.integration('cloudevents');
+    expect((await ask(url, { ...binary, 'ce-id': '1', 'ce-type': 'message.received' })).status).toBe(202);
+    expect(await last()).toMatchObject({ type: 'webhook.received', data: { eventType: 'message.received' } });
+  });
+
+  it('is accepted in structured mode and in a batch', async () => {
+    const { url } = await server.integration('cloudevents');
+    const one = { ...attributes, id: '1' };
+    const structured = await ask(url, { 'content-type': 'application/cloudevents+json' }, JSON.stringify(one));
+    expect([structured.status, (await last()).data]).toMatchObject([202, { payload: one }]);
+    const two = { ...attributes, id: '2', data: null };
+    const batch = await ask(url, { 'content-type': 'application/cloudevents-batch+json' }, JSON.stringify([two]));
+    expect([batch.status, (await last()).data]).toMatchObject([202, { payload: two }]);
+  });
+
+  it('has to say all that it is, as any other', async () => {
+    const { url } = await server.integration('cloudevents');
+    const answer = await ask(url, binary);
+    expect([answer.status, await answer.json()]).toMatchObject([400, { code: 'inbound.unreadable' }]);
+    expect((await ask(url, {})).status).toBe(415);
+    expect((await ask(url, { 'content-type': 'application/json' })).status).toBe(400);
+  });
+});
+
 describe('an address', () => {
   it('takes POST alone, and says so without saying whether anything is received there', async () => {
     const { url, id } = await server.integration('generic_webhook');

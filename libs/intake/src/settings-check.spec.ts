@@ -1,9 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 
+import type { JsonObject } from '#libs/kernel/src/json.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
 import { github } from '#libs/providers/src/github.js';
 import { genericWebhook } from '#libs/providers/src/generic-webhook.js';
+import { slack } from '#libs/providers/src/slack.js';
+import { standardWebhooks } from '#libs/providers/src/standard-webhooks.js';
 
 import { MemorySecrets } from '../testing/memory-secrets.js';
 import { checkedSettings, type GivenSettings, newSlug, withStoredSecrets } from './integration-input.js';
@@ -83,6 +86,83 @@ describe('the config of an integration', () => {
     const current = { token: { $secret: 'ref/1' } };
     expect(checkedSettings({ config: { token: MASK } }, github, current).changes.config).toEqual(current);
     expect(checkedSettings({ config: { token: MASK } }, github, {}).changes.config).toEqual({ token: MASK });
+  });
+
+  const evil = 'https://evil.example';
+  const [ours, token] = ['https://github.example.com/api/v3', { $secret: 'ref/1' }];
+  it.each<[string, Provider, JsonObject, JsonObject, string]>([
+    ['added', github, { token }, { apiUrl: evil, token: MASK }, 'token'],
+    ['changed', github, { apiUrl: ours, token }, { apiUrl: evil, token: MASK, hookId: 7 }, 'token'],
+    ['taken away', github, { apiUrl: ours, token }, { token: MASK }, 'token'],
+    ['added to another provider', slack, { botToken: token }, { apiUrl: evil, botToken: MASK }, 'botToken'],
+  ])('has no stored secret sent to an address that is %s', (_, provider, current, config, key) => {
+    const problems = [expect.objectContaining({ pointer: `/config/${key}` })];
+    expect(() => checkedSettings({ config }, provider, current)).toThrow(
+      expect.objectContaining({ code: 'integration.secret_needed', problems }),
+    );
+    // Whoever knows the secret may send it where they like.
+    const known = { ...config, [key]: 'known' };
+    expect(checkedSettings({ config: known }, provider, current).changes.config).toEqual(known);
+  });
+
+  it('has no stored secret sent to an address that stands deep within a value', () => {
+    const at = { anyOf: [{ type: 'object', properties: { host: { type: 'string', format: 'hostname' } } }] };
+    const properties = { at, key: { type: 'string' } };
+    const provider: Provider = { ...genericWebhook, config: { properties, secrets: ['key'] } };
+    const current = { at: { host: 'a.example', port: 1 }, key: token };
+    const kept = { at: { port: 1, host: 'a.example' }, key: MASK };
+    expect(checkedSettings({ config: kept }, provider, current).changes.config).toMatchObject({ key: token });
+    expect(() => checkedSettings({ config: { ...kept, at: { host: 'b.example' } } }, provider, current)).toThrow(
+      /Send it anew/,
+    );
+  });
+
+  it('goes on with its stored secret where addresses are as they were', () => {
+    const current = { apiUrl: ours, token };
+    const { changes } = checkedSettings({ config: { apiUrl: ours, token: MASK, hookId: 7 } }, github, current);
+    expect(changes.config).toEqual({ ...current, hookId: 7 });
+    expect(checkedSettings({ config: { apiUrl: evil } }, github, current).changes.config).toEqual({ apiUrl: evil });
+  });
+});
+
+describe('the secret of an integration', () => {
+  const refusal = (secret: string, provider: Provider): string => {
+    try {
+      checkedSettings({ secret }, provider, {});
+      return '';
+    } catch (error) {
+      return JSON.stringify((error as { problems: object[] }).problems);
+    }
+  };
+
+  it.each([
+    ['whsec_c3RhbmRhcmQtd2ViaG9va3M=', /^$/],
+    ['whsec_==', /"\/secret".*whsec_ and base64/],
+    ['whsec_no*base64', /whsec_ and base64/],
+    ['c3RhbmRhcmQtd2ViaG9va3M=', /whsec_ and base64/],
+    ['whpk_c3RhbmRhcmQtd2ViaG9va3M=', /config[.]publicKey/],
+  ])('of standard_webhooks %s is answered %s', (secret, answer) => {
+    expect(refusal(secret, standardWebhooks)).toMatch(answer);
+    expect(refusal(secret, standardWebhooks)).not.toContain(secret.slice(6));
+  });
+
+  it('is whatever it is where its provider does not say', () => {
+    expect(refusal('anything', github)).toBe('');
+  });
+
+  it.each<[string, (secret: string) => unknown]>([
+    ['says it', (secret) => `${secret} is not one of mine`],
+    [
+      'throws with it',
+      (secret) => {
+        throw new Error(secret);
+      },
+    ],
+    ['gives no text', (secret) => [secret]],
+  ])('does not come back from a provider that %s', (_, checkSecret) => {
+    const provider = { ...github, checkSecret } as Provider;
+    expect(refusal('hunter2-hunter2', provider)).toMatch(/^\[\{"pointer":"\/secret","detail":"is not a secret/);
+    expect(refusal('hunter2-hunter2', provider)).not.toContain('hunter2');
   });
 });
 

@@ -1,9 +1,9 @@
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
-import addFormats from 'ajv-formats';
+import type { ErrorObject } from 'ajv';
 
 import { tryParseDuration } from '#libs/kernel/src/durations.js';
 import { messageOf, type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { isObject, pointerToken } from '#libs/kernel/src/json.js';
+import { configCheck } from '#libs/plugin-sdk/src/config-schema.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
 
 import { isAddressOrRange } from './addresses.js';
@@ -16,33 +16,13 @@ export const MASK = '********';
 const MAX_SOURCES = 100;
 const MAX_PER_MS = 86_400_000;
 
-const ajv = new Ajv({ strict: false, allErrors: true });
-addFormats.default(ajv);
-const compiled = new WeakMap<Provider, ValidateFunction>();
-
-/** In what `config` is not as its provider wants it. Unknown keys are problems: a misspelt one would do nothing. */
+/** In what `config` is not as its provider wants it. */
 export function configProblems(provider: Provider, config: unknown): readonly Problem[] {
-  let validate = compiled.get(provider);
-  if (!validate) {
-    validate = ajv.compile(configSchema(provider));
-    compiled.set(provider, validate);
-  }
+  const validate = configCheck(provider.config);
   if (validate(config)) return [];
   const found = (validate.errors ?? []).map((error) => problemOf(error, provider));
   // One problem a place: what is wrong in one way is often wrong in others too.
   return found.filter(({ pointer }, index) => found.findIndex((other) => other.pointer === pointer) === index);
-}
-
-function configSchema({ config }: Provider): object {
-  const { properties = {}, required = [], secrets = [] } = config ?? {};
-  // Nobody but the platform writes a reference: one that was sent in would read somebody else's secret.
-  const closed = Object.entries(properties).map(([key, schema]) => [
-    key,
-    {
-      allOf: [schema, secrets.includes(key) ? { type: 'string' } : { not: { type: 'object', required: ['$secret'] } }],
-    },
-  ]);
-  return { type: 'object', properties: Object.fromEntries(closed) as object, required, additionalProperties: false };
 }
 
 function problemOf({ keyword, instancePath, params, message }: ErrorObject, provider: Provider): Problem {
@@ -60,6 +40,20 @@ function problemOf({ keyword, instancePath, params, message }: ErrorObject, prov
     };
   return { pointer, detail: message ?? 'is not as it should be' };
 }
+
+/** Whatever a provider makes of a secret, nothing of it comes back. */
+export function secretProblems(provider: Provider, secret: string): readonly Problem[] {
+  const problem = (detail: string) => [{ pointer: '/secret', detail }];
+  try {
+    const reason = provider.checkSecret?.(secret);
+    if (reason === undefined) return [];
+    return problem(typeof reason !== 'string' || reason.includes(secret) ? UNFIT : reason);
+  } catch {
+    return problem(UNFIT);
+  }
+}
+
+const UNFIT = 'is not a secret that this provider can use: see its page';
 
 export function sourceProblems(sources: readonly string[]): readonly Problem[] {
   if (sources.length === 0)

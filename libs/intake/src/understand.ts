@@ -5,18 +5,18 @@ import type { RequestMetadata } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
 import { type Uuid, uuid5, uuid7 } from '#libs/kernel/src/ids.js';
-import { isObject, type Json } from '#libs/kernel/src/json.js';
+import { isObject } from '#libs/kernel/src/json.js';
 import type { Log } from '#libs/kernel/src/log.js';
 import type {
   InboundBody,
   InboundRequest,
-  Normalised,
   NormalisedEvent,
   Provider,
   ProviderContext,
 } from '#libs/plugin-sdk/src/define-provider.js';
-import { BodyFault, parseBody, type ParsedBody } from '#libs/plugin-sdk/src/inbound-body.js';
+import { BodyFault, parseBody } from '#libs/plugin-sdk/src/inbound-body.js';
 
+import { byDelivery, type Element } from './by-delivery.js';
 import { type DeliveryFacts, type InboundDraft, inboundEventsOf } from './inbound-event.js';
 import type { Receiver } from './integration-table.js';
 import { atOnce } from './promised.js';
@@ -36,11 +36,13 @@ export interface Delivery {
   /** Named after the delivery: it can be opened once. */
   readonly stream: string;
   readonly events: readonly EventToAppend[];
+  /** How many lines or elements it is made of: one of several may come again with more of them. */
+  readonly elements: number;
 }
 
 /** What a request becomes: everything but the append. */
 export interface Understood extends Verified {
-  /** One; of a batch, one for each element. None where the provider wants nothing recorded. */
+  /** One; of several lines or elements, one for each id. None where the provider wants nothing recorded. */
   readonly deliveries: readonly Delivery[];
   /** For the provider's own answer, where it has one: of several lines the first. */
   readonly body: InboundBody | undefined;
@@ -57,28 +59,30 @@ export function understand(
   const parsed = parseBody(request);
   if (parsed instanceof BodyFault) return unreadable(parsed);
   const { provider, context, authentication } = verified;
-  const lines: Line[] = [];
-  for (const { value } of parsed.values) {
-    const line = normalised(provider, { value, kind: parsed.kind, request }, context, log);
-    if (line instanceof Refusal) return line;
-    lines.push(line);
+  const elements: Element[] = [];
+  for (const { value, text } of parsed.values) {
+    const made = normalised(provider, { value, kind: parsed.kind, request }, context, log);
+    if (made instanceof Refusal) return made;
+    const deliveryId = receiver.dedupeKey?.of(value) ?? made.deliveryId;
+    elements.push({ ...made, deliveryId, payload: text });
   }
-  const { retry } = lines[0]!;
+  const { retry } = elements[0]!;
   const metadata = requestMetadata(verified, request, retry);
   const deliveries: Delivery[] = [];
-  // Elements of a batch have ids of their own: each is recorded once, whichever batches it is sent in.
-  const step = parsed.kind === 'batch' ? 1 : lines.length;
-  for (let first = 0; first < lines.length; first += step) {
-    const part =
-      step === lines.length
-        ? { lines, parsed }
-        : {
-            lines: [lines[first]!],
-            parsed: { kind: parsed.kind, values: [parsed.values[first]!] },
-          };
+  const deliver = (part: readonly Element[]): Refusal | undefined => {
     const delivery = deliveryOf(receiver, request, verified, metadata, part, log);
     if (delivery instanceof Refusal) return delivery;
     if (delivery.events.length > 0) deliveries.push(delivery);
+    return undefined;
+  };
+  for (const part of byDelivery(elements)) {
+    let refusal = deliver(part);
+    // What has no id need not be together: it is new in any case.
+    if (refusal === EVENT_TOO_LARGE && part[0]!.deliveryId === undefined) {
+      refusal = undefined;
+      for (const element of part) refusal ??= deliver([element]);
+    }
+    if (refusal) return refusal;
   }
   // What nobody will look at is let go before the append: what lives through it costs a collection twice.
   const body = provider.respond && { value: parsed.values[0]!.value, kind: parsed.kind, request };
@@ -90,20 +94,19 @@ function deliveryOf(
   request: InboundRequest,
   { provider, context }: Verified,
   metadata: RequestMetadata,
-  { lines, parsed }: { readonly lines: readonly Line[]; readonly parsed: ParsedBody },
+  elements: readonly Element[],
   log: Log,
 ): Delivery | Refusal {
-  const deliveryId = receiver.dedupeKey?.of(wholeOf(parsed)) ?? lines[0]!.deliveryId;
+  const { deliveryId } = elements[0]!;
   const now = context.now.getTime();
   const key = deliveryId ?? uuid7(now);
   const stream = streams.inbound(receiver.id, key);
   const drafts: InboundDraft[] = [];
-  lines.forEach(({ events, eventType, action }, line) => {
+  for (const { events, eventType, action, payload } of elements)
     for (const event of events) {
       const id = deliveryId === undefined ? uuid7(now) : eventUuid(stream, drafts.length);
-      drafts.push({ id, eventType, action, normalised: event, payload: parsed.values[line]!.text });
+      drafts.push({ id, eventType, action, normalised: event, payload });
     }
-  });
   const facts = {
     integrationId: receiver.id,
     orgId: receiver.orgId,
@@ -114,7 +117,7 @@ function deliveryOf(
     now: context.now,
   };
   const events = eventsOf(facts, drafts, provider, log);
-  return events ? { deliveryId, stream, events } : EVENT_TOO_LARGE;
+  return events ? { deliveryId, stream, events, elements: elements.length } : EVENT_TOO_LARGE;
 }
 
 /**
@@ -137,25 +140,23 @@ function eventsOf(facts: DeliveryFacts, drafts: readonly InboundDraft[], provide
   }
 }
 
-/** What `dedupeKey` looks at: the body, or all lines of one. */
-const wholeOf = ({ kind, values }: ParsedBody): Json =>
-  kind === 'ndjson' ? values.map(({ value }) => value) : values[0]!.value;
-
-/** What a provider made of a body, or of one line of it. */
-type Line = Pick<Normalised, 'eventType' | 'events'> & Record<'deliveryId' | 'action' | 'retry', string | undefined>;
+/** What a provider made of an element; `deliveryId` is the sender's own. */
+type Made = Omit<Element, 'payload'>;
 
 /**
  * What the provider makes of a body, in the shape that it has promised. A provider that fails does not lose it: the
  * request was believed, so it is kept as the webhook that it is.
  */
-function normalised(provider: Provider, body: InboundBody, context: ProviderContext, log: Log): Line | Refusal {
+function normalised(provider: Provider, body: InboundBody, context: ProviderContext, log: Log): Made | Refusal {
   try {
     const made = atOnce(provider.normalise(body, context));
     if ('unreadable' in made) return malformed('inbound.unreadable', made.unreadable);
-    const { deliveryId, eventType, action, retry, events } = made;
+    const { deliveryId, idOf, eventType, action, retry, events } = made;
     if (!Array.isArray(events)) throw new TypeError('events is not a list');
+    const id = textOf(deliveryId);
     return {
-      deliveryId: textOf(deliveryId),
+      deliveryId: id,
+      eventId: idOf === 'event' ? id : undefined,
       eventType: textOf(eventType) ?? 'unknown',
       action: textOf(action),
       retry: textOf(retry),
@@ -164,7 +165,14 @@ function normalised(provider: Provider, body: InboundBody, context: ProviderCont
   } catch (error) {
     reportFailure(log, provider, 'normalise', error);
     const event = { type: 'webhook.received', subject: '', data: {} };
-    return { deliveryId: undefined, eventType: 'unknown', action: undefined, retry: undefined, events: [event] };
+    return {
+      deliveryId: undefined,
+      eventId: undefined,
+      eventType: 'unknown',
+      action: undefined,
+      retry: undefined,
+      events: [event],
+    };
   }
 }
 

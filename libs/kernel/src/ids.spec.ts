@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { derivedId, isUuid, newId, publicId, uuid5, uuid7, uuidOf } from './ids.js';
+import { derivedId, isUuid, newId, publicId, uuid5, uuid7, uuid8, uuidOf } from './ids.js';
 
 describe('a public id', () => {
   it('holds the same 128 bits as its UUID, both ways', () => {
@@ -74,6 +74,16 @@ describe('a derived id', () => {
   it('never changes from one release to the next, since streams are named by it', () => {
     expect(uuid5('inbound', 'int_1', '72d3162e')).toBe('8d2b73ca-7e0b-51bd-87d7-3b198289b145');
     expect(uuid5('x')[14]).toBe('5');
+  });
+});
+
+describe('an id derived with a secret', () => {
+  it('is the same for the same secret and cause, and differs with either', () => {
+    const id = uuid8('secret', 'a', 'b');
+    expect(uuid8('secret', 'a', 'b')).toBe(id);
+    expect(new Set([id, uuid8('other', 'a', 'b'), uuid8('secret', 'b', 'a'), uuid8('secret', 'ab')]).size).toBe(4);
+    expect(isUuid(id)).toBe(true);
+    expect(id[14]).toBe('8');
   });
 });
 

@@ -4,7 +4,10 @@ import type { StepHttp } from './define-step.js';
 
 /** A request as it came in, before anything of it is believed. */
 export interface InboundRequest {
-  /** Lower-case names; a header sent several times has its values joined by `, `. */
+  /**
+   * Lower-case names; a header sent several times has its values joined by `, `. Each character is one byte, as Node reads
+   * them: hold a secret against one with `holdsSecret`.
+   */
   readonly headers: Readonly<Record<string, string | undefined>>;
   /** Exactly the bytes that were sent: what signatures are made over. */
   readonly rawBody: Buffer;
@@ -53,7 +56,7 @@ export type Verdict =
 /**
  * What the platform has made of the body: the value of a JSON body, of the JSON in the field `payload` of a form, an
  * object of the fields of any other form, one line of an NDJSON body, or one element of a batch of CloudEvents
- * (`normalise` is then called once a line or element; of a batch, each element is a delivery of its own).
+ * (`normalise` is then called once a line or element; those with the same delivery id are one delivery).
  */
 export interface InboundBody {
   readonly value: Json;
@@ -80,6 +83,12 @@ export interface NormalisedEvent {
 export interface Normalised {
   /** The sender's own id of this delivery: the same id is recorded once, for ever. Absent: every request is new. */
   readonly deliveryId?: string | undefined;
+  /**
+   * What `deliveryId` names, where one request has several lines or elements. `delivery` (default): a delivery, and all
+   * elements with this id are parts of it. `event`: the event itself, as in CloudEvents, and an element with the same id
+   * is the same event again.
+   */
+  readonly idOf?: 'delivery' | 'event' | undefined;
   /** The sender's own name of the event: `pull_request`. */
   readonly eventType: string;
   /** What of it, where the sender says so: `opened`. */
@@ -100,9 +109,9 @@ export interface Unreadable {
 
 /** What became of the request. */
 export interface Receipt {
-  /** `evt_…`, in the order of the events. */
+  /** `evt_…`, one delivery after the other, in each in the order of its events. */
   readonly eventIds: readonly string[];
-  /** The delivery had been recorded before; `eventIds` are those of then. */
+  /** All of it had been recorded before; `eventIds` are those of then. */
   readonly duplicate: boolean;
 }
 
@@ -113,6 +122,13 @@ export interface Answer {
   readonly body: string;
 }
 
+/** How the sender was asked to send one delivery again. */
+export interface Asked {
+  readonly times: number;
+  /** The last time. */
+  readonly last: Date;
+}
+
 /** What {@link Reconcile.run} is given beside what every method is. */
 export interface ReconcileContext extends ProviderContext {
   readonly http: StepHttp;
@@ -121,10 +137,10 @@ export interface ReconcileContext extends ProviderContext {
   /** Which of these delivery ids are in the log. */
   seen(deliveryIds: readonly string[]): Promise<ReadonlySet<string>>;
   /**
-   * How often the sender has lately been asked to send each of these again; what it was not asked for is left out. What it
-   * sends again and is refused here, or cannot get through, must not be asked for for ever.
+   * How often in the last three days the sender was asked to send each of these again, and when; what it was not asked for
+   * is left out. What it sends again and is refused here, or cannot get through, is asked for less and less often.
    */
-  asked(deliveryIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  asked(deliveryIds: readonly string[]): Promise<ReadonlyMap<string, Asked>>;
   /** Aborts when the process stops. */
   readonly signal: AbortSignal;
 }
@@ -133,13 +149,25 @@ export interface ReconcileContext extends ProviderContext {
 export interface Reconciliation {
   /** Deliveries that the sender names since then. */
   readonly checked: number;
-  /** Those that never arrived, and whether the sender took the request to send them again. */
-  readonly missing: readonly { readonly deliveryId: string; readonly eventType: string; readonly requested: boolean }[];
+  /** Those that never arrived: at most 1000, what was asked for among them. */
+  readonly missing: readonly {
+    readonly deliveryId: string;
+    readonly eventType: string;
+    /** The sender took the request to send it again. */
+    readonly requested: boolean;
+    /** The sender would not send this one again. It counts as asked. */
+    readonly refused?: boolean;
+  }[];
   /** More is missing than was asked for this time: the next look goes back as far as this one. */
   readonly more?: boolean;
+  /** When the oldest delivery was made that is missing and may yet come: the next look goes back as far, at most three days. */
+  readonly openSince?: Date;
   /** Why it could not be gone through to the end. */
   readonly failure?: {
-    /** `unauthorised`, `not_found`, `rate_limited`, `unreachable`, `http.500` … */
+    /**
+     * `unauthorised`, `not_found`, `rate_limited`, `unreachable`, `http.500` … The next look goes back as far as this one.
+     * Not so after `too_many`: the sender names more than can be looked at, and what lies beyond is given up.
+     */
     readonly code: string;
     /** For a person: what to do. Holds no secret. */
     readonly detail: string;
@@ -187,6 +215,11 @@ export interface Provider {
   readonly description: string;
   /** What `config` of an integration may hold. Absent: nothing. */
   readonly config?: ProviderConfig;
+  /**
+   * Why a secret cannot be one of this scheme, asked when an integration is created or its secret rotated; `undefined` if it
+   * can. For the person who sent it: says what to send, and holds nothing of the secret.
+   */
+  checkSecret?(secret: string): string | undefined;
   /** Lower-case names of headers worth keeping with the event. Never name one that holds a secret or a signature. */
   readonly keepHeaders?: readonly string[];
   /** A chat: it is also received at `/api/communicator/webhook/{id}`, where what is stored is answered with an empty 200. */
@@ -217,7 +250,8 @@ export interface Provider {
   readonly reconcile?: Reconcile;
   /**
    * Headers with which a sender that knows the first secret would send these bytes at `context.now`. Whoever replays a
-   * saved request signs it with them, and the test kit proves with them that `verify` looks at every byte.
+   * saved request signs it with them, and the test kit proves with them that `verify` looks at every byte. They are texts,
+   * and are sent in UTF-8.
    */
   sign?(
     request: Pick<InboundRequest, 'headers' | 'rawBody'>,

@@ -64,6 +64,13 @@ describe('a saved request', () => {
     );
   });
 
+  it('keeps every byte of a header, also one that would be a blank as a character', () => {
+    const value = Buffer.from('voilà').toString('latin1');
+    const file = parse(`POST / HTTP/1.1\nx-token:\t${value} \n\n`);
+    expect(file.headers).toEqual([['x-token', value]]);
+    expect(writeHttpFile(file).includes(Buffer.from('x-token: voilà\n'))).toBe(true);
+  });
+
   it('is not written with a line break in a header, which would be another header', () => {
     const file = { method: 'POST', target: '/x', headers: [['a', 'b\nc: d']] as const, body: Buffer.alloc(0) };
     expect(() => writeHttpFile(file)).toThrow(RangeError);

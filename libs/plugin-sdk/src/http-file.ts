@@ -15,7 +15,7 @@ export interface HttpFile {
   readonly method: string;
   /** As written: a path, perhaps with placeholders in braces, and a query. */
   readonly target: string;
-  /** In the order of the file, names in lower case; a name may come several times. */
+  /** In the order of the file, names in lower case; a name may come several times. A character of a value is one byte. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: Buffer;
 }
@@ -62,7 +62,8 @@ export function parseHttpFile(bytes: Buffer): HttpFile {
     const colon = text.indexOf(':');
     const name = text.slice(0, Math.max(colon, 0));
     if (!HEADER_NAME.test(name)) throw new HttpFileError(line, 'write a header as name: value');
-    headers.push([name.toLowerCase(), text.slice(colon + 1).trim()]);
+    // Not `trim`: a character is a byte here, and some bytes of UTF-8 would look like blanks.
+    headers.push([name.toLowerCase(), text.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '')]);
   }
   return { method, target, headers, body: bytes.subarray(Math.min(at, bytes.length)) };
 }

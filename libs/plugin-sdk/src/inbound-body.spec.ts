@@ -123,6 +123,26 @@ describe('the depth of a value', () => {
   });
 });
 
+describe('an empty body', () => {
+  const none = { kind: 'json', values: [{ value: null, text: 'null' }] };
+  const binary = { 'ce-specversion': '1.0' };
+
+  it.each(['', 'application/json', 'application/xml', 'application/x-ndjson'])(
+    'is the data that a CloudEvent in binary mode does not have, as %j',
+    (type) => {
+      expect(parse('', type, binary)).toEqual(none);
+    },
+  );
+
+  it.each(['', 'application/json', 'application/cloudevents+json', 'application/cloudevents-batch+json'])(
+    'is nothing that can be read in any other case, as %j',
+    (type) => {
+      expect(parse('', type)).toBeInstanceOf(BodyFault);
+      if (type.includes('cloudevents')) expect(parse('', type, binary)).toBeInstanceOf(BodyFault);
+    },
+  );
+});
+
 describe('a batch', () => {
   const batch = (text: string) => parse(text, 'application/cloudevents-batch+json');
 

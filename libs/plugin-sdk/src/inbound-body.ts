@@ -86,6 +86,9 @@ const TOO_DEEP = new BodyFault(
   `The body is nested deeper than ${MAX_DEPTH} levels. Send a flatter structure.`,
 );
 
+/** What a CloudEvent without data is read as. */
+const NO_DATA: ParsedBody = { kind: 'json', values: [{ value: null, text: 'null' }] };
+
 /** Bodies by media type; what is not here, and no `+json`, is not read. */
 const KINDS: Readonly<Record<string, InboundBody['kind']>> = {
   'application/json': 'json',
@@ -101,6 +104,7 @@ const KINDS: Readonly<Record<string, InboundBody['kind']>> = {
 export function parseBody({ rawBody, contentType, headers }: InboundRequest): ParsedBody | BodyFault {
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== '' && encoding !== 'identity') return UNSUPPORTED_ENCODING;
+  if (rawBody.length === 0 && isBinaryCloudEvent(contentType, headers)) return NO_DATA;
   const kind = kindOf(contentType);
   if (kind === undefined || !isUtf8Charset(headers['content-type'])) return UNSUPPORTED_TYPE;
   if (!isUtf8(rawBody)) return NOT_UTF8;
@@ -118,6 +122,10 @@ export function parseBody({ rawBody, contentType, headers }: InboundRequest): Pa
       return parseBatch(text);
   }
 }
+
+/** A CloudEvent in binary mode is all in its headers but for its data, which it may do without: then nothing needs a type. */
+const isBinaryCloudEvent = (contentType: string, headers: InboundRequest['headers']): boolean =>
+  headers['ce-specversion'] !== undefined && !contentType.startsWith('application/cloudevents');
 
 /** `application/json; charset=utf-8` → `application/json`. */
 export function mediaTypeOf(header: string | undefined): string {

@@ -6,7 +6,8 @@ import { pathToFileURL } from 'node:url';
 import { messageOf } from '#libs/kernel/src/errors.js';
 
 import type { Plugin } from './define-plugin.js';
-import { checkPlugin, unusable } from './plugins.js';
+import { checkPlugin } from './plugins.js';
+import { unusable } from './unusable.js';
 
 /** A module that waits for ever while it is loaded would keep the server from ever starting, without a word. */
 const PATIENCE_MS = 30_000;

@@ -15,6 +15,9 @@ const provider = (name: string) =>
     normalise: () => ({ eventType: 'x', events: [] }),
   });
 const plugin = (more: Partial<Plugin> = {}): Plugin => definePlugin({ name: 'acme', sdk: 1, ...more });
+const broken = (more: object): object => ({ name: 'acme', sdk: 1, providers: [{ ...provider('one'), ...more }] });
+const key = { properties: { apiKey: { type: 'string' } } };
+const run = () => Promise.resolve({ checked: 0, missing: [] });
 const step = {
   name: 'acme',
   description: 'For specs.',
@@ -74,7 +77,44 @@ describe('plug-ins', () => {
       { name: 'acme', sdk: 1, providers: [{ ...provider('one'), config: {} }] },
       /config.*one/,
     ],
-    ...(['normalise', 'respond', 'sign'] as const).map((method): [string, unknown, RegExp] => [
+    [
+      'keeps a header that proves who sent it',
+      broken({ keepHeaders: ['x-event', 'authorization'] }),
+      /keepHeaders of its provider one has authorization, which would be stored/,
+    ],
+    ['has a list of headers with a hole', broken({ keepHeaders: [, 'x-event'] }), /keepHeaders of its provider one/],
+    ['has a config that is a list', broken({ config: [] }), /config of its provider one has no properties/],
+    [
+      'has a config of no JSON Schema',
+      broken({ config: { properties: { a: { type: 'nonsense' } } } }),
+      /config of its provider one has properties that are no JSON Schema: .*type/,
+    ],
+    [
+      'has a config whose schema is no object',
+      broken({ config: { properties: { a: 'string' } } }),
+      /config of its provider one has properties that are no JSON Schema/,
+    ],
+    [
+      'has a config that refers to nothing',
+      broken({ config: { properties: { a: { $ref: '#/nowhere' } } } }),
+      /config of its provider one has properties that are no JSON Schema/,
+    ],
+    ...(['secrets', 'required'] as const).flatMap((list): [string, unknown, RegExp][] =>
+      ['apiKey', ['apikey'], [1], null].map((value) => [
+        `has ${JSON.stringify(value)} for ${list}`,
+        broken({ config: { ...key, [list]: value } }),
+        new RegExp(`${list} in config of its provider one is not a list of keys`),
+      ]),
+    ),
+    ['reconciles by nothing', broken({ reconcile: {} }), /reconcile of its provider one has no function run/],
+    ['reconciles by a function alone', broken({ reconcile: run }), /reconcile of its provider one has no function run/],
+    ...[undefined, 'apiKey', [7], ['token']].map((needs): [string, unknown, RegExp] => [
+      `needs ${JSON.stringify(needs)} to reconcile`,
+      broken({ config: key, reconcile: { needs, run } }),
+      /needs in reconcile of its provider one is not a list of keys of its config/,
+    ]),
+    ['checks secrets by nothing', broken({ checkSecret: true }), /checkSecret of its provider one is not a function/],
+    ...(['normalise', 'respond', 'sign', 'checkSecret'] as const).map((method): [string, unknown, RegExp] => [
       `has a provider whose ${method} makes one wait`,
       { name: 'acme', sdk: 1, providers: [{ ...provider('one'), [method]: async () => ({}) }] },
       new RegExp(`${method} of its provider one is async`),
@@ -163,6 +203,20 @@ describe('plug-ins', () => {
     ],
   ])('are refused if one %s', (_, given, reason) => {
     expect(() => new Plugins([given as Plugin])).toThrow(reason);
+  });
+
+  it('may have a config with required keys and secrets, and reconcile with them', () => {
+    const config = { properties: { ...key.properties, url: { type: 'string', format: 'uri', $id: 'url' } } };
+    const whole = {
+      config: { ...config, required: ['apiKey'], secrets: ['apiKey'] },
+      reconcile: { needs: ['apiKey'], run },
+    };
+    const [one, two] = ['one', 'two'].map((name) => ({
+      ...provider(name),
+      ...structuredClone({ ...whole, reconcile: undefined }),
+      reconcile: whole.reconcile,
+    }));
+    expect(new Plugins([plugin({ providers: [one!, two!] })]).providers.size).toBe(2);
   });
 
   it('are refused if two claim the same provider, step or action, naming both', () => {

@@ -6,8 +6,8 @@ import { ACTION_NAME, type ActionDefinition, BUILT_IN_ACTIONS } from './define-a
 import { type Plugin, SDK_VERSION } from './define-plugin.js';
 import type { Provider } from './define-provider.js';
 import type { StepDefinition } from './define-step.js';
-
-const PROVIDER_NAME = /^[a-z][a-z0-9_]{1,39}$/;
+import { checkProvider } from './provider-shape.js';
+import { unusable } from './unusable.js';
 
 /** Everything that plug-ins add, the built-in ones included. Its own injection token. */
 export class Plugins {
@@ -84,43 +84,6 @@ function checkAction(action: unknown, plugin: string): void {
   }
 }
 
-function checkProvider(provider: unknown, plugin: string): void {
-  if (!isObject(provider) || typeof provider['name'] !== 'string' || !PROVIDER_NAME.test(provider['name']))
-    throw unusable(
-      plugin,
-      'each provider needs a name of 2 to 40 lower-case letters, digits and _, beginning with a letter',
-    );
-  for (const method of ['verify', 'normalise'])
-    if (typeof provider[method] !== 'function')
-      throw unusable(plugin, `its provider ${provider['name']} has no function ${method}`);
-  for (const method of ['normalise', 'respond', 'sign'])
-    if (isAsync(provider[method]))
-      throw unusable(
-        plugin,
-        `${method} of its provider ${provider['name']} is async: it has to give its result at once; only verify may wait`,
-      );
-  for (const method of ['respond', 'sign'])
-    if (provider[method] !== undefined && typeof provider[method] !== 'function')
-      throw unusable(plugin, `${method} of its provider ${provider['name']} is not a function`);
-  if (provider['communicator'] !== undefined && typeof provider['communicator'] !== 'boolean')
-    throw unusable(plugin, `communicator of its provider ${provider['name']} is neither true nor false`);
-  if (provider['refusesInbound'] !== undefined && typeof provider['refusesInbound'] !== 'string')
-    throw unusable(plugin, `refusesInbound of its provider ${provider['name']} is not a text`);
-  const { keepHeaders = [], config } = provider;
-  if (
-    !Array.isArray(keepHeaders) ||
-    keepHeaders.some((name) => typeof name !== 'string' || name !== name.toLowerCase())
-  )
-    throw unusable(plugin, `keepHeaders of its provider ${provider['name']} is not a list of lower-case header names`);
-  if (config !== undefined && !(isObject(config) && isObject(config['properties'])))
-    throw unusable(plugin, `config of its provider ${provider['name']} has no properties`);
-}
-
-/** Also of functions that were made elsewhere: `instanceof` knows those of one realm alone. */
-const isAsync = (method: unknown): boolean =>
-  typeof method === 'function' &&
-  /^\[object (Async|Generator|AsyncGenerator)/.test(Object.prototype.toString.call(method));
-
 function listOf(plugin: Record<string, unknown>, key: string, name: string): readonly unknown[] {
   const list = plugin[key] ?? [];
   if (!Array.isArray(list)) throw unusable(name, `${key} is not a list`);
@@ -144,6 +107,3 @@ function byName<Thing extends { readonly name: string }>(
     }
   return found;
 }
-
-export const unusable = (plugin: string, reason: string, cause?: unknown): Rejected =>
-  new Rejected('invalid', 'plugin.unusable', `The plug-in ${plugin} cannot be used: ${reason}.`, { cause });

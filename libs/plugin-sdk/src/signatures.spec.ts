@@ -2,7 +2,14 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import type { InboundRequest, ProviderContext } from './define-provider.js';
-import { hmacSha256Hex, timingSafeEqual, verifyHmac, withinTolerance } from './signatures.js';
+import {
+  hmacSha256Hex,
+  holdsSecret,
+  timingSafeEqual,
+  verifyBearer,
+  verifyHmac,
+  withinTolerance,
+} from './signatures.js';
 
 const SCHEME = { header: 'x-signature', prefix: 'sha256=' };
 const context = (...secrets: string[]): ProviderContext => ({ secrets, config: {}, now: new Date(0) });
@@ -101,6 +108,41 @@ describe('comparing texts', () => {
     const text = fc.string({ unit: 'binary', maxLength: 20 });
     fc.assert(fc.property(text, text, (a, b) => timingSafeEqual(a, b) === (a === b)));
     fc.assert(fc.property(text, (a) => timingSafeEqual(a, a)));
+  });
+});
+
+describe('a secret in a header', () => {
+  /** As Node reads what a sender writes. */
+  const read = (secret: string, encoding: 'utf8' | 'latin1' = 'utf8') =>
+    Buffer.from(secret, encoding).toString('latin1');
+  const text = fc.string({ unit: 'grapheme', maxLength: 40 });
+
+  it.each(['geheim-ä123', 'voilà', 'пароль', '秘密🔑'])('may be %s, in UTF-8', (secret) => {
+    expect(holdsSecret(read(secret), ['another', secret])).toBe(true);
+    const bearer = { ...request(Buffer.alloc(0)), headers: { authorization: `Bearer ${read(secret)}` } };
+    expect(verifyBearer(bearer, context(secret, 'older'))).toEqual({ ok: true, authentication: 'bearer' });
+    expect(verifyBearer(bearer, context('another'))).toEqual({ ok: false, reason: 'signature_mismatch' });
+    // As a text, where somebody tries a request out.
+    expect(holdsSecret(secret, [secret])).toBe(true);
+  });
+
+  it('may be in latin1, where it can', () => {
+    expect(holdsSecret(read('geheim-ä123', 'latin1'), ['geheim-ä123'])).toBe(true);
+    // U+0161 cut to a byte is an a: it must not be taken for one.
+    expect(holdsSecret(read('š', 'latin1'), ['š'])).toBe(false);
+    expect(holdsSecret('a', ['š'])).toBe(false);
+    expect(holdsSecret('š', ['a'])).toBe(false);
+  });
+
+  it('is no other than itself', () => {
+    fc.assert(
+      fc.property(text, text, (secret, other) => {
+        expect(holdsSecret(read(secret), [secret])).toBe(true);
+        if (read(other) !== read(secret) && read(other) !== secret && other !== read(secret))
+          expect(holdsSecret(read(other), [secret])).toBe(false);
+      }),
+    );
+    expect(holdsSecret('', [])).toBe(false);
   });
 });
 

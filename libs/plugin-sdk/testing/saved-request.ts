@@ -66,6 +66,7 @@ export function inShape(made: ReturnType<Provider['normalise']>): void {
 export const sameJson = (actual: unknown, wanted: unknown, message?: string): void =>
   strictEqual(JSON.stringify(actual, null, 1), JSON.stringify(wanted, null, 1), message);
 
-/** Elements of a batch are deliveries of their own; lines are parts of one. */
-export const deliveriesOf = (lines: readonly Normalised[], request: InboundRequest): readonly string[] =>
-  (valuesOf(request)[0]!.kind === 'batch' ? lines : lines.slice(0, 1)).flatMap(({ deliveryId }) => deliveryId ?? []);
+/** Ids of the deliveries of a request: lines and elements with the same id are parts of one. */
+export const deliveriesOf = (elements: readonly Normalised[]): readonly string[] => [
+  ...new Set(elements.flatMap(({ deliveryId }) => deliveryId ?? [])),
+];

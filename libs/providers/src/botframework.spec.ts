@@ -207,12 +207,51 @@ describe('an activity', () => {
       ),
     );
 
+  const message = { ...activity, conversation: { id: 'c' }, from: { id: 'u' } };
+  const idOf = (value: object) => read(value).deliveryId;
+
   it('of a changed message is another delivery than the message', () => {
-    const message = { ...activity, conversation: { id: 'c' }, from: { id: 'u' } };
-    expect(read(message).deliveryId).toBe('a1');
+    expect(idOf(message)).toBe('msteams c a1');
     const changed = read({ ...message, type: 'messageUpdate', timestamp: '2026-11-20T13:15:00Z' });
-    expect(changed.deliveryId).toBe('a1 2026-11-20T13:15:00Z');
+    expect(changed.deliveryId).toBe('msteams c a1 messageUpdate 2026-11-20T13:15:00Z');
     expect(changed.events[0]).toMatchObject({ type: 'message.received', data: { message: { edited: true } } });
+  });
+
+  it('is the same delivery when it is sent again, and another one for each change and the deletion', () => {
+    const at = (timestamp: string) => ({ timestamp });
+    const activities = [
+      message,
+      { ...message, type: 'messageUpdate', ...at('2026-11-20T13:15:00Z') },
+      { ...message, type: 'messageUpdate', ...at('2026-11-20T13:16:00Z') },
+      { ...message, type: 'messageUpdate', text: 'no time' },
+      { ...message, type: 'messageUpdate', text: 'no time either' },
+      { ...message, type: 'messageDelete', ...at('2026-11-20T13:16:00Z') },
+      { ...message, type: 'messageDelete' },
+    ];
+    const ids = activities.map(idOf);
+    expect(new Set(ids).size).toBe(activities.length);
+    expect(activities.map((one) => idOf(structuredClone(one)))).toEqual(ids);
+    for (const id of ids) expect(id).not.toContain('undefined');
+  });
+
+  it('is another delivery in another conversation or channel, though the id is the same', () => {
+    const places = [
+      { channelId: 'msteams', conversation: { id: 'c' } },
+      { channelId: 'msteams', conversation: { id: 'd' } },
+      { channelId: 'directline', conversation: { id: 'c' } },
+      // However they run together.
+      { channelId: 'msteams', conversation: { id: 'c a1' }, id: 'a1' },
+      { channelId: 'msteams', conversation: { id: 'c' }, id: 'a1 a1' },
+      { channelId: 'msteams', conversation: { id: 'c%20a1' }, id: 'a1' },
+      { channelId: undefined, conversation: { id: 'c' } },
+      { channelId: 'c', conversation: undefined },
+    ];
+    expect(new Set(places.map((place) => idOf({ ...message, ...place }))).size).toBe(places.length);
+  });
+
+  it('without an id is a new delivery each time', () => {
+    expect(idOf({ ...message, id: undefined })).toBeUndefined();
+    expect(idOf({ ...message, type: 'messageDelete', id: undefined })).toBeUndefined();
   });
 
   it('tells who is mentioned and what is attached', () => {

@@ -1,3 +1,5 @@
+import { hash } from 'node:crypto';
+
 import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose';
 
 import {
@@ -18,6 +20,9 @@ const SKEW_SECONDS = 300;
 const BEARER = /^bearer +([\w-]+\.[\w-]+\.[\w-]+) *$/i;
 /** A token with its claims is about 1 KB; what is much longer is none. */
 const MAX_TOKEN = 8 * 1024;
+
+/** Activities that have the id of the message they are about. */
+const OF_A_MESSAGE: ReadonlySet<string> = new Set(['messageUpdate', 'messageDelete']);
 
 const refused = (reason: RefusalReason): Verdict => ({ ok: false, reason });
 const keys = new OpenIdKeys();
@@ -42,10 +47,8 @@ export const botframework = defineProvider({
   normalise({ value }) {
     const activity = fieldsOf(value);
     const eventType = textOf(activity['type']) ?? 'unknown';
-    const id = textOf(activity['id']);
     return {
-      // A changed message has the id of the message that it changes.
-      deliveryId: id !== undefined && eventType === 'messageUpdate' ? `${id} ${textOf(activity['timestamp'])}` : id,
+      deliveryId: deliveryIdOf(activity, eventType),
       eventType,
       action: textOf(activity['action']) ?? textOf(activity['name']),
       events: [read(activity, eventType)],
@@ -116,6 +119,19 @@ function activityOf(rawBody: Buffer): Fields {
   } catch {
     return {};
   }
+}
+
+/**
+ * `msteams 19:abc@thread.tacv2 1795180454900`: an id is unique within a conversation of a channel alone. A change or a deletion
+ * has the id of its message and is told from it, and from others, by its type and time; without a time, by its content.
+ */
+function deliveryIdOf(activity: Fields, eventType: string): string | undefined {
+  const id = textOf(activity['id']);
+  if (id === undefined) return undefined;
+  const parts = [textOf(activity['channelId']), textOf(fieldsOf(activity['conversation'])['id']), id];
+  if (OF_A_MESSAGE.has(eventType))
+    parts.push(eventType, textOf(activity['timestamp']) ?? `sha256:${hash('sha256', JSON.stringify(activity))}`);
+  return parts.map((part) => (part ?? '').replace(/[% ]/g, encodeURIComponent)).join(' ');
 }
 
 function read(activity: Fields, eventType: string): NormalisedEvent {

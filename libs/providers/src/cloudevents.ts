@@ -36,7 +36,9 @@ export const cloudevents = defineProvider({
 
   normalise(body) {
     const isBinary = body.kind !== 'batch' && body.request.contentType !== 'application/cloudevents+json';
-    return isBinary ? binary(body) : structured(body.value);
+    if (isBinary) return binary(body);
+    const made = structured(body.value);
+    return 'unreadable' in made ? made : { ...made, idOf: 'event' };
   },
 });
 

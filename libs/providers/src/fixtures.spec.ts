@@ -120,7 +120,11 @@ const underTest: readonly ProviderUnderTest[] = [
     proof: ['authorization'],
     withoutSecret: 'refused',
     expected: {
-      'message.http': { ...types('message.received'), deliveryId: '1795180454900', answer: 202 },
+      'message.http': {
+        ...types('message.received'),
+        deliveryId: 'msteams 19:253b1f341670408fb6fe51050b6e5ceb@thread.skype;messageid=1485983194839 1795180454900',
+        answer: 202,
+      },
       'message-updated.http': { ...types('message.received'), answer: 202 },
       'conversation-update.http': { ...types('webhook.received'), answer: 202 },
       'invoke.http': { ...types('webhook.received'), answer: 200 },
@@ -150,6 +154,7 @@ const underTest: readonly ProviderUnderTest[] = [
       },
       'structured-known-type.http': types('message.received'),
       'binary.http': { ...types('webhook.received'), deliveryId: '/acme/orders A-3' },
+      'binary-without-data.http': { ...types('webhook.received'), deliveryId: '/acme/orders A-6' },
       'batch.http': types('webhook.received', 'message.received'),
     },
   },

@@ -1,24 +1,32 @@
-import type { Reconcile, ReconcileContext, Reconciliation } from '#libs/plugin-sdk/src/define-provider.js';
-import { fieldsOf, idOf, type Json, listOf, textOf } from '#libs/plugin-sdk/src/fields.js';
+import type { Asked, Reconcile, ReconcileContext, Reconciliation } from '#libs/plugin-sdk/src/define-provider.js';
+import { booleanOf, fieldsOf, idOf, type Json, listOf, textOf } from '#libs/plugin-sdk/src/fields.js';
 
 const API = 'https://api.github.com';
 const PER_PAGE = 100;
-/** GitHub keeps deliveries for three days. */
 const MAX_PAGES = 200;
 /** Asked for in one go; the others are left to the next. */
 const MAX_MISSING = 1000;
-/** What was asked for so often and has not arrived is refused here, or cannot get through. */
-const MAX_ASKS = 3;
+/** Of what is not asked for this time so many are named. */
+const MAX_WAITING = 100;
+/** What was asked for and has not arrived is asked for again after this, then after twice as long each time. */
+const FIRST_PAUSE_MS = 10 * 60_000;
+const MAX_PAUSE_MS = 6 * 3_600_000;
 /** What was sent just now may still be on its way. */
 const IN_FLIGHT_MS = 60_000;
 const TIMEOUT_MS = 15_000;
 const MAX_BYTES = 4 * 1024 * 1024;
 
 interface Delivery {
+  /** Of its newest attempt. */
   readonly id: string;
   readonly guid: string;
   readonly event: string;
-  readonly deliveredAt: number;
+  /** Milliseconds since 1970 of its newest attempt. */
+  readonly lastAt: number;
+  /** The same of the oldest that GitHub names. */
+  readonly firstAt: number;
+  /** The attempt that nobody asked for is among those that GitHub names. */
+  readonly hasOriginal: boolean;
 }
 
 type Failure = NonNullable<Reconciliation['failure']>;
@@ -30,40 +38,62 @@ export const githubReconcile: Reconcile = {
   async run(context) {
     const { config } = context;
     const hook = `${(textOf(config['apiUrl']) ?? API).replace(/\/+$/, '')}/repos/${textOf(config['repository'])}/hooks/${idOf(config['hookId'])}/deliveries`;
-    const { deliveries, failure } = await listed(hook, context);
+    const { deliveries, failure, stops } = await listed(hook, context);
     const seen = await context.seen([...deliveries.keys()]);
-    const settled = context.now.getTime() - IN_FLIGHT_MS;
-    const lost = [...deliveries.values()].filter(({ guid, deliveredAt }) => !seen.has(guid) && deliveredAt <= settled);
-    const asked = lost.length === 0 ? new Map<string, number>() : await context.asked(lost.map(({ guid }) => guid));
-    const isHopeless = ({ guid }: Delivery): boolean => (asked.get(guid) ?? 0) >= MAX_ASKS;
+    const now = context.now.getTime();
+    const unseen = [...deliveries.values()].filter(({ guid }) => !seen.has(guid));
+    const lost = unseen.filter(({ lastAt }) => lastAt <= now - IN_FLIGHT_MS);
+    const asked = lost.length === 0 ? new Map<string, Asked>() : await context.asked(lost.map(({ guid }) => guid));
+    // Asked for until GitHub forgot when it was first sent: by then it has been for three days.
+    const over = new Set(lost.filter(({ guid, hasOriginal }) => !hasOriginal && asked.has(guid)));
     // The oldest are the next that GitHub forgets.
-    const wanted = lost.filter((delivery) => !isHopeless(delivery)).reverse();
-    const now = [...wanted, ...lost.filter(isHopeless)].slice(0, MAX_MISSING);
-    const missing: { deliveryId: string; eventType: string; requested: boolean }[] = [];
-    let stop: Failure | undefined = failure;
-    for (const delivery of now) {
+    const due = lost.filter((one) => !over.has(one) && now >= dueAt(asked.get(one.guid))).reverse();
+    const isDue = new Set(due);
+    const waiting = lost.filter((one) => !isDue.has(one)).slice(0, MAX_WAITING);
+    const missing: Mutable<Reconciliation['missing']> = [];
+    let stop = stops ? failure : undefined;
+    for (const delivery of [...due, ...waiting].slice(0, MAX_MISSING)) {
       const { guid, id, event } = delivery;
       const url = `${hook}/${encodeURIComponent(id)}/attempts`;
-      const answer = stop || isHopeless(delivery) ? undefined : await ask(context, 'POST', url);
-      const refused = answer && 'failure' in answer ? answer.failure : undefined;
+      const answer = stop || !isDue.has(delivery) ? undefined : await ask(context, 'POST', url);
+      const failed = answer && 'failure' in answer ? answer.failure : undefined;
       // A token that may not, or a limit that is reached, holds for those that follow too; one delivery does not.
-      if (refused && refused.code !== NOT_THERE && refused.code !== UNPROCESSABLE) stop = refused;
-      missing.push({ deliveryId: guid, eventType: event, requested: answer !== undefined && !refused });
+      const refused = failed?.code === NOT_THERE || failed?.code === UNPROCESSABLE;
+      if (failed && !refused) stop = failed;
+      const requested = answer !== undefined && !failed;
+      missing.push({ deliveryId: guid, eventType: event, requested, ...(refused && { refused }) });
     }
-    const more = wanted.length > MAX_MISSING;
-    return { checked: deliveries.size, missing, ...(more && { more }), ...(stop && { failure: stop }) };
+    const openSince = Math.min(...unseen.filter((one) => !over.has(one)).map(({ firstAt }) => firstAt));
+    const told = stop ?? failure;
+    return {
+      checked: deliveries.size,
+      missing,
+      ...(due.length > MAX_MISSING && { more: true }),
+      ...(openSince < Infinity && { openSince: new Date(openSince) }),
+      ...(told && { failure: told }),
+    };
   },
 };
+
+type Mutable<List> = List extends readonly (infer One)[] ? One[] : never;
+
+/** Milliseconds since 1970 from which on it is asked for again. */
+const dueAt = (asked: Asked | undefined): number =>
+  asked === undefined ? 0 : asked.last.getTime() + Math.min(FIRST_PAUSE_MS * 2 ** (asked.times - 1), MAX_PAUSE_MS);
 
 /** Of one delivery: it is too old by now, or its hook sends it no more. */
 const NOT_THERE = 'not_found';
 const UNPROCESSABLE = 'http.422';
 
-/** Deliveries by their GUID, which all attempts of one share; of several attempts the newest. */
-async function listed(
-  hook: string,
-  context: ReconcileContext,
-): Promise<{ readonly deliveries: ReadonlyMap<string, Delivery>; readonly failure?: Failure }> {
+interface Listed {
+  readonly deliveries: ReadonlyMap<string, Delivery>;
+  readonly failure?: Failure;
+  /** Nothing more can be asked of GitHub now; otherwise what is listed is as good as all of it. */
+  readonly stops?: boolean;
+}
+
+/** Deliveries by their GUID, which all attempts of one share. */
+async function listed(hook: string, context: ReconcileContext): Promise<Listed> {
   const deliveries = new Map<string, Delivery>();
   let url: string | undefined = `${hook}?per_page=${PER_PAGE}`;
   for (let page = 0; url !== undefined; page++) {
@@ -72,27 +102,52 @@ async function listed(
       return { deliveries, failure: { code: 'too_many', detail } };
     }
     const answer: Answer = await ask(context, 'GET', url);
-    if ('failure' in answer) return { deliveries, failure: answer.failure };
+    if ('failure' in answer) return { deliveries, failure: answer.failure, stops: true };
     let oldest = Infinity;
     for (const entry of listOf(answer.json)) {
-      const delivery = fieldsOf(entry);
-      const [id, guid] = [idOf(delivery['id']), textOf(delivery['guid'])];
-      const deliveredAt = Date.parse(textOf(delivery['delivered_at']) ?? '');
-      if (id === undefined || guid === undefined || Number.isNaN(deliveredAt)) continue;
-      oldest = Math.min(oldest, deliveredAt);
-      if (deliveredAt >= context.since.getTime() && !deliveries.has(guid))
-        deliveries.set(guid, { id, guid, event: textOf(delivery['event']) ?? 'unknown', deliveredAt });
+      const attempt = attemptIn(entry);
+      if (!attempt) continue;
+      oldest = Math.min(oldest, attempt.firstAt);
+      if (attempt.firstAt >= context.since.getTime())
+        deliveries.set(attempt.guid, together(deliveries.get(attempt.guid), attempt));
     }
-    url = oldest < context.since.getTime() ? undefined : nextPage(answer.link, hook);
+    const next: string | Failure | undefined =
+      oldest < context.since.getTime() ? undefined : nextPage(answer.link, hook);
+    if (typeof next === 'object') return { deliveries, failure: next };
+    url = next;
   }
   return { deliveries };
 }
 
-/** Where the header `Link` says that it goes on; elsewhere than at this hook the token is not sent. */
-function nextPage(link: string, hook: string): string | undefined {
-  const [, url] = /<([^>]+)>;\s*rel="?next"?/.exec(link) ?? [];
-  return url?.startsWith(`${hook}?`) === true ? url : undefined;
+function attemptIn(entry: Json): Delivery | undefined {
+  const attempt = fieldsOf(entry);
+  const [id, guid] = [idOf(attempt['id']), textOf(attempt['guid'])];
+  const at = Date.parse(textOf(attempt['delivered_at']) ?? '');
+  if (id === undefined || guid === undefined || Number.isNaN(at)) return undefined;
+  const hasOriginal = booleanOf(attempt['redelivery']) !== true;
+  return { id, guid, event: textOf(attempt['event']) ?? 'unknown', lastAt: at, firstAt: at, hasOriginal };
 }
+
+/** Attempts come the newest first. */
+const together = (newer: Delivery | undefined, older: Delivery): Delivery =>
+  newer ? { ...newer, firstAt: older.firstAt, hasOriginal: newer.hasOriginal || older.hasOriginal } : older;
+
+/**
+ * The page after this one. GitHub writes `Link` with addresses of another form than the one that was asked
+ * (`/repositories/{id}/…`), so the cursor is all that is taken from it: the token goes to this hook and nowhere else.
+ * `undefined` if this was the last one.
+ */
+function nextPage(link: string, hook: string): string | Failure | undefined {
+  const next = [...link.matchAll(/<([^<>]*)>([^<]*)/g)].find(([, , more]) => NEXT.test(more!));
+  if (!next) return undefined;
+  const cursor = URL.canParse(next[1]!, hook) ? new URL(next[1]!, hook).searchParams.get('cursor') : null;
+  if (cursor) return `${hook}?${new URLSearchParams({ per_page: String(PER_PAGE), cursor }).toString()}`;
+  const detail =
+    'GitHub says that there are more deliveries, in a link without a cursor: what came before those is not looked at.';
+  return { code: 'no_cursor', detail };
+}
+
+const NEXT = /;\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next\b)/i;
 
 type Answer = { readonly json: Json; readonly link: string } | { readonly failure: Failure };
 

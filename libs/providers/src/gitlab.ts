@@ -6,7 +6,7 @@ import {
   type Verdict,
 } from '#libs/plugin-sdk/src/define-provider.js';
 import { type Fields, fieldsOf, type JsonObject, known, textOf } from '#libs/plugin-sdk/src/fields.js';
-import { timingSafeEqual } from '#libs/plugin-sdk/src/signatures.js';
+import { holdsSecret } from '#libs/plugin-sdk/src/signatures.js';
 import { STANDARD_SECRET_PREFIX } from '#libs/plugin-sdk/src/standard-webhooks.js';
 
 import { commitsOf } from './commits.js';
@@ -77,9 +77,9 @@ function verifyToken({ headers }: InboundRequest, { secrets }: ProviderContext):
   if (secrets.length === 0) return { ok: true, authentication: 'slug' };
   const token = headers[TOKEN];
   if (token === undefined) return { ok: false, reason: 'signature_missing' };
-  let matches = false;
-  for (const secret of secrets) matches = timingSafeEqual(secret, token) || matches;
-  return matches ? { ok: true, authentication: 'token' } : { ok: false, reason: 'signature_mismatch' };
+  return holdsSecret(token, secrets)
+    ? { ok: true, authentication: 'token' }
+    : { ok: false, reason: 'signature_mismatch' };
 }
 
 /** Reads one of GitLab's events; `undefined` if it is not one of ours, or not as GitLab describes it. */

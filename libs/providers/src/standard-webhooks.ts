@@ -9,7 +9,7 @@ import {
 import { fieldsOf, objectOf, textOf } from '#libs/plugin-sdk/src/fields.js';
 import { isInboundType } from '#libs/plugin-sdk/src/inbound-types.js';
 import { withinTolerance } from '#libs/plugin-sdk/src/signatures.js';
-import { standardKey, standardSignature } from '#libs/plugin-sdk/src/standard-webhooks.js';
+import { STANDARD_SECRET_PREFIX, standardKey, standardSignature } from '#libs/plugin-sdk/src/standard-webhooks.js';
 
 const PUBLIC_KEY = /^whpk_([A-Za-z0-9+/]{43}=)$/;
 /** What stands before the 32 bytes of an Ed25519 key in SubjectPublicKeyInfo. */
@@ -32,6 +32,11 @@ export const standardWebhooks = defineProvider({
   },
   keepHeaders: ['user-agent', 'webhook-id', 'webhook-timestamp', 'traceparent'],
 
+  checkSecret(secret) {
+    if (secret.startsWith(STANDARD_SECRET_PREFIX) && standardKey(secret)) return undefined;
+    const shape = 'is whsec_ and base64, as the sender shows it';
+    return secret.startsWith('whpk_') ? `${shape}: a public key (whpk_) belongs into config.publicKey` : shape;
+  },
   verify: verifyStandardWebhook,
   sign: signStandardWebhook,
 

@@ -17,7 +17,7 @@ import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
-import { noWork } from '../../../test/support/no-work.js';
+import { noWork } from '../../persistence/testing/no-work.js';
 
 import { BacktestController } from './backtest.controller.js';
 import { MAX_BACKTESTS_OF_ONE } from './backtest-run.js';

@@ -9,7 +9,7 @@ import { FixedClock } from '#libs/kernel/src/clock.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
-import { noWork } from '../../../test/support/no-work.js';
+import { noWork } from '../../persistence/testing/no-work.js';
 
 import { DecideRules } from './decide.subscriber.js';
 import type { RuleDefinition } from './definition.js';

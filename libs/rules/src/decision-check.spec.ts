@@ -7,7 +7,7 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
-import { noWork } from '../../../test/support/no-work.js';
+import { noWork } from '../../persistence/testing/no-work.js';
 
 import { DecideRules } from './decide.subscriber.js';
 import { DecisionCheck } from './decision-check.js';

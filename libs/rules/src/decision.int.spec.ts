@@ -11,7 +11,7 @@ import { uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
-import { noWork } from '../../../test/support/no-work.js';
+import { noWork } from '../../persistence/testing/no-work.js';
 
 import { DecideRules } from './decide.subscriber.js';
 import { type DecisionAnswer, DecisionController } from './decision.controller.js';

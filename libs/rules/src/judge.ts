@@ -22,7 +22,7 @@ export const isBeyondHops = (event: RecordedEvent): boolean =>
   event.metadata.hop > MAX_HOPS;
 
 /** Steps that every rule may take about every event: some 2 ms. */
-const BASIC_STEPS = 100_000;
+export const BASIC_STEPS = 100_000;
 
 /**
  * What a rule may cost about an event: one step more for each byte of it, so that a large one can be looked through, and a

@@ -21,7 +21,7 @@ const SUBSCRIBER = 'rules.decide';
 /** About so many bytes of verdicts in one event, well below the limit of an append. */
 export const MAX_VERDICT_BYTES = 256 * 1024;
 /** Most bytes of one request: what is larger is refused, with its reason. */
-const MAX_REQUEST_BYTES = MAX_APPEND_BYTES / 2;
+export const MAX_REQUEST_BYTES = MAX_APPEND_BYTES / 2;
 
 /**
  * Everything that is recorded about an event that a rule matched: the verdicts, and a request for each action of each rule that matched.

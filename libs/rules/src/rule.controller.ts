@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+
 import {
   Body,
   Controller,
@@ -12,12 +14,14 @@ import {
   Put,
   Query,
   Res,
+  StreamableFile,
 } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import {
   ApiBody,
   ApiHeader,
   ApiOperation,
+  ApiProduces,
   ApiProperty,
   ApiPropertyOptional,
   ApiQuery,
@@ -38,7 +42,10 @@ import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { checkRule, compileDefinition } from './definition.js';
 import { ArchiveRule, CreateRule, DisableRule, EnableRule, UpdateRule } from './rule.commands.js';
+import { refuseTooMany } from './rule-count.adapter.js';
+import { exportRules, rulesQuery, wantsYaml, YAML } from './rule-export.adapter.js';
 import { notFound, type Rule } from './rule.js';
+import { ruleYaml } from './rule-yaml.js';
 import { RuleVersionView, RuleView } from './rule.view.js';
 import { type RuleWarning, warningsOf } from './warnings.js';
 
@@ -127,7 +134,10 @@ export class RuleController {
 
   @Post()
   @Roles('designer')
-  @ApiOperation({ summary: 'Save a new rule', description: 'It holds for every event recorded after this answer.' })
+  @ApiOperation({
+    summary: 'Save a new rule',
+    description: 'It holds for every event recorded after this answer. An organisation has at most 10,000.',
+  })
   @ApiBody({ type: RuleBody })
   @ApiResponse({ status: 201, type: SavedRule })
   async create(
@@ -136,46 +146,59 @@ export class RuleController {
     @Res({ passthrough: true }) reply: Reply,
   ): Promise<SavedRule> {
     const { definition, enabled, compiled } = checkRule(body, this.plugins.actions);
+    await refuseTooMany(this.database, caller.orgId);
     const id = newIdFor(caller, 'rul');
     const committed = await this.commands.execute(new CreateRule(id, caller, definition, enabled));
     return { ...(await this.saved(caller, committed, reply)), warnings: warningsOf(definition, compiled) };
   }
 
   @Get()
-  @ApiOperation({ summary: 'List rules', description: 'Archived ones only with `status=archived`.' })
+  @ApiOperation({
+    summary: 'List rules',
+    description:
+      'Archived ones only with `status=archived`. With `Accept: application/yaml` all of them at once, as a stream of YAML documents that `millrace apply` reads.',
+  })
   @ApiQuery({ name: 'status', enum: ['enabled', 'disabled', 'archived'], required: false })
   @ApiQuery({ name: 'limit', required: false })
   @ApiQuery({ name: 'cursor', required: false })
+  @ApiProduces('application/json', YAML)
   async list(
     @CurrentCaller() caller: Caller,
+    @Res({ passthrough: true }) reply: Reply,
     @Query('status') status?: string,
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
-  ): Promise<Page<RuleAnswer>> {
+    @Headers('accept') accept?: string,
+  ): Promise<Page<RuleAnswer> | StreamableFile> {
+    reply.header('vary', 'accept');
+    if (wantsYaml(accept)) {
+      const documents = Readable.from(exportRules(this.database, caller.orgId, status), { objectMode: false });
+      return new StreamableFile(documents, { type: YAML_TYPE });
+    }
     const paging = pagingOf(limit, cursor, 1);
-    const query = this.database
-      .getRepository(RuleView)
-      .createQueryBuilder('rule')
-      .where('rule.orgId = :orgId', { orgId: caller.orgId })
-      .orderBy('rule.id')
-      .limit(paging.limit + 1);
-    if (status === undefined || status === '') query.andWhere(`rule.status <> 'archived'`);
-    else query.andWhere('rule.status = :status', { status });
-    if (paging.after) query.andWhere('rule.id > :after', { after: paging.after[0] });
+    const query = rulesQuery(this.database, caller.orgId, status, paging.after?.[0]).limit(paging.limit + 1);
     return pageOf(await query.getMany(), paging, ({ id }) => [id], answerOf);
   }
 
   @Get(':id')
-  @ApiOperation({ summary: 'One rule', description: 'The ETag is what `If-Match` takes.' })
+  @ApiOperation({
+    summary: 'One rule',
+    description: 'The ETag is what `If-Match` takes. With `Accept: application/yaml` as a file for `millrace apply`.',
+  })
+  @ApiProduces('application/json', YAML)
   @ApiResponse({ status: 200, type: RuleAnswer })
   async view(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,
     @Res({ passthrough: true }) reply: Reply,
-  ): Promise<RuleAnswer> {
+    @Headers('accept') accept?: string,
+  ): Promise<RuleAnswer | string> {
     const row = await this.find(caller, id);
     reply.header('etag', etagOf(row));
-    return answerOf(row);
+    reply.header('vary', 'accept');
+    if (!wantsYaml(accept)) return answerOf(row);
+    reply.header('content-type', YAML_TYPE);
+    return ruleYaml(row);
   }
 
   @Get(':id/versions')
@@ -223,7 +246,7 @@ export class RuleController {
   ): Promise<SavedRule> {
     const isSaid = Object.hasOwn(body, 'enabled');
     const { definition, enabled, compiled } = checkRule(body, this.plugins.actions);
-    const expected = revisionOf(ifMatch);
+    const expected = await this.expected(caller, id, ifMatch);
     const committed = await this.execute(
       new UpdateRule(id, caller, definition, isSaid ? enabled : undefined, expected),
     );
@@ -254,9 +277,11 @@ export class RuleController {
     const { definition, enabled, compiled } = checkRule({ ...row.definition, ...body }, this.plugins.actions);
     const isSaid = Object.hasOwn(body, 'enabled');
     // What was merged must be what is there: another change in between is a conflict, not lost.
-    const expected = revisionOf(ifMatch) ?? BigInt(row.revision);
+    const asked = revisionOf(ifMatch);
+    const merged = asked === undefined ? BigInt(row.revision) : undefined;
     const committed = await this.execute(
-      new UpdateRule(id, caller, definition, isSaid ? enabled : undefined, expected),
+      new UpdateRule(id, caller, definition, isSaid ? enabled : undefined, asked ?? merged),
+      merged,
     );
     return { ...(await this.saved(caller, committed, reply)), warnings: warningsOf(definition, compiled) };
   }
@@ -265,23 +290,44 @@ export class RuleController {
   @Roles('designer')
   @HttpCode(204)
   @ApiOperation({ summary: 'Archive a rule', description: 'For good; its decisions stay.' })
-  async archive(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
-    const committed = await this.commands.execute(new ArchiveRule(id, caller));
-    await this.progress.whenProcessed('rules.views', committed.position);
+  @ApiHeader({ name: 'If-Match', required: false })
+  async archive(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Res({ passthrough: true }) reply: Reply,
+    @Headers('if-match') ifMatch?: string,
+  ): Promise<void> {
+    const expected = await this.expected(caller, id, ifMatch);
+    const { position, revision } = await this.execute(new ArchiveRule(id, caller, expected));
+    await this.progress.whenProcessed('rules.views', position);
+    reply.header('etag', `"${revision}"`);
   }
 
-  private async execute(command: UpdateRule | EnableRule | DisableRule): Promise<Committed<Rule>> {
+  /** What `If-Match` names. The rule is looked for first: a revision must tell nobody that somebody else's rule is there. */
+  private async expected(caller: Caller, id: string, ifMatch: string | undefined): Promise<bigint | undefined> {
+    const revision = revisionOf(ifMatch);
+    if (revision !== undefined) await this.find(caller, id);
+    return revision;
+  }
+
+  /** @param merged the revision that a change was merged with, where the caller named none: 409, not 412. */
+  private async execute(
+    command: UpdateRule | EnableRule | DisableRule | ArchiveRule,
+    merged?: bigint,
+  ): Promise<Committed<Rule>> {
     try {
       return await this.commands.execute(command);
     } catch (error) {
-      if (!(error instanceof WrongRevision)) throw error;
+      if (!(error instanceof WrongRevision) || command.expectedRevision === merged) throw error;
       throw new Rejected('conflict', 'revision.changed', 'The rule was changed in the meantime: read it again first.');
     }
   }
 
   private async saved(caller: Caller, { id, position }: Committed<Rule>, reply: Reply): Promise<RuleAnswer> {
     await this.progress.whenProcessed('rules.views', position);
-    return this.view(caller, id, reply);
+    const row = await this.find(caller, id);
+    reply.header('etag', etagOf(row));
+    return answerOf(row);
   }
 
   private async find({ orgId }: Caller, id: string): Promise<RuleView> {
@@ -290,6 +336,8 @@ export class RuleController {
     return row;
   }
 }
+
+const YAML_TYPE = `${YAML}; charset=utf-8`;
 
 const etagOf = ({ revision }: RuleView): string => `"${revision}"`;
 

@@ -12,11 +12,12 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
+import type { Page } from '#libs/persistence/src/paging.js';
 import { defineAction } from '#libs/plugin-sdk/src/define-action.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
-import { noWork } from '../../../test/support/no-work.js';
+import { noWork } from '../../persistence/testing/no-work.js';
 
 import { DecideRules } from './decide.subscriber.js';
 import { DecisionController } from './decision.controller.js';
@@ -25,7 +26,7 @@ import { DecisionView } from './decision.view.js';
 import { RecordedDecisions } from './recorded-decisions.js';
 import { archive, create, disable, enable, rule, update } from './rule.js';
 import { ArchiveRule, CreateRule, DisableRule, EnableRule, UpdateRule } from './rule.commands.js';
-import { RuleController } from './rule.controller.js';
+import { type RuleAnswer, RuleController } from './rule.controller.js';
 import { RuleProjection } from './rule.projection.js';
 import { RuleVersionView, RuleView } from './rule.view.js';
 import { TrialController } from './trial.controller.js';
@@ -105,6 +106,8 @@ const pageOnCall = defineAction({
 const plugins = new Plugins([{ name: 'pager', sdk: 1, actions: [pageOnCall] }]);
 const api = () => new RuleController(commands, dataSource, progress, plugins);
 const headers: Record<string, string> = {};
+const list = async (status?: string, limit?: string, cursor?: string, who = caller) =>
+  (await api().list(who, reply, status, limit, cursor)) as Page<RuleAnswer>;
 const reply = { header: (name: string, value: string) => (headers[name] = value) };
 
 const pushes = {
@@ -150,10 +153,10 @@ describe('rules by REST', () => {
       { version: 2, name: 'other' },
       { version: 1, name: pushes.name },
     ]);
-    expect((await api().list(caller)).data.map(({ id }) => id)).toEqual([made.id]);
-    await api().archive(caller, made.id);
-    expect((await api().list(caller)).data).toEqual([]);
-    expect((await api().list(caller, 'archived')).data.map(({ id }) => id)).toEqual([made.id]);
+    expect((await list()).data.map(({ id }) => id)).toEqual([made.id]);
+    await api().archive(caller, made.id, reply);
+    expect((await list()).data).toEqual([]);
+    expect((await list('archived')).data.map(({ id }) => id)).toEqual([made.id]);
     expect(await api().view(caller, made.id, reply)).toMatchObject({ status: 'archived', enabled: false });
   });
 
@@ -163,13 +166,13 @@ describe('rules by REST', () => {
     const seen: string[] = [];
     let cursor: string | null = null;
     do {
-      const page = await api().list(caller, undefined, '2', cursor ?? undefined);
+      const page = await list(undefined, '2', cursor ?? undefined);
       seen.push(...page.data.map(({ id }) => id));
       cursor = page.nextCursor;
     } while (cursor !== null);
     expect(seen).toEqual(ids.sort());
-    await expect(api().list(caller, undefined, '0')).rejects.toMatchObject({ code: 'list.bad_limit' });
-    await expect(api().list(caller, undefined, undefined, 'x')).rejects.toMatchObject({ code: 'list.bad_cursor' });
+    await expect(list(undefined, '0')).rejects.toMatchObject({ code: 'list.bad_limit' });
+    await expect(list(undefined, undefined, 'x')).rejects.toMatchObject({ code: 'list.bad_cursor' });
   });
 
   it('are warned about when a field is written wrongly, and saved all the same', async () => {
@@ -208,10 +211,10 @@ describe('rules by REST', () => {
       () => api().versions(stranger, id),
       () => api().replace(stranger, id, pushes, reply),
       () => api().change(stranger, id, { enabled: false }, reply),
-      () => api().archive(stranger, id),
+      () => api().archive(stranger, id, reply),
     ])
       await expect(attempt()).rejects.toMatchObject({ code: 'rule.not_found' });
-    expect((await api().list(stranger)).data).toEqual([]);
+    expect((await list(undefined, undefined, undefined, stranger)).data).toEqual([]);
   });
 });
 

@@ -11,6 +11,8 @@ import { Reconcile } from './0011-reconcile.js';
 import { Agents } from './0012-agents.js';
 import { PendingActions } from './0013-pending-actions.js';
 import { Bursts } from './0015-bursts.js';
+import { OpenSince } from './0016-open-since.js';
+import { RuleCount } from './0018-rule-count.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
 export const migrations = [
@@ -27,4 +29,6 @@ export const migrations = [
   Agents,
   PendingActions,
   Bursts,
+  OpenSince,
+  RuleCount,
 ];

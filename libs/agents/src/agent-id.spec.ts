@@ -1,0 +1,47 @@
+import { expect, it } from '@jest/globals';
+import type { CommandBus } from '@nestjs/cqrs';
+import type { DataSource } from 'typeorm';
+
+import type { Caller } from '#libs/access/src/caller.js';
+import { Secrets } from '#libs/access/src/secrets.js';
+import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import type { ThingCommand } from '#libs/event-store/src/command-handlers.js';
+import { derivedId } from '#libs/kernel/src/ids.js';
+import { Settings } from '#libs/kernel/src/settings.js';
+
+import type { NewAgent } from './agent-body.controller.js';
+import { AgentController } from './agent.controller.js';
+import type { Agent } from './agent.js';
+
+class OneSalt extends Secrets {
+  put = () => Promise.resolve('salt of this organisation');
+  get = () => Promise.resolve(new Map<string, string>());
+  remove = () => Promise.resolve();
+}
+
+it('an agent that is made under an Idempotency-Key has an address that nobody can work out, and always the same', async () => {
+  const registered: string[] = [];
+  const execute = ({ id }: ThingCommand<Agent>) => Promise.resolve(registered.push(id)).then(() => ({ position: 1n }));
+  const findOneBy = ({ name }: { name?: string }) =>
+    Promise.resolve(name === undefined ? { settings: {}, createdAt: new Date(), updatedAt: new Date() } : null);
+  const api = new AgentController(
+    { execute } as unknown as CommandBus,
+    { getRepository: () => ({ findOneBy }) } as unknown as DataSource,
+    { whenProcessed: () => Promise.resolve() },
+    new OneSalt(),
+    new Settings({ publicUrl: 'https://mill.example.com' } as Settings),
+    undefined as never,
+    new MemoryEventStore(),
+  );
+  const caller: Caller = { orgId: 'org_1', actor: 'token/tok_1', tokenId: 'tok_1', roles: [], idempotencyKey: 'key-1' };
+  const body = {
+    name: 'triage',
+    runtime: 'http',
+    config: { url: 'https://agents.example.com' },
+  } as unknown as NewAgent;
+  await api.create(caller, body);
+  await api.create(caller, body);
+  expect(registered[0]).toMatch(/^agt_/);
+  expect(registered[1]).toBe(registered[0]);
+  expect(registered[0]).not.toBe(derivedId('agt', 'idempotency-key', 'org_1', 'key-1'));
+});

@@ -1,0 +1,110 @@
+import type { CommandBus } from '@nestjs/cqrs';
+import type { DataSource } from 'typeorm';
+
+import type { Caller } from '#libs/access/src/caller.js';
+import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import { execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import type { Progress, Subscriber } from '#libs/event-store/src/subscriber.js';
+import { eventIdOf } from '#libs/events/src/envelope.js';
+import { FixedClock } from '#libs/kernel/src/clock.js';
+import { uuid7 } from '#libs/kernel/src/ids.js';
+import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+
+import { noWork } from '../../persistence/testing/no-work.js';
+
+import { DecideRules } from '../src/decide.subscriber.js';
+import { type RecordedDecision, RecordedDecisions } from '../src/recorded-decisions.js';
+import { archive, create, disable, enable, rule, update } from '../src/rule.js';
+import { ArchiveRule, CreateRule, DisableRule, EnableRule, UpdateRule } from '../src/rule.commands.js';
+import { RuleController } from '../src/rule.controller.js';
+import { RuleProjection } from '../src/rule.projection.js';
+
+export const VIEWS =
+  'views.rules, views.rule_versions, views.decisions, views.event_verdicts, views.rule_rolls, views.rule_roll_sets, views.rule_sets, views.rule_set_members, views.rule_throttles, views.events';
+
+export const callerOf = (orgId: string): Caller => ({
+  orgId,
+  actor: 'token/tok_1',
+  tokenId: 'tok_1',
+  roles: ['admin'],
+});
+
+const handlers = new Map<unknown, unknown>([
+  [CreateRule, create],
+  [UpdateRule, update],
+  [EnableRule, enable],
+  [DisableRule, disable],
+  [ArchiveRule, archive],
+]);
+
+/** The stage of rules over a log in memory and views in PostgreSQL, one step at a time. */
+export class RuleBench {
+  readonly clock = new FixedClock();
+  readonly store = new MemoryEventStore(() => this.clock.now());
+  readonly headers: Record<string, string> = {};
+  readonly reply = { header: (name: string, value: string) => (this.headers[name] = value) };
+  readonly rules: RuleController;
+  private decider = new DecideRules(this.store, this.clock, noWork);
+  private readonly handled = new Map<string, bigint>();
+
+  constructor(private readonly dataSource: DataSource) {
+    const commands = {
+      execute: (command: ThingCommand) =>
+        execute(this.store, this.clock, rule, handlers.get(command.constructor) as never, command as never),
+    } as unknown as CommandBus;
+    const progress: Progress = { whenProcessed: () => this.run(new RuleProjection()) };
+    this.rules = new RuleController(commands, dataSource, progress, new Plugins([]));
+  }
+
+  /** Appends an event from outside. @returns its id. */
+  async happens(type: string, data: object, orgId = 'org_1'): Promise<string> {
+    const id = uuid7();
+    const event = newEvent({ type, data }, { id, orgId, actor: 'x', source: 'github', now: this.clock.now() });
+    await this.store.append(`inbound-${id}`, [event], 'no-stream');
+    return eventIdOf(id);
+  }
+
+  /** Lets the decider handle what is new. */
+  decide(): Promise<void> {
+    return this.run(this.decider);
+  }
+
+  /** A new decider, as after a restart: its tables are filled from the log up to its checkpoint. */
+  async restart(): Promise<void> {
+    this.decider = new DecideRules(this.store, this.clock, noWork);
+    const { events } = await this.store.readAll({ limit: 10_000 });
+    for (const table of this.decider.tables) {
+      const reads: readonly string[] = table.reads;
+      for (const event of events)
+        if (event.position <= (this.handled.get(this.decider.name) ?? 0n) && reads.includes(event.type))
+          table.apply(event);
+    }
+  }
+
+  /** Everything that was decided, in the order of the log. */
+  async decisions(): Promise<readonly RecordedDecision[]> {
+    const reader = new RecordedDecisions();
+    const { events } = await this.store.readAll({ limit: 10_000 });
+    return events.flatMap((event) => reader.read(event));
+  }
+
+  /** Ids of the events because of which an issue was asked for. */
+  async asked(): Promise<readonly string[]> {
+    const { events } = await this.store.readAll({ limit: 10_000, filter: { types: ['issue.requested'] } });
+    return events.map((event) => (event.data as { eventId: string }).eventId);
+  }
+
+  private async run(subscriber: Subscriber): Promise<void> {
+    const from = (this.handled.get(subscriber.name) ?? 0n) + 1n;
+    const { events } = await this.store.readAll({ from, limit: 10_000 });
+    if (events.length === 0) return;
+    const { reads } = subscriber;
+    const read = reads === 'all' ? events : events.filter(({ type }) => (reads as readonly string[]).includes(type));
+    await this.dataSource.transaction(async (tx) => {
+      const context = { transaction: () => Promise.resolve(tx), signal: new AbortController().signal };
+      if (read.length > 0) await subscriber.handle(read, context);
+    });
+    this.handled.set(subscriber.name, events.at(-1)!.position);
+  }
+}
