@@ -27,6 +27,8 @@ const rule = (more: object = {}) => ({ name: 'a', eventType: 'git.push', ...more
 const asking = (expression: string) => rule({ conditions: { expression } });
 const matching = (value: string) => rule({ conditions: { field: 'data.x', operator: 'matches', value } });
 const action = { type: 'create_issue', with: { title: 'look' } };
+/** So many days; a minute more instead of the 31st. */
+const days = (size: number) => `${size * 24 * 60 + (size > 30 ? 1 - 24 * 60 : 0)}m`;
 const nested = (levels: number, inner: unknown, around: (value: unknown) => unknown): unknown =>
   levels === 0 ? inner : nested(levels - 1, around(inner), around);
 const leaf = { field: 'data.x', operator: 'exists' };
@@ -52,8 +54,9 @@ const SIZED: Readonly<Record<string, (size: number) => object>> = {
     rule({ actions: [{ type: 'create_issue', with: { title: nested(size - 1, 'a', (value) => [value]) } }] }),
   'a regular expression': (size) => matching('x'.repeat(size)),
   '`throttle.limit`': (size) => rule({ throttle: { limit: size, per: '1m' } }),
-  '`throttle.per`': (size) =>
-    rule({ throttle: { limit: 1, per: `${size * 24 * 60 + (size > 30 ? 1 - 24 * 60 : 0)}m` } }),
+  '`throttle.per`': (size) => rule({ throttle: { limit: 1, per: days(size) } }),
+  '`once.quiet`, `debounce.quiet`': (size) => rule({ once: { quiet: days(size) } }),
+  '`debounce.maxWait`': (size) => rule({ debounce: { quiet: '1m', maxWait: days(size) } }),
 };
 
 /** The code of the answer and those of its problems. */
