@@ -11,6 +11,7 @@ import { uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { Follower } from '../../persistence/testing/follower.js';
 import { noWork } from '../../persistence/testing/no-work.js';
 
 import { DecideRules } from './decide.subscriber.js';
@@ -24,7 +25,7 @@ let dataSource: DataSource;
 let store: MemoryEventStore;
 let clock: FixedClock;
 let decider: DecideRules;
-let handled: Map<string, bigint>;
+let follower: Follower;
 
 beforeAll(async () => {
   database = await createTestDatabase();
@@ -42,24 +43,12 @@ beforeEach(async () => {
   clock = new FixedClock('2026-11-20T12:00:00Z');
   store = new MemoryEventStore(() => clock.now());
   decider = new DecideRules(store, clock, noWork);
-  handled = new Map();
+  follower = new Follower(store, dataSource);
 });
 
 const caller: Caller = { orgId: 'org_1', actor: 'token/tok_1', tokenId: 'tok_1', roles: ['admin'] };
 
-async function run(subscriber: Subscriber): Promise<void> {
-  for (;;) {
-    const from = (handled.get(subscriber.name) ?? 0n) + 1n;
-    const { events } = await store.readAll({ from, limit: 50 });
-    if (events.length === 0) return;
-    const { reads } = subscriber;
-    const read = reads === 'all' ? events : events.filter(({ type }) => (reads as readonly string[]).includes(type));
-    await dataSource.transaction(async (tx) => {
-      await subscriber.handle(read, { transaction: () => Promise.resolve(tx), signal: new AbortController().signal });
-    });
-    handled.set(subscriber.name, events.at(-1)!.position);
-  }
-}
+const run = (subscriber: Subscriber) => follower.run(subscriber);
 
 async function append(type: string, data: object, source = 'github', more: object = {}): Promise<string> {
   const id = uuid7();
@@ -275,8 +264,7 @@ describe('decisions that were recorded before they were kept together', () => {
     await append('rule.evaluated', { eventId: old, eventType: 'git.push', decisions }, 'millrace', {
       schemaVersion: 1,
     });
-    handled.set('rules.decide', await store.head());
-    await primed();
+    follower.skipTo('rules.decide', await store.head());
     clock.advance(1_000);
     const later = await append('git.push', { branch: 'new' });
     await settle();
@@ -285,10 +273,4 @@ describe('decisions that were recorded before they were kept together', () => {
     expect(list.map(({ eventId }) => eventId)).toEqual([later, old]);
     expect(list.map((shown) => (shown.failed as { actual: string }).actual)).toEqual(['new', 'old']);
   });
-
-  /** As after a restart: the table knows what came before. */
-  async function primed(): Promise<void> {
-    const { events } = await store.readAll({ limit: 1_000 });
-    for (const event of events) if (event.type.startsWith('rule.')) decider.tables[0]!.apply(event);
-  }
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { DataSource, EntityManager } from 'typeorm';
+import type { DataSource } from 'typeorm';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
@@ -13,6 +13,7 @@ import type { ClaimedWork, WorkDone } from '#libs/persistence/src/work.js';
 import { PostgresWorkQueue } from '#libs/persistence/src/work-queue.adapter.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { Follower } from '../../persistence/testing/follower.js';
 
 import { EndBursts } from './burst.js';
 import { BURSTS, type BurstTask, lastOfBurst } from './bursts.adapter.js';
@@ -26,7 +27,7 @@ let database: TestDatabase;
 let dataSource: DataSource;
 let store: MemoryEventStore;
 let clock: FixedClock;
-let checkpoints: Map<string, bigint>;
+let follower: Follower;
 
 beforeAll(async () => {
   database = await createTestDatabase();
@@ -43,35 +44,10 @@ beforeEach(async () => {
   );
   clock = new FixedClock('2026-11-20T12:00:00Z');
   store = new MemoryEventStore(() => clock.now());
-  checkpoints = new Map();
+  follower = new Follower(store, dataSource);
 });
 
-/** As after a restart: what is in memory is folded from the log. `crash` loses the transaction after the appends. */
-async function run(subscriber: Subscriber, crash = false): Promise<void> {
-  const done = (): bigint => checkpoints.get(subscriber.name) ?? 0n;
-  for (const table of subscriber.tables ?? [])
-    for (const event of (await store.readAll({ limit: 10_000 })).events)
-      if (event.position <= done()) await table.apply(event);
-  for (;;) {
-    const { events } = await store.readAll({ from: done() + 1n, limit: 100 });
-    if (events.length === 0) return;
-    const { reads } = subscriber;
-    const read = reads === 'all' ? events : events.filter(({ type }) => (reads as readonly string[]).includes(type));
-    const lost = new Error('crash');
-    await dataSource
-      .transaction(async (tx: EntityManager) => {
-        const context = { transaction: () => Promise.resolve(tx), signal: new AbortController().signal };
-        if (read.length > 0) await subscriber.handle(read, context);
-        if (crash) throw lost;
-      })
-      .catch((error: unknown) => {
-        if (error !== lost) throw error;
-      });
-    if (crash) return;
-    checkpoints.set(subscriber.name, events.at(-1)!.position);
-  }
-}
-
+const run = (subscriber: Subscriber, crash = false) => follower.run(subscriber, crash);
 const decider = () => new DecideRules(store, clock, new PostgresWorkQueue(dataSource));
 const decide = (crash = false) => run(decider(), crash);
 

@@ -226,7 +226,7 @@ async function take({ steps, first, change, eventType, unnamed }: (typeof cells)
   const happened: { before?: Happened; after?: Happened } = {};
   for (const step of steps) {
     if (step === 'decide') await bench.decide();
-    else if (step === 'restart') await bench.restart();
+    else if (step === 'restart') bench.restart();
     else if (step === 'change') await change(created ?? '', eventType);
     else
       happened[step] = {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { CommandBus } from '@nestjs/cqrs';
 import { Type } from '@sinclair/typebox';
-import type { DataSource, EntityManager } from 'typeorm';
+import type { DataSource } from 'typeorm';
 
 import type { Caller } from '#libs/access/src/caller.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
@@ -17,6 +17,7 @@ import { defineAction } from '#libs/plugin-sdk/src/define-action.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { Follower } from '../../persistence/testing/follower.js';
 import { noWork } from '../../persistence/testing/no-work.js';
 
 import { DecideRules } from './decide.subscriber.js';
@@ -35,7 +36,7 @@ let database: TestDatabase;
 let dataSource: DataSource;
 let store: MemoryEventStore;
 let clock: FixedClock;
-let checkpoints: Map<string, bigint>;
+let follower: Follower;
 
 beforeAll(async () => {
   database = await createTestDatabase();
@@ -51,37 +52,10 @@ beforeEach(async () => {
   );
   clock = new FixedClock();
   store = new MemoryEventStore(() => clock.now());
-  checkpoints = new Map();
+  follower = new Follower(store, dataSource);
 });
 
-/** Lets a subscriber handle what is new for it, its views in one transaction; `crash` loses the transaction. */
-async function run(subscriber: Subscriber, crash = false): Promise<void> {
-  for (const table of subscriber.tables ?? []) {
-    table.clear();
-    const { events } = await store.readAll({ limit: 10_000 });
-    for (const event of events)
-      if (event.position <= (checkpoints.get(subscriber.name) ?? 0n)) await table.apply(event);
-  }
-  for (;;) {
-    const from = (checkpoints.get(subscriber.name) ?? 0n) + 1n;
-    const { events } = await store.readAll({ from, limit: 100 });
-    if (events.length === 0) return;
-    const { reads } = subscriber;
-    const read = reads === 'all' ? events : events.filter(({ type }) => (reads as readonly string[]).includes(type));
-    const lost = new Error('crash');
-    await dataSource
-      .transaction(async (tx: EntityManager) => {
-        const context = { transaction: () => Promise.resolve(tx), signal: new AbortController().signal };
-        if (read.length > 0) await subscriber.handle(read, context);
-        if (crash) throw lost;
-      })
-      .catch((error: unknown) => {
-        if (error !== lost) throw error;
-      });
-    if (crash) return;
-    checkpoints.set(subscriber.name, events.at(-1)!.position);
-  }
-}
+const run = (subscriber: Subscriber, crash = false) => follower.run(subscriber, crash);
 
 const caller: Caller = { orgId: 'org_1', actor: 'token/tok_1', tokenId: 'tok_1', roles: ['admin'] };
 const stranger: Caller = { ...caller, orgId: 'org_2' };
@@ -297,14 +271,14 @@ describe('decisions by REST', () => {
       { outcome: 'errored' },
       { outcome: 'not_matched', failed: { actual: 'NUL \u0000 and half a pair \ud800', expected: 'x' } },
     ]);
-    checkpoints.delete('rules.decisions');
+    follower.skipTo('rules.decisions', 0n);
     await run(new DecisionProjection(), true);
     await run(new DecisionProjection());
     expect(await rows()).toEqual(before);
     await dataSource.query(
       'truncate views.decisions, views.event_verdicts, views.rule_rolls, views.rule_roll_sets, views.rule_sets, views.rule_set_members',
     );
-    checkpoints.delete('rules.decisions');
+    follower.skipTo('rules.decisions', 0n);
     await run(new DecisionProjection());
     expect(await rows()).toEqual(before);
   });

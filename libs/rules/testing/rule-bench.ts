@@ -5,12 +5,13 @@ import type { Caller } from '#libs/access/src/caller.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
-import type { Progress, Subscriber } from '#libs/event-store/src/subscriber.js';
+import type { Progress } from '#libs/event-store/src/subscriber.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
+import { Follower } from '../../persistence/testing/follower.js';
 import { noWork } from '../../persistence/testing/no-work.js';
 
 import { DecideRules } from '../src/decide.subscriber.js';
@@ -46,14 +47,15 @@ export class RuleBench {
   readonly reply = { header: (name: string, value: string) => (this.headers[name] = value) };
   readonly rules: RuleController;
   private decider = new DecideRules(this.store, this.clock, noWork);
-  private readonly handled = new Map<string, bigint>();
+  private readonly follower: Follower;
 
-  constructor(private readonly dataSource: DataSource) {
+  constructor(dataSource: DataSource) {
+    this.follower = new Follower(this.store, dataSource);
     const commands = {
       execute: (command: ThingCommand) =>
         execute(this.store, this.clock, rule, handlers.get(command.constructor) as never, command as never),
     } as unknown as CommandBus;
-    const progress: Progress = { whenProcessed: () => this.run(new RuleProjection()) };
+    const progress: Progress = { whenProcessed: () => this.follower.run(new RuleProjection()) };
     this.rules = new RuleController(commands, dataSource, progress, new Plugins([]));
   }
 
@@ -67,19 +69,12 @@ export class RuleBench {
 
   /** Lets the decider handle what is new. */
   decide(): Promise<void> {
-    return this.run(this.decider);
+    return this.follower.run(this.decider);
   }
 
-  /** A new decider, as after a restart: its tables are filled from the log up to its checkpoint. */
-  async restart(): Promise<void> {
+  /** A new decider, as after a restart. */
+  restart(): void {
     this.decider = new DecideRules(this.store, this.clock, noWork);
-    const { events } = await this.store.readAll({ limit: 10_000 });
-    for (const table of this.decider.tables) {
-      const reads: readonly string[] = table.reads;
-      for (const event of events)
-        if (event.position <= (this.handled.get(this.decider.name) ?? 0n) && reads.includes(event.type))
-          table.apply(event);
-    }
   }
 
   /** Everything that was decided, in the order of the log. */
@@ -93,18 +88,5 @@ export class RuleBench {
   async asked(): Promise<readonly string[]> {
     const { events } = await this.store.readAll({ limit: 10_000, filter: { types: ['issue.requested'] } });
     return events.map((event) => (event.data as { eventId: string }).eventId);
-  }
-
-  private async run(subscriber: Subscriber): Promise<void> {
-    const from = (this.handled.get(subscriber.name) ?? 0n) + 1n;
-    const { events } = await this.store.readAll({ from, limit: 10_000 });
-    if (events.length === 0) return;
-    const { reads } = subscriber;
-    const read = reads === 'all' ? events : events.filter(({ type }) => (reads as readonly string[]).includes(type));
-    await this.dataSource.transaction(async (tx) => {
-      const context = { transaction: () => Promise.resolve(tx), signal: new AbortController().signal };
-      if (read.length > 0) await subscriber.handle(read, context);
-    });
-    this.handled.set(subscriber.name, events.at(-1)!.position);
   }
 }
