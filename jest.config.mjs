@@ -38,6 +38,7 @@ const roots = ['apps', 'libs', 'test'];
 const matching = (suffix, not = '') => roots.map((root) => `<rootDir>/${root}/**/${not}${suffix}`);
 
 export default {
+  maxConcurrency: 2,
   projects: [
     { ...project('unit', matching('!(*.int|*.e2e).spec.ts')) },
     { ...project('int', matching('*.int.spec.ts'), 30_000), ...withPostgres },

@@ -75,7 +75,8 @@ interface Listed {
 }
 
 describe('a process that dies at a named crash point', () => {
-  it.each(CRASH_POINTS)(
+  // Two at a time (`maxConcurrency`): most of a scenario is waiting.
+  it.concurrent.each(CRASH_POINTS)(
     'finishes everything exactly once after dying at %s',
     async (point) => {
       const isWatched = point.startsWith('intake.');
