@@ -89,12 +89,19 @@ const FINISH = `
      select from views.work w where w.queue = $1 and w.key = g.key and w.claim = g.claim and w.state = 'claimed' limit 1) r
    where g.key not in (select key from done)`;
 
+/** A row that was scheduled anew in the meantime keeps its new time, and counts from there. */
 const GIVE_BACK = `
-  update views.work
-     set state = case when $4::int is null then 'parked' when $4 = 0 then 'ready' else 'sleeping' end,
-         due_at = case when $4 > 0 then clock_timestamp() + $4 * interval '1 millisecond' else due_at end,
-         claimed_by = null, tries = tries + $5, failures = failures + $6, reason = coalesce($7, reason)
-   where queue = $1 and key = $2 and claim = $3 and state = 'claimed'`;
+  update views.work w
+     set state = case when w.position > $8 then case when w.due_at <= clock_timestamp() then 'ready' else 'sleeping' end
+                      when $4::int is null then 'parked' when $4 = 0 then 'ready' else 'sleeping' end,
+         due_at = case when w.position <= $8 and $4 > 0 then clock_timestamp() + $4 * interval '1 millisecond'
+                       else w.due_at end,
+         claimed_by = null,
+         tries = case when w.position > $8 then w.tries else w.tries + $5 end,
+         failures = case when w.position > $8 then w.failures else w.failures + $6 end,
+         reason = case when w.position > $8 then w.reason else coalesce($7, w.reason) end
+   where queue = $1 and key = $2 and claim = $3 and state = 'claimed'
+  returning due_at, state`;
 
 const PROMOTE = `
   with due as (
@@ -170,17 +177,20 @@ export class WorkClaims {
     };
   }
 
-  /** Without counting it: the process stops, or cannot start with it now. */
-  async release(work: Claim, afterMs = 0): Promise<void> {
-    await this.giveBack(work, afterMs, 0, 0, null);
+  /**
+   * Without counting it: the process stops, or cannot start with it now.
+   * @returns as the others that give a row back, when it is due again (milliseconds since 1970), or Infinity.
+   */
+  release(work: Claim, afterMs = 0): Promise<number> {
+    return this.giveBack(work, afterMs, 0, 0, null);
   }
 
-  async retryLater(work: Claim, afterMs: number, bug: boolean, reason: string): Promise<void> {
-    await this.giveBack(work, Math.max(1, Math.round(afterMs)), 1, bug ? 1 : 0, reason);
+  retryLater(work: Claim, afterMs: number, bug: boolean, reason: string): Promise<number> {
+    return this.giveBack(work, Math.max(1, Math.round(afterMs)), 1, bug ? 1 : 0, reason);
   }
 
-  async park(work: Claim, reason: string): Promise<void> {
-    await this.giveBack(work, null, 1, 1, reason);
+  park(work: Claim, reason: string): Promise<number> {
+    return this.giveBack(work, null, 1, 1, reason);
   }
 
   /** Wakes rows whose time has come, by the clock of the database. @returns milliseconds to the next one. */
@@ -195,9 +205,11 @@ export class WorkClaims {
     tries: number,
     failures: number,
     reason: string | null,
-  ): Promise<void> {
-    const { queue, key, claim } = work;
-    await this.run('work-give-back', GIVE_BACK, [queue, key, claim, afterMs, tries, failures, reason]);
+  ): Promise<number> {
+    const { queue, key, claim, position } = work;
+    const values = [queue, key, claim, afterMs, tries, failures, reason, String(position)];
+    const [row] = await this.run<{ due_at: Date; state: string }>('work-give-back', GIVE_BACK, values);
+    return row && row.state !== 'parked' ? row.due_at.getTime() : Infinity;
   }
 
   /** Prepared once per connection: planning would cost more than running. */

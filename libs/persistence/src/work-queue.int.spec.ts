@@ -170,6 +170,40 @@ describe('scheduled work', () => {
   });
 });
 
+describe('work that is scheduled anew while it runs', () => {
+  const hourAhead = new Date(Date.now() + 3_600_000);
+
+  test.each<[string, () => ReturnType<Worker['run']>]>([
+    ['has no outcome', () => Promise.resolve({ position: 1n })],
+    ['cannot be done now', () => Promise.reject(new Transient('subscriber.behind', 'not yet'))],
+    ['fails', () => Promise.reject(new Error('a bug'))],
+  ])('waits for its new time, also where the run that was under way %s', async (_, end) => {
+    let runs = 0;
+    await start(async () => {
+      runs++;
+      await schedule(work('a', { dueAt: hourAhead, position: 5n, payload: { last: 'new' } }));
+      return end();
+    });
+    await schedule(work('a', { payload: { last: 'old' } }));
+    await until(async () => (await stateOf('a')) === 'sleeping');
+    const [row] = await dataSource.query<object[]>('select due_at, tries, failures, reason, payload from views.work');
+    expect(row).toEqual({ due_at: hourAhead, tries: 0, failures: 0, reason: null, payload: { last: 'new' } });
+    expect(runs).toBe(1);
+  });
+
+  test('is taken up at once where that time has come', async () => {
+    const seen: unknown[] = [];
+    await start(async ({ payload }) => {
+      seen.push(payload['last']);
+      if (seen.length === 1) await schedule(work('a', { position: 5n, payload: { last: 'new' } }));
+      return { position: seen.length === 1 ? 1n : 9n };
+    });
+    await schedule(work('a', { payload: { last: 'old' } }));
+    await until(async () => (await stateOf('a')) === 'resting', 900);
+    expect(seen).toEqual(['old', 'new']);
+  });
+});
+
 test('a worker that ends without an outcome is not called in a circle', async () => {
   let calls = 0;
   await start(async ({ position }) => {

@@ -175,7 +175,7 @@ export class WorkerLoop {
       if (one.lost) return;
       if (position <= one.work.position) return await this.restWithoutOutcome(one.work);
       const due = await this.finisher.finish({ key: one.work.key, claim: one.work.claim, position }, () => one.lost);
-      if (due < Infinity) this.nextDueAt = Math.min(this.nextDueAt, due);
+      this.dueAt(due);
     } catch (error) {
       if (one.lost) return;
       await this.giveBack(one, error).catch((problem: unknown) =>
@@ -191,24 +191,26 @@ export class WorkerLoop {
   private async restWithoutOutcome(work: Claim): Promise<void> {
     const reason = 'the worker ended without an outcome';
     this.log.debug({ queue: this.queue, key: work.key }, reason);
-    await this.options.claims.retryLater(work, backoff(work.tries + 1, BACKOFF), false, reason);
+    this.dueAt(await this.options.claims.retryLater(work, backoff(work.tries + 1, BACKOFF), false, reason));
   }
 
   private async giveBack({ work, abort }: Running, error: unknown): Promise<void> {
     const { claims } = this.options;
-    if (abort.signal.aborted) return claims.release(work);
+    if (abort.signal.aborted) return this.dueAt(await claims.release(work));
     const reason = messageOf(error);
     const fields = { queue: this.queue, key: work.key, reason };
     const bug = !(error instanceof Transient);
     if (bug && work.failures + 1 >= MAX_FAILURES) {
       this.log.error({ ...fields, error }, 'work failed too often and is parked');
-      return claims.park(work, reason);
+      return this.dueAt(await claims.park(work, reason));
     }
     if (bug) this.log.error({ ...fields, error }, 'work failed; it will be tried again');
     else this.log.warn(fields, 'work cannot be done now; it will be tried again');
-    const pause = backoff(work.tries + 1, BACKOFF);
-    await claims.retryLater(work, pause, bug, reason);
-    this.nextDueAt = Math.min(this.nextDueAt, Date.now() + pause);
+    this.dueAt(await claims.retryLater(work, backoff(work.tries + 1, BACKOFF), bug, reason));
+  }
+
+  private dueAt(time: number): void {
+    this.nextDueAt = Math.min(this.nextDueAt, time);
   }
 
   private signal(): void {
