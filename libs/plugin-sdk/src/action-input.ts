@@ -6,7 +6,8 @@ import type { Problem } from '#libs/kernel/src/errors.js';
 import { isObject, pointerToken } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/nearest.js';
 
-const ajv = new Ajv({ strict: false, allErrors: true, verbose: true, logger: false });
+// Actions of different plug-ins may well use the same `$id`.
+const ajv = new Ajv({ strict: false, allErrors: true, verbose: true, logger: false, addUsedSchema: false });
 (addFormats as unknown as (to: Ajv) => void)(ajv);
 const compiled = new WeakMap<object, ValidateFunction>();
 

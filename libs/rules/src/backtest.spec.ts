@@ -201,9 +201,9 @@ describe('simulated flow control', () => {
   const matched = (key: string) => ({ outcome: 'matched' as const, throttleKey: key, burstKey: key });
   const flowOf = (given: object, most?: number) => new SimulatedFlow(rule(given), most);
   /** Whether a match may act; undefined while it waits. */
-  const asked = (flow: SimulatedFlow, key: string, time: number): { acts: boolean | undefined } => {
+  const asked = (flow: SimulatedFlow, key: string, time: number, fits = true): { acts: boolean | undefined } => {
     const answer: { acts: boolean | undefined } = { acts: undefined };
-    flow.pass(matched(key), new Date(time), (held) => (answer.acts = held === undefined));
+    flow.pass(matched(key), new Date(time), fits, (held) => (answer.acts = held === undefined));
     return answer;
   };
   const throttle = { limit: 2, per: '1s' };
@@ -274,6 +274,17 @@ describe('simulated flow control', () => {
     const answers = [0, 500, 5_000, 90_000].map((at) => asked(flow, 'a', at));
     flow.finish();
     expect(answers.map(({ acts }) => acts)).toEqual([false, true, false, true]);
+  });
+
+  it.each([
+    ['throttle', { throttle: { limit: 1, per: '1m' } }, [true, true, false]],
+    ['once', { once: { quiet: '1m' } }, [true, true, false]],
+    ['debounce', { debounce: { quiet: '1m' } }, [true, false, true]],
+  ])('of %s does not count what cannot act', (_, given, wanted) => {
+    const flow = flowOf(given);
+    const answers = [asked(flow, 'a', 0, false), asked(flow, 'a', 1_000), asked(flow, 'a', 2_000)];
+    flow.finish();
+    expect(answers.map(({ acts }) => acts)).toEqual(wanted);
   });
 
   it('holds back outside of the hours', () => {

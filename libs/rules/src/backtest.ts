@@ -3,9 +3,9 @@ import { eventIdOf, type PlatformEvent } from '#libs/events/src/envelope.js';
 
 import type { Failure } from './condition.js';
 import type { CompiledDefinition } from './definition.js';
-import { inWordsOf, isBeyondHops, judge } from './judge.js';
+import { isBeyondHops, judge } from './judge.js';
 import { SimulatedFlow } from './simulated-flow.js';
-import { draftAsking } from './trial.js';
+import { unfit } from './unfit.js';
 
 export type BacktestOutcome = 'matched' | 'not_matched' | 'throttled' | 'errored';
 
@@ -177,9 +177,9 @@ class Side {
       settled(false);
       return;
     }
-    const error = this.unfit(scope);
+    const error = unfit(this.rule, scope);
     const sample = sampleOf(event);
-    this.flow.pass(verdict, event.created, (held) => {
+    this.flow.pass(verdict, event.created, error === undefined, (held) => {
       if (held) this.count(sample, { outcome: 'throttled', failed: held });
       else this.count(sample, error === undefined ? { outcome: 'matched' } : { outcome: 'errored', error });
       settled(!held && error === undefined);
@@ -201,16 +201,6 @@ class Side {
       else this.against.set(seen.failed.pointer, { condition: seen.failed.condition, count: 1 });
     }
     this.byOutcome[seen.outcome].add(() => ({ ...event, ...seen }));
-  }
-
-  /** Why the actions could not be asked for: then none of them is. */
-  private unfit(scope: PlatformEvent): string | undefined {
-    try {
-      this.rule.actions.forEach((action, index) => action.request(scope, draftAsking(scope, index)));
-      return undefined;
-    } catch (error) {
-      return inWordsOf(error);
-    }
   }
 
   get isExact(): boolean {

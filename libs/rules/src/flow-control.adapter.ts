@@ -3,7 +3,6 @@ import type { EntityManager } from 'typeorm';
 import { type EventStore, platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
-import { uuid5 } from '#libs/kernel/src/ids.js';
 import type { WorkQueue } from '#libs/persistence/src/work.js';
 
 import { type Burst, BURSTS, loadBursts, removeBursts, saveBursts, taskOf } from './bursts.adapter.js';
@@ -12,10 +11,9 @@ import type { CompiledBurst, CompiledThrottle } from './definition.js';
 import { goneBeforeItsEnd, heldByBurst, heldByThrottle, heldByWindow } from './flow-control.js';
 import { type Verdict, verdictOf } from './judge.js';
 import type { KnownRule } from './known-rule.js';
-import { takeFirst, takeWithin, type ThrottleWindow, windowId } from './throttle.js';
+import { keptKey, takeFirst, takeWithin, type ThrottleWindow, windowId } from './throttle.js';
 import { type KeptWindow, loadWindows, saveWindows } from './throttle-windows.adapter.js';
-
-const MAX_KEY = 200;
+import { unfit } from './unfit.js';
 
 /** A rule that matched an event, before it is known whether it may act. */
 export interface Match {
@@ -104,9 +102,10 @@ export class FlowControl {
       return { event, rule: { id, name, version }, verdict, held: goneBeforeItsEnd };
     }
     const verdict = verdictOf(rule, platformEvent(event));
+    const fits = (): boolean => unfit(rule.compiled, platformEvent(event)) === undefined;
     const held =
       verdict.outcome === 'matched' && verdict.throttleKey !== undefined
-        ? await state.throttleLater(rule, verdict.throttleKey, burst.dueAt)
+        ? await state.throttleLater(rule, verdict.throttleKey, burst.dueAt, fits)
         : undefined;
     return { event, rule, verdict, held };
   }
@@ -144,23 +143,25 @@ class BatchState {
       const { rule, verdict } = step;
       const { burst } = rule.compiled;
       if (burst?.kind === 'once') windows.push({ ruleId: rule.id, key: onceKey(verdict.burstKey!) });
-      if (burst?.kind === 'debounce') bursts.push({ ruleId: rule.id, key: shortened(verdict.burstKey!) });
-      else if (verdict.throttleKey !== undefined)
-        windows.push({ ruleId: rule.id, key: shortened(verdict.throttleKey) });
+      if (burst?.kind === 'debounce') bursts.push({ ruleId: rule.id, key: keptKey(verdict.burstKey!) });
+      else if (verdict.throttleKey !== undefined) windows.push({ ruleId: rule.id, key: keptKey(verdict.throttleKey) });
     }
     return new BatchState(tx, await loadWindows(tx, windows), await loadBursts(tx, bursts));
   }
 
-  /** Why a match may not act, or `undefined`. */
+  /** Why a match may not act, or `undefined`. One whose actions cannot be filled in is not held back, and counts for nothing. */
   holdBack(rule: KnownRule, { burstKey, throttleKey }: Match['verdict'], event: RecordedEvent): Failure | undefined {
     const { burst, throttle } = rule.compiled;
     const time = event.created.getTime();
+    let isUnfit: boolean | undefined;
+    const fits = (): boolean => !(isUnfit ??= unfit(rule.compiled, platformEvent(event)) !== undefined);
     if (burst?.kind === 'debounce') {
-      this.wait(rule, burst, shortened(burstKey!), event);
+      if (!fits()) return undefined;
+      this.wait(rule, burst, keptKey(burstKey!), event);
       return heldByBurst(burst, burstKey!);
     }
-    if (burst && !this.isFirst(rule, burst, burstKey!, time)) return heldByBurst(burst, burstKey!);
-    return throttle && this.throttled(rule, throttle, throttleKey!, time);
+    if (burst && !this.isFirst(rule, burst, burstKey!, time, fits)) return heldByBurst(burst, burstKey!);
+    return throttle && this.throttled(rule, throttle, throttleKey!, time, fits);
   }
 
   /** Bursts that had ended when the last match came, before anything said so. */
@@ -185,13 +186,18 @@ class BatchState {
   }
 
   /** A match of long ago that may act now, unless there are too many of them. */
-  async throttleLater(rule: KnownRule, throttleKey: string, time: number): Promise<Failure | undefined> {
+  async throttleLater(
+    rule: KnownRule,
+    throttleKey: string,
+    time: number,
+    fits: () => boolean,
+  ): Promise<Failure | undefined> {
     const { throttle } = rule.compiled;
-    const key = shortened(throttleKey);
+    const key = keptKey(throttleKey);
     const id = windowId(rule.id, key);
     const known = this.windows.get(id) ?? (await loadWindows(this.tx, [{ ruleId: rule.id, key }])).get(id);
     if (known) this.windows.set(id, known);
-    return throttle && this.throttled(rule, throttle, throttleKey, time);
+    return throttle && this.throttled(rule, throttle, throttleKey, time, fits);
   }
 
   async save(work: WorkQueue, time: number): Promise<void> {
@@ -241,17 +247,23 @@ class BatchState {
     this.endedBursts.delete(id);
   }
 
-  private isFirst(rule: KnownRule, burst: CompiledBurst, burstKey: string, time: number): boolean {
-    const key = onceKey(burstKey);
+  private isFirst(rule: KnownRule, burst: CompiledBurst, given: string, time: number, fits: () => boolean): boolean {
+    const key = onceKey(given);
     const { allowed, window } = takeFirst(this.windows.get(windowId(rule.id, key)), burst, rule.id, key, time);
-    this.keep(window, window.startedAt + burst.quietMs);
+    if (!allowed || fits()) this.keep(window, window.startedAt + burst.quietMs);
     return allowed;
   }
 
-  private throttled(rule: KnownRule, throttle: CompiledThrottle, given: string, time: number): Failure | undefined {
-    const key = shortened(given);
+  private throttled(
+    rule: KnownRule,
+    throttle: CompiledThrottle,
+    given: string,
+    time: number,
+    fits: () => boolean,
+  ): Failure | undefined {
+    const key = keptKey(given);
     const { allowed, window } = takeWithin(this.windows.get(windowId(rule.id, key)), throttle, rule.id, key, time);
-    this.keep(window, window.startedAt + throttle.perMs);
+    if (allowed && fits()) this.keep(window, window.startedAt + throttle.perMs);
     return allowed ? undefined : heldByThrottle(throttle, given);
   }
 
@@ -262,9 +274,5 @@ class BatchState {
   }
 }
 
-/** PostgreSQL stores any text but NUL. */
-const shortened = (key: string): string =>
-  key.length <= MAX_KEY && !key.includes('\0') ? key : uuid5('throttle', key);
-
 /** No key of a throttle begins so by accident: a rule may have both. */
-const onceKey = (key: string): string => `\u0001once ${shortened(key)}`;
+const onceKey = (key: string): string => `\u0001once ${keptKey(key)}`;

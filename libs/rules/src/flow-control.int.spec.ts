@@ -183,6 +183,45 @@ describe('once', () => {
   });
 });
 
+describe('half a surrogate pair in a key', () => {
+  it.each<[string, Partial<RuleDefinition>]>([
+    ['throttle', { throttle: { key: '${{ data.host }}', limit: 1, per: '1h' } }],
+    ['once', { once: { key: '${{ data.host }}', quiet: '1h' } }],
+  ])('is counted as any other: %s', async (name, given) => {
+    await save(given);
+    const events: string[] = [];
+    for (const host of ['\ud800', '\ud800', '\ufffd']) {
+      events.push(await push(host));
+      await decide();
+    }
+    expect(await outcomes(...events)).toEqual(['matched', `throttled /${name}`, 'matched']);
+  });
+});
+
+describe('a match that cannot act', () => {
+  const actions = [{ type: 'dispatch_workflow', with: { workflow: '${{ data.workflow }}' } }];
+  const pushWith = (workflow?: string) => append('git.push', { host: 'a', workflow });
+
+  it.each<[string, Partial<RuleDefinition>, readonly string[]]>([
+    ['once', { once: { quiet: '1m' } }, ['errored', 'matched', 'throttled /once']],
+    ['throttle', { throttle: { limit: 1, per: '1m' } }, ['errored', 'matched', 'throttled /throttle']],
+    ['debounce', { debounce: { quiet: '1m' } }, ['errored', 'throttled /debounce', 'matched']],
+    [
+      'debounce and throttle',
+      { debounce: { quiet: '1m' }, throttle: { limit: 1, per: '1h' } },
+      ['errored', 'throttled /debounce', 'matched'],
+    ],
+  ])('counts for nothing: %s', async (_, given, wanted) => {
+    await save({ actions, ...given });
+    const events = [await pushWith(), await pushWith('a'), await pushWith('b')];
+    await decide();
+    clock.advance(60_000);
+    await endBursts();
+    expect(await outcomes(...events)).toEqual(wanted);
+    expect(await all('workflow.requested')).toHaveLength(1);
+  });
+});
+
 describe('debounce', () => {
   const quiet = { debounce: { key: '${{ data.host }}', quiet: '1m' } };
   const held = 'throttled /debounce';
@@ -368,12 +407,12 @@ describe('debounce', () => {
 
   it('takes any key', async () => {
     await save(quiet);
-    const hosts = ['x'.repeat(100_000), 'a\u0000', ''];
+    const hosts = ['x'.repeat(100_000), 'a\u0000', '', '\ud800', 'a\udfff'];
     for (const host of hosts) await push(host);
     await decide();
     clock.advance(60_000);
     await endBursts();
-    expect(await issues()).toHaveLength(3);
+    expect(await issues()).toHaveLength(hosts.length);
   });
 
   it('cannot wait for itself for ever', async () => {

@@ -1,4 +1,5 @@
 import { isObject } from '#libs/kernel/src/json.js';
+import { remember } from '#libs/kernel/src/remember.js';
 
 import type { Problems } from './problems.js';
 
@@ -59,20 +60,24 @@ const dayBefore = (day: Day): Day => DAYS[(DAYS.indexOf(day) + 6) % 7]!;
 /** Day and `HH:MM` in a time zone, summer time included; `undefined` if there is no such zone. */
 function clockIn(timezone: unknown): ((time: Date) => [day: Day, local: string]) | undefined {
   if (typeof timezone !== 'string') return undefined;
-  let format: Intl.DateTimeFormat;
   try {
-    format = new Intl.DateTimeFormat('en-GB', {
-      timeZone: timezone,
-      weekday: 'short',
-      hour: '2-digit',
-      minute: '2-digit',
-      hourCycle: 'h23',
-    });
+    return clocks(timezone);
   } catch {
     return undefined;
   }
-  return (time) => {
+}
+
+/** A formatter takes 30 kB, and there are fewer zones than rules. @throws RangeError if there is no such zone. */
+const clocks = remember((timeZone) => {
+  const format = new Intl.DateTimeFormat('en-GB', {
+    timeZone,
+    weekday: 'short',
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23',
+  });
+  return (time: Date): [day: Day, local: string] => {
     const parts = new Map(format.formatToParts(time).map(({ type, value }) => [type, value]));
     return [parts.get('weekday')!.toLowerCase() as Day, `${parts.get('hour')}:${parts.get('minute')}`];
   };
-}
+});

@@ -1,12 +1,9 @@
-import { uuid5 } from '#libs/kernel/src/ids.js';
-
 import type { Failure } from './condition.js';
 import type { CompiledDefinition } from './definition.js';
 import { heldByBurst, heldByThrottle, heldByWindow } from './flow-control.js';
 import type { Verdict } from './judge.js';
 import { type SimulatedWindow, SimulatedWindows } from './simulated-windows.js';
-
-const MAX_KEY = 200;
+import { keptKey } from './throttle.js';
 
 interface ThrottleWindow extends SimulatedWindow {
   used: number;
@@ -42,7 +39,7 @@ export class SimulatedFlow {
   ) {
     this.throttles = new SimulatedWindows<ThrottleWindow>(undefined, most);
     this.bursts = new SimulatedWindows<BurstWindow>(({ waiting, endsAt }) => {
-      if (waiting) this.throttle(waiting.verdict, endsAt, waiting.settle);
+      if (waiting) this.throttle(waiting.verdict, endsAt, true, waiting.settle);
     }, most);
   }
 
@@ -51,13 +48,16 @@ export class SimulatedFlow {
     return this.throttles.isExact && this.bursts.isExact;
   }
 
-  /** Settles a match, now or when its burst is over. Matches come in the order of the log. */
-  pass(verdict: Matched, created: Date, settle: Settle): void {
+  /**
+   * Settles a match, now or when its burst is over. Matches come in the order of the log.
+   * @param fits whether its actions can be asked for: what cannot act is held back at most, and counts for nothing.
+   */
+  pass(verdict: Matched, created: Date, fits: boolean, settle: Settle): void {
     const { window, burst } = this.rule;
     const time = created.getTime();
     if (window && !window.isOpen(created)) settle(heldByWindow(window, created));
-    else if (burst) this.inBurst(verdict, time, settle);
-    else this.throttle(verdict, time, settle);
+    else if (burst) this.inBurst(verdict, time, fits, settle);
+    else this.throttle(verdict, time, fits, settle);
   }
 
   /** No event comes any more. */
@@ -65,41 +65,40 @@ export class SimulatedFlow {
     this.bursts.finish();
   }
 
-  private inBurst(verdict: Matched, time: number, settle: Settle): void {
+  private inBurst(verdict: Matched, time: number, fits: boolean, settle: Settle): void {
     const burst = this.rule.burst!;
-    const key = shortened(verdict.burstKey!);
+    const key = keptKey(verdict.burstKey!);
     const before = this.bursts.at(key, time);
     const startedAt = before?.startedAt ?? time;
     const endsAt = Math.min(time + burst.quietMs, startedAt + burst.maxWaitMs);
     const held = heldByBurst(burst, verdict.burstKey!);
     const waiting = burst.kind === 'debounce' ? { verdict, settle } : undefined;
-    if (before) {
+    if (!fits && (waiting || !before)) settle(undefined);
+    else if (before) {
       before.endsAt = endsAt;
       if (!waiting) settle(held);
       before.waiting?.settle(held);
       if (waiting) before.waiting = waiting;
     } else {
       this.bursts.begin({ key, startedAt, endsAt, ...(waiting && { waiting }) }, time);
-      if (!waiting) this.throttle(verdict, time, settle);
+      if (!waiting) this.throttle(verdict, time, true, settle);
     }
   }
 
-  private throttle(verdict: Matched, time: number, settle: Settle): void {
+  private throttle(verdict: Matched, time: number, fits: boolean, settle: Settle): void {
     const { throttle } = this.rule;
     if (!throttle || verdict.throttleKey === undefined) {
       settle(undefined);
       return;
     }
-    const key = shortened(verdict.throttleKey);
+    const key = keptKey(verdict.throttleKey);
     const window = this.throttles.at(key, time);
-    if (!window) this.throttles.begin({ key, endsAt: time + throttle.perMs, used: 1 }, time);
-    else if (window.used < throttle.limit) window.used++;
-    else {
+    if (window && window.used >= throttle.limit) {
       settle(heldByThrottle(throttle, verdict.throttleKey));
       return;
     }
+    if (fits && window) window.used++;
+    else if (fits) this.throttles.begin({ key, endsAt: time + throttle.perMs, used: 1 }, time);
     settle(undefined);
   }
 }
-
-const shortened = (key: string): string => (key.length <= MAX_KEY ? key : uuid5('throttle', key));

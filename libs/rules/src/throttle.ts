@@ -1,3 +1,5 @@
+import { uuid5 } from '#libs/kernel/src/ids.js';
+
 import type { CompiledBurst, CompiledThrottle } from './definition.js';
 
 /** How much of a throttle's limit is used. A window begins with the first match after the window before has ended. */
@@ -15,6 +17,15 @@ export interface Taken {
   /** As it is after this match. */
   readonly window: ThrottleWindow;
 }
+
+const MAX_KEY = 200;
+
+/**
+ * A key as it is kept: itself, or a hash of it where it is long or no text that PostgreSQL stores as it is (NUL, half of a
+ * surrogate pair).
+ */
+export const keptKey = (key: string): string =>
+  key.length <= MAX_KEY && !/[\0\p{Surrogate}]/u.test(key) ? key : uuid5('throttle', key);
 
 export const windowId = (ruleId: string, key: string): string => `${ruleId} ${key}`;
 

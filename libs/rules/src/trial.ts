@@ -1,10 +1,11 @@
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import type { Json } from '#libs/kernel/src/json.js';
 
-import type { Asking, Request } from './actions.js';
+import type { Request } from './actions.js';
 import type { Failure, TraceEntry } from './condition.js';
 import type { CheckedRule } from './definition.js';
 import { inWordsOf, judge, trace } from './judge.js';
+import { draftAsking } from './unfit.js';
 import { type RuleWarning, warningsOf } from './warnings.js';
 
 /** What a rule would make of an event. Nothing is done. */
@@ -70,12 +71,6 @@ export function tryOut({ definition, compiled }: CheckedRule, event: PlatformEve
     return { outcome: 'errored', error: inWordsOf(error), trace: seen, warnings, actions: [] };
   }
 }
-
-/** On behalf of a rule that is not saved. */
-export const draftAsking = ({ id }: PlatformEvent<unknown>, index: number): Asking => ({
-  requestedBy: { kind: 'rule', ruleId: 'draft', ruleVersion: 1, index },
-  eventId: id,
-});
 
 const filterFailure = ({ pointer, condition, field = '', actual, expected }: TraceEntry): Failure => ({
   pointer,
