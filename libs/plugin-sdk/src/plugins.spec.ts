@@ -219,6 +219,13 @@ describe('plug-ins', () => {
     expect(new Plugins([plugin({ providers: [one!, two!] })]).providers.size).toBe(2);
   });
 
+  it('may have actions whose schemas have the same name', () => {
+    const [one, two] = ['page-one', 'page-two'].map((name) =>
+      action({ name, inputSchema: Type.Object({ text: Type.String() }, { $id: 'input' }) }),
+    );
+    expect(new Plugins([plugin({ actions: [one!, two!] })]).actions.size).toBe(2);
+  });
+
   it('are refused if two claim the same provider, step or action, naming both', () => {
     const first = plugin({ providers: [provider('one')], steps: [step], actions: [action()] });
     expect(() => new Plugins([first, plugin({ name: 'late', providers: [provider('one')] })])).toThrow(

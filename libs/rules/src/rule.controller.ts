@@ -255,7 +255,10 @@ export class RuleController {
 
   @Patch(':id')
   @Roles('designer')
-  @ApiOperation({ summary: 'Change parts of a rule', description: '`{ "enabled": false }` switches it off.' })
+  @ApiOperation({
+    summary: 'Change parts of a rule',
+    description: '`{ "enabled": false }` switches it off; `{ "throttle": null }` takes that part away.',
+  })
   @ApiBody({ type: RuleBody })
   @ApiHeader({ name: 'If-Match', required: false })
   @ApiResponse({ status: 200, type: SavedRule })
@@ -274,8 +277,10 @@ export class RuleController {
       const answer = await this.saved(caller, committed, reply);
       return { ...answer, warnings: warningsOf(row.definition, compileDefinition(row.definition)) };
     }
-    const { definition, enabled, compiled } = checkRule({ ...row.definition, ...body }, this.plugins.actions);
-    const isSaid = Object.hasOwn(body, 'enabled');
+    // As JSON Merge Patch has it: null takes a part away.
+    const parts = Object.entries({ ...row.definition, ...body }).filter(([, value]) => value !== null);
+    const { definition, enabled, compiled } = checkRule(Object.fromEntries(parts), this.plugins.actions);
+    const isSaid = Object.hasOwn(body, 'enabled') && body['enabled'] !== null;
     // What was merged must be what is there: another change in between is a conflict, not lost.
     const asked = revisionOf(ifMatch);
     const merged = asked === undefined ? BigInt(row.revision) : undefined;

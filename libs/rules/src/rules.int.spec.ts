@@ -134,6 +134,18 @@ describe('rules by REST', () => {
     expect(await api().view(caller, made.id, reply)).toMatchObject({ status: 'archived', enabled: false });
   });
 
+  it('lose a part that is changed to null', async () => {
+    const made = await api().create(caller, pushes, reply);
+    const throttle = { limit: 1, per: '1m' };
+    expect(await api().change(caller, made.id, { throttle }, reply)).toMatchObject({ version: 2, throttle });
+    const without = await api().change(caller, made.id, { throttle: null, enabled: null }, reply);
+    expect(without).toMatchObject({ version: 3, enabled: true, conditions: expect.anything() });
+    expect(without).not.toHaveProperty('throttle');
+    await expect(api().change(caller, made.id, { name: null }, reply)).rejects.toMatchObject({
+      problems: [{ pointer: '/name' }],
+    });
+  });
+
   it('come page by page', async () => {
     const ids = [];
     for (let i = 0; i < 5; i++) ids.push((await api().create(caller, { ...pushes, name: `n${i}` }, reply)).id);
