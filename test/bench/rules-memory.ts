@@ -12,8 +12,9 @@ export interface RulesMemoryResult {
   readonly startedMb: number;
   readonly withRulesMb: number;
   readonly withEventsMb: number;
-  /** Started again on the same folder: the rules are folded from the log. */
+  /** Started again on the same folder, the rules folded from the log, and after one event more. */
   readonly restartedMb: number;
+  readonly restartedWithEventMb: number;
   readonly missing: number;
 }
 
@@ -39,24 +40,28 @@ export async function measureRulesMemory(rules: number, events: number): Promise
     const withRulesMb = await rssMb(server);
     const padding = 'x'.repeat(2 ** 20 - 20_000);
     const seen: string[] = [];
-    for (let n = 0; n < events; n++) {
-      const payload = { ...githubPush(), padding };
+    const push = async () => {
       const url = `${server.url}/api/v1/webhooks/inbound/${slug}`;
-      const answer = await send(url, githubRequest('push', payload, SECRET));
+      const answer = await send(url, githubRequest('push', { ...githubPush(), padding }, SECRET));
       if (answer.status !== 202) throw new Error(`a large push: ${answer.status} ${await answer.text()}`);
       seen.push(((await answer.json()) as { eventIds: string[] }).eventIds[0]!);
-    }
+    };
+    for (let n = 0; n < events; n++) await push();
     await settled(server);
     const withEventsMb = await rssMb(server);
+    await server.stop();
+    server = await TestServer.start(options);
+    await settled(server);
+    const restartedMb = await rssMb(server);
+    await push();
+    await settled(server);
+    const restartedWithEventMb = await rssMb(server);
     let missing = 0;
     for (const id of seen) {
       const decided = await server.list(`/api/v1/events/${id}/decisions`);
       if (decided.length !== Math.ceil(rules / 20)) missing++;
     }
-    await server.stop();
-    server = await TestServer.start(options);
-    await settled(server);
-    return { rules, startedMb, withRulesMb, withEventsMb, restartedMb: await rssMb(server), missing };
+    return { rules, startedMb, withRulesMb, withEventsMb, restartedMb, restartedWithEventMb, missing };
   } finally {
     await server.stop();
     await rm(folder, { recursive: true, force: true });

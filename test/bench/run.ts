@@ -90,9 +90,9 @@ if (wanted('B3')) {
     row(`bytes per event, per pair`, `${one.bytesPerEvent.toFixed(0)}, ${one.bytesPerPair.toFixed(1)}`);
     row(`verify: events with other decisions`, String(one.wrong), '0', one.wrong === 0);
   }
-  const { withEventsMb, restartedMb } = memory;
-  const most = Math.max(withEventsMb, restartedMb);
-  row(`${memory.rules} rules, events of 1 MiB, RSS in MB`, most.toFixed(0), '≤ 250', most <= 250);
+  const { restartedWithEventMb: steady, withEventsMb: busy } = memory;
+  row(`${memory.rules} rules and an event of 1 MiB, RSS in MB`, steady.toFixed(0), '≤ 250', steady <= 250);
+  row('the same right after all were saved, ten events', busy.toFixed(0), '≤ 250', busy <= 250);
   row('verify: large events undecided', String(memory.missing), '0', memory.missing === 0);
   broken ||= b3.disagreements > 0 || memory.missing > 0 || throughput.some(({ wrong }) => wrong > 0);
 }
