@@ -17,7 +17,9 @@ import { warningsOf } from '#libs/rules/src/warnings.js';
 const ROOT = resolve(import.meta.dirname, '../..');
 const text = readFileSync(join(ROOT, 'docs/rules-plugin-actions.md'), 'utf8');
 const blockOf = (language: string): string => new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'ms').exec(text)![1]!;
-const { actions } = new Plugins(await loadPlugins(['./docs/examples/action-pager'], ROOT));
+/** As the page says. */
+const [, specifier] = /^MILLRACE_PLUGINS=(\S+) /m.exec(text)!;
+const { actions } = new Plugins(await loadPlugins([specifier!], ROOT));
 
 describe('the page on actions of plug-ins', () => {
   it('shows the example as it is', () => {

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -11,6 +11,7 @@ import { unusable } from './unusable.js';
 
 /** A module that waits for ever while it is loaded would keep the server from ever starting, without a word. */
 const PATIENCE_MS = 30_000;
+const BEGINS_AS_PATH = /^[./]/;
 
 /**
  * The plug-ins behind module specifiers: package names, or paths (absolute, or relative to `folder` when they begin
@@ -40,7 +41,9 @@ async function importDefault(specifier: string, folder: string, patienceMs: numb
     const module: unknown = await Promise.race([import(addressOf(specifier, folder)), tooLong]);
     return (module as { default?: unknown }).default;
   } catch (error) {
-    throw unusable(specifier, `its module cannot be loaded: ${messageOf(error)}`, error);
+    const isPath = existsSync(resolve(folder, specifier)) && !BEGINS_AS_PATH.test(specifier);
+    const advice = isPath ? `, not a package of this name; for the folder or file write ./${specifier}` : '';
+    throw unusable(specifier, `its module cannot be loaded: ${messageOf(error)}${advice}`, error);
   } finally {
     clearTimeout(timer);
   }
@@ -48,7 +51,7 @@ async function importDefault(specifier: string, folder: string, patienceMs: numb
 
 /** What `import()` takes: it knows packages and files, but no folders. */
 function addressOf(specifier: string, folder: string): string {
-  if (!/^[./]/.test(specifier)) return specifier;
+  if (!BEGINS_AS_PATH.test(specifier)) return specifier;
   const path = resolve(folder, specifier);
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   return pathToFileURL(isFolder ? createRequire(join(path, 'package.json')).resolve(path) : path).href;

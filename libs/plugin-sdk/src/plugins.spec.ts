@@ -255,6 +255,13 @@ describe('loading plug-ins', () => {
     }
   });
 
+  it('are told apart from packages: a folder begins with a dot', async () => {
+    await expect(loadPlugins(['docs/examples/action-pager'], process.cwd())).rejects.toThrow(
+      'write ./docs/examples/action-pager.',
+    );
+    await expect(loadPlugins(['no-such-package'], process.cwd())).rejects.not.toThrow('write ./');
+  });
+
   it('waits only so long for a module that never ends to be loaded', async () => {
     await expect(loadPlugins([moduleOf('await new Promise(() => {})')], '/', 20)).rejects.toThrow(
       /cannot be loaded: it is still loading after 0.02 s/,
