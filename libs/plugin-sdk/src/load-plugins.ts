@@ -41,12 +41,23 @@ async function importDefault(specifier: string, folder: string, patienceMs: numb
     const module: unknown = await Promise.race([import(addressOf(specifier, folder)), tooLong]);
     return (module as { default?: unknown }).default;
   } catch (error) {
-    const isPath = existsSync(resolve(folder, specifier)) && !BEGINS_AS_PATH.test(specifier);
-    const advice = isPath ? `, not a package of this name; for the folder or file write ./${specifier}` : '';
-    throw unusable(specifier, `its module cannot be loaded: ${messageOf(error)}${advice}`, error);
+    throw unusable(
+      specifier,
+      `its module cannot be loaded: ${messageOf(error)}${adviceOn(error, specifier, folder)}`,
+      error,
+    );
   } finally {
     clearTimeout(timer);
   }
+}
+
+function adviceOn(error: unknown, specifier: string, folder: string): string {
+  if (!BEGINS_AS_PATH.test(specifier) && existsSync(resolve(folder, specifier)))
+    return `, not a package of this name; for the folder or file write ./${specifier}`;
+  // It lies outside of this package, which knows itself by name.
+  if (/Cannot find package 'millrace'/.test(messageOf(error)))
+    return `; link this server's folder into it: npm install --no-save ${folder}`;
+  return '';
 }
 
 /** What `import()` takes: it knows packages and files, but no folders. */
