@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { type EventToAppend, type ExpectedRevision, RecordedEvent } from '#libs/event-store/src/event-store.js';
@@ -429,6 +429,32 @@ describe('organisations', () => {
     await run();
     expect((await decisions()).map(({ ruleId }) => ruleId)).toEqual([mine, theirs]);
     expect((await recorded()).map(({ metadata }) => metadata.orgId)).toEqual(['org_1', 'org_2']);
+  });
+});
+
+describe('a batch that takes long', () => {
+  it('lets everything else have its turn between events, and asks the rules in force at each of them', async () => {
+    const before = await push();
+    await aRule(onMain);
+    const after = await Promise.all(Array.from({ length: 20 }, () => push()));
+    let now = 0;
+    const clock = jest.spyOn(performance, 'now').mockImplementation(() => (now += 10));
+    let turns = 0;
+    const count = (): void => {
+      turns++;
+      next = setImmediate(count);
+    };
+    let next = setImmediate(count);
+    try {
+      await run();
+    } finally {
+      clearImmediate(next);
+      clock.mockRestore();
+    }
+    expect(turns).toBeGreaterThanOrEqual(after.length);
+    const asked = (await decisions()).map(({ eventId }) => eventId);
+    expect(asked).not.toContain(before);
+    expect(asked.toSorted()).toEqual(after.toSorted());
   });
 });
 

@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises';
+
 import { Inject, Injectable } from '@nestjs/common';
 
 import {
@@ -25,6 +27,8 @@ import type { Verdicts } from './verdicts.js';
 
 /** Most appends under way at a time: enough that group commit has something to group. */
 const CONCURRENT_APPENDS = 64;
+/** Longest turn at the processor, but for a single event, before everything else that waits gets one. */
+const SLICE_MS = 5;
 
 /** One event with at least one rule that names its source and type. */
 interface Case {
@@ -74,7 +78,13 @@ export class DecideRules implements Subscriber {
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     const cases: Case[] = [];
     const steps: (Match | BurstEnd)[] = [];
+    let began = performance.now();
     for (const event of events) {
+      // Nobody else changes the table meanwhile: the runner primes it between batches only.
+      if (performance.now() - began > SLICE_MS) {
+        await setImmediate();
+        began = performance.now();
+      }
       const found = this.caseOf(event);
       if (found) cases.push(found);
       for (const { rule, verdict } of found?.verdicts.decided ?? [])
