@@ -99,6 +99,7 @@ describe('the limits in docs/rules.md', () => {
     expect(most('asking a rule about an event').match(/[\d,]{6,}/g)).toEqual(
       [BASIC_STEPS, MAX_STEPS].map((steps) => steps.toLocaleString('en')),
     );
+    expect(most('filling in all actions of a rule')).toContain('as much as asking it');
     expect(numberIn(most('an action, filled in')) * 1024).toBe(MAX_REQUEST_BYTES);
     expect(numberIn(most('causes before an event that rules act on'))).toBe(MAX_HOPS);
   });
@@ -108,6 +109,7 @@ describe('the limits in docs/rules.md', () => {
       'rules of an organisation, without archived',
       'a regular expression, compiled',
       'asking a rule about an event',
+      'filling in all actions of a rule',
       'an action, filled in',
       'causes before an event that rules act on',
     ];

@@ -5,6 +5,7 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import type { Json } from '#libs/kernel/src/json.js';
 
 import { compileTemplate } from './template.js';
+import { Cost } from './values.js';
 
 const render = (value: Json, scope: unknown = {}): Json => compileTemplate(value).render(scope);
 const scope = { n: 5, text: 'he said "hi"', nothing: null, list: [1, 'a'], object: { a: { b: 'c' } }, yes: true };
@@ -79,6 +80,16 @@ describe('a template', () => {
     const large = Array.from({ length: 50_000 }, (_, i) => i);
     const template = compileTemplate(Array<string>(1_000).fill('${{ large }}'));
     expect(() => template.render({ large })).toThrow(expect.objectContaining({ code: 'expression.too_costly' }));
+  });
+
+  it('pays from what it is given, so that several can be paid for together', () => {
+    const template = compileTemplate(['${{ large }}', 'and ${{ large }}']);
+    const cost = new Cost(50);
+    template.render({ large: [1, 2, 3, 4, 5, 6, 7, 8, 9] }, cost);
+    expect(cost.left).toBe(30);
+    template.render({ large: [1, 2, 3, 4] }, cost);
+    expect(cost.left).toBe(20);
+    expect(() => template.render({ large: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] }, cost)).toThrow(/more than 50 steps/);
   });
 
   it('gives back every JSON value that holds no template', () => {

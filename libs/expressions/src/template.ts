@@ -12,9 +12,10 @@ export interface CompiledTemplate {
   /**
    * The value with every template replaced. A string that is one whole template takes the expression's value with its
    * type; elsewhere strings go in as they are, `null` as nothing, everything else as JSON.
+   * @param cost shared by all that is to be paid for together; without it, as much as a single expression may cost.
    * @throws Rejected `expression.too_costly`, and nothing else.
    */
-  render(scope: unknown): Json;
+  render(scope: unknown, cost?: Cost): Json;
 }
 
 export interface TemplateExpression {
@@ -40,7 +41,7 @@ export function compileTemplate(value: Json, pointer = ''): CompiledTemplate {
     throw new Rejected('invalid', 'expression.malformed', `${problems[0]!.pointer || '/'}: ${problems[0]!.detail}`, {
       problems,
     });
-  return { expressions, render: (scope) => run(scope, new Cost()) as Json };
+  return { expressions, render: (scope, cost = new Cost()) => run(scope, cost) as Json };
 }
 
 function build(value: Json, pointer: string, depth: number, found: TemplateExpression[], problems: Problem[]): Render {

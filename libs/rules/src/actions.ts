@@ -1,4 +1,5 @@
 import { compileTemplate, type CompiledTemplate } from '#libs/expressions/src/template.js';
+import type { Cost } from '#libs/expressions/src/values.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
@@ -26,11 +27,12 @@ export interface CompiledAction {
   readonly templates: CompiledTemplate['expressions'];
   /**
    * The request as it is to be recorded.
+   * @param cost shared by all actions of the rule.
    * @throws Rejected `action.unfit` if a template gave something that the action cannot use, `expression.too_costly`.
    */
-  request(event: unknown, asking: Asking): Request;
-  /** `with`, filled in: what a person wants to see of it. */
-  render(event: unknown): Json;
+  request(event: unknown, asking: Asking, cost: Cost): Request;
+  /** `with`, filled in: what a person wants to see of it. @throws Rejected `expression.too_costly` */
+  render(event: unknown, cost: Cost): Json;
 }
 
 export const MAX_ACTIONS = 50;
@@ -159,8 +161,8 @@ export function compileAction(
     return {
       type,
       templates: template.expressions,
-      render: (event) => template.render(event),
-      request: (event, asking) => kind.request(template.render(event) as JsonObject, asking, rule),
+      render: (event, cost) => template.render(event, cost),
+      request: (event, asking, cost) => kind.request(template.render(event, cost) as JsonObject, asking, rule),
     };
   } catch (error) {
     if (!(error instanceof Rejected)) throw error;

@@ -1,7 +1,12 @@
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
-import { type EventToAppend, type ExpectedRevision, RecordedEvent } from '#libs/event-store/src/event-store.js';
+import {
+  type EventToAppend,
+  type ExpectedRevision,
+  platformEvent,
+  RecordedEvent,
+} from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { type Cause, eventIdOf, MAX_HOPS } from '#libs/events/src/envelope.js';
@@ -11,9 +16,11 @@ import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import { noWork } from '../../persistence/testing/no-work.js';
 
+import { Backtest } from './backtest.js';
 import { DecideRules } from './decide.subscriber.js';
-import type { RuleDefinition } from './definition.js';
+import { checkRule, type RuleDefinition } from './definition.js';
 import { type RecordedDecision, RecordedDecisions } from './recorded-decisions.js';
+import { tryOut } from './trial.js';
 
 /** A log whose next append fails, before or after it was done. */
 class FlakyEventStore extends MemoryEventStore {
@@ -484,6 +491,39 @@ describe('an error in one rule', () => {
     expect(found[3]!.error).toMatch(/save it again/);
     // All actions of a rule or none.
     expect(await recorded('webhook.requested')).toHaveLength(2);
+  });
+});
+
+describe('filling in what a rule asks for', () => {
+  /** About 65,000 steps: twice is more than a rule may take. */
+  const heavy = `length(${Array(14).fill('[@, @][]').join(' | ')})`;
+  const issue = { type: 'create_issue', with: { title: `\${{ ${heavy} }}` } };
+  const throttle = { limit: 5, per: '1m', key: `\${{ ${heavy} }}` };
+  const burst = { quiet: '1m', key: `\${{ ${heavy} }}` };
+  it.each<[string, Partial<RuleDefinition>, string]>([
+    ['one action', { actions: [issue] }, 'matched'],
+    ['one action, after a condition as heavy', { conditions: { expression: heavy }, actions: [issue] }, 'matched'],
+    ['two actions', { actions: [issue, issue] }, 'errored'],
+    ['a key, after a condition as heavy', { conditions: { expression: heavy }, throttle }, 'errored'],
+    ['two keys', { throttle, once: burst }, 'errored'],
+  ])('is paid for together, and so with %s', async (_, given, outcome) => {
+    await aRule(given);
+    await push();
+    await run();
+    const [decision] = await decisions();
+    expect(decision).toMatchObject({
+      outcome,
+      ...(outcome === 'errored' && { error: expect.stringMatching(/steps/) }),
+    });
+    expect(await recorded('issue.requested')).toHaveLength(outcome === 'matched' ? 1 : 0);
+
+    const { compiled, definition } = checkRule({ name: 'x', eventType: 'git.push', ...given });
+    const [event] = (await store.readAll({ limit: 1, filter: { types: ['git.push'] } })).events;
+    expect(tryOut({ compiled, definition, enabled: true }, platformEvent(event!)).outcome).toBe(outcome);
+    const backtest = new Backtest(compiled);
+    backtest.look(event!);
+    backtest.finish();
+    expect(backtest.report()).toMatchObject({ [outcome]: 1 });
   });
 });
 

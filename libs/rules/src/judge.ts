@@ -21,11 +21,11 @@ export const isBeyondHops = (event: RecordedEvent): boolean =>
   event.is('rule.evaluated', 'rule.none_matched', 'rule.burst_ended', 'action.refused') &&
   event.metadata.hop > MAX_HOPS;
 
-/** Steps that every rule may take about every event: some 2 ms. */
+/** Steps that every rule may take about every event to decide, and again to fill in what it asks for: some 2 ms. */
 export const BASIC_STEPS = 100_000;
 
 /**
- * What a rule may cost about an event: one step more for each byte of it, so that a large one can be looked through, and a
+ * What it may cost to decide one rule about an event, keys included, or to fill in all its actions: one step more for each byte of it, so that a large one can be looked through, and a
  * rule that would take a long time about a small one soon ends and holds up no other.
  */
 export const costOf = (event: PlatformEvent<unknown>): Cost =>
@@ -47,12 +47,13 @@ const notNamed = (key: string, field: string, actual: string, expected: string):
 /** Pure; never throws: what goes wrong in one rule is that rule's verdict. */
 export function judge({ condition, throttle, burst }: CompiledDefinition, event: PlatformEvent<unknown>): Verdict {
   try {
-    const failed = condition.check(event, costOf(event));
+    const cost = costOf(event);
+    const failed = condition.check(event, cost);
     if (failed) return { outcome: 'not_matched', failed };
     return {
       outcome: 'matched',
-      ...(throttle && { throttleKey: keyOf(throttle.key?.render(event)) }),
-      ...(burst && { burstKey: keyOf(burst.key?.render(event)) }),
+      ...(throttle && { throttleKey: keyOf(throttle.key?.render(event, cost)) }),
+      ...(burst && { burstKey: keyOf(burst.key?.render(event, cost)) }),
     };
   } catch (error) {
     return { outcome: 'errored', error: inWordsOf(error) };

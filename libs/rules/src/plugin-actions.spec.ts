@@ -3,6 +3,7 @@ import { Type } from '@sinclair/typebox';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
+import { Cost } from '#libs/expressions/src/values.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { inputProblems } from '#libs/plugin-sdk/src/action-input.js';
 import { defineAction } from '#libs/plugin-sdk/src/define-action.js';
@@ -65,7 +66,7 @@ describe('a rule that names an action of a plug-in', () => {
       paging({ team: '${{ data.branch }}', minutes: '${{ data.payload.minutes }}' }),
       known,
     );
-    expect(compiled.actions[0]!.request(event, asking)).toEqual({
+    expect(compiled.actions[0]!.request(event, asking, new Cost())).toEqual({
       type: 'action.requested',
       data: { ...asking, action: 'page-on-call', input: { team: 'main', minutes: 5 } },
     });

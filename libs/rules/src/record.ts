@@ -5,12 +5,13 @@ import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { type Cause, causedBy, eventIdOf, MAX_HOPS, type PlatformEvent } from '#libs/events/src/envelope.js';
 import type { Decision as Schema } from '#libs/events/src/rule.events.js';
+import type { Cost } from '#libs/expressions/src/values.js';
 import { type Uuid, uuid5 } from '#libs/kernel/src/ids.js';
 
 import type { CompiledAction, Request } from './actions.js';
 import type { Failure } from './condition.js';
 import type { AfterBurst } from './flow-control.adapter.js';
-import { inWordsOf, type Verdict } from './judge.js';
+import { costOf, inWordsOf, type Verdict } from './judge.js';
 import type { KnownRule } from './known-rule.js';
 import type { Verdicts } from './verdicts.js';
 
@@ -85,7 +86,8 @@ class EventRecord {
     if (held) return throttledDecision(rule, held);
     const before = this.requests.length;
     try {
-      const actions = rule.compiled.actions.map((action, index) => this.ask(rule, action, index));
+      const cost = costOf(this.platformEvent);
+      const actions = rule.compiled.actions.map((action, index) => this.ask(rule, action, index, cost));
       return { ...who(rule), outcome: 'matched', actions };
     } catch (error) {
       // All actions of a rule or none: half of a rule is what nobody wrote.
@@ -94,7 +96,7 @@ class EventRecord {
     }
   }
 
-  private ask(rule: KnownRule, action: CompiledAction, index: number): Decision['actions'][number] {
+  private ask(rule: KnownRule, action: CompiledAction, index: number, cost: Cost): Decision['actions'][number] {
     const { event, platformEvent, cause, requests } = this;
     const id = uuid5(event.id, SUBSCRIBER, rule.id, String(index));
     const requestedBy = { kind: 'rule' as const, ruleId: rule.id, ruleVersion: rule.version, index };
@@ -107,7 +109,8 @@ class EventRecord {
     if (cause.hop > MAX_HOPS)
       return refuse('too-many-hops', `The event has ${cause.hop} causes; at most ${MAX_HOPS} are allowed.`);
     const place = { stream: event.stream, revision: String(event.revision) };
-    const request: Request = action.request(platformEvent, { requestedBy, eventId: platformEvent.id, event: place });
+    const asking = { requestedBy, eventId: platformEvent.id, event: place };
+    const request: Request = action.request(platformEvent, asking, cost);
     const asked = this.append(request, id, actor, actor);
     const bytes = Buffer.byteLength(asked.data);
     if (bytes > MAX_REQUEST_BYTES)

@@ -4,7 +4,7 @@ import type { Json } from '#libs/kernel/src/json.js';
 import type { Request } from './actions.js';
 import type { Failure, TraceEntry } from './condition.js';
 import type { CheckedRule } from './definition.js';
-import { inWordsOf, judge, trace } from './judge.js';
+import { costOf, inWordsOf, judge, trace } from './judge.js';
 import { draftAsking } from './unfit.js';
 import { type RuleWarning, warningsOf } from './warnings.js';
 
@@ -53,10 +53,12 @@ export function tryOut({ definition, compiled }: CheckedRule, event: PlatformEve
       return { outcome: 'not_matched', failed: verdict.failed, trace: seen, warnings, actions: [] };
     if (verdict.outcome === 'errored')
       return { outcome: 'errored', error: verdict.error, trace: seen, warnings, actions: [] };
+    // What is shown is filled in a second time, and paid for by itself: a match must not fail here alone.
+    const [asked, shown] = [costOf(event), costOf(event)];
     const actions = compiled.actions.map((action, index) => {
       // What the action cannot use shows here.
-      const request = action.request(event, draftAsking(event, index));
-      return { type: action.type, with: action.render(event), request };
+      const request = action.request(event, draftAsking(event, index), asked);
+      return { type: action.type, with: action.render(event, shown), request };
     });
     const { throttle, once, debounce } = definition;
     const key = verdict.burstKey ?? '';
