@@ -6,6 +6,7 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { compile } from './compile.js';
 import { ExpressionError, MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_LENGTH } from './expression-error.js';
 import { functionNames } from './functions.js';
+import { Cost, MAX_STEPS } from './values.js';
 
 const evaluate = (expression: string, scope: unknown = null): unknown => compile(expression).evaluate(scope);
 
@@ -263,6 +264,28 @@ describe('an expression that asks for too much', () => {
       expect.objectContaining({ code: 'expression.too_costly' }),
     );
     expect(performance.now() - began).toBeLessThan(2_000);
+  });
+
+  it.each([
+    ['counts the keys of a large object', 'length(object)', 50_000],
+    ['asks whether a large object is empty', 'object && n', 12_500],
+    ['compares objects of different sizes', 'object == other', 20_000],
+    ['compares long texts that are the same', 'text == same', 4_000],
+    ['orders long texts', 'text < same', 4_000],
+    ['sorts long texts', 'sort(texts)', 4_000],
+    ['looks at a long beginning', 'starts_with(text, same)', 4_000],
+    ['looks at a long end', 'ends_with(text, same)', 4_000],
+    ['adds what cannot be added', 'sum(mixed)', 100_000],
+    ['joins what cannot be joined', "join('', mixed)", 100_000],
+  ])('pays when it %s', (_, expression, steps) => {
+    const keys = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`k${n}`, n]));
+    // Not the same object in memory: those are compared at once.
+    const [text, same] = JSON.parse(JSON.stringify(Array(2).fill('x'.repeat(1_024_000)))) as [string, string];
+    const mixed: unknown[] = [...Array<number>(99_999).fill(1), null];
+    const scope = { object: keys(50_000), other: keys(30_000), n: 1, text, same, texts: [text, same], mixed };
+    const cost = new Cost();
+    compile(expression).evaluate(scope, cost);
+    expect(MAX_STEPS - cost.left).toBeGreaterThanOrEqual(steps);
   });
 
   it('may still look through a large event', () => {

@@ -39,7 +39,11 @@ function compileAnew(expression: string): CompiledExpression {
     if (repeats) weigh(value, cost);
     return value as Json;
   };
-  return { source: expression, evaluate, test: (scope) => isTruthy(run(scope ?? null, new Cost())) };
+  const test = (scope: unknown): boolean => {
+    const cost = new Cost();
+    return isTruthy(run(scope ?? null, cost), cost);
+  };
+  return { source: expression, evaluate, test };
 }
 
 function hasRepetition(node: Node): boolean {
@@ -87,19 +91,19 @@ function closure(node: Node): Run {
       const [left, right] = [closure(node.left), closure(node.right)];
       return (value, cost) => {
         const first = left(value, cost);
-        return isTruthy(first) ? first : right(value, cost);
+        return isTruthy(first, cost) ? first : right(value, cost);
       };
     }
     case 'and': {
       const [left, right] = [closure(node.left), closure(node.right)];
       return (value, cost) => {
         const first = left(value, cost);
-        return isTruthy(first) ? right(value, cost) : first;
+        return isTruthy(first, cost) ? right(value, cost) : first;
       };
     }
     case 'not': {
       const of = closure(node.of);
-      return (value, cost) => !isTruthy(of(value, cost));
+      return (value, cost) => !isTruthy(of(value, cost), cost);
     }
     case 'list': {
       const items = node.items.map(closure);
@@ -160,7 +164,7 @@ function filter(left: Run, condition: Run, right: Run): Run {
     if (!isArray(values)) return null;
     cost.spend(values.length);
     return collect(
-      values.filter((item) => isTruthy(condition(item ?? null, cost))),
+      values.filter((item) => isTruthy(condition(item ?? null, cost), cost)),
       right,
       cost,
     );
@@ -188,7 +192,7 @@ function comparison(operator: Comparator, left: Run, right: Run): Run {
     '>=': (difference: number) => difference >= 0,
   }[operator];
   return (value, cost) => {
-    const difference = order(left(value, cost), right(value, cost));
+    const difference = order(left(value, cost), right(value, cost), cost);
     return difference === undefined ? null : holds(difference);
   };
 }

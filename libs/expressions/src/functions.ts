@@ -1,4 +1,5 @@
 import type { Node } from './ast.js';
+import { includes } from './includes.js';
 import { type Cost, isArray, isEqual, isRecord, order, setOwn, typeOf, weigh } from './values.js';
 
 /** An argument that is an expression, to be evaluated for each element. */
@@ -46,7 +47,7 @@ const extreme =
   ([values]: readonly unknown[], cost: Cost): unknown => {
     const given = comparable(values, cost);
     if (!given || given.length === 0) return null;
-    return given.reduce((best, value) => (order(value, best)! * sign > 0 ? value : best));
+    return given.reduce((best, value) => (order(value, best, cost)! * sign > 0 ? value : best));
   };
 
 const extremeBy =
@@ -55,13 +56,14 @@ const extremeBy =
     const keys = keysBy(values, reference, cost);
     if (!keys || keys.length === 0) return null;
     let best = 0;
-    for (let i = 1; i < keys.length; i++) if (order(keys[i], keys[best])! * sign > 0) best = i;
+    for (let i = 1; i < keys.length; i++) if (order(keys[i], keys[best], cost)! * sign > 0) best = i;
     return (values as readonly unknown[])[best];
   };
 
 function sum([values]: readonly unknown[], cost: Cost): number | null {
-  if (!isArray(values) || !areNumbers(values)) return null;
+  if (!isArray(values)) return null;
   cost.spend(values.length);
+  if (!areNumbers(values)) return null;
   return finite(values.reduce((total, value) => total + value, 0));
 }
 
@@ -73,7 +75,10 @@ function length(value: unknown, cost: Cost): number | null {
     return points;
   }
   if (isArray(value)) return value.length;
-  return isRecord(value) ? Object.keys(value).length : null;
+  if (!isRecord(value)) return null;
+  const keys = Object.keys(value);
+  cost.spend(keys.length);
+  return keys.length;
 }
 
 function toText(value: unknown, cost: Cost): string {
@@ -99,23 +104,26 @@ const FUNCTIONS: Readonly<Record<string, FunctionDefinition>> = {
   contains: {
     args: ['value', 'value'],
     call: ([subject, search], cost) => {
-      if (typeof subject === 'string') {
-        cost.spendText(subject.length);
-        return typeof search === 'string' && subject.includes(search);
-      }
+      if (typeof subject === 'string') return typeof search === 'string' && includes(subject, search, cost);
       return isArray(subject) && subject.some((item) => (cost.spend(1), isEqual(item, search, cost)));
     },
   },
   ends_with: {
     args: ['value', 'value'],
-    call: ([subject, suffix]) => typeof subject === 'string' && typeof suffix === 'string' && subject.endsWith(suffix),
+    call: ([subject, suffix], cost) => {
+      if (typeof subject !== 'string' || typeof suffix !== 'string') return false;
+      cost.spendComparison(suffix.length);
+      return subject.endsWith(suffix);
+    },
   },
   floor: { args: ['value'], call: numeric(Math.floor) },
   join: {
     args: ['value', 'value'],
     call: ([glue, parts], cost) => {
-      if (typeof glue !== 'string' || !isArray(parts) || !areStrings(parts)) return null;
-      for (const part of parts) cost.spendText(part.length + glue.length);
+      if (typeof glue !== 'string' || !isArray(parts)) return null;
+      cost.spend(parts.length);
+      if (!areStrings(parts)) return null;
+      for (const part of parts) cost.spend((part.length + glue.length) >> 4);
       return parts.join(glue);
     },
   },
@@ -172,21 +180,24 @@ const FUNCTIONS: Readonly<Record<string, FunctionDefinition>> = {
   },
   sort: {
     args: ['value'],
-    call: ([values], cost) => comparable(values, cost)?.toSorted((a, b) => order(a, b)!) ?? null,
+    call: ([values], cost) => comparable(values, cost)?.toSorted((a, b) => order(a, b, cost)!) ?? null,
   },
   sort_by: {
     args: ['value', 'reference'],
     call: ([values, reference], cost) => {
       const keys = keysBy(values, reference, cost);
       if (!keys) return null;
-      const places = keys.map((_, place) => place).sort((a, b) => order(keys[a], keys[b])! || a - b);
+      const places = keys.map((_, place) => place).sort((a, b) => order(keys[a], keys[b], cost)! || a - b);
       return places.map((place) => (values as readonly unknown[])[place]);
     },
   },
   starts_with: {
     args: ['value', 'value'],
-    call: ([subject, prefix]) =>
-      typeof subject === 'string' && typeof prefix === 'string' && subject.startsWith(prefix),
+    call: ([subject, prefix], cost) => {
+      if (typeof subject !== 'string' || typeof prefix !== 'string') return false;
+      cost.spendComparison(prefix.length);
+      return subject.startsWith(prefix);
+    },
   },
   sum: { args: ['value'], call: sum },
   to_array: { args: ['value'], call: ([value]) => (isArray(value) ? value : [value]) },

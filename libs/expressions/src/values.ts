@@ -1,12 +1,17 @@
 import { Rejected } from '#libs/kernel/src/errors.js';
 
-/** JMESPath's truth: `false`, `null`, and empty strings, arrays and objects are false; all else is true, 0 too. */
-export function isTruthy(value: unknown): boolean {
+/**
+ * JMESPath's truth: `false`, `null`, and empty strings, arrays and objects are false; all else is true, 0 too.
+ * @throws Rejected `expression.too_costly`
+ */
+export function isTruthy(value: unknown, cost: Cost): boolean {
   if (value === null || value === undefined || value === false || value === '') return false;
   if (typeof value !== 'object') return true;
   if (Array.isArray(value)) return value.length > 0;
-  for (const key in value) if (Object.hasOwn(value, key)) return true;
-  return false;
+  // The engine makes a list of all keys, also where one is asked for.
+  const { length } = Object.keys(value);
+  cost.spend(length >> 2);
+  return length > 0;
 }
 
 /** Names of JMESPath's types. */
@@ -81,6 +86,11 @@ export class Cost {
   spendText(length: number): void {
     this.spend(1 + (length >> 4));
   }
+
+  /** Comparing texts costs less still, and nothing where they are short. */
+  spendComparison(length: number): void {
+    this.spend(length >> 8);
+  }
 }
 
 /** Pays for a value as large as it would be written out, so that what refers to one part many times is noticed. */
@@ -102,13 +112,13 @@ export function weigh(value: unknown, cost: Cost): void {
 
 /** Equality by value. Without recursion: data may be nested deeper than the stack. */
 export function isEqual(first: unknown, second: unknown, cost: Cost): boolean {
-  if (typeof first !== 'object' || typeof second !== 'object') return (first ?? null) === (second ?? null);
+  if (typeof first !== 'object' || typeof second !== 'object') return isSame(first ?? null, second ?? null, cost);
   const open: unknown[] = [first, second];
   while (open.length > 0) {
     const b = open.pop() ?? null;
     const a = open.pop() ?? null;
     cost.spend(1);
-    if (a === b) continue;
+    if (isSame(a, b, cost)) continue;
     if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
     if (isArray(a) || isArray(b)) {
       if (!isArray(a) || !isArray(b) || a.length !== b.length) return false;
@@ -116,7 +126,11 @@ export function isEqual(first: unknown, second: unknown, cost: Cost): boolean {
       continue;
     }
     const keys = Object.keys(a);
-    if (keys.length !== Object.keys(b).length) return false;
+    const others = Object.keys(b).length;
+    if (keys.length !== others) {
+      cost.spend((keys.length + others) >> 2);
+      return false;
+    }
     for (const key of keys) {
       if (!Object.hasOwn(b, key)) return false;
       open.push((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]);
@@ -125,12 +139,20 @@ export function isEqual(first: unknown, second: unknown, cost: Cost): boolean {
   return true;
 }
 
+function isSame(first: unknown, second: unknown, cost: Cost): boolean {
+  if (typeof first === 'string' && typeof second === 'string' && first.length === second.length)
+    cost.spendComparison(first.length);
+  return first === second;
+}
+
 /**
  * Order of two values: numbers among themselves, strings among themselves (by UTF-16 unit, so that RFC 3339 times in
  * one zone compare as times); `undefined` for everything else, which has no order.
+ * @throws Rejected `expression.too_costly`
  */
-export function order(first: unknown, second: unknown): number | undefined {
+export function order(first: unknown, second: unknown, cost: Cost): number | undefined {
   if (typeof first === 'number' && typeof second === 'number') return first - second;
-  if (typeof first === 'string' && typeof second === 'string') return first < second ? -1 : first > second ? 1 : 0;
-  return undefined;
+  if (typeof first !== 'string' || typeof second !== 'string') return undefined;
+  cost.spendComparison(Math.min(first.length, second.length));
+  return first < second ? -1 : first > second ? 1 : 0;
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
 
 import { Cost } from '#libs/expressions/src/values.js';
@@ -136,6 +136,15 @@ describe('an operator', () => {
     const began = performance.now();
     expect(holds({ field: 'x', operator: 'matches', value: '^(a+)+$' }, { x: `${'a'.repeat(50_000)}!` })).toBe(false);
     expect(performance.now() - began).toBeLessThan(1_000);
+  });
+
+  it.each(['contains', 'not_contains'])('looks for a long part in linear time with %s', (operator) => {
+    const native = jest.spyOn(String.prototype, 'includes');
+    const json = { field: 'x', operator, value: `${'a'.repeat(500)}b${'a'.repeat(500)}` };
+    expect(holds(json, { x: 'a'.repeat(10_000) })).toBe(operator === 'not_contains');
+    const asked = native.mock.calls.filter(([part]) => part.length > 64);
+    native.mockRestore();
+    expect(asked).toEqual([]);
   });
 
   it('ends a match that is linear and still too much', () => {

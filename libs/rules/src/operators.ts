@@ -1,5 +1,6 @@
 import { RE2JS } from 're2js';
 
+import { includes } from '#libs/expressions/src/includes.js';
 import { type Cost, isEqual, order } from '#libs/expressions/src/values.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
 
@@ -34,10 +35,7 @@ const oneOf: Compile = (expected) => {
 
 /** A part of a text, or an element of an array. */
 const contains: Compile = (expected) => (actual, cost) => {
-  if (typeof actual === 'string') {
-    cost.spendText(actual.length);
-    return typeof expected === 'string' && actual.includes(expected);
-  }
+  if (typeof actual === 'string') return typeof expected === 'string' && includes(actual, expected, cost);
   return Array.isArray(actual) && actual.some((item) => (cost.spend(1), isEqual(item, expected, cost)));
 };
 
@@ -45,7 +43,11 @@ const ofText =
   (test: (actual: string, expected: string) => boolean): Compile =>
   (expected) => {
     if (typeof expected !== 'string') throw new UnfitValue('must be a string.');
-    return (actual) => typeof actual === 'string' && test(actual, expected);
+    return (actual, cost) => {
+      if (typeof actual !== 'string') return false;
+      cost.spendComparison(expected.length);
+      return test(actual, expected);
+    };
   };
 
 const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
@@ -63,9 +65,9 @@ const ordered =
     if (typeof expected !== 'number' && typeof expected !== 'string')
       throw new UnfitValue('must be a number, a string or a time.');
     const time = timeOf(expected);
-    return (actual) => {
+    return (actual, cost) => {
       const actualTime = time === undefined ? undefined : timeOf(actual);
-      const difference = actualTime === undefined ? order(actual, expected) : actualTime - time!;
+      const difference = actualTime === undefined ? order(actual, expected, cost) : actualTime - time!;
       return difference !== undefined && test(difference);
     };
   };
