@@ -21,7 +21,7 @@ export const isBeyondHops = (event: RecordedEvent): boolean =>
   event.is('rule.evaluated', 'rule.none_matched', 'rule.burst_ended', 'action.refused') &&
   event.metadata.hop > MAX_HOPS;
 
-/** Steps that every rule may take about every event to decide, and again to fill in what it asks for: some 2 ms. */
+/** Steps that every rule may take about every event to decide, and again to fill in what it asks for: some 5 ms. */
 export const BASIC_STEPS = 100_000;
 
 /**

@@ -1,8 +1,8 @@
-import { RE2JS } from 're2js';
-
 import { includes } from '#libs/expressions/src/includes.js';
 import { type Cost, isEqual, order } from '#libs/expressions/src/values.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
+
+import { compilePattern, type Pattern } from './pattern.js';
 
 /** Whether a value that was seen is as a condition wants it. Never throws but `expression.too_costly`. */
 export type Test = (actual: unknown, cost: Cost) => boolean;
@@ -76,25 +76,17 @@ const matches: Compile = (expected) => {
   if (typeof expected !== 'string') throw new UnfitValue('must be a regular expression, as a string.');
   if (expected.length > MAX_PATTERN_LENGTH)
     throw new UnfitValue(`has ${expected.length} characters; a pattern may have ${MAX_PATTERN_LENGTH}.`);
-  const pattern = compilePattern(expected);
-  const size = pattern.programSize();
-  if (size > MAX_PROGRAM_SIZE)
-    throw new UnfitValue(`is too large a pattern (${size} instructions of ${MAX_PROGRAM_SIZE}): repeat less.`);
-  return (actual, cost) => {
-    if (typeof actual !== 'string') return false;
-    // Linear in the text, but with the pattern's size as the factor.
-    cost.spend(1 + Math.floor((actual.length * size) / 64));
-    return pattern.matcher(actual).find();
-  };
+  const pattern = patternOf(expected);
+  if (pattern.size > MAX_PROGRAM_SIZE)
+    throw new UnfitValue(`is too large a pattern (${pattern.size} instructions of ${MAX_PROGRAM_SIZE}): repeat less.`);
+  return (actual, cost) => typeof actual === 'string' && pattern.findsIn(actual, cost);
 };
 
-function compilePattern(text: string): RE2JS {
+function patternOf(text: string): Pattern {
   try {
-    return RE2JS.compile(text);
+    return compilePattern(text);
   } catch (error) {
-    throw new UnfitValue(
-      `is not a regular expression that can be run in linear time (RE2: no look-around, no back-references): ${messageOf(error)}`,
-    );
+    throw new UnfitValue(messageOf(error));
   }
 }
 
