@@ -1,14 +1,10 @@
-import 'reflect-metadata';
-
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
 import { ModulesContainer, NestFactory } from '@nestjs/core';
 import { Type } from '@sinclair/typebox';
 import type { DataSource } from 'typeorm';
-
 import { AppModule, type Parts, partsOf } from '#apps/server/src/app.module.js';
 import { checkCommandHandlers } from '#apps/server/src/command-check.adapter.js';
 import type { Core } from '#apps/server/src/core.module.js';
@@ -20,8 +16,7 @@ import { parseConfig } from '#apps/server/src/config.js';
 import { Keyring } from '#libs/access/src/keyring.js';
 import { PostgresSecrets } from '#libs/access/src/secrets.adapter.js';
 import { AccessModule } from '#libs/access/src/access.module.js';
-import { createToken, token } from '#libs/access/src/token.js';
-import { CreateToken } from '#libs/access/src/token.commands.js';
+import { createToken, token, CreateToken } from '#libs/access/src/token.js';
 import { HttpEgress } from '#libs/egress/src/egress.adapter.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
@@ -37,8 +32,9 @@ import type { Plugin } from '#libs/plugin-sdk/src/define-plugin.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
 import { builtInSteps } from '#libs/steps/src/built-in.js';
-
 import { MemoryCheckpoints, MemoryLocks, MemorySignals } from '../../libs/event-store/testing/memory-runner.js';
+
+import 'reflect-metadata';
 
 /** Actions come from plug-ins alone. */
 const pager: Plugin = {

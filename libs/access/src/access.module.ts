@@ -2,17 +2,21 @@ import { Module } from '@nestjs/common';
 import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
-
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
-
 import { IdempotencyInterceptor } from './idempotency.adapter.js';
 import { IdempotencyStore } from './idempotency-store.adapter.js';
 import { Keyring } from './keyring.js';
-import { establish, organisation } from './organisation.js';
-import { EstablishOrganisation } from './organisation.commands.js';
+import { establish, organisation, EstablishOrganisation } from './organisation.js';
 import { TokenController } from './token.controller.js';
-import { CreateToken, InstallBootstrapToken, RevokeToken } from './token.commands.js';
-import { createToken, installBootstrapToken, revokeToken, token } from './token.js';
+import {
+  CreateToken,
+  InstallBootstrapToken,
+  RevokeToken,
+  createToken,
+  installBootstrapToken,
+  revokeToken,
+  token,
+} from './token.js';
 import { TokenTable } from './token-table.js';
 import { TokenGuard } from './token-guard.adapter.js';
 

@@ -3,11 +3,16 @@ import type { EventStore } from '#libs/event-store/src/event-store.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
-
-import { EstablishOrganisation } from './organisation.commands.js';
-import { DEFAULT_ORG, establish, organisation } from './organisation.js';
-import { InstallBootstrapToken, RevokeToken } from './token.commands.js';
-import { hashOf, installBootstrapToken, newTokenText, revokeToken, token } from './token.js';
+import { EstablishOrganisation, DEFAULT_ORG, establish, organisation } from './organisation.js';
+import {
+  InstallBootstrapToken,
+  RevokeToken,
+  hashOf,
+  installBootstrapToken,
+  newTokenText,
+  revokeToken,
+  token,
+} from './token.js';
 import type { TokenTable } from './token-table.js';
 
 const operator = { orgId: DEFAULT_ORG, actor: 'millrace' } as const;

@@ -1,9 +1,7 @@
-import { slice } from '#libs/event-store/src/command-handlers.js';
+import { slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
 import { streams } from '#libs/events/src/streams.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
-
-import type { EstablishOrganisation } from './organisation.commands.js';
 
 /** The organisation of everything that names no other: of the bootstrap token, and of what the operator configures. */
 export const DEFAULT_ORG = derivedId('org', 'default');
@@ -25,4 +23,14 @@ export function establish(
 ): readonly EventDraft<'organisation.created'>[] {
   if (state.kind === 'active') return [];
   return [{ type: 'organisation.created', data: { organisationId: command.id, name: command.name } }];
+}
+
+export class EstablishOrganisation extends ThingCommand<Organisation> {
+  constructor(
+    id: string,
+    author: Author,
+    readonly name: string,
+  ) {
+    super(id, author);
+  }
 }

@@ -1,9 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
-
 import { Rejected } from '#libs/kernel/src/errors.js';
-
-import { CreateToken, InstallBootstrapToken, RevokeToken } from './token.commands.js';
-import { createToken, hashOf, installBootstrapToken, newTokenText, revokeToken, type Token } from './token.js';
+import {
+  CreateToken,
+  InstallBootstrapToken,
+  RevokeToken,
+  createToken,
+  hashOf,
+  installBootstrapToken,
+  newTokenText,
+  revokeToken,
+  type Token,
+} from './token.js';
 
 const author = { orgId: 'org_a', actor: 'token/tok_admin' };
 const now = new Date('2026-11-20T12:00:00Z');

@@ -1,13 +1,10 @@
 import { createHash } from 'node:crypto';
-
-import { slice } from '#libs/event-store/src/command-handlers.js';
+import { slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { randomText } from '#libs/kernel/src/ids.js';
-
 import type { Role } from './caller.js';
-import type { CreateToken, InstallBootstrapToken, RevokeToken } from './token.commands.js';
 
 /**
  * An API token. `unknown` until it is created; `active` until it is revoked (an expired one stays active and is refused
@@ -96,3 +93,34 @@ export const newTokenText = (): string => `mr_${randomText(32)}`;
 
 /** Under which a token is known. One SHA-256 is enough: the text has 256 random bits, nothing to guess or to list. */
 export const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+export class CreateToken extends ThingCommand<Token> {
+  constructor(
+    id: string,
+    author: Author,
+    readonly name: string,
+    /** SHA-256 of its text, hex. */
+    readonly hash: string,
+    readonly roles: readonly Role[],
+    readonly expiresAt?: Date,
+  ) {
+    super(id, author);
+  }
+}
+
+/** The operator's own token, from `MILLRACE_ADMIN_TOKEN` or generated at the first start. */
+export class InstallBootstrapToken extends ThingCommand<Token> {
+  readonly name = 'bootstrap';
+  readonly roles: readonly Role[] = ['admin'];
+  constructor(
+    id: string,
+    author: Author,
+    readonly hash: string,
+    /** A configured token replaces what is there; a generated one gives way to whoever was first. */
+    readonly origin: 'configured' | 'generated',
+  ) {
+    super(id, author);
+  }
+}
+
+export class RevokeToken extends ThingCommand<Token> {}

@@ -1,8 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
-
-import { type Agent, type AgentSettings, register, remove, update } from './agent.js';
+import {
+  type Agent,
+  type AgentSettings,
+  register,
+  remove,
+  update,
+  RegisterAgent,
+  RemoveAgent,
+  UpdateAgent,
+} from './agent.js';
 import { configProblems } from './agent-settings.js';
-import { RegisterAgent, RemoveAgent, UpdateAgent } from './agent.commands.js';
 
 const author = { orgId: 'org_1', actor: 'token/tok_1' };
 const settings: AgentSettings = {

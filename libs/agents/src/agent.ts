@@ -1,12 +1,9 @@
 import type { Static } from '@sinclair/typebox';
-
-import { type Decide, slice } from '#libs/event-store/src/command-handlers.js';
+import { type Decide, slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { AgentSettings as Schema } from '#libs/events/src/agent.events.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { canonicalJson } from '#libs/kernel/src/json.js';
-
-import type { RegisterAgent, RemoveAgent, UpdateAgent } from './agent.commands.js';
 
 export type AgentSettings = Static<typeof Schema>;
 
@@ -74,3 +71,29 @@ function known(state: Agent, id: string, orgId: string): Extract<Agent, { kind: 
 
 export const agentNotFound = (id: string): Rejected =>
   new Rejected('not_found', 'agent.not_found', `There is no agent ${id}. GET /api/v1/agents lists those there are.`);
+
+export class RegisterAgent extends ThingCommand<Agent> {
+  constructor(
+    id: string,
+    author: Author,
+    readonly settings: AgentSettings,
+    /** Reference of the secret. */
+    readonly secret?: string,
+  ) {
+    super(id, author);
+  }
+}
+
+export class UpdateAgent extends ThingCommand<Agent> {
+  constructor(
+    id: string,
+    author: Author,
+    readonly changes: Partial<AgentSettings>,
+    /** Reference of a new secret. */
+    readonly secret?: string,
+  ) {
+    super(id, author);
+  }
+}
+
+export class RemoveAgent extends ThingCommand<Agent> {}

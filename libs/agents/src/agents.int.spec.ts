@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
-
 import { Secrets } from '#libs/access/src/secrets.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
@@ -12,12 +11,19 @@ import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { publicId, uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
-
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
-
-import { RegisterAgent, RemoveAgent, UpdateAgent } from './agent.commands.js';
+import {
+  RegisterAgent,
+  RemoveAgent,
+  UpdateAgent,
+  type Agent,
+  agent,
+  type AgentSettings,
+  register,
+  remove,
+  update,
+} from './agent.js';
 import { AgentProjection } from './agent.projection.js';
-import { type Agent, agent, type AgentSettings, register, remove, update } from './agent.js';
 import { AgentView, ExecutionView } from './agent.view.js';
 import { Executions } from './executions.adapter.js';
 import { RequestAgents } from './webhook.subscriber.js';

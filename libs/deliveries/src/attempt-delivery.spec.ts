@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-
 import type { EgressOutcome } from '#libs/egress/src/egress.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { newEvent, RawJson } from '#libs/event-store/src/new-event.js';
@@ -8,14 +7,13 @@ import { FixedClock } from '#libs/kernel/src/clock.js';
 import { newId, uuid7 } from '#libs/kernel/src/ids.js';
 import type { ClaimedWork } from '#libs/persistence/src/work.js';
 import { verifyWebhook } from '#libs/plugin-sdk/src/verify-webhook.js';
-
 import { answered, MemorySecrets, NoWaiting, ScriptedEgress } from '../testing/doubles.js';
 import { ORG, recorded, registered, START } from '../testing/given.js';
 import { AttemptDelivery } from './attempt-delivery.js';
 import { CredentialCache } from './credentials.js';
 import { ATTEMPTS, type AttemptTask } from './delivery.js';
 import { RecentEvents } from './recent-events.js';
-import type { Settings } from './webhook.commands.js';
+import type { Settings } from './webhook.js';
 import { WebhookTable } from './webhook-table.js';
 
 const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';

@@ -1,6 +1,5 @@
 import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
-
 import { Secrets } from '#libs/access/src/secrets.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
@@ -8,7 +7,6 @@ import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { WorkQueue } from '#libs/persistence/src/work.js';
-
 import { AttemptDelivery } from './attempt-delivery.js';
 import { CredentialCache } from './credentials.js';
 import { DeliveryController } from './delivery.controller.js';
@@ -24,9 +22,17 @@ import {
   RotateWebhookSecret,
   TestWebhook,
   UpdateWebhook,
-} from './webhook.commands.js';
+  disable,
+  enable,
+  recover,
+  register,
+  remove,
+  rotateSecret,
+  test,
+  update,
+  webhook,
+} from './webhook.js';
 import { WebhookController } from './webhook.controller.js';
-import { disable, enable, recover, register, remove, rotateSecret, test, update, webhook } from './webhook.js';
 import { WebhookProjection } from './webhook.projection.js';
 import { WebhookTable } from './webhook-table.js';
 

@@ -1,5 +1,4 @@
 import type { EntityManager } from 'typeorm';
-
 import { execute } from '#libs/event-store/src/command-handlers.js';
 import { type EventStore, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
@@ -10,13 +9,11 @@ import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { derivedId, uuid5 } from '#libs/kernel/src/ids.js';
 import type { Work, WorkQueue } from '#libs/persistence/src/work.js';
-
 import { ATTEMPTS, type Delivery, taskOf } from './delivery.js';
 import { failedSince, loadDeliveries, loadHealth, saveDeliveries, saveHealth } from './delivery-rows.js';
 import { type Place, placeOf, type RecentEvents, RecentPlaces } from './recent-events.js';
 import { deliveriesNamedBy, type Disabling, type Due, type Refusal, Schedule } from './schedule.js';
-import { DisableWebhook } from './webhook.commands.js';
-import { disable, webhook } from './webhook.js';
+import { DisableWebhook, disable, webhook } from './webhook.js';
 import { WebhookTable } from './webhook-table.js';
 
 /** A row written so long after its event is written by a rebuild, or after an outage: look before sending. */

@@ -3,9 +3,7 @@ import type { Table } from '#libs/event-store/src/subscriber.js';
 import { typeMatcher } from '#libs/events/src/patterns.js';
 import { streams } from '#libs/events/src/streams.js';
 import { compile, type CompiledExpression } from '#libs/expressions/src/compile.js';
-
-import type { PreviousSecret } from './webhook.js';
-import type { Settings } from './webhook.commands.js';
+import type { PreviousSecret, Settings } from './webhook.js';
 
 /** An outbound webhook as the hot path needs it. Secrets are references. */
 export interface KnownWebhook {

@@ -2,7 +2,6 @@ import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Qu
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiOperation, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { DataSource } from 'typeorm';
-
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { Secrets } from '#libs/access/src/secrets.js';
@@ -13,7 +12,6 @@ import { Progress } from '#libs/event-store/src/subscriber.js';
 import { streams } from '#libs/events/src/streams.js';
 import { uuidOf } from '#libs/kernel/src/ids.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
-
 import { TEST_TIMEOUT_MS } from './attempt-delivery.js';
 import { testDeliveryId } from './schedule.js';
 import { newSecret } from './signing.js';
@@ -43,8 +41,9 @@ import {
   type SettingsChange,
   TestWebhook,
   UpdateWebhook,
-} from './webhook.commands.js';
-import { type Webhook, webhookNotFound } from './webhook.js';
+  type Webhook,
+  webhookNotFound,
+} from './webhook.js';
 import { WebhookHealthView, WebhookView } from './webhook.view.js';
 
 const DEFAULT_TIMEOUT_MS = 30_000;

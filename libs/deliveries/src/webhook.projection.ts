@@ -1,12 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-
 import { Secrets } from '#libs/access/src/secrets.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { streams } from '#libs/events/src/streams.js';
-
-import type { Settings } from './webhook.commands.js';
+import type { Settings } from './webhook.js';
 
 /** Outbound webhooks as rows. When one is deleted its secrets go too. */
 @Injectable()

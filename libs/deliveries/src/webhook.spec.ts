@@ -1,11 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-
 import { fold } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
 import { streams } from '#libs/events/src/streams.js';
-
 import { ORG, recorded, settings, START } from '../testing/given.js';
 import {
   DeleteWebhook,
@@ -16,8 +14,6 @@ import {
   RotateWebhookSecret,
   TestWebhook,
   UpdateWebhook,
-} from './webhook.commands.js';
-import {
   disable,
   enable,
   recover,

@@ -1,17 +1,13 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
-
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { defineProvider } from '#libs/plugin-sdk/src/define-provider.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
-
 import { AUTHOR, githubHeaders, InboundServer, signature } from '../testing/inbound-server.js';
-import { DisableIntegration } from './integration.commands.js';
-import { disable } from './integration.js';
+import { DisableIntegration, disable } from './integration.js';
 
 const SECRET = 'a-secret-of-some-length';
 const PUSH = JSON.stringify({

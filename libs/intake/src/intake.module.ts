@@ -1,7 +1,6 @@
 import { Logger, Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
-
 import { Secrets } from '#libs/access/src/secrets.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { Egress } from '#libs/egress/src/egress.js';
@@ -9,7 +8,6 @@ import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
-
 import { AgentReceivers } from './agent-receivers.js';
 import { agentWebhook } from './agent-webhook.js';
 import { CounterWriter } from './counter-writer.adapter.js';
@@ -23,8 +21,14 @@ import {
   EnableIntegration,
   RotateSecret,
   UpdateIntegration,
-} from './integration.commands.js';
-import { create, disable, enable, integration, remove, rotateSecret, update } from './integration.js';
+  create,
+  disable,
+  enable,
+  integration,
+  remove,
+  rotateSecret,
+  update,
+} from './integration.js';
 import { IntegrationProjection } from './integration.projection.js';
 import { IntegrationTable } from './integration-table.js';
 import { InboundPipeline } from './pipeline.js';

@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-
 import { AUTHOR, InboundServer, NOW } from '../testing/inbound-server.js';
 import {
   DeleteIntegration,
@@ -7,9 +6,13 @@ import {
   EnableIntegration,
   RotateSecret,
   UpdateIntegration,
-} from './integration.commands.js';
+  disable,
+  enable,
+  remove,
+  rotateSecret,
+  update,
+} from './integration.js';
 import { validSecrets } from './integration-table.js';
-import { disable, enable, remove, rotateSecret, update } from './integration.js';
 
 describe('the table of integrations', () => {
   let server: InboundServer;

@@ -2,7 +2,6 @@ import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Qu
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { DataSource, In } from 'typeorm';
-
 import { newAddressId } from '#libs/access/src/address-id.js';
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
@@ -18,7 +17,6 @@ import { Settings } from '#libs/kernel/src/settings.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
-
 import { type Activity, integrationAnswer } from './integration-answer.js';
 import {
   CreatedIntegration,
@@ -42,8 +40,9 @@ import {
   EnableIntegration,
   RotateSecret,
   UpdateIntegration,
-} from './integration.commands.js';
-import { type Integration, integrationNotFound } from './integration.js';
+  type Integration,
+  integrationNotFound,
+} from './integration.js';
 import { IntegrationProjection } from './integration.projection.js';
 import { IntegrationCounterView, IntegrationView } from './integration.view.js';
 import type { Reconciled } from './reconcile.js';

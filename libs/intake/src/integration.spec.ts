@@ -1,9 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-
 import type { EvolveContext } from '#libs/event-store/src/command-handlers.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
-
 import {
   CreateIntegration,
   DeleteIntegration,
@@ -11,8 +9,6 @@ import {
   EnableIntegration,
   RotateSecret,
   UpdateIntegration,
-} from './integration.commands.js';
-import {
   create,
   disable,
   enable,

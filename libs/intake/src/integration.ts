@@ -1,18 +1,9 @@
-import { slice } from '#libs/event-store/src/command-handlers.js';
+import { slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { canonicalJson, type JsonObject } from '#libs/kernel/src/json.js';
-
-import type {
-  CreateIntegration,
-  DeleteIntegration,
-  DisableIntegration,
-  EnableIntegration,
-  RotateSecret,
-  UpdateIntegration,
-} from './integration.commands.js';
 import type { RateLimit } from './rate-limiter.js';
 
 /** What may be changed of an integration, apart from its secret and whether it is enabled. */
@@ -199,3 +190,48 @@ function written(settings: IntegrationSettings) {
   const { allowedSources, ...rest } = settings;
   return { ...rest, ...(allowedSources === undefined ? {} : { allowedSources: [...allowedSources] }) };
 }
+
+export class CreateIntegration extends ThingCommand<Integration> {
+  constructor(
+    id: string,
+    author: Author,
+    readonly provider: string,
+    readonly slug: string,
+    readonly settings: IntegrationSettings,
+    /** Reference of the secret. */
+    readonly secret?: string,
+  ) {
+    super(id, author);
+  }
+}
+
+export class UpdateIntegration extends ThingCommand<Integration> {
+  constructor(
+    id: string,
+    author: Author,
+    readonly changes: Partial<IntegrationSettings>,
+    /** Settings that are taken away. */
+    readonly removed: readonly (keyof IntegrationSettings)[],
+  ) {
+    super(id, author);
+  }
+}
+
+export class RotateSecret extends ThingCommand<Integration> {
+  constructor(
+    id: string,
+    author: Author,
+    /** Reference of the new secret; none: the slug alone authenticates from now on. */
+    readonly secret: string | undefined,
+    /** How long the one before is still accepted; 0 for no longer. */
+    readonly graceSeconds: number,
+  ) {
+    super(id, author);
+  }
+}
+
+export class EnableIntegration extends ThingCommand<Integration> {}
+
+export class DisableIntegration extends ThingCommand<Integration> {}
+
+export class DeleteIntegration extends ThingCommand<Integration> {}

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { CommandBus } from '@nestjs/cqrs';
 import type { DataSource } from 'typeorm';
-
 import type { Caller } from '#libs/access/src/caller.js';
 import { execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
@@ -10,9 +9,7 @@ import { Settings } from '#libs/kernel/src/settings.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
-
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
-
 import { githubHeaders, InboundServer } from '../testing/inbound-server.js';
 import { CounterWriter } from './counter-writer.adapter.js';
 import { IntegrationController } from './integration.controller.js';
@@ -24,8 +21,14 @@ import {
   EnableIntegration,
   RotateSecret,
   UpdateIntegration,
-} from './integration.commands.js';
-import { create, disable, enable, integration, remove, rotateSecret, update } from './integration.js';
+  create,
+  disable,
+  enable,
+  integration,
+  remove,
+  rotateSecret,
+  update,
+} from './integration.js';
 import { IntegrationProjection } from './integration.projection.js';
 import { IntegrationCounterView, IntegrationView } from './integration.view.js';
 import { MASK } from './settings-check.js';

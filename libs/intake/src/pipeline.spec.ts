@@ -1,15 +1,12 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-
 import { streams } from '#libs/events/src/streams.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 import type { Json } from '#libs/kernel/src/json.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
-
 import { AUTHOR, githubHeaders, InboundServer, signature } from '../testing/inbound-server.js';
 import type { Receiver } from './integration-table.js';
-import { RotateSecret } from './integration.commands.js';
-import { rotateSecret } from './integration.js';
+import { RotateSecret, rotateSecret } from './integration.js';
 import { Refusal } from './refusal.js';
 import type { Understood } from './understand.js';
 

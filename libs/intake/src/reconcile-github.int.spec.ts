@@ -1,15 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-
 import { HttpEgress } from '#libs/egress/src/egress.adapter.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 import { github } from '#libs/providers/src/github.js';
-
 import { AUTHOR, githubHeaders, InboundServer } from '../testing/inbound-server.js';
-import { DeleteIntegration, DisableIntegration } from './integration.commands.js';
-import { disable, remove } from './integration.js';
+import { DeleteIntegration, DisableIntegration, disable, remove } from './integration.js';
 import { type Look, type Reconciled, Reconciler } from './reconcile.js';
 
 const SECRET = 'github-secret';

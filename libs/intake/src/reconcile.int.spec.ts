@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
-
 import type { Caller } from '#libs/access/src/caller.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
@@ -13,12 +12,9 @@ import {
   type Reconciliation,
 } from '#libs/plugin-sdk/src/define-provider.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
-
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
-
 import { AUTHOR, InboundServer } from '../testing/inbound-server.js';
-import { DisableIntegration, UpdateIntegration } from './integration.commands.js';
-import { disable, update } from './integration.js';
+import { DisableIntegration, UpdateIntegration, disable, update } from './integration.js';
 import { ReconcileController } from './reconcile.controller.js';
 import {
   RECONCILE_EVERY_MS,

@@ -1,17 +1,22 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
-
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import type { ClaimedWork } from '#libs/persistence/src/work.js';
 import { PostgresWorkQueue } from '#libs/persistence/src/work-queue.adapter.js';
 import { genericWebhook } from '#libs/providers/src/generic-webhook.js';
-
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
-
 import { AUTHOR, InboundServer, NOW } from '../testing/inbound-server.js';
-import { DeleteIntegration, DisableIntegration, EnableIntegration, UpdateIntegration } from './integration.commands.js';
-import { disable, enable, remove, update } from './integration.js';
+import {
+  DeleteIntegration,
+  DisableIntegration,
+  EnableIntegration,
+  UpdateIntegration,
+  disable,
+  enable,
+  remove,
+  update,
+} from './integration.js';
 import { SILENCES, type SilenceTask, TellSilence } from './silence.js';
 import { WatchSilence } from './silence.subscriber.js';
 

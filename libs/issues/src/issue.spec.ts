@@ -1,12 +1,19 @@
 import { describe, expect, it } from '@jest/globals';
-
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { type Author, execute } from '#libs/event-store/src/command-handlers.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
-
 import { DedupeKeys } from './dedupe-keys.js';
-import { CommentOnIssue, OpenIssue, UpdateIssue } from './issue.commands.js';
-import { comment, issue, type IssueChanges, type IssueFields, open, update } from './issue.js';
+import {
+  CommentOnIssue,
+  OpenIssue,
+  UpdateIssue,
+  comment,
+  issue,
+  type IssueChanges,
+  type IssueFields,
+  open,
+  update,
+} from './issue.js';
 
 const me: Author = { orgId: 'org_1', actor: 'token/tok_1' };
 const stranger: Author = { orgId: 'org_2', actor: 'token/tok_2' };

@@ -1,13 +1,10 @@
 import type { Static } from '@sinclair/typebox';
-
-import { type Decide, slice } from '#libs/event-store/src/command-handlers.js';
+import { type Decide, slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import type { IssueStatus as StatusSchema } from '#libs/events/src/issue.events.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { canonicalJson } from '#libs/kernel/src/json.js';
-
-import type { CommentOnIssue, OpenIssue, UpdateIssue } from './issue.commands.js';
 
 export type IssueStatus = Static<typeof StatusSchema>;
 
@@ -151,4 +148,35 @@ function fieldsOf(data: DataOf<'issue.created'>['issue']): IssueFields {
     ...(assignee !== undefined && { assignee }),
     ...(team !== undefined && { team }),
   };
+}
+
+export class OpenIssue extends ThingCommand<Issue> {
+  constructor(
+    id: string,
+    author: Author,
+    readonly fields: IssueFields,
+  ) {
+    super(id, author);
+  }
+}
+
+export class UpdateIssue extends ThingCommand<Issue> {
+  constructor(
+    id: string,
+    author: Author,
+    readonly changes: IssueChanges,
+  ) {
+    super(id, author);
+  }
+}
+
+export class CommentOnIssue extends ThingCommand<Issue> {
+  constructor(
+    id: string,
+    author: Author,
+    readonly commentId: string,
+    readonly body: string,
+  ) {
+    super(id, author);
+  }
 }

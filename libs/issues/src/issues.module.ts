@@ -1,10 +1,7 @@
 import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
-
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
-
-import { comment, issue, open, update } from './issue.js';
-import { CommentOnIssue, OpenIssue, UpdateIssue } from './issue.commands.js';
+import { comment, issue, open, update, CommentOnIssue, OpenIssue, UpdateIssue } from './issue.js';
 import { IssueController } from './issue.controller.js';
 import { IssueProjection } from './issue.projection.js';
 import { OpenIssues } from './open.subscriber.js';

@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream';
-
 import {
   Body,
   Controller,
@@ -29,7 +28,6 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import { DataSource } from 'typeorm';
-
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Committed } from '#libs/event-store/src/command-handlers.js';
@@ -39,12 +37,10 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
-
 import { checkRule, compileDefinition } from './definition.js';
-import { ArchiveRule, CreateRule, DisableRule, EnableRule, UpdateRule } from './rule.commands.js';
+import { ArchiveRule, CreateRule, DisableRule, EnableRule, UpdateRule, notFound, type Rule } from './rule.js';
 import { refuseTooMany } from './rule-count.adapter.js';
 import { exportRules, rulesQuery, wantsYaml, YAML } from './rule-export.adapter.js';
-import { notFound, type Rule } from './rule.js';
 import { ruleYaml } from './rule-yaml.js';
 import { RuleVersionView, RuleView } from './rule.view.js';
 import { type RuleWarning, warningsOf } from './warnings.js';

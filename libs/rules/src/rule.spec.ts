@@ -1,12 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
-
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { type Author, execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-
-import { archive, create, disable, enable, rule, update } from './rule.js';
-import { ArchiveRule, CreateRule, DisableRule, EnableRule, UpdateRule } from './rule.commands.js';
+import {
+  archive,
+  create,
+  disable,
+  enable,
+  rule,
+  update,
+  ArchiveRule,
+  CreateRule,
+  DisableRule,
+  EnableRule,
+  UpdateRule,
+} from './rule.js';
 
 const me: Author = { orgId: 'org_1', actor: 'token/tok_1' };
 const stranger: Author = { orgId: 'org_2', actor: 'token/tok_2' };

@@ -1,10 +1,8 @@
-import { type Decide, slice } from '#libs/event-store/src/command-handlers.js';
+import { type Decide, slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { canonicalJson } from '#libs/kernel/src/json.js';
-
 import type { RuleDefinition } from './definition.js';
-import type { ArchiveRule, CreateRule, DisableRule, EnableRule, UpdateRule } from './rule.commands.js';
 
 interface Facts {
   readonly orgId: string;
@@ -96,3 +94,33 @@ export const notFound = (id: string): Rejected =>
   new Rejected('not_found', 'rule.not_found', `There is no rule ${id}. GET /api/v1/rules lists those there are.`);
 
 const isSame = (one: RuleDefinition, other: RuleDefinition): boolean => canonicalJson(one) === canonicalJson(other);
+
+export class CreateRule extends ThingCommand<Rule> {
+  constructor(
+    id: string,
+    author: Author,
+    readonly definition: RuleDefinition,
+    readonly enabled: boolean,
+  ) {
+    super(id, author);
+  }
+}
+
+export class UpdateRule extends ThingCommand<Rule> {
+  constructor(
+    id: string,
+    author: Author,
+    readonly definition: RuleDefinition,
+    /** Absent: as it is. */
+    readonly enabled?: boolean,
+    expectedRevision?: bigint,
+  ) {
+    super(id, author, expectedRevision);
+  }
+}
+
+export class EnableRule extends ThingCommand<Rule> {}
+
+export class DisableRule extends ThingCommand<Rule> {}
+
+export class ArchiveRule extends ThingCommand<Rule> {}

@@ -2,7 +2,6 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import type { CommandBus } from '@nestjs/cqrs';
 import { Type } from '@sinclair/typebox';
 import type { DataSource } from 'typeorm';
-
 import type { Caller } from '#libs/access/src/caller.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
@@ -15,18 +14,27 @@ import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import type { Page } from '#libs/persistence/src/paging.js';
 import { defineAction } from '#libs/plugin-sdk/src/define-action.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
-
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import { Follower } from '../../persistence/testing/follower.js';
 import { noWork } from '../../persistence/testing/no-work.js';
-
 import { DecideRules } from './decide.subscriber.js';
 import { DecisionController } from './decision.controller.js';
 import { DecisionProjection } from './decision.projection.js';
 import { DecisionView } from './decision.view.js';
 import { RecordedDecisions } from './recorded-decisions.js';
-import { archive, create, disable, enable, rule, update } from './rule.js';
-import { ArchiveRule, CreateRule, DisableRule, EnableRule, UpdateRule } from './rule.commands.js';
+import {
+  archive,
+  create,
+  disable,
+  enable,
+  rule,
+  update,
+  ArchiveRule,
+  CreateRule,
+  DisableRule,
+  EnableRule,
+  UpdateRule,
+} from './rule.js';
 import { type RuleAnswer, RuleController } from './rule.controller.js';
 import { RuleProjection } from './rule.projection.js';
 import { RuleVersionView, RuleView } from './rule.view.js';

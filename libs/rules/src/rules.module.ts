@@ -1,12 +1,10 @@
 import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
-
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
-
 import { BacktestController } from './backtest.controller.js';
 import { EndBursts } from './burst.js';
 import { lastOfBurst } from './bursts.adapter.js';
@@ -14,8 +12,19 @@ import { DecideRules } from './decide.subscriber.js';
 import { DecisionCheckController } from './decision-check.controller.js';
 import { DecisionController } from './decision.controller.js';
 import { DecisionProjection } from './decision.projection.js';
-import { archive, create, disable, enable, rule, update } from './rule.js';
-import { ArchiveRule, CreateRule, DisableRule, EnableRule, UpdateRule } from './rule.commands.js';
+import {
+  archive,
+  create,
+  disable,
+  enable,
+  rule,
+  update,
+  ArchiveRule,
+  CreateRule,
+  DisableRule,
+  EnableRule,
+  UpdateRule,
+} from './rule.js';
 import { RuleController } from './rule.controller.js';
 import { RuleProjection } from './rule.projection.js';
 import { TrialController } from './trial.controller.js';

@@ -1,6 +1,5 @@
 import type { CommandBus } from '@nestjs/cqrs';
 import type { DataSource } from 'typeorm';
-
 import type { Caller } from '#libs/access/src/caller.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
@@ -10,14 +9,23 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
-
 import { Follower } from '../../persistence/testing/follower.js';
 import { noWork } from '../../persistence/testing/no-work.js';
-
 import { DecideRules } from '../src/decide.subscriber.js';
 import { type RecordedDecision, RecordedDecisions } from '../src/recorded-decisions.js';
-import { archive, create, disable, enable, rule, update } from '../src/rule.js';
-import { ArchiveRule, CreateRule, DisableRule, EnableRule, UpdateRule } from '../src/rule.commands.js';
+import {
+  archive,
+  create,
+  disable,
+  enable,
+  rule,
+  update,
+  ArchiveRule,
+  CreateRule,
+  DisableRule,
+  EnableRule,
+  UpdateRule,
+} from '../src/rule.js';
 import { RuleController } from '../src/rule.controller.js';
 import { RuleProjection } from '../src/rule.projection.js';
 

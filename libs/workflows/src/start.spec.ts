@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { readWhole } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
@@ -9,11 +8,9 @@ import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import type { Settings } from '#libs/kernel/src/settings.js';
-
 import { testSteps } from '../testing/library.js';
 import { StartRuns } from './start.subscriber.js';
-import { save, workflow, workflowIdOf } from './workflow.js';
-import { SaveWorkflow } from './workflow.commands.js';
+import { save, workflow, workflowIdOf, SaveWorkflow } from './workflow.js';
 
 const ORG = 'org_1';
 const clock = new FixedClock();

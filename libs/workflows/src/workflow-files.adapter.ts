@@ -1,19 +1,16 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-
 import { type Author, type Committed, execute } from '#libs/event-store/src/command-handlers.js';
 import type { EventStore } from '#libs/event-store/src/event-store.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
-
 import { type SourceFile, syncOf } from './folder.js';
 import { parseWorkflow } from './parse-workflow.js';
 import type { StepLibrary } from './step-library.js';
-import { ArchiveWorkflow, SaveWorkflow } from './workflow.commands.js';
-import { archive, save, type Workflow, workflow, workflowIdOf } from './workflow.js';
+import { ArchiveWorkflow, SaveWorkflow, archive, save, type Workflow, workflow, workflowIdOf } from './workflow.js';
 import type { WorkflowTable } from './workflow-table.js';
 import { MAX_SOURCE_BYTES } from './yaml-document.js';
 

@@ -2,7 +2,6 @@ import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Put, Query, Req
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiBody, ApiConsumes, ApiOperation, ApiProperty, ApiQuery, ApiTags } from '@nestjs/swagger';
 import { DataSource } from 'typeorm';
-
 import type { Caller } from '#libs/access/src/caller.js';
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Committed } from '#libs/event-store/src/command-handlers.js';
@@ -10,12 +9,18 @@ import { Progress } from '#libs/event-store/src/subscriber.js';
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
-
 import { parseWorkflow } from './parse-workflow.js';
 import { StepLibrary } from './step-library.js';
 import { checkedSource, shown } from './workflow-source.js';
-import { ActivateWorkflow, ArchiveWorkflow, SaveWorkflow } from './workflow.commands.js';
-import { notFound, versionOf, type Workflow, workflowIdOf } from './workflow.js';
+import {
+  ActivateWorkflow,
+  ArchiveWorkflow,
+  SaveWorkflow,
+  notFound,
+  versionOf,
+  type Workflow,
+  workflowIdOf,
+} from './workflow.js';
 import { WorkflowVersionView, WorkflowView } from './workflow.view.js';
 import { WorkflowTable } from './workflow-table.js';
 

@@ -1,11 +1,20 @@
 import { describe, expect, it } from '@jest/globals';
-
 import { fold } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
-
-import { ActivateWorkflow, ArchiveWorkflow, SaveWorkflow } from './workflow.commands.js';
-import { activate, archive, type Origin, save, versionOf, type Workflow, workflow, workflowIdOf } from './workflow.js';
+import {
+  ActivateWorkflow,
+  ArchiveWorkflow,
+  SaveWorkflow,
+  activate,
+  archive,
+  type Origin,
+  save,
+  versionOf,
+  type Workflow,
+  workflow,
+  workflowIdOf,
+} from './workflow.js';
 
 const author = { orgId: 'org_1', actor: 'token/tok_1' };
 const id = workflowIdOf('org_1', 'hello');

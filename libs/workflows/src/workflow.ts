@@ -1,11 +1,8 @@
 import { createHash } from 'node:crypto';
-
-import { type Decide, slice } from '#libs/event-store/src/command-handlers.js';
+import { type Decide, slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
-
-import type { ActivateWorkflow, ArchiveWorkflow, SaveWorkflow } from './workflow.commands.js';
 
 export type Origin = 'file' | 'api';
 
@@ -111,3 +108,37 @@ export const notFound = (name?: string): Rejected =>
     'workflow.not_found',
     `There is no workflow${name === undefined ? '' : ` "${name}"`}. GET /api/v1/workflows lists them.`,
   );
+
+/** The source must have been parsed: a text that does not parse is never saved. */
+export class SaveWorkflow extends ThingCommand<Workflow> {
+  constructor(
+    id: string,
+    author: Author,
+    readonly name: string,
+    readonly source: string,
+    readonly origin: Origin,
+    readonly file?: string,
+  ) {
+    super(id, author);
+  }
+}
+
+export class ActivateWorkflow extends ThingCommand<Workflow> {
+  constructor(
+    id: string,
+    author: Author,
+    readonly version: string,
+  ) {
+    super(id, author);
+  }
+}
+
+export class ArchiveWorkflow extends ThingCommand<Workflow> {
+  constructor(
+    id: string,
+    author: Author,
+    readonly reason: string,
+  ) {
+    super(id, author);
+  }
+}

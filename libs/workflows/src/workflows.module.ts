@@ -1,7 +1,6 @@
 import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
-
 import { DEFAULT_ORG } from '#libs/access/src/organisation.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
@@ -11,7 +10,6 @@ import { Clock } from '#libs/kernel/src/clock.js';
 import { LOG, type Log } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
-
 import { AdvanceRun } from './advance-run.js';
 import { Cancellations } from './cancellations.js';
 import { Definitions } from './definitions.js';
@@ -20,9 +18,8 @@ import { RunController } from './run.controller.js';
 import { RunProjection } from './run.projection.js';
 import { StartRuns } from './start.subscriber.js';
 import { StepLibrary } from './step-library.js';
-import { ActivateWorkflow, ArchiveWorkflow, SaveWorkflow } from './workflow.commands.js';
+import { ActivateWorkflow, ArchiveWorkflow, SaveWorkflow, activate, archive, save, workflow } from './workflow.js';
 import { WorkflowController } from './workflow.controller.js';
-import { activate, archive, save, workflow } from './workflow.js';
 import { WorkflowProjection } from './workflow.projection.js';
 import { WorkflowFiles } from './workflow-files.adapter.js';
 import { WorkflowTable } from './workflow-table.js';
