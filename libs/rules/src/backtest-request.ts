@@ -1,8 +1,6 @@
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
-
-import { checkedAt } from './checked-at.js';
-import type { CheckedRule } from './definition.js';
+import { checkedAt, type CheckedRule } from './definition.js';
 import { type KnownActions, NO_ACTIONS } from './plugin-actions.js';
 import { Problems } from './problems.js';
 

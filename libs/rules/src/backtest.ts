@@ -1,11 +1,9 @@
 import { platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { eventIdOf, type PlatformEvent } from '#libs/events/src/envelope.js';
-
 import type { Failure } from './condition.js';
 import type { CompiledDefinition } from './definition.js';
-import { isBeyondHops, judge } from './judge.js';
+import { isBeyondHops, judge, unfit } from './judge.js';
 import { SimulatedFlow } from './simulated-flow.js';
-import { unfit } from './unfit.js';
 
 export type BacktestOutcome = 'matched' | 'not_matched' | 'throttled' | 'errored';
 

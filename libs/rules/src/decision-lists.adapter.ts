@@ -1,19 +1,11 @@
 import type { DataSource } from 'typeorm';
-
 import { eventIdOf } from '#libs/events/src/envelope.js';
-
 import type { Failure } from './condition.js';
 import type { RuleDefinition } from './definition.js';
 import type { DecisionView } from './decision.view.js';
 import type { Decision } from './record.js';
-import { failureOf } from './rehydrate.js';
-import {
-  type FailedEvent,
-  type FailedRow,
-  failedByRule,
-  failedOnEvent,
-  type TimePlace,
-} from './verdict-rows.adapter.js';
+import { failureOf } from './recorded-decisions.js';
+import { type FailedEvent, type FailedRow, failedByRule, failedOnEvent, type TimePlace } from './verdict-rows.adapter.js';
 
 /** A decision as it is shown. */
 export interface ShownDecision {

@@ -1,5 +1,4 @@
 import type { Static } from '@sinclair/typebox';
-
 import type { RuleDefinition as Schema } from '#libs/events/src/rule.events.js';
 import { typeMatcher, globMatcher } from '#libs/events/src/patterns.js';
 import { compileTemplate, type CompiledTemplate } from '#libs/expressions/src/template.js';
@@ -7,7 +6,6 @@ import { tryParseDuration } from '#libs/kernel/src/durations.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { remember } from '#libs/kernel/src/remember.js';
-
 import { compileAction, type CompiledAction, MAX_ACTIONS } from './actions.js';
 import type { Condition } from './condition.js';
 import { always, ConditionCompiler, type ConditionExpression } from './conditions.js';
@@ -223,5 +221,17 @@ function keyTemplate(given: unknown, pointer: string, problems: Problems): Compi
     if (!(error instanceof Rejected)) throw error;
     for (const problem of error.problems) problems.add(problem.pointer, problem.detail, problem.code);
     return undefined;
+  }
+}
+
+/** The rule, its problems with pointers into the body that it is a part of. @throws Rejected `rule.invalid` */
+export function checkedAt(pointer: string, rule: unknown, known: KnownActions): CheckedRule {
+  try {
+    return checkRule(rule, known);
+  } catch (error) {
+    if (!(error instanceof Rejected)) throw error;
+    throw new Rejected(error.kind, error.code, error.message, {
+      problems: error.problems.map((problem) => ({ ...problem, pointer: pointer + problem.pointer })),
+    });
   }
 }

@@ -1,19 +1,16 @@
 import type { EntityManager } from 'typeorm';
-
 import { type EventStore, platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import type { WorkQueue } from '#libs/persistence/src/work.js';
-
 import { type Burst, BURSTS, loadBursts, removeBursts, saveBursts, taskOf } from './bursts.adapter.js';
 import type { Failure } from './condition.js';
 import type { CompiledBurst, CompiledThrottle } from './definition.js';
 import { goneBeforeItsEnd, heldByBurst, heldByThrottle, heldByWindow } from './flow-control.js';
-import { type Verdict, verdictOf } from './judge.js';
+import { type Verdict, verdictOf, unfit } from './judge.js';
 import type { KnownRule } from './known-rule.js';
 import { keptKey, takeFirst, takeWithin, type ThrottleWindow, windowId } from './throttle.js';
 import { type KeptWindow, loadWindows, saveWindows } from './throttle-windows.adapter.js';
-import { unfit } from './unfit.js';
 
 /** A rule that matched an event, before it is known whether it may act. */
 export interface Match {

@@ -2,10 +2,10 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { MAX_HOPS, type PlatformEvent } from '#libs/events/src/envelope.js';
 import { Cost, MAX_STEPS } from '#libs/expressions/src/values.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-
 import type { Failure, TraceEntry } from './condition.js';
 import type { CompiledDefinition, RuleDefinition } from './definition.js';
 import type { KnownRule } from './known-rule.js';
+import type { Asking } from './actions.js';
 
 /**
  * What a rule makes of an event whose source and type it names. `matched` may still become `throttled`: that depends on
@@ -96,3 +96,20 @@ export const inWordsOf = (error: unknown): string =>
   error instanceof Rejected
     ? error.message
     : `internal error: ${error instanceof Error ? error.message : String(error)}`;
+
+/** Why the actions of a rule that matched cannot be asked for, in words: then none of them is. */
+export function unfit({ actions }: CompiledDefinition, event: PlatformEvent<unknown>): string | undefined {
+  try {
+    const cost = costOf(event);
+    actions.forEach((action, index) => action.request(event, draftAsking(event, index), cost));
+    return undefined;
+  } catch (error) {
+    return inWordsOf(error);
+  }
+}
+
+/** On behalf of a rule that is not saved. */
+export const draftAsking = ({ id }: PlatformEvent<unknown>, index: number): Asking => ({
+  requestedBy: { kind: 'rule', ruleId: 'draft', ruleVersion: 1, index },
+  eventId: id,
+});

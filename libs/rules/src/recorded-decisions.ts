@@ -1,10 +1,11 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
-
 import type { RuleDefinition } from './definition.js';
 import { expand } from './expand.js';
 import type { Decision } from './record.js';
-import { failureOf } from './rehydrate.js';
 import type { RuleVersion } from './rule-set.js';
+import type { Failure } from './condition.js';
+import { ConditionCompiler } from './conditions.js';
+import { Problems } from './problems.js';
 
 /** A verdict as the log has it. */
 export interface RecordedDecision extends Decision {
@@ -63,4 +64,14 @@ export class RecordedDecisions {
 
 function unknown(name: string): never {
   throw new Error(`the log refers to the rule set ${name} before it has it`);
+}
+
+/**
+ * What a condition said and wanted, in words again: a record keeps its place in the rule and the value that it saw.
+ * @param conditions of the version that was asked.
+ */
+export function failureOf(conditions: unknown, pointer: string, actual: unknown): Failure {
+  // What was valid when it was saved is read, whatever would be refused today.
+  const condition = new ConditionCompiler(new Problems()).compile(conditions, '/conditions').find(pointer);
+  return condition?.failed(actual) ?? { pointer, condition: pointer, field: '', actual, expected: null };
 }

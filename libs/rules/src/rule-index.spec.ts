@@ -1,15 +1,12 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-
-import { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { RecordedEvent, platformEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
-import { platformEvent } from '#libs/event-store/src/event-store.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
-
 import type { RuleDefinition } from './definition.js';
 import { expand } from './expand.js';
 import { judge } from './judge.js';
-import { failureOf } from './rehydrate.js';
+import { failureOf } from './recorded-decisions.js';
 import { RuleTable } from './rule-table.js';
 
 let position = 0n;

@@ -1,17 +1,13 @@
 import { text } from 'node:stream/consumers';
-
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { StreamableFile } from '@nestjs/common';
 import { load, loadAll } from 'js-yaml';
 import type { DataSource } from 'typeorm';
-
 import { WrongRevision } from '#libs/event-store/src/event-store.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
-
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import { callerOf, RuleBench, VIEWS } from '../testing/rule-bench.js';
-
-import { MAX_RULES, refuseTooMany } from './rule-count.adapter.js';
+import { MAX_RULES, refuseTooMany } from './rule-export.adapter.js';
 import type { SavedRule } from './rule.controller.js';
 import { RuleVersionView, RuleView } from './rule.view.js';
 

@@ -1,32 +1,7 @@
 import { Readable } from 'node:stream';
-import {
-  Body,
-  Controller,
-  Delete,
-  Get,
-  Headers,
-  HttpCode,
-  Inject,
-  Param,
-  Patch,
-  Post,
-  Put,
-  Query,
-  Res,
-  StreamableFile,
-} from '@nestjs/common';
+import { Body, Controller, Delete, Get, Headers, HttpCode, Inject, Param, Patch, Post, Put, Query, Res, StreamableFile } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
-import {
-  ApiBody,
-  ApiHeader,
-  ApiOperation,
-  ApiProduces,
-  ApiProperty,
-  ApiPropertyOptional,
-  ApiQuery,
-  ApiResponse,
-  ApiTags,
-} from '@nestjs/swagger';
+import { ApiBody, ApiHeader, ApiOperation, ApiProduces, ApiProperty, ApiPropertyOptional, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { DataSource } from 'typeorm';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
@@ -39,8 +14,7 @@ import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 import { checkRule, compileDefinition } from './definition.js';
 import { ArchiveRule, CreateRule, DisableRule, EnableRule, UpdateRule, notFound, type Rule } from './rule.js';
-import { refuseTooMany } from './rule-count.adapter.js';
-import { exportRules, rulesQuery, wantsYaml, YAML } from './rule-export.adapter.js';
+import { refuseTooMany, exportRules, rulesQuery, wantsYaml, YAML } from './rule-export.adapter.js';
 import { ruleYaml } from './rule-yaml.js';
 import { RuleVersionView, RuleView } from './rule.view.js';
 import { type RuleWarning, warningsOf } from './warnings.js';

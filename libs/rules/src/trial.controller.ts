@@ -1,7 +1,6 @@
 import { Body, Controller, HttpCode, Inject, Post } from '@nestjs/common';
 import { ApiBody, ApiOperation, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { DataSource } from 'typeorm';
-
 import type { Caller } from '#libs/access/src/caller.js';
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { EventStore, platformEvent } from '#libs/event-store/src/event-store.js';
@@ -11,8 +10,7 @@ import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
-
-import { checkedAt } from './checked-at.js';
+import { checkedAt } from './definition.js';
 import { findEvent } from './event-index.adapter.js';
 import { Problems } from './problems.js';
 import { RuleBody } from './rule.controller.js';

@@ -1,11 +1,9 @@
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import type { Json } from '#libs/kernel/src/json.js';
-
 import type { Request } from './actions.js';
 import type { Failure, TraceEntry } from './condition.js';
 import type { CheckedRule } from './definition.js';
-import { costOf, inWordsOf, judge, trace } from './judge.js';
-import { draftAsking } from './unfit.js';
+import { costOf, inWordsOf, judge, trace, draftAsking } from './judge.js';
 import { type RuleWarning, warningsOf } from './warnings.js';
 
 /** What a rule would make of an event. Nothing is done. */
