@@ -1,7 +1,7 @@
 // Import directions. Each rule says why; the picture is in docs/decisions/house-tooling.md.
 // A pattern that dependency-cruiser finds unsafe makes it refuse the file with exit code 1 and check nothing, and a
 // resolver that finds nothing makes every rule pass: test/house/imports.spec.ts plants wrong imports to see them found.
-const ROLES = 'events|commands|subscriber|projection|view|controller|module|adapter|contract|spec';
+const ROLES = 'events|subscriber|projection|worker|view|controller|body|module|adapter|contract|spec';
 const STAGES = 'intake|rules|actions|workflows|deliveries|agents|issues|audit';
 
 /** `lib` may import the libs of `allowed` and itself. */
@@ -13,6 +13,27 @@ const mayImport = (lib, allowed, comment) => ({
   to: { path: '^(libs|apps|test)/', pathNot: `^libs/(${[lib, ...allowed].join('|')})/` },
 });
 
+/**
+ * The rooms of a stage, from the top down: a file may import from its own room and from those below. The stage's README
+ * says in a sentence what each room holds.
+ */
+const ROOMS = {
+  rules: ['trial', 'rule', 'decisions', 'flow', 'engine', 'language'],
+  workflows: ['run', 'workflow', 'engine', 'steps', 'language'],
+  intake: ['receiving', 'agent-webhook', 'reconcile', 'silence', 'integration'],
+  deliveries: ['sending', 'delivery', 'webhook'],
+  persistence: ['embedded', 'work', 'session'],
+};
+const roomRules = Object.entries(ROOMS).flatMap(([lib, rooms]) =>
+  rooms.slice(1).map((room, index) => ({
+    name: `rooms-${lib}-${room}`,
+    severity: 'error',
+    comment: `Arrows between the rooms of ${lib} run one way: ${rooms.join(' → ')}.`,
+    from: { path: `^libs/${lib}/src/${room}/`, pathNot: '[.]spec[.]ts$' },
+    to: { path: `^libs/${lib}/src/(${rooms.slice(0, index + 1).join('|')})/` },
+  })),
+);
+
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
   forbidden: [
@@ -20,10 +41,10 @@ module.exports = {
       name: 'no-cycles',
       severity: 'error',
       comment:
-        'In a cycle no file can be loaded before the other; ES modules then see undefined. Type-only imports vanish: a ' +
-        'decision may name its command and the command its state.',
+        'In a cycle no file can be loaded, read or changed before the other. Type-only imports count: they vanish when it ' +
+        'runs, but not for whoever reads.',
       from: {},
-      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+      to: { circular: true },
     },
     {
       name: 'resolves',
@@ -32,6 +53,7 @@ module.exports = {
       from: {},
       to: { couldNotResolve: true },
     },
+    ...roomRules,
     mayImport('kernel', [], 'The kernel is the ground: everything stands on it, so it stands on nothing.'),
     {
       name: 'kernel-imports-node-only',

@@ -1,10 +1,10 @@
-import { Engine } from 'json-rules-engine';
 import jmespath from 'jmespath';
+import { Engine } from 'json-rules-engine';
 
 import { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
-import { RuleTable } from '#libs/rules/src/rule-table.js';
+import { RuleTable } from '#libs/rules/src/engine/rule.table.js';
 
 import { githubPush } from '../support/github.js';
 import { median } from './b1-ingest.js';

@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 
 import { githubPush, githubRequest, send } from '../support/github.js';
 import { TestServer, waitFor } from '../support/server.js';
-
 import { median } from './b1-ingest.js';
 
 /**

@@ -11,8 +11,8 @@ import type { EventToAppend } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
-import { EmbeddedPostgres } from '#libs/persistence/src/embedded-postgres.adapter.js';
-import { type CheckResult, DecisionCheck } from '#libs/rules/src/decision-check.js';
+import { EmbeddedPostgres } from '#libs/persistence/src/embedded/embedded-postgres.adapter.js';
+import { type CheckResult, DecisionCheck } from '#libs/rules/src/trial/decision-check.js';
 
 import { ROOT } from '../support/server.js';
 import { benchData, benchRule, definitionOf } from './b3-rules.js';

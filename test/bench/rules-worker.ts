@@ -3,11 +3,11 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { Runner } from '#libs/event-store/src/runner/runner.js';
 import type { SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { SystemClock } from '#libs/kernel/src/clock.js';
-import { AdvisoryLocks } from '#libs/persistence/src/advisory-locks.adapter.js';
 import { PostgresCheckpoints } from '#libs/persistence/src/checkpoints.adapter.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
-import { SessionConnection } from '#libs/persistence/src/session-connection.adapter.js';
-import { DecideRules } from '#libs/rules/src/decide.subscriber.js';
+import { AdvisoryLocks } from '#libs/persistence/src/session/advisory-locks.adapter.js';
+import { SessionConnection } from '#libs/persistence/src/session/session-connection.adapter.js';
+import { DecideRules } from '#libs/rules/src/decisions/decide.subscriber.js';
 
 import { noWork } from '../../libs/persistence/testing/no-work.js';
 

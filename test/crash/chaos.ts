@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import type { CheckResult } from '#libs/rules/src/decision-check.js';
+import type { CheckResult } from '#libs/rules/src/trial/decision-check.js';
 
 import { githubPush, githubRequest, send } from '../support/github.js';
 import { Receiver } from '../support/receiver.js';

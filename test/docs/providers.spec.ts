@@ -5,13 +5,13 @@ import { describe, expect, it } from '@jest/globals';
 
 import { isEventType } from '#libs/events/src/catalogue.js';
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
-import { Refusal } from '#libs/intake/src/refusal.js';
+import { Refusal } from '#libs/intake/src/receiving/refusal.js';
 import { InboundServer } from '#libs/intake/testing/inbound-server.js';
 import { isInboundType } from '#libs/plugin-sdk/src/inbound-types.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
-import { checkRule } from '#libs/rules/src/definition.js';
-import { tryOut } from '#libs/rules/src/trial.js';
-import { warningsOf } from '#libs/rules/src/warnings.js';
+import { checkRule } from '#libs/rules/src/language/definition.js';
+import { warningsOf } from '#libs/rules/src/language/warnings.js';
+import { tryOut } from '#libs/rules/src/trial/trial.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const FOLDER = join(ROOT, 'docs/providers');

@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
+
 import { describe, expect, it } from '@jest/globals';
+
 import { MAX_HOPS } from '#libs/events/src/envelope.js';
 import { MAX_STEPS } from '#libs/expressions/src/values.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { checkRule } from '#libs/rules/src/definition.js';
-import { BASIC_STEPS } from '#libs/rules/src/judge.js';
-import { MAX_REQUEST_BYTES } from '#libs/rules/src/record.js';
-import { MAX_RULES } from '#libs/rules/src/rule-export.adapter.js';
+import { MAX_REQUEST_BYTES } from '#libs/rules/src/decisions/decision-events.js';
+import { BASIC_STEPS } from '#libs/rules/src/engine/judge.js';
+import { checkRule } from '#libs/rules/src/language/definition.js';
+import { MAX_RULES } from '#libs/rules/src/rule/rule-rows.adapter.js';
 
 /** The table of limits, held against the program: what is at a limit is accepted, one more is refused with its code. */
 

@@ -5,11 +5,11 @@ import { load } from 'js-yaml';
 
 import { catalogue } from '#libs/events/src/catalogue.js';
 import { MAX_HOPS } from '#libs/events/src/envelope.js';
-import { actionKeys, MAX_ACTIONS } from '#libs/rules/src/actions.js';
-import { checkRule } from '#libs/rules/src/definition.js';
-import { heldByBurst } from '#libs/rules/src/flow-control.js';
-import { tryOut } from '#libs/rules/src/trial.js';
-import { warningsOf } from '#libs/rules/src/warnings.js';
+import { heldByBurst } from '#libs/rules/src/flow/flow-control.js';
+import { actionKeys, MAX_ACTIONS } from '#libs/rules/src/language/actions.js';
+import { checkRule } from '#libs/rules/src/language/definition.js';
+import { warningsOf } from '#libs/rules/src/language/warnings.js';
+import { tryOut } from '#libs/rules/src/trial/trial.js';
 
 const text = readFileSync(new URL('../../docs/rules-actions.md', import.meta.url), 'utf8');
 const rules = [...text.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, body]) => load(body!) as { name: string });

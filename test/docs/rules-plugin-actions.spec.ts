@@ -5,14 +5,14 @@ import { describe, expect, it } from '@jest/globals';
 import { load } from 'js-yaml';
 
 import { parseConfig } from '#apps/server/src/config.js';
-import { TIMEOUT_MS } from '#libs/actions/src/run-action.js';
 import { MAX_OUTPUT_BYTES } from '#libs/actions/src/attempt.js';
+import { TIMEOUT_MS } from '#libs/actions/src/run-action.js';
 import { isEventType } from '#libs/events/src/catalogue.js';
 import { formatDuration } from '#libs/kernel/src/durations.js';
 import { loadPlugins } from '#libs/plugin-sdk/src/load-plugins.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
-import { checkRule } from '#libs/rules/src/definition.js';
-import { warningsOf } from '#libs/rules/src/warnings.js';
+import { checkRule } from '#libs/rules/src/language/definition.js';
+import { warningsOf } from '#libs/rules/src/language/warnings.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const text = readFileSync(join(ROOT, 'docs/rules-plugin-actions.md'), 'utf8');

@@ -11,10 +11,10 @@ import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import { compile } from '#libs/expressions/src/compile.js';
 import { lint } from '#libs/expressions/src/lint.js';
 import { github } from '#libs/providers/src/github.js';
-import { checkRule } from '#libs/rules/src/definition.js';
-import { operators } from '#libs/rules/src/operators.js';
-import { tryOut } from '#libs/rules/src/trial.js';
-import { warningsOf } from '#libs/rules/src/warnings.js';
+import { checkRule } from '#libs/rules/src/language/definition.js';
+import { operators } from '#libs/rules/src/language/operators.js';
+import { warningsOf } from '#libs/rules/src/language/warnings.js';
+import { tryOut } from '#libs/rules/src/trial/trial.js';
 
 const text = readFileSync(new URL('../../docs/rules.md', import.meta.url), 'utf8');
 const blocks = [...text.matchAll(/(?:^<!-- warned: (\S+) -->\n\n)?^```(\w+)\n(.*?)^```$/gms)].map(

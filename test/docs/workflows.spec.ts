@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs';
 
 import { describe, expect, it } from '@jest/globals';
 
+import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 import { builtInSteps } from '#libs/steps/src/built-in.js';
+import { parseWorkflow } from '#libs/workflows/src/language/parse-workflow.js';
+import { StepLibrary } from '#libs/workflows/src/language/step-library.js';
+
 import type { WorldOptions } from '../../libs/workflows/testing/virtual-world.js';
 import { VirtualWorld } from '../../libs/workflows/testing/virtual-world.js';
-import { StepError } from '#libs/plugin-sdk/src/define-step.js';
-import { parseWorkflow } from '#libs/workflows/src/parse-workflow.js';
-import { StepLibrary } from '#libs/workflows/src/step-library.js';
 
 const library = new StepLibrary(builtInSteps);
 const text = readFileSync(new URL('../../docs/workflows.md', import.meta.url), 'utf8');

@@ -1,6 +1,6 @@
+import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 import { headersOf } from '#libs/plugin-sdk/src/http-file.js';
 import type { HttpFile } from '#libs/plugin-sdk/src/http-file.js';
-import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 
 import type { Random } from './random.js';
 

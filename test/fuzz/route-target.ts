@@ -1,5 +1,5 @@
-import { RawClient } from './raw-client.js';
 import { Random } from './random.js';
+import { RawClient } from './raw-client.js';
 import { type Place, routeInput } from './route-input.js';
 import { type Failure, resultOf, type TargetOptions, type TargetResult } from './target-result.js';
 

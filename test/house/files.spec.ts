@@ -7,11 +7,14 @@ import { describe, expect, it } from '@jest/globals';
 const ROOT = resolve(import.meta.dirname, '../..');
 const ROLES = new Set([
   'events',
-  'commands',
   'subscriber',
   'projection',
+  'table',
+  'worker',
   'view',
   'controller',
+  'body',
+  'step',
   'module',
   'adapter',
   'contract',

@@ -27,7 +27,7 @@ import { gitEvents } from '#libs/events/src/git.events.js';
 import { inboundEvents } from '#libs/events/src/inbound.events.js';
 import { SystemClock } from '#libs/kernel/src/clock.js';
 import { silentLog } from '#libs/kernel/src/log.js';
-import { PostgresWorkQueue } from '#libs/persistence/src/work-queue.adapter.js';
+import { PostgresWorkQueue } from '#libs/persistence/src/work/work-queue.adapter.js';
 import type { Plugin } from '#libs/plugin-sdk/src/define-plugin.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
@@ -91,14 +91,14 @@ const FROM_OUTSIDE: readonly string[] = [...Object.keys(gitEvents), ...Object.ke
 
 /** Written by a route itself, without a command. */
 const WRITTEN_IN: Readonly<Record<string, readonly string[]>> = {
-  'libs/workflows/src/cancel-run.ts': ['run.cancelled'],
+  'libs/workflows/src/run/cancel-run.ts': ['run.cancelled'],
   'libs/agents/src/executions.adapter.ts': ['agent.cancelled'],
   'libs/event-store/src/runner/parking.ts': ['subscriber.parked'],
 };
 
 /** Read by name in a file of a subscriber that reads everything, or by whoever reads the stream again. */
 const READ_IN: Readonly<Record<string, readonly string[]>> = {
-  'libs/deliveries/src/schedule.ts': [
+  'libs/deliveries/src/delivery/schedule.ts': [
     'webhook.test',
     'webhook.requested',
     'webhook.redelivery_requested',
@@ -106,11 +106,11 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
     'webhook.exhausted',
     'delivery.redelivery_requested',
   ],
-  'libs/deliveries/src/attempt-history.ts': ['delivery.attempted'],
-  'libs/rules/src/decide.subscriber.ts': ['rule.burst_ended'],
-  'libs/workflows/src/start.subscriber.ts': ['workflow.requested'],
-  'libs/workflows/src/timeline.ts': ['run.step_resumed'],
-  'libs/workflows/src/run.ts': [
+  'libs/deliveries/src/delivery/attempt-history.ts': ['delivery.attempted'],
+  'libs/rules/src/decisions/decide.subscriber.ts': ['rule.burst_ended'],
+  'libs/workflows/src/run/start.subscriber.ts': ['workflow.requested'],
+  'libs/workflows/src/run/timeline.ts': ['run.step_resumed'],
+  'libs/workflows/src/engine/run.ts': [
     'workflow.step_completed',
     'workflow.error',
     'run.step_started',

@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { EmbeddedPostgres } from '#libs/persistence/src/embedded-postgres.adapter.js';
+import { EmbeddedPostgres } from '#libs/persistence/src/embedded/embedded-postgres.adapter.js';
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 

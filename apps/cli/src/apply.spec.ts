@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { FakeShell } from '../testing/fake-shell.js';
-
 import { wantedOf } from './apply-files.js';
 import { apply } from './apply-plan.js';
 import { report } from './apply-report.js';

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { FakeShell } from '../testing/fake-shell.js';
-
 import { textFiles, wantedOf } from './apply-files.js';
 import { documents, exportRules } from './rule-export.js';
 import { slugOf } from './rule-folder.js';

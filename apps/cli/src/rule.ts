@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
 
 import { type ExportOptions, exportRules } from './rule-export.js';
-import type { Act } from './shell.js';
 import * as verbs from './rule-verbs.js';
+import type { Act } from './shell.js';
 
 const STATUSES = ['enabled', 'disabled', 'archived'];
 const OUTCOMES = ['matched', 'not_matched', 'errored'];

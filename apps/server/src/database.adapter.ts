@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 
 import type { Log } from '#libs/kernel/src/log.js';
-import { EmbeddedPostgres } from '#libs/persistence/src/embedded-postgres.adapter.js';
+import { EmbeddedPostgres } from '#libs/persistence/src/embedded/embedded-postgres.adapter.js';
 
 import type { Config } from './config.js';
 

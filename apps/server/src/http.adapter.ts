@@ -3,9 +3,9 @@ import fastifyRateLimit from '@fastify/rate-limit';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 
-import type { TokenTable } from '#libs/access/src/token-table.js';
+import type { TokenTable } from '#libs/access/src/token.table.js';
+import { undecodable } from '#libs/intake/src/receiving/inbound.adapter.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { undecodable } from '#libs/intake/src/inbound.adapter.js';
 import type { Log } from '#libs/kernel/src/log.js';
 
 import type { FrontDoor } from './front-door.js';

@@ -2,11 +2,14 @@ import { Module } from '@nestjs/common';
 import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
+
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
-import { IdempotencyInterceptor } from './idempotency.adapter.js';
+
 import { IdempotencyStore } from './idempotency-store.adapter.js';
+import { IdempotencyInterceptor } from './idempotency.adapter.js';
 import { Keyring } from './keyring.js';
 import { establish, organisation, EstablishOrganisation } from './organisation.js';
+import { TokenGuard } from './token-guard.adapter.js';
 import { TokenController } from './token.controller.js';
 import {
   CreateToken,
@@ -17,8 +20,7 @@ import {
   revokeToken,
   token,
 } from './token.js';
-import { TokenTable } from './token-table.js';
-import { TokenGuard } from './token-guard.adapter.js';
+import { TokenTable } from './token.table.js';
 
 /** Who may do what: tokens, the guard before every route, and the memory of requests with an `Idempotency-Key`. */
 @Module({

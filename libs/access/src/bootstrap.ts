@@ -3,6 +3,7 @@ import type { EventStore } from '#libs/event-store/src/event-store.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
+
 import { EstablishOrganisation, DEFAULT_ORG, establish, organisation } from './organisation.js';
 import {
   InstallBootstrapToken,
@@ -13,7 +14,7 @@ import {
   revokeToken,
   token,
 } from './token.js';
-import type { TokenTable } from './token-table.js';
+import type { TokenTable } from './token.table.js';
 
 const operator = { orgId: DEFAULT_ORG, actor: 'millrace' } as const;
 /** The stream of the generated one: of two processes that start at once, one opens it and prints its token. */

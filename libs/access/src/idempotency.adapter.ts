@@ -11,8 +11,8 @@ import { lastValueFrom, type Observable, of } from 'rxjs';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
 import type { Caller } from './caller.js';
-import { fingerprint, KEPT_HEADERS, type StoredAnswer } from './idempotency.js';
 import { IdempotencyStore, type KeyedRequest } from './idempotency-store.adapter.js';
+import { fingerprint, KEPT_HEADERS, type StoredAnswer } from './idempotency.js';
 
 interface Request {
   readonly method: string;

@@ -9,8 +9,8 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
-import { IdempotencyInterceptor } from './idempotency.adapter.js';
 import { IdempotencyStore } from './idempotency-store.adapter.js';
+import { IdempotencyInterceptor } from './idempotency.adapter.js';
 import { Keyring } from './keyring.js';
 
 const keyring = (name = 'a') => new Keyring([createHash('sha256').update(name).digest()]);

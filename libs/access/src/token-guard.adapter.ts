@@ -4,9 +4,9 @@ import { Reflector } from '@nestjs/core';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
-import type { Caller, Role } from './caller.js';
 import { PUBLIC, ROLES } from './caller.controller.js';
-import { TokenTable } from './token-table.js';
+import type { Caller, Role } from './caller.js';
+import { TokenTable } from './token.table.js';
 
 interface Request {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;

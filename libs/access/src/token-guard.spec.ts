@@ -14,7 +14,7 @@ import type { Caller, Role } from './caller.js';
 import { Public, Roles } from './caller.controller.js';
 import { hashOf } from './token.js';
 import { TokenGuard } from './token-guard.adapter.js';
-import { TokenTable } from './token-table.js';
+import { TokenTable } from './token.table.js';
 
 class Routes {
   @Public()

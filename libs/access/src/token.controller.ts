@@ -2,12 +2,14 @@ import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } f
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { ArrayNotEmpty, ArrayUnique, IsIn, IsISO8601, IsOptional, IsString, Length } from 'class-validator';
+
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { type Caller, newIdFor, type Role } from './caller.js';
+
 import { CurrentCaller, Roles } from './caller.controller.js';
+import { type Caller, newIdFor, type Role } from './caller.js';
 import { CreateToken, RevokeToken, hashOf, newTokenText } from './token.js';
-import { type KnownToken, TokenTable } from './token-table.js';
+import { type KnownToken, TokenTable } from './token.table.js';
 
 const ROLE_NAMES: readonly Role[] = ['admin', 'designer', 'integrator', 'auditor'];
 

@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+
 import { Rejected } from '#libs/kernel/src/errors.js';
+
 import {
   CreateToken,
   InstallBootstrapToken,

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
+
 import { slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { randomText } from '#libs/kernel/src/ids.js';
+
 import type { Role } from './caller.js';
 
 /**

@@ -1,5 +1,5 @@
-import type { JsonObject } from '#libs/kernel/src/json.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
+import type { JsonObject } from '#libs/kernel/src/json.js';
 
 /** Each action has a queue of its own: a process without its plug-in never takes one, and one that is slow delays no other. */
 export const queueOf = (action: string): string => `actions.run.${action}`;

@@ -9,17 +9,16 @@ import type { EventType } from '#libs/events/src/catalogue.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import { SystemClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
-import { AdvisoryLocks } from '#libs/persistence/src/advisory-locks.adapter.js';
 import { PostgresCheckpoints } from '#libs/persistence/src/checkpoints.adapter.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
-import { SessionConnection } from '#libs/persistence/src/session-connection.adapter.js';
-import { PostgresWorkQueue } from '#libs/persistence/src/work-queue.adapter.js';
-import { Workers } from '#libs/persistence/src/workers.adapter.js';
+import { AdvisoryLocks } from '#libs/persistence/src/session/advisory-locks.adapter.js';
+import { SessionConnection } from '#libs/persistence/src/session/session-connection.adapter.js';
+import { PostgresWorkQueue } from '#libs/persistence/src/work/work-queue.adapter.js';
+import { Workers } from '#libs/persistence/src/work/workers.adapter.js';
 import { type ActionContext, type ActionDefinition, defineAction } from '#libs/plugin-sdk/src/define-action.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
-
 import { ActionWorkers } from './action-workers.js';
 import { ScheduleActions } from './schedule.subscriber.js';
 

@@ -6,7 +6,7 @@ import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
-import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/work.js';
+import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/work/work.js';
 import { inputProblems } from '#libs/plugin-sdk/src/action-input.js';
 import type { ActionDefinition } from '#libs/plugin-sdk/src/define-action.js';
 import type { StepHttp } from '#libs/plugin-sdk/src/define-step.js';

@@ -6,7 +6,7 @@ import { eventUuidOf } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
-import { type Work, WorkQueue } from '#libs/persistence/src/work.js';
+import { type Work, WorkQueue } from '#libs/persistence/src/work/work.js';
 
 import { type ActionTask, queueOf } from './action-task.js';
 

@@ -9,7 +9,7 @@ import type { ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 
-import type { NewAgent } from './agent-body.controller.js';
+import type { NewAgent } from './agent.body.js';
 import { AgentController } from './agent.controller.js';
 import type { Agent } from './agent.js';
 

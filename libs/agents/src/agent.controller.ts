@@ -2,6 +2,7 @@ import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Qu
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiOperation, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { DataSource, Not } from 'typeorm';
+
 import { newAddressId } from '#libs/access/src/address-id.js';
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
@@ -14,8 +15,9 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { PREFIXES, randomText } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
-import { AgentAnswer, AgentChanges, ExecutionAnswer, NewAgent } from './agent-body.controller.js';
+
 import { configProblems, refuseProblems } from './agent-settings.js';
+import { AgentAnswer, AgentChanges, ExecutionAnswer, NewAgent } from './agent.body.js';
 import { type Agent, agentNotFound, type AgentSettings, RegisterAgent, RemoveAgent, UpdateAgent } from './agent.js';
 import { AgentView } from './agent.view.js';
 import { Executions } from './executions.adapter.js';

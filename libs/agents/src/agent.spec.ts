@@ -1,4 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+
+import { configProblems } from './agent-settings.js';
 import {
   type Agent,
   type AgentSettings,
@@ -9,7 +11,6 @@ import {
   RemoveAgent,
   UpdateAgent,
 } from './agent.js';
-import { configProblems } from './agent-settings.js';
 
 const author = { orgId: 'org_1', actor: 'token/tok_1' };
 const settings: AgentSettings = {

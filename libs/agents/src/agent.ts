@@ -1,4 +1,5 @@
 import type { Static } from '@sinclair/typebox';
+
 import { type Decide, slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { AgentSettings as Schema } from '#libs/events/src/agent.events.js';
 import { streams } from '#libs/events/src/streams.js';

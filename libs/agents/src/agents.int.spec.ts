@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
-import { Secrets } from '#libs/access/src/secrets.js';
+
 import type { Caller } from '#libs/access/src/caller.js';
+import { Secrets } from '#libs/access/src/secrets.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { type Decide, execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
@@ -11,6 +12,7 @@ import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { publicId, uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
+
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import {
   RegisterAgent,

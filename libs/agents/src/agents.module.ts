@@ -1,8 +1,10 @@
 import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
+
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
-import { agent, register, remove, update, RegisterAgent, RemoveAgent, UpdateAgent } from './agent.js';
+
 import { AgentController } from './agent.controller.js';
+import { agent, register, remove, update, RegisterAgent, RemoveAgent, UpdateAgent } from './agent.js';
 import { AgentProjection } from './agent.projection.js';
 import { Executions } from './executions.adapter.js';
 import { RequestAgents } from './webhook.subscriber.js';

@@ -7,8 +7,8 @@ import { causedBy, eventIdOf, MAX_HOPS } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
-import { inParallel } from '#libs/kernel/src/in-parallel.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
+import { inParallel } from '#libs/kernel/src/in-parallel.js';
 
 import { executionIdOf } from './execution.js';
 

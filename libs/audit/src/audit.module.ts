@@ -4,10 +4,10 @@ import { DataSource } from 'typeorm';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 
-import { EventController } from './event.controller.js';
 import { EventIndex } from './event-index.projection.js';
 import { EventReader } from './event-reader.adapter.js';
 import { EventTypeController } from './event-type.controller.js';
+import { EventController } from './event.controller.js';
 import { PendingActionController } from './pending-action.controller.js';
 import { PendingActions } from './pending-action.projection.js';
 import { PublishController } from './publish.controller.js';

@@ -1,6 +1,6 @@
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { catalogue, isEventType } from '#libs/events/src/catalogue.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
-import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 
 /**
  * An event as JSON text, with its data byte for byte as the log has it: numbers beyond 2^53 and duplicate keys would

@@ -1,7 +1,7 @@
-import { type CompiledExpression, compile } from '#libs/expressions/src/compile.js';
 import { catalogue } from '#libs/events/src/catalogue.js';
 import { eventUuidOf } from '#libs/events/src/envelope.js';
 import { typeMatcher } from '#libs/events/src/patterns.js';
+import { type CompiledExpression, compile } from '#libs/expressions/src/compile.js';
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { isUuid, type Uuid } from '#libs/kernel/src/ids.js';
 

@@ -3,8 +3,8 @@ import { Readable } from 'node:stream';
 import { Controller, Get, Headers, Inject, Param, Query, Res } from '@nestjs/common';
 import { ApiOperation, ApiProduces, ApiProperty, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
 
-import type { Caller } from '#libs/access/src/caller.js';
 import { CurrentCaller } from '#libs/access/src/caller.controller.js';
+import type { Caller } from '#libs/access/src/caller.js';
 import { eventIdOf, eventUuidOf } from '#libs/events/src/envelope.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';

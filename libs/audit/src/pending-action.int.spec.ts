@@ -10,7 +10,6 @@ import { publicId, uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
-
 import { PendingActionController } from './pending-action.controller.js';
 import { PendingActions } from './pending-action.projection.js';
 

@@ -2,8 +2,8 @@ import { Body, Controller, Inject, Post } from '@nestjs/common';
 import { ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { IsISO8601, IsObject, IsOptional, IsString, Length, Matches } from 'class-validator';
 
-import { type Caller, newIdFor } from '#libs/access/src/caller.js';
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
+import { type Caller, newIdFor } from '#libs/access/src/caller.js';
 import { EventStore, WrongRevision } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';

@@ -1,18 +1,21 @@
 import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
+
 import { Secrets } from '#libs/access/src/secrets.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
-import { WorkQueue } from '#libs/persistence/src/work.js';
-import { AttemptDelivery } from './attempt-delivery.js';
-import { CredentialCache } from './credentials.js';
-import { DeliveryController } from './delivery.controller.js';
-import { ScheduleDeliveries } from './delivery.subscriber.js';
-import { RecentEvents } from './recent-events.js';
-import { redelivery, RequestRedelivery, requestRedelivery } from './redelivery.js';
+import { WorkQueue } from '#libs/persistence/src/work/work.js';
+
+import { DeliveryController } from './delivery/delivery.controller.js';
+import { ScheduleDeliveries } from './delivery/delivery.subscriber.js';
+import { RecentEvents } from './delivery/recent-events.js';
+import { redelivery, RequestRedelivery, requestRedelivery } from './delivery/redelivery.js';
+import { AttemptDelivery } from './sending/attempt-delivery.worker.js';
+import { CredentialCache } from './sending/credentials.js';
+import { WebhookController } from './webhook/webhook.controller.js';
 import {
   DeleteWebhook,
   DisableWebhook,
@@ -31,10 +34,9 @@ import {
   test,
   update,
   webhook,
-} from './webhook.js';
-import { WebhookController } from './webhook.controller.js';
-import { WebhookProjection } from './webhook.projection.js';
-import { WebhookTable } from './webhook-table.js';
+} from './webhook/webhook.js';
+import { WebhookProjection } from './webhook/webhook.projection.js';
+import { WebhookTable } from './webhook/webhook.table.js';
 
 /** Outbound webhooks: set up, scheduled for every event, sent, and what became of it. */
 @Module({

@@ -4,7 +4,8 @@ import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import type { Cause } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { newId, uuid7 } from '#libs/kernel/src/ids.js';
-import type { Settings } from '../src/webhook.js';
+
+import type { Settings } from '../src/webhook/webhook.js';
 
 export const ORG = 'org_00000000000000000000000001';
 export const START = new Date('2026-01-01T00:00:00.000Z');

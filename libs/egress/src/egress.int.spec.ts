@@ -6,8 +6,8 @@ import { gzipSync } from 'node:zlib';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import type { EgressOutcome, EgressRequest } from './egress.js';
 import { HttpEgress, type HttpEgressOptions } from './egress.adapter.js';
+import type { EgressOutcome, EgressRequest } from './egress.js';
 
 const fixture = (name: string) => readFileSync(new URL(`../testing/${name}`, import.meta.url), 'utf8');
 const tls = { key: fixture('receiver.test.key.pem'), cert: fixture('receiver.test.cert.pem') };

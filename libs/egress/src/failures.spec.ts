@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+
 import { describeFailure, failureOf } from './failures.js';
 
 const withCode = (code: string, message = '') => Object.assign(new Error(message), { code });

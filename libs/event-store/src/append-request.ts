@@ -1,5 +1,5 @@
-import { isUuid } from '#libs/kernel/src/ids.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { isUuid } from '#libs/kernel/src/ids.js';
 
 import { type EventToAppend, type ExpectedRevision, MAX_APPEND_BYTES } from './event-store.js';
 

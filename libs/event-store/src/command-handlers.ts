@@ -1,6 +1,6 @@
-import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import type { Type } from '@nestjs/common';
 import { Inject } from '@nestjs/common';
+import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import type { Cause, EventMetadata } from '#libs/events/src/envelope.js';

@@ -1,6 +1,6 @@
+import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import type { EventMetadata, PlatformEvent } from '#libs/events/src/envelope.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
-import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import { upcast } from '#libs/events/src/upcasters.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';

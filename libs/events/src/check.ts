@@ -1,5 +1,5 @@
-import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
 import type { TObject } from '@sinclair/typebox';
+import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
 
 import type { Problem } from '#libs/kernel/src/errors.js';
 

@@ -1,8 +1,8 @@
 import { suggestion } from '#libs/kernel/src/nearest.js';
 
 import { childrenOf, type Node } from './ast.js';
-import { parse } from './parser.js';
 import { defaultFor, mayBeMissing, startOf } from './missing.js';
+import { parse } from './parser.js';
 import { fieldsOf, fieldOf, itemsOf, type JsonSchema, valuesOf } from './schema.js';
 
 /** Something that is allowed and probably not meant. */

@@ -1,6 +1,6 @@
-import { type Node } from './ast.js';
 import { remember } from '#libs/kernel/src/remember.js';
 
+import { type Node } from './ast.js';
 import { parse } from './parser.js';
 import { isArray, isRecord } from './values.js';
 

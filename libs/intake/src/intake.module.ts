@@ -1,19 +1,19 @@
 import { Logger, Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
+
 import { Secrets } from '#libs/access/src/secrets.js';
-import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { Egress } from '#libs/egress/src/egress.js';
+import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
-import { AgentReceivers } from './agent-receivers.js';
-import { agentWebhook } from './agent-webhook.js';
-import { CounterWriter } from './counter-writer.adapter.js';
-import { Counters } from './counters.js';
-import { InboundRoutes } from './inbound.adapter.js';
-import { IntegrationController } from './integration.controller.js';
+
+import { AgentReceivers } from './agent-webhook/agent-receivers.js';
+import { agentWebhook } from './agent-webhook/agent-webhook.js';
+import { Counters } from './integration/counters.js';
+import { IntegrationController } from './integration/integration.controller.js';
 import {
   CreateIntegration,
   DeleteIntegration,
@@ -28,17 +28,19 @@ import {
   remove,
   rotateSecret,
   update,
-} from './integration.js';
-import { IntegrationProjection } from './integration.projection.js';
-import { IntegrationTable } from './integration-table.js';
-import { InboundPipeline } from './pipeline.js';
-import { RateLimiter } from './rate-limiter.js';
-import { ReconcileController } from './reconcile.controller.js';
-import { ReconcileIntegrations, Reconciler } from './reconcile.js';
-import { ScheduleReconciliations } from './reconcile.subscriber.js';
-import { TellSilence } from './silence.js';
-import { WatchSilence } from './silence.subscriber.js';
-import { TrialController } from './trial.controller.js';
+} from './integration/integration.js';
+import { IntegrationProjection } from './integration/integration.projection.js';
+import { IntegrationTable } from './integration/integration.table.js';
+import { RateLimiter } from './integration/rate-limiter.js';
+import { CounterWriter } from './receiving/counter-writer.adapter.js';
+import { InboundRoutes } from './receiving/inbound.adapter.js';
+import { InboundPipeline } from './receiving/pipeline.js';
+import { TrialController } from './receiving/trial.controller.js';
+import { ReconcileController } from './reconcile/reconcile.controller.js';
+import { ReconcileIntegrations, Reconciler } from './reconcile/reconcile.js';
+import { ScheduleReconciliations } from './reconcile/reconcile.subscriber.js';
+import { TellSilence } from './silence/silence.js';
+import { WatchSilence } from './silence/silence.subscriber.js';
 
 /** From the request to the log: integrations, verification, dedupe, append. */
 @Module({

@@ -1,26 +1,29 @@
 import { createHmac, randomUUID } from 'node:crypto';
+
 import { fastify, type FastifyInstance } from 'fastify';
-import { type Decide, execute, fold, readWhole, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
+
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import { type Decide, execute, fold, readWhole, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { silentLog } from '#libs/kernel/src/log.js';
 import type { Plugin } from '#libs/plugin-sdk/src/define-plugin.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
-import { SenderAddress } from '../src/addresses.js';
-import { AgentReceivers } from '../src/agent-receivers.js';
-import { agentWebhook } from '../src/agent-webhook.js';
-import { Counters } from '../src/counters.js';
-import { inboundRoutes } from '../src/inbound.adapter.js';
-import { IntegrationTable } from '../src/integration-table.js';
+
+import { AgentReceivers } from '../src/agent-webhook/agent-receivers.js';
+import { agentWebhook } from '../src/agent-webhook/agent-webhook.js';
+import { SenderAddress } from '../src/integration/addresses.js';
+import { Counters } from '../src/integration/counters.js';
 import {
   CreateIntegration,
   create,
   type Integration,
   integration,
   type IntegrationSettings,
-} from '../src/integration.js';
-import { InboundPipeline } from '../src/pipeline.js';
-import { RateLimiter } from '../src/rate-limiter.js';
+} from '../src/integration/integration.js';
+import { IntegrationTable } from '../src/integration/integration.table.js';
+import { RateLimiter } from '../src/integration/rate-limiter.js';
+import { inboundRoutes } from '../src/receiving/inbound.adapter.js';
+import { InboundPipeline } from '../src/receiving/pipeline.js';
 import { MemorySecrets } from './memory-secrets.js';
 
 export const AUTHOR = { orgId: 'org_1', actor: 'token/tok_1' };

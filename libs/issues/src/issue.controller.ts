@@ -11,13 +11,15 @@ import {
 } from '@nestjs/swagger';
 import { ArrayMaxSize, IsArray, IsIn, IsOptional, IsString, Length, ValidateIf } from 'class-validator';
 import { DataSource } from 'typeorm';
-import { type Caller, newIdFor } from '#libs/access/src/caller.js';
+
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
+import { type Caller, newIdFor } from '#libs/access/src/caller.js';
 import type { Committed } from '#libs/event-store/src/command-handlers.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuid5, uuid7 } from '#libs/kernel/src/ids.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
+
 import {
   CommentOnIssue,
   OpenIssue,

@@ -1,7 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
+
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { type Author, execute } from '#libs/event-store/src/command-handlers.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
+
 import { DedupeKeys } from './dedupe-keys.js';
 import {
   CommentOnIssue,

@@ -1,4 +1,5 @@
 import type { Static } from '@sinclair/typebox';
+
 import { type Decide, slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import type { IssueStatus as StatusSchema } from '#libs/events/src/issue.events.js';

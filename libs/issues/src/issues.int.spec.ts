@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { CommandBus } from '@nestjs/cqrs';
 import type { DataSource, EntityManager } from 'typeorm';
+
 import type { Caller } from '#libs/access/src/caller.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
@@ -10,9 +11,10 @@ import type { DataOf } from '#libs/events/src/catalogue.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
+
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
-import { CommentOnIssue, OpenIssue, UpdateIssue, comment, issue, open, update } from './issue.js';
 import { IssueController } from './issue.controller.js';
+import { CommentOnIssue, OpenIssue, UpdateIssue, comment, issue, open, update } from './issue.js';
 import { IssueProjection } from './issue.projection.js';
 import { IssueCommentView, IssueView } from './issue.view.js';
 import { OpenIssues } from './open.subscriber.js';

@@ -1,8 +1,10 @@
 import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
+
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
-import { comment, issue, open, update, CommentOnIssue, OpenIssue, UpdateIssue } from './issue.js';
+
 import { IssueController } from './issue.controller.js';
+import { comment, issue, open, update, CommentOnIssue, OpenIssue, UpdateIssue } from './issue.js';
 import { IssueProjection } from './issue.projection.js';
 import { OpenIssues } from './open.subscriber.js';
 

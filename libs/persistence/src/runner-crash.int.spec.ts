@@ -8,6 +8,7 @@ import pg from 'pg';
 
 import { PostgresEventStore } from '#libs/event-store/src/adapters/postgres/postgres-event-store.adapter.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
+
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 
 const ROOT = resolve(import.meta.dirname, '../../..');

@@ -7,12 +7,12 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { Runner } from '#libs/event-store/src/runner/runner.js';
 import type { Subscriber } from '#libs/event-store/src/subscriber.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 
-import { AdvisoryLocks } from './advisory-locks.adapter.js';
+import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import { PostgresCheckpoints } from './checkpoints.adapter.js';
 import { openDataSource } from './data-source.adapter.js';
-import { SessionConnection } from './session-connection.adapter.js';
+import { AdvisoryLocks } from './session/advisory-locks.adapter.js';
+import { SessionConnection } from './session/session-connection.adapter.js';
 
 let database: TestDatabase;
 let admin: pg.Client;

@@ -2,8 +2,8 @@
  * A process with an embedded PostgreSQL, to be killed: `owner-process.ts <folder>` prints `owns <pid of PostgreSQL>` or
  * `refused <code> <message>`, and stops PostgreSQL when its standard input ends.
  */
-import { EmbeddedPostgres } from '#libs/persistence/src/embedded-postgres.adapter.js';
-import { findRunning } from '#libs/persistence/src/postgres-process.adapter.js';
+import { EmbeddedPostgres } from '#libs/persistence/src/embedded/embedded-postgres.adapter.js';
+import { findRunning } from '#libs/persistence/src/embedded/postgres-process.adapter.js';
 
 const folder = process.argv[2]!;
 try {

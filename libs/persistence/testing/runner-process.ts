@@ -6,10 +6,10 @@ import { PostgresEventStore } from '#libs/event-store/src/adapters/postgres/post
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { Runner } from '#libs/event-store/src/runner/runner.js';
 import type { Subscriber } from '#libs/event-store/src/subscriber.js';
-import { AdvisoryLocks } from '#libs/persistence/src/advisory-locks.adapter.js';
 import { PostgresCheckpoints } from '#libs/persistence/src/checkpoints.adapter.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
-import { SessionConnection } from '#libs/persistence/src/session-connection.adapter.js';
+import { AdvisoryLocks } from '#libs/persistence/src/session/advisory-locks.adapter.js';
+import { SessionConnection } from '#libs/persistence/src/session/session-connection.adapter.js';
 
 const [url, position] = process.argv.slice(2) as [string, string];
 const store = await PostgresEventStore.open({ connectionString: url });

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 
 import type { Json } from '#libs/kernel/src/json.js';
+
 import type { InboundBody, InboundRequest } from './define-provider.js';
 
 /** Deepest nesting of arrays and objects in a body. */

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
+import { hmacSha256Hex } from './signatures.js';
 import { standardKey, standardSignature } from './standard-webhooks.js';
 import { verifyHexSignature, verifyWebhook } from './verify-webhook.js';
-import { hmacSha256Hex } from './signatures.js';
 
 /** The example of the Standard Webhooks specification. */
 const official = {

@@ -3,7 +3,6 @@ import fc from 'fast-check';
 
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 import { hmacSha256Hex } from '#libs/plugin-sdk/src/signatures.js';
-
 import { readable } from '#libs/plugin-sdk/testing/readable.js';
 
 import { genericWebhook } from './generic-webhook.js';

@@ -1,3 +1,4 @@
+import { retryAfterSeconds } from '#libs/plugin-sdk/index.js';
 import type { Asked, Reconcile, ReconcileContext, Reconciliation } from '#libs/plugin-sdk/src/define-provider.js';
 import { booleanOf, fieldsOf, idOf, type Json, listOf, textOf } from '#libs/plugin-sdk/src/fields.js';
 
@@ -199,8 +200,8 @@ const failed = (code: string, detail: string, retryAfterMs?: number): Answer => 
 
 /** Milliseconds that GitHub asks to wait, of either of its limits. */
 function waitOf(headers: Readonly<Record<string, string>>, now: number): number | undefined {
-  const seconds = Number(headers['retry-after']);
-  if (headers['retry-after'] !== undefined && seconds >= 0) return seconds * 1000;
+  const seconds = retryAfterSeconds(headers['retry-after'], new Date(now));
+  if (seconds !== undefined) return seconds * 1000;
   if (headers['x-ratelimit-remaining'] !== '0') return undefined;
   return Math.max(0, Number(headers['x-ratelimit-reset'] ?? 0) * 1000 - now);
 }

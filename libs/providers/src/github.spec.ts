@@ -7,7 +7,6 @@ import { type EventType, isEventType } from '#libs/events/src/catalogue.js';
 import { problemsOf } from '#libs/events/src/check.js';
 import type { Json } from '#libs/kernel/src/json.js';
 import type { InboundRequest } from '#libs/plugin-sdk/src/define-provider.js';
-
 import { readable } from '#libs/plugin-sdk/testing/readable.js';
 
 import { github } from './github.js';

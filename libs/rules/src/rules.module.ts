@@ -1,17 +1,18 @@
 import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
+
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
-import { BacktestController } from './backtest.controller.js';
-import { EndBursts } from './burst.js';
-import { lastOfBurst } from './bursts.adapter.js';
-import { DecideRules } from './decide.subscriber.js';
-import { DecisionCheckController } from './decision-check.controller.js';
-import { DecisionController } from './decision.controller.js';
-import { DecisionProjection } from './decision.projection.js';
+
+import { DecideRules } from './decisions/decide.subscriber.js';
+import { DecisionController } from './decisions/decision.controller.js';
+import { DecisionProjection } from './decisions/decision.projection.js';
+import { lastOfBurst } from './flow/burst-rows.adapter.js';
+import { EndBursts } from './flow/end-bursts.worker.js';
+import { RuleController } from './rule/rule.controller.js';
 import {
   archive,
   create,
@@ -24,11 +25,12 @@ import {
   DisableRule,
   EnableRule,
   UpdateRule,
-} from './rule.js';
-import { RuleController } from './rule.controller.js';
-import { RuleProjection } from './rule.projection.js';
-import { TrialController } from './trial.controller.js';
-import { WhyController } from './why.controller.js';
+} from './rule/rule.js';
+import { RuleProjection } from './rule/rule.projection.js';
+import { BacktestController } from './trial/backtest.controller.js';
+import { DecisionCheckController } from './trial/decision-check.controller.js';
+import { TrialController } from './trial/trial.controller.js';
+import { WhyController } from './trial/why.controller.js';
 
 /** Trigger rules: saved, asked about every event, and what they decided. */
 @Module({

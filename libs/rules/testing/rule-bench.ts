@@ -1,5 +1,6 @@
 import type { CommandBus } from '@nestjs/cqrs';
 import type { DataSource } from 'typeorm';
+
 import type { Caller } from '#libs/access/src/caller.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
@@ -9,10 +10,12 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+
 import { Follower } from '../../persistence/testing/follower.js';
 import { noWork } from '../../persistence/testing/no-work.js';
-import { DecideRules } from '../src/decide.subscriber.js';
-import { type RecordedDecision, RecordedDecisions } from '../src/recorded-decisions.js';
+import { DecideRules } from '../src/decisions/decide.subscriber.js';
+import { type RecordedDecision, RecordedDecisions } from '../src/decisions/recorded-decisions.js';
+import { RuleController } from '../src/rule/rule.controller.js';
 import {
   archive,
   create,
@@ -25,9 +28,8 @@ import {
   DisableRule,
   EnableRule,
   UpdateRule,
-} from '../src/rule.js';
-import { RuleController } from '../src/rule.controller.js';
-import { RuleProjection } from '../src/rule.projection.js';
+} from '../src/rule/rule.js';
+import { RuleProjection } from '../src/rule/rule.projection.js';
 
 export const VIEWS =
   'views.rules, views.rule_versions, views.decisions, views.event_verdicts, views.rule_rolls, views.rule_roll_sets, views.rule_sets, views.rule_set_members, views.rule_throttles, views.events';

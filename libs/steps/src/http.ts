@@ -1,11 +1,11 @@
 import { Type } from '@sinclair/typebox';
 
+import { retryAfterSeconds } from '#libs/plugin-sdk/index.js';
 import { defineStep, StepError, type StepHttpOutcome } from '#libs/plugin-sdk/src/define-step.js';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 /** What is kept of an answer; a step's output may not be larger. */
 const KEEP_BYTES = 128 * 1024;
-const MAX_RETRY_AFTER_SECONDS = 86_400;
 
 /**
  * One HTTP request. Its output is `{ status, headers, body }`, with `body` parsed where the answer says that it is JSON
@@ -73,7 +73,7 @@ function answerOf(method: string, outcome: StepHttpOutcome, expect: readonly num
   const output = { status: outcome.status, headers: outcome.headers, body: bodyOf(outcome.headers, outcome.body) };
   const good = expect ? expect.includes(outcome.status) : outcome.status >= 200 && outcome.status < 300;
   if (good) return output;
-  const retryAfter = secondsOf(outcome.headers['retry-after']);
+  const retryAfter = retryAfterSeconds(outcome.headers['retry-after'], new Date());
   throw new StepError({
     code: 'http.status',
     message: `The ${method} request was answered with ${outcome.status}.`,
@@ -120,13 +120,4 @@ function bodyOf(headers: Readonly<Record<string, string>>, body: Buffer): unknow
   } catch {
     return text;
   }
-}
-
-/** Of a `Retry-After`: seconds, or a date. */
-function secondsOf(retryAfter: string | undefined): number | undefined {
-  if (retryAfter === undefined) return undefined;
-  const seconds = /^\d{1,9}$/.test(retryAfter.trim())
-    ? Number(retryAfter)
-    : Math.ceil((Date.parse(retryAfter) - Date.now()) / 1000);
-  return Number.isFinite(seconds) ? Math.min(Math.max(seconds, 0), MAX_RETRY_AFTER_SECONDS) : undefined;
 }

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
+
 import { DEFAULT_ORG } from '#libs/access/src/organisation.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
@@ -10,20 +11,29 @@ import { Clock } from '#libs/kernel/src/clock.js';
 import { LOG, type Log } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
-import { AdvanceRun } from './advance-run.js';
-import { Cancellations } from './cancellations.js';
-import { Definitions } from './definitions.js';
-import { NotedOutcomes } from './outcomes.adapter.js';
-import { RunController } from './run.controller.js';
-import { RunProjection } from './run.projection.js';
-import { StartRuns } from './start.subscriber.js';
-import { StepLibrary } from './step-library.js';
-import { ActivateWorkflow, ArchiveWorkflow, SaveWorkflow, activate, archive, save, workflow } from './workflow.js';
-import { WorkflowController } from './workflow.controller.js';
-import { WorkflowProjection } from './workflow.projection.js';
-import { WorkflowFiles } from './workflow-files.adapter.js';
-import { WorkflowTable } from './workflow-table.js';
-import { YamlBody } from './yaml-body.adapter.js';
+
+import { StepLibrary } from './language/step-library.js';
+import { AdvanceRun } from './run/advance-run.worker.js';
+import { Cancellations } from './run/cancellations.js';
+import { NotedOutcomes } from './run/outcomes.adapter.js';
+import { RunController } from './run/run.controller.js';
+import { RunProjection } from './run/run.projection.js';
+import { StartRuns } from './run/start.subscriber.js';
+import { Definitions } from './workflow/definitions.js';
+import { WorkflowFiles } from './workflow/workflow-files.adapter.js';
+import { WorkflowController } from './workflow/workflow.controller.js';
+import {
+  ActivateWorkflow,
+  ArchiveWorkflow,
+  SaveWorkflow,
+  activate,
+  archive,
+  save,
+  workflow,
+} from './workflow/workflow.js';
+import { WorkflowProjection } from './workflow/workflow.projection.js';
+import { WorkflowTable } from './workflow/workflow.table.js';
+import { YamlBody } from './workflow/yaml-body.adapter.js';
 
 /** Workflows: definitions and versions, what starts a run, and how a run goes on. */
 @Module({

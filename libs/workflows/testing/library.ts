@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox';
 
 import { defineStep, type StepDefinition, StepError } from '#libs/plugin-sdk/src/define-step.js';
 
-import { StepLibrary } from '../src/step-library.js';
+import { StepLibrary } from '../src/language/step-library.js';
 
 /** Steps of specs: they come through the same door as everybody's. */
 const call = defineStep({

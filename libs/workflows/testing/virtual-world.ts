@@ -6,14 +6,14 @@ import { FixedClock } from '#libs/kernel/src/clock.js';
 import { formatDuration } from '#libs/kernel/src/durations.js';
 import { derivedId, type Uuid } from '#libs/kernel/src/ids.js';
 
-import type { Perform } from '../src/attempts.js';
-import type { Definition } from '../src/definition.js';
-import { drive, runEvents } from '../src/drive.js';
-import type { Outcome } from '../src/outcome.js';
-import { parseWorkflow } from '../src/parse-workflow.js';
-import { foldRun, type Run } from '../src/run.js';
-import { start } from '../src/start.js';
-import type { StepLibrary } from '../src/step-library.js';
+import type { Outcome } from '../src/engine/outcome.js';
+import { foldRun, type Run } from '../src/engine/run.js';
+import { start } from '../src/engine/start.js';
+import type { Definition } from '../src/language/definition.js';
+import { parseWorkflow } from '../src/language/parse-workflow.js';
+import type { StepLibrary } from '../src/language/step-library.js';
+import type { Perform } from '../src/run/attempts.js';
+import { drive, runEvents } from '../src/run/run-until-idle.js';
 import { testSteps } from './library.js';
 
 export interface WorldOptions {

@@ -4,10 +4,9 @@ import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import { MAX_APPEND_BYTES, WrongRevision } from '../event-store.js';
-
-import type { Open } from './event-store.contract.js';
 import { anEvent, aStream, idsOf, revisionsOf, someEvents } from './given.js';
 import { group } from './group.js';
+import type { Open } from './open-store.js';
 
 /** Expectations, all-or-nothing, idempotence, and what is refused before it is sent. */
 export function appending(open: Open): void {

@@ -1,10 +1,9 @@
 import { expect, test } from '@jest/globals';
 
 import { type AppendResult, WrongRevision } from '../event-store.js';
-
-import type { Open } from './event-store.contract.js';
 import { anEvent, aPrefix, aStream, idsOf, outcomeOf, readEverything, revisionsOf, someEvents } from './given.js';
 import { group } from './group.js';
+import type { Open } from './open-store.js';
 
 /** Many writers at the same time, in one process. */
 export function competing(open: Open): void {

@@ -3,11 +3,10 @@ import { expect, test } from '@jest/globals';
 import { Transient } from '#libs/kernel/src/errors.js';
 
 import type { AppendResult } from '../event-store.js';
-
-import type { Gaps, Open } from './event-store.contract.js';
 import { Follower } from './follower.js';
 import { anEvent, aPrefix, aStream, idsOf, outcomeOf, readEverything, someEvents } from './given.js';
 import { faultTest, group } from './group.js';
+import type { Gaps, Open } from './open-store.js';
 
 const seconds = (start: number): number => (Date.now() - start) / 1000;
 

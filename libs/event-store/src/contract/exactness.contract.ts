@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
-import type { Open } from './event-store.contract.js';
 import { anEvent, aPrefix, aStream, readEverything } from './given.js';
 import { group } from './group.js';
+import type { Open } from './open-store.js';
 
 const DEEP = `${'{"a":['.repeat(1000)}${']}'.repeat(1000)}`;
 

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, test } from '@jest/globals';
 
 import type { EventStore } from '../event-store.js';
-
-import type { Faults, Gaps, Open, OpenStore } from './event-store.contract.js';
+import type { Faults, Gaps, Open, OpenStore } from './open-store.js';
 
 /** What the tests of a group reach the adapter by; valid inside tests only. */
 export interface Subject {

@@ -6,11 +6,10 @@ import { uuid5 } from '#libs/kernel/src/ids.js';
 import { MemoryEventStore } from '../adapters/memory/memory-event-store.js';
 import type { EventFilter, EventStore, EventToAppend, ExpectedRevision, RecordedEvent } from '../event-store.js';
 import { WrongRevision } from '../event-store.js';
-
-import type { Open } from './event-store.contract.js';
 import { Follower } from './follower.js';
 import { anEvent, aPrefix, readEverything } from './given.js';
 import { group } from './group.js';
+import type { Open } from './open-store.js';
 
 const STREAMS = ['a', 'ab', 'b', 'c%'];
 const TYPES = ['model.one', 'model.two', 'model.three'];

@@ -1,10 +1,9 @@
 import { expect, test } from '@jest/globals';
 
 import type { EventFilter, EventStore, RecordedEvent } from '../event-store.js';
-
-import type { Open } from './event-store.contract.js';
 import { anEvent, aPrefix, aStream, idsOf, readEverything, readPages, revisionsOf, someEvents } from './given.js';
 import { group } from './group.js';
+import type { Open } from './open-store.js';
 
 const revisions = (...numbers: number[]): bigint[] => numbers.map(BigInt);
 

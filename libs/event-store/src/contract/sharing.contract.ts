@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url';
 
 import { expect } from '@jest/globals';
 
-import type { Faults, Gaps, Open } from './event-store.contract.js';
 import { Follower } from './follower.js';
 import { anEvent, aPrefix, idsOf, readEverything } from './given.js';
 import { faultTest, group } from './group.js';
+import type { Faults, Gaps, Open } from './open-store.js';
 
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
 

@@ -1,11 +1,10 @@
 import { expect, test } from '@jest/globals';
 
 import type { EventFilter } from '../event-store.js';
-
-import type { Open } from './event-store.contract.js';
 import { Follower } from './follower.js';
 import { anEvent, aPrefix, aStream, idsOf, readEverything, someEvents } from './given.js';
 import { group } from './group.js';
+import type { Open } from './open-store.js';
 
 const order = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0);
 

@@ -1,5 +1,4 @@
 import type { EventStore } from '../event-store.js';
-
 import { anEvent } from './given.js';
 
 /**

@@ -5,8 +5,8 @@ import { messageOf } from '#libs/kernel/src/errors.js';
 import type { Log } from '#libs/kernel/src/log.js';
 
 import type { EventStore } from '../event-store.js';
-import type { FollowerState } from './follower-status.js';
 import type { TableSet } from './fold-tables.js';
+import type { FollowerState } from './follower-status.js';
 import { Waiters } from './waiters.js';
 
 /**

@@ -1,3 +1,10 @@
+import gossipGrpcPb from '@eventstore/db-client/generated/gossip_grpc_pb.js';
+import gossipPb from '@eventstore/db-client/generated/gossip_pb.js';
+import type { ClusterInfo } from '@eventstore/db-client/generated/gossip_pb.js';
+import featuresGrpcPb from '@eventstore/db-client/generated/serverfeatures_grpc_pb.js';
+import featuresPb from '@eventstore/db-client/generated/serverfeatures_pb.js';
+import type { SupportedMethods } from '@eventstore/db-client/generated/serverfeatures_pb.js';
+import streamsGrpcPb from '@eventstore/db-client/generated/streams_grpc_pb.js';
 import {
   type sendUnaryData,
   Server,
@@ -6,13 +13,6 @@ import {
   status,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import gossipGrpcPb from '@eventstore/db-client/generated/gossip_grpc_pb.js';
-import gossipPb from '@eventstore/db-client/generated/gossip_pb.js';
-import type { ClusterInfo } from '@eventstore/db-client/generated/gossip_pb.js';
-import featuresGrpcPb from '@eventstore/db-client/generated/serverfeatures_grpc_pb.js';
-import featuresPb from '@eventstore/db-client/generated/serverfeatures_pb.js';
-import type { SupportedMethods } from '@eventstore/db-client/generated/serverfeatures_pb.js';
-import streamsGrpcPb from '@eventstore/db-client/generated/streams_grpc_pb.js';
 
 import { DoubleLog } from './double-log.js';
 import { Faults } from './faults.js';

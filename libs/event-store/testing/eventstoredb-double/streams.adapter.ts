@@ -1,11 +1,3 @@
-import {
-  Metadata,
-  type sendUnaryData,
-  type ServerDuplexStream,
-  type ServerReadableStream,
-  type ServerWritableStream,
-  status,
-} from '@grpc/grpc-js';
 import type {
   AppendReq,
   AppendResp,
@@ -14,8 +6,15 @@ import type {
   ReadReq,
   ReadResp,
 } from '@eventstore/db-client/generated/streams_pb.js';
-
 import streamsPb from '@eventstore/db-client/generated/streams_pb.js';
+import {
+  Metadata,
+  type sendUnaryData,
+  type ServerDuplexStream,
+  type ServerReadableStream,
+  type ServerWritableStream,
+  status,
+} from '@grpc/grpc-js';
 
 import type { DoubleLog, Expectation, ProposedEvent, StoredEvent } from './double-log.js';
 import type { Faults, Leader } from './faults.js';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
-import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js';
+import type { ServerWritableStream } from '@grpc/grpc-js';
 
 import type { DoubleLog } from './double-log.js';
 import {

@@ -1,6 +1,7 @@
 import codePb from '@eventstore/db-client/generated/code_pb.js';
 import sharedPb from '@eventstore/db-client/generated/shared_pb.js';
 import statusPb from '@eventstore/db-client/generated/status_pb.js';
+import type { Status } from '@eventstore/db-client/generated/status_pb.js';
 import streamsPb from '@eventstore/db-client/generated/streams_pb.js';
 import type {
   AppendReq,
@@ -10,9 +11,8 @@ import type {
   ReadReq,
   ReadResp,
 } from '@eventstore/db-client/generated/streams_pb.js';
-import type { Status } from '@eventstore/db-client/generated/status_pb.js';
-import emptyPb from 'google-protobuf/google/protobuf/empty_pb.js';
 import anyPb from 'google-protobuf/google/protobuf/any_pb.js';
+import emptyPb from 'google-protobuf/google/protobuf/empty_pb.js';
 
 import type { AppendOutcome, Expectation, ProposedEvent, StoredEvent } from './double-log.js';
 

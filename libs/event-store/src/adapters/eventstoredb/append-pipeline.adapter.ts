@@ -2,7 +2,6 @@ import type { BatchAppendReq, BatchAppendResp } from '@eventstore/db-client/gene
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 
 import { type AppendResult, type EventToAppend, type ExpectedRevision, WrongRevision } from '../../event-store.js';
-
 import type { Connection } from './connection.adapter.js';
 import { closed, LostCall, overloaded, tooLargeForServer } from './errors.adapter.js';
 import type { Horizon } from './horizon.js';

@@ -1,4 +1,3 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
   ANY,
   END,
@@ -13,6 +12,7 @@ import {
   StreamNotFoundError,
   WrongExpectedVersionError,
 } from '@eventstore/db-client';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import { uuid7 } from '#libs/kernel/src/ids.js';
 

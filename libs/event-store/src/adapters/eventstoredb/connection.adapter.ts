@@ -7,7 +7,6 @@ import type { CallOptions, ClientDuplexStream, ClientReadableStream, Metadata } 
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 
 import { WrongRevision } from '../../event-store.js';
-
 import { classify, closed, LostCall, unavailable } from './errors.adapter.js';
 import { pauseBefore } from './pause.js';
 

@@ -4,7 +4,6 @@ import { DoubleLog } from '../../../testing/eventstoredb-double/double-log.js';
 import { EventStoreDbDouble, type Member } from '../../../testing/eventstoredb-double/eventstoredb-double.adapter.js';
 import { Follower } from '../../contract/follower.js';
 import { anEvent, aStream, idsOf, someEvents } from '../../contract/given.js';
-
 import { EventStoreDbEventStore } from './eventstoredb-event-store.adapter.js';
 
 const host = '127.0.0.1';

@@ -11,7 +11,6 @@ import {
   type SubscribeOptions,
   type SubscriptionItem,
 } from '../../event-store.js';
-
 import { AppendPipeline } from './append-pipeline.adapter.js';
 import { Connection } from './connection.adapter.js';
 import { closed } from './errors.adapter.js';
@@ -19,8 +18,8 @@ import { Horizon } from './horizon.js';
 import { LogPages } from './log-pages.adapter.js';
 import { Reader } from './reader.adapter.js';
 import { subscription } from './subscription.adapter.js';
-import { Tail } from './tail.adapter.js';
 import { TailBuffer } from './tail-buffer.js';
+import { Tail } from './tail.adapter.js';
 import { Truncations } from './truncations.adapter.js';
 import { readAllRequest, readStreamRequest } from './wire.adapter.js';
 

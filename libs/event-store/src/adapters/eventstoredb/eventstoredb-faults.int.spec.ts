@@ -7,7 +7,6 @@ import { EventStoreDbDouble } from '../../../testing/eventstoredb-double/eventst
 import { Follower } from '../../contract/follower.js';
 import { anEvent, aStream, idsOf, outcomeOf, readEverything, someEvents } from '../../contract/given.js';
 import { WrongRevision } from '../../event-store.js';
-
 import { EventStoreDbEventStore } from './eventstoredb-event-store.adapter.js';
 
 const seconds = (start: number): number => (Date.now() - start) / 1000;

@@ -1,7 +1,7 @@
 import { EventStoreDbDouble } from '../../../testing/eventstoredb-double/eventstoredb-double.adapter.js';
 import { openStore } from '../../../testing/open-eventstoredb.js';
-import { eventStoreContract, type OpenStore } from '../../contract/event-store.contract.js';
-
+import { eventStoreContract } from '../../contract/event-store.contract.js';
+import type { OpenStore } from '../../contract/open-store.js';
 import { EventStoreDbEventStore } from './eventstoredb-event-store.adapter.js';
 
 /** With `EVENTSTORE_URL` the suite runs against that server, else against the double. */

@@ -1,6 +1,5 @@
 import { matcher } from '../../event-filter.js';
 import type { AllPage, EventFilter, ReadAllOptions, RecordedEvent } from '../../event-store.js';
-
 import type { Horizon } from './horizon.js';
 import { type Reader, SEARCH_SILENCE_MS } from './reader.adapter.js';
 import type { Truncations } from './truncations.adapter.js';

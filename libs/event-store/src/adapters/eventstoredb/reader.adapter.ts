@@ -1,7 +1,6 @@
 import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js';
 
 import type { RecordedEvent } from '../../event-store.js';
-
 import type { Connection } from './connection.adapter.js';
 import { LostCall } from './errors.adapter.js';
 import { readAllRequest, recordedEvent } from './wire.adapter.js';

@@ -1,9 +1,8 @@
 import { Transient } from '#libs/kernel/src/errors.js';
 
 import type { SubscribeOptions, SubscriptionItem } from '../../event-store.js';
-
-import { pauseAfter } from './pause.js';
 import type { LogPages } from './log-pages.adapter.js';
+import { pauseAfter } from './pause.js';
 import type { Tail } from './tail.adapter.js';
 
 /**

@@ -2,7 +2,6 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
 import { RecordedEvent } from '../../event-store.js';
-
 import { TailBuffer } from './tail-buffer.js';
 
 const event = (position: bigint, text = ''): RecordedEvent =>

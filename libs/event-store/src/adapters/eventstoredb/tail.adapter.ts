@@ -4,7 +4,6 @@ import type { ClientReadableStream } from '@grpc/grpc-js';
 import { messageOf } from '#libs/kernel/src/errors.js';
 
 import type { RecordedEvent } from '../../event-store.js';
-
 import type { Connection } from './connection.adapter.js';
 import { LostCall } from './errors.adapter.js';
 import type { Horizon } from './horizon.js';

@@ -1,7 +1,6 @@
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import { type RecordedEvent, WrongRevision } from '../../event-store.js';
-
 import type { AppendPipeline } from './append-pipeline.adapter.js';
 import { type Reader, SEARCH_SILENCE_MS } from './reader.adapter.js';
 import { readAllRequest, readStreamRequest } from './wire.adapter.js';

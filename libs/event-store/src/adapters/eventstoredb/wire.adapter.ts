@@ -6,7 +6,6 @@ import type { BatchAppendReq, BatchAppendResp, ReadReq, ReadResp } from '@events
 import emptyPb from 'google-protobuf/google/protobuf/empty_pb.js';
 
 import { type EventFilter, type EventToAppend, type ExpectedRevision, RecordedEvent } from '../../event-store.js';
-
 import { CODES } from './errors.adapter.js';
 
 /**

@@ -1,5 +1,4 @@
 import { eventStoreContract } from '../../contract/event-store.contract.js';
-
 import { MemoryEventStore } from './memory-event-store.js';
 
 const noConnection = 'memory has no connection that could break';

@@ -2,7 +2,6 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
 import { type AllPage, RecordedEvent } from '../../event-store.js';
-
 import { Feed } from './feed.js';
 
 const event = (position: bigint): RecordedEvent =>

@@ -1,5 +1,4 @@
 import type { AllPage, RecordedEvent } from '../../event-store.js';
-
 import { Tail } from './tail.js';
 
 /** Events of one page when the tail is filled. */

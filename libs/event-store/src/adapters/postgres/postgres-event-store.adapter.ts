@@ -11,7 +11,6 @@ import {
   type SubscribeOptions,
   type SubscriptionItem,
 } from '../../event-store.js';
-
 import type { Appended, AppendOutcome, AppendRequest } from './append-batch.js';
 import { connect, discard } from './connection.adapter.js';
 import { Feed } from './feed.js';

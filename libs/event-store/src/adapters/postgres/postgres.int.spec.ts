@@ -1,7 +1,7 @@
 import { createTestDatabase } from '../../../../../test/support/database.js';
 import { TcpProxy } from '../../../../../test/support/tcp-proxy.js';
-import { eventStoreContract, type OpenStore } from '../../contract/event-store.contract.js';
-
+import { eventStoreContract } from '../../contract/event-store.contract.js';
+import type { OpenStore } from '../../contract/open-store.js';
 import { PostgresEventStore } from './postgres-event-store.adapter.js';
 
 /** Through a proxy that can misbehave; with a tail so small that a slow consumer falls out of it. */

@@ -1,7 +1,6 @@
 import pg from 'pg';
 
 import type { AllPage, EventFilter, ReadAllOptions, ReadStreamOptions, RecordedEvent } from '../../event-store.js';
-
 import {
   asTheyAre,
   decodePage,

@@ -5,7 +5,6 @@ import { createTestDatabase, type TestDatabase } from '../../../../../test/suppo
 import { TcpProxy } from '../../../../../test/support/tcp-proxy.js';
 import { Follower } from '../../contract/follower.js';
 import { anEvent, someEvents } from '../../contract/given.js';
-
 import { migrate } from './migrations.adapter.js';
 import { PostgresEventStore } from './postgres-event-store.adapter.js';
 import { readAllQuery } from './read-sql.js';

@@ -1,7 +1,7 @@
-import { matcher } from '../../event-filter.js';
-import type { AllPage, ReadAllOptions, SubscribeOptions, SubscriptionItem } from '../../event-store.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 
+import { matcher } from '../../event-filter.js';
+import type { AllPage, ReadAllOptions, SubscribeOptions, SubscriptionItem } from '../../event-store.js';
 import type { Feed, Watcher } from './feed.js';
 
 /** What a subscription reads by when memory does not reach back far enough. */

@@ -2,7 +2,6 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
 import { RecordedEvent } from '../../event-store.js';
-
 import { Tail } from './tail.js';
 
 const event = (position: bigint, size = 100, type = 'a'): RecordedEvent =>

@@ -1,0 +1,81 @@
+import { readWhole } from '#libs/event-store/src/command-handlers.js';
+import { type EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
+import { streams } from '#libs/events/src/streams.js';
+
+import { bodyOf, type Format, payloadBody } from '../webhook/format.js';
+import type { Delivery } from './delivery.js';
+
+type Attempted = DataOf<'delivery.attempted'>;
+
+/** One HTTP call of a delivery, as whoever asks for it sees it. */
+export interface Attempt {
+  readonly attempt: number;
+  readonly at: string;
+  readonly latencyMs: number;
+  readonly outcome: 'delivered' | 'failed';
+  /** Of the answer. */
+  readonly status: number | null;
+  readonly failureClass: string | null;
+  readonly detail: string | null;
+  readonly retryable: boolean | null;
+  readonly retryAfter: number | null;
+  /** `null` where nothing was sent. */
+  readonly request: (Omit<NonNullable<Attempted['request']>, 'format'> & { readonly body: string | null }) | null;
+  readonly response: NonNullable<Attempted['response']> | null;
+}
+
+type Carried = Pick<Delivery, 'id' | 'eventStream' | 'eventRevision'>;
+
+/**
+ * Every attempt of a delivery, from its stream. Bodies are not recorded with each attempt: they follow from the event,
+ * byte by byte.
+ */
+export async function attemptsOf(store: EventStore, delivery: Carried): Promise<readonly Attempt[]> {
+  const [events, [carried]] = await Promise.all([
+    readWhole(store, streams.delivery(delivery.id)),
+    store.readStream(delivery.eventStream, { from: BigInt(delivery.eventRevision), limit: 1 }),
+  ]);
+  const attempts: Attempt[] = [];
+  let attempted: Attempted | undefined;
+  for (const event of events) {
+    if (event.is('delivery.attempted')) attempted = event.data;
+    else if (event.is('webhook.delivered', 'webhook.failed') && attempted)
+      attempts.push(attemptOf(attempted, event, carried));
+  }
+  return attempts;
+}
+
+function attemptOf(
+  { attempt, startedAt, latencyMs, request, response }: Attempted,
+  outcome: RecordedEvent<'webhook.delivered' | 'webhook.failed'>,
+  carried: RecordedEvent | undefined,
+): Attempt {
+  const failure = outcome.is('webhook.failed') ? outcome.data : undefined;
+  return {
+    attempt,
+    at: startedAt,
+    latencyMs,
+    outcome: failure ? 'failed' : 'delivered',
+    status: outcome.data.status ?? null,
+    failureClass: failure?.failureClass ?? null,
+    detail: failure?.detail ?? null,
+    retryable: failure?.retryable ?? null,
+    retryAfter: failure?.retryAfter ?? null,
+    request: request ? { ...without(request), body: carried ? textOf(carried, request.format) : null } : null,
+    response: response ?? null,
+  };
+}
+
+const without = ({ method, url, headers, bodySha256, bodyBytes }: NonNullable<Attempted['request']>) => ({
+  method,
+  url,
+  headers,
+  bodySha256,
+  bodyBytes,
+});
+
+const textOf = (event: RecordedEvent, format: string): string =>
+  format === 'payload' && event.is('webhook.requested')
+    ? payloadBody(event.data.payload).text
+    : bodyOf(event, format as Format).text;

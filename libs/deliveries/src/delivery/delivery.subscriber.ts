@@ -1,0 +1,167 @@
+import type { EntityManager } from 'typeorm';
+
+import { execute } from '#libs/event-store/src/command-handlers.js';
+import { type EventStore, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import { causedBy, ENGINE, eventUuidOf } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
+import type { Clock } from '#libs/kernel/src/clock.js';
+import { crashPoint } from '#libs/kernel/src/crash-point.js';
+import { derivedId, uuid5 } from '#libs/kernel/src/ids.js';
+import type { Work, WorkQueue } from '#libs/persistence/src/work/work.js';
+
+import { DisableWebhook, disable, webhook } from '../webhook/webhook.js';
+import { WebhookTable } from '../webhook/webhook.table.js';
+import { failedSince, loadDeliveries, loadHealth, saveDeliveries, saveHealth } from './delivery-rows.js';
+import { ATTEMPTS, type Delivery, taskOf } from './delivery.js';
+import { type Place, placeOf, type RecentEvents, RecentPlaces } from './recent-events.js';
+import { deliveriesNamedBy, type Disabling, type Due, type Refusal, Schedule } from './schedule.js';
+
+/** A row written so long after its event is written by a rebuild, or after an outage: look before sending. */
+const LATE_MS = 2_000;
+/** How far back an event is looked for that a request names without saying where it is. */
+const SEARCH = { pages: 40, size: 500 };
+
+/**
+ * Turns events into deliveries that are due, and outcomes into what becomes of them. One subscriber does both, so that
+ * it sees a request and its outcome in the order of the log.
+ */
+export class ScheduleDeliveries implements Subscriber {
+  readonly name = 'deliveries.schedule';
+  readonly reads = 'all';
+  readonly writes = ['action.refused', 'webhook.disabled'] as const;
+  readonly tables: readonly [WebhookTable];
+  private readonly webhooks = new WebhookTable();
+  private readonly recent = new RecentPlaces();
+
+  constructor(
+    private readonly store: EventStore,
+    private readonly clock: Clock,
+    private readonly work: WorkQueue,
+    private readonly toSend: RecentEvents,
+  ) {
+    this.tables = [this.webhooks];
+  }
+
+  async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
+    for (const event of events) this.recent.note(event);
+    const places = await this.placesNamedBy(events);
+    const named = events.flatMap((event) => deliveriesNamedBy(event) ?? []);
+    const rows =
+      named.length === 0 ? new Map<string, Delivery>() : await loadDeliveries(await context.transaction(), named);
+    const webhookIds = new Set([...rows.values()].flatMap(({ webhookId }) => webhookId ?? []));
+    const health = webhookIds.size === 0 ? new Map() : await loadHealth(await context.transaction(), [...webhookIds]);
+
+    const schedule = new Schedule(this.webhooks, rows, health, places);
+    for (const event of events) schedule.apply(event);
+
+    for (const refusal of schedule.refusals) await this.refuse(refusal);
+    for (const disabling of schedule.disablings) await this.disable(disabling);
+    for (const event of schedule.toSend) this.toSend.add(event);
+    if (schedule.isEmpty) return;
+    crashPoint('deliveries.before-schedule');
+    const tx = await context.transaction();
+    await this.write(tx, schedule.changed, schedule.due);
+    await saveHealth(tx, [...schedule.health.values()]);
+    for (const event of schedule.recoveries) await this.recover(tx, event);
+  }
+
+  private async write(tx: EntityManager, changed: ReadonlyMap<string, Delivery>, due: ReadonlyMap<string, Due>) {
+    await saveDeliveries(tx, [...changed.values()]);
+    const idle = [...changed.keys()].filter((id) => !due.has(id));
+    await this.work.remove(tx, ATTEMPTS, idle);
+    await this.work.schedule(
+      tx,
+      [...due].map(([id, asked]) => this.workOf(changed.get(id)!, asked)),
+    );
+  }
+
+  private workOf(row: Delivery, { cause, position, askedAt }: Due): Work {
+    const now = this.clock.now().getTime();
+    const dueAt = new Date(row.nextAttemptAt!).getTime();
+    // A first attempt is due at once, also where the clock of the log is ahead of ours.
+    return {
+      queue: ATTEMPTS,
+      key: row.id,
+      dueAt: new Date(row.attempts === 0 ? Math.min(dueAt, now) : dueAt),
+      group: row.webhookId ?? hostOf(row.url!),
+      payload: taskOf(row, cause, now - askedAt.getTime() > LATE_MS),
+      position,
+    };
+  }
+
+  private async recover(tx: EntityManager, event: RecordedEvent<'webhook.recovery_requested'>): Promise<void> {
+    const { webhookId, since } = event.data;
+    const again = new Schedule(this.webhooks, new Map(), new Map(), new Map());
+    for (const row of await failedSince(tx, webhookId, since))
+      again.again(row, derivedId('del', 'delivery', 'recovery', event.id, row.id), event);
+    await this.write(tx, again.changed, again.due);
+  }
+
+  private async refuse({ event, data }: Refusal): Promise<void> {
+    const { orgId, subject } = event.metadata;
+    const refused = newEvent(
+      { type: 'action.refused', data },
+      {
+        id: uuid5(this.name, 'refused', event.id),
+        orgId,
+        actor: ENGINE,
+        subject,
+        now: this.clock.now(),
+        cause: causedBy(event),
+      },
+    );
+    await unlessDone(this.store.append(streams.refused(this.name, event.id), [refused], 'no-stream'));
+  }
+
+  private async disable({ webhookId, reason, detail, event }: Disabling): Promise<void> {
+    const author = { orgId: event.metadata.orgId, actor: ENGINE, cause: causedBy(event) };
+    const failedAt = new Date(event.metadata.timestamp);
+    const command = new DisableWebhook(webhookId, author, reason, detail, failedAt);
+    await execute(this.store, this.clock, webhook, disable, command);
+  }
+
+  /** Where the events are that requests name, by the request's UUID. */
+  private async placesNamedBy(events: readonly RecordedEvent[]): Promise<Map<string, Place>> {
+    const places = new Map<string, Place>();
+    for (const event of events) {
+      if (!event.is('webhook.requested') || event.data.payload !== undefined) continue;
+      const place = await this.placeNamedBy(event);
+      if (place) places.set(event.id, place);
+    }
+    return places;
+  }
+
+  private async placeNamedBy(request: RecordedEvent<'webhook.requested'>): Promise<Place | undefined> {
+    const uuid = eventUuidOf(request.data.eventId);
+    if (uuid === undefined) return undefined;
+    const recent = this.recent.get(uuid);
+    if (recent) return recent;
+    const told = request.data.event;
+    if (told) {
+      const [found] = await this.store.readStream(told.stream, { from: BigInt(told.revision), limit: 1 });
+      return found?.id === uuid ? placeOf(found) : undefined;
+    }
+    let after = request.position;
+    for (let page = 0; page < SEARCH.pages; page++) {
+      const { events, position, end } = await this.store.readAll({ after, direction: 'backwards', limit: SEARCH.size });
+      const found = events.find(({ id }) => id === uuid);
+      if (found) return placeOf(found);
+      if (end) return undefined;
+      after = position;
+    }
+    return undefined;
+  }
+}
+
+const hostOf = (url: string): string => (URL.canParse(url) ? new URL(url).host : url);
+
+/** An append to a stream that is named after its cause: if it is there, it was done before. */
+async function unlessDone(append: Promise<unknown>): Promise<void> {
+  try {
+    await append;
+  } catch (error) {
+    if (!(error instanceof WrongRevision)) throw error;
+  }
+}

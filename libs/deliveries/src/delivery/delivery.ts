@@ -1,0 +1,166 @@
+import type { FailureClass } from '#libs/egress/src/egress.js';
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { Cause } from '#libs/events/src/envelope.js';
+import type { Uuid } from '#libs/kernel/src/ids.js';
+import type { JsonObject } from '#libs/kernel/src/json.js';
+
+/** Name of the queue of attempts. */
+export const ATTEMPTS = 'deliveries.attempt';
+
+/** Why there is a delivery: a subscription, an action, a redelivery by hand, a test. */
+export type DeliveryKind = 'subscription' | 'action' | 'redelivery' | 'test';
+
+/**
+ * One event to one webhook, as its row tells it. `pending` while an attempt is due or may still be asked for; `success`
+ * after a 2xx; `failed` when there will be no more: exhausted, answered 410, refused, or a test.
+ */
+export interface Delivery {
+  readonly id: string;
+  /** The first delivery of the message: redeliveries share its `webhook-id`. */
+  readonly rootId: string;
+  readonly orgId: string;
+  /** `null` where an action named a bare URL. */
+  readonly webhookId: string | null;
+  readonly url: string | null;
+  readonly kind: DeliveryKind;
+  /** The event whose id and type it carries, and where the log keeps it. */
+  readonly eventId: string;
+  readonly eventType: string;
+  readonly eventStream: string;
+  readonly eventRevision: string;
+  /** Whether the body is the event's own `payload` in place of the event. */
+  readonly ownPayload: boolean;
+  readonly status: 'pending' | 'success' | 'failed';
+  readonly attempts: number;
+  readonly responseCode: number | null;
+  readonly latencyMs: number | null;
+  readonly failureClass: FailureClass | null;
+  /** Seconds that the receiver asked for in its last answer. */
+  readonly retryAfter: number | null;
+  readonly lastAttemptAt: string | null;
+  readonly nextAttemptAt: string | null;
+  readonly redeliveryOf: string | null;
+  readonly createdAt: string;
+  readonly finishedAt: string | null;
+  /** Of the event that it follows from: the order of lists. */
+  readonly position: string;
+}
+
+/** What a worker is told of one attempt; all it needs but the webhook and the event. */
+export interface AttemptTask {
+  readonly deliveryId: string;
+  readonly rootId: string;
+  readonly orgId: string;
+  readonly webhookId: string | null;
+  readonly url: string | null;
+  readonly kind: DeliveryKind;
+  readonly eventId: string;
+  readonly eventType: string;
+  readonly eventStream: string;
+  readonly eventRevision: string;
+  readonly ownPayload: boolean;
+  readonly attempt: number;
+  /** What the outcome names as its cause. */
+  readonly cause: TaskCause;
+  /** The row was written long after the event: the attempt may have been made already. */
+  readonly late: boolean;
+}
+
+export interface TaskCause {
+  readonly id: Uuid;
+  readonly correlationId: Uuid;
+  readonly hop: number;
+  readonly afterFailureOf: readonly string[];
+}
+
+export const causeOf = (event: RecordedEvent): TaskCause => ({
+  id: event.id,
+  correlationId: event.metadata.$correlationId,
+  hop: event.metadata.hop,
+  afterFailureOf: event.metadata.afterFailureOf ?? [],
+});
+
+/** What the events of an attempt inherit; a failed one adds its receiver to those whose failure they follow from. */
+export function outcomeCause(cause: TaskCause, failedTarget: string | undefined): Cause {
+  const after = new Set(cause.afterFailureOf);
+  if (failedTarget !== undefined) after.add(failedTarget);
+  return {
+    $correlationId: cause.correlationId,
+    $causationId: cause.id,
+    hop: cause.hop + 1,
+    ...(after.size > 0 && { afterFailureOf: [...after] }),
+  };
+}
+
+/** What stands for the receiver: its webhook, or `url` for all bare URLs. */
+export const targetOf = ({ webhookId }: Pick<Delivery, 'webhookId'>): string => webhookId ?? 'url';
+
+export function taskOf(delivery: Delivery, cause: TaskCause, late: boolean): AttemptTask & JsonObject {
+  const { id, rootId, orgId, webhookId, url, kind, eventId, eventType, eventStream, eventRevision, ownPayload } =
+    delivery;
+  const event = { eventId, eventType, eventStream, eventRevision, ownPayload };
+  return {
+    deliveryId: id,
+    rootId,
+    orgId,
+    webhookId,
+    url,
+    kind,
+    ...event,
+    attempt: delivery.attempts + 1,
+    cause: { ...cause, afterFailureOf: [...cause.afterFailureOf] },
+    late,
+  };
+}
+
+/**
+ * The revision of a delivery's stream before an attempt. Each attempt appends two events, so that the outcome of an
+ * attempt has one place, and a second outcome of the same attempt none.
+ */
+export const revisionBefore = (attempt: number): bigint | 'no-stream' =>
+  attempt === 1 ? 'no-stream' : BigInt(2 * (attempt - 1) - 1);
+
+type Outcome = RecordedEvent<'webhook.delivered' | 'webhook.failed'>;
+
+/** The row after an outcome. An outcome that is known already changes nothing. */
+export function settle(delivery: Delivery, event: Outcome): Delivery {
+  const { attempt, latencyMs, status } = event.data;
+  if (attempt <= delivery.attempts) return delivery;
+  const at = event.metadata.timestamp;
+  const attempted = {
+    ...delivery,
+    attempts: attempt,
+    responseCode: status ?? null,
+    latencyMs,
+    lastAttemptAt: at,
+    nextAttemptAt: null,
+  };
+  if (!event.is('webhook.failed'))
+    return { ...attempted, status: 'success', failureClass: null, retryAfter: null, finishedAt: at };
+  const { failureClass, retryable, retryAfter } = event.data;
+  return {
+    ...attempted,
+    failureClass,
+    retryAfter: retryAfter ?? null,
+    ...(retryable ? {} : { status: 'failed', finishedAt: at }),
+  };
+}
+
+/** The row after all its attempts were used up. */
+export const exhaust = (delivery: Delivery, at: string): Delivery =>
+  delivery.status === 'pending' ? { ...delivery, status: 'failed', nextAttemptAt: null, finishedAt: at } : delivery;
+
+/** The row with its next attempt so long after its last failure. */
+export function plan(delivery: Delivery, afterMs: number, now: string): Delivery {
+  const delay = delayAfterFailure(afterMs, delivery.retryAfter ?? undefined);
+  const from = new Date(delivery.lastAttemptAt ?? now).getTime();
+  return { ...delivery, nextAttemptAt: new Date(from + delay).toISOString() };
+}
+
+/** What `webhook-id` says: the same for every attempt and redelivery of one event to one webhook. */
+export const messageIdOf = (rootId: string): string => `msg_${rootId.slice(rootId.indexOf('_') + 1)}`;
+
+/** How long to wait after a failure: what was asked for, or what the receiver asked for up to twice that. */
+export function delayAfterFailure(afterMs: number, retryAfter: number | undefined): number {
+  return Math.max(afterMs, Math.min((retryAfter ?? 0) * 1000, afterMs * 2));
+}

@@ -1,0 +1,268 @@
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
+import { eventIdOf } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
+import { derivedId } from '#libs/kernel/src/ids.js';
+
+import { type Health, healthAfter, isWornOut, newHealth } from '../webhook/health.js';
+import { testDeliveryId } from '../webhook/test-delivery.js';
+import type { WebhookTable } from '../webhook/webhook.table.js';
+import {
+  causeOf,
+  type Delivery,
+  type DeliveryKind,
+  exhaust,
+  plan,
+  settle,
+  targetOf,
+  type TaskCause,
+} from './delivery.js';
+import { isWanted, mayCause, wouldEcho } from './matching.js';
+import { type Place, placeOf } from './recent-events.js';
+
+/** An attempt that is due from the delivery's `nextAttemptAt`, and what asked for it. */
+export interface Due {
+  readonly cause: TaskCause;
+  /** Position and time of the event that asked for it. */
+  readonly position: bigint;
+  readonly askedAt: Date;
+}
+
+export interface Refusal {
+  readonly event: RecordedEvent;
+  readonly data: DataOf<'action.refused'>;
+}
+
+export interface Disabling {
+  readonly webhookId: string;
+  readonly reason: 'gone' | 'failing';
+  readonly detail: string;
+  readonly event: RecordedEvent<'webhook.failed'>;
+}
+
+/** Ids of deliveries whose rows {@link Schedule.apply} will look for. */
+export function deliveriesNamedBy(event: RecordedEvent): string | undefined {
+  if (event.is('webhook.delivered', 'webhook.failed', 'webhook.exhausted', 'webhook.redelivery_requested'))
+    return event.data.deliveryId;
+  return event.is('delivery.redelivery_requested') ? event.data.redeliveryOf : undefined;
+}
+
+/** What is known of a delivery's first row: everything else begins empty. */
+type Opening = Pick<Delivery, 'id' | 'webhookId' | 'url' | 'kind' | 'ownPayload'> &
+  Partial<Pick<Delivery, 'rootId' | 'redeliveryOf'>>;
+
+/**
+ * What becomes of one batch of events: rows that change, attempts that are due, webhooks to disable, requests to refuse.
+ * Holds no I/O: rows that events name are put in before, the results taken out after.
+ */
+export class Schedule {
+  readonly changed = new Map<string, Delivery>();
+  readonly due = new Map<string, Due>();
+  readonly health = new Map<string, Health>();
+  readonly refusals: Refusal[] = [];
+  readonly disablings: Disabling[] = [];
+  readonly recoveries: RecordedEvent<'webhook.recovery_requested'>[] = [];
+  /** Events whose bodies are about to be sent. */
+  readonly toSend: RecordedEvent[] = [];
+
+  constructor(
+    private readonly webhooks: WebhookTable,
+    private readonly rows: ReadonlyMap<string, Delivery>,
+    private readonly healthBefore: ReadonlyMap<string, Health>,
+    /** Where events are that requests name, by the UUID of the request. */
+    private readonly places: ReadonlyMap<string, Place>,
+  ) {}
+
+  get isEmpty(): boolean {
+    return this.changed.size === 0 && this.recoveries.length === 0;
+  }
+
+  /** In log order. */
+  apply(event: RecordedEvent): void {
+    this.webhooks.apply(event);
+    this.deliverToSubscribers(event);
+    // The streams say who wrote: events of these types that were published from outside change nothing.
+    if (event.is('webhook.delivered', 'webhook.failed')) {
+      if (event.stream === streams.delivery(event.data.deliveryId)) this.settle(event);
+    } else if (event.is('webhook.redelivery_requested')) {
+      if (event.stream.startsWith('run-')) this.planAttempt(event);
+    } else if (event.is('webhook.exhausted')) this.exhaust(event);
+    else if (event.is('webhook.requested')) this.deliverOnRequest(event);
+    else if (event.is('delivery.redelivery_requested')) {
+      if (event.stream === streams.redelivery(event.data.deliveryId)) this.redeliver(event);
+    } else if (event.is('webhook.test', 'webhook.recovery_requested')) {
+      if (event.stream !== streams.webhook(event.data.webhookId)) return;
+      if (event.is('webhook.test')) this.deliverTest(event);
+      else if (event.is('webhook.recovery_requested')) this.recoveries.push(event);
+    }
+  }
+
+  /** Opens a delivery like an earlier one, of the same message. */
+  again(earlier: Delivery, id: string, event: RecordedEvent): void {
+    const { eventId, eventType, eventStream, eventRevision, rootId, webhookId, url, ownPayload } = earlier;
+    const carried = { id: eventId, stream: eventStream, revision: eventRevision, type: eventType };
+    const opening = { id, rootId, webhookId, url, ownPayload, kind: 'redelivery' as const, redeliveryOf: earlier.id };
+    this.open(opening, carried, event);
+  }
+
+  private deliverToSubscribers(event: RecordedEvent): void {
+    const subscribed = this.webhooks.subscribedTo(event.type);
+    if (subscribed.length === 0) return;
+    const wanting = subscribed.filter(
+      (webhook) => isWanted(webhook, event) && !(event.is('webhook.test') && event.data.webhookId === webhook.id),
+    );
+    if (wanting.length === 0) return;
+    if (!mayCause(event.metadata)) {
+      // Telling of a refusal would itself be one hop too many, and so on for ever.
+      if (event.type !== 'action.refused')
+        this.refuse(
+          event,
+          'deliver',
+          'too-many-hops',
+          'The event has too many causes before it: this looks like a loop.',
+        );
+      return;
+    }
+    this.toSend.push(event);
+    for (const { id: webhookId } of wanting)
+      this.openFor(webhookId, event, 'subscription', derivedId('del', 'delivery', webhookId, eventIdOf(event.id)));
+  }
+
+  private deliverTest(event: RecordedEvent<'webhook.test'>): void {
+    const { webhookId } = event.data;
+    if (this.webhooks.get(webhookId) === undefined) return;
+    this.toSend.push(event);
+    this.openFor(webhookId, event, 'test', testDeliveryId(webhookId, event.id));
+  }
+
+  private openFor(webhookId: string, event: RecordedEvent, kind: DeliveryKind, id: string): void {
+    const carried = { ...placeOf(event), id: eventIdOf(event.id) };
+    this.open({ id, webhookId, url: null, kind, ownPayload: false }, carried, event);
+  }
+
+  private deliverOnRequest(event: RecordedEvent<'webhook.requested'>): void {
+    if (!/^(decisions|run)-/.test(event.stream)) return;
+    const { webhookId, url, payload } = event.data;
+    const refuse = (reason: string, detail: string): void => this.refuse(event, 'send_webhook', reason, detail);
+    const known = webhookId === undefined ? undefined : this.webhooks.get(webhookId);
+    if (url === undefined && known?.orgId !== event.metadata.orgId)
+      return refuse('unknown-webhook', `There is no outbound webhook ${webhookId ?? '(none named)'}.`);
+    if (known?.active === false) return refuse('webhook-disabled', `Webhook ${known.id} is disabled: enable it first.`);
+    if (!mayCause(event.metadata))
+      return refuse('too-many-hops', 'The request has too many causes before it: this looks like a loop.');
+    const target = { webhookId: known?.id ?? null, url: known ? null : (url ?? null) };
+    if (wouldEcho(targetOf(target), event.metadata))
+      return refuse('follows-from-failure', 'The request follows from a failed delivery to the same receiver.');
+    const ownPayload = payload !== undefined;
+    const place = ownPayload ? placeOf(event) : this.places.get(event.id);
+    if (!place) return refuse('unknown-event', `Event ${event.data.eventId} is not in the log any more.`);
+    if (ownPayload) this.toSend.push(event);
+    const carried = { ...place, id: ownPayload ? eventIdOf(event.id) : event.data.eventId };
+    const id = derivedId('del', 'delivery', 'request', event.id);
+    this.open({ id, ...target, kind: 'action', ownPayload }, carried, event);
+  }
+
+  private redeliver(event: RecordedEvent<'delivery.redelivery_requested'>): void {
+    const earlier = this.row(event.data.redeliveryOf);
+    if (earlier?.orgId === event.metadata.orgId) this.again(earlier, event.data.deliveryId, event);
+  }
+
+  private settle(event: RecordedEvent<'webhook.delivered' | 'webhook.failed'>): void {
+    const before = this.row(event.data.deliveryId);
+    if (!before) return;
+    const after = settle(before, event);
+    if (after === before) return;
+    this.change(after, undefined);
+    if (before.webhookId === null || before.kind === 'test') return;
+    const { webhookId } = before;
+    const health = healthAfter(this.healthOf(webhookId), event);
+    this.health.set(webhookId, health);
+    if (!event.is('webhook.failed')) return;
+    if (event.data.status === 410)
+      this.disablings.push({ webhookId, reason: 'gone', detail: 'The receiver answered 410 Gone.', event });
+    else if (isWornOut(health, event.metadata.timestamp))
+      this.disablings.push({
+        webhookId,
+        reason: 'failing',
+        detail: `Every attempt since ${health.failingSince} failed; the last one: ${event.data.detail}`,
+        event,
+      });
+  }
+
+  private planAttempt(event: RecordedEvent<'webhook.redelivery_requested'>): void {
+    const { deliveryId, afterMs, requestedBy } = event.data;
+    const row = this.row(deliveryId);
+    const refuse = (reason: string, detail: string): void =>
+      this.refuse(event, 'redeliver_webhook', reason, detail, requestedBy);
+    if (row?.orgId !== event.metadata.orgId) return refuse('unknown-delivery', `There is no delivery ${deliveryId}.`);
+    if (row.kind === 'test') return refuse('test-delivery', 'Test deliveries are not retried.');
+    if (row.status === 'success') return refuse('already-delivered', `Delivery ${deliveryId} has succeeded.`);
+    if (row.nextAttemptAt !== null)
+      return refuse('already-planned', `Another attempt of delivery ${deliveryId} is due at ${row.nextAttemptAt}.`);
+    if (!mayCause(event.metadata))
+      return refuse('too-many-hops', 'The request has too many causes before it: this looks like a loop.');
+    const planned = plan(row, afterMs, event.metadata.timestamp);
+    this.change({ ...planned, status: 'pending', finishedAt: null }, event);
+  }
+
+  private exhaust(event: RecordedEvent<'webhook.exhausted'>): void {
+    const row = this.row(event.data.deliveryId);
+    // An attempt that is still due will tell how it ends.
+    if (row?.orgId === event.metadata.orgId && row.nextAttemptAt === null) {
+      const after = exhaust(row, event.metadata.timestamp);
+      if (after !== row) this.change(after, undefined);
+    }
+  }
+
+  private open(opening: Opening, event: Place & { readonly id: string }, by: RecordedEvent): void {
+    const createdAt = by.created.toISOString();
+    const row: Delivery = {
+      rootId: opening.id,
+      redeliveryOf: null,
+      ...opening,
+      orgId: by.metadata.orgId,
+      eventId: event.id,
+      eventType: event.type,
+      eventStream: event.stream,
+      eventRevision: event.revision,
+      status: 'pending',
+      attempts: 0,
+      responseCode: null,
+      latencyMs: null,
+      failureClass: null,
+      retryAfter: null,
+      lastAttemptAt: null,
+      nextAttemptAt: createdAt,
+      createdAt,
+      finishedAt: null,
+      position: String(by.position),
+    };
+    this.change(row, by);
+  }
+
+  private change(row: Delivery, askedBy: RecordedEvent | undefined): void {
+    this.changed.set(row.id, row);
+    if (askedBy)
+      this.due.set(row.id, { cause: causeOf(askedBy), position: askedBy.position, askedAt: askedBy.created });
+    else this.due.delete(row.id);
+  }
+
+  private row(id: string): Delivery | undefined {
+    return this.changed.get(id) ?? this.rows.get(id);
+  }
+
+  private healthOf(webhookId: string): Health {
+    return this.health.get(webhookId) ?? this.healthBefore.get(webhookId) ?? newHealth(webhookId);
+  }
+
+  private refuse(
+    event: RecordedEvent,
+    action: string,
+    reason: string,
+    detail: string,
+    requestedBy = event.is('webhook.requested') ? event.data.requestedBy : undefined,
+  ): void {
+    const eventId = event.is('webhook.requested') ? event.data.eventId : eventIdOf(event.id);
+    this.refusals.push({ event, data: { action, reason, detail, eventId, ...(requestedBy && { requestedBy }) } });
+  }
+}

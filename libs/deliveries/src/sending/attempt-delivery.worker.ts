@@ -1,0 +1,192 @@
+import type { Egress, EgressOutcome } from '#libs/egress/src/egress.js';
+import { type EventStore, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
+import type { Progress } from '#libs/event-store/src/subscriber.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
+import { ENGINE } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
+import type { Clock } from '#libs/kernel/src/clock.js';
+import { crashPoint } from '#libs/kernel/src/crash-point.js';
+import { uuid5 } from '#libs/kernel/src/ids.js';
+import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/work/work.js';
+
+import { ATTEMPTS, type AttemptTask, outcomeCause, revisionBefore, targetOf } from '../delivery/delivery.js';
+import type { RecentEvents } from '../delivery/recent-events.js';
+import { type Body, bodyOf, type Format, payloadBody } from '../webhook/format.js';
+import { TEST_TIMEOUT_MS } from '../webhook/test-delivery.js';
+import type { WebhookTable } from '../webhook/webhook.table.js';
+import type { CredentialCache, WebhookCredentials } from './credentials.js';
+import { outgoing, recordedRequest, recordedResponse } from './outgoing.js';
+import { type Verdict, verdictOn, withheld } from './verdict.js';
+
+/** For receivers that are named by nothing but their URL. */
+const DEFAULT_TIMEOUT_MS = 30_000;
+
+/** Where an attempt goes; what it carries is not known yet. */
+interface Receiver {
+  readonly url: string;
+  readonly format: Format;
+  readonly timeoutMs: number;
+  readonly signatureHeader: string | undefined;
+  readonly credentials: WebhookCredentials;
+}
+
+export interface AttemptDeliveryParts {
+  readonly store: EventStore;
+  readonly clock: Clock;
+  readonly egress: Egress;
+  readonly progress: Progress;
+  readonly webhooks: WebhookTable;
+  readonly credentials: CredentialCache;
+  readonly recent: RecentEvents;
+}
+
+/**
+ * Makes one attempt of one delivery: signs, sends, classifies, records. The outcome has one place in the delivery's
+ * stream, so that a process that lost its claim meanwhile cannot record a second one.
+ */
+export class AttemptDelivery implements Worker {
+  readonly queue = ATTEMPTS;
+  readonly concurrency = 64;
+  readonly perGroup = 8;
+  readonly writes = ['delivery.attempted', 'webhook.delivered', 'webhook.failed'] as const;
+
+  constructor(private readonly parts: AttemptDeliveryParts) {}
+
+  async run(work: ClaimedWork, signal: AbortSignal): Promise<WorkDone> {
+    const { clock, egress, progress, webhooks, recent } = this.parts;
+    const task = work.payload as unknown as AttemptTask;
+    if (work.claims > 1 || task.late) {
+      const recorded = await this.recordedBefore(task);
+      if (recorded !== undefined) return { position: recorded };
+    }
+    // Also where another process scheduled this: settings that were changed before the event hold for it.
+    await progress.whenProcessed(webhooks.name, work.position);
+    const startedAt = clock.now();
+    const receiver = await this.receiverOf(task, startedAt);
+    if (typeof receiver === 'string') return this.record(task, startedAt, {}, withheld(receiver));
+    const event = recent.get(task.eventStream, task.eventRevision) ?? (await this.read(task));
+    if (!event) return this.record(task, startedAt, {}, withheld('The event is not in the log any more.'));
+
+    const { url, format, timeoutMs, signatureHeader, credentials } = receiver;
+    const message = outgoing(task, bodyFor(task, event, format), credentials, signatureHeader, startedAt);
+    crashPoint('deliveries.before-effect');
+    const outcome = await egress.request({
+      method: 'POST',
+      url,
+      headers: message.headers,
+      body: message.body,
+      timeoutMs,
+      signal,
+    });
+    crashPoint('deliveries.after-effect');
+    const request = recordedRequest(url, message, task.ownPayload ? 'payload' : format);
+    const response = answerOf(outcome);
+    const done = await this.record(
+      task,
+      startedAt,
+      { request, ...(response && { response }) },
+      verdictOn(outcome, clock.now()),
+    );
+    crashPoint('deliveries.after-outcome');
+    return done;
+  }
+
+  /** Where an attempt goes, or why nothing may be sent. */
+  private async receiverOf({ webhookId, url, kind }: AttemptTask, now: Date): Promise<Receiver | string> {
+    if (webhookId === null) return { ...BARE, url: url! };
+    const webhook = this.parts.webhooks.get(webhookId);
+    if (!webhook) return 'The webhook was deleted: nothing was sent.';
+    if (!webhook.active && kind !== 'test')
+      return 'The webhook is disabled: nothing was sent. Enable it, then redeliver.';
+    const { settings } = webhook;
+    return {
+      url: settings.url,
+      format: settings.format,
+      timeoutMs: kind === 'test' ? Math.min(settings.timeoutMs, TEST_TIMEOUT_MS) : settings.timeoutMs,
+      signatureHeader: settings.signatureHeader,
+      credentials: await this.parts.credentials.of(webhook, now),
+    };
+  }
+
+  private async read({ eventStream, eventRevision }: AttemptTask): Promise<RecordedEvent | undefined> {
+    const [event] = await this.parts.store.readStream(eventStream, { from: BigInt(eventRevision), limit: 1 });
+    return event?.revision === BigInt(eventRevision) ? event : undefined;
+  }
+
+  /** Position of this attempt's outcome, if an earlier try got that far. */
+  private async recordedBefore({ deliveryId, attempt }: AttemptTask): Promise<bigint | undefined> {
+    const before = revisionBefore(attempt);
+    const from = before === 'no-stream' ? 0n : before + 1n;
+    const events = await this.parts.store.readStream(streams.delivery(deliveryId), { from, limit: 2 });
+    return events.at(-1)?.position;
+  }
+
+  private async record(
+    task: AttemptTask,
+    startedAt: Date,
+    seen: Pick<DataOf<'delivery.attempted'>, 'request' | 'response'>,
+    verdict: Verdict,
+  ): Promise<WorkDone> {
+    const { store, clock } = this.parts;
+    const { deliveryId, webhookId, attempt } = task;
+    const context = {
+      orgId: task.orgId,
+      actor: ENGINE,
+      now: clock.now(),
+      subject: webhookId === null ? `delivery/${deliveryId}` : `webhook/${webhookId}`,
+      cause: outcomeCause(task.cause, verdict.kind === 'failed' ? targetOf(task) : undefined),
+    };
+    const events = draftsOf(task, startedAt, seen, verdict).map((draft, index) =>
+      newEvent(draft, { ...context, id: uuid5(this.queue, deliveryId, String(attempt), String(index)) }),
+    );
+    try {
+      const { position } = await store.append(streams.delivery(deliveryId), events, revisionBefore(attempt));
+      return { position };
+    } catch (error) {
+      if (!(error instanceof WrongRevision)) throw error;
+      // Another process recorded this attempt: whichever was first stands.
+      const recorded = await this.recordedBefore(task);
+      if (recorded === undefined) throw error;
+      return { position: recorded };
+    }
+  }
+}
+
+const BARE = {
+  format: 'platform',
+  timeoutMs: DEFAULT_TIMEOUT_MS,
+  signatureHeader: undefined,
+  credentials: { secrets: [], headers: {} },
+} as const;
+
+const bodyFor = ({ ownPayload }: AttemptTask, event: RecordedEvent, format: Format): Body =>
+  ownPayload && event.is('webhook.requested') ? payloadBody(event.data.payload) : bodyOf(event, format);
+
+function answerOf(outcome: EgressOutcome): DataOf<'delivery.attempted'>['response'] {
+  if (outcome.kind === 'response')
+    return recordedResponse(outcome.status, outcome.headers, outcome.body, outcome.truncated);
+  const { status, headers } = outcome;
+  return status === undefined ? undefined : recordedResponse(status, headers ?? {}, Buffer.alloc(0), true);
+}
+
+/** What happened, as the two events of an attempt. */
+function draftsOf(
+  { deliveryId, webhookId, eventId, eventType, attempt, kind }: AttemptTask,
+  startedAt: Date,
+  seen: Pick<DataOf<'delivery.attempted'>, 'request' | 'response'>,
+  verdict: Verdict,
+): readonly [EventDraft, EventDraft] {
+  const { latencyMs } = verdict;
+  const about = { deliveryId, ...(webhookId !== null && { webhookId }), eventId, eventType, attempt, latencyMs };
+  const attempted: EventDraft = {
+    type: 'delivery.attempted',
+    data: { ...about, ...seen, startedAt: startedAt.toISOString() },
+  };
+  if (verdict.kind === 'delivered')
+    return [attempted, { type: 'webhook.delivered', data: { ...about, status: verdict.status } }];
+  const { kind: _, ...failure } = verdict;
+  // A test is for whoever is looking: trying again behind their back tells nobody anything.
+  const retryable = verdict.retryable && kind !== 'test';
+  return [attempted, { type: 'webhook.failed', data: { ...about, ...failure, retryable } }];
+}

@@ -1,0 +1,57 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { newSecret, signatureHeaders } from '../webhook/signing.js';
+
+const EXAMPLE = fileURLToPath(new URL('../../../../docs/examples/verify-webhook.mjs', import.meta.url));
+const body = JSON.stringify({ id: 'evt_1', type: 'git.push', data: { text: 'é' } });
+
+let child: ChildProcess | undefined;
+afterEach(async () => {
+  if (child && child.exitCode === null) {
+    child.kill();
+    await once(child, 'exit');
+  }
+  child = undefined;
+});
+
+/** The example as a receiver starts it. */
+async function receiver(secret: string): Promise<(headers: Record<string, string>, text?: string) => Promise<string>> {
+  child = spawn(process.execPath, [EXAMPLE, '0'], { env: { ...process.env, WEBHOOK_SECRET: secret } });
+  const [line] = (await once(child.stdout!, 'data')) as [Buffer];
+  const url = /http:\S+/.exec(line.toString())![0];
+  return async (headers, text = body) => {
+    const answer = await fetch(url, { method: 'POST', headers, body: text });
+    return `${answer.status} ${await answer.text()}`;
+  };
+}
+const signed = (secrets: readonly string[], timestamp = Math.floor(Date.now() / 1000)) =>
+  signatureHeaders({ messageId: 'msg_1', timestamp, body }, secrets);
+
+describe('the example for receivers', () => {
+  it.each([newSecret(), 'a plain old secret'])('accepts what is signed with its secret, once (%#)', async (secret) => {
+    const post = await receiver(secret);
+    expect(await post(signed([secret]))).toBe('200 thanks');
+    expect(await post(signed([secret]))).toBe('200 seen before');
+  });
+
+  it('accepts both signatures of a rotation', async () => {
+    const [fresh, old] = [newSecret(), newSecret()];
+    const post = await receiver(old);
+    expect(await post(signed([fresh, old]))).toBe('200 thanks');
+  });
+
+  it('refuses another secret, another body, another time and no signature', async () => {
+    const secret = newSecret();
+    const post = await receiver(secret);
+    const refused = '401 wrong signature';
+    expect(await post(signed([newSecret()]))).toBe(refused);
+    expect(await post(signed([secret]), body.replace('push', 'pull'))).toBe(refused);
+    expect(await post(signed([secret], Math.floor(Date.now() / 1000) - 301))).toBe(refused);
+    expect(await post({ ...signed([secret]), 'webhook-id': 'msg_2' })).toBe(refused);
+    expect(await post({})).toBe(refused);
+  });
+});

@@ -1,0 +1,72 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { verifyWebhook } from '#libs/plugin-sdk/src/verify-webhook.js';
+
+import { START } from '../../testing/given.js';
+import { outgoing, recordedRequest, recordedResponse } from './outgoing.js';
+
+const task = { deliveryId: 'del_2', rootId: 'del_1', eventType: 'git.push' };
+const body = { text: '{"a":1}', contentType: 'application/json' };
+const credentials = { secrets: ['some secret'], headers: { Authorization: 'Bearer abc', 'X-Team': 'ops' } };
+
+describe('an attempt', () => {
+  it('says what it is, and is signed for the message it repeats', () => {
+    const { headers } = outgoing(task, body, credentials, undefined, START);
+    expect(headers).toMatchObject({
+      'Content-Type': 'application/json',
+      'X-Millrace-Event': 'git.push',
+      'X-Millrace-Delivery': 'del_2',
+      'webhook-id': 'msg_1',
+      Authorization: 'Bearer abc',
+      'X-Team': 'ops',
+    });
+    expect(verifyWebhook(body.text, headers, 'some secret', { now: START })).toMatchObject({ messageId: 'msg_1' });
+  });
+
+  it("lets no header of the receiver's own take the place of ours", () => {
+    const forged = { secrets: ['some secret'], headers: { 'webhook-id': 'msg_evil', 'X-Millrace-Event': 'no' } };
+    const { headers } = outgoing(task, body, forged, undefined, START);
+    expect(headers).toMatchObject({ 'webhook-id': 'msg_1', 'X-Millrace-Event': 'git.push' });
+  });
+
+  it.each([undefined, 'X-GitProductivity-Signature'])('is recorded without signatures and secrets (%s)', (header) => {
+    const message = outgoing(task, body, credentials, header, START);
+    const recorded = recordedRequest('https://example.com/', message, 'platform');
+    const text = JSON.stringify(recorded);
+    expect(text).not.toMatch(/Bearer|ops|some secret|sha256=|v1,/);
+    expect(recorded.headers).toEqual({
+      authorization: '(hidden)',
+      'x-team': '(hidden)',
+      'content-type': 'application/json',
+      'user-agent': 'Millrace',
+      'x-millrace-event': 'git.push',
+      'x-millrace-delivery': 'del_2',
+      'webhook-id': 'msg_1',
+      'webhook-timestamp': String(START.getTime() / 1000),
+    });
+    expect(recorded.bodyBytes).toBe(7);
+  });
+});
+
+describe('an answer', () => {
+  it('is recorded as text where it is text', () =>
+    expect(recordedResponse(200, {}, Buffer.from('naïve'), false)).toMatchObject({ body: 'naïve', encoding: 'utf8' }));
+
+  it('is recorded as text where only its end was cut off', () => {
+    const cut = Buffer.from('naïve').subarray(0, 3);
+    expect(recordedResponse(200, {}, cut, true)).toMatchObject({ encoding: 'utf8', truncated: true });
+  });
+
+  it('is recorded in base64 where it is not text', () => {
+    const bytes = Buffer.from([0xff, 0xfe, 0x00, 0x80]);
+    expect(recordedResponse(200, {}, bytes, false)).toMatchObject({
+      body: bytes.toString('base64'),
+      encoding: 'base64',
+    });
+  });
+
+  it('is recorded without its cookies', () => {
+    const { headers } = recordedResponse(200, { 'set-cookie': 'session=1', server: 'x' }, Buffer.alloc(0), false);
+    expect(headers).toEqual({ server: 'x' });
+  });
+});

@@ -1,0 +1,68 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { platformEvent } from '#libs/event-store/src/event-store.js';
+import { RawJson } from '#libs/event-store/src/new-event.js';
+import { eventIdOf } from '#libs/events/src/envelope.js';
+
+import { ORG, recorded, START } from '../../testing/given.js';
+import { bodyOf, FORMATS, payloadBody } from './format.js';
+
+const event = recorded('deploy.done', { environment: 'staging', n: 1 });
+const id = eventIdOf(event.id);
+const timestamp = START.toISOString();
+
+describe('the body of a delivery', () => {
+  it('in the platform format is the event as the API shows it', () => {
+    const { text, contentType } = bodyOf(event, 'platform');
+    expect(JSON.parse(text)).toEqual(platformEvent(event));
+    expect(contentType).toBe('application/json');
+  });
+
+  it('in the compact format has four fields', () => {
+    expect(JSON.parse(bodyOf(event, 'compact').text)).toEqual({
+      id,
+      type: 'deploy.done',
+      created_at: timestamp,
+      data: { environment: 'staging', n: 1 },
+    });
+  });
+
+  it('in the standard format is what Standard Webhooks recommends', () => {
+    expect(JSON.parse(bodyOf(event, 'standard').text)).toEqual({
+      type: 'deploy.done',
+      timestamp,
+      data: { environment: 'staging', n: 1 },
+    });
+  });
+
+  it('in the cloudevents format is a structured CloudEvent', () => {
+    const { text, contentType } = bodyOf(event, 'cloudevents');
+    expect(contentType).toBe('application/cloudevents+json');
+    expect(JSON.parse(text)).toEqual({
+      specversion: '1.0',
+      id,
+      source: 'github',
+      type: 'deploy.done',
+      subject: 'repository/acme/app',
+      time: timestamp,
+      datacontenttype: 'application/json',
+      orgid: ORG,
+      data: { environment: 'staging', n: 1 },
+    });
+  });
+
+  it.each(FORMATS)('in the %s format passes on large numbers and repeated keys as they came', (format) => {
+    const data = '{"payload":{"big":12345678901234567890,"a":1,"a":2,"text":"é\\u0000"}}';
+    const { text } = bodyOf(recorded('webhook.received', new RawJson(data) as never), format);
+    expect(text).toContain(`"data":${data}}`);
+  });
+
+  it('is the same text every time', () => {
+    for (const format of FORMATS) expect(bodyOf(event, format)).toEqual(bodyOf(event, format));
+  });
+
+  it('is a payload as it is where an action brings its own', () => {
+    expect(payloadBody({ a: [1, null] })).toEqual({ text: '{"a":[1,null]}', contentType: 'application/json' });
+    expect(payloadBody('text').text).toBe('"text"');
+  });
+});

@@ -1,0 +1,32 @@
+import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { streams } from '#libs/events/src/streams.js';
+import { derivedId } from '#libs/kernel/src/ids.js';
+
+/** Somebody waits for a test: it gets less time than other deliveries. */
+export const TEST_TIMEOUT_MS = 10_000;
+
+/** Id of the delivery of a test. */
+export const testDeliveryId = (webhookId: string, event: string): string =>
+  derivedId('del', 'delivery', 'test', webhookId, event);
+
+/** The first outcome of a delivery that is recorded after `position`, or `undefined` if there is none in time. */
+export async function outcomeOf(
+  store: EventStore,
+  deliveryId: string,
+  position: bigint,
+  timeoutMs: number,
+): Promise<RecordedEvent<'webhook.delivered' | 'webhook.failed'> | undefined> {
+  const enough = new AbortController();
+  const timer = setTimeout(() => enough.abort(), timeoutMs);
+  const filter = { types: ['webhook.delivered', 'webhook.failed'], streamPrefixes: [streams.delivery(deliveryId)] };
+  try {
+    for await (const item of store.subscribe({ from: position, filter, signal: enough.signal })) {
+      const outcome = item.kind === 'events' ? item.events[0] : undefined;
+      if (outcome?.is('webhook.delivered', 'webhook.failed')) return outcome;
+    }
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+    enough.abort();
+  }
+}

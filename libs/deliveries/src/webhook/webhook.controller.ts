@@ -1,0 +1,272 @@
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
+import { CommandBus } from '@nestjs/cqrs';
+import { ApiOperation, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { DataSource } from 'typeorm';
+
+import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
+import { type Caller, newIdFor } from '#libs/access/src/caller.js';
+import { Secrets } from '#libs/access/src/secrets.js';
+import { Egress } from '#libs/egress/src/egress.js';
+import type { Committed } from '#libs/event-store/src/command-handlers.js';
+import { EventStore } from '#libs/event-store/src/event-store.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
+import { streams } from '#libs/events/src/streams.js';
+import { uuidOf } from '#libs/kernel/src/ids.js';
+import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
+
+import { newSecret } from './signing.js';
+import { outcomeOf, TEST_TIMEOUT_MS, testDeliveryId } from './test-delivery.js';
+import { checkWebhook, warningsOf } from './webhook-check.js';
+import {
+  answerOf,
+  ChangedWebhook,
+  CreatedWebhook,
+  NewWebhook,
+  Recovery,
+  SavedWebhook,
+  SKIPPED,
+  TestDelivery,
+  WebhookAnswer,
+  type WebhookChanges,
+  WebhookPage,
+} from './webhook.body.js';
+import {
+  DeleteWebhook,
+  DisableWebhook,
+  EnableWebhook,
+  RecoverWebhook,
+  RegisterWebhook,
+  RotateWebhookSecret,
+  type Settings,
+  type SettingsChange,
+  TestWebhook,
+  UpdateWebhook,
+  type Webhook,
+  webhookNotFound,
+} from './webhook.js';
+import { WebhookHealthView, WebhookView } from './webhook.view.js';
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+const DEFAULT_GRACE_SECONDS = 86_400;
+/** Longer than a test may take: an answer without an outcome means that no worker is running. */
+const OUTCOME_WAIT_MS = TEST_TIMEOUT_MS + 5_000;
+const VIEWS = 'deliveries.webhook-views';
+const TABLE = 'deliveries.webhooks';
+const DELIVERIES = 'deliveries.schedule';
+
+@ApiTags('outbound webhooks')
+@Controller('api/v1/outbound-webhooks')
+export class WebhookController {
+  constructor(
+    @Inject(CommandBus) private readonly commands: CommandBus,
+    @Inject(DataSource) private readonly database: DataSource,
+    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(Progress) private readonly progress: Progress,
+    @Inject(Secrets) private readonly secrets: Secrets,
+    @Inject(Egress) private readonly egress: Egress,
+  ) {}
+
+  @Post()
+  @Roles('integrator', 'designer')
+  @ApiOperation({
+    summary: 'Set up an outbound webhook',
+    description: 'Sends it a test delivery and tells how that went. The secret is in this answer and never again.',
+  })
+  @ApiResponse({ status: 201, type: CreatedWebhook })
+  async create(@CurrentCaller() caller: Caller, @Body() body: NewWebhook): Promise<CreatedWebhook> {
+    this.check(body);
+    const id = newIdFor(caller, 'whk');
+    const reference = `${id}/secret/1`;
+    const secret = await this.secrets.put(caller.orgId, reference, body.secret ?? newSecret());
+    const headers = body.headers ? await this.keepHeaders(caller, `${id}/headers/1`, body.headers) : undefined;
+    const settings: Settings = {
+      url: body.url,
+      events: body.events,
+      format: body.format ?? 'platform',
+      timeoutMs: body.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      ...(headers && { headers }),
+      ...(typeof body.filter === 'string' && { filter: body.filter }),
+      ...(typeof body.signatureHeader === 'string' && { signatureHeader: body.signatureHeader }),
+    };
+    const disabled = body.disabled === true;
+    const committed = await this.commands.execute(new RegisterWebhook(id, caller, settings, reference, disabled));
+    const testDelivery = disabled ? SKIPPED : await this.testOutcome(id, committed);
+    await this.settled(committed);
+    return { ...(await this.view(caller, id)), warnings: warningsOf(body.events), secret, testDelivery };
+  }
+
+  @Get()
+  @ApiOperation({ summary: 'List outbound webhooks', description: 'With how they have been doing.' })
+  @ApiQuery({ name: 'status', enum: ['active', 'disabled'], required: false })
+  @ApiQuery({ name: 'limit', required: false })
+  @ApiQuery({ name: 'cursor', required: false })
+  @ApiResponse({ status: 200, type: WebhookPage })
+  async list(
+    @CurrentCaller() { orgId }: Caller,
+    @Query('status') status?: string,
+    @Query('limit') limit?: string,
+    @Query('cursor') cursor?: string,
+  ): Promise<Page<WebhookAnswer>> {
+    const paging = pagingOf(limit, cursor, 1);
+    const query = this.database
+      .getRepository(WebhookView)
+      .createQueryBuilder('webhook')
+      .where('webhook.orgId = :orgId', { orgId })
+      .orderBy('webhook.id')
+      .limit(paging.limit + 1);
+    if (status === 'active' || status === 'disabled') query.andWhere('webhook.status = :status', { status });
+    if (paging.after) query.andWhere('webhook.id > :after', { after: paging.after[0] });
+    const rows = await query.getMany();
+    const health = await this.healthOf(rows.map(({ id }) => id));
+    return pageOf(
+      rows,
+      paging,
+      ({ id }) => [id],
+      (row) => answerOf(row, health.get(row.id)),
+    );
+  }
+
+  @Get(':id')
+  @ApiOperation({ summary: 'One outbound webhook' })
+  @ApiResponse({ status: 200, type: WebhookAnswer })
+  async view(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<WebhookAnswer> {
+    const row = await this.find(caller, id);
+    return answerOf(row, (await this.healthOf([id])).get(id));
+  }
+
+  @Patch(':id')
+  @Roles('integrator', 'designer')
+  @ApiOperation({
+    summary: 'Change an outbound webhook',
+    description:
+      'What is absent stays; null takes an optional part away. `rotateSecret`, or a new `secret`, changes the secret; ' +
+      'for `graceSeconds` deliveries are signed with both.',
+  })
+  @ApiResponse({ status: 200, type: SavedWebhook })
+  async change(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Body() body: ChangedWebhook,
+  ): Promise<SavedWebhook> {
+    const row = await this.find(caller, id);
+    this.check({ ...body, signatureHeader: body.signatureHeader ?? row.signatureHeader });
+    const change = await this.settingsChange(caller, id, body);
+    if (Object.keys(change).length > 0) await this.run(new UpdateWebhook(id, caller, change));
+    const secret = await this.rotate(caller, id, body);
+    if (body.disabled === true)
+      await this.run(new DisableWebhook(id, caller, 'manual', `Disabled by ${caller.actor}.`));
+    else if (body.disabled === false) await this.run(new EnableWebhook(id, caller));
+    const answer = await this.view(caller, id);
+    return { ...answer, warnings: warningsOf(answer.events), ...(secret !== undefined && { secret }) };
+  }
+
+  @Delete(':id')
+  @Roles('integrator', 'designer')
+  @HttpCode(204)
+  @ApiOperation({ summary: 'Delete an outbound webhook', description: 'For good; its deliveries stay.' })
+  @ApiResponse({ status: 204 })
+  async remove(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
+    await this.find(caller, id);
+    await this.run(new DeleteWebhook(id, caller));
+  }
+
+  @Post(':id/test')
+  @Roles('integrator', 'designer')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Send a test delivery', description: 'And wait for its outcome. It is not retried.' })
+  @ApiResponse({ status: 200, type: TestDelivery })
+  async test(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<TestDelivery> {
+    await this.find(caller, id);
+    return this.testOutcome(id, await this.commands.execute(new TestWebhook(id, caller)));
+  }
+
+  @Post(':id/recover')
+  @Roles('integrator', 'designer')
+  @HttpCode(202)
+  @ApiOperation({
+    summary: 'Deliver again everything that failed since a time',
+    description: 'Each as a new delivery of the same event. At most 5000 at once, the oldest first.',
+  })
+  @ApiResponse({ status: 202, schema: { properties: { redelivered: { type: 'integer' } } } })
+  async recover(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Body() body: Recovery,
+  ): Promise<{ redelivered: number }> {
+    await this.find(caller, id);
+    const { position } = await this.commands.execute(new RecoverWebhook(id, caller, new Date(body.since)));
+    await this.progress.whenProcessed(DELIVERIES, position);
+    const [row] = await this.database.query<{ redelivered: number }[]>(
+      'select count(*)::int as redelivered from views.deliveries where webhook_id = $1 and position = $2',
+      [id, String(position)],
+    );
+    return row!;
+  }
+
+  private check(body: WebhookChanges): void {
+    checkWebhook(body, (url) => this.egress.refusal(url));
+  }
+
+  private async find({ orgId }: Caller, id: string): Promise<WebhookView> {
+    const row = uuidOf('whk', id) && (await this.database.getRepository(WebhookView).findOneBy({ id, orgId }));
+    if (!row) throw webhookNotFound(id);
+    return row;
+  }
+
+  private async run(
+    command: UpdateWebhook | RotateWebhookSecret | EnableWebhook | DisableWebhook | DeleteWebhook,
+  ): Promise<void> {
+    await this.settled(await this.commands.execute(command));
+  }
+
+  /** What the next request reads, or the next event meets, knows of the change. */
+  private async settled({ position }: Committed<Webhook>): Promise<void> {
+    await Promise.all([this.progress.whenProcessed(VIEWS, position), this.progress.whenProcessed(TABLE, position)]);
+  }
+
+  private async settingsChange(caller: Caller, id: string, body: ChangedWebhook): Promise<SettingsChange> {
+    const { url, events, format, filter, signatureHeader, timeoutMs } = body;
+    const headers = body.headers
+      ? await this.keepHeaders(caller, `${id}/headers/${newIdFor(caller, 'sec')}`, body.headers)
+      : body.headers;
+    const change = { url, events, format, filter, headers, signatureHeader, timeoutMs };
+    return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
+  }
+
+  private async keepHeaders({ orgId }: Caller, reference: string, headers: Record<string, unknown>) {
+    await this.secrets.put(orgId, reference, JSON.stringify(headers));
+    return { names: Object.keys(headers), values: reference };
+  }
+
+  private async rotate(caller: Caller, id: string, body: ChangedWebhook): Promise<string | undefined> {
+    if (body.rotateSecret !== true && typeof body.secret !== 'string') return undefined;
+    const reference = `${id}/secret/${newIdFor(caller, 'sec')}`;
+    const secret = await this.secrets.put(caller.orgId, reference, body.secret ?? newSecret());
+    await this.run(new RotateWebhookSecret(id, caller, reference, body.graceSeconds ?? DEFAULT_GRACE_SECONDS));
+    return secret;
+  }
+
+  private async testOutcome(id: string, { revision, position }: Committed<Webhook>): Promise<TestDelivery> {
+    const [event] = await this.store.readStream(streams.webhook(id), { from: revision, limit: 1 });
+    const deliveryId = testDeliveryId(id, event!.id);
+    const outcome = await outcomeOf(this.store, deliveryId, position, OUTCOME_WAIT_MS);
+    const nothing = { deliveryId, responseCode: null, latencyMs: null, failureClass: null, detail: null };
+    if (!outcome) return { ...nothing, status: 'pending', detail: 'There was no outcome yet. Is a worker running?' };
+    await this.progress.whenProcessed(DELIVERIES, outcome.position);
+    const { latencyMs, status } = outcome.data;
+    const answered = { ...nothing, latencyMs, responseCode: status ?? null };
+    if (!outcome.is('webhook.failed')) return { ...answered, status: 'success' };
+    const { failureClass, detail } = outcome.data;
+    return { ...answered, status: 'failed', failureClass, detail };
+  }
+
+  private async healthOf(ids: readonly string[]): Promise<ReadonlyMap<string, WebhookHealthView>> {
+    if (ids.length === 0) return new Map();
+    const rows = await this.database
+      .getRepository(WebhookHealthView)
+      .createQueryBuilder('health')
+      .where('health.webhookId in (:...ids)', { ids })
+      .getMany();
+    return new Map(rows.map((row) => [row.webhookId, row]));
+  }
+}

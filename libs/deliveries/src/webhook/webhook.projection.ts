@@ -1,0 +1,96 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+
+import { Secrets } from '#libs/access/src/secrets.js';
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import { streams } from '#libs/events/src/streams.js';
+
+import type { Settings } from './webhook.js';
+
+/** Outbound webhooks as rows. When one is deleted its secrets go too. */
+@Injectable()
+export class WebhookProjection implements Subscriber {
+  readonly name = 'deliveries.webhook-views';
+  readonly reads = [
+    'webhook.registered',
+    'webhook.updated',
+    'webhook.secret_rotated',
+    'webhook.enabled',
+    'webhook.disabled',
+    'webhook.deleted',
+  ] as const;
+  readonly writes = [] as const;
+
+  constructor(@Inject(Secrets) private readonly secrets: Secrets) {}
+
+  async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
+    for (const event of events)
+      if (event.is(...this.reads) && event.stream === streams.webhook(event.data.webhookId))
+        await this.project(event, await context.transaction());
+  }
+
+  private async project(event: RecordedEvent, tx: EntityManager): Promise<void> {
+    const at = event.metadata.timestamp;
+    if (event.is('webhook.registered')) {
+      const { webhookId, settings, secret, disabled } = event.data;
+      const status = disabled ? 'disabled' : 'active';
+      await tx.query(
+        `insert into views.webhooks (id, org_id, secrets, status, created_at, updated_at, disabled_reason, ${COLUMNS})
+         values ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11, $12, $13) on conflict (id) do nothing`,
+        [
+          webhookId,
+          event.metadata.orgId,
+          JSON.stringify([secret, ...(settings.headers ? [settings.headers.values] : [])]),
+          status,
+          at,
+          disabled ? 'manual' : null,
+          ...valuesOf(settings),
+        ],
+      );
+    } else if (event.is('webhook.updated')) {
+      const { webhookId, settings } = event.data;
+      await tx.query(
+        `update views.webhooks set updated_at = $2, secrets = secrets || $3::jsonb,
+           (${COLUMNS}) = row($4, $5::jsonb, $6, $7, $8::jsonb, $9, $10::integer) where id = $1`,
+        [webhookId, at, JSON.stringify(settings.headers ? [settings.headers.values] : []), ...valuesOf(settings)],
+      );
+    } else if (event.is('webhook.secret_rotated')) {
+      const { webhookId, secret, previous } = event.data;
+      await tx.query(
+        'update views.webhooks set updated_at = $2, secrets = secrets || $3::jsonb, grace_until = $4 where id = $1',
+        [webhookId, at, JSON.stringify([secret]), previous[0]?.validUntil ?? null],
+      );
+    } else if (event.is('webhook.enabled')) await this.setStatus(tx, event.data.webhookId, at, 'active');
+    else if (event.is('webhook.disabled')) {
+      const { webhookId, reason, detail } = event.data;
+      await this.setStatus(tx, webhookId, at, 'disabled', reason, detail);
+    } else if (event.is('webhook.deleted')) await this.forget(tx, event.data.webhookId);
+  }
+
+  private setStatus(tx: EntityManager, id: string, at: string, status: string, reason?: string, detail?: string) {
+    return tx.query(
+      `update views.webhooks set updated_at = $2, status = $3, disabled_reason = $4, disabled_detail = $5 where id = $1`,
+      [id, at, status, reason ?? null, detail ?? null],
+    );
+  }
+
+  private async forget(tx: EntityManager, id: string): Promise<void> {
+    const [row] = await tx.query<{ secrets: string[] }[]>('select secrets from views.webhooks where id = $1', [id]);
+    if (!row) return;
+    await this.secrets.remove(row.secrets);
+    await tx.query('delete from views.webhooks where id = $1', [id]);
+  }
+}
+
+const COLUMNS = 'url, events, format, filter, header_names, signature_header, timeout_ms';
+
+const valuesOf = ({ url, events, format, filter, headers, signatureHeader, timeoutMs }: Settings): unknown[] => [
+  url,
+  JSON.stringify(events),
+  format,
+  filter ?? null,
+  JSON.stringify(headers?.names ?? []),
+  signatureHeader ?? null,
+  timeoutMs,
+];

@@ -1,0 +1,256 @@
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
+import { CommandBus } from '@nestjs/cqrs';
+import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { DataSource, In } from 'typeorm';
+
+import { newAddressId } from '#libs/access/src/address-id.js';
+import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
+import type { Caller } from '#libs/access/src/caller.js';
+import { Secrets } from '#libs/access/src/secrets.js';
+import type { ThingCommand } from '#libs/event-store/src/command-handlers.js';
+import { EventStore } from '#libs/event-store/src/event-store.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
+import { streams } from '#libs/events/src/streams.js';
+import { Clock } from '#libs/kernel/src/clock.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { PREFIXES } from '#libs/kernel/src/ids.js';
+import { Settings } from '#libs/kernel/src/settings.js';
+import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
+import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
+import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+
+import { type Activity, integrationAnswer } from './integration-answer.js';
+import {
+  checkedSettings,
+  freshName,
+  newSlug,
+  refuseDedupeKeyOfAskable,
+  withStoredSecrets,
+} from './integration-input.js';
+import {
+  CreatedIntegration,
+  IntegrationAnswer,
+  IntegrationChanges,
+  IntegrationPage,
+  NewIntegration,
+} from './integration.body.js';
+import {
+  CreateIntegration,
+  DeleteIntegration,
+  DisableIntegration,
+  EnableIntegration,
+  RotateSecret,
+  UpdateIntegration,
+  type Integration,
+  integrationNotFound,
+} from './integration.js';
+import { IntegrationProjection } from './integration.projection.js';
+import { IntegrationTable } from './integration.table.js';
+import { IntegrationCounterView, IntegrationView } from './integration.view.js';
+import { refuseProblems } from './settings-check.js';
+
+const DEFAULT_GRACE_SECONDS = 86_400;
+
+@ApiTags('integrations')
+@Controller('api/v1/integrations')
+export class IntegrationController {
+  constructor(
+    @Inject(CommandBus) private readonly commands: CommandBus,
+    @Inject(Progress) private readonly progress: Progress,
+    @Inject(DataSource) private readonly database: DataSource,
+    @Inject(Secrets) private readonly secrets: Secrets,
+    @Inject(Plugins) private readonly plugins: Plugins,
+    @Inject(Settings) private readonly settings: Settings,
+    @Inject(Clock) private readonly clock: Clock,
+    @Inject(IntegrationTable) private readonly table: IntegrationTable,
+    @Inject(IntegrationProjection) private readonly projection: IntegrationProjection,
+    @Inject(EventStore) private readonly store: EventStore,
+  ) {}
+
+  @Post()
+  @Roles('integrator')
+  @ApiOperation({ summary: 'Set up an inbound source', description: 'Receives from the moment of this answer.' })
+  @ApiResponse({ status: 201, type: CreatedIntegration })
+  async create(@CurrentCaller() caller: Caller, @Body() body: NewIntegration): Promise<CreatedIntegration> {
+    const provider = this.provider(body.provider);
+    const { changes } = checkedSettings(body, provider, {});
+    refuseDedupeKeyOfAskable(body, provider, { config: {}, ...changes });
+    const { integration: prefix } = PREFIXES;
+    const { secrets, store } = this;
+    const integrationId = await newAddressId(caller, { prefix, stream: streams.integration, secrets, store });
+    this.refuseTakenPath(body.customPath, integrationId);
+    const { orgId } = caller;
+    const reference = `${integrationId}/secret/1`;
+    const secret = body.secret === undefined ? undefined : await this.secrets.put(orgId, reference, body.secret);
+    const place = { orgId, integrationId, name: '1' };
+    const config = await withStoredSecrets(changes.config ?? {}, provider, this.secrets, place);
+    const settings = { ...changes, name: body.name, config };
+    await this.run(
+      new CreateIntegration(
+        integrationId,
+        caller,
+        provider.name,
+        newSlug(),
+        settings,
+        secret === undefined ? undefined : reference,
+      ),
+    );
+    return { ...(await this.answer(caller, integrationId)), ...(secret === undefined ? {} : { secret }) };
+  }
+
+  @Get()
+  @ApiOperation({ summary: 'List integrations', description: 'Oldest first.' })
+  @ApiResponse({ status: 200, type: IntegrationPage })
+  async list(
+    @CurrentCaller() { orgId }: Caller,
+    @Query('limit') limit?: string,
+    @Query('cursor') cursor?: string,
+  ): Promise<Page<IntegrationAnswer>> {
+    const paging = pagingOf(limit, cursor, 2);
+    const query = this.database
+      .getRepository(IntegrationView)
+      .createQueryBuilder('integration')
+      .where('integration.orgId = :orgId', { orgId })
+      .orderBy('integration.createdAt')
+      .addOrderBy('integration.id')
+      .limit(paging.limit + 1);
+    if (paging.after)
+      query.andWhere('(integration.createdAt, integration.id) > (:at::timestamptz, :id)', {
+        at: paging.after[0],
+        id: paging.after[1],
+      });
+    const rows = await query.getMany();
+    const activity = await this.activityOf(rows.map(({ id }) => id));
+    return pageOf(
+      rows,
+      paging,
+      ({ createdAt, id }) => [createdAt.toISOString(), id],
+      (row) => this.shown(row, activity.get(row.id)!),
+    );
+  }
+
+  @Get(':id')
+  @ApiOperation({ summary: 'One integration', description: 'Counts lag by about a second.' })
+  @ApiResponse({ status: 200, type: IntegrationAnswer })
+  view(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<IntegrationAnswer> {
+    return this.answer(caller, id);
+  }
+
+  @Patch(':id')
+  @Roles('integrator')
+  @ApiOperation({ summary: 'Change an integration', description: 'Also rotates its secret, disables and enables it.' })
+  @ApiResponse({ status: 200, type: IntegrationAnswer })
+  async change(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Body() body: IntegrationChanges,
+  ): Promise<IntegrationAnswer> {
+    const current = (await this.found(caller, id)).state;
+    const provider = this.provider(current.provider);
+    const { changes, removed } = checkedSettings(body, provider, current.settings.config);
+    refuseDedupeKeyOfAskable(body, provider, {
+      ...current.settings,
+      ...changes,
+      ...(removed.includes('dedupeKey') && { dedupeKey: undefined }),
+    });
+    if (body.graceSeconds !== undefined && body.secret === undefined)
+      refuseProblems([{ pointer: '/graceSeconds', detail: 'says how long the old secret stays: send secret too' }]);
+    this.refuseTakenPath(body.customPath, id);
+    const { orgId } = caller;
+    if (Object.keys(changes).length > 0 || removed.length > 0) {
+      const place = { orgId, integrationId: id, name: freshName() };
+      const config = changes.config && (await withStoredSecrets(changes.config, provider, this.secrets, place));
+      await this.run(new UpdateIntegration(id, caller, { ...changes, ...(config && { config }) }, removed));
+    }
+    if (body.secret !== undefined) {
+      const reference = body.secret === null ? undefined : `${id}/secret/${freshName()}`;
+      if (reference !== undefined) await this.secrets.put(orgId, reference, body.secret!);
+      await this.run(new RotateSecret(id, caller, reference, body.graceSeconds ?? DEFAULT_GRACE_SECONDS));
+    }
+    if (body.enabled !== undefined)
+      await this.run(body.enabled ? new EnableIntegration(id, caller) : new DisableIntegration(id, caller));
+    return this.answer(caller, id);
+  }
+
+  @Delete(':id')
+  @Roles('integrator')
+  @HttpCode(204)
+  @ApiOperation({ summary: 'Delete an integration', description: 'For good; its events stay.' })
+  @ApiResponse({ status: 204 })
+  async remove(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
+    await this.run(new DeleteIntegration(id, caller));
+  }
+
+  /** Both the list and the table that receives have seen it when this resolves. */
+  private async run(command: ThingCommand<Integration>): Promise<void> {
+    const { position } = await this.commands.execute(command);
+    await Promise.all([
+      this.progress.whenProcessed(this.table.name, position),
+      this.progress.whenProcessed(this.projection.name, position),
+    ]);
+  }
+
+  private async answer(caller: Caller, id: string): Promise<IntegrationAnswer> {
+    const row = await this.found(caller, id);
+    const activity = await this.activityOf([id]);
+    return this.shown(row, activity.get(id)!);
+  }
+
+  private async found({ orgId }: Caller, id: string): Promise<IntegrationView> {
+    const row = await this.database.getRepository(IntegrationView).findOneBy({ id, orgId });
+    if (!row) throw integrationNotFound(id);
+    return row;
+  }
+
+  private async activityOf(ids: readonly string[]): Promise<ReadonlyMap<string, Activity>> {
+    if (ids.length === 0) return new Map();
+    const [counters, silent, reconciled] = await Promise.all([
+      this.database.getRepository(IntegrationCounterView).findBy({ integrationId: In([...ids]) }),
+      this.database.query<{ id: string; at: Date }[]>(
+        `select integration_id as id, silent_at as at from views.integration_watch
+          where integration_id = any($1) and silent_at is not null`,
+        [ids],
+      ),
+      this.database.query<{ id: string; last: DataOf<'integration.reconciled'> }[]>(
+        `select integration_id as id, last from views.integration_reconciliations where integration_id = any($1)`,
+        [ids],
+      ),
+    ]);
+    const silentAt = new Map(silent.map(({ id, at }) => [id, at]));
+    const last = new Map(reconciled.map((row) => [row.id, row.last]));
+    return new Map(
+      ids.map((id) => [
+        id,
+        {
+          counters: counters.filter(({ integrationId }) => integrationId === id),
+          silentAt: silentAt.get(id),
+          reconciled: last.get(id),
+        },
+      ]),
+    );
+  }
+
+  private provider(name: string): Provider {
+    const provider = this.plugins.providers.get(name);
+    if (provider) return provider;
+    const known = [...this.plugins.providers.keys()].sort().join(', ');
+    throw new Rejected('invalid', 'integration.unknown_provider', `There is no provider "${name}". Known: ${known}.`, {
+      problems: [{ pointer: '/provider', detail: `is one of ${known}` }],
+    });
+  }
+
+  private refuseTakenPath(customPath: string | null | undefined, id: string): void {
+    if (typeof customPath !== 'string') return;
+    const owner = this.table.ownerOfPath(customPath);
+    if (owner === undefined || owner === id) return;
+    throw new Rejected('conflict', 'integration.path_taken', `The path "${customPath}" is taken. Choose another.`, {
+      problems: [{ pointer: '/customPath', detail: 'is taken' }],
+    });
+  }
+
+  private shown(row: IntegrationView, activity: Activity): IntegrationAnswer {
+    const isChat = this.plugins.providers.get(row.state.provider)?.communicator === true;
+    return integrationAnswer(row, activity, this.settings.publicUrl, this.clock.now(), isChat);
+  }
+}

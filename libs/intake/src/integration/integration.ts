@@ -1,0 +1,238 @@
+import { slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
+import type { EventDraft } from '#libs/event-store/src/new-event.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
+import { streams } from '#libs/events/src/streams.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { canonicalJson, type JsonObject } from '#libs/kernel/src/json.js';
+
+import type { RateLimit } from './rate-limiter.js';
+
+/** What may be changed of an integration, apart from its secret and whether it is enabled. */
+export interface IntegrationSettings {
+  readonly name: string;
+  readonly customPath?: string;
+  /** Addresses and CIDR ranges; absent means that everybody may send. */
+  readonly allowedSources?: readonly string[];
+  readonly rateLimit?: RateLimit;
+  /** JMESPath over the body. */
+  readonly dedupeKey?: string;
+  /** Longest silence that is not told, as a duration. */
+  readonly expectedEvery?: string;
+  /** Checked by the provider's schema. A secret value is `{ "$secret": reference }`. */
+  readonly config: JsonObject;
+}
+
+/** A secret that was replaced and is accepted a while longer. */
+export interface PreviousSecret {
+  readonly secret: string;
+  /** RFC 3339 UTC. */
+  readonly validUntil: string;
+}
+
+interface Facts {
+  readonly orgId: string;
+  readonly provider: string;
+  readonly slug: string;
+  /** Reference; absent: the slug alone authenticates. */
+  readonly secret?: string;
+  readonly previous: readonly PreviousSecret[];
+  readonly settings: IntegrationSettings;
+}
+
+/**
+ * One configured inbound source. `unknown` until it is created; then `active` or `disabled`, as often as one likes;
+ * `deleted` is final: its slug and its id are never received at again.
+ */
+export type Integration =
+  | { readonly kind: 'unknown' }
+  | ({ readonly kind: 'active' } & Facts)
+  | ({ readonly kind: 'disabled' } & Facts)
+  | { readonly kind: 'deleted'; readonly orgId: string };
+
+export const integration = slice<Integration>()({
+  name: 'integration',
+  stream: streams.integration,
+  initial: { kind: 'unknown' },
+  evolve: {
+    'integration.created': (_, { provider, slug, secret, ...data }, { metadata }) => ({
+      kind: 'active',
+      orgId: metadata.orgId,
+      provider,
+      slug,
+      ...(secret === undefined ? {} : { secret }),
+      previous: [],
+      settings: settingsOf(data),
+    }),
+    'integration.updated': (state, data) => (exists(state) ? { ...state, settings: settingsOf(data) } : state),
+    'integration.secret_rotated': (state, { secret, previous }) => {
+      if (!exists(state)) return state;
+      const { secret: _, ...rest } = state;
+      return { ...rest, ...(secret === undefined ? {} : { secret }), previous };
+    },
+    'integration.enabled': (state) => (exists(state) ? { ...state, kind: 'active' } : state),
+    'integration.disabled': (state) => (exists(state) ? { ...state, kind: 'disabled' } : state),
+    'integration.deleted': (state) => (exists(state) ? { kind: 'deleted', orgId: state.orgId } : state),
+  },
+});
+
+type Existing = Extract<Integration, Facts>;
+const exists = (state: Integration): state is Existing => state.kind === 'active' || state.kind === 'disabled';
+
+/** Without the id, which the stream's name says. */
+function settingsOf(data: DataOf<'integration.updated'> | Omit<DataOf<'integration.updated'>, 'provider'>) {
+  const { integrationId: _, ...settings } = data;
+  return settings as IntegrationSettings;
+}
+
+/** References of all secrets that are still of use, those of `config` included. */
+export const secretReferences = (state: Integration): readonly string[] =>
+  exists(state)
+    ? [
+        ...(state.secret === undefined ? [] : [state.secret]),
+        ...state.previous.map(({ secret }) => secret),
+        ...Object.values(state.settings.config).flatMap((value) => secretReferenceIn(value) ?? []),
+      ]
+    : [];
+
+/** The reference in a config value that is kept as a secret. */
+export function secretReferenceIn(value: unknown): string | undefined {
+  const reference = typeof value === 'object' && value !== null ? (value as { $secret?: unknown }).$secret : undefined;
+  return typeof reference === 'string' ? reference : undefined;
+}
+
+type Drafts<T extends `integration.${string}` = never> = readonly Extract<EventDraft, { type: T }>[];
+
+/** Sets an integration up. The same request sent again finds it as it was made, slug and all. */
+export function create(state: Integration, command: CreateIntegration): Drafts<'integration.created'> {
+  const { id, provider, slug, secret, settings } = command;
+  if (exists(state)) {
+    if (state.provider === provider && state.settings.name === settings.name) return [];
+    throw new Rejected(
+      'conflict',
+      'integration.exists',
+      'This Idempotency-Key has made another integration before. Use a new key for a new integration.',
+    );
+  }
+  if (state.kind === 'deleted')
+    throw new Rejected(
+      'conflict',
+      'integration.deleted',
+      'This Idempotency-Key has made an integration that is deleted by now. Use a new key to make another.',
+    );
+  const data = { integrationId: id, provider, slug, ...(secret === undefined ? {} : { secret }), ...written(settings) };
+  return [{ type: 'integration.created', data }];
+}
+
+/** Changes settings; says all of them as they are then. Nothing happens where nothing differs. */
+export function update(state: Integration, command: UpdateIntegration): Drafts<'integration.updated'> {
+  const { settings } = found(state, command);
+  const next = { ...settings, ...command.changes } as Record<string, unknown>;
+  for (const key of command.removed) delete next[key];
+  if (canonicalJson(next) === canonicalJson(settings)) return [];
+  const data = { integrationId: command.id, ...written(next as unknown as IntegrationSettings) };
+  return [{ type: 'integration.updated', data }];
+}
+
+/** Most secrets that are accepted beside the newest one. */
+const MAX_PREVIOUS = 3;
+
+/** Signs with another secret from now on. The one before is accepted for the grace that the command gives. */
+export function rotateSecret(
+  state: Integration,
+  command: RotateSecret,
+  now: Date,
+): Drafts<'integration.secret_rotated'> {
+  const { secret, previous } = found(state, command);
+  if (secret === command.secret) return [];
+  const valid = previous.filter(({ validUntil }) => new Date(validUntil) > now);
+  const replaced =
+    secret === undefined || command.graceSeconds === 0
+      ? []
+      : [{ secret, validUntil: new Date(now.getTime() + command.graceSeconds * 1000).toISOString() }];
+  // Without grace the secret may be known to others, and so may be those before it.
+  const kept = command.graceSeconds === 0 ? [] : [...replaced, ...valid].slice(0, MAX_PREVIOUS);
+  const data = {
+    integrationId: command.id,
+    ...(command.secret === undefined ? {} : { secret: command.secret }),
+    previous: kept,
+  };
+  return [{ type: 'integration.secret_rotated', data }];
+}
+
+export function enable(state: Integration, command: EnableIntegration): Drafts<'integration.enabled'> {
+  return found(state, command).kind === 'active'
+    ? []
+    : [{ type: 'integration.enabled', data: { integrationId: command.id } }];
+}
+
+export function disable(state: Integration, command: DisableIntegration): Drafts<'integration.disabled'> {
+  return found(state, command).kind === 'disabled'
+    ? []
+    : [{ type: 'integration.disabled', data: { integrationId: command.id } }];
+}
+
+export function remove(state: Integration, command: DeleteIntegration): Drafts<'integration.deleted'> {
+  if (state.kind === 'deleted' && state.orgId === command.author.orgId) return [];
+  found(state, command);
+  return [{ type: 'integration.deleted', data: { integrationId: command.id } }];
+}
+
+/** Another organisation's integration is as unknown as none. */
+function found(state: Integration, command: { readonly id: string; readonly author: { readonly orgId: string } }) {
+  if (exists(state) && state.orgId === command.author.orgId) return state;
+  throw integrationNotFound(command.id);
+}
+
+export const integrationNotFound = (id: string): Rejected =>
+  new Rejected('not_found', 'integration.not_found', `There is no integration ${id}. List them to see their ids.`);
+
+/** As the event has it: mutable lists, for the type alone. */
+function written(settings: IntegrationSettings) {
+  const { allowedSources, ...rest } = settings;
+  return { ...rest, ...(allowedSources === undefined ? {} : { allowedSources: [...allowedSources] }) };
+}
+
+export class CreateIntegration extends ThingCommand<Integration> {
+  constructor(
+    id: string,
+    author: Author,
+    readonly provider: string,
+    readonly slug: string,
+    readonly settings: IntegrationSettings,
+    /** Reference of the secret. */
+    readonly secret?: string,
+  ) {
+    super(id, author);
+  }
+}
+
+export class UpdateIntegration extends ThingCommand<Integration> {
+  constructor(
+    id: string,
+    author: Author,
+    readonly changes: Partial<IntegrationSettings>,
+    /** Settings that are taken away. */
+    readonly removed: readonly (keyof IntegrationSettings)[],
+  ) {
+    super(id, author);
+  }
+}
+
+export class RotateSecret extends ThingCommand<Integration> {
+  constructor(
+    id: string,
+    author: Author,
+    /** Reference of the new secret; none: the slug alone authenticates from now on. */
+    readonly secret: string | undefined,
+    /** How long the one before is still accepted; 0 for no longer. */
+    readonly graceSeconds: number,
+  ) {
+    super(id, author);
+  }
+}
+
+export class EnableIntegration extends ThingCommand<Integration> {}
+
+export class DisableIntegration extends ThingCommand<Integration> {}
+
+export class DeleteIntegration extends ThingCommand<Integration> {}

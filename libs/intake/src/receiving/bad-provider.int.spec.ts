@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+import { definePlugin } from '#libs/plugin-sdk/src/define-plugin.js';
+import { defineProvider, type Provider } from '#libs/plugin-sdk/src/define-provider.js';
+
+import { InboundServer } from '../../testing/inbound-server.js';
+
+/** What somebody else's provider may do wrong while requests come in: none of it loses one, or ends the process. */
+const good = {
+  description: 'For specs.',
+  verify: () => ({ ok: true, authentication: 'slug' }) as const,
+  normalise: () => ({
+    deliveryId: undefined,
+    eventType: 'ping',
+    events: [{ type: 'webhook.received', subject: 'spec', data: {} }],
+  }),
+};
+const failing = (): never => {
+  throw new Error('a bug');
+};
+const rejected = (): never => Promise.reject(new Error('a late bug')) as never;
+
+const PROVIDERS: Readonly<Record<string, Partial<Provider>>> = {
+  normalise_throws: { normalise: failing },
+  normalise_rejects: { normalise: rejected },
+  normalise_gives_nothing: { normalise: () => undefined as never },
+  normalise_gives_no_list: { normalise: () => ({ eventType: 'x', events: {} }) as never },
+  normalise_gives_no_text: {
+    normalise: () => ({ eventType: {}, events: [{ type: 1, subject: 2, data: 3 }] }) as never,
+  },
+  respond_throws: { respond: failing },
+  respond_rejects: { respond: rejected },
+  respond_gives_no_answer: { respond: () => 'ok' as never },
+  respond_refuses: { respond: () => ({ status: 500, body: '' }) },
+  respond_says_nan: { respond: () => ({ status: Number.NaN, body: '' }) },
+  respond_gives_an_object: { respond: () => ({ status: 200, body: {} }) as never },
+  respond_splits_headers: { respond: () => ({ status: 200, body: '', contentType: 'text/plain\r\nx: y' }) },
+};
+const VERIFIERS: Readonly<Record<string, Partial<Provider>>> = {
+  verify_throws: { verify: failing },
+  verify_rejects: { verify: rejected },
+  verify_gives_nothing: { verify: () => undefined as never },
+};
+
+describe('a provider with a bug', () => {
+  let server: InboundServer;
+  const unheard: unknown[] = [];
+  const hear = (error: unknown): void => void unheard.push(error);
+  beforeAll(async () => {
+    process.on('unhandledRejection', hear);
+    const providers = Object.entries({ ...PROVIDERS, ...VERIFIERS }).map(([name, broken]) =>
+      defineProvider({ name, ...good, ...broken }),
+    );
+    server = await new InboundServer([definePlugin({ name: 'buggy', sdk: 1, providers })]).start();
+  });
+  afterAll(async () => {
+    process.off('unhandledRejection', hear);
+    await server.stop();
+  });
+  const post = async (provider: string) => {
+    const { url } = await server.integration(provider);
+    return fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"a":1}' });
+  };
+
+  it.each(Object.keys(PROVIDERS))('loses nothing: %s', async (provider) => {
+    const before = (await server.received()).length;
+    const answer = await post(provider);
+    expect(answer.status).toBe(202);
+    expect(await answer.json()).toEqual({ eventIds: [expect.stringMatching(/^evt_/)], duplicate: false });
+    const received = (await server.received()).slice(before);
+    expect(received).toHaveLength(1);
+    expect(received[0]).toMatchObject({ type: 'webhook.received', data: { provider, payload: { a: 1 } } });
+  });
+
+  it.each(Object.keys(VERIFIERS))('believes nobody: %s', async (provider) => {
+    const before = (await server.received()).length;
+    const answer = await post(provider);
+    expect(answer.status).toBe(500);
+    expect(await answer.json()).toMatchObject({ code: 'inbound.provider_failed' });
+    expect(await server.received()).toHaveLength(before);
+  });
+
+  it('ends no process with a promise that nobody waits for', async () => {
+    for (const provider of ['normalise_rejects', 'respond_rejects']) await post(provider);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(unheard).toEqual([]);
+  });
+});

@@ -1,0 +1,140 @@
+import { type EventToAppend, MAX_APPEND_BYTES } from '#libs/event-store/src/event-store.js';
+import { newEvent, RawJson } from '#libs/event-store/src/new-event.js';
+import { satisfies } from '#libs/events/src/check.js';
+import type { RequestMetadata } from '#libs/events/src/envelope.js';
+import type { Uuid } from '#libs/kernel/src/ids.js';
+import type { JsonObject } from '#libs/kernel/src/json.js';
+import type { NormalisedEvent } from '#libs/plugin-sdk/src/define-provider.js';
+import { isInboundType } from '#libs/plugin-sdk/src/inbound-types.js';
+
+import { shortened } from './shorten.js';
+
+/** A subject is a name; one that goes on for ever would be a text. */
+const MAX_SUBJECT = 512;
+
+/** What is said of the delivery in each of its events. */
+export interface DeliveryFacts {
+  readonly integrationId: string;
+  readonly orgId: string;
+  readonly provider: string;
+  readonly deliveryId: string;
+  readonly sourceIp: string;
+  readonly request: RequestMetadata;
+  readonly now: Date;
+}
+
+/** One event before it is written. */
+export interface InboundDraft {
+  readonly id: Uuid;
+  /** The sender's own name of it. */
+  readonly eventType: string;
+  readonly action: string | undefined;
+  readonly normalised: NormalisedEvent;
+  /** JSON text of the payload, as the sender wrote it. */
+  readonly payload: string;
+}
+
+/**
+ * The events of one delivery as the log takes them; `undefined` if they do not fit into one append, even without the
+ * neutral fields' long lists and texts.
+ */
+export function inboundEventsOf(facts: DeliveryFacts, drafts: readonly InboundDraft[]): EventToAppend[] | undefined {
+  for (const budget of [undefined, 'without-paths', 'short'] as const) {
+    const events = drafts.map((draft) => inboundEvent(facts, draft, budget));
+    if (fits(events)) return events;
+  }
+  return undefined;
+}
+
+function inboundEvent(
+  facts: DeliveryFacts,
+  draft: InboundDraft,
+  budget: 'without-paths' | 'short' | undefined,
+): EventToAppend {
+  const { type, subject, timestamp, data } = acceptable(draft.normalised);
+  const neutral = budget === undefined ? data : shortened(data, budget);
+  const context = {
+    id: draft.id,
+    orgId: facts.orgId,
+    actor: `${kindOf(facts.integrationId)}/${facts.integrationId}`,
+    now: facts.now,
+    source: facts.provider,
+    subject: `${kindOf(facts.integrationId)}/${facts.integrationId}`,
+    request: facts.request,
+  };
+  const when = timeOf(timestamp);
+  return newEvent(
+    {
+      type,
+      ...(subject === '' ? {} : { subject: subject.slice(0, MAX_SUBJECT) }),
+      ...(when === undefined ? {} : { timestamp: when }),
+      data: new RawJson(dataText(facts, draft, neutral, budget !== undefined)),
+    },
+    context,
+  );
+}
+
+/** The webhooks of agents are received like integrations. */
+const kindOf = (id: string): 'agent' | 'integration' => (id.startsWith('agt_') ? 'agent' : 'integration');
+
+/** A type that may not come from outside, or fields that its schema does not know: then it is what it is, a webhook. */
+function acceptable(event: NormalisedEvent): NormalisedEvent {
+  const { type, data } = event;
+  if (isInboundType(type) && satisfies(type, data)) return event;
+  return { ...event, type: 'webhook.received', data: satisfies('webhook.received', data) ? data : {} };
+}
+
+/** Fields that are the platform's, whatever a provider says. */
+const OURS: ReadonlySet<string> = new Set([
+  'provider',
+  'eventType',
+  'action',
+  'deliveryId',
+  'sourceIp',
+  'payload',
+  'truncated',
+]);
+
+/**
+ * The text of `data`, put together around the payload as the sender wrote it: parsed and written again, numbers beyond
+ * 2^53 and duplicate keys would be other ones.
+ */
+function dataText(facts: DeliveryFacts, draft: InboundDraft, neutral: JsonObject, truncated: boolean): string {
+  const { eventType, action, payload } = draft;
+  let text = `{"provider":${JSON.stringify(facts.provider)},"eventType":${JSON.stringify(eventType)}`;
+  if (action !== undefined) text += `,"action":${JSON.stringify(action)}`;
+  text += `,"deliveryId":${JSON.stringify(facts.deliveryId)},"sourceIp":${JSON.stringify(facts.sourceIp)}`;
+  if (truncated) text += ',"truncated":true';
+  const fields = JSON.stringify(withoutOurs(neutral));
+  // What is not written as an object (a class with a `toJSON` of its own) has no fields.
+  if (fields.length > 2 && fields.startsWith('{')) text += `,${fields.slice(1, -1)}`;
+  return `${text},"payload":${payload}}`;
+}
+
+function withoutOurs(neutral: JsonObject): JsonObject {
+  for (const key in neutral)
+    if (OURS.has(key)) return Object.fromEntries(Object.entries(neutral).filter(([name]) => !OURS.has(name)));
+  return neutral;
+}
+
+const YEAR_10000 = Date.UTC(10_000, 0);
+
+/** RFC 3339 UTC; `undefined` for what is no time that four digits of a year can say. */
+function timeOf(timestamp: string | number | undefined): string | undefined {
+  if (timestamp === undefined) return undefined;
+  const time = new Date(timestamp);
+  const milliseconds = time.getTime();
+  return milliseconds >= 0 && milliseconds < YEAR_10000 ? time.toISOString() : undefined;
+}
+
+/** As the log counts it. The exact size is only taken where the text is long enough for it to matter. */
+function fits(events: readonly EventToAppend[]): boolean {
+  let most = 0;
+  // A UTF-16 unit is at most three bytes of UTF-8.
+  for (const { type, data, metadata } of events) most += 3 * (data.length + metadata.length) + 2 * type.length;
+  if (most <= MAX_APPEND_BYTES) return true;
+  let bytes = 0;
+  for (const { type, data, metadata } of events)
+    bytes += Buffer.byteLength(data) + Buffer.byteLength(metadata) + 2 * type.length;
+  return bytes <= MAX_APPEND_BYTES;
+}

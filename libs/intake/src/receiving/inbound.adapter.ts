@@ -1,0 +1,193 @@
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+
+import { Settings } from '#libs/kernel/src/settings.js';
+import type { InboundRequest } from '#libs/plugin-sdk/src/define-provider.js';
+import { mediaTypeOf } from '#libs/plugin-sdk/src/inbound-body.js';
+
+import { AgentReceivers } from '../agent-webhook/agent-receivers.js';
+import { SenderAddress } from '../integration/addresses.js';
+import { IntegrationTable, type Receiver } from '../integration/integration.table.js';
+import {
+  agentForm,
+  type AnswerForm,
+  communicatorForm,
+  customPathForm,
+  platformForm,
+  PROBLEM_TYPE,
+  type Written,
+} from './answers.js';
+import { InboundPipeline } from './pipeline.js';
+import {
+  BROKEN_OFF,
+  FAILED,
+  MAX_BODY_BYTES,
+  METHOD_NOT_ALLOWED,
+  Refusal,
+  TOO_LARGE,
+  UNSUPPORTED_TYPE,
+} from './refusal.js';
+
+/**
+ * The inbound routes, on Fastify itself: between the socket and the pipeline nothing is done that a request does not
+ * need. They have their own content type parser, which hands on the raw bytes, since signatures are made over these.
+ */
+@Injectable()
+export class InboundRoutes implements OnModuleInit {
+  constructor(
+    @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
+    @Inject(InboundPipeline) private readonly pipeline: InboundPipeline,
+    @Inject(IntegrationTable) private readonly table: IntegrationTable,
+    @Inject(AgentReceivers) private readonly agents: AgentReceivers,
+    @Inject(Settings) private readonly settings: Settings,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    const adapter = this.host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined;
+    if (!adapter) return;
+    const fastify = adapter.getInstance<FastifyInstance>();
+    const { pipeline, table, agents } = this;
+    const sender = new SenderAddress(this.settings.trustProxy);
+    await fastify.register(inboundRoutes, { pipeline, table, agents, sender });
+  }
+}
+
+export interface InboundParts {
+  readonly pipeline: InboundPipeline;
+  readonly table: IntegrationTable;
+  readonly agents: AgentReceivers;
+  readonly sender: SenderAddress;
+}
+
+interface Received extends FastifyRequest {
+  receiver?: Receiver;
+  form?: AnswerForm;
+}
+
+const OTHER_METHODS = ['GET', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+const NO_BYTES = Buffer.alloc(0);
+const NO_QUERY: Readonly<Record<string, string>> = Object.freeze({});
+
+/** A Fastify plug-in: encapsulated, so that its parser and its error handler hold for these routes alone. */
+export async function inboundRoutes(
+  fastify: FastifyInstance,
+  { pipeline, table, agents, sender }: InboundParts,
+): Promise<void> {
+  fastify.removeAllContentTypeParsers();
+  fastify.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES }, (_, body, done) =>
+    done(null, body),
+  );
+  fastify.decorateRequest('receiver');
+  fastify.decorateRequest('form');
+  fastify.setErrorHandler((error: FastifyError, request: Received, reply) => {
+    const refusal = refusalOf(error);
+    if (refusal === FAILED) request.log.error(error);
+    if (request.receiver) pipeline.refusedEarly(request.receiver, refusal);
+    return write(reply, (request.form ?? platformForm).refused(refusal));
+  });
+
+  /** The rest of the path decides who receives. It is looked up before a byte of the body is read. */
+  const receive = (url: string, form: AnswerForm, find: (rest: string) => Receiver | undefined): void => {
+    fastify.post(url, {
+      bodyLimit: MAX_BODY_BYTES,
+      onRequest: (request: Received, reply, done) => {
+        const receiver = find(Object.values(request.params as Record<string, string>)[0] ?? '');
+        request.form = form;
+        if (!receiver) return void write(reply, form.notFound);
+        request.receiver = receiver;
+        done();
+      },
+      handler: async (request: Received, reply) => {
+        const outcome = await pipeline.receive(request.receiver!, viewOf(request, sender));
+        return write(reply, outcome instanceof Refusal ? form.refused(outcome) : form.accepted(outcome));
+      },
+    });
+  };
+  const route = (path: string, form: AnswerForm, find: (rest: string) => Receiver | undefined): void => {
+    receive(`${path}/*`, form, find);
+    fastify.route({
+      method: OTHER_METHODS,
+      url: `${path}/*`,
+      // Before the body is read.
+      onRequest: (_, reply) => void write(reply, form.refused(METHOD_NOT_ALLOWED)),
+      handler: () => undefined,
+    });
+  };
+
+  const finders: Record<keyof typeof FORMS, (rest: string) => Receiver | undefined> = {
+    '/api/v1/webhooks/inbound': (slug) => table.withSlug(slug),
+    '/api/webhook': (path) => table.withPath(path),
+    '/webhooks': (rest) => {
+      const [id = '', kind, ...more] = rest.split('/');
+      const receiver = more.length === 0 ? table.withId(id) : undefined;
+      return kind === undefined || kind === receiver?.provider ? receiver : undefined;
+    },
+    '/api/communicator/webhook': (id) => {
+      const receiver = table.withId(id);
+      return receiver && pipeline.isCommunicator(receiver) ? receiver : undefined;
+    },
+    '/api/communicator/botframework': (rest) => {
+      const [id = '', messages, ...more] = rest.split('/');
+      const receiver = messages === 'messages' && more.length === 0 ? table.withId(id) : undefined;
+      return receiver?.provider === 'botframework' ? receiver : undefined;
+    },
+  };
+  for (const path of Object.keys(FORMS) as (keyof typeof FORMS)[]) route(path, FORMS[path], finders[path]);
+  // Beside what REST has there.
+  for (const path of ['/agents', '/api/v1/agents'])
+    receive(`${path}/:id/webhook`, agentForm, (id) => agents.withId(id));
+}
+
+/** Every inbound address begins with one of these, and is answered in its form. */
+const FORMS = {
+  '/api/v1/webhooks/inbound': platformForm,
+  '/api/webhook': customPathForm,
+  '/webhooks': platformForm,
+  '/api/communicator/webhook': communicatorForm,
+  '/api/communicator/botframework': communicatorForm,
+} as const;
+
+/**
+ * The answer to an inbound address that cannot be decoded (`%zz`), which no route sees: to the last byte that of any other
+ * at which nothing is received. `undefined` if the path is none of ours.
+ */
+export function undecodable(path: string): Written | undefined {
+  const prefix = Object.keys(FORMS).find((one) => path.startsWith(`${one}/`)) as keyof typeof FORMS | undefined;
+  if (AGENT_WEBHOOK.test(path)) return agentForm.notFound;
+  return prefix && FORMS[prefix].notFound;
+}
+
+const AGENT_WEBHOOK = /^(?:\/api\/v1)?\/agents\/[^/]+\/webhook(?:$|\?)/;
+
+function viewOf(request: Received, sender: SenderAddress): InboundRequest {
+  const { headers, socket } = request.raw;
+  return {
+    headers: headers as InboundRequest['headers'],
+    rawBody: Buffer.isBuffer(request.body) ? request.body : NO_BYTES,
+    query: request.raw.url!.includes('?') ? flat(request.query as Record<string, unknown>) : NO_QUERY,
+    contentType: mediaTypeOf(headers['content-type']),
+    sourceIp: sender.of(socket.remoteAddress, headers['x-forwarded-for'] as string | undefined),
+  };
+}
+
+/** Of a parameter that is given several times, the last. */
+const flat = (query: Record<string, unknown>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(query).map(([name, value]) => [name, String(Array.isArray(value) ? value.at(-1) : value)]),
+  );
+
+/** What Fastify itself found wrong while it read the body. */
+function refusalOf(error: FastifyError): Refusal {
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return TOO_LARGE;
+  if (error.statusCode === 415) return UNSUPPORTED_TYPE;
+  const cutOff = error.code === 'ECONNRESET' || error.code === 'ERR_STREAM_PREMATURE_CLOSE';
+  return cutOff || (error.statusCode !== undefined && error.statusCode < 500) ? BROKEN_OFF : FAILED;
+}
+
+function write(reply: FastifyReply, { status, contentType, body, retryAfter, allow }: Written): FastifyReply {
+  if (allow !== undefined) reply.header('allow', allow);
+  if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
+  if (contentType === PROBLEM_TYPE) reply.header('cache-control', 'no-store');
+  return reply.code(status).header('content-type', contentType).send(body);
+}

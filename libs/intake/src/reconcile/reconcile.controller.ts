@@ -1,0 +1,90 @@
+import { Controller, HttpCode, Inject, Param, Post } from '@nestjs/common';
+import { ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } from '@nestjs/swagger';
+
+import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
+import type { Caller } from '#libs/access/src/caller.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+
+import { integrationNotFound } from '../integration/integration.js';
+import { IntegrationTable } from '../integration/integration.table.js';
+import { Reconciler, RECONCILIATIONS } from './reconcile.js';
+
+const PATIENCE_MS = 60_000;
+
+class MissingDelivery {
+  @ApiProperty()
+  deliveryId!: string;
+  @ApiProperty({ example: 'push' })
+  eventType!: string;
+  @ApiProperty({
+    description: 'The sender took the request to send it again. false: it refused, or it is not asked again yet.',
+  })
+  requested!: boolean;
+  @ApiPropertyOptional({ description: 'The sender would not send this one again.' })
+  refused?: boolean;
+}
+
+class ReconcileFailure {
+  @ApiProperty({ example: 'unauthorised' })
+  code!: string;
+  @ApiProperty({ description: 'What to do.' })
+  detail!: string;
+  @ApiPropertyOptional({ description: 'Milliseconds to wait before asking again.' })
+  retryAfterMs?: number;
+}
+
+export class ReconcileAnswer {
+  @ApiProperty()
+  integrationId!: string;
+  @ApiProperty({ description: 'Deliveries that the sender named.' })
+  checked!: number;
+  @ApiProperty({ type: [MissingDelivery], description: 'What never arrived here.' })
+  missing!: MissingDelivery[];
+  @ApiPropertyOptional({ description: 'More is missing than was asked for: it is the next time, in ten minutes.' })
+  more?: boolean;
+  @ApiPropertyOptional({
+    format: 'date-time',
+    description: 'When the oldest delivery was made that is missing and may yet come: the next look goes back as far.',
+  })
+  openSince?: string;
+  @ApiProperty({ format: 'date-time' })
+  startedAt!: string;
+  @ApiPropertyOptional({ type: ReconcileFailure, description: 'Why it was not gone through to the end.' })
+  failure?: ReconcileFailure;
+}
+
+/** Asks a sender now, instead of at the next time that is due. */
+@ApiTags('integrations')
+@Controller('api/v1/integrations')
+export class ReconcileController {
+  constructor(
+    @Inject(IntegrationTable) private readonly table: IntegrationTable,
+    @Inject(Reconciler) private readonly reconciler: Reconciler,
+    @Inject(Progress) private readonly progress: Progress,
+  ) {}
+
+  @Post(':id/reconcile')
+  @Roles('integrator')
+  @HttpCode(200)
+  @ApiOperation({
+    summary: 'Find deliveries that never arrived',
+    description:
+      'Asks the sender what it has delivered in the last three days, holds that against the log, and asks for what is missing once more. Happens by itself every ten minutes.',
+  })
+  @ApiResponse({ status: 200, type: ReconcileAnswer })
+  async reconcile(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<ReconcileAnswer> {
+    if (!this.table.get(caller.orgId, id)) throw integrationNotFound(id);
+    const look = { completeAt: null, byHand: true };
+    const outcome = await this.reconciler.ask(id, look, AbortSignal.timeout(PATIENCE_MS));
+    if (!outcome)
+      throw new Rejected(
+        'conflict',
+        'integration.not_reconcilable',
+        'The sender of this integration cannot be asked: it is disabled, its provider cannot be asked at all (GitHub can), its config lacks token, hookId or repository, or it has a dedupeKey.',
+      );
+    const position = await this.reconciler.recordNext(caller.orgId, caller.actor, outcome);
+    await this.progress.whenProcessed(RECONCILIATIONS, position);
+    return outcome;
+  }
+}

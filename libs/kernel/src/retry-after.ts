@@ -1,0 +1,15 @@
+const LONGEST_SECONDS = 24 * 60 * 60;
+
+/**
+ * Whole seconds that a `Retry-After` header asks for, given as seconds or as an HTTP date, rounded up, between 0 and a
+ * day; `undefined` if it is absent or malformed. RFC 9110 knows whole seconds only, but senders write `2.0` and `45.9`.
+ */
+export function retryAfterSeconds(header: string | undefined, now: Date): number | undefined {
+  const text = header?.trim() ?? '';
+  if (/^\d{1,10}(\.\d{1,20})?$/.test(text)) return Math.min(Math.ceil(Number(text)), LONGEST_SECONDS);
+  // Only the forms of RFC 9110, all of which name the day: Date.parse would take "-3" or "1/2" for a date as well.
+  if (!/^[A-Z][a-z]{2,8},? /.test(text)) return undefined;
+  const at = Date.parse(text);
+  if (Number.isNaN(at)) return undefined;
+  return Math.min(Math.max(Math.ceil((at - now.getTime()) / 1000), 0), LONGEST_SECONDS);
+}

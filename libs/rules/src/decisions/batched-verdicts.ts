@@ -1,0 +1,175 @@
+import {
+  type EventStore,
+  WrongRevision,
+  type EventToAppend,
+  type RecordedEvent,
+} from '#libs/event-store/src/event-store.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
+import { eventIdOf } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
+import { uuid5 } from '#libs/kernel/src/ids.js';
+
+import type { Verdicts } from '../engine/verdicts.js';
+import { erroredDecision, MAX_VERDICT_BYTES } from './decision-events.js';
+
+/** What is known of the end of a stretch's stream. */
+interface Stretch {
+  readonly next: bigint | 'no-stream';
+  /** The last event whose verdicts are there; events come in the order of the log. */
+  readonly through: bigint;
+  /** How many parts of each event's verdicts are there, where the stream was read again. */
+  readonly covered: Map<string, number> | undefined;
+}
+
+const NEW: Stretch = { next: 'no-stream', through: -1n, covered: undefined };
+/** A stretch is 65,536 positions: so many events in PostgreSQL, 64 KiB of the log in EventStoreDB. */
+const STRETCH_BITS = 16n;
+/** Stretches whose end is remembered. */
+const MAX_KNOWN = 256;
+const MAX_TRIES = 5;
+
+/**
+ * Records the verdicts on events by which no rule asks for anything: many events in one record, since most events are
+ * such events. Which events share a record depends on how the log was read, so that no name could follow from it. Their
+ * stream is named after a stretch of the log instead, and each append expects the revision that this instance knows. When
+ * that is wrong, after a crash or because another instance was active, the stretch is read, and what it holds left out.
+ */
+export class VerdictStretches {
+  private readonly known = new Map<string, Stretch>();
+
+  constructor(private readonly store: EventStore) {}
+
+  /** @param cases of one organisation, in the order of the log. */
+  async record(orgId: string, cases: readonly QuietCase[], now: Date): Promise<void> {
+    const byStream = new Map<string, QuietEntry[]>();
+    for (const entry of entriesOf(cases)) {
+      const stream = streams.verdicts(orgId, entry.event.position >> STRETCH_BITS);
+      const entries = byStream.get(stream);
+      if (entries) entries.push(entry);
+      else byStream.set(stream, [entry]);
+    }
+    for (const [stream, entries] of byStream) await this.append(stream, orgId, entries, now);
+  }
+
+  private async append(stream: string, orgId: string, entries: readonly QuietEntry[], now: Date): Promise<void> {
+    let left = entries;
+    for (let tries = 1; ; tries++) {
+      const at = await this.endOf(stream, left[0]!.event.position);
+      left = left.filter(({ eventId, part }) => part >= (at.covered?.get(eventId) ?? 0));
+      if (left.length === 0) return;
+      const { some, rest } = cut(left);
+      try {
+        const { revision } = await this.store.append(stream, [noneMatched(orgId, some, now)], at.next);
+        for (const { eventId, part } of some) at.covered?.set(eventId, part + 1);
+        const last = some.at(-1)!.event.position;
+        this.remember(stream, { ...at, next: revision, through: last > at.through ? last : at.through });
+        if (rest.length === 0) return;
+        left = rest;
+        tries = 0;
+      } catch (error) {
+        this.known.delete(stream);
+        if (!(error instanceof WrongRevision) || tries >= MAX_TRIES) throw error;
+        this.remember(stream, await this.read(stream));
+      }
+    }
+  }
+
+  /** An event that was put off comes when later ones are there already: then only the stream can tell. */
+  private async endOf(stream: string, position: bigint): Promise<Stretch> {
+    const at = this.known.get(stream) ?? NEW;
+    if (at.covered || position > at.through) return at;
+    const read = await this.read(stream);
+    this.remember(stream, read);
+    return read;
+  }
+
+  private async read(stream: string): Promise<Stretch> {
+    const covered = new Map<string, number>();
+    let next: bigint | 'no-stream' = 'no-stream';
+    for (;;) {
+      const from: bigint = next === 'no-stream' ? 0n : next + 1n;
+      const events = await this.store.readStream(stream, { from, limit: 200 });
+      if (events.length === 0) return { next, through: -1n, covered };
+      for (const event of events) {
+        next = event.revision;
+        if (!event.is('rule.none_matched')) continue;
+        for (const { eventId } of event.data.events) covered.set(eventId, (covered.get(eventId) ?? 0) + 1);
+      }
+    }
+  }
+
+  private remember(stream: string, stretch: Stretch): void {
+    this.known.delete(stream);
+    this.known.set(stream, stretch);
+    if (this.known.size <= MAX_KNOWN) return;
+    for (const oldest of this.known.keys()) {
+      this.known.delete(oldest);
+      return;
+    }
+  }
+}
+
+/** An event by which no rule asks for anything. */
+export interface QuietCase {
+  readonly event: RecordedEvent;
+  readonly verdicts: Verdicts;
+}
+
+/** The verdicts on one event, or a part of them where they are many. */
+export interface QuietEntry {
+  readonly event: RecordedEvent;
+  readonly eventId: string;
+  /** Counts the parts of one event. */
+  readonly part: number;
+  readonly verdicts: Verdicts;
+}
+
+/** Most events in one record, and bytes of their verdicts, roughly. */
+const MAX_ENTRIES = 500;
+
+export const entriesOf = (cases: readonly QuietCase[]): readonly QuietEntry[] =>
+  cases.flatMap(({ event, verdicts }) => {
+    const eventId = eventIdOf(event.id);
+    return verdicts.parts(MAX_VERDICT_BYTES).map((each, part) => ({ event, eventId, part, verdicts: each }));
+  });
+
+/** As many entries as one record takes, at least one, and the rest. */
+export function cut(entries: readonly QuietEntry[]): { some: readonly QuietEntry[]; rest: readonly QuietEntry[] } {
+  let bytes = 0;
+  let end = 0;
+  for (; end < entries.length && end < MAX_ENTRIES; end++) {
+    bytes += entries[end]!.verdicts.weight + 100;
+    if (end > 0 && bytes > MAX_VERDICT_BYTES) break;
+  }
+  return { some: entries.slice(0, end), rest: entries.slice(end) };
+}
+
+/**
+ * One record about all of them. It follows from several events, so that it belongs to the story of none of them; a rule
+ * that looks at such records must still come to an end.
+ */
+export function noneMatched(orgId: string, entries: readonly QuietEntry[], now: Date): EventToAppend {
+  const asked: string[][] = [];
+  const places = new Map<string, number>();
+  const events = entries.map(({ event, eventId, verdicts }): DataOf<'rule.none_matched'>['events'][number] => {
+    const names = verdicts.sets.map(({ name }) => name);
+    const key = names.join();
+    let place = places.get(key);
+    if (place === undefined) places.set(key, (place = asked.push(names) - 1));
+    const errors = verdicts.decided.flatMap(({ rule, verdict }) =>
+      verdict.outcome === 'errored' ? [erroredDecision(rule, verdict.error)] : [],
+    );
+    return {
+      eventId,
+      eventType: event.type,
+      asked: place,
+      failed: [...verdicts.failed],
+      ...(errors.length > 0 && { decisions: errors }),
+    };
+  });
+  const id = uuid5('rules.decide', ...entries.map(({ eventId, part }) => `${eventId} ${part}`));
+  const hop = Math.max(...entries.map(({ event }) => event.metadata.hop)) + 1;
+  const cause = { $correlationId: id, hop };
+  return newEvent({ type: 'rule.none_matched', data: { asked, events } }, { id, orgId, actor: 'millrace', now, cause });
+}

@@ -1,0 +1,166 @@
+import type { Static } from '@sinclair/typebox';
+
+import { type EventToAppend, type RecordedEvent, MAX_APPEND_BYTES } from '#libs/event-store/src/event-store.js';
+import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
+import { type Cause, causedBy, eventIdOf, MAX_HOPS, type PlatformEvent } from '#libs/events/src/envelope.js';
+import type { Decision as Schema } from '#libs/events/src/rule.events.js';
+import type { Cost } from '#libs/expressions/src/values.js';
+import { type Uuid, uuid5 } from '#libs/kernel/src/ids.js';
+
+import type { KnownRule } from '../engine/compiled-rule.js';
+import { costOf, inWordsOf, type Verdict } from '../engine/judge.js';
+import type { Verdicts } from '../engine/verdicts.js';
+import type { AfterBurst } from '../flow/flow-control.adapter.js';
+import type { CompiledAction, Request } from '../language/actions.js';
+import type { Failure } from '../language/condition.js';
+
+/** A rule's verdict as it is recorded. */
+export type Decision = Static<typeof Schema>;
+
+const SUBSCRIBER = 'rules.decide';
+/** About so many bytes of verdicts in one event, well below the limit of an append. */
+export const MAX_VERDICT_BYTES = 256 * 1024;
+/** Most bytes of one request: what is larger is refused, with its reason. */
+export const MAX_REQUEST_BYTES = MAX_APPEND_BYTES / 2;
+
+/**
+ * Everything that is recorded about an event that a rule matched: the verdicts, and a request for each action of each rule that matched.
+ * Ids follow from the event, the rule and the place of the action, so that recording again is recording the same. Pure.
+ * @param held matches that may not act, and what holds them back.
+ */
+export function recordOf(
+  event: RecordedEvent,
+  platformEvent: PlatformEvent,
+  verdicts: Verdicts,
+  held: ReadonlyMap<Verdict, Failure>,
+  now: Date,
+): readonly EventToAppend[] {
+  const record = new EventRecord(event, platformEvent, now);
+  const evaluated = verdicts.parts(MAX_VERDICT_BYTES).map((part, index) =>
+    record.evaluated(uuid5(event.id, SUBSCRIBER, String(index)), {
+      decisions: part.decided.map(({ rule, verdict }) => record.decide(rule, verdict, held.get(verdict))),
+      asked: part.sets.map(({ name }) => name),
+      failed: [...part.failed],
+    }),
+  );
+  return [...evaluated, ...record.requests];
+}
+
+/** The same about a rule that waited for the end of a burst, of which the event was the last. */
+export function recordAfterBurst(
+  event: RecordedEvent,
+  platformEvent: PlatformEvent,
+  { rule, verdict, held }: Pick<AfterBurst, 'rule' | 'verdict' | 'held'>,
+  now: Date,
+): readonly EventToAppend[] {
+  const record = new EventRecord(event, platformEvent, now);
+  const decision = 'compiled' in rule ? record.decide(rule, verdict, held) : throttledDecision(rule, held);
+  const id = uuid5(event.id, SUBSCRIBER, 'after-burst', rule.id);
+  return [record.evaluated(id, { decisions: [decision], afterBurst: true }), ...record.requests];
+}
+
+/** What there is to record about one event, request by request. */
+class EventRecord {
+  readonly requests: EventToAppend[] = [];
+  private readonly cause: Cause;
+
+  constructor(
+    private readonly event: RecordedEvent,
+    private readonly platformEvent: PlatformEvent,
+    private readonly now: Date,
+  ) {
+    this.cause = causedBy(event);
+  }
+
+  evaluated(id: Uuid, verdicts: Omit<DataOf<'rule.evaluated'>, 'eventId' | 'eventType'>): EventToAppend {
+    const { id: eventId, type: eventType } = this.platformEvent;
+    const data = { eventId, eventType, ...verdicts };
+    return this.append({ type: 'rule.evaluated', data }, id, 'millrace', `event/${eventId}`);
+  }
+
+  /** Adds the requests of a rule that may act. */
+  decide(rule: KnownRule, verdict: Verdict, held: Failure | undefined): Decision {
+    if (verdict.outcome === 'errored') return erroredDecision(rule, verdict.error);
+    if (verdict.outcome === 'not_matched') return { ...who(rule), ...verdict, actions: [] };
+    if (held) return throttledDecision(rule, held);
+    const before = this.requests.length;
+    try {
+      const cost = costOf(this.platformEvent);
+      const actions = rule.compiled.actions.map((action, index) => this.ask(rule, action, index, cost));
+      return { ...who(rule), outcome: 'matched', actions };
+    } catch (error) {
+      // All actions of a rule or none: half of a rule is what nobody wrote.
+      this.requests.length = before;
+      return erroredDecision(rule, inWordsOf(error));
+    }
+  }
+
+  private ask(rule: KnownRule, action: CompiledAction, index: number, cost: Cost): Decision['actions'][number] {
+    const { event, platformEvent, cause, requests } = this;
+    const id = uuid5(event.id, SUBSCRIBER, rule.id, String(index));
+    const requestedBy = { kind: 'rule' as const, ruleId: rule.id, ruleVersion: rule.version, index };
+    const actor = `rule/${rule.id}`;
+    const refuse = (reason: string, detail: string) => {
+      const data = { action: action.type, reason, detail, eventId: platformEvent.id, requestedBy };
+      requests.push(this.append({ type: 'action.refused', data }, id, actor, actor));
+      return { type: action.type, requestId: eventIdOf(id), refused: reason };
+    };
+    if (cause.hop > MAX_HOPS)
+      return refuse('too-many-hops', `The event has ${cause.hop} causes; at most ${MAX_HOPS} are allowed.`);
+    const place = { stream: event.stream, revision: String(event.revision) };
+    const asking = { requestedBy, eventId: platformEvent.id, event: place };
+    const request: Request = action.request(platformEvent, asking, cost);
+    const asked = this.append(request, id, actor, actor);
+    const bytes = Buffer.byteLength(asked.data);
+    if (bytes > MAX_REQUEST_BYTES)
+      return refuse(
+        'too-large',
+        `The action has ${bytes} bytes when filled in; at most ${MAX_REQUEST_BYTES} are allowed.`,
+      );
+    requests.push(asked);
+    return { type: action.type, requestId: eventIdOf(id) };
+  }
+
+  private append(draft: EventDraft, id: Uuid, actor: string, subject: string): EventToAppend {
+    const { cause, now } = this;
+    return newEvent(draft, { id, orgId: this.event.metadata.orgId, actor, now, cause, subject });
+  }
+}
+
+const who = ({ id, name, version }: Pick<KnownRule, 'id' | 'name' | 'version'>) => ({
+  ruleId: id,
+  ruleName: name,
+  ruleVersion: version,
+});
+
+const throttledDecision = (rule: AfterBurst['rule'], failed: Failure | undefined): Decision => ({
+  ...who(rule),
+  outcome: 'throttled',
+  ...(failed && { failed }),
+  actions: [],
+});
+
+/** The verdict of a rule that could not be evaluated, or whose actions could not be filled in. */
+export const erroredDecision = (rule: KnownRule, error: string): Decision => ({
+  ...who(rule),
+  outcome: 'errored',
+  error,
+  actions: [],
+});
+
+/** One append, or several where one would be too large, each as large as it may be. */
+export function appendsOf(events: readonly EventToAppend[]): readonly (readonly EventToAppend[])[] {
+  const appends: EventToAppend[][] = [];
+  let bytes = Infinity;
+  for (const event of events) {
+    const size = Buffer.byteLength(event.data) + Buffer.byteLength(event.metadata) + 200;
+    if (bytes + size > MAX_APPEND_BYTES) {
+      appends.push([]);
+      bytes = 0;
+    }
+    appends.at(-1)!.push(event);
+    bytes += size;
+  }
+  return appends;
+}

@@ -1,0 +1,136 @@
+import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
+import { ApiOperation, ApiProperty, ApiPropertyOptional, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { DataSource } from 'typeorm';
+
+import { CurrentCaller } from '#libs/access/src/caller.controller.js';
+import type { Caller } from '#libs/access/src/caller.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { cursorOf, type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
+
+import { decisionsOfRule, decisionsOnEvent, type PlacedDecision } from './decision-lists.adapter.js';
+import type { TimePlace } from './verdict-rows.adapter.js';
+
+const OUTCOMES = ['matched', 'not_matched', 'throttled', 'errored'] as const;
+
+export class DecisionAnswer {
+  @ApiProperty({ example: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a' })
+  eventId!: string;
+  @ApiProperty({ example: 'git.push' })
+  eventType!: string;
+  @ApiProperty({ example: 'rul_01jq5x1d0wkz4s3v2n8m7b6c5a' })
+  ruleId!: string;
+  @ApiProperty()
+  ruleName!: string;
+  @ApiProperty()
+  ruleVersion!: number;
+  @ApiProperty({ enum: OUTCOMES })
+  outcome!: string;
+  @ApiPropertyOptional({ type: Object, description: 'The first condition that decided against it, and what it saw.' })
+  failed?: object;
+  @ApiPropertyOptional()
+  error?: string;
+  @ApiProperty({ type: [Object], description: 'Each with the id of the event that asks for it.' })
+  actions!: readonly object[];
+  @ApiProperty({ format: 'date-time' })
+  at!: string;
+}
+
+export class DecisionPage {
+  @ApiProperty({ type: [DecisionAnswer] })
+  data!: DecisionAnswer[];
+  @ApiProperty({ type: String, nullable: true })
+  nextCursor!: string | null;
+}
+
+/** Why something ran, or nothing did. */
+@ApiTags('rules')
+@Controller('api/v1')
+export class DecisionController {
+  constructor(
+    @Inject(DataSource) private readonly database: DataSource,
+    @Inject(Progress) private readonly progress: Progress,
+  ) {}
+
+  @Get('events/:id/decisions')
+  @ApiOperation({
+    summary: 'What every rule decided about an event',
+    description: 'Rules whose source or type did not match have no decision. In the order of the rules, by their ids.',
+  })
+  @ApiResponse({ status: 200, type: DecisionPage })
+  async ofEvent(
+    @CurrentCaller() { orgId }: Caller,
+    @Param('id') eventId: string,
+    @Query('limit') limit?: string,
+    @Query('cursor') cursor?: string,
+  ): Promise<Page<DecisionAnswer>> {
+    const paging = pagingOf(limit, cursor, 1);
+    const place = { orgId, eventId, after: paging.after?.[0] ?? '' };
+    const found = await decisionsOnEvent(this.database, place, paging.limit + 1, this.versions);
+    return pageOf(
+      found,
+      paging,
+      ({ ruleId }) => [ruleId],
+      (shown) => shown,
+    );
+  }
+
+  @Get('rules/:id/decisions')
+  @ApiOperation({
+    summary: 'What a rule decided',
+    description:
+      'Newest first. A page may hold fewer decisions than asked for, or none, before the end: go on while there is a nextCursor.',
+  })
+  @ApiQuery({ name: 'outcome', enum: OUTCOMES, required: false })
+  @ApiQuery({ name: 'from', required: false, description: 'RFC 3339: decisions since then.' })
+  @ApiQuery({ name: 'to', required: false, description: 'RFC 3339: decisions before then.' })
+  @ApiResponse({ status: 200, type: DecisionPage })
+  async ofRule(
+    @CurrentCaller() { orgId }: Caller,
+    @Param('id') ruleId: string,
+    @Query('outcome') outcome?: string,
+    @Query('limit') limit?: string,
+    @Query('cursor') cursor?: string,
+    @Query('from') from?: string,
+    @Query('to') to?: string,
+  ): Promise<Page<DecisionAnswer>> {
+    const paging = pagingOf(limit, cursor, 3);
+    const [since, until] = [timeOf('from', from), timeOf('to', to)];
+    const query = {
+      orgId,
+      ruleId,
+      ...(outcome !== undefined && outcome !== '' && { outcome: outcomeOf(outcome) }),
+      ...(since && { from: since }),
+      ...(until && { to: until }),
+      ...(paging.after && { before: placeOf(paging.after) }),
+    };
+    const { found, goOn } = await decisionsOfRule(this.database, query, paging.limit + 1, this.versions);
+    const page = pageOf(found, paging, keyOf, ({ shown }) => shown);
+    return page.nextCursor === null && goOn ? { ...page, nextCursor: cursorOf(partsOf(goOn)) } : page;
+  }
+
+  private readonly versions = (position: bigint): Promise<void> => this.progress.whenProcessed('rules.views', position);
+}
+
+const partsOf = ({ at, position, part }: TimePlace): readonly string[] => [at, position, String(part)];
+const keyOf = ({ place }: PlacedDecision): readonly string[] => partsOf(place);
+
+/** A place that somebody made up finds nothing. */
+function placeOf([at = '', position = '', part = '']: readonly string[]): TimePlace {
+  const isPlace = !Number.isNaN(Date.parse(at)) && /^\d{1,18}$/.test(position) && /^\d{1,4}$/.test(part);
+  return isPlace
+    ? { at: new Date(at).toISOString(), position, part: Number(part) }
+    : { at: '-infinity', position: '0', part: 0 };
+}
+
+function outcomeOf(text: string): string {
+  if (OUTCOMES.some((outcome) => outcome === text)) return text;
+  throw new Rejected('invalid', 'decision.bad_outcome', `"outcome" must be one of ${OUTCOMES.join(', ')}.`);
+}
+
+function timeOf(name: string, text: string | undefined): Date | undefined {
+  if (text === undefined || text === '') return undefined;
+  const time = new Date(text);
+  if (!Number.isNaN(time.getTime())) return time;
+  throw new Rejected('invalid', 'decision.bad_time', `"${name}" must be a time such as 2026-11-20T13:14:15Z.`);
+}

@@ -1,0 +1,275 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { DataSource } from 'typeorm';
+
+import type { Caller } from '#libs/access/src/caller.js';
+import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import type { Progress, Subscriber } from '#libs/event-store/src/subscriber.js';
+import { eventIdOf } from '#libs/events/src/envelope.js';
+import { FixedClock } from '#libs/kernel/src/clock.js';
+import { uuid7 } from '#libs/kernel/src/ids.js';
+import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
+
+import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
+import { Follower } from '../../../persistence/testing/follower.js';
+import { noWork } from '../../../persistence/testing/no-work.js';
+import { RuleProjection } from '../rule/rule.projection.js';
+import { DecideRules } from './decide.subscriber.js';
+import { type DecisionAnswer, DecisionController } from './decision.controller.js';
+import { DecisionProjection } from './decision.projection.js';
+import { type RecordedDecision, RecordedDecisions } from './recorded-decisions.js';
+
+let database: TestDatabase;
+let dataSource: DataSource;
+let store: MemoryEventStore;
+let clock: FixedClock;
+let decider: DecideRules;
+let follower: Follower;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  dataSource = await openDataSource({ url: database.url, entities: [] });
+});
+afterAll(async () => {
+  await dataSource.destroy();
+  await database.drop();
+});
+beforeEach(async () => {
+  await dataSource.query(
+    `truncate views.rules, views.rule_versions, views.decisions, views.event_verdicts, views.rule_rolls,
+              views.rule_roll_sets, views.rule_sets, views.rule_set_members`,
+  );
+  clock = new FixedClock('2026-11-20T12:00:00Z');
+  store = new MemoryEventStore(() => clock.now());
+  decider = new DecideRules(store, clock, noWork);
+  follower = new Follower(store, dataSource);
+});
+
+const caller: Caller = { orgId: 'org_1', actor: 'token/tok_1', tokenId: 'tok_1', roles: ['admin'] };
+
+const run = (subscriber: Subscriber) => follower.run(subscriber);
+
+async function append(type: string, data: object, source = 'github', more: object = {}): Promise<string> {
+  const id = uuid7();
+  const event = newEvent({ type, data }, { id, orgId: 'org_1', actor: 'x', now: clock.now(), source });
+  const metadata = JSON.stringify({ ...(JSON.parse(event.metadata) as object), ...more });
+  await store.append(`s-${id}`, [{ ...event, metadata }], 'no-stream');
+  return eventIdOf(id);
+}
+
+const ruleId = (n: number) => `rul_${String(n).padStart(3, '0')}`;
+const definition = (n: number, branch: string) => ({
+  name: `rule ${n} on ${branch}`,
+  eventSource: n % 3 === 0 ? 'gitlab' : '*',
+  eventType: 'git.*',
+  conditions:
+    n % 5 === 0
+      ? { expression: Array(40).fill('[@, @][]').join(' | ') }
+      : { all: [{ field: 'data.branch', operator: n % 2 === 0 ? 'equals' : 'starts_with', value: branch }] },
+  actions: [],
+});
+const save = (n: number, version: number, branch: string) =>
+  version === 1
+    ? append('rule.created', { ruleId: ruleId(n), version, enabled: true, definition: definition(n, branch) })
+    : append('rule.updated', { ruleId: ruleId(n), version, definition: definition(n, branch) });
+
+/** Rules come, change and go while events happen, a minute apart. */
+async function history(): Promise<void> {
+  const branches = ['main', 'topic', 'next'];
+  let version = 1;
+  for (let n = 0; n < 12; n++) await save(n, 1, branches[n % 3]!);
+  for (let n = 0; n < 90; n++) {
+    clock.advance(60_000);
+    await append(
+      n % 4 === 0 ? 'git.tag_pushed' : 'git.push',
+      { branch: branches[n % 3], n },
+      n % 2 ? 'gitlab' : 'github',
+    );
+    if (n % 15 === 7) await save(4, ++version, branches[n % 2]!);
+    if (n === 40) await append('rule.disabled', { ruleId: ruleId(2) });
+    if (n === 60) await append('rule.enabled', { ruleId: ruleId(2) });
+    if (n === 70) await append('rule.archived', { ruleId: ruleId(1) });
+    if (n % 9 === 0) await run(decider);
+  }
+  await settle();
+}
+
+async function settle(): Promise<void> {
+  for (const subscriber of [decider, new RuleProjection(), new DecisionProjection()]) await run(subscriber);
+}
+
+async function logged(): Promise<readonly RecordedDecision[]> {
+  const reader = new RecordedDecisions();
+  const found: RecordedDecision[] = [];
+  const { events } = await store.readAll({ limit: 10_000 });
+  for (const event of events) found.push(...reader.read(event));
+  return found;
+}
+
+const noWait: Progress = { whenProcessed: () => Promise.resolve() };
+const api = (progress = noWait) => new DecisionController(dataSource, progress);
+
+async function pages(
+  ask: (cursor?: string) => Promise<{ data: readonly DecisionAnswer[]; nextCursor: string | null }>,
+): Promise<readonly DecisionAnswer[]> {
+  const all: DecisionAnswer[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await ask(cursor);
+    all.push(...page.data);
+    cursor = page.nextCursor ?? undefined;
+  } while (cursor !== undefined);
+  return all;
+}
+
+const keyOf = ({ eventId, ruleId: id }: { eventId: string; ruleId: string }) => `${eventId} ${id}`;
+const bare = ({ eventType: _, at: __, ...decision }: DecisionAnswer) => decision;
+const sorted = <T extends { eventId: string; ruleId: string }>(all: readonly T[]): readonly T[] =>
+  all.toSorted((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
+
+describe('the decisions of a history', () => {
+  it('are listed by event as the log has them, whole and page by page', async () => {
+    await history();
+    const all = await logged();
+    expect(all.length).toBeGreaterThan(700);
+    for (const eventId of new Set(all.map((decision) => decision.eventId))) {
+      const wanted = all.filter((decision) => decision.eventId === eventId);
+      const { data, nextCursor } = await api().ofEvent(caller, eventId);
+      expect(nextCursor).toBeNull();
+      expect(data.map(bare)).toEqual(sorted(wanted));
+      expect(await pages((cursor) => api().ofEvent(caller, eventId, '3', cursor))).toEqual(data);
+    }
+  });
+
+  it('are listed by rule, newest first, by outcome and by time, page by page', async () => {
+    await history();
+    const all = await logged();
+    for (const id of [1, 2, 4, 5, 6, 7].map(ruleId)) {
+      const own = all.filter((decision) => decision.ruleId === id);
+      const list = (outcome: string, limit: string, from = '', to = '') =>
+        pages((cursor) => api().ofRule(caller, id, outcome, limit, cursor, from, to));
+      const found = await list('', '200');
+      expect(sorted(found).map(bare)).toEqual(sorted(own));
+      expect(found.map(({ at }) => at)).toEqual(
+        found
+          .map(({ at }) => at)
+          .toSorted()
+          .toReversed(),
+      );
+      expect(await list('', '7')).toEqual(found);
+      for (const outcome of ['matched', 'not_matched', 'errored', 'throttled'])
+        expect(await list(outcome, '5')).toEqual(found.filter((decision) => decision.outcome === outcome));
+      const [from, to] = ['2026-11-20T12:30:00Z', '2026-11-20T13:00:00Z'].map((time) => new Date(time).toISOString());
+      expect(await list('', '7', from, to)).toEqual(found.filter(({ at }) => at >= from! && at < to!));
+    }
+  });
+
+  it('are not shown to others, and nothing is found by ids and cursors that were made up', async () => {
+    await history();
+    const stranger = { ...caller, orgId: 'org_2' };
+    const [{ eventId }] = (await logged()) as [RecordedDecision];
+    expect((await api().ofEvent(stranger, eventId)).data).toEqual([]);
+    expect((await api().ofRule(stranger, ruleId(4))).data).toEqual([]);
+    expect((await api().ofEvent(caller, 'evt_nonsense')).data).toEqual([]);
+    const cursor = Buffer.from(JSON.stringify(['x', 'y', 'z'])).toString('base64url');
+    expect((await api().ofRule(caller, ruleId(4), '', '5', cursor)).data).toEqual([]);
+    await expect(api().ofRule(caller, ruleId(4), 'almost')).rejects.toMatchObject({ code: 'decision.bad_outcome' });
+    await expect(api().ofRule(caller, ruleId(4), '', '5', '', 'soon')).rejects.toMatchObject({
+      code: 'decision.bad_time',
+    });
+  });
+
+  it('waits for the versions of the rules where their view is behind', async () => {
+    await save(4, 1, 'main');
+    const eventId = await append('git.push', { branch: 'topic' });
+    await run(decider);
+    await run(new DecisionProjection());
+    const progress: Progress = {
+      whenProcessed: async (name) => {
+        expect(name).toBe('rules.views');
+        await run(new RuleProjection());
+      },
+    };
+    const { data } = await api(progress).ofEvent(caller, eventId);
+    expect(data).toMatchObject([{ ruleName: 'rule 4 on main', failed: { expected: 'main', actual: 'topic' } }]);
+  });
+
+  it('take one row for each event that no rule matched, however many rules there are', async () => {
+    for (let n = 0; n < 300; n++)
+      await append('rule.created', {
+        ruleId: ruleId(n),
+        version: 1,
+        enabled: true,
+        definition: { ...definition(4, `b${n}`), name: `${n}` },
+      });
+    for (let n = 0; n < 40; n++) await append('git.push', { branch: 'other' });
+    await settle();
+    const [rows] = await dataSource.query<{ verdicts: string; decisions: string; bytes: string }[]>(
+      `select (select count(*) from views.event_verdicts) as verdicts, (select count(*) from views.decisions) as decisions,
+              (select sum(pg_column_size(v.*)) from views.event_verdicts v) as bytes`,
+    );
+    expect(rows).toMatchObject({ verdicts: '40', decisions: '0' });
+    expect(Number(rows!.bytes)).toBeLessThan(40 * 250);
+    expect((await api().ofRule(caller, ruleId(7), 'not_matched', '200')).data).toHaveLength(40);
+  });
+
+  it('of a rule that matches nearly always, asked for what did not match, come in pages of bounded work', async () => {
+    await append('rule.created', {
+      ruleId: 'rul_a',
+      version: 1,
+      enabled: true,
+      definition: { ...definition(4, 'main'), name: 'always' },
+    });
+    const first = await append('git.push', { branch: 'topic' });
+    await settle();
+    const [row] = await dataSource.query<{ roll_id: number }[]>('select roll_id from views.event_verdicts');
+    await dataSource.query(
+      `insert into views.event_verdicts (event_id, position, part, roll_id, at, decided, failed)
+       select gen_random_uuid(), 1000 + n, 0, $1, '2026-11-21T00:00:00Z'::timestamptz + n * interval '1 second',
+              array['rul_a'], '[]'
+       from generate_series(1, 25000) n`,
+      [row!.roll_id],
+    );
+    let asked = 0;
+    const found = await pages((cursor) => {
+      asked++;
+      return api().ofRule(caller, 'rul_a', 'not_matched', '10', cursor);
+    });
+    expect(found.map(({ eventId }) => eventId)).toEqual([first]);
+    expect(asked).toBe(3);
+  });
+});
+
+describe('decisions that were recorded before they were kept together', () => {
+  it('are listed beside later ones', async () => {
+    await save(4, 1, 'main');
+    const old = await append('git.push', { branch: 'old' });
+    const decision = (n: number, outcome: string, more: object = {}) => ({
+      ruleId: ruleId(n),
+      ruleName: `old ${n}`,
+      ruleVersion: 1,
+      outcome,
+      actions: [],
+      ...more,
+    });
+    const failed = {
+      pointer: '/conditions/all/0',
+      condition: 'data.branch equals "main"',
+      field: 'data.branch',
+      actual: 'old',
+      expected: 'main',
+    };
+    const decisions = [decision(4, 'not_matched', { failed }), decision(7, 'matched')];
+    await append('rule.evaluated', { eventId: old, eventType: 'git.push', decisions }, 'millrace', {
+      schemaVersion: 1,
+    });
+    follower.skipTo('rules.decide', await store.head());
+    clock.advance(1_000);
+    const later = await append('git.push', { branch: 'new' });
+    await settle();
+    expect((await api().ofEvent(caller, old)).data).toMatchObject(decisions);
+    const list = (await api().ofRule(caller, ruleId(4), 'not_matched')).data;
+    expect(list.map(({ eventId }) => eventId)).toEqual([later, old]);
+    expect(list.map((shown) => (shown.failed as { actual: string }).actual)).toEqual(['new', 'old']);
+  });
+});

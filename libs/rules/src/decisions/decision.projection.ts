@@ -1,0 +1,191 @@
+import { createHash } from 'node:crypto';
+
+import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import { eventUuidOf } from '#libs/events/src/envelope.js';
+
+import type { FailedTogether } from '../engine/failed-rules.js';
+import type { Decision } from './decision-events.js';
+
+/** One rule that is recorded by itself. */
+interface DecisionRow {
+  readonly event: RecordedEvent;
+  readonly eventId: string;
+  readonly eventType: string;
+  /** Among those of the same record. */
+  readonly ordinal: number;
+  readonly decision: Decision;
+}
+
+/** The rules of one event that did not match. */
+interface VerdictRow {
+  readonly event: RecordedEvent;
+  readonly eventId: string;
+  readonly eventType: string;
+  readonly part: number;
+  readonly asked: readonly string[];
+  readonly failed: readonly FailedTogether[];
+  readonly decided: readonly string[];
+}
+
+/**
+ * Verdicts as rows: one for each rule that matched, was held back or could not be asked, and one for each event with all
+ * rules that did not match. By event they answer "why did nothing run?", by rule "what did this rule do?".
+ */
+@Injectable()
+export class DecisionProjection implements Subscriber {
+  readonly name = 'rules.decisions';
+  readonly reads = ['rule.set_formed', 'rule.evaluated', 'rule.none_matched'] as const;
+  readonly writes = [] as const;
+
+  async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
+    const decisions: DecisionRow[] = [];
+    const later: DecisionRow[] = [];
+    const verdicts: VerdictRow[] = [];
+    for (const event of events)
+      if (event.is('rule.evaluated')) {
+        const { eventId, eventType, asked, failed = [], afterBurst = false } = event.data;
+        const decided = event.data.decisions.map(({ ruleId }) => ruleId);
+        event.data.decisions.forEach((decision, ordinal) =>
+          (afterBurst ? later : decisions).push({ event, eventId, eventType, ordinal, decision }),
+        );
+        if (asked) verdicts.push({ event, eventId, eventType, part: 0, asked, failed, decided });
+      } else if (event.is('rule.none_matched')) {
+        const { data } = event;
+        data.events.forEach(({ eventId, eventType, asked, failed, decisions: errors = [] }, part) => {
+          const decided = errors.map(({ ruleId }) => ruleId);
+          errors.forEach((decision) => decisions.push({ event, eventId, eventType, ordinal: part, decision }));
+          verdicts.push({ event, eventId, eventType, part, asked: data.asked[asked] ?? [], failed, decided });
+        });
+      }
+    const formed = events.filter((event) => event.is('rule.set_formed'));
+    if (decisions.length + later.length + verdicts.length + formed.length === 0) return;
+    const tx = await context.transaction();
+    if (formed.length > 0) await saveSets(tx, formed);
+    if (decisions.length > 0) await saveDecisions(tx, decisions, 'on conflict do nothing');
+    if (later.length > 0) await saveDecisions(tx, later, TAKES_ITS_PLACE);
+    if (verdicts.length > 0) await saveVerdicts(tx, verdicts, await rollsOf(tx, verdicts));
+  }
+}
+
+async function saveSets(tx: EntityManager, formed: readonly RecordedEvent<'rule.set_formed'>[]): Promise<void> {
+  await tx.query(
+    `with formed as (
+       insert into views.rule_sets (name, org_id, rules)
+       select * from unnest($1::text[], $2::text[], $3::json[])
+       on conflict (name) do nothing returning id, rules)
+     insert into views.rule_set_members (rule_id, set_id)
+     select rule->>0, id from formed, json_array_elements(rules) rule on conflict do nothing`,
+    [
+      formed.map(({ data }) => data.set),
+      formed.map(({ metadata }) => metadata.orgId),
+      formed.map(({ data }) => JSON.stringify(data.rules)),
+    ],
+  );
+}
+
+/** What a rule decided at the end of a burst comes after what it decided at first, in the log's order. */
+const TAKES_ITS_PLACE = `
+  on conflict (event_id, rule_id) do update
+    set position = excluded.position, ordinal = excluded.ordinal, rule_name = excluded.rule_name,
+        rule_version = excluded.rule_version, outcome = excluded.outcome, failed = excluded.failed,
+        error = excluded.error, actions = excluded.actions, at = excluded.at`;
+
+async function saveDecisions(tx: EntityManager, rows: readonly DecisionRow[], onConflict: string): Promise<void> {
+  await tx.query(
+    `insert into views.decisions (event_id, rule_id, org_id, position, ordinal, event_type, rule_name, rule_version,
+                                  outcome, failed, error, actions, at)
+     select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::int[], $6::text[], $7::text[],
+                          $8::int[], $9::text[], $10::json[], $11::text[], $12::json[], $13::timestamptz[])
+     ${onConflict}`,
+    [
+      rows.map(({ eventId }) => eventId),
+      rows.map(({ decision }) => decision.ruleId),
+      rows.map(({ event }) => event.metadata.orgId),
+      rows.map(({ event }) => String(event.position)),
+      rows.map(({ ordinal }) => ordinal),
+      rows.map(({ eventType }) => eventType),
+      rows.map(({ decision }) => decision.ruleName),
+      rows.map(({ decision }) => decision.ruleVersion),
+      rows.map(({ decision }) => decision.outcome),
+      rows.map(({ decision }) => (decision.failed === undefined ? null : JSON.stringify(decision.failed))),
+      rows.map(({ decision }) => decision.error?.replaceAll('\0', '\ufffd') ?? null),
+      rows.map(({ decision }) => JSON.stringify(decision.actions)),
+      rows.map(({ event }) => event.metadata.timestamp),
+    ],
+  );
+}
+
+const rollKey = ({ event, eventType, asked }: VerdictRow): string =>
+  createHash('sha256')
+    .update(JSON.stringify([event.metadata.orgId, eventType, asked]))
+    .digest('base64url')
+    .slice(0, 22);
+
+/** Ids of the rolls by their keys; those that are not there yet are put there. */
+async function rollsOf(tx: EntityManager, rows: readonly VerdictRow[]): Promise<ReadonlyMap<string, number>> {
+  const rolls = new Map(rows.map((row) => [rollKey(row), row]));
+  const find = () =>
+    tx.query<{ id: number; key: string }[]>('select id, key from views.rule_rolls where key = any($1)', [
+      [...rolls.keys()],
+    ]);
+  let found = new Map((await find()).map(({ id, key }) => [key, id]));
+  if (found.size === rolls.size) return found;
+  const missing = [...rolls].filter(([key]) => !found.has(key));
+  const names = [...new Set(missing.flatMap(([, { asked }]) => asked))];
+  const sets = await tx.query<{ id: number; name: string }[]>(
+    'select id, name from views.rule_sets where name = any($1)',
+    [names],
+  );
+  const ids = new Map(sets.map(({ id, name }) => [name, id]));
+  const lost = names.find((name) => !ids.has(name));
+  if (lost !== undefined) throw new Error(`verdicts refer to the rule set ${lost}, which the log does not have before`);
+  await tx.query(
+    `with added as (
+       insert into views.rule_rolls (key, org_id, event_type, sets)
+       select key, org_id, event_type, sets
+       from json_to_recordset($1::json) as given(key text, org_id text, event_type text, sets integer[])
+       on conflict do nothing returning id, sets)
+     insert into views.rule_roll_sets (set_id, roll_id)
+     select set_id, id from added, unnest(sets) set_id on conflict do nothing`,
+    [
+      JSON.stringify(
+        missing.map(([key, { event, eventType, asked }]) => ({
+          key,
+          org_id: event.metadata.orgId,
+          event_type: eventType,
+          sets: asked.map((name) => ids.get(name)),
+        })),
+      ),
+    ],
+  );
+  found = new Map((await find()).map(({ id, key }) => [key, id]));
+  return found;
+}
+
+async function saveVerdicts(
+  tx: EntityManager,
+  rows: readonly VerdictRow[],
+  rolls: ReadonlyMap<string, number>,
+): Promise<void> {
+  await tx.query(
+    `insert into views.event_verdicts (event_id, position, part, roll_id, at, decided, failed)
+     select event_id, position, part, roll_id, at,
+            case when decided is null then null else array(select json_array_elements_text(decided)) end, failed
+     from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::int[], $5::timestamptz[], $6::json[], $7::json[])
+       as given(event_id, position, part, roll_id, at, decided, failed)
+     on conflict do nothing`,
+    [
+      rows.map(({ eventId }) => eventUuidOf(eventId)),
+      rows.map(({ event }) => String(event.position)),
+      rows.map(({ part }) => part),
+      rows.map((row) => rolls.get(rollKey(row))),
+      rows.map(({ event }) => event.metadata.timestamp),
+      rows.map(({ decided }) => (decided.length === 0 ? null : JSON.stringify(decided))),
+      rows.map(({ failed }) => JSON.stringify(failed)),
+    ],
+  );
+}

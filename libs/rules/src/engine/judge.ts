@@ -1,0 +1,116 @@
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { MAX_HOPS, type PlatformEvent } from '#libs/events/src/envelope.js';
+import { Cost, MAX_STEPS } from '#libs/expressions/src/values.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+
+import type { Asking } from '../language/actions.js';
+import type { Failure, TraceEntry } from '../language/condition.js';
+import type { CompiledDefinition, RuleDefinition } from '../language/definition.js';
+import type { KnownRule } from './compiled-rule.js';
+
+/**
+ * What a rule makes of an event whose source and type it names. `matched` may still become `throttled`: that depends on
+ * the matches before.
+ */
+export type Verdict =
+  | { readonly outcome: 'matched'; readonly throttleKey?: string; readonly burstKey?: string }
+  | { readonly outcome: 'not_matched'; readonly failed: Failure }
+  | { readonly outcome: 'errored'; readonly error: string };
+
+/** What follows from nothing but verdicts: rules about it would go on for ever, so that beyond the limit none is asked. */
+export const isBeyondHops = (event: RecordedEvent): boolean =>
+  event.is('rule.evaluated', 'rule.none_matched', 'rule.burst_ended', 'action.refused') &&
+  event.metadata.hop > MAX_HOPS;
+
+/** Steps that every rule may take about every event to decide, and again to fill in what it asks for: some 5 ms. */
+export const BASIC_STEPS = 100_000;
+
+/**
+ * What it may cost to decide one rule about an event, keys included, or to fill in all its actions: one step more for each byte of it, so that a large one can be looked through, and a
+ * rule that would take a long time about a small one soon ends and holds up no other.
+ */
+export const costOf = (event: PlatformEvent<unknown>): Cost =>
+  new Cost(BASIC_STEPS, () => Math.min(MAX_STEPS - BASIC_STEPS, Buffer.byteLength(JSON.stringify(event))));
+
+/** What a rule in force makes of an event of which nobody has asked yet whether it names it. */
+export function verdictOf({ broken, compiled, filter }: KnownRule, event: PlatformEvent<unknown>): Verdict {
+  if (broken !== undefined) return { outcome: 'errored', error: broken };
+  if (!compiled.matchesType(event.type)) return notNamed('eventType', 'type', event.type, filter.eventType);
+  if (!compiled.matchesSource(event.source)) return notNamed('eventSource', 'source', event.source, filter.eventSource);
+  return judge(compiled, event);
+}
+
+const notNamed = (key: string, field: string, actual: string, expected: string): Verdict => ({
+  outcome: 'not_matched',
+  failed: { pointer: `/${key}`, condition: `${key} ${expected}`, field, actual, expected },
+});
+
+/** Pure; never throws: what goes wrong in one rule is that rule's verdict. */
+export function judge({ condition, throttle, burst }: CompiledDefinition, event: PlatformEvent<unknown>): Verdict {
+  try {
+    const cost = costOf(event);
+    const failed = condition.check(event, cost);
+    if (failed) return { outcome: 'not_matched', failed };
+    return {
+      outcome: 'matched',
+      ...(throttle && { throttleKey: keyOf(throttle.key?.render(event, cost)) }),
+      ...(burst && { burstKey: keyOf(burst.key?.render(event, cost)) }),
+    };
+  } catch (error) {
+    return { outcome: 'errored', error: inWordsOf(error) };
+  }
+}
+
+const keyOf = (value: unknown): string =>
+  value === undefined || value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value);
+
+/** Every condition of a rule with what it saw, the source and type first. @throws Rejected `expression.too_costly` */
+export function trace(
+  { eventSource, eventType }: RuleDefinition,
+  rule: CompiledDefinition,
+  event: PlatformEvent<unknown>,
+): readonly TraceEntry[] {
+  const { source, type } = event;
+  return [
+    {
+      pointer: '/eventSource',
+      condition: `source is ${eventSource}`,
+      holds: rule.matchesSource(source),
+      field: 'source',
+      actual: source,
+      expected: eventSource,
+    },
+    {
+      pointer: '/eventType',
+      condition: `type is ${eventType}`,
+      holds: rule.matchesType(type),
+      field: 'type',
+      actual: type,
+      expected: eventType,
+    },
+    ...rule.condition.trace(event, costOf(event)),
+  ];
+}
+
+/** What a person reads; a bug in one rule's evaluation must not stop the others, but must be seen. */
+export const inWordsOf = (error: unknown): string =>
+  error instanceof Rejected
+    ? error.message
+    : `internal error: ${error instanceof Error ? error.message : String(error)}`;
+
+/** Why the actions of a rule that matched cannot be asked for, in words: then none of them is. */
+export function unfit({ actions }: CompiledDefinition, event: PlatformEvent<unknown>): string | undefined {
+  try {
+    const cost = costOf(event);
+    actions.forEach((action, index) => action.request(event, draftAsking(event, index), cost));
+    return undefined;
+  } catch (error) {
+    return inWordsOf(error);
+  }
+}
+
+/** On behalf of a rule that is not saved. */
+export const draftAsking = ({ id }: PlatformEvent<unknown>, index: number): Asking => ({
+  requestedBy: { kind: 'rule', ruleId: 'draft', ruleVersion: 1, index },
+  eventId: id,
+});

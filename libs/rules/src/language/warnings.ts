@@ -1,0 +1,148 @@
+import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
+import { lint, type LintWarning } from '#libs/expressions/src/lint.js';
+import { fieldOf, fieldsOf, type JsonSchema } from '#libs/expressions/src/schema.js';
+import { isObject, pointerToken } from '#libs/kernel/src/json.js';
+import { suggestion } from '#libs/kernel/src/nearest.js';
+
+import type { ConditionExpression } from './condition-compiler.js';
+import type { CompiledDefinition, RuleDefinition } from './definition.js';
+
+/** Something that is allowed and probably not meant. `column` counts from 1, within the text at the pointer. */
+export interface RuleWarning {
+  readonly pointer: string;
+  readonly code: string;
+  readonly message: string;
+  readonly column?: number;
+}
+
+/**
+ * What is suspicious in a rule that is valid: fields that none of its event types has, above all, in conditions as well as
+ * in the templates of actions and keys. What a sender's own `data.payload` holds is not known, and never warned about.
+ */
+export function warningsOf(definition: RuleDefinition, compiled: CompiledDefinition): readonly RuleWarning[] {
+  const types = (Object.keys(catalogue) as EventType[]).filter(compiled.matchesType);
+  const schema = types.length === 0 ? undefined : eventSchema(types);
+  return [
+    ...(types.length === 0 ? [unknownType(definition.eventType)] : []),
+    ...(definition.actions.length === 0 ? [NO_ACTIONS] : []),
+    ...compiled.expressions.flatMap((expression) => suspicions(expression, schema)),
+    ...(schema ? impossibleValues(definition.conditions, schema) : []),
+  ];
+}
+
+const NO_ACTIONS: RuleWarning = {
+  pointer: '/actions',
+  code: 'rule.no_actions',
+  message: 'The rule decides, but does nothing: it has no actions.',
+};
+
+function unknownType(eventType: string): RuleWarning {
+  return {
+    pointer: '/eventType',
+    code: 'rule.unknown_event_type',
+    message: `No built-in event type matches "${eventType}". ${suggestion(eventType, Object.keys(catalogue))}It will match events of that type if they are published.`,
+  };
+}
+
+/** Within a template the column is that of its whole text. */
+function suspicions(
+  { pointer, source, column: offset = 1 }: ConditionExpression,
+  schema: JsonSchema | undefined,
+): readonly RuleWarning[] {
+  return lint(source, schema === undefined ? {} : { schema }).map((warning) => ({
+    pointer,
+    ...withoutData(warning, source, schema),
+    column: warning.column + offset - 1,
+  }));
+}
+
+/** `branch` for `data.branch` is the most frequent mistake, and no misspelling. */
+function withoutData(warning: LintWarning, source: string, schema: JsonSchema | undefined): LintWarning {
+  if (warning.code !== 'expression.unknown_field' || !schema) return warning;
+  const name = /^\w+/.exec(source.slice(warning.column - 1))?.[0] ?? '';
+  const isAtRoot = warning.message.includes(fieldsOf(schema).join(', '));
+  const data = schema.properties!['data']!;
+  if (!isAtRoot || fieldOf(data, name) === 'unknown') return warning;
+  return {
+    ...warning,
+    message: `there is no field ${name} here. Did you mean "data.${name}"? What happened is under data.`,
+  };
+}
+
+const TEXT = { type: 'string' };
+
+/** The schema of an event as expressions see it: a field is known if one of the types has it. */
+function eventSchema(types: readonly EventType[]): JsonSchema {
+  return {
+    type: 'object',
+    required: ['id', 'type', 'source', 'subject', 'orgId', 'timestamp', 'data'],
+    properties: {
+      id: TEXT,
+      type: TEXT,
+      source: TEXT,
+      subject: TEXT,
+      orgId: TEXT,
+      timestamp: TEXT,
+      data: { anyOf: types.map((type) => catalogue[type].data as JsonSchema) },
+    },
+  };
+}
+
+/** A field by its path; what computes is not looked at. */
+const PATH = /^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$/;
+const OF_ONE = new Set(['equals', 'not_equals']);
+const OF_SEVERAL = new Set(['in', 'not_in']);
+
+interface Enumerated extends JsonSchema {
+  readonly const?: unknown;
+  readonly enum?: readonly unknown[];
+}
+
+/** Conditions that compare a field with a value that it never has: `data.pullRequest.state equals "opened"`. */
+export function impossibleValues(conditions: unknown, schema: JsonSchema): readonly RuleWarning[] {
+  const warnings: RuleWarning[] = [];
+  const visit = (condition: unknown, pointer: string): void => {
+    if (!isObject(condition)) return;
+    for (const key of ['all', 'any'])
+      if (Array.isArray(condition[key]))
+        condition[key].forEach((member, index) => visit(member, `${pointer}/${key}/${index}`));
+    visit(condition['not'], `${pointer}/not`);
+    const { field, operator, value } = condition;
+    if (typeof field !== 'string' || typeof operator !== 'string' || !PATH.test(field)) return;
+    const several = OF_SEVERAL.has(operator) && Array.isArray(value);
+    if (!several && !OF_ONE.has(operator)) return;
+    const allowed = valuesAt(field, schema);
+    if (!allowed) return;
+    const given: readonly unknown[] = several ? (value as unknown[]) : [value];
+    given.forEach((one, index) => {
+      if (one === null || allowed.includes(one)) return;
+      warnings.push({
+        pointer: `${pointer}/value${several ? `/${pointerToken(index)}` : ''}`,
+        code: 'rule.impossible_value',
+        message: `${field} is never ${JSON.stringify(one)}. ${typeof one === 'string' ? suggestion(one, allowed.map(String)) : ''}It is one of ${allowed.map((each) => JSON.stringify(each)).join(', ')}.`,
+      });
+    });
+  };
+  visit(conditions, '/conditions');
+  return warnings;
+}
+
+/** Every value that a field can have, where the schema lists them. */
+function valuesAt(path: string, schema: JsonSchema): readonly unknown[] | undefined {
+  let at: JsonSchema | undefined = schema;
+  for (const name of path.split('.')) {
+    const next: JsonSchema | undefined | 'unknown' = fieldOf(at, name);
+    if (next === undefined || next === 'unknown') return undefined;
+    at = next;
+  }
+  return valuesOf(at);
+}
+
+function valuesOf(schema: Enumerated): readonly unknown[] | undefined {
+  if (schema.const !== undefined) return [schema.const];
+  if (schema.enum) return schema.enum;
+  if (schema.type === 'boolean') return [true, false];
+  if (!schema.anyOf || schema.anyOf.length === 0) return undefined;
+  const each = schema.anyOf.map(valuesOf);
+  return each.every((values) => values !== undefined) ? [...new Set(each.flat())] : undefined;
+}

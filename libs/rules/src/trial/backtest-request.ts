@@ -1,0 +1,76 @@
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { isObject } from '#libs/kernel/src/json.js';
+
+import { checkedAt, type CheckedRule } from '../language/definition.js';
+import { type KnownActions, NO_ACTIONS } from '../language/plugin-actions.js';
+import { Problems } from '../language/problems.js';
+
+/** An end of a range: a place in the log, or a time. */
+export type Bound = { readonly position: bigint } | { readonly time: Date };
+
+/** A rule that is saved; without a version the one in force. */
+export interface RuleReference {
+  readonly ruleId: string;
+  readonly version?: number;
+}
+
+export interface BacktestRequest {
+  readonly rule: CheckedRule;
+  /** Inclusive. */
+  readonly from?: Bound;
+  /** A position is inclusive, a time exclusive. */
+  readonly to?: Bound;
+  readonly compareTo?: RuleReference;
+}
+
+/** @throws Rejected `rule.invalid_backtest`, or `rule.invalid`, with a problem for everything that is wrong. */
+export function parseBacktest(body: unknown, known: KnownActions = NO_ACTIONS): BacktestRequest {
+  const problems = new Problems();
+  if (!isObject(body)) throw new Rejected('invalid', 'rule.invalid_backtest', 'Send { rule, from?, to?, compareTo? }.');
+  problems.unknownKeys(body, ['rule', 'from', 'to', 'compareTo'], '');
+  const from = boundOf(body['from'], '/from', problems);
+  const to = boundOf(body['to'], '/to', problems);
+  const compareTo = referenceOf(body['compareTo'], problems);
+  problems.throwIfAny('rule.invalid_backtest', 'The backtest is not valid');
+  const rule = checkedAt('/rule', body['rule'], known);
+  return { rule, ...(from && { from }), ...(to && { to }), ...(compareTo && { compareTo }) };
+}
+
+const TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/;
+
+function boundOf(given: unknown, pointer: string, problems: Problems): Bound | undefined {
+  if (given === undefined) return undefined;
+  if (typeof given === 'number' && Number.isSafeInteger(given) && given >= 0) return { position: BigInt(given) };
+  if (typeof given === 'string' && /^\d{1,18}$/.test(given)) return { position: BigInt(given) };
+  const time = typeof given === 'string' && TIME.test(given) ? new Date(given) : undefined;
+  if (time && !Number.isNaN(time.getTime())) return { time };
+  problems.add(pointer, 'must be a time such as 2026-11-20T13:00:00Z or 2026-11-20, or a position of the log.');
+  return undefined;
+}
+
+function referenceOf(given: unknown, problems: Problems): RuleReference | undefined {
+  if (given === undefined) return undefined;
+  const reference = typeof given === 'string' ? { ruleId: given } : given;
+  if (!isObject(reference)) {
+    problems.add(
+      '/compareTo',
+      'must be the id of a rule, or { ruleId, version? }; without a version, the one in force.',
+    );
+    return undefined;
+  }
+  problems.unknownKeys(reference, ['ruleId', 'version'], '/compareTo');
+  const { ruleId, version } = reference;
+  const at = typeof given === 'string' ? '/compareTo' : '/compareTo/ruleId';
+  if (typeof ruleId !== 'string' || !/^rul_\w{1,60}$/.test(ruleId)) {
+    problems.add(at, 'must be the id of a rule: rul_….');
+    return undefined;
+  }
+  if (
+    version !== undefined &&
+    !(Number.isInteger(version) && (version as number) >= 1 && (version as number) < 2 ** 31)
+  ) {
+    problems.add('/compareTo/version', 'must be the number of a version, from 1.');
+    return undefined;
+  }
+  return { ruleId, ...(version !== undefined && { version: version as number }) };
+}

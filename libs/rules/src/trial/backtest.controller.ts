@@ -1,0 +1,187 @@
+import { Readable } from 'node:stream';
+
+import { Body, Controller, Headers, HttpCode, Inject, Logger, Post, Res } from '@nestjs/common';
+import {
+  ApiBody,
+  ApiOperation,
+  ApiProduces,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiResponse,
+  ApiTags,
+} from '@nestjs/swagger';
+import { DataSource } from 'typeorm';
+
+import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
+import type { Caller } from '#libs/access/src/caller.js';
+import { EventStore } from '#libs/event-store/src/event-store.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
+import { Rejected, Transient } from '#libs/kernel/src/errors.js';
+import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+
+import { type CompiledDefinition, compileDefinition } from '../language/definition.js';
+import { type RuleWarning, warningsOf } from '../language/warnings.js';
+import { RuleBody } from '../rule/rule.controller.js';
+import { notFound } from '../rule/rule.js';
+import { RuleVersionView, RuleView } from '../rule/rule.view.js';
+import { rangeOf } from './backtest-range.adapter.js';
+import { parseBacktest, type RuleReference } from './backtest-request.js';
+import { type BacktestProgress, BacktestSlots, runBacktest } from './backtest-run.js';
+import type { BacktestReport } from './backtest.js';
+
+/** As much of a Fastify reply as is used here. */
+interface Reply {
+  type(contentType: string): Reply;
+  send(body: object): unknown;
+  readonly raw: { once(event: 'close', listener: () => void): unknown; readonly writableFinished: boolean };
+}
+
+/** The body of a backtest, for the API's description. */
+export class BacktestBody {
+  @ApiProperty({ type: RuleBody })
+  rule!: RuleBody;
+  @ApiPropertyOptional({ description: 'A time (of the events) or a position; inclusive.', example: '2026-11-13' })
+  from?: string;
+  @ApiPropertyOptional({ description: 'A time, exclusive, or a position, inclusive. Default: now.' })
+  to?: string;
+  @ApiPropertyOptional({
+    type: Object,
+    description: 'A rule to be asked about the same events: its id, or `{ ruleId, version }`.',
+    example: { ruleId: 'rul_01jq5x1d0wkz4s3v2n8m7b6c5a', version: 3 },
+  })
+  compareTo?: unknown;
+}
+
+export class BacktestAnswer {
+  @ApiProperty({ description: 'Events of the organisation that were looked at.' }) scanned!: number;
+  @ApiProperty() matched!: number;
+  @ApiProperty() notMatched!: number;
+  @ApiProperty({ description: 'Matches that the throttle would have held back.' }) throttled!: number;
+  @ApiProperty() errored!: number;
+  @ApiProperty({ description: 'Looked at, but of a source or type that the rule does not name.' }) notNamed!: number;
+  @ApiProperty({ type: [Object], description: 'The newest events of each outcome.' }) samples!: readonly object[];
+  @ApiProperty({ type: [Object], description: 'Which condition decided against the rule how often.' })
+  reasons!: readonly object[];
+  @ApiPropertyOptional({
+    type: Object,
+    description: '`{ ruleId, version, both, onlyDraft: { count, samples }, onlyOther: { count, samples }, other }`',
+  })
+  difference?: object;
+  @ApiProperty({ description: 'False where more throttle keys were met than are remembered.' }) throttleExact!: boolean;
+  @ApiProperty({ type: [Object] }) warnings!: readonly RuleWarning[];
+  @ApiProperty() elapsedMs!: number;
+}
+
+interface Other {
+  readonly ruleId: string;
+  readonly version: number;
+  readonly compiled: CompiledDefinition;
+}
+
+const NDJSON = 'application/x-ndjson';
+/** Progress that a slow reader has not taken yet; more is left out. */
+const MAX_UNREAD = 16 * 1024;
+
+/** Trying a rule on history before it counts. */
+@ApiTags('rules')
+@Controller('api/v1/rules')
+export class BacktestController {
+  private readonly slots = new BacktestSlots();
+  private readonly log = new Logger(BacktestController.name);
+
+  constructor(
+    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(DataSource) private readonly database: DataSource,
+    @Inject(Progress) private readonly progress: Progress,
+    @Inject(Plugins) private readonly plugins: Plugins,
+  ) {}
+
+  @Post('backtest')
+  @HttpCode(200)
+  @Roles('designer', 'integrator', 'auditor')
+  @ApiOperation({
+    summary: 'Ask a rule about the events of the past',
+    description:
+      'Nothing is done. With `Accept: application/x-ndjson` lines come as it goes on: `{"progress":{"scanned","total","percent","rate"}}`, at the end `{"result":{…}}` or `{"error":{"code","detail"}}`. Closing the connection ends the backtest.',
+  })
+  @ApiBody({ type: BacktestBody })
+  @ApiProduces('application/json', NDJSON)
+  @ApiResponse({ status: 200, type: BacktestAnswer })
+  async backtest(
+    @CurrentCaller() caller: Caller,
+    @Body() body: unknown,
+    @Headers('accept') accept: string | undefined,
+    @Res() reply: Reply,
+  ): Promise<void> {
+    const request = parseBacktest(body, this.plugins.actions);
+    const aborter = new AbortController();
+    reply.raw.once('close', () => {
+      if (!reply.raw.writableFinished) aborter.abort();
+    });
+    const giveBack = this.slots.take(caller.orgId);
+    try {
+      const other = request.compareTo && (await this.saved(caller, request.compareTo));
+      const draft = request.rule.compiled;
+      const { store, database, progress } = this;
+      const rules = other ? [draft, other.compiled] : [draft];
+      const { total, ...stretch } = await rangeOf({ store, database, progress }, caller.orgId, request, rules);
+      const order = { stretch, total, draft, other: other?.compiled };
+      const warnings = warningsOf(request.rule.definition, draft);
+      const run = (tell: (progress: BacktestProgress) => void) =>
+        runBacktest(store, order, tell, aborter.signal).then((report) => ({ ...answerOf(report, other), warnings }));
+      if (accept?.includes(NDJSON) === true) await this.stream(run, reply, aborter.signal);
+      else reply.type('application/json; charset=utf-8').send(await run(() => undefined));
+    } catch (error) {
+      // Nobody is there any more to be answered.
+      if (!aborter.signal.aborted) throw error;
+    } finally {
+      giveBack();
+    }
+  }
+
+  /** Lines as it goes on; what goes wrong from here on is a line as well, since the answer has begun. */
+  private async stream(
+    run: (tell: (progress: BacktestProgress) => void) => Promise<object>,
+    reply: Reply,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const lines = new Readable({ read: () => undefined });
+    const line = (value: object): boolean => !lines.destroyed && lines.push(`${JSON.stringify(value)}\n`);
+    reply.type(NDJSON).send(lines);
+    try {
+      const result = await run((progress) => lines.readableLength < MAX_UNREAD && line({ progress }));
+      line({ result });
+    } catch (error) {
+      if (!signal.aborted) line({ error: this.told(error) });
+    }
+    if (!lines.destroyed) lines.push(null);
+  }
+
+  private told(error: unknown): { readonly code: string; readonly detail: string } {
+    if (error instanceof Rejected) return { code: error.code, detail: error.message };
+    if (error instanceof Transient)
+      return { code: error.code, detail: 'The server cannot read the log at the moment. Try again shortly.' };
+    this.log.error(error);
+    return { code: 'server.internal', detail: 'Something went wrong in the server; it is in its log.' };
+  }
+
+  private async saved({ orgId }: Caller, { ruleId, version }: RuleReference): Promise<Other> {
+    const row =
+      version === undefined
+        ? await this.database.getRepository(RuleView).findOneBy({ id: ruleId, orgId })
+        : await this.database.getRepository(RuleVersionView).findOneBy({ ruleId, version, orgId });
+    if (row) return { ruleId, version: row.version, compiled: compileDefinition(row.definition) };
+    if (version === undefined || !(await this.database.getRepository(RuleView).existsBy({ id: ruleId, orgId })))
+      throw notFound(ruleId);
+    throw new Rejected(
+      'not_found',
+      'rule.version_not_found',
+      `Rule ${ruleId} has no version ${version}. GET /api/v1/rules/${ruleId}/versions lists those there are.`,
+    );
+  }
+}
+
+const answerOf = ({ difference, ...report }: BacktestReport & { readonly elapsedMs: number }, other?: Other) => ({
+  ...report,
+  ...(difference && other && { difference: { ruleId: other.ruleId, version: other.version, ...difference } }),
+});

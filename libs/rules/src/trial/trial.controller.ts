@@ -1,0 +1,82 @@
+import { Body, Controller, HttpCode, Inject, Post } from '@nestjs/common';
+import { ApiBody, ApiOperation, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import { DataSource } from 'typeorm';
+
+import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
+import type { Caller } from '#libs/access/src/caller.js';
+import { EventStore, platformEvent } from '#libs/event-store/src/event-store.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
+import { ENGINE, type PlatformEvent } from '#libs/events/src/envelope.js';
+import { Clock } from '#libs/kernel/src/clock.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { isObject } from '#libs/kernel/src/json.js';
+import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+
+import { checkedAt } from '../language/definition.js';
+import { Problems } from '../language/problems.js';
+import { RuleBody } from '../rule/rule.controller.js';
+import { findEvent } from './event-index.adapter.js';
+import { type Trial, tryOut } from './trial.js';
+
+/** The body of a trial, for the API's description. */
+export class TrialBody {
+  @ApiProperty({ type: RuleBody })
+  rule!: RuleBody;
+  @ApiPropertyOptional({ type: Object, description: 'An event; what it leaves out is empty.' })
+  event?: object;
+  @ApiPropertyOptional({ description: 'In place of `event`: one that was recorded.' })
+  eventId?: string;
+}
+
+/** Trying a rule before it counts. */
+@ApiTags('rules')
+@Controller('api/v1/rules')
+export class TrialController {
+  constructor(
+    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(DataSource) private readonly database: DataSource,
+    @Inject(Clock) private readonly clock: Clock,
+    @Inject(Progress) private readonly progress: Progress,
+    @Inject(Plugins) private readonly plugins: Plugins,
+  ) {}
+
+  @Post('test')
+  @HttpCode(200)
+  @Roles('designer', 'integrator', 'auditor')
+  @ApiOperation({
+    summary: 'Try a rule on an event',
+    description: 'Says what every condition saw and shows the actions as they would be asked for. Nothing is done.',
+  })
+  @ApiBody({ type: TrialBody })
+  async test(@CurrentCaller() caller: Caller, @Body() body: unknown): Promise<Trial> {
+    const problems = new Problems();
+    if (!isObject(body))
+      throw new Rejected('invalid', 'rule.invalid_test', 'Send { rule, event } or { rule, eventId }.');
+    problems.unknownKeys(body, ['rule', 'event', 'eventId'], '');
+    if ((body['event'] === undefined) === (body['eventId'] === undefined))
+      problems.add('', 'must have either "event" or "eventId".');
+    if (body['event'] !== undefined && !isObject(body['event'])) problems.add('/event', 'must be an event: an object.');
+    const { eventId = '' } = body;
+    if (typeof eventId !== 'string') problems.add('/eventId', 'must be the id of an event: a text such as evt_….');
+    problems.throwIfAny('rule.invalid_test', 'The test is not valid');
+    const checked = checkedAt('/rule', body['rule'], this.plugins.actions);
+    const { store, database, progress } = this;
+    const event = isObject(body['event'])
+      ? eventOf(body['event'], caller.orgId, this.clock.now())
+      : platformEvent(await findEvent({ store, database, progress }, caller.orgId, eventId as string));
+    return tryOut(checked, event);
+  }
+}
+
+function eventOf(given: Record<string, unknown>, orgId: string, now: Date): PlatformEvent<unknown> {
+  const text = (key: string, otherwise: string) => (typeof given[key] === 'string' ? given[key] : otherwise);
+  return {
+    id: text('id', 'evt_00000000000000000000000000'),
+    type: text('type', ''),
+    source: text('source', ENGINE),
+    subject: text('subject', ''),
+    orgId,
+    timestamp: text('timestamp', now.toISOString()),
+    data: given['data'] ?? {},
+  };
+}

@@ -1,0 +1,107 @@
+import { Controller, Get, Inject, Param } from '@nestjs/common';
+import { ApiOperation, ApiProperty, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { DataSource } from 'typeorm';
+
+import { CurrentCaller } from '#libs/access/src/caller.controller.js';
+import type { Caller } from '#libs/access/src/caller.js';
+import { EventStore } from '#libs/event-store/src/event-store.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
+import { eventIdOf } from '#libs/events/src/envelope.js';
+import { Transient } from '#libs/kernel/src/errors.js';
+
+import { rulesAsked } from '../decisions/verdict-rows.adapter.js';
+import { findEvent } from './event-index.adapter.js';
+import { type NearRule, nearestRules, type RuleFilter } from './nearest-rules.js';
+
+export class WhyAnswer {
+  @ApiProperty({ example: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a' }) eventId!: string;
+  @ApiProperty({ example: 'git.push' }) type!: string;
+  @ApiProperty({ example: 'github' }) source!: string;
+  @ApiProperty({ description: 'False while the rules have not been asked about the event yet.' }) decided!: boolean;
+  @ApiProperty({ description: 'Verdicts: `GET /api/v1/events/{id}/decisions` has them.' }) decisions!: number;
+  @ApiProperty({ description: 'Rules that are there, without those that are archived.' }) rules!: number;
+  @ApiProperty({
+    type: [Object],
+    description:
+      'Rules without a verdict that came nearest, with the reason: `source`, `type`, `both`, `disabled`, `created_later` or `changed_later`.',
+  })
+  nearest!: readonly NearRule[];
+}
+
+const NEAREST = 10;
+/** Most rules that are compared. */
+const MAX_RULES = 20_000;
+const PATIENCE_MS = 2_000;
+
+/** Why no rule looked at an event: the other half of its decisions. */
+@ApiTags('rules')
+@Controller('api/v1/events')
+export class WhyController {
+  constructor(
+    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(DataSource) private readonly database: DataSource,
+    @Inject(Progress) private readonly progress: Progress,
+  ) {}
+
+  @Get(':id/why')
+  @ApiOperation({
+    summary: 'Which rules have no verdict on an event, and why',
+    description: 'Of those whose source or type do not name it, the ones that came nearest.',
+  })
+  @ApiResponse({ status: 200, type: WhyAnswer })
+  async why(@CurrentCaller() { orgId }: Caller, @Param('id') id: string): Promise<WhyAnswer> {
+    const { store, database, progress } = this;
+    const event = await findEvent({ store, database, progress }, orgId, id);
+    const decided = await this.isDecided(event.position);
+    const asked = await rulesAsked(database, orgId, eventIdOf(event.id));
+    const rules = await this.filters(orgId);
+    const { type, metadata } = event;
+    const others = rules.filter((rule) => !asked.has(rule.id));
+    return {
+      eventId: eventIdOf(event.id),
+      type,
+      source: metadata.source,
+      decided,
+      decisions: asked.size,
+      rules: rules.length,
+      nearest: nearestRules({ type, source: metadata.source, recordedAt: event.created }, others, NEAREST),
+    };
+  }
+
+  /** Waits a moment for an event that has only just come. */
+  private async isDecided(position: bigint): Promise<boolean> {
+    try {
+      await this.progress.whenProcessed('rules.decide', position, PATIENCE_MS);
+      await this.progress.whenProcessed('rules.decisions', await this.store.head(), PATIENCE_MS);
+      return true;
+    } catch (error) {
+      if (!(error instanceof Transient)) throw error;
+      return false;
+    }
+  }
+
+  private async filters(orgId: string): Promise<readonly RuleFilter[]> {
+    const rows = await this.database.query<
+      {
+        id: string;
+        name: string;
+        status: 'enabled' | 'disabled';
+        source: string;
+        type: string;
+        created_at: Date;
+      }[]
+    >(
+      `select id, name, status, definition->>'eventSource' as source, definition->>'eventType' as type, created_at
+       from views.rules where org_id = $1 and status <> 'archived' order by id desc limit ${MAX_RULES}`,
+      [orgId],
+    );
+    return rows.map((row) => ({
+      id: row.id,
+      name: row.name,
+      status: row.status,
+      eventSource: row.source,
+      eventType: row.type,
+      createdAt: row.created_at,
+    }));
+  }
+}

@@ -1,0 +1,247 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+
+import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import { readWhole } from '#libs/event-store/src/command-handlers.js';
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import { eventIdOf, MAX_HOPS } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
+import { FixedClock } from '#libs/kernel/src/clock.js';
+import { uuid7 } from '#libs/kernel/src/ids.js';
+import type { Settings } from '#libs/kernel/src/settings.js';
+
+import { testSteps } from '../../testing/library.js';
+import { StartRuns } from '../run/start.subscriber.js';
+import { save, workflow, workflowIdOf, SaveWorkflow } from '../workflow/workflow.js';
+
+const ORG = 'org_1';
+const clock = new FixedClock();
+const settings = { retrySchedule: [60_000] } as unknown as Settings;
+let store: MemoryEventStore;
+let subscriber: StartRuns;
+
+beforeEach(() => {
+  store = new MemoryEventStore();
+  subscriber = new StartRuns(store, clock, settings, testSteps);
+});
+
+async function append(stream: string, type: string, data: object, more: { hop?: number; orgId?: string } = {}) {
+  const { hop = 0, orgId = ORG } = more;
+  const id = uuid7();
+  const cause = { $correlationId: id, $causationId: id, hop };
+  const event = newEvent({ type, data }, { id, orgId, actor: 'token/t', now: clock.now(), cause, subject: 'thing/1' });
+  await store.append(stream, [event], 'any');
+  const [recorded] = await store.readStream(stream, { direction: 'backwards', limit: 1 });
+  return recorded!;
+}
+const happened = (type: string, data: object, more: { hop?: number; orgId?: string } = {}) =>
+  append(`test-${uuid7()}`, type, data, more);
+
+async function saved(name: string, rest: string, orgId = ORG): Promise<RecordedEvent[]> {
+  const source = `name: ${name}\n${rest}`;
+  const command = new SaveWorkflow(workflowIdOf(orgId, name), { orgId, actor: 'token/t' }, name, source, 'api');
+  const events: RecordedEvent[] = [];
+  for (const { type, data } of save(workflow.initial, command, clock.now()))
+    events.push(await append(streams.workflow(command.id), type, data, { orgId }));
+  return events;
+}
+
+const handle = (...events: RecordedEvent[]) => subscriber.handle(events);
+const onPush =
+  'triggers: [{ type: event, event: git.push }]\nsteps: [{ id: one, uses: echo, with: { value: "${{ event.data.branch }}" } }]\n';
+
+async function runs(): Promise<RecordedEvent[]> {
+  const { events } = await store.readAll({ from: 0n, limit: 1000, filter: { streamPrefixes: ['run-'] } });
+  return [...events];
+}
+const started = async () => (await runs()).filter((event) => event.is('workflow.started'));
+const refused = async () => (await runs()).filter((event) => event.is('action.refused')).map(({ data }) => data);
+
+describe('an event that a workflow listens to', () => {
+  it('starts a run, pinned to the version in force, with the event as its cause', async () => {
+    await handle(...(await saved('deploy', onPush)));
+    const push = await happened('git.push', { branch: 'main' }, { hop: 2 });
+    await handle(push);
+    const [first] = await started();
+    expect(first!.data).toMatchObject({
+      workflow: 'deploy',
+      trigger: { kind: 'event', index: 0 },
+      event: { id: eventIdOf(push.id), type: 'git.push', stream: push.stream, revision: '0' },
+      settings: { retrySchedule: ['1m'] },
+      hop: 3,
+    });
+    for (const { metadata } of await runs())
+      expect(metadata).toMatchObject({
+        $causationId: push.id,
+        $correlationId: push.metadata.$correlationId,
+        hop: 3,
+        actor: `run/${(first!.data as { runId: string }).runId}`,
+        orgId: ORG,
+      });
+  });
+
+  it('is over in one append where no step has effects', async () => {
+    await handle(...(await saved('deploy', onPush)));
+    await handle(await happened('git.push', { branch: 'main' }));
+    const events = await runs();
+    expect(events.at(-1)!.data).toMatchObject({ to: 'completed' });
+    expect(events.find((event) => event.is('workflow.step_completed'))!.data).toMatchObject({ output: 'main' });
+  });
+
+  it('leaves steps with effects to whoever claims the run', async () => {
+    const steps = 'steps: [{ uses: echo, with: { value: 1 } }, { uses: call, with: { to: x } }]\n';
+    await handle(...(await saved('deploy', `triggers: [{ type: event, event: git.push }]\n${steps}`)));
+    await handle(await happened('git.push', {}));
+    expect((await runs()).map(({ type }) => type)).toEqual([
+      'workflow.started',
+      'workflow.status_changed',
+      'workflow.step_completed',
+    ]);
+  });
+
+  it('starts one run, however often it is handled', async () => {
+    await handle(...(await saved('deploy', onPush)));
+    const push = await happened('git.push', { branch: 'main' });
+    await handle(push, push);
+    await handle(push);
+    expect(await started()).toHaveLength(1);
+  });
+
+  it('starts one run of a workflow that two of its triggers fit', async () => {
+    const twice =
+      'triggers: [{ type: event, event: git.push }, { type: event, event: "git.*" }]\nsteps: [{ uses: echo, with: { value: 1 } }]\n';
+    await handle(...(await saved('deploy', twice)));
+    await handle(await happened('git.push', {}));
+    expect(await started()).toHaveLength(1);
+  });
+
+  it('starts nothing in another organisation', async () => {
+    await handle(...(await saved('deploy', onPush)));
+    await handle(await happened('git.push', {}, { orgId: 'org_2' }));
+    expect(await started()).toEqual([]);
+  });
+
+  it('that was recorded before the workflow was saved starts nothing', async () => {
+    const push = await happened('git.push', {});
+    await handle(push, ...(await saved('deploy', onPush)));
+    expect(await started()).toEqual([]);
+  });
+
+  it('starts nothing once the workflow is archived', async () => {
+    const [first, second] = await saved('deploy', onPush);
+    const { workflowId } = first!.data as { workflowId: string };
+    const gone = await append(first!.stream, 'workflow.archived', { workflowId, name: 'deploy', reason: 'x' });
+    await handle(first!, second!, gone, await happened('git.push', {}));
+    expect(await started()).toEqual([]);
+  });
+
+  it('gives inputs their defaults', async () => {
+    const inputs =
+      'triggers:\n  - { type: event, event: git.push }\n  - { type: manual, inputs: { where: { type: string, default: here } } }\nsteps: [{ uses: echo, with: { value: 1 } }]\n';
+    await handle(...(await saved('deploy', inputs)));
+    await handle(await happened('git.push', {}));
+    expect((await started())[0]!.data).toMatchObject({ inputs: { where: 'here' } });
+  });
+
+  it('is refused, with the reason, where the condition asks for too much', async () => {
+    const doubled = `data.list ${'| [@, @][]'.repeat(40)}`;
+    await handle(
+      ...(await saved(
+        'deploy',
+        `triggers: [{ type: event, event: git.push, when: "${doubled}" }]\nsteps: [{ uses: echo, with: { value: 1 } }]\n`,
+      )),
+    );
+    await handle(await happened('git.push', { list: [1] }));
+    expect(await refused()).toMatchObject([{ action: 'trigger', reason: 'expression.too_costly' }]);
+  });
+});
+
+describe('loops', () => {
+  it('end when an event has too many causes, and the refusal starts nothing', async () => {
+    await handle(...(await saved('deploy', onPush)));
+    await handle(...(await saved('watch', onPush.replace('git.push', 'action.refused'))));
+    await handle(await happened('git.push', {}, { hop: MAX_HOPS }));
+    expect(await started()).toEqual([]);
+    const [refusal] = (await runs()).filter((event) => event.is('action.refused'));
+    expect(refusal!.data).toMatchObject({ action: 'trigger', reason: 'too-many-hops' });
+    await handle(refusal!);
+    expect(await started()).toEqual([]);
+    expect(await refused()).toHaveLength(1);
+  });
+
+  it('cannot come from a workflow that listens to its own runs', async () => {
+    await handle(...(await saved('echo', onPush.replace('git.push', '"workflow.*"'))));
+    await handle(...(await saved('deploy', onPush)));
+    await handle(await happened('git.push', {}));
+    await handle(...(await runs()));
+    const names = async () => (await started()).map(({ data }) => (data as { workflow: string }).workflow);
+    const first = await names();
+    expect(first.filter((name) => name === 'deploy')).toHaveLength(1);
+    await handle(...(await runs()).filter((event) => (event.data as { workflow?: string }).workflow === 'echo'));
+    expect(await names()).toEqual(first);
+  });
+
+  it('cannot come from a workflow that listens to everything', async () => {
+    await handle(...(await saved('all', onPush.replace('git.push', '"*"'))));
+    await handle(await happened('git.push', {}));
+    await handle(...(await runs()));
+    expect(await started()).toHaveLength(1);
+  });
+});
+
+describe('a request by a rule', () => {
+  const requestedBy = { kind: 'rule', ruleId: 'rul_1', ruleVersion: 1, index: 0 };
+  const manual =
+    'triggers: [{ type: manual, inputs: { where: { type: string, required: true } } }]\nsteps: [{ id: one, uses: echo, with: { value: "${{ event.data.branch }}" } }]\n';
+  const request = (name: string, inputs: object, event?: RecordedEvent) =>
+    happened('workflow.requested', {
+      requestedBy,
+      eventId: 'evt_1',
+      workflow: name,
+      inputs,
+      ...(event && { event: { stream: event.stream, revision: String(event.revision) } }),
+    });
+
+  it('starts a run about the event that the rule matched, caused by the request', async () => {
+    await handle(...(await saved('deploy', manual)));
+    const push = await happened('git.push', { branch: 'main' });
+    const asked = await request('deploy', { where: 'there' }, push);
+    await handle(asked);
+    const [first] = await started();
+    expect(first!.data).toMatchObject({
+      trigger: { kind: 'request' },
+      inputs: { where: 'there' },
+      event: { id: eventIdOf(push.id), type: 'git.push' },
+    });
+    expect(first!.metadata.$causationId).toBe(asked.id);
+    expect((await runs()).find((event) => event.is('workflow.step_completed'))!.data).toMatchObject({ output: 'main' });
+  });
+
+  it.each([
+    ['of an unknown workflow', 'nothing', {}, 'unknown-workflow'],
+    ['with inputs that do not fit', 'deploy', { where: 7 }, 'invalid-inputs'],
+  ])('%s is refused', async (_, name, inputs, reason) => {
+    await handle(...(await saved('deploy', manual)));
+    await handle(await request(name, inputs));
+    expect(await started()).toEqual([]);
+    expect(await refused()).toMatchObject([{ action: 'dispatch_workflow', reason, requestedBy }]);
+  });
+
+  it('of a workflow that no longer parses is refused', async () => {
+    const without = new StartRuns(store, clock, settings, testSteps);
+    const [first, second] = await saved('deploy', 'steps: [{ uses: gone }]\n');
+    await without.handle([first!, second!, await request('deploy', {})]);
+    expect(await refused()).toMatchObject([{ reason: 'broken-workflow' }]);
+  });
+});
+
+describe('the stream of a run', () => {
+  it('reads back as it was written', async () => {
+    await handle(...(await saved('deploy', onPush)));
+    await handle(await happened('git.push', { branch: 'main' }));
+    const [first] = await started();
+    const whole = await readWhole(store, first!.stream);
+    expect(whole.map(({ revision }) => revision)).toEqual(whole.map((_, index) => BigInt(index)));
+    expect(new Set(whole.map(({ id }) => id)).size).toBe(whole.length);
+  });
+});

@@ -1,0 +1,67 @@
+import type { TSchema } from '@sinclair/typebox';
+
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { isObject } from '#libs/kernel/src/json.js';
+import { StepError } from '#libs/plugin-sdk/src/define-step.js';
+
+import type { StepInput } from '../language/definition.js';
+import { misfits } from '../language/shape-check.js';
+
+/** Most bytes of one input or output of a step, as JSON. One append holds at most 1 MiB. */
+export const MAX_VALUE_BYTES = 256 * 1024;
+
+/**
+ * `with` as the step gets it: templates filled in, expressions evaluated, and all held against the step's schema.
+ * @throws StepError
+ */
+export function inputFor(input: StepInput, schema: TSchema, scope: unknown): Record<string, unknown> {
+  return evaluating(() => {
+    const rendered = input.template.render(scope) as Record<string, unknown>;
+    const checked: Record<string, unknown> = { ...rendered };
+    const filled: Record<string, unknown> = { ...rendered };
+    for (const [key, expression] of Object.entries(input.expressions)) {
+      checked[key] = expression.source;
+      filled[key] = expression.evaluate(scope);
+    }
+    const [misfit] = misfits(schema, checked);
+    if (misfit)
+      throw new StepError({
+        code: 'step.bad_input',
+        message: `The step cannot use what it is given: with${misfit.pointer.replaceAll('/', '.')}: ${misfit.detail}`,
+        retryable: false,
+      });
+    return plain(filled, 'step.input_too_large') as Record<string, unknown>;
+  });
+}
+
+/**
+ * A value as the log will give it back: what JSON cannot hold is gone, and it is not too large.
+ * @throws StepError
+ */
+export function plain(value: unknown, tooLarge: string): unknown {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value ?? null);
+  } catch {
+    text = undefined;
+  }
+  if (text === undefined)
+    throw new StepError({ code: 'step.not_json', message: 'The value cannot be written as JSON.', retryable: false });
+  if (Buffer.byteLength(text) > MAX_VALUE_BYTES)
+    throw new StepError({
+      code: tooLarge,
+      message: `The value is larger than ${MAX_VALUE_BYTES / 1024} KiB: keep less of it.`,
+      retryable: false,
+    });
+  return isObject(value) || Array.isArray(value) ? (JSON.parse(text) as unknown) : (value ?? null);
+}
+
+/** Expressions that ask for too much fail the step that they belong to. */
+export function evaluating<T>(evaluate: () => T): T {
+  try {
+    return evaluate();
+  } catch (error) {
+    if (error instanceof Rejected) throw new StepError({ code: error.code, message: error.message, retryable: false });
+    throw error;
+  }
+}

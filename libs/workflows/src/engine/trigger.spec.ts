@@ -1,0 +1,98 @@
+import { describe, expect, it } from '@jest/globals';
+
+import type { PlatformEvent } from '#libs/events/src/envelope.js';
+
+import { testSteps } from '../../testing/library.js';
+import type { EventTrigger } from '../language/definition.js';
+import { parseWorkflow } from '../language/parse-workflow.js';
+import { fits, pathMatcher } from './trigger.js';
+
+const trigger = (yaml: string): EventTrigger => {
+  const parsed = parseWorkflow(
+    `name: x\ntriggers:\n  - { type: event, ${yaml} }\nsteps: [{ wait: { for: 1s } }]\n`,
+    testSteps,
+  );
+  if (!parsed.ok) throw new Error(parsed.problems[0]!.detail);
+  return parsed.definition.triggers[0] as EventTrigger;
+};
+
+const push = (data: object, more: Partial<PlatformEvent> = {}): PlatformEvent => ({
+  id: 'evt_1',
+  type: 'git.push',
+  source: 'github',
+  subject: 'repository/acme/app',
+  orgId: 'org_1',
+  timestamp: '2026-01-01T00:00:00.000Z',
+  data: data as PlatformEvent['data'],
+  ...more,
+});
+
+describe('an event trigger', () => {
+  it('asks its condition of the event', () => {
+    const retry = trigger('event: webhook.failed, when: "data.attempt == `1` && data.retryable"');
+    expect(fits(retry, push({ attempt: 1, retryable: true }))).toBe(true);
+    expect(fits(retry, push({ attempt: 2, retryable: true }))).toBe(false);
+    expect(fits(retry, push({ attempt: 1, retryable: false }))).toBe(false);
+  });
+
+  it('may call the event by its name, as steps do', () => {
+    expect(fits(trigger("event: git.push, when: event.data.branch == 'main'"), push({ branch: 'main' }))).toBe(true);
+  });
+
+  it('is not true where a condition meets something that is not there', () => {
+    expect(fits(trigger('event: git.push, when: "contains(data.tags, \'x\')"'), push({}))).toBe(false);
+  });
+
+  it('holds the source against globs', () => {
+    expect(fits(trigger('event: git.push, source: git*'), push({}))).toBe(true);
+    expect(fits(trigger('event: git.push, source: [slack, gitlab]'), push({}))).toBe(false);
+  });
+
+  it('holds the branch against globs', () => {
+    const release = trigger('event: git.push, branches: [main, "release/**", "!release/old"]');
+    const at = (branch?: string) => fits(release, push(branch === undefined ? {} : { branch }));
+    expect(['main', 'release/1.2', 'release/1/x', 'release/old', 'feature/main', undefined].map(at)).toEqual([
+      true,
+      true,
+      true,
+      false,
+      false,
+      false,
+    ]);
+  });
+
+  it('is content with one changed file that fits', () => {
+    const source = trigger('event: git.push, paths: ["src/**/*.ts", "!**/*.spec.ts"]');
+    const with_ = (...files: string[]) => fits(source, push({ commits: [{ added: files }, { modified: [] }, {}] }));
+    expect(with_('README.md', 'src/a/b.ts')).toBe(true);
+    expect(with_('src/b.ts')).toBe(true);
+    expect(with_('src/a/b.spec.ts')).toBe(false);
+    expect(with_('other/src/b.ts')).toBe(false);
+    expect(fits(source, push({}))).toBe(false);
+  });
+});
+
+describe('globs over paths', () => {
+  it.each([
+    ['*', 'main', true],
+    ['*', 'feature/x', false],
+    ['**', 'feature/x', true],
+    ['feature/*', 'feature/x', true],
+    ['feature/*', 'feature/x/y', false],
+    ['src/**/x.ts', 'src/x.ts', true],
+    ['src/**/x.ts', 'src/a/b/x.ts', true],
+    ['src/**/x.ts', 'src/ax.ts', false],
+    ['**/x.ts', 'x.ts', true],
+    ['v?.0', 'v1.0', true],
+    ['v?.0', 'v10.0', false],
+    ['a.c', 'abc', false],
+  ])('%s on %s: %s', (glob, path, expected) => {
+    expect(pathMatcher([glob])(path)).toBe(expected);
+  });
+
+  it('are not slow, whatever the pattern', () => {
+    const began = performance.now();
+    expect(pathMatcher([`${'**a'.repeat(30)}b`])('a'.repeat(4000))).toBe(false);
+    expect(performance.now() - began).toBeLessThan(1000);
+  });
+});

@@ -1,0 +1,459 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+
+import { testSteps } from '../../testing/library.js';
+import { parseWorkflow } from './parse-workflow.js';
+
+const problemsOf = (source: string) => {
+  const parsed = parseWorkflow(source, testSteps);
+  return parsed.ok ? [] : parsed.problems;
+};
+const firstOf = (source: string) => problemsOf(source)[0];
+
+/** A workflow whose steps begin in line 2. */
+const withSteps = (steps: string) => `name: x\nsteps:\n${steps}`;
+
+describe('a workflow that is right', () => {
+  it('is read with everything in it', () => {
+    const parsed = parseWorkflow(
+      `
+name: everything
+description: All that the language has.
+triggers:
+  - type: event
+    event: [git.push, "pr.*"]
+    source: github
+    branches: main
+    paths: ["src/**"]
+    when: data.forced == \`false\`
+  - type: manual
+    inputs:
+      environment: { type: select, options: [staging, production], default: staging }
+timeout: 3d
+steps:
+  - id: fetch
+    name: Fetch it
+    if: inputs.environment == 'staging'
+    uses: call
+    with: { to: "https://\${{ event.data.host }}", times: "\${{ inputs.environment }}" }
+    retry: { maxAttempts: 5, delay: 10s, backoff: fixed, maxDelay: 5m, jitter: false }
+    timeout: 30s
+    onError: continue
+  - id: decide
+    switch:
+      - if: steps.fetch.output.status == \`410\`
+        steps: [{ id: gone, uses: echo, with: { value: gone } }]
+      - else: true
+        steps: [{ uses: echo, with: { value: 1 } }]
+  - id: each
+    forEach: "\${{ event.data.items }}"
+    concurrency: 4
+    until: steps.inner.output == \`3\`
+    steps: [{ id: inner, uses: echo, with: { value: "\${{ item }}" } }]
+  - { wait: { for: 5m } }
+  - { id: later, wait: { until: "2026-11-20T09:00:00Z" } }
+  - uses: compute
+    with: { expression: "length(steps.each.output.results)" }
+  - uses: emit
+    with: { type: webhook.exhausted, data: { deliveryId: x, attempts: 6 } }
+  - uses: redeliver_webhook
+    with: { delivery: "\${{ event.data.deliveryId }}", after: 1m }
+onFailure:
+  - uses: echo
+    with: { value: "\${{ error.message }}" }
+outputs: { status: "\${{ steps.gone.output }}" }
+`,
+      testSteps,
+    );
+    expect(parsed).toMatchObject({ ok: true });
+    if (!parsed.ok) return;
+    const { definition } = parsed;
+    expect(definition.triggers).toMatchObject([
+      { type: 'event', event: ['git.push', 'pr.*'], source: ['github'], branches: ['main'], paths: ['src/**'] },
+      { type: 'manual', inputs: { environment: { default: 'staging' } } },
+    ]);
+    expect(definition.timeoutMs).toBe(3 * 86_400_000);
+    expect(definition.steps.map((step) => [step.id, step.kind])).toEqual([
+      ['fetch', 'effect'],
+      ['decide', 'switch'],
+      ['each', 'forEach'],
+      ['wait_1', 'wait'],
+      ['later', 'wait'],
+      ['compute_1', 'pure'],
+      ['emit_1', 'emit'],
+      ['redeliver_webhook_1', 'redeliver'],
+    ]);
+    expect(definition.steps[0]).toMatchObject({
+      timeoutMs: 30_000,
+      onError: 'continue',
+      retry: { maxAttempts: 5, delayMs: 10_000, backoff: 'fixed', maxDelayMs: 300_000, jitter: false },
+    });
+  });
+
+  it('gives steps without an id one that no other step has', () => {
+    const parsed = parseWorkflow(
+      withSteps('  - { uses: echo, with: { value: 1 } }\n  - { id: echo_1, uses: echo, with: { value: 2 } }\n'),
+      testSteps,
+    );
+    expect(parsed.ok && parsed.definition.steps.map((step) => step.id)).toEqual(['echo_2', 'echo_1']);
+  });
+});
+
+describe('a mistake is named with its place, what is allowed, and what was probably meant', () => {
+  it.each([
+    [
+      'an unknown step',
+      withSteps('  - id: a\n    uses: ecko\n    with: { value: 1 }\n'),
+      { code: 'workflow.unknown_step_kind', pointer: '/steps/0/uses', line: 4, column: 11 },
+      'There is no step "ecko". Did you mean "echo"? Steps: call, compute, echo, emit, redeliver_webhook.',
+    ],
+    [
+      'a duplicate id',
+      withSteps('  - { id: a, uses: echo, with: { value: 1 } }\n  - { id: a, uses: echo, with: { value: 1 } }\n'),
+      { code: 'workflow.duplicate_id', pointer: '/steps/1/id', line: 4, column: 11 },
+      'Another step has the id "a": ids are unique in a workflow.',
+    ],
+    [
+      'an id that a step inside a loop has',
+      withSteps(
+        '  - { id: a, uses: echo, with: { value: 1 } }\n  - forEach: [1]\n    steps:\n      - { id: a, uses: echo, with: { value: 1 } }\n',
+      ),
+      { code: 'workflow.duplicate_id', pointer: '/steps/1/steps/0/id', line: 6, column: 15 },
+      'Another step has the id "a": ids are unique in a workflow.',
+    ],
+    [
+      'an unknown key',
+      withSteps('  - id: a\n    uses: echo\n    wiht: { value: 1 }\n    with: { value: 1 }\n'),
+      { code: 'workflow.unknown_key', pointer: '/steps/0/wiht', line: 5, column: 5 },
+      '"wiht" is not known here. Did you mean "with"? Allowed: id, name, if, timeout, onError, uses, with, retry.',
+    ],
+    [
+      'a step that does nothing',
+      withSteps('  - id: a\n    name: idle\n'),
+      { code: 'workflow.missing_key', pointer: '/steps/0', line: 3, column: 5 },
+      'This step does nothing: give it one of uses, wait, switch, forEach.',
+    ],
+    [
+      'a step of two kinds',
+      withSteps('  - id: a\n    uses: echo\n    wait: { for: 1s }\n'),
+      { code: 'workflow.bad_value', pointer: '/steps/0', line: 3, column: 5 },
+      'A step has one of uses, wait, switch, forEach; this one has uses and wait.',
+    ],
+    [
+      'a duration without a unit',
+      withSteps('  - id: a\n    uses: echo\n    with: { value: 1 }\n    timeout: 30\n'),
+      { code: 'workflow.bad_value', pointer: '/steps/0/timeout', line: 6, column: 14 },
+      'Must be a duration: a whole number and ms, s, m, h or d, such as 30s or 5m. It is 30.',
+    ],
+    [
+      'a wait without a time',
+      withSteps('  - wait: { for: soon }\n'),
+      { code: 'workflow.bad_value', pointer: '/steps/0/wait/for', line: 3, column: 18 },
+      '"soon" is not a duration: write one such as 30s or 5m.',
+    ],
+    [
+      'an expression that does not parse',
+      withSteps('  - id: a\n    if: "data.x =="\n    uses: echo\n    with: { value: 1 }\n'),
+      { code: 'expression.malformed', pointer: '/steps/0/if', line: 4, column: 9 },
+      undefined,
+    ],
+    [
+      'a template that never ends',
+      withSteps('  - uses: echo\n    with:\n      value:\n        - "${{ inputs.x"\n'),
+      { code: 'expression.malformed', pointer: '/steps/0/with/value/0', line: 6, column: 11 },
+      undefined,
+    ],
+    [
+      'a step that comes later',
+      withSteps(
+        '  - { id: a, uses: echo, with: { value: "${{ steps.b.output }}" } }\n  - { id: b, uses: echo, with: { value: 1 } }\n',
+      ),
+      { code: 'workflow.unknown_step', pointer: '/steps/0/with/value', line: 3, column: 41 },
+      'The step "b" is not done yet at this place, or is inside a loop. No step comes before.',
+    ],
+    [
+      'a step that is inside a loop',
+      withSteps(
+        '  - forEach: [1]\n    steps:\n      - { id: inner, uses: echo, with: { value: 1 } }\n  - { uses: echo, with: { value: "${{ steps.inner.output }}" } }\n',
+      ),
+      { code: 'workflow.unknown_step', pointer: '/steps/1/with/value', line: 6, column: 34 },
+      'The step "inner" is not done yet at this place, or is inside a loop. Steps before: forEach_1.',
+    ],
+    [
+      'a step that does not exist',
+      withSteps(
+        '  - { id: fetch, uses: echo, with: { value: 1 } }\n  - { uses: echo, with: { value: "${{ steps.fecth.output }}" } }\n',
+      ),
+      { code: 'workflow.unknown_step', pointer: '/steps/1/with/value', line: 4, column: 34 },
+      'There is no step "fecth". Did you mean "fetch"? Steps before: fetch.',
+    ],
+    [
+      'a name that is not in scope',
+      withSteps('  - { uses: echo, with: { value: "${{ evnt.data }}" } }\n'),
+      { code: 'workflow.unknown_name', pointer: '/steps/0/with/value', line: 3, column: 34 },
+      '"evnt" is not in scope here. Did you mean "event"? In scope: event, inputs, steps, run, settings.',
+    ],
+    [
+      'the error outside onFailure',
+      withSteps('  - { uses: echo, with: { value: "${{ error.message }}" } }\n'),
+      { code: 'workflow.unknown_name', pointer: '/steps/0/with/value', line: 3, column: 34 },
+      undefined,
+    ],
+    [
+      'an input that is not declared',
+      'name: x\ntriggers: [{ type: manual, inputs: { place: { type: string } } }]\nsteps:\n  - { uses: echo, with: { value: "${{ inputs.plaec }}" } }\n',
+      { code: 'workflow.unknown_name', pointer: '/steps/0/with/value', line: 4, column: 34 },
+      'There is no input "plaec". Did you mean "place"? Inputs: place.',
+    ],
+    [
+      'what a step is given and does not know',
+      withSteps('  - uses: call\n    with:\n      to: x\n      tmies: 3\n'),
+      { code: 'workflow.unknown_key', pointer: '/steps/0/with/tmies', line: 6, column: 7 },
+      '"tmies" is not known here. Did you mean "times"? Allowed: to, times.',
+    ],
+    [
+      'with, misspelt, and not what it has to say',
+      withSteps('  - uses: call\n    wiht: { to: x }\n'),
+      { code: 'workflow.unknown_key', pointer: '/steps/0/wiht', line: 4, column: 5 },
+      undefined,
+    ],
+    [
+      'what a step needs, misspelt',
+      withSteps('  - uses: call\n    with: { too: x }\n'),
+      { code: 'workflow.unknown_key', pointer: '/steps/0/with/too', line: 4, column: 13 },
+      '"too" is not known here. Did you mean "to"? Allowed: to, times.',
+    ],
+    [
+      'what a step needs and is not given',
+      withSteps('  - id: a\n    uses: call\n'),
+      { code: 'workflow.missing_key', pointer: '/steps/0', line: 3, column: 5 },
+      '"to" is missing.',
+    ],
+    [
+      'a value of the wrong type',
+      withSteps('  - uses: call\n    with: { to: x, times: often }\n'),
+      { code: 'workflow.bad_value', pointer: '/steps/0/with/times', line: 4, column: 27 },
+      'Must be a whole number. It is "often".',
+    ],
+    [
+      'an event type that does not exist',
+      'name: x\ntriggers:\n  - type: event\n    event: git.pusch\nsteps:\n  - wait: { for: 1s }\n',
+      { code: 'workflow.unknown_event_type', pointer: '/triggers/0/event', line: 4, column: 12 },
+      'No event type fits "git.pusch". Did you mean "git.push"? GET /api/v1/event-types lists them.',
+    ],
+    [
+      'branches of a type that has none',
+      'name: x\ntriggers:\n  - type: event\n    event: issue.created\n    branches: main\nsteps:\n  - wait: { for: 1s }\n',
+      { code: 'workflow.bad_value', pointer: '/triggers/0/branches', line: 5, column: 5 },
+      '"branches" goes with git.push and pr.* only.',
+    ],
+    [
+      'a default that is no option',
+      'name: x\ntriggers:\n  - type: manual\n    inputs:\n      to: { type: select, options: [a, b], default: c }\nsteps:\n  - wait: { for: 1s }\n',
+      { code: 'workflow.bad_value', pointer: '/triggers/0/inputs/to/default', line: 5, column: 53 },
+      'Must be one of a, b.',
+    ],
+    [
+      'an event that the platform records itself',
+      withSteps('  - uses: emit\n    with: { type: token.created }\n'),
+      { code: 'workflow.event_type_not_allowed', pointer: '/steps/0/with/type', line: 4, column: 19 },
+      undefined,
+    ],
+    [
+      'an outcome that only a delivery may record',
+      withSteps('  - uses: emit\n    with: { type: webhook.delivered }\n'),
+      { code: 'workflow.event_type_not_allowed', pointer: '/steps/0/with/type', line: 4, column: 19 },
+      undefined,
+    ],
+    [
+      'else before the last case',
+      withSteps(
+        '  - switch:\n      - else: true\n        steps: [{ wait: { for: 1s } }]\n      - if: true\n        steps: [{ wait: { for: 1s } }]\n',
+      ),
+      { code: 'workflow.bad_value', pointer: '/steps/0/switch/0', line: 4, column: 9 },
+      '"else" is the last case: what follows would never be taken.',
+    ],
+    [
+      'a retry of something that has no attempts',
+      withSteps('  - wait: { for: 1s }\n    retry: { maxAttempts: 2 }\n'),
+      { code: 'workflow.unknown_key', pointer: '/steps/0/retry', line: 4, column: 5 },
+      '"retry" goes with "uses": put it on the steps inside.',
+    ],
+    [
+      'a name that is no part of an address',
+      'name: a b\nsteps:\n  - wait: { for: 1s }\n',
+      { code: 'workflow.bad_value', pointer: '/name', line: 1, column: 7 },
+      'Must be up to 100 letters, digits, ".", "_" and "-", beginning with a letter or digit. It is "a b".',
+    ],
+    [
+      'no steps',
+      'name: x\nsteps: []\n',
+      { code: 'workflow.bad_value', pointer: '/steps', line: 2, column: 8 },
+      'Must be a list that is not empty. It is empty.',
+    ],
+    [
+      'steps that are left empty',
+      'name: x\nsteps:\n',
+      { code: 'workflow.bad_value', pointer: '/steps', line: 2, column: 1 },
+      'Must be a list of steps. It is empty.',
+    ],
+    [
+      'nothing but a list',
+      '- a\n',
+      { code: 'workflow.bad_value', pointer: '', line: 1, column: 1 },
+      'A workflow is a mapping with at least "name" and "steps".',
+    ],
+  ])('%s', (_, source, place, detail) => {
+    expect(firstOf(source)).toMatchObject(detail === undefined ? place : { ...place, detail });
+  });
+
+  it('names every mistake at once, in the order of the text', () => {
+    const found = problemsOf(withSteps('  - uses: ecko\n  - id: 1a\n    wait: { for: x }\n  - uses: cal\n'));
+    expect(found.map(({ pointer }) => pointer)).toEqual([
+      '/steps/0/uses',
+      '/steps/1/id',
+      '/steps/1/wait/for',
+      '/steps/2/uses',
+    ]);
+  });
+});
+
+describe('what the language will have and this version has not', () => {
+  it.each([
+    ['concurrency', 'name: x\nconcurrency: { limit: 1 }\nsteps:\n  - wait: { for: 1s }\n', '/concurrency'],
+    ['nodes', 'name: x\nnodes: []\nedges: []\n', '/nodes'],
+    [
+      'schedule',
+      'name: x\ntriggers:\n  - { type: schedule, cron: "0 9 * * *" }\nsteps:\n  - wait: { for: 1s }\n',
+      '/triggers/0/type',
+    ],
+    ['parallel', withSteps('  - parallel: []\n'), '/steps/0/parallel'],
+    ['waitForEvent', withSteps('  - waitForEvent: { event: git.push }\n'), '/steps/0/waitForEvent'],
+    ['approval', withSteps('  - approval: { title: Deploy? }\n'), '/steps/0/approval'],
+    ['while', withSteps('  - while: "true"\n    steps: []\n'), '/steps/0/while'],
+    ['set', withSteps('  - set: { a: 1 }\n'), '/steps/0/set'],
+    ['workflow', withSteps('  - uses: workflow\n    with: { name: y }\n'), '/steps/0/uses'],
+    ['send_webhook', withSteps('  - uses: send_webhook\n    with: { url: x }\n'), '/steps/0/uses'],
+    ['secrets', withSteps('  - uses: echo\n    with: { value: "${{ secrets.KEY }}" }\n'), '/steps/0/with/value'],
+  ])('%s is refused by name, and what there is instead is said', (word, source, pointer) => {
+    expect(firstOf(source)).toMatchObject({ code: 'workflow.unsupported', pointer });
+    expect(firstOf(source)!.detail).toContain(word);
+    expect(firstOf(source)!.detail).toContain('not supported yet');
+  });
+});
+
+describe('YAML that is not taken', () => {
+  it.each([
+    ['text that is not YAML', 'name: [x\nsteps: 1\n', 'yaml.malformed', 2, 1],
+    ['a key that is there twice', 'name: x\nsteps: []\nname: y\n', 'yaml.duplicate_key', 3, 1],
+    ['a second document', 'name: x\nsteps: []\n---\nname: y\n', 'yaml.several_documents', 4, 1],
+    ['nothing', '# later\n', 'yaml.empty', 1, 1],
+    ['an empty document', '---\n', 'yaml.empty', 1, 1],
+    ['a tag', 'name: !!js/function x\n', 'yaml.tag', 1, 7],
+    ['an alias of nothing', 'name: *x\n', 'yaml.unknown_alias', 1, 8],
+    ['an alias of itself', 'name: &x [*x]\n', 'yaml.unknown_alias', 1, 12],
+    ['a number that is not kept', 'name: x\nid: 12345678901234567890\n', 'yaml.number', 2, 5],
+    ['a key that is a list', '? [a]\n: 1\n', 'yaml.key', 1, 3],
+    ['a key that reaches into the prototype', 'name: x\n__proto__: { a: 1 }\n', 'yaml.key', 2, 1],
+    ['brackets without end', `name: ${'['.repeat(500)}\n`, 'yaml.malformed', 1, expect.any(Number)],
+  ])('%s', (_, source, code, line, column) => {
+    expect(problemsOf(source)).toEqual([expect.objectContaining({ code, line, column })]);
+  });
+
+  it('an alias bomb, before it goes off', () => {
+    const levels = Array.from({ length: 9 }, (_, i) => `l${i + 1}: &l${i + 1} [${Array(9).fill(`*l${i}`).join(',')}]`);
+    const source = `name: bomb\nl0: &l0 [x,x,x,x,x,x,x,x,x]\n${levels.join('\n')}\n`;
+    expect(firstOf(source)?.code).toMatch(/^yaml\.too_many_(aliases|nodes)$/);
+  });
+
+  it('more than 256 KiB', () => {
+    expect(firstOf(`name: x\ndescription: "${'a'.repeat(256 * 1024)}"\n`)?.code).toBe('yaml.too_large');
+  });
+
+  it('takes aliases that are used with measure', () => {
+    const parsed = parseWorkflow(
+      withSteps('  - { uses: call, with: &to { to: x } }\n  - { uses: call, with: *to }\n'),
+      testSteps,
+    );
+    expect(parsed).toMatchObject({ ok: true });
+  });
+
+  it('counts lines that end in CR LF as editors do', () => {
+    expect(firstOf('name: x\r\nsteps:\r\n  - uses: ecko\r\n')).toMatchObject({ line: 3, column: 11 });
+  });
+});
+
+describe('the parser', () => {
+  it('never throws, whatever the text', () => {
+    const alphabet = [
+      'name',
+      ': ',
+      '\n',
+      '  ',
+      '- ',
+      'steps',
+      '[',
+      ']',
+      '{',
+      '}',
+      '&a ',
+      '*a',
+      '!',
+      '${{',
+      '}}',
+      '"',
+      "'",
+      '|',
+      '>',
+      '#',
+      '?',
+      'uses',
+      'echo',
+      'forEach',
+      'switch',
+      '\t',
+      '\0',
+      '\ud800',
+    ];
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(...alphabet), { maxLength: 60 }), (parts) => {
+        const parsed = parseWorkflow(parts.join(''), testSteps);
+        return parsed.ok || parsed.problems.every(({ line, column }) => line >= 1 && column >= 1);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('never throws, whatever JSON stands in the place of a workflow', () => {
+    const keys = fc.constantFrom(
+      'name',
+      'steps',
+      'triggers',
+      'uses',
+      'with',
+      'switch',
+      'forEach',
+      'wait',
+      'if',
+      'id',
+      'inputs',
+      'type',
+      'else',
+      'retry',
+    );
+    const { value } = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 5 },
+        fc.constantFrom('event', 'manual', 'echo', 'emit', '${{ steps.a }}', 'x', '', null, true, 1),
+        fc.array(tie('value'), { maxLength: 4 }),
+        fc.dictionary(keys, tie('value'), { maxKeys: 6 }),
+      ),
+    }));
+    fc.assert(
+      fc.property(value, (json) => {
+        parseWorkflow(JSON.stringify(json), testSteps);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});

@@ -1,0 +1,38 @@
+import { readFile } from 'node:fs/promises';
+
+import { describe, expect, it } from '@jest/globals';
+import { Ajv } from 'ajv';
+import { load } from 'js-yaml';
+
+import { testSteps } from '../../testing/library.js';
+import { workflowSchema } from './workflow-schema.js';
+
+const validate = new Ajv({ strict: false, formats: { jmespath: true } }).compile(workflowSchema(testSteps));
+const accepts = (yaml: string): boolean => validate(load(yaml));
+
+describe('the JSON Schema for editors', () => {
+  it('accepts the workflow that is shipped', async () => {
+    const yaml = await readFile(new URL('../../../../workflows/retry-failed-webhooks.yaml', import.meta.url), 'utf8');
+    expect({ accepted: accepts(yaml), errors: validate.errors }).toEqual({ accepted: true, errors: null });
+  });
+
+  it('accepts templates in the place of values', () => {
+    expect(accepts('name: x\nsteps: [{ uses: call, with: { to: x, times: "${{ inputs.n }}" } }]')).toBe(true);
+  });
+
+  it.each([
+    ['an unknown step', 'name: x\nsteps: [{ uses: htpp }]'],
+    ['an unknown key', 'name: x\nsteps: [{ uses: echo, wiht: { value: 1 } }]'],
+    ['what a step does not take', 'name: x\nsteps: [{ uses: call, with: { to: x, tmies: 1 } }]'],
+    ['a step without what it needs', 'name: x\nsteps: [{ uses: call }]'],
+    ['a bad duration', 'name: x\nsteps: [{ uses: echo, with: { value: 1 }, timeout: 30 }]'],
+    [
+      'a mistake deep inside',
+      'name: x\nsteps: [{ forEach: [1], steps: [{ switch: [{ if: true, steps: [{ uses: nothing }] }] }] }]',
+    ],
+    ['an event type that may not be emitted', 'name: x\nsteps: [{ uses: emit, with: { type: token.created } }]'],
+    ['no steps', 'name: x\nsteps: []'],
+  ])('refuses %s', (_, yaml) => {
+    expect(accepts(yaml)).toBe(false);
+  });
+});

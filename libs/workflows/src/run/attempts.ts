@@ -1,0 +1,107 @@
+import { crashPoint } from '#libs/kernel/src/crash-point.js';
+import { StepError } from '#libs/plugin-sdk/src/define-step.js';
+
+import type { Report } from '../engine/decide.js';
+import type { Attempt } from '../engine/run-decision.js';
+
+/** Does one attempt of one step of a run. */
+export type Perform = (attempt: Attempt, runId: string, timeoutMs: number, signal: AbortSignal) => Promise<unknown>;
+
+/** An attempt that says nothing for so long has failed, unless its step names another limit. */
+export const DEFAULT_TIMEOUT_MS = 30_000;
+
+interface Busy {
+  readonly attempt: Attempt;
+  readonly controller: AbortController;
+}
+
+/** The attempts of one run that this process is busy with. */
+export class Attempts {
+  private readonly busy = new Map<string, Busy>();
+  private reports: Report[] = [];
+  private wake: () => void = () => undefined;
+
+  constructor(
+    private readonly perform: Perform,
+    private readonly runId: string,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  paths(): ReadonlySet<string> {
+    return new Set(this.busy.keys());
+  }
+
+  /** Begins what is new, and stops what is not wanted any more; what that brings is not reported. */
+  keepOnly(wanted: readonly Attempt[]): void {
+    const paths = new Map(wanted.map((attempt) => [attempt.path, attempt.attempt]));
+    for (const [path, { attempt, controller }] of this.busy)
+      if (paths.get(path) !== attempt.attempt) {
+        this.busy.delete(path);
+        controller.abort();
+      }
+    for (const attempt of wanted) if (!this.busy.has(attempt.path)) this.begin(attempt);
+  }
+
+  stop(): void {
+    this.keepOnly([]);
+  }
+
+  /** What has ended since the last call. */
+  ended(): readonly Report[] {
+    const reports = this.reports;
+    this.reports = [];
+    for (const { attempt } of reports) this.busy.delete(attempt.path);
+    return reports;
+  }
+
+  /** Resolves when an attempt has ended, `patience` is over, or the process stops. */
+  async news(patience: number | undefined): Promise<void> {
+    if (this.reports.length > 0 || this.signal.aborted) return;
+    let timer: NodeJS.Timeout | undefined;
+    const stop = () => this.wake();
+    await new Promise<void>((resolve) => {
+      this.wake = resolve;
+      // A timer further away than this would fire at once.
+      if (patience !== undefined) timer = setTimeout(resolve, Math.min(patience, 2 ** 31 - 1));
+      this.signal.addEventListener('abort', stop, { once: true });
+    });
+    this.signal.removeEventListener('abort', stop);
+    clearTimeout(timer);
+    this.wake = () => undefined;
+  }
+
+  private begin(attempt: Attempt): void {
+    const controller = new AbortController();
+    const busy: Busy = { attempt, controller };
+    this.busy.set(attempt.path, busy);
+    const stop = () => controller.abort();
+    this.signal.addEventListener('abort', stop, { once: true });
+    const limit = attempt.step.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const report = (ended: Report) => {
+      clearTimeout(timer);
+      this.signal.removeEventListener('abort', stop);
+      // Stopped, or reported already: a step that goes on after its time is over is not listened to.
+      if (this.busy.get(attempt.path) !== busy || controller.signal.aborted) return;
+      controller.abort();
+      crashPoint('workflows.after-step');
+      this.reports.push(ended);
+      this.wake();
+    };
+    const timer = setTimeout(() => report({ attempt, thrown: timedOut(limit) }), Math.min(limit, 2 ** 31 - 1));
+    crashPoint('workflows.before-step');
+    // A step that throws before its first await is a failed attempt like any other.
+    Promise.resolve()
+      .then(() => this.perform(attempt, this.runId, limit, controller.signal))
+      .then(
+        (output) => report({ attempt, output }),
+        (thrown: unknown) => report({ attempt, thrown }),
+      );
+  }
+}
+
+const timedOut = (limit: number): StepError =>
+  new StepError({
+    code: 'step.timeout',
+    message: `The step took longer than its time limit of ${limit} ms.`,
+    retryable: true,
+  });

@@ -1,0 +1,51 @@
+import { readWhole } from '#libs/event-store/src/command-handlers.js';
+import { type EventStore, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { streams } from '#libs/events/src/streams.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { uuid7 } from '#libs/kernel/src/ids.js';
+
+import type { RunDraft } from '../engine/run-decision.js';
+import { foldRun } from '../engine/run.js';
+import { runEvents } from './run-until-idle.js';
+
+const MAX_TRIES = 20;
+
+/**
+ * Stops a run where it is. Whoever drives it at this moment finds the stream changed and stops too; what a step has
+ * begun in the world is told to stop, and its outcome is not recorded.
+ * @returns the position up to which the run's stream is to be read.
+ * @throws Rejected `run.not_found`, `run.ended`
+ */
+export async function cancelRun(
+  store: EventStore,
+  runId: string,
+  orgId: string,
+  by: string,
+  now: () => Date,
+): Promise<bigint> {
+  const stream = streams.run(runId);
+  for (let tries = 1; ; tries++) {
+    const recorded = await readWhole(store, stream);
+    const first = recorded[0];
+    const run = foldRun(recorded.map(({ type, data, metadata: { timestamp } }) => ({ type, data, timestamp })));
+    if (first === undefined || run.status === 'unknown' || first.metadata.orgId !== orgId) throw runNotFound(runId);
+    const last = recorded.at(-1)!;
+    if (run.status === 'cancelled') return last.position;
+    if (run.ended) throw new Rejected('conflict', 'run.ended', `The run has ended already: it is ${run.status}.`);
+    const { workflowId, workflow } = run.start;
+    const drafts: RunDraft[] = [
+      { type: 'run.cancelled', data: { runId, by } },
+      { type: 'workflow.status_changed', data: { runId, workflowId, workflow, from: run.status, to: 'cancelled' } },
+    ];
+    const at = now();
+    try {
+      const events = runEvents(drafts, first.id, { ...first.metadata, actor: by }, at, uuid7(), last.revision);
+      return (await store.append(stream, events, last.revision)).position;
+    } catch (error) {
+      if (!(error instanceof WrongRevision) || tries === MAX_TRIES) throw error;
+    }
+  }
+}
+
+export const runNotFound = (id: string): Rejected =>
+  new Rejected('not_found', 'run.not_found', `There is no run ${id}. GET /api/v1/runs lists them.`);

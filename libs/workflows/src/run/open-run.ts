@@ -1,0 +1,79 @@
+import { type EventToAppend, platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
+import { type Cause, eventIdOf } from '#libs/events/src/envelope.js';
+import { formatDuration } from '#libs/kernel/src/durations.js';
+import { uuid5 } from '#libs/kernel/src/ids.js';
+
+import { decide } from '../engine/decide.js';
+import { start } from '../engine/start.js';
+import type { Definition } from '../language/definition.js';
+
+/** A run that is about to begin. */
+export interface Opening {
+  readonly runId: string;
+  readonly orgId: string;
+  readonly workflow: {
+    readonly id: string;
+    readonly name: string;
+    readonly version: string;
+    readonly definition: Definition | undefined;
+  };
+  readonly trigger: DataOf<'workflow.started'>['trigger'];
+  readonly inputs: Record<string, unknown>;
+  /** What the run is about. */
+  readonly event: RecordedEvent | undefined;
+  /** Absent where a person or program outside asked for the run. */
+  readonly cause: Cause | undefined;
+  /** Milliseconds. */
+  readonly retrySchedule: readonly number[];
+  /** Who asked for it, where that is not the run's own doing. */
+  readonly by?: string;
+}
+
+/**
+ * The first append of a run: its start, and all that can be decided without doing anything in the world. A run whose steps
+ * have no effects is over in this one append; the others are left to whoever claims them.
+ */
+export function openRun(opening: Opening, now: Date): readonly EventToAppend[] {
+  const { runId, orgId, workflow, trigger, inputs, event, cause, retrySchedule, by } = opening;
+  const started = start(
+    {
+      runId,
+      workflowId: workflow.id,
+      workflow: workflow.name,
+      version: workflow.version,
+      trigger,
+      inputs,
+      ...(event && {
+        event: { id: eventIdOf(event.id), type: event.type, stream: event.stream, revision: String(event.revision) },
+      }),
+      settings: { retrySchedule: retrySchedule.map(formatDuration) },
+      hop: cause?.hop ?? 0,
+    },
+    now,
+  );
+  const decision =
+    workflow.definition &&
+    decide(started.run, {
+      definition: workflow.definition,
+      now,
+      event: event && platformEvent(event),
+      outcomes: new Map(),
+      effects: 'leave',
+    });
+  const subject = `run/${runId}`;
+  const first = uuid5('workflows.trigger', runId, '0');
+  // What a person began is the first event of its story, and the cause of the rest of it.
+  const rest: Cause = cause ?? { $correlationId: first, $causationId: first, hop: 0 };
+  return [...started.drafts, ...(decision?.drafts ?? [])].map((draft, index) =>
+    newEvent(draft, {
+      id: draft.id ?? uuid5('workflows.trigger', runId, String(index)),
+      orgId,
+      actor: index === 0 ? (by ?? subject) : subject,
+      now,
+      subject,
+      ...(index === 0 ? cause && { cause } : { cause: rest }),
+    }),
+  );
+}

@@ -1,0 +1,32 @@
+import type { DataSource } from 'typeorm';
+
+import type { EventStore } from '#libs/event-store/src/event-store.js';
+import type { Uuid } from '#libs/kernel/src/ids.js';
+
+import { type Outcome, OUTCOMES } from '../engine/outcome.js';
+import type { Outcomes } from './advance-run.worker.js';
+
+/** Outcomes as `workflows.runs` has noted them; what they say is read from the log. */
+export class NotedOutcomes implements Outcomes {
+  constructor(
+    private readonly database: DataSource,
+    private readonly store: EventStore,
+  ) {}
+
+  async find(requests: readonly Uuid[]): Promise<ReadonlyMap<Uuid, Outcome>> {
+    const rows = await this.database.query<{ request_id: string; stream: string; revision: string }[]>(
+      `select request_id, outcome_stream as stream, outcome_revision as revision
+         from views.run_requests where request_id = any($1::uuid[]) and outcome_stream is not null`,
+      [requests],
+    );
+    const found = await Promise.all(
+      rows.map(async ({ request_id, stream, revision }) => {
+        const [event] = await this.store.readStream(stream, { from: BigInt(revision), limit: 1 });
+        return event?.is(...OUTCOMES)
+          ? ([[request_id, { type: event.type, data: event.data } as Outcome]] as const)
+          : [];
+      }),
+    );
+    return new Map(found.flat());
+  }
+}

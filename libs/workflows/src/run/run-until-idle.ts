@@ -1,0 +1,209 @@
+import { readWhole } from '#libs/event-store/src/command-handlers.js';
+import {
+  type EventStore,
+  type EventToAppend,
+  platformEvent,
+  type RecordedEvent,
+  WrongRevision,
+} from '#libs/event-store/src/event-store.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import type { Cause, EventMetadata, PlatformEvent } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
+import type { Clock } from '#libs/kernel/src/clock.js';
+import { crashPoint } from '#libs/kernel/src/crash-point.js';
+import { Transient } from '#libs/kernel/src/errors.js';
+import { uuid5, uuid7, type Uuid } from '#libs/kernel/src/ids.js';
+
+import { decide, type Decision } from '../engine/decide.js';
+import type { Outcome } from '../engine/outcome.js';
+import type { RunDraft } from '../engine/run-decision.js';
+import { foldRun, type Frame, type StartedRun } from '../engine/run.js';
+import type { Definition } from '../language/definition.js';
+import { Attempts, type Perform } from './attempts.js';
+
+/** What driving a run needs of the world. */
+export interface Ports {
+  readonly store: EventStore;
+  readonly clock: Clock;
+  /** The version that a run is pinned to. */
+  definition(workflowId: string, version: string): Promise<Definition>;
+  /** Outcomes that have come in for these requests. */
+  outcomes(requests: readonly Uuid[]): Promise<ReadonlyMap<Uuid, Outcome>>;
+  /** Does one attempt; resolves with the output, or rejects as the step does. */
+  readonly perform: Perform;
+  /** A run that is due within so many milliseconds is kept, not given back: clocks may be apart (default 60,000). */
+  readonly earlyMs?: number;
+}
+
+/** How often outcomes are looked for while attempts keep the run busy. */
+const LOOK_AGAIN_MS = 1_000;
+const MAX_BACKOFF_MS = 1_000;
+const EARLY_MS = 60_000;
+
+/**
+ * Carries a run as far as it goes now: reads its stream, decides, appends, does what is to be done, and so on until
+ * there is nothing to do but wait. Every append expects the revision just read, so of two processes that drive one run
+ * only one gets on, and the other stops. Returns the position of the last event of the stream.
+ */
+export async function drive(ports: Ports, runId: string, signal: AbortSignal): Promise<{ position: bigint }> {
+  const stream = streams.run(runId);
+  const recorded = await readWhole(ports.store, stream);
+  const last = recorded.at(-1);
+  const run = foldRun(recorded.map(({ type, data, metadata }) => ({ type, data, timestamp: metadata.timestamp })));
+  if (last === undefined || run.status === 'unknown') throw new Error(`there is no run in ${stream}`);
+  if (run.ended) return { position: last.position };
+  const { workflowId, version } = run.start;
+  const [definition, event] = await Promise.all([ports.definition(workflowId, version), eventOf(ports.store, run)]);
+  return new Drive(ports, definition, event, recorded[0]!, run, last, signal).toRest();
+}
+
+/** The event that led to the run is not copied into it: it is read where the run says that it is. */
+async function eventOf(store: EventStore, run: StartedRun): Promise<PlatformEvent | undefined> {
+  const { event } = run.start;
+  if (event === undefined) return undefined;
+  const [recorded] = await store.readStream(event.stream, { from: BigInt(event.revision), limit: 1 });
+  return recorded && platformEvent(recorded);
+}
+
+class Drive {
+  /** Part of the ids of what is appended: two owners never take each other's events for their own. */
+  private readonly owner = uuid7();
+  private readonly attempts: Attempts;
+  private revision: bigint;
+  private position: bigint;
+
+  constructor(
+    private readonly ports: Ports,
+    private readonly definition: Definition,
+    private readonly event: PlatformEvent | undefined,
+    private readonly first: RecordedEvent,
+    private run: StartedRun,
+    last: RecordedEvent,
+    private readonly signal: AbortSignal,
+  ) {
+    this.revision = last.revision;
+    this.position = last.position;
+    this.attempts = new Attempts(ports.perform, run.start.runId, signal);
+  }
+
+  async toRest(): Promise<{ position: bigint }> {
+    try {
+      for (let turns = 1; ; turns++) {
+        const decision = await this.turn();
+        this.attempts.keepOnly(decision.attempts);
+        if (decision.run.ended) break;
+        if (decision.unfinished) continue;
+        if (decision.attempts.length === 0 && !(turns === 1 && this.isEarly(decision))) break;
+        await this.attempts.news(this.patience(decision));
+        if (this.signal.aborted) throw new Transient('run.interrupted', 'The process stops: another one goes on.');
+      }
+    } catch (error) {
+      // Somebody else has appended: a cancellation, or a process that took over. Both make what we know outdated.
+      if (!(error instanceof WrongRevision)) throw error;
+      const [newest] = await this.ports.store.readStream(this.first.stream, { direction: 'backwards', limit: 1 });
+      this.position = newest?.position ?? this.position;
+    } finally {
+      this.attempts.stop();
+    }
+    return { position: this.position };
+  }
+
+  private async turn(): Promise<Decision> {
+    const requests = awaited(this.run.steps);
+    const outcomes = requests.length === 0 ? new Map<Uuid, Outcome>() : await this.ports.outcomes(requests);
+    const reports = this.attempts.ended();
+    const { definition, event } = this;
+    const world = { definition, event, outcomes, now: this.ports.clock.now(), effects: this.attempts.paths() };
+    const decision = decide(this.run, world, reports);
+    await this.append(decision.drafts, world.now);
+    if (reports.length > 0) crashPoint('workflows.after-outcome');
+    this.run = decision.run;
+    return decision;
+  }
+
+  /**
+   * The row was due by the clock of the database, and by ours nothing is: to give it back would mean to get it again at
+   * once, until the clocks agree.
+   */
+  private isEarly({ drafts, until }: Decision): boolean {
+    if (until === undefined || drafts.length !== 1 || drafts[0]!.type !== 'run.rested') return false;
+    return until.getTime() - this.ports.clock.now().getTime() < (this.ports.earlyMs ?? EARLY_MS);
+  }
+
+  /** Milliseconds until there may be something to do besides the attempts. */
+  private patience({ until }: Decision): number | undefined {
+    const timer = until && Math.max(0, until.getTime() - this.ports.clock.now().getTime());
+    const look = awaited(this.run.steps).length > 0 ? LOOK_AGAIN_MS : undefined;
+    return timer === undefined ? look : Math.min(timer, look ?? timer);
+  }
+
+  private async append(drafts: readonly RunDraft[], now: Date): Promise<void> {
+    if (drafts.length === 0) return;
+    const { metadata } = this.first;
+    const events = runEvents(
+      drafts,
+      this.first.id,
+      { ...metadata, actor: metadata.subject },
+      now,
+      this.owner,
+      this.revision,
+    );
+    const appended = await stubborn(
+      () => this.ports.store.append(this.first.stream, events, this.revision),
+      this.signal,
+    );
+    this.revision = appended.revision;
+    this.position = appended.position;
+  }
+}
+
+/** Requests whose outcome the run waits for. */
+function awaited(steps: Frame): Uuid[] {
+  return Object.values(steps).flatMap((step) => {
+    if (step.state === 'awaiting') return [step.requestId];
+    return step.state === 'looping'
+      ? step.items.filter((item) => !item.done).flatMap((item) => awaited(item.steps))
+      : [];
+  });
+}
+
+/** What was done must not be lost because the log is away for a while: the same append is tried until it is through. */
+async function stubborn<T>(append: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (let pause = 20; ; pause = Math.min(pause * 2, MAX_BACKOFF_MS)) {
+    try {
+      return await append();
+    } catch (error) {
+      if (!(error instanceof Transient) || signal.aborted) throw error;
+    }
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, pause);
+      signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+    });
+  }
+}
+
+/** Facts of a run as the log takes them. All have the cause of the run; what the run itself began has the run as its cause. */
+export function runEvents(
+  drafts: readonly RunDraft[],
+  firstId: Uuid,
+  first: Pick<
+    EventMetadata,
+    'orgId' | 'subject' | 'actor' | '$correlationId' | '$causationId' | 'hop' | 'afterFailureOf'
+  >,
+  now: Date,
+  owner: string,
+  revision: bigint,
+): readonly EventToAppend[] {
+  const { orgId, subject, actor, $correlationId, $causationId = firstId, hop, afterFailureOf } = first;
+  const cause: Cause = { $correlationId, $causationId, hop, ...(afterFailureOf && { afterFailureOf }) };
+  return drafts.map((draft, index) =>
+    newEvent(draft, {
+      id: draft.id ?? uuid5('run-event', subject, owner, String(revision + BigInt(index))),
+      orgId,
+      actor,
+      now,
+      cause,
+      subject,
+    }),
+  );
+}

@@ -1,0 +1,201 @@
+import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req } from '@nestjs/common';
+import { ApiBody, ApiOperation, ApiPropertyOptional, ApiQuery, ApiTags } from '@nestjs/swagger';
+import { DataSource } from 'typeorm';
+
+import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
+import { type Caller, newIdFor } from '#libs/access/src/caller.js';
+import { readWhole } from '#libs/event-store/src/command-handlers.js';
+import { EventStore, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
+import { streams } from '#libs/events/src/streams.js';
+import { Clock } from '#libs/kernel/src/clock.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { isObject } from '#libs/kernel/src/json.js';
+import { Settings } from '#libs/kernel/src/settings.js';
+import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
+
+import type { Definition } from '../language/definition.js';
+import { declaredInputs, inputsOf } from '../language/inputs.js';
+import { Definitions, VersionGone } from '../workflow/definitions.js';
+import { notFound } from '../workflow/workflow.js';
+import { WorkflowTable } from '../workflow/workflow.table.js';
+import { cancelRun, runNotFound } from './cancel-run.js';
+import { openRun } from './open-run.js';
+import { RunView } from './run.view.js';
+import { timelineOf } from './timeline.js';
+
+const STATUSES = ['running', 'waiting', 'completed', 'failed', 'cancelled'];
+
+export class RunBody {
+  @ApiPropertyOptional({ type: Object, description: 'By name, as the manual trigger declares them.' })
+  inputs?: Record<string, unknown>;
+}
+
+@ApiTags('runs')
+@Controller('api/v1')
+export class RunController {
+  constructor(
+    @Inject(DataSource) private readonly database: DataSource,
+    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(Clock) private readonly clock: Clock,
+    @Inject(Settings) private readonly settings: Settings,
+    @Inject(Progress) private readonly progress: Progress,
+    @Inject(WorkflowTable) private readonly workflows: WorkflowTable,
+    @Inject(Definitions) private readonly definitions: Definitions,
+  ) {}
+
+  @Post('workflows/:name/runs')
+  @Roles('designer', 'integrator')
+  @ApiOperation({ summary: 'Start a run', description: 'Of a workflow with a manual trigger.' })
+  @ApiBody({ type: RunBody })
+  async begin(
+    @CurrentCaller() caller: Caller,
+    @Param('name') name: string,
+    @Req() request: { body: unknown },
+  ): Promise<object> {
+    const given = givenInputs(request.body);
+    const workflow = this.workflows.find(caller.orgId, name);
+    if (!workflow) throw notFound(name);
+    const { definition } = workflow;
+    if (!definition)
+      throw new Rejected('conflict', 'workflow.broken', `"${name}" cannot run: a step that it uses is not installed.`);
+    const declared = declaredInputs(definition);
+    if (!declared)
+      throw new Rejected(
+        'conflict',
+        'workflow.no_manual_trigger',
+        `"${name}" has no manual trigger. Add "- type: manual" to its triggers.`,
+      );
+    const runId = newIdFor(caller, 'run');
+    const index = definition.triggers.findIndex((trigger) => trigger.type === 'manual');
+    const events = openRun(
+      {
+        runId,
+        orgId: caller.orgId,
+        workflow,
+        trigger: { kind: 'manual', index },
+        inputs: inputsOf(declared, given),
+        event: undefined,
+        cause: undefined,
+        retrySchedule: this.settings.retrySchedule,
+        by: caller.actor,
+      },
+      this.clock.now(),
+    );
+    let position = 0n;
+    try {
+      position = (await this.store.append(streams.run(runId), events, 'no-stream')).position;
+    } catch (error) {
+      // The same Idempotency-Key again: the run is there, and perhaps further by now.
+      if (!(error instanceof WrongRevision) || caller.idempotencyKey === undefined) throw error;
+    }
+    await this.progress.whenProcessed('workflows.runs', position);
+    return this.view(caller, runId);
+  }
+
+  @Get('runs')
+  @ApiOperation({ summary: 'List runs', description: 'Newest first.' })
+  @ApiQuery({ name: 'workflow', required: false, description: 'A name.' })
+  @ApiQuery({ name: 'status', required: false, enum: STATUSES })
+  @ApiQuery({ name: 'eventId', required: false, description: 'Runs that this event led to.' })
+  @ApiQuery({ name: 'limit', required: false })
+  @ApiQuery({ name: 'cursor', required: false })
+  async list(
+    @CurrentCaller() { orgId }: Caller,
+    @Query('workflow') workflow?: string,
+    @Query('status') status?: string,
+    @Query('eventId') eventId?: string,
+    @Query('limit') limit?: string,
+    @Query('cursor') cursor?: string,
+  ): Promise<Page<object>> {
+    if (status && !STATUSES.includes(status))
+      throw new Rejected('invalid', 'list.bad_filter', `"status" must be one of ${STATUSES.join(', ')}.`);
+    const paging = pagingOf(limit, cursor, 2);
+    const query = this.database
+      .getRepository(RunView)
+      .createQueryBuilder('run')
+      .where('run.orgId = :orgId', { orgId })
+      .orderBy('run.startedAt', 'DESC')
+      .addOrderBy('run.id', 'DESC')
+      .limit(paging.limit + 1);
+    if (workflow) query.andWhere('run.workflow = :workflow', { workflow });
+    if (status) query.andWhere('run.status = :status', { status });
+    if (eventId) query.andWhere('run.eventId = :eventId', { eventId });
+    if (paging.after)
+      query.andWhere('(run.startedAt, run.id) < (:at::timestamptz, :id)', {
+        at: timeOf(paging.after[0]!),
+        id: paging.after[1],
+      });
+    return pageOf(await query.getMany(), paging, ({ id, startedAt }) => [startedAt.toISOString(), id], answerOf);
+  }
+
+  @Get('runs/:id')
+  @ApiOperation({ summary: 'One run with its timeline', description: 'Steps, attempts, inputs, outputs and timers.' })
+  async view(@CurrentCaller() { orgId }: Caller, @Param('id') id: string): Promise<object> {
+    const row = await this.database.getRepository(RunView).findOneBy({ id, orgId });
+    if (!row) throw runNotFound(id);
+    const events = await readWhole(this.store, streams.run(id));
+    return { ...answerOf(row), ...detailsOf(events), timeline: timelineOf(events, await this.definitionOf(row)) };
+  }
+
+  /** A run is shown also where its version can no longer be used. */
+  private async definitionOf({ workflowId, version }: RunView): Promise<Definition | undefined> {
+    try {
+      return await this.definitions.of(workflowId, version);
+    } catch (error) {
+      if (!(error instanceof VersionGone)) throw error;
+      return undefined;
+    }
+  }
+
+  @Post('runs/:id/cancel')
+  @Roles('designer')
+  @HttpCode(200)
+  @ApiOperation({
+    summary: 'Stop a run',
+    description: 'Where it is; onFailure is not done. What another stage was asked for already still happens.',
+  })
+  async cancel(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<object> {
+    const position = await cancelRun(this.store, id, caller.orgId, caller.actor, () => this.clock.now());
+    await this.progress.whenProcessed('workflows.runs', position);
+    return this.view(caller, id);
+  }
+}
+
+function givenInputs(body: unknown): Record<string, unknown> {
+  const inputs = isObject(body) ? (body['inputs'] ?? {}) : body === undefined || body === null ? {} : undefined;
+  const unknown = isObject(body) ? Object.keys(body).find((key) => key !== 'inputs') : undefined;
+  if (isObject(inputs) && unknown === undefined) return inputs;
+  throw new Rejected('invalid', 'run.bad_inputs', 'Send { "inputs": { … } } with a value for each input.', {
+    problems: [{ pointer: `/${unknown ?? 'inputs'}`, detail: unknown ? 'is not known here' : 'must be an object' }],
+  });
+}
+
+function timeOf(text: string): string {
+  if (!Number.isNaN(Date.parse(text))) return text;
+  throw new Rejected('invalid', 'list.bad_cursor', '"cursor" must be the nextCursor of the page before.');
+}
+
+/** What only the stream knows. The last word of the stream stands, also where the row is behind. */
+function detailsOf(events: readonly RecordedEvent[]): object {
+  const started = events.find((event) => event.is('workflow.started'));
+  const completed = events.find((event) => event.is('workflow.completed'));
+  return {
+    inputs: started?.is('workflow.started') ? started.data.inputs : {},
+    ...(completed?.is('workflow.completed') ? { outputs: completed.data.outputs } : {}),
+  };
+}
+
+const answerOf = (row: RunView) => ({
+  id: row.id,
+  workflow: row.workflow,
+  workflowId: row.workflowId,
+  version: row.version,
+  status: row.status,
+  trigger: row.trigger,
+  ...(row.eventId === null ? {} : { eventId: row.eventId, eventType: row.eventType }),
+  ...(row.error === null ? {} : { error: row.error }),
+  ...(row.until === null ? {} : { until: row.until.toISOString() }),
+  startedAt: row.startedAt.toISOString(),
+  ...(row.endedAt === null ? {} : { endedAt: row.endedAt.toISOString() }),
+});

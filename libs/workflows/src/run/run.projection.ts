@@ -1,0 +1,212 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
+import { WorkQueue } from '#libs/persistence/src/work/work.js';
+
+import { OUTCOMES } from '../engine/outcome.js';
+import type { RunFailure, RunStatus } from '../engine/run.js';
+import { RUNS } from './advance-run.worker.js';
+
+/** When a run is to be taken up again: at a time, at once (a time that is over), or by an outcome only. */
+type Due = { readonly at: Date; readonly position: bigint } | 'never';
+
+/** What a batch of events says about one run. */
+interface Change {
+  readonly runId: string;
+  started?: { readonly data: DataOf<'workflow.started'>; readonly orgId: string; readonly at: string };
+  status?: RunStatus;
+  error?: RunFailure;
+  endedAt?: string;
+  /** Set by `run.rested` and by the end: null where no time is waited for. */
+  until?: string | null;
+  due?: Due;
+  /** Requests that the run still waits for, when it last came to rest. */
+  awaiting?: readonly string[];
+  restedAt?: bigint;
+}
+
+/**
+ * Runs as rows, and when each has something to do. It also sees the outcomes of what runs asked for: a request is always
+ * in the log before its outcome, so one subscriber that reads both in order cannot miss one.
+ */
+@Injectable()
+export class RunProjection implements Subscriber {
+  readonly name = 'workflows.runs';
+  readonly reads = [
+    'workflow.started',
+    'workflow.status_changed',
+    'workflow.completed',
+    'workflow.failed',
+    'run.cancelled',
+    'run.rested',
+    'run.step_awaiting',
+    ...OUTCOMES,
+  ] as const;
+  readonly writes = [] as const;
+
+  constructor(@Inject(WorkQueue) private readonly work: WorkQueue) {}
+
+  async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
+    const changes = new Map<string, Change>();
+    const requests: { readonly id: string; readonly runId: string }[] = [];
+    const outcomes: RecordedEvent[] = [];
+    for (const event of events) {
+      if (event.is(...OUTCOMES)) {
+        if (event.metadata.$causationId !== undefined) outcomes.push(event);
+        continue;
+      }
+      if (event.is('run.step_awaiting')) requests.push({ id: event.data.requestId, runId: event.data.runId });
+      note(changes, event);
+    }
+    if (changes.size === 0 && outcomes.length === 0) return;
+    const tx = await context.transaction();
+    await saveRuns(tx, [...changes.values()]);
+    await addRequests(tx, requests);
+    const woken = await resolve(tx, outcomes);
+    await dropRequests(tx, [...changes.values()]);
+    await this.schedule(tx, changes, woken, events.at(-1)!.position);
+  }
+
+  private async schedule(
+    tx: EntityManager,
+    changes: ReadonlyMap<string, Change>,
+    woken: ReadonlySet<string>,
+    position: bigint,
+  ): Promise<void> {
+    const rested = [...changes.values()].filter(
+      (change) => change.awaiting !== undefined && change.endedAt === undefined,
+    );
+    const ready = new Set([...woken, ...(await withOutcome(tx, rested))]);
+    const now = new Date();
+    const due = new Map<string, Due>();
+    for (const { runId, due: own } of changes.values()) if (own) due.set(runId, own);
+    for (const runId of ready) if (changes.get(runId)?.endedAt === undefined) due.set(runId, { at: now, position });
+    const work = [...due].flatMap(([key, one]) =>
+      one === 'never' ? [] : [{ queue: RUNS, key, dueAt: one.at, payload: {}, position: one.position }],
+    );
+    await this.work.remove(
+      tx,
+      RUNS,
+      [...due].flatMap(([key, one]) => (one === 'never' ? [key] : [])),
+    );
+    await this.work.schedule(tx, work);
+  }
+}
+
+function note(changes: Map<string, Change>, event: RecordedEvent): void {
+  const { runId } = event.data as { runId: string };
+  let change = changes.get(runId);
+  if (!change) changes.set(runId, (change = { runId }));
+  const { timestamp, orgId } = event.metadata;
+  if (event.is('workflow.started')) {
+    change.started = { data: event.data, orgId, at: timestamp };
+    change.due = { at: new Date(timestamp), position: event.position };
+  } else if (event.is('workflow.status_changed')) change.status = event.data.to;
+  else if (event.is('run.rested')) {
+    const { until, awaiting } = event.data;
+    change.until = until ?? null;
+    change.awaiting = awaiting;
+    change.due = until === undefined ? 'never' : { at: new Date(until), position: event.position };
+  } else if (event.is('workflow.completed', 'workflow.failed', 'run.cancelled')) {
+    if (event.is('workflow.failed')) change.error = event.data.error;
+    change.endedAt = timestamp;
+    change.until = null;
+    change.due = 'never';
+  }
+}
+
+async function saveRuns(tx: EntityManager, changes: readonly Change[]): Promise<void> {
+  const begun = changes.filter((change) => change.started !== undefined);
+  if (begun.length > 0)
+    await tx.query(
+      `insert into views.runs (id, org_id, workflow_id, workflow, version, status, trigger, event_id, event_type, started_at)
+       select id, org_id, workflow_id, workflow, version, 'running', trigger, event_id, event_type, started_at
+         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[])
+           as given (id, org_id, workflow_id, workflow, version, trigger, event_id, event_type, started_at)
+       on conflict (id) do nothing`,
+      [
+        begun.map(({ runId }) => runId),
+        begun.map(({ started }) => started!.orgId),
+        begun.map(({ started }) => started!.data.workflowId),
+        begun.map(({ started }) => started!.data.workflow),
+        begun.map(({ started }) => started!.data.version),
+        begun.map(({ started }) => started!.data.trigger.kind),
+        begun.map(({ started }) => started!.data.event?.id ?? null),
+        begun.map(({ started }) => started!.data.event?.type ?? null),
+        begun.map(({ started }) => started!.at),
+      ],
+    );
+  const changed = changes.filter(
+    ({ status, until, endedAt }) => status !== undefined || until !== undefined || endedAt !== undefined,
+  );
+  if (changed.length === 0) return;
+  await tx.query(
+    `update views.runs r
+        set status = coalesce(g.status, r.status),
+            error = coalesce(g.error, r.error),
+            ended_at = coalesce(g.ended_at, r.ended_at),
+            until = case when g.has_until then g.until else r.until end
+       from unnest($1::text[], $2::text[], $3::json[], $4::timestamptz[], $5::boolean[], $6::timestamptz[])
+         as g (id, status, error, ended_at, has_until, until)
+      where r.id = g.id`,
+    [
+      changed.map(({ runId }) => runId),
+      changed.map(({ status }) => status ?? null),
+      changed.map(({ error }) => (error === undefined ? null : JSON.stringify(error))),
+      changed.map(({ endedAt }) => endedAt ?? null),
+      changed.map(({ until }) => until !== undefined),
+      changed.map(({ until }) => until ?? null),
+    ],
+  );
+}
+
+async function addRequests(tx: EntityManager, requests: readonly { id: string; runId: string }[]): Promise<void> {
+  if (requests.length === 0) return;
+  await tx.query(
+    `insert into views.run_requests (request_id, run_id) select * from unnest($1::uuid[], $2::text[]) on conflict do nothing`,
+    [requests.map(({ id }) => id), requests.map(({ runId }) => runId)],
+  );
+}
+
+/** Notes outcomes beside the requests that caused them. The first one counts. Returns the runs that were waiting. */
+async function resolve(tx: EntityManager, outcomes: readonly RecordedEvent[]): Promise<ReadonlySet<string>> {
+  if (outcomes.length === 0) return new Set();
+  const byRequest = new Map(outcomes.toReversed().map((event) => [event.metadata.$causationId!, event]));
+  const [rows] = await tx.query<[{ run_id: string }[], number]>(
+    `update views.run_requests r set outcome_stream = g.stream, outcome_revision = g.revision
+       from unnest($1::uuid[], $2::text[], $3::bigint[]) as g (request_id, stream, revision)
+      where r.request_id = g.request_id and r.outcome_stream is null
+     returning r.run_id`,
+    [
+      [...byRequest.keys()],
+      [...byRequest.values()].map(({ stream }) => stream),
+      [...byRequest.values()].map(({ revision }) => String(revision)),
+    ],
+  );
+  return new Set(rows.map(({ run_id }) => run_id));
+}
+
+/** Requests that a run has got its answer to, or has given up, are not kept. */
+async function dropRequests(tx: EntityManager, changes: readonly Change[]): Promise<void> {
+  const ended = changes.filter(({ endedAt }) => endedAt !== undefined);
+  const rested = changes.filter(({ awaiting, endedAt }) => awaiting !== undefined && endedAt === undefined);
+  if (ended.length + rested.length === 0) return;
+  await tx.query('delete from views.run_requests where run_id = any($1::text[]) and request_id <> all($2::uuid[])', [
+    [...ended, ...rested].map(({ runId }) => runId),
+    rested.flatMap(({ awaiting }) => awaiting!),
+  ]);
+}
+
+/** Runs that came to rest without knowing yet that what they wait for is there. */
+async function withOutcome(tx: EntityManager, rested: readonly Change[]): Promise<readonly string[]> {
+  const awaiting = rested.flatMap((change) => change.awaiting ?? []);
+  if (awaiting.length === 0) return [];
+  const rows = await tx.query<{ run_id: string }[]>(
+    'select distinct run_id from views.run_requests where request_id = any($1::uuid[]) and outcome_stream is not null',
+    [awaiting],
+  );
+  return rows.map(({ run_id }) => run_id);
+}

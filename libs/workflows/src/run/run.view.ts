@@ -1,0 +1,35 @@
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+
+import type { RunFailure, RunStatus } from '../engine/run.js';
+
+/** A run in lists. What happened in it is read from its stream. */
+@Entity({ schema: 'views', name: 'runs' })
+export class RunView {
+  @PrimaryColumn('text')
+  id!: string;
+  @Column('text', { name: 'org_id' })
+  orgId!: string;
+  @Column('text', { name: 'workflow_id' })
+  workflowId!: string;
+  @Column('text')
+  workflow!: string;
+  @Column('text')
+  version!: string;
+  @Column('text')
+  status!: RunStatus;
+  @Column('text')
+  trigger!: string;
+  @Column('text', { name: 'event_id', nullable: true })
+  eventId!: string | null;
+  @Column('text', { name: 'event_type', nullable: true })
+  eventType!: string | null;
+  @Column('json', { nullable: true })
+  error!: RunFailure | null;
+  /** When something will happen next, where that is a time. */
+  @Column('timestamptz', { nullable: true })
+  until!: Date | null;
+  @Column('timestamptz', { name: 'started_at' })
+  startedAt!: Date;
+  @Column('timestamptz', { name: 'ended_at', nullable: true })
+  endedAt!: Date | null;
+}

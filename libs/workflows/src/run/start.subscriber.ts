@@ -1,0 +1,202 @@
+import { Inject, Injectable } from '@nestjs/common';
+
+import { EventStore, platformEvent, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import type { Subscriber } from '#libs/event-store/src/subscriber.js';
+import { causedBy, eventIdOf, MAX_HOPS } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
+import { Clock } from '#libs/kernel/src/clock.js';
+import { crashPoint } from '#libs/kernel/src/crash-point.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { derivedId, uuid5 } from '#libs/kernel/src/ids.js';
+import { inParallel } from '#libs/kernel/src/in-parallel.js';
+import { Settings } from '#libs/kernel/src/settings.js';
+
+import { fits } from '../engine/trigger.js';
+import { declaredInputs, defaultInputs, inputsOf } from '../language/inputs.js';
+import { StepLibrary } from '../language/step-library.js';
+import { type KnownWorkflow, WorkflowTable } from '../workflow/workflow.table.js';
+import { type Opening, openRun } from './open-run.js';
+
+const CONCURRENT_APPENDS = 64;
+
+/** What an event leads to: a run, or a refusal in its place. Either is the first event of the run's stream. */
+type Consequence =
+  | { readonly kind: 'run'; readonly opening: Opening }
+  | {
+      readonly kind: 'refusal';
+      readonly runId: string;
+      readonly action: string;
+      readonly reason: string;
+      readonly detail: string;
+    };
+
+/**
+ * Starts runs: for each event that a trigger of a workflow in force listens to, and for each request by a rule. The
+ * run's id follows from workflow and event, and its stream must not exist: once per event, whatever restarts happen.
+ */
+@Injectable()
+export class StartRuns implements Subscriber {
+  readonly name = 'workflows.trigger';
+  readonly reads = 'all' as const;
+  readonly writes = [
+    'workflow.started',
+    'workflow.status_changed',
+    'workflow.step_completed',
+    'workflow.error',
+    'workflow.completed',
+    'workflow.failed',
+    'webhook.redelivery_requested',
+    'webhook.exhausted',
+    'run.step_awaiting',
+    'run.step_skipped',
+    'run.branch_taken',
+    'run.loop_entered',
+    'run.item_completed',
+    'run.timer_set',
+    'run.timer_fired',
+    'run.recovery_started',
+    'run.rested',
+    'action.refused',
+  ] as const;
+  readonly batchSize = 256;
+  private readonly table: WorkflowTable;
+  readonly tables: readonly [WorkflowTable];
+
+  constructor(
+    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(Clock) private readonly clock: Clock,
+    @Inject(Settings) private readonly settings: Settings,
+    @Inject(StepLibrary) library: StepLibrary,
+  ) {
+    this.table = new WorkflowTable(library);
+    this.tables = [this.table];
+  }
+
+  async handle(events: readonly RecordedEvent[]): Promise<void> {
+    const found: (readonly [RecordedEvent, Consequence])[] = [];
+    for (const event of events) {
+      for (const consequence of this.consequencesOf(event)) found.push([event, consequence]);
+      // A workflow listens to what is recorded after it was put in force.
+      if (event.is(...this.table.reads)) this.table.apply(event);
+    }
+    await inParallel(found, CONCURRENT_APPENDS, ([event, consequence]) => this.record(event, consequence));
+  }
+
+  private consequencesOf(event: RecordedEvent): Consequence[] {
+    // A refusal beyond the limit is the end: to listen to it would begin again.
+    if (event.type === 'action.refused' && event.metadata.hop > MAX_HOPS) return [];
+    const requested = event.is('workflow.requested') ? [this.requested(event)] : [];
+    return this.table.mayListen(event.type) ? [...requested, ...this.triggered(event)] : requested;
+  }
+
+  private triggered(event: RecordedEvent): Consequence[] {
+    const consequences = new Map<string, Consequence>();
+    for (const { workflow, index, trigger } of this.table.listenersTo(event.metadata.orgId, event.type)) {
+      if (consequences.has(workflow.id) || isOwn(event, workflow)) continue;
+      const runId = runIdOf(workflow, event);
+      try {
+        if (!fits(trigger, platformEvent(event))) continue;
+        consequences.set(
+          workflow.id,
+          this.unlessTooFar(event, 'trigger', runId, () =>
+            this.opening(event, workflow, runId, { kind: 'event', index }, defaultInputs(workflow.definition!)),
+          ),
+        );
+      } catch (error) {
+        if (!(error instanceof Rejected)) throw error;
+        const detail = `The trigger of workflow "${workflow.name}" cannot be decided: ${error.message}`;
+        consequences.set(workflow.id, { kind: 'refusal', runId, action: 'trigger', reason: error.code, detail });
+      }
+    }
+    return [...consequences.values()];
+  }
+
+  private requested(event: RecordedEvent<'workflow.requested'>): Consequence {
+    const { workflow: name, inputs } = event.data;
+    const { orgId } = event.metadata;
+    const workflow = this.table.find(orgId, name);
+    const runId = workflow ? runIdOf(workflow, event) : derivedId('run', 'run', 'unknown', event.id);
+    const action = 'dispatch_workflow';
+    if (workflow?.definition === undefined) {
+      const detail = workflow
+        ? `The workflow "${name}" cannot run: a step that it uses is not installed.`
+        : `There is no workflow "${name}" in force.`;
+      return { kind: 'refusal', runId, action, reason: workflow ? 'broken-workflow' : 'unknown-workflow', detail };
+    }
+    const { definition } = workflow;
+    return this.unlessTooFar(event, action, runId, () => {
+      try {
+        const given = inputsOf(declaredInputs(definition), inputs);
+        return this.opening(event, workflow, runId, { kind: 'request' }, given);
+      } catch (error) {
+        if (!(error instanceof Rejected)) throw error;
+        const [problem] = error.problems;
+        const detail = `${error.message} ${problem?.pointer ?? ''}: ${problem?.detail ?? ''}`;
+        return { kind: 'refusal', runId, action, reason: 'invalid-inputs', detail };
+      }
+    });
+  }
+
+  private unlessTooFar(event: RecordedEvent, action: string, runId: string, open: () => Consequence): Consequence {
+    const { hop } = event.metadata;
+    if (hop < MAX_HOPS) return open();
+    const detail = `The event has ${hop} causes before it; at most ${MAX_HOPS} are allowed.`;
+    return { kind: 'refusal', runId, action, reason: 'too-many-hops', detail };
+  }
+
+  private opening(
+    event: RecordedEvent,
+    workflow: KnownWorkflow,
+    runId: string,
+    trigger: Opening['trigger'],
+    inputs: Record<string, unknown>,
+  ): Consequence {
+    const { orgId } = event.metadata;
+    const { retrySchedule } = this.settings;
+    const opening: Opening = { runId, workflow, trigger, inputs, event, orgId, cause: causedBy(event), retrySchedule };
+    return { kind: 'run', opening };
+  }
+
+  private async record(event: RecordedEvent, consequence: Consequence): Promise<void> {
+    const now = this.clock.now();
+    const { runId } = consequence.kind === 'run' ? consequence.opening : consequence;
+    const events =
+      consequence.kind === 'run'
+        ? openRun({ ...consequence.opening, event: await this.subjectOf(event) }, now)
+        : [this.refusal(event, consequence, now)];
+    crashPoint('workflows.before-start');
+    try {
+      await this.store.append(streams.run(runId), events, 'no-stream');
+    } catch (error) {
+      // Started by an earlier try, perhaps long ago: what became of it stands.
+      if (!(error instanceof WrongRevision)) throw error;
+    }
+    crashPoint('workflows.after-start');
+  }
+
+  /** A request by a rule tells about another event: that one is what the run is about. */
+  private async subjectOf(event: RecordedEvent): Promise<RecordedEvent> {
+    if (!event.is('workflow.requested') || event.data.event === undefined) return event;
+    const { stream, revision } = event.data.event;
+    const [found] = await this.store.readStream(stream, { from: BigInt(revision), limit: 1 });
+    return found ?? event;
+  }
+
+  private refusal(event: RecordedEvent, refusal: Extract<Consequence, { kind: 'refusal' }>, now: Date) {
+    const { action, reason, detail, runId } = refusal;
+    const requestedBy = event.is('workflow.requested') ? { requestedBy: event.data.requestedBy } : {};
+    const data = { action, reason, detail, eventId: eventIdOf(event.id), ...requestedBy };
+    const { orgId, subject } = event.metadata;
+    const id = uuid5('workflows.trigger', 'refused', runId);
+    const context = { id, orgId, actor: 'millrace', now, cause: causedBy(event), subject };
+    return newEvent({ type: 'action.refused', data }, context);
+  }
+}
+
+const runIdOf = (workflow: { id: string }, event: RecordedEvent): string =>
+  derivedId('run', 'run', workflow.id, event.id);
+
+/** A workflow does not start itself by what its own runs record. */
+const isOwn = (event: RecordedEvent, workflow: KnownWorkflow): boolean =>
+  event.stream.startsWith('run-') && (event.data as { workflowId?: unknown }).workflowId === workflow.id;

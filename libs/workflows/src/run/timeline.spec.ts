@@ -1,0 +1,79 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { StepError } from '#libs/plugin-sdk/src/define-step.js';
+
+import { VirtualWorld, type WorldOptions } from '../../testing/virtual-world.js';
+import { timelineOf } from './timeline.js';
+
+async function shown(options: WorldOptions) {
+  const world = new VirtualWorld(options);
+  return timelineOf(await world.toTheEnd(), world.definition);
+}
+
+describe('the timeline of a run', () => {
+  it('has every attempt of a step, with what went wrong and when the next was due', async () => {
+    let calls = 0;
+    const [step] = await shown({
+      yaml: 'name: x\nsteps: [{ id: go, name: Go, uses: call, with: { to: x }, retry: { maxAttempts: 2, delay: 5s, jitter: false } }]\n',
+      perform: () =>
+        ++calls < 2 ? Promise.reject(new StepError({ message: 'Busy.', retryable: true })) : Promise.resolve({ n: 1 }),
+    });
+    expect(step).toEqual({
+      path: 'go',
+      stepId: 'go',
+      name: 'Go',
+      status: 'completed',
+      startedAt: '2026-01-01T00:00:00.000Z',
+      endedAt: '2026-01-01T00:00:05.000Z',
+      input: { to: 'x' },
+      output: { n: 1 },
+      attempts: [
+        {
+          attempt: 1,
+          startedAt: '2026-01-01T00:00:00.000Z',
+          endedAt: '2026-01-01T00:00:00.000Z',
+          resumed: 0,
+          error: { code: 'step.failed', message: 'Busy.', path: 'go' },
+        },
+        { attempt: 2, startedAt: '2026-01-01T00:00:05.000Z', endedAt: '2026-01-01T00:00:05.000Z', resumed: 0 },
+      ],
+      timers: [{ purpose: 'retry', at: '2026-01-01T00:00:05.000Z', firedAt: '2026-01-01T00:00:05.000Z' }],
+    });
+  });
+
+  it('shows steps that fail, are left out, wait, and stand inside loops and cases', async () => {
+    const steps = await shown({
+      yaml: `
+name: x
+steps:
+  - { id: no, if: false, uses: echo, with: { value: 1 } }
+  - id: each
+    forEach: [a]
+    steps: [{ id: inner, name: Inside, uses: echo, with: { value: "\${{ item }}" } }]
+  - id: choose
+    switch: [{ else: true, steps: [{ id: taken, wait: { for: 1m } }] }]
+  - { id: bad, uses: call, with: { to: "\${{ inputs.to }}" }, onError: continue }
+`,
+      inputs: { to: 1 },
+    });
+    expect(steps.map(({ path, status, name }) => [path, status, name])).toEqual([
+      ['no', 'skipped', undefined],
+      ['each', 'completed', undefined],
+      ['each[0].inner', 'completed', 'Inside'],
+      ['choose', 'completed', undefined],
+      ['taken', 'completed', undefined],
+      ['bad', 'failed', undefined],
+    ]);
+    expect(steps.at(-1)).toMatchObject({ error: { code: 'step.bad_input' }, attempts: [] });
+  });
+
+  it('shows what is under way', async () => {
+    const world = new VirtualWorld({ yaml: 'name: x\nsteps: [{ id: nap, wait: { for: 1h }, timeout: 2h }]\n' });
+    await world.begin();
+    await world.drive();
+    const [step] = timelineOf(await world.events());
+    expect(step).toMatchObject({ path: 'nap', status: 'waiting' });
+    expect(step!.endedAt).toBeUndefined();
+    expect(step!.timers.map(({ purpose }) => purpose)).toEqual(['timeout', 'wait']);
+  });
+});

@@ -1,0 +1,372 @@
+import { mkdtemp, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+
+import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import type { Log } from '#libs/kernel/src/log.js';
+
+import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
+import { answered, Running, type RunningOptions, until } from '../../testing/running.js';
+
+let database: TestDatabase;
+let store: MemoryEventStore;
+const processes: Running[] = [];
+
+beforeEach(async () => {
+  database = await createTestDatabase();
+  store = new MemoryEventStore();
+});
+
+afterEach(async () => {
+  await Promise.all(processes.splice(0).map((one) => one.stop()));
+  await database.drop();
+});
+
+async function process(more: Partial<RunningOptions> = {}): Promise<Running> {
+  const started = await Running.start({ databaseUrl: database.url, store, ...more });
+  processes.push(started);
+  return started;
+}
+
+const CALLS = `name: calls
+triggers: [{ type: manual, inputs: { to: { type: string, default: "https://a.example" } } }]
+steps:
+  - { id: first, uses: call, with: { to: "\${{ inputs.to }}" } }
+  - { id: second, uses: call, with: { to: "https://b.example" } }
+outputs: { status: "\${{ steps.second.output.status }}" }
+`;
+
+describe('a run', () => {
+  it('goes through its steps and is shown with what they were given and what came of it', async () => {
+    const one = await process();
+    await one.save(CALLS);
+    const id = await one.begin('calls', { to: 'https://c.example' });
+    const shown = await one.untilStatus(id, 'completed');
+    expect(shown).toMatchObject({ outputs: { status: 200 }, workflow: 'calls', trigger: 'manual' });
+    expect(shown.timeline).toMatchObject([
+      { path: 'first', status: 'completed', input: { to: 'https://c.example' }, output: { status: 200 } },
+      { path: 'second', status: 'completed', output: { status: 200 } },
+    ]);
+    const keys = one.egress.requests.map(({ headers }) => headers['idempotency-key']);
+    expect(new Set(keys).size).toBe(2);
+  });
+
+  it('leaves no work behind when it has ended', async () => {
+    const one = await process();
+    await one.save(CALLS);
+    const id = await one.begin('calls');
+    await one.untilStatus(id, 'completed');
+    expect(await one.dataSource.query('select * from views.work')).toEqual([]);
+  });
+
+  it('rests while it waits, and goes on when the time has come', async () => {
+    const one = await process();
+    await one.save('name: nap\ntriggers: [{ type: manual }]\nsteps: [{ wait: { for: 400ms } }]\n');
+    const id = await one.begin('nap');
+    const waiting = await one.view(id);
+    expect(waiting).toMatchObject({ status: 'waiting', until: expect.any(String) });
+    const ended = await one.untilStatus(id, 'completed');
+    expect(Date.parse((ended as unknown as { endedAt: string }).endedAt)).toBeGreaterThanOrEqual(
+      Date.parse(waiting.until!),
+    );
+  });
+
+  it('uses the same idempotency key for every attempt of a step', async () => {
+    const one = await process();
+    let calls = 0;
+    one.egress.answer = () => Promise.resolve(answered(++calls < 3 ? 503 : 200));
+    await one.save(
+      'name: again\ntriggers: [{ type: manual }]\nsteps: [{ uses: call, with: { to: x }, retry: { maxAttempts: 3, delay: 10ms } }]\n',
+    );
+    await one.untilStatus(await one.begin('again'), 'completed');
+    const keys = one.egress.requests.map(({ headers }) => headers['idempotency-key']);
+    expect(keys).toHaveLength(3);
+    expect(new Set(keys).size).toBe(1);
+  });
+
+  it('keeps the version that it began with, whatever is saved meanwhile', async () => {
+    const one = await process();
+    const text = (value: number) =>
+      `name: slow\ntriggers: [{ type: manual }]\nsteps:\n  - { wait: { for: 300ms } }\n  - { id: say, uses: echo, with: { value: ${value} } }\noutputs: { said: "\${{ steps.say.output }}" }\n`;
+    await one.save(text(1));
+    const first = await one.begin('slow');
+    await one.save(text(2));
+    const second = await one.begin('slow');
+    expect((await one.untilStatus(first, 'completed')).outputs).toEqual({ said: 1 });
+    expect((await one.untilStatus(second, 'completed')).outputs).toEqual({ said: 2 });
+  });
+
+  it('is found again where its request is sent twice with one Idempotency-Key', async () => {
+    const one = await process();
+    await one.save(CALLS);
+    const caller = { ...one.caller, idempotencyKey: 'key-1' };
+    const begin = () => one.runs.begin(caller, 'calls', { body: {} }) as Promise<{ id: string }>;
+    expect((await begin()).id).toBe((await begin()).id);
+    expect(await one.logged('workflow.started')).toHaveLength(1);
+  });
+
+  it('is not another organisation’s to see or stop', async () => {
+    const one = await process();
+    await one.save(CALLS);
+    const id = await one.begin('calls');
+    const stranger = { ...one.caller, orgId: 'org_other' };
+    await expect(one.runs.view(stranger, id)).rejects.toMatchObject({ code: 'run.not_found' });
+    await expect(one.runs.cancel(stranger, id)).rejects.toMatchObject({ code: 'run.not_found' });
+    await expect(one.runs.begin(stranger, 'calls', { body: {} })).rejects.toMatchObject({ code: 'workflow.not_found' });
+    expect((await one.runs.list(stranger)).data).toEqual([]);
+  });
+});
+
+describe('a request to another stage', () => {
+  const ASKS = `name: asks
+triggers: [{ type: manual }]
+steps:
+  - id: each
+    forEach: [1, 2, 3]
+    concurrency: 3
+    steps: [{ id: again, uses: redeliver_webhook, with: { delivery: del_01jq5x1d0wkz4s3v2n8m7b6c5a } }]
+outputs: { all: "\${{ steps.each.output.results[].status }}" }
+`;
+
+  it('is waited for, by its id, whatever comes first', async () => {
+    const one = await process();
+    await one.save(ASKS);
+    const id = await one.begin('asks');
+    const requests = await one.logged('webhook.redelivery_requested');
+    expect(requests).toHaveLength(3);
+    // Another outcome is nobody's business here.
+    await one.append('webhook.delivered', {
+      deliveryId: 'd',
+      eventId: 'e',
+      eventType: 't',
+      attempt: 1,
+      latencyMs: 1,
+      status: 204,
+    });
+    await one.answer(requests[2]!, 203);
+    await one.answer(requests[0]!, 201);
+    await one.answer(requests[0]!, 299);
+    await one.answer(requests[1]!, 202);
+    expect((await one.untilStatus(id, 'completed')).outputs).toEqual({ all: [201, 202, 203] });
+    expect(await one.dataSource.query('select * from views.run_requests')).toEqual([]);
+  });
+
+  it('is not missed when the outcome is in the log before anybody has looked at the request', async () => {
+    const idle = await process({ working: false });
+    const saving = await process();
+    await saving.save(ASKS);
+    processes.splice(processes.indexOf(saving), 1);
+    await saving.stop();
+    // Nothing follows the log while the run begins and all its requests are answered.
+    const begun = idle.runs.begin(idle.caller, 'asks', { body: {} }).catch((error: unknown) => error);
+    const requests = await until('the requests', async () => {
+      const all = await idle.logged('webhook.redelivery_requested');
+      return all.length === 3 && all;
+    });
+    for (const request of requests) await idle.answer(request, 200);
+    const back = await process();
+    await begun;
+    const [first] = await back.logged('workflow.started');
+    const { runId } = first!.data as { runId: string };
+    await until('the row of the run', async () => back.view(runId).catch(() => undefined));
+    await back.untilStatus(runId, 'completed');
+  });
+});
+
+describe('a run that is cancelled', () => {
+  it('stops at once, also in the middle of a call, and keeps nothing of it', async () => {
+    const one = await process();
+    const stopped = new Promise<void>((resolve) => {
+      one.egress.answer = ({ signal }) =>
+        new Promise((_, reject) =>
+          signal.addEventListener('abort', () => {
+            resolve();
+            reject(new Error('aborted'));
+          }),
+        );
+    });
+    await one.save(CALLS);
+    const id = await one.begin('calls');
+    await until('the call to begin', () => Promise.resolve(one.egress.requests.length === 1));
+    expect(await one.runs.cancel(one.caller, id)).toMatchObject({ status: 'cancelled' });
+    await stopped;
+    // Again is done already; what has ended otherwise cannot be cancelled.
+    expect(await one.runs.cancel(one.caller, id)).toMatchObject({ status: 'cancelled' });
+    expect(await one.logged('workflow.step_completed')).toEqual([]);
+    await until(
+      'its work to be gone',
+      async () => (await one.dataSource.query('select * from views.work')).length === 0,
+    );
+  });
+
+  it('in a wait is not woken any more', async () => {
+    const one = await process();
+    await one.save('name: nap\ntriggers: [{ type: manual }]\nsteps: [{ wait: { for: 200ms } }]\n');
+    const id = await one.begin('nap');
+    await one.runs.cancel(one.caller, id);
+    const marker = await one.begin('nap');
+    await one.untilStatus(marker, 'completed');
+    expect((await one.view(id)).status).toBe('cancelled');
+    await expect(one.runs.cancel(one.caller, marker)).rejects.toMatchObject({ code: 'run.ended' });
+  });
+});
+
+describe('a process that ends', () => {
+  it('leaves its runs to another, which takes the attempt over', async () => {
+    const first = await process();
+    first.egress.answer = ({ signal }) =>
+      new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))));
+    await first.save(CALLS);
+    const id = await first.begin('calls');
+    await until('the call to begin', () => Promise.resolve(first.egress.requests.length === 1));
+    const second = await process();
+    processes.splice(processes.indexOf(first), 1);
+    await first.stop();
+    const shown = await second.untilStatus(id, 'completed');
+    expect(shown.timeline[0]!.attempts).toMatchObject([{ attempt: 1, resumed: 1 }]);
+    expect(second.egress.requests).toHaveLength(2);
+    // The same key as the first time: whoever was called can tell.
+    expect(second.egress.requests[0]!.headers['idempotency-key']).toBe(
+      first.egress.requests[0]!.headers['idempotency-key'],
+    );
+  });
+});
+
+describe('lists of runs', () => {
+  it('are newest first, in pages, by workflow and status', async () => {
+    const one = await process();
+    await one.save('name: quick\ntriggers: [{ type: manual }]\nsteps: [{ uses: echo, with: { value: 1 } }]\n');
+    await one.save(
+      'name: wrong\ntriggers: [{ type: manual }]\nsteps: [{ forEach: "${{ inputs }}", steps: [{ wait: { for: 1s } }] }]\n',
+    );
+    const ids = [
+      await one.begin('quick'),
+      await one.begin('quick'),
+      await one.begin('wrong'),
+      await one.begin('quick'),
+    ];
+    const page = (cursor?: string) => one.runs.list(one.caller, undefined, undefined, undefined, '3', cursor);
+    const first = await page();
+    const second = await page(first.nextCursor!);
+    expect([...first.data, ...second.data].map((run) => (run as { id: string }).id).sort()).toEqual([...ids].sort());
+    const times = [...first.data, ...second.data].map((run) => (run as { startedAt: string }).startedAt);
+    expect(times).toEqual(times.toSorted().reverse());
+    expect(second.nextCursor).toBeNull();
+    const failed = await one.runs.list(one.caller, 'wrong', 'failed');
+    expect(failed.data).toMatchObject([{ id: ids[2], error: { code: 'loop.no_list' } }]);
+    await expect(one.runs.list(one.caller, undefined, 'broken')).rejects.toMatchObject({ code: 'list.bad_filter' });
+  });
+});
+
+describe('definitions', () => {
+  const text = (value: number) => `name: hello\nsteps: [{ uses: echo, with: { value: ${value} } }]\n`;
+
+  it('are kept as versions, of which one is in force', async () => {
+    const one = await process();
+    const first = (await one.save(text(1))) as { version: string };
+    await one.save(text(2));
+    const list = await one.workflows.versions(one.caller, 'hello');
+    expect(list.data).toMatchObject([
+      { number: 2, active: true, savedBy: 'token/tok_1' },
+      { number: 1, active: false },
+    ]);
+    expect(await one.workflows.activate(one.caller, 'hello', { body: { version: first.version } })).toMatchObject({
+      version: first.version,
+      number: 1,
+      source: text(1),
+    });
+    await one.workflows.archive(one.caller, 'hello');
+    expect((await one.workflows.list(one.caller)).data).toEqual([]);
+    expect((await one.workflows.list(one.caller, 'archived')).data).toMatchObject([{ name: 'hello' }]);
+  });
+
+  it('are not saved where they do not parse, or are called otherwise', async () => {
+    const one = await process();
+    const save = (name: string, body: unknown) => one.workflows.save(one.caller, name, { body });
+    await expect(save('hello', 'name: hello\nsteps:\n  - uses: ecko\n')).rejects.toMatchObject({
+      code: 'workflow.invalid',
+      problems: [{ pointer: '/steps/0/uses', line: 3, column: 11 }],
+    });
+    await expect(save('other', text(1))).rejects.toMatchObject({ problems: [{ code: 'workflow.other_name' }] });
+    await expect(save('hello', { sauce: text(1) })).rejects.toMatchObject({ code: 'workflow.no_source' });
+    expect(one.workflows.validate({ body: { source: text(1) } })).toMatchObject({ valid: true, errors: [] });
+    expect(await one.logged('workflow.saved')).toEqual([]);
+  });
+});
+
+describe('the folder of workflows', () => {
+  let folder: string;
+  beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'millrace-workflows-'))));
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  const named = (name: string, value: number) => `name: ${name}\nsteps: [{ uses: echo, with: { value: ${value} } }]\n`;
+  const put = (file: string, source: string) => writeFile(join(folder, file), source);
+  const inForce = async (one: Running) =>
+    (await one.workflows.list(one.caller)).data.map((row) => (row as { name: string }).name);
+
+  it('is in force at start, follows changes, and archives what is removed', async () => {
+    await put('a.yaml', named('a', 1));
+    await put('b.yml', named('b', 1));
+    await put('b.test.yaml', 'name: no workflow');
+    await put('notes.txt', 'nothing');
+    const one = await process({ folder });
+    await one.files.start();
+    await until('both to be shown', async () => (await inForce(one)).length === 2);
+    await put('a.yaml', named('a', 2));
+    await until('the change', async () => (await one.logged('workflow.saved')).length === 3);
+    await unlink(join(folder, 'b.yml'));
+    await until('b to be gone', async () => (await inForce(one)).join() === 'a');
+  });
+
+  it('says where a broken file is wrong, and keeps the last good version', async () => {
+    const lines: string[] = [];
+    const note = (_: object, message: string) => void lines.push(message);
+    const log: Log = { debug: note, info: note, warn: note, error: note };
+    await put('a.yaml', named('a', 1));
+    const one = await process({ folder, log });
+    await one.files.start();
+    await until('a to be shown', async () => (await inForce(one)).length === 1);
+    await put('a.yaml', 'name: a\nsteps:\n  - uses: ecko\n');
+    await one.files.sync();
+    await one.files.sync();
+    const said = lines.filter((line) => line.includes('a.yaml:3:11'));
+    expect(said).toEqual([expect.stringContaining('Did you mean "echo"?')]);
+    expect(await inForce(one)).toEqual(['a']);
+    expect(await one.logged('workflow.archived')).toEqual([]);
+  });
+
+  it('does not undo at the next start what was saved through the API', async () => {
+    await put('a.yaml', named('a', 1));
+    const one = await process({ folder });
+    await one.files.start();
+    await one.save(named('a', 2));
+    const two = await process({ folder });
+    await two.files.start();
+    expect(await two.workflows.view(two.caller, 'a')).toMatchObject({ source: named('a', 2), origin: 'api' });
+  });
+
+  it('keeps in force what it cannot look at now', async () => {
+    await put('a.yaml', named('a', 1));
+    const one = await process({ folder });
+    await one.files.start();
+    await until('a to be shown', async () => (await inForce(one)).length === 1);
+    // A link to itself: there is a file, and no way to look at it.
+    await unlink(join(folder, 'a.yaml'));
+    await symlink('a.yaml', join(folder, 'a.yaml'));
+    await one.files.sync();
+    expect(await inForce(one)).toEqual(['a']);
+    expect(await one.logged('workflow.archived')).toEqual([]);
+  });
+
+  it('that is not there changes nothing', async () => {
+    await put('a.yaml', named('a', 1));
+    const one = await process({ folder });
+    await one.files.start();
+    await until('a to be shown', async () => (await inForce(one)).length === 1);
+    await rm(folder, { recursive: true });
+    await one.files.sync();
+    expect(await inForce(one)).toEqual(['a']);
+  });
+});

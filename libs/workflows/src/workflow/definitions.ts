@@ -1,0 +1,47 @@
+import { readWhole } from '#libs/event-store/src/command-handlers.js';
+import type { EventStore } from '#libs/event-store/src/event-store.js';
+import { streams } from '#libs/events/src/streams.js';
+
+import type { Definition } from '../language/definition.js';
+import { parseWorkflow, type ParsedWorkflow } from '../language/parse-workflow.js';
+import type { StepLibrary } from '../language/step-library.js';
+
+const MAX_KEPT = 500;
+
+/** Versions that runs are pinned to, read from the log when first asked for. A version never changes, so it is kept. */
+export class Definitions {
+  private readonly kept = new Map<string, Definition>();
+
+  constructor(
+    private readonly store: EventStore,
+    private readonly library: StepLibrary,
+  ) {}
+
+  /** @throws VersionGone if the version does not parse any more: a step that it uses is not installed. */
+  async of(workflowId: string, version: string): Promise<Definition> {
+    const key = `${workflowId} ${version}`;
+    const kept = this.kept.get(key);
+    if (kept) return kept;
+    const parsed = await this.read(workflowId, version);
+    if (!parsed?.ok) {
+      const why =
+        parsed === undefined ? 'it was never saved' : `line ${parsed.problems[0]?.line}: ${parsed.problems[0]?.detail}`;
+      throw new VersionGone(`Version ${version} of the workflow cannot be used: ${why}`);
+    }
+    if (this.kept.size >= MAX_KEPT) this.kept.delete(this.kept.keys().next().value!);
+    this.kept.set(key, parsed.definition);
+    return parsed.definition;
+  }
+
+  private async read(workflowId: string, version: string): Promise<ParsedWorkflow | undefined> {
+    for (const event of await readWhole(this.store, streams.workflow(workflowId)))
+      if (event.is('workflow.saved') && event.data.version === version)
+        return parseWorkflow(event.data.source, this.library);
+    return undefined;
+  }
+}
+
+/** Not an end of the run: it waits until somebody installs what is missing. */
+export class VersionGone extends Error {
+  override readonly name = 'VersionGone';
+}

@@ -1,0 +1,183 @@
+import { type FSWatcher, watch } from 'node:fs';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { type Author, type Committed, execute } from '#libs/event-store/src/command-handlers.js';
+import type { EventStore } from '#libs/event-store/src/event-store.js';
+import type { Progress } from '#libs/event-store/src/subscriber.js';
+import type { Clock } from '#libs/kernel/src/clock.js';
+import { messageOf } from '#libs/kernel/src/errors.js';
+import { type Log, silentLog } from '#libs/kernel/src/log.js';
+
+import { parseWorkflow } from '../language/parse-workflow.js';
+import type { StepLibrary } from '../language/step-library.js';
+import { MAX_SOURCE_BYTES } from '../language/yaml-document.js';
+import { type SourceFile, syncOf } from './folder-sync.js';
+import { ArchiveWorkflow, SaveWorkflow, archive, save, type Workflow, workflow, workflowIdOf } from './workflow.js';
+import type { WorkflowTable } from './workflow.table.js';
+
+export interface WorkflowFilesOptions {
+  /** Absolute. */
+  readonly folder: string;
+  /** Whose workflows they are. */
+  readonly orgId: string;
+  readonly store: EventStore;
+  readonly clock: Clock;
+  readonly progress: Progress;
+  readonly library: StepLibrary;
+  /** Filled before `start`. */
+  readonly table: WorkflowTable;
+  readonly log?: Log;
+}
+
+/** Editors write a file in several steps; a change is looked at when it has been quiet for so long. */
+const QUIET_MS = 150;
+/** Some file systems report no changes. */
+const POLL_MS = 5_000;
+const AUTHOR_ACTOR = 'millrace';
+
+/**
+ * Keeps the workflows in force as the folder has them: `*.yaml` and `*.yml`, not those that begin with a dot, nor tests
+ * (`*.test.yaml`). Several processes may do this at once: saving the same text twice is saving it once.
+ */
+export class WorkflowFiles {
+  private readonly log: Log;
+  private readonly author: Author;
+  private watcher: FSWatcher | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private poll: NodeJS.Timeout | undefined;
+  private syncing: Promise<void> = Promise.resolve();
+  private seen = '';
+  /** What was said about a file, so that it is not said again until the file changes. */
+  private readonly said = new Map<string, string>();
+
+  constructor(private readonly options: WorkflowFilesOptions) {
+    this.log = options.log ?? silentLog;
+    this.author = { orgId: options.orgId, actor: AUTHOR_ACTOR };
+  }
+
+  /** Resolves when the folder as it is now is in force. */
+  async start(): Promise<void> {
+    await this.sync();
+    try {
+      this.watcher = watch(this.options.folder, { persistent: false }, () => this.soon());
+      // A folder that is removed while it is watched; the poll goes on looking for it.
+      this.watcher.on('error', () => this.watcher?.close());
+    } catch {
+      // No folder, or no watching here: the poll finds out.
+    }
+    this.poll = setInterval(() => void this.sync(), POLL_MS);
+    this.poll.unref();
+  }
+
+  async stop(): Promise<void> {
+    this.watcher?.close();
+    clearTimeout(this.timer);
+    clearInterval(this.poll);
+    await this.syncing;
+  }
+
+  /** One at a time; never rejects: a folder that cannot be read now is read later. */
+  sync(): Promise<void> {
+    this.syncing = this.syncing.then(() =>
+      this.once().catch((error: unknown) =>
+        this.log.warn(
+          { folder: this.options.folder, error: messageOf(error) },
+          'the folder of workflows cannot be synced now',
+        ),
+      ),
+    );
+    return this.syncing;
+  }
+
+  private soon(): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.sync(), QUIET_MS);
+    this.timer.unref();
+  }
+
+  private async once(): Promise<void> {
+    const { folder, orgId, table } = this.options;
+    const names = await filesOf(folder);
+    if (names === undefined) {
+      this.say(folder, 'gone', 'there is no folder of workflows: what is in force stays. Set MILLRACE_WORKFLOWS_DIR.');
+      return;
+    }
+    const state = names.map(({ file, changed }) => `${file} ${changed}`).join('\n');
+    if (state === this.seen) return;
+    const files = await Promise.all(names.map(({ file }) => this.read(file)));
+    const inForce = table.all(orgId);
+    const { save: toSave, archive: toArchive, doubles } = syncOf(files, inForce);
+    for (const { file, name, first } of doubles)
+      this.say(file, `double ${name}`, `the workflow "${name}" is in ${first} already: this file is passed over`);
+    let position = 0n;
+    for (const one of toSave) position = later(position, await this.save(one));
+    for (const name of toArchive) position = later(position, await this.archive(name));
+    // The next look at the folder must not be held against a table that does not know of this one yet.
+    await this.options.progress.whenProcessed(table.name, position);
+    this.seen = state;
+  }
+
+  private async read(file: string): Promise<SourceFile> {
+    const path = join(this.options.folder, file);
+    const { size } = await stat(path);
+    const source = size > MAX_SOURCE_BYTES ? '' : await readFile(path, 'utf8');
+    const parsed = parseWorkflow(source, this.options.library);
+    if (parsed.ok) {
+      this.said.delete(file);
+      return { file, source, name: parsed.definition.name };
+    }
+    const [{ line, column, detail }] = parsed.problems as [(typeof parsed.problems)[0]];
+    const more = parsed.problems.length > 1 ? ` (and ${parsed.problems.length - 1} more)` : '';
+    const reason = size > MAX_SOURCE_BYTES ? 'the file is longer than 256 KiB' : `${detail}${more}`;
+    this.say(file, source, `${path}:${line}:${column}: ${reason} The last good version stays in force.`);
+    return { file, source, name: undefined };
+  }
+
+  private async save({ file, source, name }: SourceFile & { readonly name: string }): Promise<bigint> {
+    const { store, clock, orgId } = this.options;
+    const command = new SaveWorkflow(workflowIdOf(orgId, name), this.author, name, source, 'file', file);
+    const committed: Committed<Workflow> = await execute(store, clock, workflow, save, command);
+    if (committed.position > 0n) this.log.info({ workflow: name, file }, 'workflow in force');
+    return committed.position;
+  }
+
+  private async archive(name: string): Promise<bigint> {
+    const { store, clock, orgId } = this.options;
+    const command = new ArchiveWorkflow(workflowIdOf(orgId, name), this.author, 'its file was removed');
+    const { position } = await execute(store, clock, workflow, archive, command);
+    if (position > 0n) this.log.info({ workflow: name }, 'workflow archived: its file was removed');
+    return position;
+  }
+
+  private say(about: string, what: string, message: string): void {
+    if (this.said.get(about) === what) return;
+    this.said.set(about, what);
+    this.log.warn({ file: about }, message);
+  }
+}
+
+const later = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+
+/** A file that cannot be looked at now is not one that was removed: its workflow must stay in force. */
+function unlessGone(error: unknown): undefined {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+}
+
+/** `undefined` if there is no such folder. */
+async function filesOf(folder: string): Promise<{ file: string; changed: string }[] | undefined> {
+  let names: string[];
+  try {
+    names = await readdir(folder);
+  } catch (error) {
+    return unlessGone(error);
+  }
+  const wanted = names.filter((name) => /^[^.].*\.ya?ml$/.test(name) && !/\.test\.ya?ml$/.test(name)).sort();
+  const stats = await Promise.all(
+    wanted.map(async (file) => {
+      const found = await stat(join(folder, file)).catch(unlessGone);
+      return found?.isFile() ? [{ file, changed: `${found.mtimeMs} ${found.size} ${found.ino}` }] : [];
+    }),
+  );
+  return stats.flat();
+}

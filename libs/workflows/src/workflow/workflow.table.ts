@@ -1,0 +1,128 @@
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { Table } from '#libs/event-store/src/subscriber.js';
+import { typeMatcher } from '#libs/events/src/patterns.js';
+
+import type { Definition, EventTrigger } from '../language/definition.js';
+import { parseWorkflow } from '../language/parse-workflow.js';
+import type { StepLibrary } from '../language/step-library.js';
+import type { Origin } from './workflow.js';
+
+/** A workflow in force. */
+export interface KnownWorkflow {
+  readonly id: string;
+  readonly orgId: string;
+  readonly name: string;
+  readonly version: string;
+  readonly origin: Origin;
+  readonly file: string | undefined;
+  /** `undefined` if the version does not parse any more, for instance since a plug-in is gone. */
+  readonly definition: Definition | undefined;
+}
+
+export interface Listener {
+  readonly workflow: KnownWorkflow;
+  /** Place of the trigger in the definition. */
+  readonly index: number;
+  readonly trigger: EventTrigger;
+}
+
+/** Most event types whose listeners are remembered. */
+const MAX_REMEMBERED = 10_000;
+const NONE: readonly Listener[] = [];
+
+/** Workflows in force, and which of their triggers listen to an event type. */
+export class WorkflowTable implements Table {
+  readonly name = 'workflows.table';
+  readonly reads = ['workflow.saved', 'workflow.activated', 'workflow.archived'] as const;
+
+  private readonly active = new Map<string, KnownWorkflow>();
+  private readonly ids = new Map<string, string>();
+  private readonly sources = new Map<string, Map<string, string>>();
+  private listeners: Map<string, Map<string, readonly Listener[]>> | undefined;
+  private readonly wanted = new Map<string, boolean>();
+
+  constructor(private readonly library: StepLibrary) {}
+
+  clear(): void {
+    this.active.clear();
+    this.ids.clear();
+    this.sources.clear();
+    this.forget();
+  }
+
+  find(orgId: string, name: string): KnownWorkflow | undefined {
+    const id = this.ids.get(`${orgId} ${name}`);
+    return id === undefined ? undefined : this.active.get(id);
+  }
+
+  all(orgId: string): readonly KnownWorkflow[] {
+    return [...this.active.values()].filter((workflow) => workflow.orgId === orgId);
+  }
+
+  /** Whether a workflow of any organisation listens to this type: others cost one look-up. */
+  mayListen(type: string): boolean {
+    let known = this.wanted.get(type);
+    if (known !== undefined) return known;
+    if (this.wanted.size >= MAX_REMEMBERED) this.wanted.clear();
+    known = [...this.active.values()].some((workflow) => triggersOf(workflow).some(([, one]) => listens(one, type)));
+    this.wanted.set(type, known);
+    return known;
+  }
+
+  listenersTo(orgId: string, type: string): readonly Listener[] {
+    this.listeners ??= new Map();
+    let byType = this.listeners.get(orgId);
+    if (!byType) this.listeners.set(orgId, (byType = new Map<string, readonly Listener[]>()));
+    const known = byType.get(type);
+    if (known) return known;
+    if (byType.size >= MAX_REMEMBERED) byType.clear();
+    const found = this.all(orgId).flatMap((workflow) =>
+      triggersOf(workflow)
+        .filter(([, trigger]) => listens(trigger, type))
+        .map(([index, trigger]) => ({ workflow, index, trigger })),
+    );
+    byType.set(type, found.length === 0 ? NONE : found);
+    return found;
+  }
+
+  apply(event: RecordedEvent): void {
+    const { orgId } = event.metadata;
+    if (event.is('workflow.saved')) {
+      const { workflowId, version, source } = event.data;
+      let versions = this.sources.get(workflowId);
+      if (!versions) this.sources.set(workflowId, (versions = new Map<string, string>()));
+      versions.set(version, source);
+    } else if (event.is('workflow.activated')) {
+      const { workflowId, name, version, origin, file } = event.data;
+      const source = this.sources.get(workflowId)?.get(version);
+      if (source === undefined) return;
+      const parsed = parseWorkflow(source, this.library);
+      const definition = parsed.ok ? parsed.definition : undefined;
+      this.active.set(workflowId, { id: workflowId, orgId, name, version, origin, file, definition });
+      this.ids.set(`${orgId} ${name}`, workflowId);
+      this.forget();
+    } else if (event.is('workflow.archived')) {
+      this.active.delete(event.data.workflowId);
+      this.forget();
+    }
+  }
+
+  private forget(): void {
+    this.listeners = undefined;
+    this.wanted.clear();
+  }
+}
+
+const triggersOf = ({ definition }: KnownWorkflow): (readonly [index: number, trigger: EventTrigger])[] =>
+  (definition?.triggers ?? []).flatMap((trigger, index) =>
+    trigger.type === 'event' ? [[index, trigger] as const] : [],
+  );
+
+/**
+ * `*` alone leaves out what runs tell about themselves, besides all that it leaves out anyway: a workflow that listens to
+ * everything does not hear every run's every step. Name the type, or `workflow.*`, to get it.
+ */
+function listens({ event }: EventTrigger, type: string): boolean {
+  const patterns = type.startsWith('workflow.') ? event.filter((pattern) => pattern !== '*') : event;
+  return patterns.length > 0 && typeMatcher(patterns)(type);
+}

@@ -1,0 +1,145 @@
+import { createHash } from 'node:crypto';
+
+import { type Decide, slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
+import { streams } from '#libs/events/src/streams.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { derivedId } from '#libs/kernel/src/ids.js';
+
+export type Origin = 'file' | 'api';
+
+interface Facts {
+  readonly name: string;
+  /** Versions in the order in which they were first saved. */
+  readonly versions: readonly string[];
+  readonly origin: Origin;
+  /** What the file said when it was last saved; a file that says the same again changes nothing. */
+  readonly fileVersion: string | undefined;
+  readonly file: string | undefined;
+}
+
+/**
+ * A workflow: `unknown` until its first save; `active` with one version in force; `archived` when it starts no more runs,
+ * until a version is activated again. Versions are never changed or removed.
+ */
+export type Workflow =
+  | { readonly kind: 'unknown' }
+  | ({ readonly kind: 'active'; readonly version: string } & Facts)
+  | ({ readonly kind: 'archived' } & Facts);
+
+export type WorkflowEventType = 'workflow.saved' | 'workflow.activated' | 'workflow.archived';
+
+/** A workflow is found by its name, in its organisation. */
+export const workflowIdOf = (orgId: string, name: string): string => derivedId('wf', 'workflow', orgId, name);
+
+/** The same text is the same version, wherever it comes from. */
+export const versionOf = (source: string): string => createHash('sha256').update(source).digest('hex').slice(0, 16);
+
+export const workflow = slice<Workflow>()({
+  name: 'workflow',
+  stream: streams.workflow,
+  initial: { kind: 'unknown' },
+  evolve: {
+    'workflow.saved': (state, { name, version, origin, file }) => {
+      const facts: Facts =
+        state.kind === 'unknown' ? { name, versions: [], origin, fileVersion: undefined, file } : state;
+      const saved = {
+        ...facts,
+        versions: [...facts.versions, version],
+        ...(origin === 'file' ? { fileVersion: version, file } : {}),
+      };
+      return state.kind === 'active'
+        ? { ...saved, kind: 'active', version: state.version }
+        : { ...saved, kind: 'archived' };
+    },
+    'workflow.activated': (state, { version, origin, file }) =>
+      state.kind === 'unknown'
+        ? state
+        : { ...state, kind: 'active', version, origin, ...(origin === 'file' ? { fileVersion: version, file } : {}) },
+    'workflow.archived': (state) => {
+      if (state.kind === 'unknown') return state;
+      const { name, versions, origin, fileVersion, file } = state;
+      return { kind: 'archived', name, versions, origin, fileVersion, file };
+    },
+  },
+});
+
+type Decision<C> = Decide<Workflow, WorkflowEventType, C>;
+
+/** Saves a text and puts it in force. The text was checked before: what is in the log parses. */
+export const save: Decision<SaveWorkflow> = (state, { id, name, source, origin, file }) => {
+  const version = versionOf(source);
+  const known = state.kind !== 'unknown' && state.versions.includes(version);
+  if (state.kind === 'active' && state.version === version && (origin === 'api' || state.fileVersion === version))
+    return [];
+  // Whoever spoke last is in force: a file that says what it said before does not undo what was saved through the API.
+  if (origin === 'file' && state.kind === 'active' && state.fileVersion === version) return [];
+  const where = { origin, ...(file === undefined ? {} : { file }) };
+  const number = state.kind === 'unknown' ? 1 : state.versions.length + 1;
+  return [
+    ...(known
+      ? []
+      : [{ type: 'workflow.saved' as const, data: { workflowId: id, name, version, number, source, ...where } }]),
+    { type: 'workflow.activated' as const, data: { workflowId: id, name, version, ...where } },
+  ];
+};
+
+/** Puts a version that was saved before in force again. */
+export const activate: Decision<ActivateWorkflow> = (state, { id, version }) => {
+  if (state.kind === 'unknown') throw notFound();
+  if (!state.versions.includes(version))
+    throw new Rejected(
+      'not_found',
+      'workflow.version_not_found',
+      `There is no version ${version} of ${state.name}. GET …/versions lists them.`,
+    );
+  if (state.kind === 'active' && state.version === version) return [];
+  return [{ type: 'workflow.activated', data: { workflowId: id, name: state.name, version, origin: 'api' } }];
+};
+
+/** Starts no more runs; those under way go on. */
+export const archive: Decision<ArchiveWorkflow> = (state, { id, reason }) => {
+  if (state.kind === 'unknown') throw notFound();
+  if (state.kind === 'archived') return [];
+  return [{ type: 'workflow.archived', data: { workflowId: id, name: state.name, reason } }];
+};
+
+export const notFound = (name?: string): Rejected =>
+  new Rejected(
+    'not_found',
+    'workflow.not_found',
+    `There is no workflow${name === undefined ? '' : ` "${name}"`}. GET /api/v1/workflows lists them.`,
+  );
+
+/** The source must have been parsed: a text that does not parse is never saved. */
+export class SaveWorkflow extends ThingCommand<Workflow> {
+  constructor(
+    id: string,
+    author: Author,
+    readonly name: string,
+    readonly source: string,
+    readonly origin: Origin,
+    readonly file?: string,
+  ) {
+    super(id, author);
+  }
+}
+
+export class ActivateWorkflow extends ThingCommand<Workflow> {
+  constructor(
+    id: string,
+    author: Author,
+    readonly version: string,
+  ) {
+    super(id, author);
+  }
+}
+
+export class ArchiveWorkflow extends ThingCommand<Workflow> {
+  constructor(
+    id: string,
+    author: Author,
+    readonly reason: string,
+  ) {
+    super(id, author);
+  }
+}
