@@ -128,7 +128,8 @@ describe('the http step', () => {
   it.each([
     ['30', 30],
     [new Date(Date.now() + 60_000).toUTCString(), expect.any(Number)],
-    ['-5', 0],
+    ['45.9', 46],
+    ['-5', undefined],
     ['soon', undefined],
     ['999999999', 86_400],
   ])('passes on how long the other side asks to wait: %s', async (header, seconds) => {
