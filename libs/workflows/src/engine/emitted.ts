@@ -2,7 +2,7 @@ import { catalogue, isEventType } from '#libs/events/src/catalogue.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import { emittable } from '../language/engine-steps.js';
-import { misfits } from '../language/shape-check.js';
+import { workflowProblems } from '../language/report.js';
 
 export interface Emitted {
   readonly type: string;
@@ -21,11 +21,11 @@ export function emitted(input: Record<string, unknown>): Emitted {
       retryable: false,
     });
   const data = withoutAbsent((input['data'] ?? {}) as Record<string, unknown>, catalogue[type].data.required ?? []);
-  const [misfit] = misfits(catalogue[type].data, data, '/data');
-  if (misfit)
+  const [problem] = workflowProblems(catalogue[type].data, data, '/data');
+  if (problem)
     throw new StepError({
       code: 'emit.data',
-      message: `The data does not fit ${type}: ${misfit.pointer}: ${misfit.detail}`,
+      message: `The data does not fit ${type}: ${problem.pointer}: ${problem.detail}`,
       retryable: false,
     });
   return { type, subject: typeof input['subject'] === 'string' ? input['subject'] : undefined, data };

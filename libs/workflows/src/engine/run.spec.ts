@@ -66,7 +66,7 @@ steps:
     expect(run.status).toBe('failed');
     expect(last('workflow.failed')['error']).toEqual({
       code: 'step.bad_input',
-      message: 'The step cannot use what it is given: with.to: Must be a text. It is 7.',
+      message: 'The step cannot use what it is given: with.to: Must be a string. Got 7.',
       path: 'one',
     });
   });
@@ -531,7 +531,7 @@ steps:
     });
     expect(last('workflow.failed')['error']).toMatchObject({
       code: 'emit.data',
-      message: 'The data does not fit webhook.exhausted: /data: "deliveryId" is missing.',
+      message: 'The data does not fit webhook.exhausted: /data: "deliveryId" is required.',
     });
   });
 

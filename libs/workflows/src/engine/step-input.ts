@@ -5,7 +5,7 @@ import { isObject } from '#libs/kernel/src/json.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import type { StepInput } from '../language/definition.js';
-import { misfits } from '../language/shape-check.js';
+import { workflowProblems } from '../language/report.js';
 
 /** Most bytes of one input or output of a step, as JSON. One append holds at most 1 MiB. */
 export const MAX_VALUE_BYTES = 256 * 1024;
@@ -23,11 +23,11 @@ export function inputFor(input: StepInput, schema: TSchema, scope: unknown): Rec
       checked[key] = expression.source;
       filled[key] = expression.evaluate(scope);
     }
-    const [misfit] = misfits(schema, checked);
-    if (misfit)
+    const [problem] = workflowProblems(schema, checked);
+    if (problem)
       throw new StepError({
         code: 'step.bad_input',
-        message: `The step cannot use what it is given: with${misfit.pointer.replaceAll('/', '.')}: ${misfit.detail}`,
+        message: `The step cannot use what it is given: with${problem.pointer.replaceAll('/', '.')}: ${problem.detail}`,
         retryable: false,
       });
     return plain(filled, 'step.input_too_large') as Record<string, unknown>;

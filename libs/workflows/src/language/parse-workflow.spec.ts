@@ -125,7 +125,7 @@ describe('a mistake is named with its place, what is allowed, and what was proba
       'an unknown key',
       withSteps('  - id: a\n    uses: echo\n    wiht: { value: 1 }\n    with: { value: 1 }\n'),
       { code: 'workflow.unknown_key', pointer: '/steps/0/wiht', line: 5, column: 5 },
-      '"wiht" is not known here. Did you mean "with"? Allowed: id, name, if, timeout, onError, uses, with, retry.',
+      'Unknown key "wiht". Did you mean "with"? Allowed: id, name, if, timeout, onError, uses, with, retry.',
     ],
     [
       'a step that does nothing',
@@ -143,7 +143,7 @@ describe('a mistake is named with its place, what is allowed, and what was proba
       'a duration without a unit',
       withSteps('  - id: a\n    uses: echo\n    with: { value: 1 }\n    timeout: 30\n'),
       { code: 'workflow.bad_value', pointer: '/steps/0/timeout', line: 6, column: 14 },
-      'Must be a duration: a whole number and ms, s, m, h or d, such as 30s or 5m. It is 30.',
+      'Must be a duration: a whole number and ms, s, m, h or d, such as 30s or 5m. Got 30.',
     ],
     [
       'a wait without a time',
@@ -209,7 +209,7 @@ describe('a mistake is named with its place, what is allowed, and what was proba
       'what a step is given and does not know',
       withSteps('  - uses: call\n    with:\n      to: x\n      tmies: 3\n'),
       { code: 'workflow.unknown_key', pointer: '/steps/0/with/tmies', line: 6, column: 7 },
-      '"tmies" is not known here. Did you mean "times"? Allowed: to, times.',
+      'Unknown key "tmies". Did you mean "times"? Allowed: to, times.',
     ],
     [
       'with, misspelt, and not what it has to say',
@@ -221,19 +221,19 @@ describe('a mistake is named with its place, what is allowed, and what was proba
       'what a step needs, misspelt',
       withSteps('  - uses: call\n    with: { too: x }\n'),
       { code: 'workflow.unknown_key', pointer: '/steps/0/with/too', line: 4, column: 13 },
-      '"too" is not known here. Did you mean "to"? Allowed: to, times.',
+      'Unknown key "too". Did you mean "to"? Allowed: to, times.',
     ],
     [
       'what a step needs and is not given',
       withSteps('  - id: a\n    uses: call\n'),
       { code: 'workflow.missing_key', pointer: '/steps/0', line: 3, column: 5 },
-      '"to" is missing.',
+      '"to" is required.',
     ],
     [
       'a value of the wrong type',
       withSteps('  - uses: call\n    with: { to: x, times: often }\n'),
       { code: 'workflow.bad_value', pointer: '/steps/0/with/times', line: 4, column: 27 },
-      'Must be a whole number. It is "often".',
+      'Must be a whole number. Got "often".',
     ],
     [
       'an event type that does not exist',
@@ -283,19 +283,19 @@ describe('a mistake is named with its place, what is allowed, and what was proba
       'a name that is no part of an address',
       'name: a b\nsteps:\n  - wait: { for: 1s }\n',
       { code: 'workflow.bad_value', pointer: '/name', line: 1, column: 7 },
-      'Must be up to 100 letters, digits, ".", "_" and "-", beginning with a letter or digit. It is "a b".',
+      'Must be up to 100 letters, digits, ".", "_" and "-", beginning with a letter or digit. Got "a b".',
     ],
     [
       'no steps',
       'name: x\nsteps: []\n',
       { code: 'workflow.bad_value', pointer: '/steps', line: 2, column: 8 },
-      'Must be a list that is not empty. It is empty.',
+      'Must be a list of steps. Got an empty list.',
     ],
     [
       'steps that are left empty',
       'name: x\nsteps:\n',
       { code: 'workflow.bad_value', pointer: '/steps', line: 2, column: 1 },
-      'Must be a list of steps. It is empty.',
+      'Must be a list of steps. Got nothing.',
     ],
     [
       'nothing but a list',

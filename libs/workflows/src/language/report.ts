@@ -1,4 +1,7 @@
-import { misfits } from './shape-check.js';
+import type { TSchema } from '@sinclair/typebox';
+
+import { type ShapeProblem, shapeProblems } from '#libs/events/src/shapes/shape-check.js';
+
 import type { SourceProblem, YamlDocument } from './yaml-document.js';
 
 /** Collects problems, each at its place in the text. */
@@ -12,9 +15,9 @@ export class Report {
   }
 
   /** Whether `value` fits; what does not is reported. */
-  fits(schema: Parameters<typeof misfits>[0], value: unknown, pointer: string): boolean {
-    const found = misfits(schema, value, pointer);
-    for (const { pointer: place, code, detail, key } of found) this.at(place, code, detail, key);
+  fits(schema: TSchema, value: unknown, pointer: string): boolean {
+    const found = workflowProblems(schema, value, pointer);
+    for (const { pointer: place, code, detail, isKey } of found) this.at(place, code, detail, isKey);
     return found.length === 0;
   }
 
@@ -26,3 +29,6 @@ export class Report {
     return true;
   }
 }
+
+export const workflowProblems = (schema: TSchema, value: unknown, pointer = ''): readonly ShapeProblem[] =>
+  shapeProblems(schema, value, { prefix: 'workflow', pointer });

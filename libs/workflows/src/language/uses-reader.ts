@@ -11,8 +11,7 @@ import { emittable, type EngineStep, engineSteps } from './engine-steps.js';
 import { emptyTemplate, type Expressions, type Visible } from './expressions-of.js';
 import { UNSUPPORTED } from './grammar.js';
 import { durationOf, isTemplate } from './literals.js';
-import type { Report } from './report.js';
-import { misfits } from './shape-check.js';
+import { type Report, workflowProblems } from './report.js';
 import type { StepLibrary } from './step-library.js';
 
 type Raw = Record<string, unknown>;
@@ -80,14 +79,14 @@ export class UsesReader {
     const given = value ?? {};
     // A step with keys that nobody knows has probably meant one of them: what is missing then is not the point.
     const unclear = value === undefined && !fits;
-    for (const misfit of unclear ? [] : misfits(schema, given, pointer)) {
-      if (isTemplate(at(given, misfit.pointer.slice(pointer.length)))) continue;
+    for (const problem of unclear ? [] : workflowProblems(schema, given, pointer)) {
+      if (isTemplate(at(given, problem.pointer.slice(pointer.length)))) continue;
       // Where `with` is missing altogether, the step is the place to show.
       this.report.at(
-        value === undefined ? step : misfit.pointer,
-        misfit.code,
-        misfit.detail,
-        misfit.key && value !== undefined,
+        value === undefined ? step : problem.pointer,
+        problem.code,
+        problem.detail,
+        problem.isKey && value !== undefined,
       );
     }
     const rest: Record<string, Json> = isObject(given) ? { ...(given as Record<string, Json>) } : {};

@@ -1,0 +1,110 @@
+import { describe, expect, it } from '@jest/globals';
+import { Type } from '@sinclair/typebox';
+
+import { shapeProblems } from './shape-check.js';
+
+const closed = { additionalProperties: false };
+const Thing = Type.Object(
+  {
+    name: Type.String({ minLength: 1, maxLength: 10 }),
+    times: Type.Optional(Type.Integer({ minimum: 0 })),
+    mode: Type.Optional(Type.Union([Type.Literal('fast'), Type.Literal('slow')])),
+    after: Type.Optional(Type.String({ pattern: '^\\d+s$', expected: 'a duration such as 30s' })),
+    url: Type.Optional(Type.String({ format: 'uri' })),
+    tags: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
+    target: Type.Optional(Type.Union([Type.String(), Type.Object({ id: Type.String() })])),
+    secret: Type.Optional(Type.String({ minLength: 16, writeOnly: true })),
+    anyOf: Type.Optional(Type.Array(Type.Object({ on: Type.Boolean() }, closed))),
+  },
+  closed,
+);
+const problems = (value: unknown) => shapeProblems(Thing, value, { prefix: 'thing' });
+
+describe('the check of a shape', () => {
+  it('has nothing to say about a value that fits', () => {
+    expect(problems({ name: 'a', times: 1, mode: 'fast', after: '30s', url: 'https://example.com' })).toEqual([]);
+  });
+
+  it.each([
+    [
+      'a misspelt key',
+      { name: 'a', tmies: 1 },
+      '/tmies',
+      'unknown_key',
+      /^Unknown key "tmies"\. Did you mean "times"\? Allowed: name, /,
+    ],
+    ['a missing key', {}, '', 'missing_key', '"name" is required.'],
+    ['a wrong type', { name: 'a', times: 'often' }, '/times', 'bad_value', 'Must be a whole number. Got "often".'],
+    ['a value that is not there', { name: null }, '/name', 'bad_value', 'Must be a string. Got nothing.'],
+    ['a value out of range', { name: 'a', times: -1 }, '/times', 'bad_value', 'Must be at least 0. Got -1.'],
+    [
+      'a union of literals',
+      { name: 'a', mode: 'late' },
+      '/mode',
+      'bad_value',
+      'Must be one of fast, slow. Got "late".',
+    ],
+    [
+      'a union of types',
+      { name: 'a', target: 1 },
+      '/target',
+      'bad_value',
+      'Must be one of a string, an object. Got 1.',
+    ],
+    [
+      'a union, told as a whole',
+      { name: 'a', target: {} },
+      '/target',
+      'bad_value',
+      'Must be one of a string, an object. Got an object.',
+    ],
+    [
+      'a schema that words itself',
+      { name: 'a', after: 'soon' },
+      '/after',
+      'bad_value',
+      'Must be a duration such as 30s. Got "soon".',
+    ],
+    ['a format', { name: 'a', url: 'example' }, '/url', 'bad_value', 'Must be a URL. Got "example".'],
+    ['an empty string', { name: '' }, '/name', 'bad_value', 'Must be a string that is not empty. Got "".'],
+    [
+      'an empty list',
+      { name: 'a', tags: [] },
+      '/tags',
+      'bad_value',
+      'Must be a list with at least 1 entry. Got an empty list.',
+    ],
+    [
+      'a long string',
+      { name: 'a'.repeat(100) },
+      '/name',
+      'bad_value',
+      `Must be at most 10 characters. Got "${'a'.repeat(59)}….`,
+    ],
+    [
+      'a property with the name of a keyword',
+      { name: 'a', anyOf: [{ on: 1 }] },
+      '/anyOf/0/on',
+      'bad_value',
+      'Must be true or false. Got 1.',
+    ],
+    ['something else altogether', [], '', 'bad_value', 'Must be an object. Got an empty list.'],
+  ])('names %s', (_, value, pointer, code, detail) => {
+    const found = problems(value);
+    expect(found).toMatchObject([{ pointer, code: `thing.${code}`, isKey: code === 'unknown_key' }]);
+    expect(found[0]!.detail).toEqual(typeof detail === 'string' ? detail : expect.stringMatching(detail));
+  });
+
+  it('names a required key that is misspelt once, as the key that is wrong', () => {
+    expect(problems({ nmae: 'a' })).toMatchObject([{ pointer: '/nmae', code: 'thing.unknown_key' }]);
+  });
+
+  it('names every place at once, below the pointer that it is given', () => {
+    const found = shapeProblems(Thing, { name: 1, times: 'x' }, { prefix: 'thing', pointer: '/with' });
+    expect(found.map(({ pointer }) => pointer)).toEqual(['/with/name', '/with/times']);
+  });
+
+  it('does not repeat a secret', () => {
+    expect(problems({ name: 'a', secret: 'hunter2' })[0]?.detail).toBe('Must be at least 16 characters.');
+  });
+});
