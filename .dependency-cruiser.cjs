@@ -65,6 +65,7 @@ module.exports = {
     mayImport('events', ['kernel'], 'The language knows neither who stores it nor who speaks it.'),
     mayImport('event-store', ['events', 'kernel'], 'The log stores any event; it knows no stage and no view.'),
     mayImport('expressions', ['events', 'kernel'], 'Expressions are evaluated over events, wherever these come from.'),
+    mayImport('yaml', ['kernel'], 'A text is read without knowing what it describes.'),
     mayImport('egress', ['events', 'kernel'], 'The way out is a port with one adapter; it knows nothing of who calls.'),
     mayImport(
       'plugin-sdk',
@@ -121,9 +122,9 @@ module.exports = {
       severity: 'error',
       comment:
         'The command line talks REST, as any other client: what it could do beside it, nobody else could. Offline it reads ' +
-        'saved requests, signs them with providers, and parses.',
+        'saved requests, signs them with providers, and parses expressions and YAML.',
       from: { path: '^apps/cli/', pathNot: '[.]spec[.]ts$' },
-      to: { path: '^libs/', pathNot: '^libs/(kernel|expressions|plugin-sdk|providers)/' },
+      to: { path: '^libs/', pathNot: '^libs/(kernel|expressions|yaml|plugin-sdk|providers)/' },
     },
     {
       name: 'frameworks-behind-roles',

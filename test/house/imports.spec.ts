@@ -85,6 +85,7 @@ const WRONG: readonly (readonly [rule: string, file: string, text: string])[] = 
     'libs/expressions/src/bad.ts',
     `import { a } from '#libs/rules/src/a.js';\nexport const b = a;\n`,
   ],
+  ['directions-yaml', 'libs/yaml/src/bad.ts', `import { a } from '#libs/events/src/a.js';\nexport const b = a;\n`],
   [
     'directions-egress',
     'libs/egress/src/bad.ts',

@@ -3,12 +3,13 @@ import { join } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
 
 import { isObject } from '#libs/kernel/src/json.js';
+import type { YamlDocument } from '#libs/yaml/src/read-yaml.js';
+import type { SourcePosition } from '#libs/yaml/src/source-position.js';
 
-import { documentsOf, type FilePart, MAX_DEPTH, parseDocument, UnreadableFile } from './rule-file.js';
-import { type Place, placesOf } from './yaml-places.js';
+import { documentsOf, type FilePart, parseDocument, placeOf, UnreadableFile } from './rule-file.js';
 
 /** What is wrong with a document; with its place in the file where that is known. */
-export interface FileProblem extends Partial<Place> {
+export interface FileProblem extends Partial<SourcePosition> {
   readonly detail: string;
   readonly pointer?: string;
   readonly code?: string;
@@ -21,7 +22,7 @@ interface Source {
   /** At which it begins in the file, from 1. */
   readonly line: number;
   /** Where a value stands in the file. */
-  readonly place: (pointer: string) => Place;
+  readonly place: (pointer: string) => SourcePosition;
 }
 
 /** A document that is to be brought into force: a workflow has steps, a rule an event type. */
@@ -93,23 +94,30 @@ function allOf({ file, text }: TextFile): readonly Wanted[] {
 }
 
 function oneWanted(file: string, path: string, { line, text }: FilePart): Wanted {
-  const place = (pointer: string): Place => {
-    const below = placesOf(text, MAX_DEPTH)(pointer);
+  let document: YamlDocument;
+  try {
+    document = parseDocument(text, path, line);
+  } catch (error) {
+    if (!(error instanceof UnreadableFile)) throw error;
+    const problem = error.at ?? { detail: error.message };
+    return { file, path, line, place: () => ({ line, column: 1 }), kind: 'unreadable', name: '', problem };
+  }
+  const place = (pointer: string): SourcePosition => {
+    const below = placeOf(document, pointer);
     return { line: line - 1 + below.line, column: below.column };
   };
   const source = { file, path, line, place };
-  const unreadable = (problem: FileProblem): Wanted => ({ ...source, kind: 'unreadable', name: '', problem });
-  const none = (detail: string): Wanted => unreadable({ ...place(''), detail });
-  try {
-    const body = parseDocument(text, path, line);
-    if (!isObject(body)) return none('It holds no rule and no workflow.');
-    const { name } = body;
-    if (typeof name !== 'string' || name === '') return none('It has no name.');
-    if (Object.hasOwn(body, 'steps')) return { ...source, kind: 'workflow', name, source: text };
-    if (Object.hasOwn(body, 'eventType')) return { ...source, kind: 'rule', name, body };
-    return none('It is no rule, which has an eventType, and no workflow, which has steps.');
-  } catch (error) {
-    if (!(error instanceof UnreadableFile)) throw error;
-    return unreadable(error.at ?? { detail: error.message });
-  }
+  const none = (detail: string): Wanted => ({
+    ...source,
+    kind: 'unreadable',
+    name: '',
+    problem: { ...place(''), detail },
+  });
+  const body = document.value;
+  if (!isObject(body)) return none('The file must hold a rule or a workflow.');
+  const { name } = body;
+  if (typeof name !== 'string' || name === '') return none('"name" is required.');
+  if (Object.hasOwn(body, 'steps')) return { ...source, kind: 'workflow', name, source: text };
+  if (Object.hasOwn(body, 'eventType')) return { ...source, kind: 'rule', name, body };
+  return none('The document must be a rule, which has an eventType, or a workflow, which has steps.');
 }

@@ -36,9 +36,9 @@ describe('a file', () => {
   });
 
   it.each([
-    [{ file: 'x.yaml', text: 'a: [' }, /^unexpected end/],
-    [file('x.json', [1]), /holds no rule/],
-    [file('x.json', { eventType: 'a' }), /no name/],
+    [{ file: 'x.yaml', text: 'a: [' }, /unexpected end/i],
+    [file('x.json', [1]), /must hold a rule or a workflow/],
+    [file('x.json', { eventType: 'a' }), /"name" is required/],
     [file('x.json', { name: 'a' }), /eventType.*steps/],
   ])('that is neither has its problem: %j', (one, problem) => {
     expect(wantedOf([one])).toMatchObject([
@@ -140,7 +140,7 @@ describe('applying', () => {
       'rules/a.json:1:9: There are several rules of this name: rul_1, rul_2. Rename or archive all but one.',
       'workflows/b.json:3:5: is odd',
       'rules/d.json: no answer to POST /api/v1/rules',
-      expect.stringMatching(/^e\.yaml:1:5: unexpected end/),
+      expect.stringMatching(/^e\.yaml:1:5: .*unexpected end/i),
       '4 failed.',
     ]);
   });

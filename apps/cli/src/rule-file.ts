@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { text as readAll } from 'node:stream/consumers';
 
-import { load, YAMLException } from 'js-yaml';
+import { isObject } from '#libs/kernel/src/json.js';
+import { readYaml, type YamlDocument } from '#libs/yaml/src/read-yaml.js';
+import type { SourcePosition } from '#libs/yaml/src/source-position.js';
 
 /** What a file is wrong about, with its place; not a fault of the program. */
 export class UnreadableFile extends Error {
@@ -15,17 +17,15 @@ export class UnreadableFile extends Error {
   }
 }
 
-/** Largest file that is read: no rule and no event is larger. */
-const MAX_BYTES = 2 * 1024 * 1024;
-/** Levels of a document; a value in a rule may be deeper than people write. */
-export const MAX_DEPTH = 500;
+/** No rule and no event is larger; a value in a rule may be deeper than people write. */
+const LIMITS = { maxBytes: 2 * 1024 * 1024, maxDepth: 500, maxValues: 1_000_000 };
 
 /**
- * A YAML or JSON document; `-` is the standard input.
+ * The value of a YAML or JSON document; `-` is the standard input.
  * @throws UnreadableFile with the file's name and, where it does not parse, line and column.
  */
 export async function readDocument(path: string): Promise<unknown> {
-  return parseDocument(path === '-' ? await readAll(process.stdin) : await contentOf(path), path);
+  return parseDocument(path === '-' ? await readAll(process.stdin) : await contentOf(path), path).value;
 }
 
 async function contentOf(path: string): Promise<string> {
@@ -41,16 +41,29 @@ async function contentOf(path: string): Promise<string> {
  * @param line of the file at which the text begins, from 1.
  * @throws UnreadableFile
  */
-export function parseDocument(content: string, path: string, line = 1): unknown {
-  if (content.length > MAX_BYTES) throw new UnreadableFile(`${path} is larger than 2 MiB.`);
-  try {
-    return load(content, { filename: path, maxDepth: MAX_DEPTH });
-  } catch (error) {
-    if (!(error instanceof YAMLException)) throw error;
-    const { line: below = 0, column = 0 } = (error.mark ?? {}) as { line?: number; column?: number };
-    const at = { line: line + below, column: column + 1, detail: error.reason };
-    throw new UnreadableFile(`${path}:${at.line}:${at.column}: ${at.detail}`, at);
+export function parseDocument(content: string, path: string, line = 1): YamlDocument {
+  const read = readYaml(content, LIMITS);
+  if ('document' in read) return read.document;
+  const { problem } = read;
+  const at = { line: line - 1 + problem.line, column: problem.column, detail: problem.detail };
+  throw new UnreadableFile(`${path}:${at.line}:${at.column}: ${at.detail}`, at);
+}
+
+/**
+ * Where people look for a value: a text or number where it begins, an object or list at its key. Where the pointer leads
+ * nowhere, the nearest thing around it.
+ */
+export function placeOf({ value, position, keyPosition }: YamlDocument, pointer: string): SourcePosition {
+  const tokens = pointer.split('/').slice(1);
+  let found: unknown = value;
+  let at = '';
+  for (const token of tokens) {
+    const key = token.replaceAll('~1', '/').replaceAll('~0', '~');
+    if (!(isObject(found) || Array.isArray(found)) || !Object.hasOwn(found, key)) break;
+    found = (found as Record<string, unknown>)[key];
+    at += `/${token}`;
   }
+  return typeof found === 'object' && found !== null ? keyPosition(at) : position(at);
 }
 
 /** One document of a file, and the line at which it begins, from 1. */

@@ -38,7 +38,7 @@ export function slugOf(name: string): string {
 /** The rule of a text. @throws UnreadableFile if it is none. */
 export function exportedRule(text: string, file: string): ExportedRule {
   const [, id = ''] = /^(?:---\s*)?# (rul_\w+)\r?$/m.exec(text.slice(0, 200)) ?? [];
-  const body = parseDocument(text, file);
+  const body = parseDocument(text, file).value;
   if (!isObject(body) || typeof body['name'] !== 'string' || !Object.hasOwn(body, 'eventType'))
     throw new UnreadableFile(`${file} holds no rule.`);
   return { id, name: body['name'], text };

@@ -226,8 +226,8 @@ describe('what is typed', () => {
   });
 
   it('may be YAML or JSON, and its mistakes have a place', () => {
-    expect(parseDocument('{"a": 1}', 'x.json')).toEqual({ a: 1 });
-    expect(parseDocument('a: 1\n', 'x.yaml')).toEqual({ a: 1 });
+    expect(parseDocument('{"a": 1}', 'x.json').value).toEqual({ a: 1 });
+    expect(parseDocument('a: 1\n', 'x.yaml').value).toEqual({ a: 1 });
     expect(() => parseDocument('a: 1\nb: [1,\nc: 2', 'x.yaml')).toThrow(/^x\.yaml:3:\d+: /);
     expect(() => parseDocument(' '.repeat(3_000_000), 'x.yaml')).toThrow(UnreadableFile);
   });

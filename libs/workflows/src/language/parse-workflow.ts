@@ -1,4 +1,6 @@
 import { isObject, type Json } from '#libs/kernel/src/json.js';
+import { readYaml } from '#libs/yaml/src/read-yaml.js';
+import type { SourceProblem } from '#libs/yaml/src/source-position.js';
 
 import type { Definition, Trigger } from './definition.js';
 import { emptyTemplate, Expressions, type Visible } from './expressions-of.js';
@@ -9,7 +11,6 @@ import { listOf, StepIds } from './step-ids.js';
 import type { StepLibrary } from './step-library.js';
 import { StepReader } from './step-reader.js';
 import { readTrigger } from './trigger-reader.js';
-import { readYaml, type SourceProblem } from './yaml-document.js';
 
 export type ParsedWorkflow =
   | { readonly ok: true; readonly definition: Definition }
@@ -18,9 +19,12 @@ export type ParsedWorkflow =
 /** Most problems named at once: the first ones are usually the cause of the others. */
 const MAX_PROBLEMS = 50;
 
+export const MAX_SOURCE_BYTES = 256 * 1024;
+const LIMITS = { maxBytes: MAX_SOURCE_BYTES, maxDepth: 64, maxValues: 20_000 };
+
 /** YAML → a workflow that can run, or everything that is wrong with it. Never throws. */
 export function parseWorkflow(source: string, library: StepLibrary): ParsedWorkflow {
-  const read = readYaml(source);
+  const read = readYaml(source, LIMITS);
   if ('problem' in read) return { ok: false, problems: [read.problem] };
   const report = new Report(read.document);
   const definition = readDefinition(read.document.value, library, report);

@@ -2,7 +2,8 @@ import type { TSchema } from '@sinclair/typebox';
 
 import { type ShapeProblem, shapeProblems } from '#libs/events/src/shapes/shape-check.js';
 
-import type { SourceProblem, YamlDocument } from './yaml-document.js';
+import type { YamlDocument } from '#libs/yaml/src/read-yaml.js';
+import type { SourceProblem } from '#libs/yaml/src/source-position.js';
 
 /** Collects problems, each at its place in the text. */
 export class Report {

@@ -9,9 +9,8 @@ import type { Clock } from '#libs/kernel/src/clock.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
 
-import { parseWorkflow } from '../language/parse-workflow.js';
+import { MAX_SOURCE_BYTES, parseWorkflow } from '../language/parse-workflow.js';
 import type { StepLibrary } from '../language/step-library.js';
-import { MAX_SOURCE_BYTES } from '../language/yaml-document.js';
 import { type SourceFile, syncOf } from './folder-sync.js';
 import { ArchiveWorkflow, SaveWorkflow, archive, save, type Workflow, workflow, workflowIdOf } from './workflow.js';
 import type { WorkflowTable } from './workflow.table.js';

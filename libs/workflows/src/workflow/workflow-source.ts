@@ -1,9 +1,9 @@
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
+import type { SourceProblem } from '#libs/yaml/src/source-position.js';
 
 import type { Definition } from '../language/definition.js';
 import { parseWorkflow } from '../language/parse-workflow.js';
 import type { StepLibrary } from '../language/step-library.js';
-import type { SourceProblem } from '../language/yaml-document.js';
 
 /** A problem as the API shows it: the pointer leads into the workflow, line and column into its text. */
 export const shown = ({ pointer, code, detail, line, column }: SourceProblem): Problem => ({

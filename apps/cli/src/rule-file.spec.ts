@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { placesOf } from './yaml-places.js';
+import { parseDocument, placeOf } from './rule-file.js';
+
+const place = (text: string) => (pointer: string) => placeOf(parseDocument(text, 'x.yaml'), pointer);
 
 const yaml = [
   '# rul_1',
@@ -33,19 +35,18 @@ describe('the place of a value', () => {
     ['/same/k', 11, 8],
     ['/nowhere/at/all', 2, 1],
   ])('%s is %d:%d', (pointer, line, column) => {
-    expect(placesOf(yaml, 100)(pointer)).toEqual({ line, column });
+    expect(place(yaml)(pointer)).toEqual({ line, column });
   });
 
   it('is found in JSON, with any end of line, and after characters of two units', () => {
     const json = '{\r\n  "name": "😀", "eventType": 5,\r  "actions": [\n    {"type": "x"}]\n}';
-    const place = placesOf(json, 100);
-    expect(place('/eventType')).toEqual({ line: 2, column: 30 });
-    expect(place('/actions/0/type')).toEqual({ line: 4, column: 14 });
+    const at = place(json);
+    expect(at('/eventType')).toEqual({ line: 2, column: 30 });
+    expect(at('/actions/0/type')).toEqual({ line: 4, column: 14 });
   });
 
   it('is the beginning where there is nothing', () => {
-    expect(placesOf('', 100)('/name')).toEqual({ line: 1, column: 1 });
-    expect(placesOf('[1]', 100)('/0')).toEqual({ line: 1, column: 2 });
-    expect(placesOf('? [a]\n: b\nname: c', 100)('/name')).toEqual({ line: 3, column: 7 });
+    expect(place('')('/name')).toEqual({ line: 1, column: 1 });
+    expect(place('[1]')('/0')).toEqual({ line: 1, column: 2 });
   });
 });
