@@ -5,6 +5,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { followers } from '#libs/events/src/followers.js';
+
 import { freePort, ROOT, TestServer, waitFor } from '../support/server.js';
 import { type SenderName, senderOf } from './senders.js';
 
@@ -134,7 +136,7 @@ async function deliveriesInLog(server: TestServer, type: string): Promise<Map<st
   const seen = new Map<string, number>();
   const { ADMIN_TOKEN } = await import('../support/server.js');
   // The export reads the event index, which follows the log: wait until it has caught up.
-  await waitFor('the event index to catch up', async () => (await lagOf(server, 'audit.events')) === 0, 300_000);
+  await waitFor('the event index to catch up', async () => (await lagOf(server, followers.eventIndex)) === 0, 300_000);
   const answer = await fetch(`${server.url}/api/v1/events?type=${type}`, {
     headers: { authorization: `Bearer ${ADMIN_TOKEN}`, accept: 'application/x-ndjson' },
   });

@@ -9,6 +9,7 @@ import pg from 'pg';
 import { PostgresEventStore } from '#libs/event-store/src/adapters/postgres/postgres-event-store.adapter.js';
 import type { EventToAppend } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
+import { streams } from '#libs/events/src/streams.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import { EmbeddedPostgres } from '#libs/persistence/src/embedded/embedded-postgres.adapter.js';
@@ -80,7 +81,7 @@ async function measure(url: string, rules: number, processes: number, events: nu
           actions: [{ type: 'create_issue', with: { title: 'look at ${{ data.branch }}' } }],
         };
         const data = { ruleId: `rul_${place}`, version: 1, enabled: true, definition };
-        return append(`rule-rul_${place}`, draft('rule.created', data, 'millrace'));
+        return append(streams.rule(`rul_${place}`), draft('rule.created', data, 'millrace'));
       }),
     );
   for (let n = 0; n < events; n += 200)

@@ -2,6 +2,7 @@ import { PostgresEventStore } from '#libs/event-store/src/adapters/postgres/post
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { Runner } from '#libs/event-store/src/runner/runner.js';
 import type { SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import { SystemClock } from '#libs/kernel/src/clock.js';
 import { PostgresCheckpoints } from '#libs/persistence/src/checkpoints.adapter.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
@@ -36,7 +37,7 @@ const runner = new Runner({
   clock,
 });
 await runner.start({ subscribers: [new Timed(store, clock, noWork)], tables: [] });
-await runner.whenProcessed('rules.decide', BigInt(upTo), 600_000);
+await runner.whenProcessed(followers.decideRules, BigInt(upTo), 600_000);
 const ended = Date.now();
 const { rss } = process.memoryUsage();
 console.log(JSON.stringify({ began, ended, decided, rssMb: rss / 2 ** 20 }));

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { NotFoundException } from '@nestjs/common';
 
 import { WrongRevision } from '#libs/event-store/src/event-store.js';
+import { streams } from '#libs/events/src/streams.js';
 import { Rejected, type RejectionKind, Transient } from '#libs/kernel/src/errors.js';
 
 import { problemOf } from './problem.js';
@@ -64,7 +65,7 @@ describe('what goes wrong', () => {
   });
 
   it('because somebody else was faster is 409', () => {
-    expect(problemOf(new WrongRevision('rule-x', 1n, 2n)).body).toMatchObject({ status: 409 });
+    expect(problemOf(new WrongRevision(streams.rule('x'), 1n, 2n)).body).toMatchObject({ status: 409 });
   });
 
   it.each([new TypeError('cannot read secret of undefined'), 'a string', undefined, null, { odd: 1 }])(

@@ -6,6 +6,7 @@ import { Reflector } from '@nestjs/core';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
+import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
@@ -51,7 +52,7 @@ describe('the guard before every route', () => {
     const give = async (text: string, roles: Role[], expiresAt?: string) => {
       const data = { tokenId: `tok_${text}`, name: text, hash: hashOf(text), roles, ...(expiresAt && { expiresAt }) };
       const context = { id: uuid7(), orgId: 'org_a', actor: 'millrace', now: clock.now() };
-      await store.append(`token-${text}`, [newEvent({ type: 'token.created', data }, context)], 'no-stream');
+      await store.append(streams.token(text), [newEvent({ type: 'token.created', data }, context)], 'no-stream');
     };
     await give('mr_admin', ['admin']);
     await give('mr_designer', ['designer']);

@@ -1,5 +1,6 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 
 import type { Role } from './caller.js';
 import { hashOf } from './token.js';
@@ -19,7 +20,7 @@ export interface KnownToken {
 
 /** All valid tokens, in memory: a request is authenticated without asking the database. */
 export class TokenTable implements Table {
-  readonly name = 'access.tokens';
+  readonly name = followers.tokens;
   readonly reads = ['token.created', 'token.revoked'] as const;
   private readonly byId = new Map<string, KnownToken>();
   private readonly byHash = new Map<string, KnownToken>();

@@ -7,6 +7,7 @@ import { newEvent } from '#libs/event-store/src/new-event.js';
 import { Runner } from '#libs/event-store/src/runner/runner.js';
 import type { EventType } from '#libs/events/src/catalogue.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
 import { SystemClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { PostgresCheckpoints } from '#libs/persistence/src/checkpoints.adapter.js';
@@ -81,7 +82,7 @@ const action = (name: string, run: (input: { n: number }, context: ActionContext
     run: async (input, context) => run(input, context),
   });
 
-async function request(name: string, n = 1, stream = `decisions-${uuid7()}`): Promise<string> {
+async function request(name: string, n = 1, stream = streams.decisions(uuid7())): Promise<string> {
   const id = uuid7();
   const requestedBy = { kind: 'rule' as const, ruleId: 'rul_1', ruleVersion: 1, index: 0 };
   const data = { requestedBy, eventId: 'evt_1', action: name, input: { n } };
@@ -180,14 +181,14 @@ describe('requests for actions of plug-ins', () => {
   it('are believed from the rules alone, and outcomes from those who carry them out', async () => {
     let calls = 0;
     await server(action('count', () => calls++));
-    await request('count', 1, `published-${uuid7()}`);
+    await request('count', 1, streams.published('org_1', uuid7()));
     await request('count');
     await ended(1);
     const [real] = await logged('action.completed');
     const pending = await request('elsewhere');
     const forged = { ...(real!.data as object), requestId: pending, action: 'elsewhere' } as never;
     await store.append(
-      'published-x',
+      streams.published('org_1', 'x'),
       [
         newEvent(
           { type: 'action.completed', data: forged },

@@ -28,7 +28,7 @@ class FlakyEventStore extends MemoryEventStore {
   readonly expected: ExpectedRevision[] = [];
   override async append(stream: string, events: readonly EventToAppend[], expected: ExpectedRevision) {
     const { fail } = this;
-    if (stream.startsWith('action-')) this.expected.push(expected);
+    if (stream.startsWith(streams.action(''))) this.expected.push(expected);
     this.fail = undefined;
     if (fail === 'before') throw new Transient('log.unavailable', 'gone');
     const result = await super.append(stream, events, expected);
@@ -86,8 +86,8 @@ async function requested(input: object = { team: 'db' }): Promise<RecordedEvent<
     { type: 'action.requested', data },
     { id, orgId: 'org_1', actor: 'rule/rul_1', now: clock.now() },
   );
-  await store.append(`decisions-${id}`, [event], 'no-stream');
-  const [recorded] = await store.readStream(`decisions-${id}`);
+  await store.append(streams.decisions(id), [event], 'no-stream');
+  const [recorded] = await store.readStream(streams.decisions(id));
   return recorded as RecordedEvent<'action.requested'>;
 }
 
@@ -346,7 +346,7 @@ describe('a process that dies, or is taken for dead', () => {
     const request = await requested();
     const work = claimed(request);
     await expect(
-      worker().run({ ...work, payload: { ...work.payload, stream: 'decisions-none' } }, live()),
+      worker().run({ ...work, payload: { ...work.payload, stream: streams.decisions('none') } }, live()),
     ).rejects.toThrow(/not in the log/);
     expect(calls).toEqual([]);
   });

@@ -1,5 +1,7 @@
-import { type EventStore, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { appendOnce } from '#libs/event-store/src/append-once.js';
+import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
+import { readAt } from '#libs/event-store/src/reading.js';
 import { causedBy, eventIdOf } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
@@ -115,16 +117,9 @@ export class RunAction implements Worker {
       cause: causedBy(request),
       subject: `action/${this.action.name}`,
     });
-    try {
-      const { position } = await store.append(streams.action(task.request), [event], revisionBefore(task.attempt));
-      return { position };
-    } catch (error) {
-      if (!(error instanceof WrongRevision)) throw error;
-      // Another process recorded this attempt: whichever was first stands.
-      const recorded = await this.recordedBefore(task);
-      if (recorded === undefined) throw error;
-      return { position: recorded };
-    }
+    const stream = streams.action(task.request);
+    const { position } = await appendOnce(store, stream, [event], revisionBefore(task.attempt));
+    return { position };
   }
 
   /** Position of the newest outcome, if that of this attempt is in the log. */
@@ -135,7 +130,7 @@ export class RunAction implements Worker {
   }
 
   private async read({ request, stream, revision }: ActionTask): Promise<Requested> {
-    const [event] = await this.parts.store.readStream(stream, { from: BigInt(revision), limit: 1 });
+    const event = await readAt(this.parts.store, stream, revision);
     if (event?.id === request && event.is('action.requested')) return event;
     throw new Error(`The request ${eventIdOf(request)} is not in the log any more.`);
   }

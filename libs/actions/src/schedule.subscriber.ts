@@ -3,6 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { eventUuidOf } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
@@ -18,7 +19,7 @@ import { type ActionTask, queueOf } from './action-task.js';
  */
 @Injectable()
 export class ScheduleActions implements Subscriber {
-  readonly name = 'actions.schedule';
+  readonly name = followers.scheduleActions;
   readonly reads = ['action.requested', 'action.completed', 'action.failed'] as const;
   readonly writes = [] as const;
 
@@ -59,7 +60,7 @@ export class ScheduleActions implements Subscriber {
   }
 
   private firstAttempt(event: RecordedEvent<'action.requested'>): Work | undefined {
-    if (!event.stream.startsWith('decisions-')) return undefined;
+    if (!streams.isDecisions(event.stream)) return undefined;
     // Due at once, also where the clock of the log is ahead of ours.
     const dueAt = new Date(Math.min(event.created.getTime(), this.clock.now().getTime()));
     const { id, stream, revision } = event;

@@ -10,6 +10,7 @@ import { Secrets } from '#libs/access/src/secrets.js';
 import type { Committed, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { PREFIXES, randomText } from '#libs/kernel/src/ids.js';
@@ -177,8 +178,8 @@ export class AgentController {
   private async run(command: ThingCommand<Agent>): Promise<void> {
     const { position } = await this.commands.execute<ThingCommand<Agent>, Committed<Agent>>(command);
     await Promise.all([
-      this.progress.whenProcessed('agents.views', position),
-      this.progress.whenProcessed('intake.agents', position),
+      this.progress.whenProcessed(followers.agentViews, position),
+      this.progress.whenProcessed(followers.agentReceivers, position),
     ]);
   }
 

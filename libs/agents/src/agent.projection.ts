@@ -2,9 +2,10 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 
 import { Secrets } from '#libs/access/src/secrets.js';
-import { readWhole } from '#libs/event-store/src/command-handlers.js';
 import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { readWhole } from '#libs/event-store/src/reading.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 
 import { executionOf } from './execution.js';
@@ -12,7 +13,7 @@ import { executionOf } from './execution.js';
 /** Agents and their executions as rows. What no runtime has begun is pending, and stays visible until one does. */
 @Injectable()
 export class AgentProjection implements Subscriber {
-  readonly name = 'agents.views';
+  readonly name = followers.agentViews;
   readonly reads = [
     'agent.registered',
     'agent.updated',

@@ -1,5 +1,5 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import { publicId } from '#libs/kernel/src/ids.js';
+import { requestedExecutionId } from '#libs/events/src/envelope.js';
 
 import type { ExecutionTrigger } from './agent.view.js';
 
@@ -14,11 +14,11 @@ export interface Execution {
 
 const TRIGGERS = { rule: 'rule', run: 'workflow', webhook: 'webhook' } as const;
 
-/** What an agent was asked to do. Its id follows from the request; of a webhook the sender knows it already. */
+/** What an agent was asked to do. */
 export function executionOf(event: RecordedEvent<'agent.requested'>): Execution {
-  const { agent, eventId, requestedBy, executionId } = event.data;
+  const { agent, eventId, requestedBy } = event.data;
   return {
-    id: executionId ?? publicId('exec', event.id),
+    id: requestedExecutionId(event),
     orgId: event.metadata.orgId,
     agent,
     trigger: TRIGGERS[requestedBy.kind],
@@ -27,6 +27,3 @@ export function executionOf(event: RecordedEvent<'agent.requested'>): Execution 
       requestedBy.kind === 'rule' ? requestedBy.ruleId : requestedBy.kind === 'run' ? requestedBy.runId : null,
   };
 }
-
-/** The execution that a webhook leads to has the id of the event that it became, with a prefix of its own. */
-export const executionIdOf = (eventId: string): string => `exec_${eventId.slice(eventId.indexOf('_') + 1)}`;

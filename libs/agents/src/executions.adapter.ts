@@ -2,9 +2,11 @@ import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 
 import type { Caller } from '#libs/access/src/caller.js';
-import { EventStore, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { appendOnce } from '#libs/event-store/src/append-once.js';
+import { EventStore } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
@@ -76,18 +78,14 @@ export class Executions {
       { type: 'agent.cancelled', data: { executionId: id } },
       { id: uuid5('agents.cancel', id), orgId, actor, now: this.clock.now(), subject: `execution/${id}` },
     );
-    try {
-      const { position } = await this.store.append(streams.cancelled(id), [event], 'no-stream');
-      await this.progress.whenProcessed('agents.views', position);
-    } catch (error) {
-      if (!(error instanceof WrongRevision)) throw error;
-    }
+    const { position } = await appendOnce(this.store, streams.cancelled(id), [event]);
+    await this.progress.whenProcessed(followers.agentViews, position);
     return this.view(orgId, agent, id);
   }
 
   /** Everything that is in the log by now, and what follows from it, can be seen. */
   private async caughtUp(): Promise<void> {
-    for (const name of ['agents.request', 'agents.views'])
+    for (const name of [followers.requestAgents, followers.agentViews])
       await this.progress.whenProcessed(name, await this.store.head());
   }
 

@@ -1,16 +1,16 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { EventStore, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { appendOnce } from '#libs/event-store/src/append-once.js';
+import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { Subscriber } from '#libs/event-store/src/subscriber.js';
-import { causedBy, eventIdOf, MAX_HOPS } from '#libs/events/src/envelope.js';
+import { causedBy, eventIdOf, executionIdOf, MAX_HOPS } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
-
-import { executionIdOf } from './execution.js';
 
 const ACTOR = 'agent/';
 const CONCURRENT_APPENDS = 64;
@@ -18,7 +18,7 @@ const CONCURRENT_APPENDS = 64;
 /** Asks an agent to do what came in at its webhook: once, since the execution's stream is named after the event. */
 @Injectable()
 export class RequestAgents implements Subscriber {
-  readonly name = 'agents.request';
+  readonly name = followers.requestAgents;
   readonly reads = ['webhook.received'] as const;
   readonly writes = ['agent.requested'] as const;
 
@@ -36,7 +36,7 @@ export class RequestAgents implements Subscriber {
     const { orgId, actor } = event.metadata;
     const agentId = actor.slice(ACTOR.length);
     const eventId = eventIdOf(event.id);
-    const executionId = executionIdOf(eventId);
+    const executionId = executionIdOf(event.id);
     const data = {
       requestedBy: { kind: 'webhook' as const, agentId },
       eventId,
@@ -49,16 +49,9 @@ export class RequestAgents implements Subscriber {
     const id = uuid5(this.name, event.id);
     const context = { id, orgId, actor, now: this.clock.now(), cause: causedBy(event), subject: actor };
     crashPoint('agents.before-request');
-    try {
-      await this.store.append(
-        streams.execution(executionId),
-        [newEvent({ type: 'agent.requested', data }, context)],
-        'no-stream',
-      );
-    } catch (error) {
-      // Asked for before a crash.
-      if (!(error instanceof WrongRevision)) throw error;
-    }
+    await appendOnce(this.store, streams.execution(executionId), [
+      newEvent({ type: 'agent.requested', data }, context),
+    ]);
     crashPoint('agents.after-request');
   }
 }

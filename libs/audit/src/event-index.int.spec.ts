@@ -6,12 +6,13 @@ import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-stor
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import type { Cause } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
-import { EVENT_INDEX, EventIndex } from './event-index.projection.js';
+import { EventIndex } from './event-index.projection.js';
 import { type Parameters, parseQuery } from './event-query.js';
 import { EventReader } from './event-reader.adapter.js';
 import { traceOf } from './trace.js';
@@ -224,7 +225,7 @@ describe('the index of events', () => {
   it('is waited for up to the end of the log, and used as it is where it is far behind', async () => {
     await write();
     await reader.settle();
-    expect(progress.asked).toEqual([`${EVENT_INDEX} 1`]);
+    expect(progress.asked).toEqual([`${followers.eventIndex} 1`]);
     await expect(ids({})).resolves.toEqual([]);
   });
 });

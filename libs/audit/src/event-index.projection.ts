@@ -1,8 +1,6 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
-
-/** Its name is what a reader waits for, and the checkpoint's key. */
-export const EVENT_INDEX = 'audit.events';
+import { followers } from '#libs/events/src/followers.js';
 
 const INSERT = `
   insert into views.events (position, id, type, source, subject, org_id, timestamp, correlation, causation, stream, revision)
@@ -15,7 +13,7 @@ const INSERT = `
  * batch over arrays: measured against JSON records and single rows, that costs the least on both sides.
  */
 export class EventIndex implements Subscriber {
-  readonly name = EVENT_INDEX;
+  readonly name = followers.eventIndex;
   readonly reads = 'all' as const;
   readonly writes = [] as const;
   readonly batchSize = 2_000;

@@ -1,11 +1,12 @@
 import type { DataSource } from 'typeorm';
 
 import { type EventStore, platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { readAt } from '#libs/event-store/src/reading.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 
-import { EVENT_INDEX } from './event-index.projection.js';
 import { conditionOf, type EventQuery } from './event-query.js';
 import type { TracedEvent } from './trace.js';
 
@@ -46,7 +47,7 @@ export class EventReader {
    */
   async settle(): Promise<void> {
     try {
-      await this.progress.whenProcessed(EVENT_INDEX, await this.store.head(), FRESHNESS_MS);
+      await this.progress.whenProcessed(followers.eventIndex, await this.store.head(), FRESHNESS_MS);
     } catch (error) {
       if (!(error instanceof Transient)) throw error;
     }
@@ -151,8 +152,8 @@ export class EventReader {
     for (let start = 0; start < places.length; start += AT_ONCE)
       await Promise.all(
         places.slice(start, start + AT_ONCE).map(async ({ stream, revision }) => {
-          const [event] = await this.store.readStream(stream, { from: revision, limit: 1 });
-          if (event?.revision === revision) events.set(event.position, event);
+          const event = await readAt(this.store, stream, revision);
+          if (event) events.set(event.position, event);
         }),
       );
     return events;

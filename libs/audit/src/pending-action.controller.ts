@@ -6,11 +6,11 @@ import { CurrentCaller } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
 import { PENDING_TYPES, type PendingType } from './pending-action.js';
-import { PENDING_ACTIONS } from './pending-action.projection.js';
 
 /** A list may be this old, where the projection is behind. */
 const PATIENCE_MS = 2_000;
@@ -92,7 +92,7 @@ export class PendingActionController {
   /** So that whoever has just seen an event sees what it led to, as far as it is known. */
   private async settle(): Promise<void> {
     try {
-      await this.progress.whenProcessed(PENDING_ACTIONS, await this.store.head(), PATIENCE_MS);
+      await this.progress.whenProcessed(followers.pendingActions, await this.store.head(), PATIENCE_MS);
     } catch (error) {
       if (!(error instanceof Transient)) throw error;
     }

@@ -1,14 +1,12 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 
 import { PENDING_REQUESTS, pendingAction, retryDetails } from './pending-action.js';
 
-/** Its name is what a reader waits for, and the checkpoint's key. */
-export const PENDING_ACTIONS = 'audit.pending-actions';
-
 /** Keeps what was asked for until somebody begins it or takes it back: it is visible, not lost. */
 export class PendingActions implements Subscriber {
-  readonly name = PENDING_ACTIONS;
+  readonly name = followers.pendingActions;
   readonly reads = [...PENDING_REQUESTS, 'agent.cancelled', 'action.completed', 'action.failed'] as const;
   readonly writes = [] as const;
 

@@ -1,7 +1,6 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
-import { eventIdOf } from '#libs/events/src/envelope.js';
-import { publicId } from '#libs/kernel/src/ids.js';
+import { eventIdOf, requestedExecutionId } from '#libs/events/src/envelope.js';
 
 /** Requests that a stage may leave lying; all others are carried out, or refused with a reason, as soon as they are read. */
 export const PENDING_REQUESTS = ['agent.requested', 'message.requested', 'action.requested'] as const;
@@ -30,9 +29,8 @@ export function pendingAction(event: RecordedEvent<(typeof PENDING_REQUESTS)[num
   const { requestedBy, eventId } = event.data;
   const common = { orgId, requestedBy, eventId, requestedAt: timestamp };
   if (event.is('agent.requested')) {
-    const { agent, executionId } = event.data;
-    const id = executionId ?? publicId('exec', event.id);
-    return { ...common, id, type: 'dispatch_agent', details: { agent: shown(agent) } };
+    const details = { agent: shown(event.data.agent) };
+    return { ...common, id: requestedExecutionId(event), type: 'dispatch_agent', details };
   }
   if (event.is('action.requested'))
     return { ...common, id: eventIdOf(event.id), type: 'action', details: { action: shown(event.data.action) } };

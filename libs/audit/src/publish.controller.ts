@@ -9,11 +9,11 @@ import { newEvent } from '#libs/event-store/src/new-event.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { problemsOf } from '#libs/events/src/check.js';
 import { eventUuidOf } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
-import { EVENT_INDEX } from './event-index.projection.js';
 import { publishable } from './publishable.js';
 
 export class NewPublishedEvent {
@@ -100,7 +100,7 @@ export class PublishController {
       // The key names the stream: the same key opens it once.
       const stream = streams.published(caller.orgId, caller.idempotencyKey ?? id);
       const { position, repeated } = await this.store.append(stream, [event], 'no-stream');
-      await this.progress.whenProcessed(EVENT_INDEX, position);
+      await this.progress.whenProcessed(followers.eventIndex, position);
       return { id, duplicate: repeated };
     } catch (error) {
       if (error instanceof WrongRevision)

@@ -13,6 +13,7 @@ import { Runner } from '#libs/event-store/src/runner/runner.js';
 import { Progress, type Subscriber } from '#libs/event-store/src/subscriber.js';
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import { causedBy, type Cause } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
 import { Clock, SystemClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { PostgresCheckpoints } from '#libs/persistence/src/checkpoints.adapter.js';
@@ -143,7 +144,7 @@ export class Running {
       for (const event of item.events) {
         if (!event.is('webhook.failed') || !event.data.retryable) continue;
         const { deliveryId, attempt } = event.data;
-        const more = { stream: `run-${deliveryId}`, cause: causedBy(event) };
+        const more = { stream: streams.run(deliveryId), cause: causedBy(event) };
         const requestedBy = { kind: 'run' as const, runId: 'run_1', stepId: 'redeliver' };
         if (attempt <= times)
           await this.append('webhook.redelivery_requested', { requestedBy, deliveryId, afterMs }, more);

@@ -5,9 +5,10 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import { MemoryEventStore } from './adapters/memory/memory-event-store.js';
-import { type Author, type Decide, execute, readWhole, slice, ThingCommand } from './command-handlers.js';
+import { type Author, type Decide, execute, slice, ThingCommand } from './command-handlers.js';
 import { type EventToAppend, type ExpectedRevision, WrongRevision } from './event-store.js';
 import { newEvent } from './new-event.js';
+import { readWhole } from './reading.js';
 
 /** A small thing over event types that exist: how often it was exhausted. */
 type Tally = { readonly status: 'unknown' } | { readonly status: 'counted'; readonly attempts: number };

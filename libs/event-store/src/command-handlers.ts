@@ -9,6 +9,7 @@ import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import { EventStore, type RecordedEvent, WrongRevision } from './event-store.js';
 import { type EventDraft, newEvent } from './new-event.js';
+import { readWhole } from './reading.js';
 
 /** On whose behalf something is done. */
 export interface Author {
@@ -133,19 +134,6 @@ export async function execute<State, Own extends EventType, C extends ThingComma
       if (!(error instanceof WrongRevision) || tries === MAX_TRIES || command.expectedRevision !== undefined)
         throw error;
     }
-  }
-}
-
-/** All events of one stream, page by page. */
-export async function readWhole(store: EventStore, stream: string): Promise<readonly RecordedEvent[]> {
-  const page = 1000;
-  const first = await store.readStream(stream, { limit: page });
-  if (first.length < page) return first;
-  const all = [...first];
-  for (;;) {
-    const next = await store.readStream(stream, { from: all.at(-1)!.revision + 1n, limit: page });
-    all.push(...next);
-    if (next.length < page) return all;
   }
 }
 

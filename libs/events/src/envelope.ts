@@ -60,6 +60,13 @@ export const MAX_HOPS = 16;
 export const ENGINE = 'millrace';
 
 export const eventIdOf = (uuid: Uuid): string => publicId(PREFIXES.event, uuid);
+/** The execution that an agent's webhook leads to has the UUID of the event: the sender knows its id at once. */
+export const executionIdOf = (event: Uuid): string => publicId(PREFIXES.execution, event);
+/** The execution that an `agent.requested` asks for. */
+export const requestedExecutionId = (request: {
+  readonly id: Uuid;
+  readonly data: { readonly executionId?: string };
+}): string => request.data.executionId ?? executionIdOf(request.id);
 export const eventUuidOf = (id: string): Uuid | undefined => uuidOf(PREFIXES.event, id);
 
 /** What an event caused by `cause` inherits: the correlation, the causation and the hop. */

@@ -1,47 +1,60 @@
 import { type Uuid, uuid5 } from '#libs/kernel/src/ids.js';
 
+/** Every name is put together here, and every question about a name is answered here: nothing else spells a prefix. */
+const named = (kind: string, id: string): string => `${kind}-${id}`;
+const isNamed =
+  (kind: string) =>
+  (stream: string): boolean =>
+    stream.startsWith(named(kind, ''));
+
 /**
  * Names of streams. A stream whose name is derived from its cause is an idempotency key: the second try to open it
  * loses the race and is an ordinary "already done".
  */
 export const streams = {
-  /** One per provider delivery: `inbound-{integration uuid5 of delivery}`. */
-  inbound: (integrationId: string, deliveryId: string) => `inbound-${uuid5('inbound', integrationId, deliveryId)}`,
+  /** One per provider delivery, named after a UUID of integration and delivery. */
+  inbound: (integrationId: string, deliveryId: string) => named('inbound', uuid5('inbound', integrationId, deliveryId)),
+  isInbound: isNamed('inbound'),
   /** Events published through the API. */
-  published: (orgId: string, key: string) => `published-${uuid5('published', orgId, key)}`,
+  published: (orgId: string, key: string) => named('published', uuid5('published', orgId, key)),
   /** Verdicts of all rules on one event, with the actions they asked for: one append, all or nothing. */
-  decisions: (event: Uuid) => `decisions-${event}`,
+  decisions: (event: Uuid) => named('decisions', event),
+  /** Also what a rule decided after a burst. */
+  isDecisions: isNamed('decisions'),
   /** That a burst of matches of a rule ended with this event: once. */
-  burst: (ruleId: string, last: Uuid) => `burst-${uuid5('burst', ruleId, last)}`,
+  burst: (ruleId: string, last: Uuid) => named('burst', uuid5('burst', ruleId, last)),
   /** What a rule that waited for the end of a burst decided about its last event. */
-  afterBurst: (ruleId: string, last: Uuid) => `decisions-${uuid5('after-burst', ruleId, last)}`,
+  afterBurst: (ruleId: string, last: Uuid) => named('decisions', uuid5('after-burst', ruleId, last)),
   /** Verdicts on the events of a stretch of the log by which no rule asked for anything. */
-  verdicts: (orgId: string, stretch: bigint) => `verdicts-${orgId}-${stretch}`,
+  verdicts: (orgId: string, stretch: bigint) => named('verdicts', `${orgId}-${stretch}`),
   /** A set of rules, by its name. */
-  ruleSet: (name: string) => `ruleset-${name}`,
-  integration: (id: string) => `integration-${id}`,
+  ruleSet: (name: string) => named('ruleset', name),
+  integration: (id: string) => named('integration', id),
   /** When an integration fell silent and was heard of again: even revisions and odd ones. */
-  watch: (integrationId: string) => `watch-${integrationId}`,
+  watch: (integrationId: string) => named('watch', integrationId),
   /** What became of asking the sender for what it has delivered. */
-  reconciled: (integrationId: string) => `reconciled-${integrationId}`,
-  agent: (id: string) => `agent-${id}`,
-  execution: (id: string) => `execution-${id}`,
+  reconciled: (integrationId: string) => named('reconciled', integrationId),
+  agent: (id: string) => named('agent', id),
+  execution: (id: string) => named('execution', id),
   /** That an execution was cancelled: once. */
-  cancelled: (executionId: string) => `cancelled-${executionId}`,
-  rule: (id: string) => `rule-${id}`,
-  workflow: (id: string) => `workflow-${id}`,
-  run: (id: string) => `run-${id}`,
-  webhook: (id: string) => `webhook-${id}`,
+  cancelled: (executionId: string) => named('cancelled', executionId),
+  rule: (id: string) => named('rule', id),
+  workflow: (id: string) => named('workflow', id),
+  run: (id: string) => named('run', id),
+  isRun: isNamed('run'),
+  webhook: (id: string) => named('webhook', id),
   /** One per delivery (one event to one webhook); revisions 2n and 2n + 1 hold attempt n + 1 and its outcome. */
-  delivery: (id: string) => `delivery-${id}`,
+  delivery: (id: string) => named('delivery', id),
   /** A redelivery asked for by hand, by the id of the new delivery. */
-  redelivery: (id: string) => `redelivery-${id}`,
+  redelivery: (id: string) => named('redelivery', id),
   /** What a subscriber did not carry out, by the event that asked for it. */
-  refused: (subscriber: string, event: Uuid) => `refused-${uuid5('refused', subscriber, event)}`,
+  refused: (subscriber: string, event: Uuid) => named('refused', uuid5('refused', subscriber, event)),
   /** What became of a request for an action of a plug-in: revision n holds the outcome of attempt n + 1. */
-  action: (request: Uuid) => `action-${request}`,
-  issue: (id: string) => `issue-${id}`,
-  token: (id: string) => `token-${id}`,
-  organisation: (id: string) => `organisation-${id}`,
-  parked: (subscriber: string) => `parked-${subscriber}`,
+  action: (request: Uuid) => named('action', request),
+  issue: (id: string) => named('issue', id),
+  token: (id: string) => named('token', id),
+  organisation: (id: string) => named('organisation', id),
+  parked: (subscriber: string) => named('parked', subscriber),
+  /** The UUID that an inbound or published stream is named after. */
+  uuidIn: (stream: string): Uuid => stream.slice(-36),
 } as const;

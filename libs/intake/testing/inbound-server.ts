@@ -3,7 +3,9 @@ import { createHmac, randomUUID } from 'node:crypto';
 import { fastify, type FastifyInstance } from 'fastify';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
-import { type Decide, execute, fold, readWhole, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
+import { type Decide, execute, fold, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
+import { readWhole } from '#libs/event-store/src/reading.js';
+import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { silentLog } from '#libs/kernel/src/log.js';
 import type { Plugin } from '#libs/plugin-sdk/src/define-plugin.js';
@@ -111,7 +113,7 @@ export class InboundServer {
   /** What came in, in order. */
   async received() {
     const { events } = await this.store.readAll({ limit: 100_000 });
-    return events.filter(({ stream }) => stream.startsWith('inbound-'));
+    return events.filter(({ stream }) => streams.isInbound(stream));
   }
 }
 

@@ -16,6 +16,7 @@ import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
 import type { Committed } from '#libs/event-store/src/command-handlers.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuid5, uuid7 } from '#libs/kernel/src/ids.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
@@ -235,14 +236,14 @@ export class IssueController {
     const { idempotencyKey: key, orgId } = caller;
     const commentId = key === undefined ? uuid7() : uuid5('comment', orgId, id, key);
     const committed = await this.commands.execute(new CommentOnIssue(id, caller, commentId, body.body));
-    await this.progress.whenProcessed('issues.views', committed.position);
+    await this.progress.whenProcessed(followers.issueViews, committed.position);
     const row = await this.database.getRepository(IssueCommentView).findOneBy({ id: commentId, orgId });
     if (!row) throw notFound(id);
     return commentAnswerOf(row);
   }
 
   private async after(caller: Caller, { id, position }: Committed<Issue>): Promise<IssueAnswer> {
-    await this.progress.whenProcessed('issues.views', position);
+    await this.progress.whenProcessed(followers.issueViews, position);
     return this.view(caller, id);
   }
 

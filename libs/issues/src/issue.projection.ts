@@ -4,6 +4,7 @@ import type { EntityManager } from 'typeorm';
 import { fold } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 
 import { issue, type Issue, type IssueFields } from './issue.js';
@@ -14,7 +15,7 @@ type Row = Omit<IssueView, 'createdAt' | 'updatedAt'> & { readonly createdAt: st
 /** Issues of the built-in tracker and their comments as rows. */
 @Injectable()
 export class IssueProjection implements Subscriber {
-  readonly name = 'issues.views';
+  readonly name = followers.issueViews;
   readonly reads = ['issue.created', 'issue.updated', 'issue.status_changed', 'issue.commented'] as const;
   readonly writes = [] as const;
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { type Author, execute } from '#libs/event-store/src/command-handlers.js';
+import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 
 import { DedupeKeys } from './dedupe-keys.js';
@@ -27,14 +28,14 @@ async function opened() {
   await execute(store, clock, issue, open, new OpenIssue('i', me, fields));
   const change = (changes: IssueChanges, author = me) =>
     execute(store, clock, issue, update, new UpdateIssue('i', author, changes));
-  const types = async () => (await store.readStream('issue-i')).map(({ type }) => type);
+  const types = async () => (await store.readStream(streams.issue('i'))).map(({ type }) => type);
   return { store, change, types };
 }
 
 describe('an issue', () => {
   it('reads the same as one of a code host', async () => {
     const { store } = await opened();
-    const [event] = await store.readStream('issue-i');
+    const [event] = await store.readStream(streams.issue('i'));
     expect(event!.data).toEqual({
       issueId: 'i',
       issue: {
@@ -89,7 +90,7 @@ describe('an issue', () => {
   it('says which fields changed, and from which status to which', async () => {
     const { store, change } = await opened();
     await change({ priority: 'low', labels: [], status: 'in_progress' });
-    const [, updated, moved] = await store.readStream('issue-i');
+    const [, updated, moved] = await store.readStream(streams.issue('i'));
     expect(updated!.data).toMatchObject({ changed: ['priority', 'labels'] });
     expect(moved!.data).toMatchObject({ from: 'open', to: 'in_progress', issue: { priority: 'low' } });
   });

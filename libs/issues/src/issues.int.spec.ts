@@ -8,6 +8,8 @@ import { execute, type ThingCommand } from '#libs/event-store/src/command-handle
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { Progress, Subscriber } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
+import { followers } from '#libs/events/src/followers.js';
+import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
@@ -67,7 +69,7 @@ async function requested(given: Partial<DataOf<'issue.requested'>> = {}, orgId =
   const data = { requestedBy, eventId: 'evt_1', title: 'DB latency', ...given };
   const draft = { type: 'issue.requested' as const, data };
   await store.append(
-    `decisions-${id}`,
+    streams.decisions(id),
     [newEvent(draft, { id, orgId, actor: 'rule/rul_1', now: clock.now() })],
     'no-stream',
   );
@@ -197,7 +199,7 @@ describe('a dedupe key', () => {
       { type: 'issue.created', data },
       { id: uuid7(), orgId: 'org_1', actor: 'x', now: clock.now() },
     );
-    await store.append('inbound-x', [told], 'no-stream');
+    await store.append(streams.inbound('int_1', 'x'), [told], 'no-stream');
     await requested({ dedupeKey: 'db' });
     await run(new OpenIssues(store, clock));
     expect((await outcomes()).map(({ type }) => type)).toEqual(['issue.created', 'issue.created']);
@@ -276,7 +278,7 @@ describe('the rows', () => {
     const before = await rows();
     expect(before).toMatchObject([{ status: 'closed', comments: 1, labels: ['x'], body: 'NUL \ufffd inside' }]);
     await dataSource.query('truncate views.issues, views.issue_comments');
-    checkpoints.delete('issues.views');
+    checkpoints.delete(followers.issueViews);
     await run(new IssueProjection());
     expect(await rows()).toEqual(before);
   });

@@ -1,11 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 
-import { readWhole } from '#libs/event-store/src/command-handlers.js';
+import { appendOnce } from '#libs/event-store/src/append-once.js';
 import { EventStore, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
 import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
+import { readWhole } from '#libs/event-store/src/reading.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { causedBy } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
@@ -39,7 +41,7 @@ const MAX_KEY = 200;
  */
 @Injectable()
 export class OpenIssues implements Subscriber {
-  readonly name = 'issues.open';
+  readonly name = followers.openIssues;
   readonly reads = ['issue.requested', 'issue.created', 'issue.status_changed'] as const;
   readonly writes = ['issue.created', 'issue.commented', 'action.refused'] as const;
 
@@ -57,7 +59,7 @@ export class OpenIssues implements Subscriber {
     await inParallel(
       tasks.filter(({ draft }) => draft.type !== 'issue.commented'),
       CONCURRENT_APPENDS,
-      (task) => this.appendOnce(task),
+      (task) => this.open(task),
     );
     const comments = new Map<string, Task[]>();
     for (const task of tasks)
@@ -88,14 +90,9 @@ export class OpenIssues implements Subscriber {
     return [opening(event)];
   }
 
-  private async appendOnce(task: Task): Promise<void> {
+  private async open(task: Task): Promise<void> {
     crashPoint('issues.before-append');
-    try {
-      await this.store.append(task.stream, [this.eventOf(task)], 'no-stream');
-    } catch (error) {
-      // Done already.
-      if (!(error instanceof WrongRevision)) throw error;
-    }
+    await appendOnce(this.store, task.stream, [this.eventOf(task)]);
   }
 
   private async appendAtEnd(task: Task): Promise<void> {
@@ -141,7 +138,7 @@ function opening(request: Requested): Task {
 function commentOn(request: Requested, issueId: string): Task {
   const { title, body, requestedBy } = request.data;
   const text = body === undefined ? `Again: ${title}` : `Again: ${title}\n\n${body}`;
-  const data = { issueId, commentId: uuid5(request.id, 'issues.open'), body: text, requestedBy };
+  const data = { issueId, commentId: uuid5(request.id, followers.openIssues), body: text, requestedBy };
   return {
     request,
     stream: streams.issue(issueId),
@@ -159,7 +156,7 @@ function refusal(request: Requested, tracker: string): Task {
     eventId,
     requestedBy,
   };
-  const stream = streams.refused('issues.open', request.id);
+  const stream = streams.refused(followers.openIssues, request.id);
   return { request, stream, subject: request.metadata.subject, draft: { type: 'action.refused', data } };
 }
 

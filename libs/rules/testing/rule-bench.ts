@@ -7,6 +7,7 @@ import { execute, type ThingCommand } from '#libs/event-store/src/command-handle
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
@@ -73,7 +74,7 @@ export class RuleBench {
   async happens(type: string, data: object, orgId = 'org_1'): Promise<string> {
     const id = uuid7();
     const event = newEvent({ type, data }, { id, orgId, actor: 'x', source: 'github', now: this.clock.now() });
-    await this.store.append(`inbound-${id}`, [event], 'no-stream');
+    await this.store.append(streams.inbound('int_1', id), [event], 'no-stream');
     return eventIdOf(id);
   }
 

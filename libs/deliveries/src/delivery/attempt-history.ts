@@ -1,5 +1,5 @@
-import { readWhole } from '#libs/event-store/src/command-handlers.js';
 import { type EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { readAt, readWhole } from '#libs/event-store/src/reading.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { streams } from '#libs/events/src/streams.js';
 
@@ -32,9 +32,9 @@ type Carried = Pick<Delivery, 'id' | 'eventStream' | 'eventRevision'>;
  * byte by byte.
  */
 export async function attemptsOf(store: EventStore, delivery: Carried): Promise<readonly Attempt[]> {
-  const [events, [carried]] = await Promise.all([
+  const [events, carried] = await Promise.all([
     readWhole(store, streams.delivery(delivery.id)),
-    store.readStream(delivery.eventStream, { from: BigInt(delivery.eventRevision), limit: 1 }),
+    readAt(store, delivery.eventStream, delivery.eventRevision),
   ]);
   const attempts: Attempt[] = [];
   let attempted: Attempted | undefined;

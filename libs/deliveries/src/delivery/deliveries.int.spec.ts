@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { eventIdOf } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
+import { streams } from '#libs/events/src/streams.js';
 import { newId } from '#libs/kernel/src/ids.js';
 import { verifyHexSignature, verifyWebhook } from '#libs/plugin-sdk/src/verify-webhook.js';
 
@@ -232,7 +234,7 @@ describe('an event', () => {
     const { id } = await create(url);
     await push();
     expect(await failedOnce(id)).toMatchObject({ status: 'pending', nextAttemptAt: null, failureClass: 'status' });
-    await stage.runner.whenProcessed('deliveries.schedule', (await push()).position);
+    await stage.runner.whenProcessed(followers.scheduleDeliveries, (await push()).position);
     expect(calls.length).toBeLessThanOrEqual(2);
     const rows = await stage.dataSource.query('select key from views.work where key = $1', [(await failedOnce(id)).id]);
     expect(rows).toHaveLength(0);
@@ -265,7 +267,7 @@ describe('an event', () => {
     });
     expect(webhook).toMatchObject({ disabledReason: 'gone', disabled: true });
     const { position } = await push();
-    await stage.runner.whenProcessed('deliveries.schedule', position);
+    await stage.runner.whenProcessed(followers.scheduleDeliveries, position);
     expect(await deliveriesOf(id)).toHaveLength(1);
     expect(await stage.logged('webhook.disabled')).toHaveLength(1);
   });
@@ -329,7 +331,7 @@ describe('changing a webhook', () => {
     const { id } = await create(url, { filter: 'data.branch', headers: { 'X-A': 'b' }, signatureHeader: 'X-Sig' });
     expect(await change(id, { disabled: true })).toMatchObject({ status: 'disabled', disabledReason: 'manual' });
     const { position } = await push();
-    await stage.runner.whenProcessed('deliveries.schedule', position);
+    await stage.runner.whenProcessed(followers.scheduleDeliveries, position);
     expect(await change(id, { disabled: false, filter: null, headers: null, signatureHeader: null })).toMatchObject({
       status: 'active',
       disabledReason: null,
@@ -437,7 +439,7 @@ describe('an action of a rule', () => {
     const { id } = await create(url, { events: ['pr.*'] });
     const event = await push();
     const request = { requestedBy, eventId: eventIdOf(event.id), webhookId: id };
-    const asked = await stage.append('webhook.requested', request, { stream: `decisions-${event.id}` });
+    const asked = await stage.append('webhook.requested', request, { stream: streams.decisions(event.id) });
     const delivery = await finished(id, 'success');
     expect(delivery).toMatchObject({ kind: 'action', eventId: eventIdOf(event.id), eventType: 'git.push' });
     expect(JSON.parse(calls[0]!.body)).toMatchObject({ id: eventIdOf(event.id), type: 'git.push' });
@@ -447,7 +449,7 @@ describe('an action of a rule', () => {
 
   it('to a webhook that does not exist is refused, once', async () => {
     const request = { requestedBy, eventId: eventIdOf((await push()).id), webhookId: newId('whk') };
-    await stage.append('webhook.requested', request, { stream: 'decisions-1' });
+    await stage.append('webhook.requested', request, { stream: streams.decisions('1') });
     const refused = await until('it is refused', async () => (await stage.logged('action.refused'))[0]);
     expect(refused.data).toMatchObject({ action: 'send_webhook', reason: 'unknown-webhook', requestedBy });
   });
@@ -455,7 +457,7 @@ describe('an action of a rule', () => {
   it('sends a payload of its own to a bare URL', async () => {
     const { url, calls } = await receiver(status(200));
     const request = { requestedBy, eventId: eventIdOf((await push()).id), url, payload: { text: 'hello' } };
-    await stage.append('webhook.requested', request, { stream: 'decisions-1' });
+    await stage.append('webhook.requested', request, { stream: streams.decisions('1') });
     const delivery = await until('it is delivered', async () => {
       return (await stage.deliveries.list(stage.caller, { status: 'success' })).data[0];
     });

@@ -7,6 +7,7 @@ import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuidOf } from '#libs/kernel/src/ids.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
@@ -144,7 +145,7 @@ export class DeliveryController {
     await this.checkRedeliverable(caller, row);
     const id = newIdFor(caller, 'del');
     const { position } = await this.commands.execute(new RequestRedelivery(id, caller, row.id));
-    await this.progress.whenProcessed('deliveries.schedule', position);
+    await this.progress.whenProcessed(followers.scheduleDeliveries, position);
     return answerOf(await this.find(caller, id));
   }
 

@@ -1,10 +1,13 @@
 import type { EntityManager } from 'typeorm';
 
+import { appendOnce } from '#libs/event-store/src/append-once.js';
 import { execute } from '#libs/event-store/src/command-handlers.js';
-import { type EventStore, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
+import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
+import { readAt } from '#libs/event-store/src/reading.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { causedBy, ENGINE, eventUuidOf } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
@@ -28,7 +31,7 @@ const SEARCH = { pages: 40, size: 500 };
  * it sees a request and its outcome in the order of the log.
  */
 export class ScheduleDeliveries implements Subscriber {
-  readonly name = 'deliveries.schedule';
+  readonly name = followers.scheduleDeliveries;
   readonly reads = 'all';
   readonly writes = ['action.refused', 'webhook.disabled'] as const;
   readonly tables: readonly [WebhookTable];
@@ -112,7 +115,7 @@ export class ScheduleDeliveries implements Subscriber {
         cause: causedBy(event),
       },
     );
-    await unlessDone(this.store.append(streams.refused(this.name, event.id), [refused], 'no-stream'));
+    await appendOnce(this.store, streams.refused(this.name, event.id), [refused]);
   }
 
   private async disable({ webhookId, reason, detail, event }: Disabling): Promise<void> {
@@ -140,7 +143,7 @@ export class ScheduleDeliveries implements Subscriber {
     if (recent) return recent;
     const told = request.data.event;
     if (told) {
-      const [found] = await this.store.readStream(told.stream, { from: BigInt(told.revision), limit: 1 });
+      const found = await readAt(this.store, told.stream, told.revision);
       return found?.id === uuid ? placeOf(found) : undefined;
     }
     let after = request.position;
@@ -156,12 +159,3 @@ export class ScheduleDeliveries implements Subscriber {
 }
 
 const hostOf = (url: string): string => (URL.canParse(url) ? new URL(url).host : url);
-
-/** An append to a stream that is named after its cause: if it is there, it was done before. */
-async function unlessDone(append: Promise<unknown>): Promise<void> {
-  try {
-    await append;
-  } catch (error) {
-    if (!(error instanceof WrongRevision)) throw error;
-  }
-}

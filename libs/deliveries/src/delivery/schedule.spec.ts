@@ -54,7 +54,7 @@ const again = (deliveryId: string, afterMs = 60_000, given: Given = {}) =>
   recorded(
     'webhook.redelivery_requested',
     { requestedBy: { kind: 'run', runId: 'run_1', stepId: 's' }, deliveryId, afterMs },
-    { stream: 'run-run_1', ...given },
+    { stream: streams.run('run_1'), ...given },
   );
 const request = (data: Partial<DataOf<'webhook.requested'>>, given: Given = {}) =>
   recorded(
@@ -64,7 +64,7 @@ const request = (data: Partial<DataOf<'webhook.requested'>>, given: Given = {}) 
       eventId: eventIdOf(push().id),
       ...data,
     },
-    { stream: 'decisions-1', ...given },
+    { stream: streams.decisions('1'), ...given },
   );
 
 /** A webhook, an event it wants, and the delivery that follows. */
@@ -163,7 +163,7 @@ describe('an event', () => {
   });
 
   it('that claims to set up a webhook from another stream sets up none', () => {
-    const { event } = registered({}, { stream: 'published-1' });
+    const { event } = registered({}, { stream: streams.published('org_1', '1') });
     expect(schedule([event, push()]).isEmpty).toBe(true);
   });
 });
@@ -238,7 +238,7 @@ describe('an outcome', () => {
 
   it('from another stream than the delivery has changes nothing', () => {
     const { delivery, after } = delivering();
-    expect(after(outcome(delivery, 'delivered', { stream: 'published-1' })).isEmpty).toBe(true);
+    expect(after(outcome(delivery, 'delivered', { stream: streams.published('org_1', '1') })).isEmpty).toBe(true);
   });
 
   it('of 410 disables the webhook at once', () => {
@@ -310,7 +310,7 @@ describe('a request for another attempt', () => {
 
   it('from anywhere but a run is passed over', () => {
     const { delivery, after } = delivering();
-    const made = after(outcome(delivery, {}), again(delivery.id, 1, { stream: 'published-1' }));
+    const made = after(outcome(delivery, {}), again(delivery.id, 1, { stream: streams.published('org_1', '1') }));
     expect(made.due.size).toBe(0);
   });
 });
@@ -415,7 +415,7 @@ describe('an action', () => {
 
   it('that somebody published from outside is passed over', () => {
     const { event, webhookId } = registered({ events: ['pr.*'] });
-    const made = schedule([event, request({ webhookId, payload: 1 }, { stream: 'published-1' })]);
+    const made = schedule([event, request({ webhookId, payload: 1 }, { stream: streams.published('org_1', '1') })]);
     expect(made.isEmpty && made.refusals.length === 0).toBe(true);
   });
 });

@@ -85,7 +85,7 @@ export class Schedule {
     if (event.is('webhook.delivered', 'webhook.failed')) {
       if (event.stream === streams.delivery(event.data.deliveryId)) this.settle(event);
     } else if (event.is('webhook.redelivery_requested')) {
-      if (event.stream.startsWith('run-')) this.planAttempt(event);
+      if (streams.isRun(event.stream)) this.planAttempt(event);
     } else if (event.is('webhook.exhausted')) this.exhaust(event);
     else if (event.is('webhook.requested')) this.deliverOnRequest(event);
     else if (event.is('delivery.redelivery_requested')) {
@@ -141,7 +141,7 @@ export class Schedule {
   }
 
   private deliverOnRequest(event: RecordedEvent<'webhook.requested'>): void {
-    if (!/^(decisions|run)-/.test(event.stream)) return;
+    if (!streams.isDecisions(event.stream) && !streams.isRun(event.stream)) return;
     const { webhookId, url, payload } = event.data;
     const refuse = (reason: string, detail: string): void => this.refuse(event, 'send_webhook', reason, detail);
     const known = webhookId === undefined ? undefined : this.webhooks.get(webhookId);

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { EgressOutcome } from '#libs/egress/src/egress.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { newEvent, RawJson } from '#libs/event-store/src/new-event.js';
+import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { newId, uuid7 } from '#libs/kernel/src/ids.js';
@@ -61,7 +62,7 @@ function givenWebhook(more: Partial<Settings> = {}, disabled = false): string {
 const EVENT = '{"branch":"main","big":12345678901234567890}';
 async function givenWork(webhookId: string | null, more: Partial<AttemptTask> = {}): Promise<ClaimedWork> {
   const id = uuid7();
-  const stream = `inbound-${id}`;
+  const stream = streams.inbound('int_1', id);
   const event = newEvent({ type: 'git.push', data: new RawJson(EVENT) }, { id, orgId: ORG, actor: 'test', now: START });
   const { position } = await store.append(stream, [event], 'no-stream');
   const deliveryId = newId('del');
@@ -191,7 +192,7 @@ describe('an attempt', () => {
   it('waits until the settings that held at its event are known', async () => {
     const work = await givenWork(givenWebhook());
     await worker.run(work, signal);
-    expect(progress.waited).toEqual([['deliveries.webhooks', work.position]]);
+    expect(progress.waited).toEqual([[followers.webhooks, work.position]]);
   });
 
   it('fetches secrets once, not for every delivery', async () => {

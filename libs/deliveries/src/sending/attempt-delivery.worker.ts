@@ -1,6 +1,8 @@
 import type { Egress, EgressOutcome } from '#libs/egress/src/egress.js';
-import { type EventStore, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { appendOnce } from '#libs/event-store/src/append-once.js';
+import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
+import { readAt } from '#libs/event-store/src/reading.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { ENGINE } from '#libs/events/src/envelope.js';
@@ -65,7 +67,9 @@ export class AttemptDelivery implements Worker {
     const startedAt = clock.now();
     const receiver = await this.receiverOf(task, startedAt);
     if (typeof receiver === 'string') return this.record(task, startedAt, {}, withheld(receiver));
-    const event = recent.get(task.eventStream, task.eventRevision) ?? (await this.read(task));
+    const event =
+      recent.get(task.eventStream, task.eventRevision) ??
+      (await readAt(this.parts.store, task.eventStream, task.eventRevision));
     if (!event) return this.record(task, startedAt, {}, withheld('The event is not in the log any more.'));
 
     const { url, format, timeoutMs, signatureHeader, credentials } = receiver;
@@ -109,11 +113,6 @@ export class AttemptDelivery implements Worker {
     };
   }
 
-  private async read({ eventStream, eventRevision }: AttemptTask): Promise<RecordedEvent | undefined> {
-    const [event] = await this.parts.store.readStream(eventStream, { from: BigInt(eventRevision), limit: 1 });
-    return event?.revision === BigInt(eventRevision) ? event : undefined;
-  }
-
   /** Position of this attempt's outcome, if an earlier try got that far. */
   private async recordedBefore({ deliveryId, attempt }: AttemptTask): Promise<bigint | undefined> {
     const before = revisionBefore(attempt);
@@ -140,16 +139,8 @@ export class AttemptDelivery implements Worker {
     const events = draftsOf(task, startedAt, seen, verdict).map((draft, index) =>
       newEvent(draft, { ...context, id: uuid5(this.queue, deliveryId, String(attempt), String(index)) }),
     );
-    try {
-      const { position } = await store.append(streams.delivery(deliveryId), events, revisionBefore(attempt));
-      return { position };
-    } catch (error) {
-      if (!(error instanceof WrongRevision)) throw error;
-      // Another process recorded this attempt: whichever was first stands.
-      const recorded = await this.recordedBefore(task);
-      if (recorded === undefined) throw error;
-      return { position: recorded };
-    }
+    const { position } = await appendOnce(store, streams.delivery(deliveryId), events, revisionBefore(attempt));
+    return { position };
   }
 }
 

@@ -9,7 +9,9 @@ import { Secrets } from '#libs/access/src/secrets.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import type { Committed } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
+import { readAt } from '#libs/event-store/src/reading.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { uuidOf } from '#libs/kernel/src/ids.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
@@ -50,9 +52,6 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_GRACE_SECONDS = 86_400;
 /** Longer than a test may take: an answer without an outcome means that no worker is running. */
 const OUTCOME_WAIT_MS = TEST_TIMEOUT_MS + 5_000;
-const VIEWS = 'deliveries.webhook-views';
-const TABLE = 'deliveries.webhooks';
-const DELIVERIES = 'deliveries.schedule';
 
 @ApiTags('outbound webhooks')
 @Controller('api/v1/outbound-webhooks')
@@ -195,7 +194,7 @@ export class WebhookController {
   ): Promise<{ redelivered: number }> {
     await this.find(caller, id);
     const { position } = await this.commands.execute(new RecoverWebhook(id, caller, new Date(body.since)));
-    await this.progress.whenProcessed(DELIVERIES, position);
+    await this.progress.whenProcessed(followers.scheduleDeliveries, position);
     const [row] = await this.database.query<{ redelivered: number }[]>(
       'select count(*)::int as redelivered from views.deliveries where webhook_id = $1 and position = $2',
       [id, String(position)],
@@ -221,7 +220,10 @@ export class WebhookController {
 
   /** What the next request reads, or the next event meets, knows of the change. */
   private async settled({ position }: Committed<Webhook>): Promise<void> {
-    await Promise.all([this.progress.whenProcessed(VIEWS, position), this.progress.whenProcessed(TABLE, position)]);
+    await Promise.all([
+      this.progress.whenProcessed(followers.webhookViews, position),
+      this.progress.whenProcessed(followers.webhooks, position),
+    ]);
   }
 
   private async settingsChange(caller: Caller, id: string, body: ChangedWebhook): Promise<SettingsChange> {
@@ -247,12 +249,12 @@ export class WebhookController {
   }
 
   private async testOutcome(id: string, { revision, position }: Committed<Webhook>): Promise<TestDelivery> {
-    const [event] = await this.store.readStream(streams.webhook(id), { from: revision, limit: 1 });
+    const event = await readAt(this.store, streams.webhook(id), revision);
     const deliveryId = testDeliveryId(id, event!.id);
     const outcome = await outcomeOf(this.store, deliveryId, position, OUTCOME_WAIT_MS);
     const nothing = { deliveryId, responseCode: null, latencyMs: null, failureClass: null, detail: null };
     if (!outcome) return { ...nothing, status: 'pending', detail: 'There was no outcome yet. Is a worker running?' };
-    await this.progress.whenProcessed(DELIVERIES, outcome.position);
+    await this.progress.whenProcessed(followers.scheduleDeliveries, outcome.position);
     const { latencyMs, status } = outcome.data;
     const answered = { ...nothing, latencyMs, responseCode: status ?? null };
     if (!outcome.is('webhook.failed')) return { ...answered, status: 'success' };

@@ -4,6 +4,7 @@ import type { EntityManager } from 'typeorm';
 import { Secrets } from '#libs/access/src/secrets.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 
 import type { Settings } from './webhook.js';
@@ -11,7 +12,7 @@ import type { Settings } from './webhook.js';
 /** Outbound webhooks as rows. When one is deleted its secrets go too. */
 @Injectable()
 export class WebhookProjection implements Subscriber {
-  readonly name = 'deliveries.webhook-views';
+  readonly name = followers.webhookViews;
   readonly reads = [
     'webhook.registered',
     'webhook.updated',

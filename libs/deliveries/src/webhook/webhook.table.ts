@@ -1,5 +1,6 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import { typeMatcher } from '#libs/events/src/patterns.js';
 import { streams } from '#libs/events/src/streams.js';
 import { compile, type CompiledExpression } from '#libs/expressions/src/compile.js';
@@ -23,7 +24,7 @@ export interface KnownWebhook {
 
 /** All outbound webhooks that exist, in memory. */
 export class WebhookTable implements Table {
-  readonly name = 'deliveries.webhooks';
+  readonly name = followers.webhooks;
   readonly reads = [
     'webhook.registered',
     'webhook.updated',

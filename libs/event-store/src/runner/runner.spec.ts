@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
+import { streams } from '#libs/events/src/streams.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
@@ -175,7 +176,7 @@ describe('an event that a subscriber cannot handle', () => {
     expect(await runner.parked('test.view')).toMatchObject([
       { position: 3n, type: 'thing.happened', reason: 'cannot read 2', tries: 3 },
     ]);
-    const [told, ...more] = await store.readStream('parked-test.view');
+    const [told, ...more] = await store.readStream(streams.parked('test.view'));
     expect(told?.type).toBe('subscriber.parked');
     expect(told?.data).toMatchObject({ subscriber: 'test.view', position: '3', reason: 'cannot read 2' });
     expect(told?.metadata).toMatchObject({ orgId: 'org_1', hop: 1 });

@@ -1,6 +1,7 @@
 import type { Secrets } from '#libs/access/src/secrets.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 
 import type { Receiver } from '../integration/integration.table.js';
 import { agentWebhook } from './agent-webhook.js';
@@ -9,7 +10,7 @@ const MINUTE_MS = 60_000;
 
 /** Agents whose webhook is enabled, as what receives: in memory, like integrations. */
 export class AgentReceivers implements Table {
-  readonly name = 'intake.agents';
+  readonly name = followers.agentReceivers;
   readonly reads = ['agent.registered', 'agent.updated', 'agent.removed'] as const;
   private readonly byId = new Map<string, Receiver>();
   /** References of secrets: an update that brings none leaves the one before. */

@@ -5,13 +5,14 @@ import { Secrets } from '#libs/access/src/secrets.js';
 import { fold } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 
 import { type Integration, integration, secretReferences } from './integration.js';
 
 /** Keeps the list of integrations, and throws away the secrets that none of them names any more. */
 @Injectable()
 export class IntegrationProjection implements Subscriber {
-  readonly name = 'intake.list';
+  readonly name = followers.integrationViews;
   readonly reads = [
     'integration.created',
     'integration.updated',

@@ -2,6 +2,7 @@ import type { Secrets } from '#libs/access/src/secrets.js';
 import { fold } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 
 import { AddressList } from './addresses.js';
@@ -29,7 +30,7 @@ export interface Receiver {
 
 /** All integrations, in memory: no request asks the database. Disabled ones are not received at. */
 export class IntegrationTable implements Table {
-  readonly name = 'intake.integrations';
+  readonly name = followers.integrations;
   readonly reads = [
     'integration.created',
     'integration.updated',

@@ -5,6 +5,7 @@ import type { DataSource } from 'typeorm';
 import type { Caller } from '#libs/access/src/caller.js';
 import { execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
@@ -85,7 +86,9 @@ beforeEach(async () => {
     execute: (command: ThingCommand) =>
       execute(store, clock, integration, decisions.get(command.constructor) as never, command as never),
   } as unknown as CommandBus;
-  const progress: Progress = { whenProcessed: (name) => (name === 'intake.list' ? follow() : Promise.resolve()) };
+  const progress: Progress = {
+    whenProcessed: (name) => (name === followers.integrationViews ? follow() : Promise.resolve()),
+  };
   const settings = new Settings({ publicUrl: 'https://mill.example.com' } as Settings);
   const projection = new IntegrationProjection(secrets);
   api = new IntegrationController(

@@ -1,3 +1,5 @@
+import { eventUuidOf, executionIdOf } from '#libs/events/src/envelope.js';
+
 import type { Accepted } from './pipeline.js';
 import { NOT_FOUND, type Refusal } from './refusal.js';
 
@@ -84,7 +86,7 @@ export const communicatorForm: AnswerForm = {
  */
 export const agentForm: AnswerForm = {
   accepted: ({ eventIds }) => {
-    const ids = eventIds.map((id) => id.replace(/^evt_/, 'exec_'));
+    const ids = eventIds.map((id) => executionIdOf(eventUuidOf(id)!));
     const data = { executionId: ids[0], status: 'running', ...(ids.length > 1 && { executionIds: ids }) };
     return { status: 202, contentType: JSON_TYPE, body: JSON.stringify({ success: true, data }) };
   },

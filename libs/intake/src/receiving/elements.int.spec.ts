@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import { streams } from '#libs/events/src/streams.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { defineProvider } from '#libs/plugin-sdk/src/define-provider.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
@@ -32,7 +33,7 @@ describe('several elements in one request', () => {
     inbound = 0;
     failing = new Set<number>();
     override append(...given: Parameters<MemoryEventStore['append']>) {
-      return given[0].startsWith('inbound-') && this.failing.has(++this.inbound)
+      return streams.isInbound(given[0]) && this.failing.has(++this.inbound)
         ? Promise.reject(new Transient('log.unavailable', 'away'))
         : super.append(...given);
     }

@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import { streams } from '#libs/events/src/streams.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { defineProvider } from '#libs/plugin-sdk/src/define-provider.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
@@ -569,7 +570,7 @@ describe('a log that cannot be reached', () => {
     class Flaky extends MemoryEventStore {
       away = false;
       override append(...given: Parameters<MemoryEventStore['append']>) {
-        return this.away && given[0].startsWith('inbound-')
+        return this.away && streams.isInbound(given[0])
           ? Promise.reject(new Transient('log.unavailable', 'away'))
           : super.append(...given);
       }

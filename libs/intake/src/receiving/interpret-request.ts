@@ -125,7 +125,7 @@ function deliveryOf(
  * are derived from integration, delivery and place, and the usual single event costs one hash, not two.
  */
 export function eventUuid(stream: string, index: number): Uuid {
-  const first = stream.slice(stream.indexOf('-') + 1);
+  const first = streams.uuidIn(stream);
   return index === 0 ? first : uuid5('inbound', first, String(index));
 }
 

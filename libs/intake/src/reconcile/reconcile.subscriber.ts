@@ -4,6 +4,7 @@ import type { EntityManager } from 'typeorm';
 import { fold } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext, Table } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import { WorkQueue } from '#libs/persistence/src/work/work.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
@@ -26,7 +27,7 @@ const MAX_WAIT_MS = 86_400_000;
 
 /** States of all integrations, folded. */
 class States implements Table {
-  readonly name = 'intake.reconcilable';
+  readonly name = followers.reconcilable;
   readonly reads = READS;
   private readonly states = new Map<string, Integration>();
 

@@ -1,7 +1,15 @@
-import { type EventStore, type ReadStreamOptions, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { appendOnce } from '#libs/event-store/src/append-once.js';
+import {
+  type EventStore,
+  type EventToAppend,
+  type ReadStreamOptions,
+  WrongRevision,
+} from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
+import { readLast } from '#libs/event-store/src/reading.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { ENGINE } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
@@ -16,7 +24,7 @@ import { canReconcile } from '../integration/settings-check.js';
 type Reconciled = DataOf<'integration.reconciled'>;
 
 /** The subscriber that schedules, and the queue of what it schedules. */
-export const RECONCILIATIONS = 'intake.reconcile';
+export const RECONCILIATIONS = followers.scheduleReconciliations;
 /** So often is a sender asked. */
 export const RECONCILE_EVERY_MS = 10 * 60_000;
 /** How far back it is asked for at first, and at most: GitHub remembers as much. */
@@ -128,43 +136,35 @@ export class Reconciler {
     return asked;
   }
 
-  /** The outcome of a run that is counted. @returns its position; that of an earlier try of the same run, if there was one. */
-  async record(orgId: string, runs: number, data: Reconciled): Promise<bigint | undefined> {
+  /** The outcome of a run that is counted, once. @returns its position. */
+  async record(orgId: string, runs: number, data: Reconciled): Promise<bigint> {
     const id = uuid5(RECONCILIATIONS, data.integrationId, String(runs));
-    try {
-      return await this.append({ orgId, actor: ENGINE, id }, runs, data);
-    } catch (error) {
-      if (!(error instanceof WrongRevision)) throw error;
-      const stream = streams.reconciled(data.integrationId);
-      return (await this.parts.store.readStream(stream, { from: BigInt(runs), limit: 1 }))[0]?.position;
-    }
+    const event = this.eventOf({ orgId, actor: ENGINE, id }, data);
+    const expected = runs === 0 ? 'no-stream' : BigInt(runs - 1);
+    return (await appendOnce(this.parts.store, streams.reconciled(data.integrationId), [event], expected)).position;
   }
 
   /** The outcome of what somebody asked for by hand, after whatever is there. */
   async recordNext(orgId: string, actor: string, data: Reconciled): Promise<bigint> {
+    const { store } = this.parts;
     const stream = streams.reconciled(data.integrationId);
+    const event = this.eventOf({ orgId, actor, id: uuid7() }, data);
     for (let tries = 1; ; tries++) {
-      const [last] = await this.parts.store.readStream(stream, { direction: 'backwards', limit: 1 });
+      const last = await readLast(store, stream);
       try {
-        const runs = last === undefined ? 0 : Number(last.revision) + 1;
-        return await this.append({ orgId, actor, id: uuid7() }, runs, data);
+        return (await store.append(stream, [event], last?.revision ?? 'no-stream')).position;
       } catch (error) {
         if (!(error instanceof WrongRevision) || tries === MAX_TRIES) throw error;
       }
     }
   }
 
-  private async append(
+  private eventOf(
     by: { readonly orgId: string; readonly actor: string; readonly id: Uuid },
-    runs: number,
     data: Reconciled,
-  ): Promise<bigint> {
-    const { store, clock } = this.parts;
-    const { integrationId } = data;
-    const context = { ...by, now: clock.now(), subject: `integration/${integrationId}` };
-    const event = newEvent({ type: 'integration.reconciled', data }, context);
-    const expected = runs === 0 ? 'no-stream' : BigInt(runs - 1);
-    return (await store.append(streams.reconciled(integrationId), [event], expected)).position;
+  ): EventToAppend {
+    const context = { ...by, now: this.parts.clock.now(), subject: `integration/${data.integrationId}` };
+    return newEvent({ type: 'integration.reconciled', data }, context);
   }
 }
 
@@ -198,6 +198,6 @@ export class ReconcileIntegrations implements Worker {
     signal.throwIfAborted();
     crashPoint('intake.after-reconcile');
     const position = await this.reconciler.record(receiver.orgId, runs, outcome);
-    return { position: position ?? work.position };
+    return { position };
   }
 }

@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 
-import { EventStore, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { appendOnce } from '#libs/event-store/src/append-once.js';
+import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { causedBy, ENGINE } from '#libs/events/src/envelope.js';
@@ -127,12 +128,8 @@ export class WatchSilence implements Subscriber {
       cause: causedBy(event),
       subject: `integration/${id}`,
     });
-    try {
-      await this.store.append(streams.watch(id), [ours], BigInt(row.episodes - 1));
-    } catch (error) {
-      // Told before a crash, or by the event before this one.
-      if (!(error instanceof WrongRevision)) throw error;
-    }
+    // It may have been told before a crash, or by the event before this one.
+    await appendOnce(this.store, streams.watch(id), [ours], BigInt(row.episodes - 1));
   }
 
   /** The news has been recorded: silent, or no longer. */

@@ -1,7 +1,9 @@
-import { type EventStore, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { appendOnce } from '#libs/event-store/src/append-once.js';
+import type { EventStore } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
 import { ENGINE } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
@@ -9,7 +11,7 @@ import { uuid5 } from '#libs/kernel/src/ids.js';
 import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/work/work.js';
 
 /** The subscriber that watches, and the queue of what it expects. */
-export const SILENCES = 'intake.silence';
+export const SILENCES = followers.watchSilence;
 
 /** What is to be told if nothing comes in before the row is due. */
 export interface SilenceTask {
@@ -60,15 +62,8 @@ export class TellSilence implements Worker {
       },
     );
     crashPoint('intake.before-alarm');
-    try {
-      const { position } = await store.append(stream, [event], episodes === 0 ? 'no-stream' : BigInt(episodes - 1));
-      crashPoint('intake.after-alarm');
-      return { position };
-    } catch (error) {
-      if (!(error instanceof WrongRevision)) throw error;
-      // Told by an earlier try.
-      const recorded = await store.readStream(stream, { from: BigInt(episodes) });
-      return { position: recorded.at(-1)?.position ?? work.position };
-    }
+    const { position } = await appendOnce(store, stream, [event], episodes === 0 ? 'no-stream' : BigInt(episodes - 1));
+    crashPoint('intake.after-alarm');
+    return { position };
   }
 }

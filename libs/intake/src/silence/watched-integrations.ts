@@ -1,6 +1,7 @@
 import { fold } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import { parseDuration } from '#libs/kernel/src/durations.js';
 
 import { type Integration, integration } from '../integration/integration.js';
@@ -15,7 +16,7 @@ export interface Watched {
 
 /** Integrations that are enabled and say how often they expect something. */
 export class WatchedIntegrations implements Table {
-  readonly name = 'intake.watched';
+  readonly name = followers.watched;
   readonly reads = [
     'integration.created',
     'integration.updated',

@@ -7,6 +7,7 @@ import {
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 
@@ -168,7 +169,7 @@ export function noneMatched(orgId: string, entries: readonly QuietEntry[], now: 
       ...(errors.length > 0 && { decisions: errors }),
     };
   });
-  const id = uuid5('rules.decide', ...entries.map(({ eventId, part }) => `${eventId} ${part}`));
+  const id = uuid5(followers.decideRules, ...entries.map(({ eventId, part }) => `${eventId} ${part}`));
   const hop = Math.max(...entries.map(({ event }) => event.metadata.hop)) + 1;
   const cause = { $correlationId: id, hop };
   return newEvent({ type: 'rule.none_matched', data: { asked, events } }, { id, orgId, actor: 'millrace', now, cause });

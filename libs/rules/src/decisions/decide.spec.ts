@@ -10,6 +10,7 @@ import {
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { type Cause, eventIdOf, MAX_HOPS } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
@@ -89,7 +90,11 @@ async function aRule(
   const ruleId = `rul_${++rules.next}`;
   const definition = { name: ruleId, eventSource: '*', eventType: 'git.push', actions: [], ...given };
   const data = { ruleId, version: 1, enabled: more.enabled ?? true, definition };
-  await happened('rule.created', data, { orgId: more.orgId ?? 'org_1', source: 'millrace', stream: `rule-${ruleId}` });
+  await happened('rule.created', data, {
+    orgId: more.orgId ?? 'org_1',
+    source: 'millrace',
+    stream: streams.rule(ruleId),
+  });
   return ruleId;
 }
 const push = (branch = 'main', more = {}) => happened('git.push', { branch }, more);
@@ -98,7 +103,7 @@ const webhook = { type: 'send_webhook', with: { webhook: 'whk_1' } };
 
 async function recorded(type?: string): Promise<readonly RecordedEvent[]> {
   const { events } = await store.readAll({ limit: 10_000 });
-  return events.filter((event) => event.stream.startsWith('decisions-') && (type === undefined || event.type === type));
+  return events.filter((event) => streams.isDecisions(event.stream) && (type === undefined || event.type === type));
 }
 /** Every verdict in the log, the older rule first. */
 async function decisions(): Promise<readonly RecordedDecision[]> {
@@ -270,7 +275,7 @@ describe('a rule that does not match', () => {
 
 describe('a rule and the order of the log', () => {
   const change = (type: string, ruleId: string, data: object = {}) =>
-    happened(type, { ruleId, ...data }, { source: 'millrace', stream: `rule-${ruleId}` });
+    happened(type, { ruleId, ...data }, { source: 'millrace', stream: streams.rule(ruleId) });
 
   it('looks at no event from before it was created', async () => {
     await push();
@@ -419,7 +424,7 @@ describe('deciding again', () => {
     const other = new DecideRules(store, new FixedClock(), noWork);
     const created = await aRule({ name: 'other' });
     const { events: all } = await store.readAll({ limit: 100 });
-    for (const event of all.filter(({ stream }) => stream === `rule-${created}`)) other.tables[0]!.apply(event);
+    for (const event of all.filter(({ stream }) => stream === streams.rule(created))) other.tables[0]!.apply(event);
     await other.handle(events, noTransaction);
     expect(await decisions()).toEqual(before);
   });

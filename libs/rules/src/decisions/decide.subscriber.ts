@@ -11,6 +11,7 @@ import {
 } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { type PlatformEvent } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
@@ -44,7 +45,7 @@ interface Case {
  */
 @Injectable()
 export class DecideRules implements Subscriber {
-  readonly name = 'rules.decide';
+  readonly name = followers.decideRules;
   readonly reads = 'all' as const;
   readonly writes = [
     'rule.set_formed',

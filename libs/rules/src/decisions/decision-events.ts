@@ -4,6 +4,7 @@ import { type EventToAppend, type RecordedEvent, MAX_APPEND_BYTES } from '#libs/
 import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { type Cause, causedBy, eventIdOf, MAX_HOPS, type PlatformEvent } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
 import type { Decision as Schema } from '#libs/events/src/rule.events.js';
 import type { Cost } from '#libs/expressions/src/values.js';
 import { type Uuid, uuid5 } from '#libs/kernel/src/ids.js';
@@ -18,7 +19,6 @@ import type { Failure } from '../language/condition.js';
 /** A rule's verdict as it is recorded. */
 export type Decision = Static<typeof Schema>;
 
-const SUBSCRIBER = 'rules.decide';
 /** About so many bytes of verdicts in one event, well below the limit of an append. */
 export const MAX_VERDICT_BYTES = 256 * 1024;
 /** Most bytes of one request: what is larger is refused, with its reason. */
@@ -38,7 +38,7 @@ export function recordOf(
 ): readonly EventToAppend[] {
   const record = new EventRecord(event, platformEvent, now);
   const evaluated = verdicts.parts(MAX_VERDICT_BYTES).map((part, index) =>
-    record.evaluated(uuid5(event.id, SUBSCRIBER, String(index)), {
+    record.evaluated(uuid5(event.id, followers.decideRules, String(index)), {
       decisions: part.decided.map(({ rule, verdict }) => record.decide(rule, verdict, held.get(verdict))),
       asked: part.sets.map(({ name }) => name),
       failed: [...part.failed],
@@ -56,7 +56,7 @@ export function recordAfterBurst(
 ): readonly EventToAppend[] {
   const record = new EventRecord(event, platformEvent, now);
   const decision = 'compiled' in rule ? record.decide(rule, verdict, held) : throttledDecision(rule, held);
-  const id = uuid5(event.id, SUBSCRIBER, 'after-burst', rule.id);
+  const id = uuid5(event.id, followers.decideRules, 'after-burst', rule.id);
   return [record.evaluated(id, { decisions: [decision], afterBurst: true }), ...record.requests];
 }
 
@@ -98,7 +98,7 @@ class EventRecord {
 
   private ask(rule: KnownRule, action: CompiledAction, index: number, cost: Cost): Decision['actions'][number] {
     const { event, platformEvent, cause, requests } = this;
-    const id = uuid5(event.id, SUBSCRIBER, rule.id, String(index));
+    const id = uuid5(event.id, followers.decideRules, rule.id, String(index));
     const requestedBy = { kind: 'rule' as const, ruleId: rule.id, ruleVersion: rule.version, index };
     const actor = `rule/${rule.id}`;
     const refuse = (reason: string, detail: string) => {

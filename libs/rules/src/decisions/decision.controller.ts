@@ -5,6 +5,7 @@ import { DataSource } from 'typeorm';
 import { CurrentCaller } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { cursorOf, type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
@@ -109,7 +110,8 @@ export class DecisionController {
     return page.nextCursor === null && goOn ? { ...page, nextCursor: cursorOf(partsOf(goOn)) } : page;
   }
 
-  private readonly versions = (position: bigint): Promise<void> => this.progress.whenProcessed('rules.views', position);
+  private readonly versions = (position: bigint): Promise<void> =>
+    this.progress.whenProcessed(followers.ruleViews, position);
 }
 
 const partsOf = ({ at, position, part }: TimePlace): readonly string[] => [at, position, String(part)];

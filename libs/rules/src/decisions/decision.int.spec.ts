@@ -6,6 +6,7 @@ import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-e
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { Progress, Subscriber } from '#libs/event-store/src/subscriber.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
@@ -186,7 +187,7 @@ describe('the decisions of a history', () => {
     await run(new DecisionProjection());
     const progress: Progress = {
       whenProcessed: async (name) => {
-        expect(name).toBe('rules.views');
+        expect(name).toBe(followers.ruleViews);
         await run(new RuleProjection());
       },
     };
@@ -263,7 +264,7 @@ describe('decisions that were recorded before they were kept together', () => {
     await append('rule.evaluated', { eventId: old, eventType: 'git.push', decisions }, 'millrace', {
       schemaVersion: 1,
     });
-    follower.skipTo('rules.decide', await store.head());
+    follower.skipTo(followers.decideRules, await store.head());
     clock.advance(1_000);
     const later = await append('git.push', { branch: 'new' });
     await settle();

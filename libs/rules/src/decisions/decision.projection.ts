@@ -6,6 +6,7 @@ import type { EntityManager } from 'typeorm';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { eventUuidOf } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
 
 import type { FailedTogether } from '../engine/failed-rules.js';
 import type { Decision } from './decision-events.js';
@@ -37,7 +38,7 @@ interface VerdictRow {
  */
 @Injectable()
 export class DecisionProjection implements Subscriber {
-  readonly name = 'rules.decisions';
+  readonly name = followers.decisionViews;
   readonly reads = ['rule.set_formed', 'rule.evaluated', 'rule.none_matched'] as const;
   readonly writes = [] as const;
 

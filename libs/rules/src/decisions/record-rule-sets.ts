@@ -1,5 +1,7 @@
-import { type EventStore, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { appendOnce } from '#libs/event-store/src/append-once.js';
+import type { EventStore } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
+import { ENGINE } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
@@ -26,15 +28,7 @@ export class RuleSets {
         data: { set: name, rules: rules.map(([id, v]): [string, number] => [id, v]) },
       };
       const id = uuid5('rule-set', orgId, name);
-      try {
-        await this.store.append(
-          streams.ruleSet(name),
-          [newEvent(draft, { id, orgId, actor: 'millrace', now })],
-          'no-stream',
-        );
-      } catch (error) {
-        if (!(error instanceof WrongRevision)) throw error;
-      }
+      await appendOnce(this.store, streams.ruleSet(name), [newEvent(draft, { id, orgId, actor: ENGINE, now })]);
       if (this.known.size >= MAX_KNOWN) this.known.clear();
       this.known.add(name);
     });

@@ -1,5 +1,6 @@
 import { platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 
 import { type KnownRule, knownRule } from './compiled-rule.js';
 import { RuleIndex } from './rule-index.js';
@@ -20,7 +21,7 @@ const MAX_REMEMBERED = 10_000;
  * much with ten thousand rules as with ten.
  */
 export class RuleTable implements Table {
-  readonly name = 'rules.table';
+  readonly name = followers.rules;
   readonly reads = ['rule.created', 'rule.updated', 'rule.enabled', 'rule.disabled', 'rule.archived'] as const;
 
   private readonly entries = new Map<string, Entry>();

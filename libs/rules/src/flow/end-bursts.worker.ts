@@ -1,7 +1,9 @@
-import { type EventStore, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { appendOnce } from '#libs/event-store/src/append-once.js';
+import type { EventStore } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
 import { causedBy, ENGINE } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
@@ -33,7 +35,7 @@ export class EndBursts implements Worker {
     const { store, clock, progress, lastOf } = this.parts;
     const task = work.payload as unknown as BurstTask;
     // What came in time may not have been decided yet, after a restart above all.
-    await progress.whenProcessed('rules.decide', await store.head());
+    await progress.whenProcessed(followers.decideRules, await store.head());
     const { ruleId, key, orgId, eventId, last: position } = task;
     const from = BigInt(position);
     if ((await lastOf(task)) !== from) return { position: work.position };
@@ -52,16 +54,8 @@ export class EndBursts implements Worker {
       },
     );
     crashPoint('rules.before-burst-end');
-    const stream = streams.burst(ruleId, id);
-    try {
-      const appended = await store.append(stream, [ended], 'no-stream');
-      crashPoint('rules.after-burst-end');
-      return { position: appended.position };
-    } catch (error) {
-      if (!(error instanceof WrongRevision)) throw error;
-      // Told by an earlier try.
-      const [told] = await store.readStream(stream, { limit: 1 });
-      return { position: told?.position ?? work.position };
-    }
+    const appended = await appendOnce(store, streams.burst(ruleId, id), [ended]);
+    crashPoint('rules.after-burst-end');
+    return { position: appended.position };
   }
 }

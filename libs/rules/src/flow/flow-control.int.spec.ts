@@ -6,6 +6,7 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { Progress, Subscriber } from '#libs/event-store/src/subscriber.js';
 import { eventIdOf, MAX_HOPS } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
@@ -68,7 +69,7 @@ const save = (given: Partial<RuleDefinition>, version = 1, ruleId = 'rul_1') =>
   append(
     version === 1 ? 'rule.created' : 'rule.updated',
     { ruleId, version, enabled: true, definition: definitionOf(given) },
-    `rule-${ruleId}`,
+    streams.rule(ruleId),
   );
 const push = (host = 'a') => append('git.push', { host });
 
@@ -359,7 +360,7 @@ describe('debounce', () => {
     await save(quiet);
     const eventId = await push();
     await decide();
-    await append(type, { ruleId: 'rul_1' }, 'rule-rul_1');
+    await append(type, { ruleId: 'rul_1' }, streams.rule('rul_1'));
     clock.advance(60_000);
     await endBursts();
     expect(await issues()).toEqual([]);
@@ -416,7 +417,11 @@ describe('debounce', () => {
 
   it('cannot wait for itself for ever', async () => {
     await save({ eventType: 'rule.burst_ended', debounce: { quiet: '1s' }, actions: [] });
-    await append('rule.burst_ended', { ruleId: 'rul_0', key: '', eventId: 'evt_x', position: '1' }, 'burst-x');
+    await append(
+      'rule.burst_ended',
+      { ruleId: 'rul_0', key: '', eventId: 'evt_x', position: '1' },
+      streams.burst('rul_0', 'x'),
+    );
     for (let round = 0; round < MAX_HOPS + 5; round++) {
       await decide();
       clock.advance(1_000);

@@ -35,6 +35,7 @@ import { type Caller, newIdFor } from '#libs/access/src/caller.js';
 import type { Committed } from '#libs/event-store/src/command-handlers.js';
 import { WrongRevision } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
@@ -302,7 +303,7 @@ export class RuleController {
   ): Promise<void> {
     const expected = await this.expected(caller, id, ifMatch);
     const { position, revision } = await this.execute(new ArchiveRule(id, caller, expected));
-    await this.progress.whenProcessed('rules.views', position);
+    await this.progress.whenProcessed(followers.ruleViews, position);
     reply.header('etag', `"${revision}"`);
   }
 
@@ -327,7 +328,7 @@ export class RuleController {
   }
 
   private async saved(caller: Caller, { id, position }: Committed<Rule>, reply: Reply): Promise<RuleAnswer> {
-    await this.progress.whenProcessed('rules.views', position);
+    await this.progress.whenProcessed(followers.ruleViews, position);
     const row = await this.find(caller, id);
     reply.header('etag', etagOf(row));
     return answerOf(row);

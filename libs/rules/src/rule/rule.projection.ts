@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { fold } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 
 import type { RuleDefinition } from '../language/definition.js';
 import { rule, type Rule } from './rule.js';
@@ -29,7 +30,7 @@ interface StoredRow {
 /** Rules and their versions as rows. */
 @Injectable()
 export class RuleProjection implements Subscriber {
-  readonly name = 'rules.views';
+  readonly name = followers.ruleViews;
   readonly reads = ['rule.created', 'rule.updated', 'rule.enabled', 'rule.disabled', 'rule.archived'] as const;
   readonly writes = [] as const;
 

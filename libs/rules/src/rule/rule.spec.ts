@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { type Author, execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
+import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
@@ -37,7 +38,7 @@ async function given(...commands: readonly ThingCommand<never>[]): Promise<reado
   const store = new MemoryEventStore();
   const outcomes: (readonly string[] | string)[] = [];
   for (const command of commands) {
-    const before = (await store.readStream('rule-r')).length;
+    const before = (await store.readStream(streams.rule('r'))).length;
     try {
       await execute(
         store,
@@ -46,7 +47,7 @@ async function given(...commands: readonly ThingCommand<never>[]): Promise<reado
         decisions.get(command.constructor) as never,
         command as never,
       );
-      outcomes.push((await store.readStream('rule-r')).slice(before).map(({ type }) => type));
+      outcomes.push((await store.readStream(streams.rule('r'))).slice(before).map(({ type }) => type));
     } catch (error) {
       if (!(error instanceof Rejected)) throw error;
       outcomes.push(error.code);

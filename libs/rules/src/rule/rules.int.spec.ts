@@ -9,6 +9,8 @@ import { execute, type ThingCommand } from '#libs/event-store/src/command-handle
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { Progress, Subscriber } from '#libs/event-store/src/subscriber.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
+import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
@@ -106,7 +108,7 @@ const paging = { ...pushes, actions: [{ type: 'page-on-call', with: { text: 'loo
 async function push(data: object, orgId = 'org_1'): Promise<string> {
   const id = uuid7();
   const event = newEvent({ type: 'git.push', data }, { id, orgId, actor: 'x', source: 'github', now: clock.now() });
-  await store.append(`inbound-${id}`, [event], 'no-stream');
+  await store.append(streams.inbound('int_1', id), [event], 'no-stream');
   return eventIdOf(id);
 }
 async function decide(): Promise<void> {
@@ -293,14 +295,14 @@ describe('decisions by REST', () => {
       { outcome: 'errored' },
       { outcome: 'not_matched', failed: { actual: 'NUL \u0000 and half a pair \ud800', expected: 'x' } },
     ]);
-    follower.skipTo('rules.decisions', 0n);
+    follower.skipTo(followers.decisionViews, 0n);
     await run(new DecisionProjection(), true);
     await run(new DecisionProjection());
     expect(await rows()).toEqual(before);
     await dataSource.query(
       'truncate views.decisions, views.event_verdicts, views.rule_rolls, views.rule_roll_sets, views.rule_sets, views.rule_set_members',
     );
-    follower.skipTo('rules.decisions', 0n);
+    follower.skipTo(followers.decisionViews, 0n);
     await run(new DecisionProjection());
     expect(await rows()).toEqual(before);
   });

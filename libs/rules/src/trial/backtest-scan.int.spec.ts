@@ -5,6 +5,7 @@ import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-e
 import { PostgresEventStore } from '#libs/event-store/src/adapters/postgres/postgres-event-store.adapter.js';
 import type { EventStore } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
+import { streams } from '#libs/events/src/streams.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import { createTestDatabase } from '../../../../test/support/database.js';
@@ -49,7 +50,7 @@ describe.each(adapters)('scanning a log in %s', (_, open) => {
       const type = n % 7 === 0 ? 'rule.evaluated' : 'git.push';
       const timestamp = new Date(Date.UTC(2026, 10, 20, 0, n)).toISOString();
       const event = newEvent({ type, data: { n }, timestamp }, { id, orgId, actor: 'x', now: new Date() });
-      const { position } = await opened.store.append(`inbound-${id}`, [event], 'no-stream');
+      const { position } = await opened.store.append(streams.inbound('int_1', id), [event], 'no-stream');
       if (orgId === 'org_1' && type === 'git.push') pushes.push({ id, position });
     }
   });

@@ -10,6 +10,7 @@ import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-e
 import { EventStore, type ReadAllOptions } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { streams } from '#libs/events/src/streams.js';
 import { SystemClock } from '#libs/kernel/src/clock.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
@@ -112,14 +113,15 @@ async function push(
       { type, data, timestamp: time },
       { id, orgId, actor: 'x', source: 'github', now: new Date() },
     );
-    const { position } = await store.append(`inbound-${id}`, [event], 'no-stream');
-    rows.push([String(position), id, type, orgId, time]);
+    const stream = streams.inbound('int_1', id);
+    const { position } = await store.append(stream, [event], 'no-stream');
+    rows.push([String(position), id, type, orgId, time, stream]);
   }
   await dataSource.query(
     `insert into views.events (position, id, type, source, subject, org_id, timestamp, correlation, stream, revision)
-     select p, i, t, 'github', '', o, ts, i, 'inbound-' || i, 0
-     from unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[]) as e (p, i, t, o, ts)`,
-    [0, 1, 2, 3, 4].map((column) => rows.map((row) => row[column])),
+     select p, i, t, 'github', '', o, ts, i, s, 0
+     from unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::text[]) as e (p, i, t, o, ts, s)`,
+    [0, 1, 2, 3, 4, 5].map((column) => rows.map((row) => row[column])),
   );
 }
 
@@ -289,7 +291,7 @@ describe('a backtest by REST', () => {
       { type: 'rule.created', data: { ruleId: 'rul_1', version: 1, enabled: true, definition } },
       { id: uuid7(), orgId: 'org_1', actor: 'x', now: new Date() },
     );
-    await store.append('rule-rul_1', [created], 'no-stream');
+    await store.append(streams.rule('rul_1'), [created], 'no-stream');
     await push(60, (n) => ({
       data: { branch: n % 4 === 0 ? 'topic' : 'main', host: `h${n % 7}`, ...(n % 5 !== 0 && { channel: 'ops' }) },
       ...(n % 6 === 0 && { orgId: 'org_2' }),

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
@@ -41,7 +42,7 @@ async function logOf(events: readonly Past[]) {
       { type, data, ...(timestamp !== undefined && { timestamp }) },
       { id, orgId, actor: 'x', source, now: clock.now() },
     );
-    await store.append(`inbound-${id}`, [event], 'no-stream');
+    await store.append(streams.inbound('int_1', id), [event], 'no-stream');
   }
   return store;
 }

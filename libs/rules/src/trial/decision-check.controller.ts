@@ -7,6 +7,7 @@ import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 
 import { DecisionCheck, type Discrepancy } from './decision-check.js';
 
@@ -42,7 +43,7 @@ export class DecisionCheckController {
   @ApiResponse({ status: 200, type: DecisionCheckAnswer })
   async check(@CurrentCaller() { orgId }: Caller): Promise<DecisionCheckAnswer> {
     const upTo = await this.store.head();
-    await this.progress.whenProcessed('rules.decide', upTo, PATIENCE_MS);
+    await this.progress.whenProcessed(followers.decideRules, upTo, PATIENCE_MS);
     const end = await this.store.head();
     const check = new DecisionCheck(upTo);
     for (let after: bigint | undefined; ;) {

@@ -1,13 +1,13 @@
 import type { DataSource } from 'typeorm';
 
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { readAt } from '#libs/event-store/src/reading.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
 import { eventUuidOf } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 
-/** Keeps the index of the log; the name of its checkpoint. */
-const EVENT_INDEX = 'audit.events';
 const FRESHNESS_MS = 2_000;
 
 /** Where events are found: the log, its index, and how far that is. */
@@ -20,7 +20,7 @@ export interface Log {
 /** Waits until the index has what is in the log now; false where it is far behind. */
 export async function settleIndex(store: EventStore, progress: Progress): Promise<boolean> {
   try {
-    await progress.whenProcessed(EVENT_INDEX, await store.head(), FRESHNESS_MS);
+    await progress.whenProcessed(followers.eventIndex, await store.head(), FRESHNESS_MS);
     return true;
   } catch (error) {
     if (!(error instanceof Transient)) throw error;
@@ -54,7 +54,5 @@ async function indexed({ store, database }: Log, orgId: string, id: Uuid): Promi
     [id, orgId],
   );
   if (!place) return undefined;
-  const from = BigInt(place.revision);
-  const [event] = await store.readStream(place.stream, { from, limit: 1 });
-  return event?.revision === from ? event : undefined;
+  return readAt(store, place.stream, place.revision);
 }

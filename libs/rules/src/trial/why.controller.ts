@@ -7,6 +7,7 @@ import type { Caller } from '#libs/access/src/caller.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 
 import { rulesAsked } from '../decisions/verdict-rows.adapter.js';
@@ -71,8 +72,8 @@ export class WhyController {
   /** Waits a moment for an event that has only just come. */
   private async isDecided(position: bigint): Promise<boolean> {
     try {
-      await this.progress.whenProcessed('rules.decide', position, PATIENCE_MS);
-      await this.progress.whenProcessed('rules.decisions', await this.store.head(), PATIENCE_MS);
+      await this.progress.whenProcessed(followers.decideRules, position, PATIENCE_MS);
+      await this.progress.whenProcessed(followers.decisionViews, await this.store.head(), PATIENCE_MS);
       return true;
     } catch (error) {
       if (!(error instanceof Transient)) throw error;

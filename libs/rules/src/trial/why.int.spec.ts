@@ -5,6 +5,8 @@ import type { Caller } from '#libs/access/src/caller.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
+import { streams } from '#libs/events/src/streams.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
@@ -45,14 +47,14 @@ async function push(): Promise<string> {
   const id = uuid7();
   const context = { id, orgId: 'org_1', actor: 'x', source: 'github', now: RECORDED };
   const { position } = await store.append(
-    `inbound-${id}`,
+    streams.inbound('int_1', id),
     [newEvent({ type: 'git.push', data: {} }, context)],
     'no-stream',
   );
   await dataSource.query(
     `insert into views.events (position, id, type, source, subject, org_id, timestamp, correlation, stream, revision)
      values ($1, $2, 'git.push', 'github', '', 'org_1', now(), $2, $3, 0)`,
-    [String(position), id, `inbound-${id}`],
+    [String(position), id, streams.inbound('int_1', id)],
   );
   return eventIdOf(id);
 }
@@ -101,7 +103,7 @@ describe('why a rule has no verdict', () => {
     });
   });
 
-  it.each(['rules.decide', 'rules.decisions'])('waits for nobody who is far behind: %s', async (name) => {
+  it.each([followers.decideRules, followers.decisionViews])('waits for nobody who is far behind: %s', async (name) => {
     const eventId = await push();
     behind = [name];
     expect(await controller().why(caller, eventId)).toMatchObject({ decided: false, decisions: 0 });

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
-import { readWhole } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
+import { readWhole } from '#libs/event-store/src/reading.js';
 import { eventIdOf, MAX_HOPS } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
@@ -51,7 +51,7 @@ const onPush =
   'triggers: [{ type: event, event: git.push }]\nsteps: [{ id: one, uses: echo, with: { value: "${{ event.data.branch }}" } }]\n';
 
 async function runs(): Promise<RecordedEvent[]> {
-  const { events } = await store.readAll({ from: 0n, limit: 1000, filter: { streamPrefixes: ['run-'] } });
+  const { events } = await store.readAll({ from: 0n, limit: 1000, filter: { streamPrefixes: [streams.run('')] } });
   return [...events];
 }
 const started = async () => (await runs()).filter((event) => event.is('workflow.started'));

@@ -1,4 +1,5 @@
 import type { EventStore } from '#libs/event-store/src/event-store.js';
+import { readLast } from '#libs/event-store/src/reading.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { uuid5, type Uuid } from '#libs/kernel/src/ids.js';
@@ -72,7 +73,7 @@ export class AdvanceRun implements Worker {
       );
     } catch (error) {
       if (signal.aborted || !cancelled.aborted) throw error;
-      const [newest] = await this.store.readStream(streams.run(runId), { direction: 'backwards', limit: 1 });
+      const newest = await readLast(this.store, streams.run(runId));
       return { position: newest!.position };
     } finally {
       this.cancellations.unwatch(runId);

@@ -1,5 +1,5 @@
-import { readWhole } from '#libs/event-store/src/command-handlers.js';
 import { type EventStore, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { readWhole } from '#libs/event-store/src/reading.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';

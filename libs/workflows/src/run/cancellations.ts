@@ -1,9 +1,10 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 
 /** Tells whoever drives a run in this process that the run was cancelled, so that a slow step stops at once. */
 export class Cancellations implements Table {
-  readonly name = 'workflows.cancellations';
+  readonly name = followers.cancellations;
   readonly reads = ['run.cancelled'] as const;
   private readonly watched = new Map<string, AbortController>();
 

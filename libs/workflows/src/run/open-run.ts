@@ -2,6 +2,7 @@ import { type EventToAppend, platformEvent, type RecordedEvent } from '#libs/eve
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { type Cause, eventIdOf } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
 import { formatDuration } from '#libs/kernel/src/durations.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 
@@ -63,12 +64,12 @@ export function openRun(opening: Opening, now: Date): readonly EventToAppend[] {
       effects: 'leave',
     });
   const subject = `run/${runId}`;
-  const first = uuid5('workflows.trigger', runId, '0');
+  const first = uuid5(followers.startRuns, runId, '0');
   // What a person began is the first event of its story, and the cause of the rest of it.
   const rest: Cause = cause ?? { $correlationId: first, $causationId: first, hop: 0 };
   return [...started.drafts, ...(decision?.drafts ?? [])].map((draft, index) =>
     newEvent(draft, {
-      id: draft.id ?? uuid5('workflows.trigger', runId, String(index)),
+      id: draft.id ?? uuid5(followers.startRuns, runId, String(index)),
       orgId,
       actor: index === 0 ? (by ?? subject) : subject,
       now,

@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm';
 
 import type { EventStore } from '#libs/event-store/src/event-store.js';
+import { readAt } from '#libs/event-store/src/reading.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 
 import { type Outcome, OUTCOMES } from '../engine/outcome.js';
@@ -21,7 +22,7 @@ export class NotedOutcomes implements Outcomes {
     );
     const found = await Promise.all(
       rows.map(async ({ request_id, stream, revision }) => {
-        const [event] = await this.store.readStream(stream, { from: BigInt(revision), limit: 1 });
+        const event = await readAt(this.store, stream, revision);
         return event?.is(...OUTCOMES)
           ? ([[request_id, { type: event.type, data: event.data } as Outcome]] as const)
           : [];

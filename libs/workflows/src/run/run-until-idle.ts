@@ -1,4 +1,3 @@
-import { readWhole } from '#libs/event-store/src/command-handlers.js';
 import {
   type EventStore,
   type EventToAppend,
@@ -7,6 +6,7 @@ import {
   WrongRevision,
 } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
+import { readAt, readLast, readWhole } from '#libs/event-store/src/reading.js';
 import type { Cause, EventMetadata, PlatformEvent } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
@@ -61,7 +61,7 @@ export async function drive(ports: Ports, runId: string, signal: AbortSignal): P
 async function eventOf(store: EventStore, run: StartedRun): Promise<PlatformEvent | undefined> {
   const { event } = run.start;
   if (event === undefined) return undefined;
-  const [recorded] = await store.readStream(event.stream, { from: BigInt(event.revision), limit: 1 });
+  const recorded = await readAt(store, event.stream, event.revision);
   return recorded && platformEvent(recorded);
 }
 
@@ -100,7 +100,7 @@ class Drive {
     } catch (error) {
       // Somebody else has appended: a cancellation, or a process that took over. Both make what we know outdated.
       if (!(error instanceof WrongRevision)) throw error;
-      const [newest] = await this.ports.store.readStream(this.first.stream, { direction: 'backwards', limit: 1 });
+      const newest = await readLast(this.ports.store, this.first.stream);
       this.position = newest?.position ?? this.position;
     } finally {
       this.attempts.stop();

@@ -4,9 +4,11 @@ import { DataSource } from 'typeorm';
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
-import { readWhole } from '#libs/event-store/src/command-handlers.js';
-import { EventStore, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { appendOnce } from '#libs/event-store/src/append-once.js';
+import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { readWhole } from '#libs/event-store/src/reading.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
@@ -82,14 +84,9 @@ export class RunController {
       },
       this.clock.now(),
     );
-    let position = 0n;
-    try {
-      position = (await this.store.append(streams.run(runId), events, 'no-stream')).position;
-    } catch (error) {
-      // The same Idempotency-Key again: the run is there, and perhaps further by now.
-      if (!(error instanceof WrongRevision) || caller.idempotencyKey === undefined) throw error;
-    }
-    await this.progress.whenProcessed('workflows.runs', position);
+    // The same Idempotency-Key again: the run is there, and perhaps further by now.
+    const { position } = await appendOnce(this.store, streams.run(runId), events);
+    await this.progress.whenProcessed(followers.runViews, position);
     return this.view(caller, runId);
   }
 
@@ -157,7 +154,7 @@ export class RunController {
   })
   async cancel(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<object> {
     const position = await cancelRun(this.store, id, caller.orgId, caller.actor, () => this.clock.now());
-    await this.progress.whenProcessed('workflows.runs', position);
+    await this.progress.whenProcessed(followers.runViews, position);
     return this.view(caller, id);
   }
 }

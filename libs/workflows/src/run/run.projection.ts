@@ -4,6 +4,7 @@ import type { EntityManager } from 'typeorm';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
+import { followers } from '#libs/events/src/followers.js';
 import { WorkQueue } from '#libs/persistence/src/work/work.js';
 
 import { OUTCOMES } from '../engine/outcome.js';
@@ -34,7 +35,7 @@ interface Change {
  */
 @Injectable()
 export class RunProjection implements Subscriber {
-  readonly name = 'workflows.runs';
+  readonly name = followers.runViews;
   readonly reads = [
     'workflow.started',
     'workflow.status_changed',

@@ -1,9 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import { EventStore, platformEvent, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { appendOnce } from '#libs/event-store/src/append-once.js';
+import { EventStore, platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
+import { readAt } from '#libs/event-store/src/reading.js';
 import type { Subscriber } from '#libs/event-store/src/subscriber.js';
 import { causedBy, eventIdOf, MAX_HOPS } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
@@ -37,7 +40,7 @@ type Consequence =
  */
 @Injectable()
 export class StartRuns implements Subscriber {
-  readonly name = 'workflows.trigger';
+  readonly name = followers.startRuns;
   readonly reads = 'all' as const;
   readonly writes = [
     'workflow.started',
@@ -166,12 +169,8 @@ export class StartRuns implements Subscriber {
         ? openRun({ ...consequence.opening, event: await this.subjectOf(event) }, now)
         : [this.refusal(event, consequence, now)];
     crashPoint('workflows.before-start');
-    try {
-      await this.store.append(streams.run(runId), events, 'no-stream');
-    } catch (error) {
-      // Started by an earlier try, perhaps long ago: what became of it stands.
-      if (!(error instanceof WrongRevision)) throw error;
-    }
+    // Started by an earlier try, perhaps long ago: what became of it stands.
+    await appendOnce(this.store, streams.run(runId), events);
     crashPoint('workflows.after-start');
   }
 
@@ -179,7 +178,7 @@ export class StartRuns implements Subscriber {
   private async subjectOf(event: RecordedEvent): Promise<RecordedEvent> {
     if (!event.is('workflow.requested') || event.data.event === undefined) return event;
     const { stream, revision } = event.data.event;
-    const [found] = await this.store.readStream(stream, { from: BigInt(revision), limit: 1 });
+    const found = await readAt(this.store, stream, revision);
     return found ?? event;
   }
 
@@ -188,7 +187,7 @@ export class StartRuns implements Subscriber {
     const requestedBy = event.is('workflow.requested') ? { requestedBy: event.data.requestedBy } : {};
     const data = { action, reason, detail, eventId: eventIdOf(event.id), ...requestedBy };
     const { orgId, subject } = event.metadata;
-    const id = uuid5('workflows.trigger', 'refused', runId);
+    const id = uuid5(followers.startRuns, 'refused', runId);
     const context = { id, orgId, actor: 'millrace', now, cause: causedBy(event), subject };
     return newEvent({ type: 'action.refused', data }, context);
   }
@@ -199,4 +198,4 @@ const runIdOf = (workflow: { id: string }, event: RecordedEvent): string =>
 
 /** A workflow does not start itself by what its own runs record. */
 const isOwn = (event: RecordedEvent, workflow: KnownWorkflow): boolean =>
-  event.stream.startsWith('run-') && (event.data as { workflowId?: unknown }).workflowId === workflow.id;
+  streams.isRun(event.stream) && (event.data as { workflowId?: unknown }).workflowId === workflow.id;

@@ -1,5 +1,5 @@
-import { readWhole } from '#libs/event-store/src/command-handlers.js';
 import type { EventStore } from '#libs/event-store/src/event-store.js';
+import { readWhole } from '#libs/event-store/src/reading.js';
 import { streams } from '#libs/events/src/streams.js';
 
 import type { Definition } from '../language/definition.js';

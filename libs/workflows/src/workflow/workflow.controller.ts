@@ -7,6 +7,7 @@ import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import type { Committed } from '#libs/event-store/src/command-handlers.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
@@ -195,9 +196,9 @@ export class WorkflowController {
   /** The next read shows it, and the next manual start uses it. */
   private async settled({ position }: Committed<Workflow>): Promise<void> {
     await Promise.all([
-      this.progress.whenProcessed('workflows.views', position),
-      this.progress.whenProcessed('workflows.table', position),
-      this.progress.whenProcessed('workflows.trigger', position),
+      this.progress.whenProcessed(followers.workflowViews, position),
+      this.progress.whenProcessed(followers.workflows, position),
+      this.progress.whenProcessed(followers.startRuns, position),
     ]);
   }
 

@@ -2,11 +2,12 @@ import { Injectable } from '@nestjs/common';
 
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 
 /** Workflows and their versions as rows. */
 @Injectable()
 export class WorkflowProjection implements Subscriber {
-  readonly name = 'workflows.views';
+  readonly name = followers.workflowViews;
   readonly reads = ['workflow.saved', 'workflow.activated', 'workflow.archived'] as const;
   readonly writes = [] as const;
 

@@ -1,5 +1,6 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
 import { typeMatcher } from '#libs/events/src/patterns.js';
 
 import type { Definition, EventTrigger } from '../language/definition.js';
@@ -32,7 +33,7 @@ const NONE: readonly Listener[] = [];
 
 /** Workflows in force, and which of their triggers listen to an event type. */
 export class WorkflowTable implements Table {
-  readonly name = 'workflows.table';
+  readonly name = followers.workflows;
   readonly reads = ['workflow.saved', 'workflow.activated', 'workflow.archived'] as const;
 
   private readonly active = new Map<string, KnownWorkflow>();

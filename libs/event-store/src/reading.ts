@@ -1,0 +1,33 @@
+import type { EventStore, RecordedEvent } from './event-store.js';
+
+const PAGE = 1000;
+
+/** All events of one stream, page by page. */
+export async function readWhole(store: EventStore, stream: string): Promise<readonly RecordedEvent[]> {
+  const first = await store.readStream(stream, { limit: PAGE });
+  if (first.length < PAGE) return first;
+  const all = [...first];
+  for (;;) {
+    const next = await store.readStream(stream, { from: all.at(-1)!.revision + 1n, limit: PAGE });
+    all.push(...next);
+    if (next.length < PAGE) return all;
+  }
+}
+
+/** The event at one place of a stream, or `undefined` if there is none. Events name such places with the revision as text. */
+export async function readAt(
+  store: EventStore,
+  stream: string,
+  revision: bigint | string,
+): Promise<RecordedEvent | undefined> {
+  const place = BigInt(revision);
+  const [event] = await store.readStream(stream, { from: place, limit: 1 });
+  // After a retention the next one that is left comes back.
+  return event?.revision === place ? event : undefined;
+}
+
+/** The newest event of a stream, or `undefined` if there is none. */
+export async function readLast(store: EventStore, stream: string): Promise<RecordedEvent | undefined> {
+  const [event] = await store.readStream(stream, { direction: 'backwards', limit: 1 });
+  return event;
+}
