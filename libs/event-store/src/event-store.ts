@@ -2,6 +2,7 @@ import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import type { EventMetadata, PlatformEvent } from '#libs/events/src/envelope.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import { upcast } from '#libs/events/src/upcasters.js';
+import { parseJson } from '#libs/kernel/src/exact-json.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
 
@@ -163,7 +164,9 @@ export class RecordedEvent<T extends string = string> {
   }
 
   get data(): T extends EventType ? DataOf<T> : JsonObject {
-    this.parsedData ??= upcast(this.type, this.metadata.schemaVersion, JSON.parse(this.dataJson) as JsonObject);
+    const { schemaVersion, exactNumbers } = this.metadata;
+    const parse = exactNumbers ? parseJson : JSON.parse;
+    this.parsedData ??= upcast(this.type, schemaVersion, parse(this.dataJson) as JsonObject);
     return this.parsedData as T extends EventType ? DataOf<T> : JsonObject;
   }
 

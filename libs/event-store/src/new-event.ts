@@ -1,12 +1,17 @@
 import { catalogue, type DataOf, type EventType, isEventType } from '#libs/events/src/catalogue.js';
 import { type Cause, ENGINE, type EventMetadata, type RequestMetadata } from '#libs/events/src/envelope.js';
+import { mayHoldExactNumbers, stringifyJson, wroteExactNumbers } from '#libs/kernel/src/exact-json.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 
 import type { EventToAppend } from './event-store.js';
 
 /** JSON text that is stored as it is: what came from outside keeps its bytes. */
 export class RawJson {
-  constructor(readonly text: string) {}
+  constructor(
+    readonly text: string,
+    /** Whether it may hold numbers that JavaScript changes. */
+    readonly mayHoldExact: boolean = mayHoldExactNumbers(text),
+  ) {}
 }
 
 /** What a decision returns: the fact alone. Who, when and why are added by the log library. */
@@ -48,6 +53,9 @@ export function newEvent(
   context: EventContext,
 ): EventToAppend {
   const now = context.now.toISOString();
+  const isRaw = draft.data instanceof RawJson;
+  const data = isRaw ? draft.data.text : stringifyJson(draft.data);
+  const exactNumbers = isRaw ? draft.data.mayHoldExact : wroteExactNumbers();
   const metadata: EventMetadata = {
     source: context.source ?? ENGINE,
     subject: draft.subject ?? context.subject ?? '',
@@ -60,12 +68,13 @@ export function newEvent(
     actor: context.actor,
     receivedAt: now,
     schemaVersion: (isEventType(draft.type) ? (catalogue[draft.type] as { version?: number }).version : undefined) ?? 1,
+    ...(exactNumbers && { exactNumbers }),
     ...(context.request === undefined ? {} : { request: context.request }),
   };
   return {
     id: context.id,
     type: draft.type,
-    data: draft.data instanceof RawJson ? draft.data.text : JSON.stringify(draft.data),
+    data,
     metadata: JSON.stringify(metadata),
   };
 }

@@ -38,6 +38,8 @@ export interface EventMetadata {
   readonly actor: string;
   readonly receivedAt: string;
   readonly schemaVersion: number;
+  /** `data` holds numbers that JavaScript would change: it is read exactly. */
+  readonly exactNumbers?: true;
   /** Inbound only: how the request came in. Never holds a secret. */
   readonly request?: RequestMetadata;
 }

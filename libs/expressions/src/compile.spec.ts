@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { parseJson, stringifyJson } from '#libs/kernel/src/exact-json.js';
 
 import { compile } from './compile.js';
 import { ExpressionError, MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_LENGTH } from './expression-error.js';
@@ -292,4 +293,47 @@ describe('an expression that asks for too much', () => {
     const items = Array.from({ length: 100_000 }, (_, id) => ({ id, even: id % 2 === 0 }));
     expect(evaluate('length(items[?even].id)', { items })).toBe(50_000);
   });
+});
+
+describe('numbers that JavaScript does not hold', () => {
+  const scope = parseJson(
+    '{"a":7615917337495251231,"b":7615917337495251232,"c":1e400,"d":7615917337495251231.5,"n":1}',
+  );
+  const evaluated = (expression: string): string => stringifyJson(compile(expression).evaluate(scope));
+
+  it.each([
+    ['a', '7615917337495251231'],
+    ['[a, b]', '[7615917337495251231,7615917337495251232]'],
+    ['a == b', 'false'],
+    ['a == `7615917337495251231`', 'true'],
+    ['a == `76159173374952512310e-1`', 'true'],
+    ['a == d', 'false'],
+    ['a != b', 'true'],
+    ['a < b', 'true'],
+    ['c > b', 'true'],
+    ['c == c', 'true'],
+    ['n < c', 'true'],
+    ['a > `7615917337495251231`', 'false'],
+    ['to_string(a)', '"7615917337495251231"'],
+    ["to_number('7615917337495251231')", '7615917337495251231'],
+    ['type(a)', '"number"'],
+    ['max([a, b, n])', '7615917337495251232'],
+    ['sort([b, n, a])', '[1,7615917337495251231,7615917337495251232]'],
+    ['contains([a], b)', 'false'],
+    ['contains([a], `7615917337495251231`)', 'true'],
+    ['abs(`-7615917337495251231`)', '7615917337495251231'],
+    ['floor(a)', '7615917337495251231'],
+    ['a.text', 'null'],
+    ['a.*', 'null'],
+    ['keys(a)', 'null'],
+    ['length(a)', 'null'],
+    ['[[a], [b]] == [[b], [a]]', 'false'],
+    ['not_null(a) && `true`', 'true'],
+  ])('%s is %s', (expression, expected) => expect(evaluated(expression)).toBe(expected));
+});
+
+describe('blanks around a literal', () => {
+  it.each(['`false `', '` false`', '`1 `', '`null `', '`{"a":1} `'])('have no meaning: %s', (expression) =>
+    expect(compile(expression).evaluate(null)).toEqual(JSON.parse(expression.slice(1, -1))),
+  );
 });

@@ -1,3 +1,5 @@
+import { ExactNumber, isExactNumber, isNumber, parseJson, stringifyJson } from '#libs/kernel/src/exact-json.js';
+
 import type { Node } from './ast.js';
 import { includes } from './includes.js';
 import { type Cost, isArray, isEqual, isRecord, order, setOwn, typeOf, weigh } from './values.js';
@@ -17,24 +19,33 @@ interface FunctionDefinition {
 const numeric =
   (compute: (value: number) => number) =>
   ([value]: readonly unknown[]) =>
-    typeof value === 'number' ? compute(value) : null;
+    isNumber(value) ? finite(compute(Number(value))) : null;
+
+/** A number beyond what JavaScript holds exactly has no fraction, unless it is written with one. */
+const rounded =
+  (compute: (value: number) => number) =>
+  ([value]: readonly unknown[]) =>
+    isExactNumber(value) && !/[.eE]/.test(value.text) ? value : numeric(compute)([value]);
 
 const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
 
-const areNumbers = (values: readonly unknown[]): values is readonly number[] =>
-  values.every((value) => typeof value === 'number');
+const areNumbers = (values: readonly unknown[]): values is readonly (number | ExactNumber)[] => values.every(isNumber);
 const areStrings = (values: readonly unknown[]): values is readonly string[] =>
   values.every((value) => typeof value === 'string');
 
 /** The array, if all its elements have one order among themselves. */
-function comparable(value: unknown, cost: Cost): readonly (string | number)[] | undefined {
+function comparable(value: unknown, cost: Cost): readonly (string | number | ExactNumber)[] | undefined {
   if (!isArray(value)) return undefined;
   cost.spend(value.length);
   return areNumbers(value) || areStrings(value) ? value : undefined;
 }
 
 /** Keys of all elements, if they have one order among themselves. */
-function keysBy(values: unknown, reference: unknown, cost: Cost): readonly (string | number)[] | undefined {
+function keysBy(
+  values: unknown,
+  reference: unknown,
+  cost: Cost,
+): readonly (string | number | ExactNumber)[] | undefined {
   if (!isArray(values)) return undefined;
   return comparable(
     values.map((value) => (reference as Reference)(value ?? null)),
@@ -64,7 +75,7 @@ function sum([values]: readonly unknown[], cost: Cost): number | null {
   if (!isArray(values)) return null;
   cost.spend(values.length);
   if (!areNumbers(values)) return null;
-  return finite(values.reduce((total, value) => total + value, 0));
+  return finite(values.reduce<number>((total, value) => total + Number(value), 0));
 }
 
 function length(value: unknown, cost: Cost): number | null {
@@ -84,14 +95,18 @@ function length(value: unknown, cost: Cost): number | null {
 function toText(value: unknown, cost: Cost): string {
   if (typeof value === 'string') return value;
   weigh(value, cost);
-  return JSON.stringify(value ?? null);
+  return stringifyJson(value ?? null);
 }
 
 const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/;
 
 /** The functions of JMESPath. */
 const FUNCTIONS: Readonly<Record<string, FunctionDefinition>> = {
-  abs: { args: ['value'], call: numeric(Math.abs) },
+  abs: {
+    args: ['value'],
+    call: ([value]) =>
+      isExactNumber(value) ? new ExactNumber(value.text.replace('-', '')) : numeric(Math.abs)([value]),
+  },
   avg: {
     args: ['value'],
     call: (args, cost) => {
@@ -100,7 +115,7 @@ const FUNCTIONS: Readonly<Record<string, FunctionDefinition>> = {
       return total === null || count === 0 ? null : total / count;
     },
   },
-  ceil: { args: ['value'], call: numeric(Math.ceil) },
+  ceil: { args: ['value'], call: rounded(Math.ceil) },
   contains: {
     args: ['value', 'value'],
     call: ([subject, search], cost) => {
@@ -116,7 +131,7 @@ const FUNCTIONS: Readonly<Record<string, FunctionDefinition>> = {
       return subject.endsWith(suffix);
     },
   },
-  floor: { args: ['value'], call: numeric(Math.floor) },
+  floor: { args: ['value'], call: rounded(Math.floor) },
   join: {
     args: ['value', 'value'],
     call: ([glue, parts], cost) => {
@@ -204,8 +219,8 @@ const FUNCTIONS: Readonly<Record<string, FunctionDefinition>> = {
   to_number: {
     args: ['value'],
     call: ([value]) => {
-      if (typeof value === 'number') return value;
-      return typeof value === 'string' && value.length < 400 && JSON_NUMBER.test(value) ? finite(Number(value)) : null;
+      if (isNumber(value)) return value;
+      return typeof value === 'string' && value.length < 400 && JSON_NUMBER.test(value) ? parseJson(value) : null;
     },
   },
   to_string: { args: ['value'], call: ([value], cost) => toText(value, cost) },

@@ -1,4 +1,5 @@
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
+import { isExactNumber, stringifyJson } from '#libs/kernel/src/exact-json.js';
 import { type Json, pointerToken } from '#libs/kernel/src/json.js';
 
 import { type CompiledExpression, compile } from './compile.js';
@@ -58,7 +59,7 @@ function build(value: Json, pointer: string, depth: number, found: TemplateExpre
       return () => null;
     }
   }
-  if (typeof value !== 'object' || value === null) return () => value;
+  if (typeof value !== 'object' || value === null || isExactNumber(value)) return () => value;
   const before = found.length;
   if (isArray(value)) {
     const items = value.map((item, index) => build(item, `${pointer}/${index}`, depth + 1, found, problems));
@@ -127,5 +128,5 @@ function endOf(source: string, open: number): number {
 function inText(value: Json, cost: Cost): string {
   if (value === null) return '';
   weigh(value, cost);
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  return typeof value === 'string' ? value : stringifyJson(value);
 }

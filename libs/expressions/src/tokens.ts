@@ -1,5 +1,7 @@
 import jmespath from 'jmespath';
 
+import { parseJson } from '#libs/kernel/src/exact-json.js';
+
 import { ExpressionError, malformed, MAX_EXPRESSION_LENGTH } from './expression-error.js';
 
 /** What the tokeniser of the library calls its tokens. */
@@ -139,11 +141,13 @@ function quoted(source: string, start: number, literals: Map<number, unknown>): 
 
 /** JSON between backticks; what does not look like JSON is a string without its quotes, as the library has it. */
 function literal(text: string, start: number): unknown {
-  const isWord = text === 'true' || text === 'false' || text === 'null';
-  if (isWord || /^[["{]/.test(text)) return parse(text, start, `\`${text}\` is not valid JSON.`);
-  if (/^[-0-9]/.test(text)) {
+  // Blanks around JSON have no meaning.
+  const json = text.trimEnd();
+  const isWord = json === 'true' || json === 'false' || json === 'null';
+  if (isWord || /^[["{]/.test(json)) return parse(json, start, `\`${json}\` is not valid JSON.`);
+  if (/^[-0-9]/.test(json)) {
     try {
-      return JSON.parse(text);
+      return parseJson(json);
     } catch {
       // Such as a date: a string.
     }
@@ -153,7 +157,7 @@ function literal(text: string, start: number): unknown {
 
 function parse(json: string, start: number, detail: string): unknown {
   try {
-    return JSON.parse(json);
+    return parseJson(json);
   } catch {
     throw malformed(detail, start);
   }

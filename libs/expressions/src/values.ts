@@ -1,4 +1,5 @@
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { compareNumbers, ExactNumber, isExactNumber, isNumber } from '#libs/kernel/src/exact-json.js';
 
 /**
  * JMESPath's truth: `false`, `null`, and empty strings, arrays and objects are false; all else is true, 0 too.
@@ -8,6 +9,7 @@ export function isTruthy(value: unknown, cost: Cost): boolean {
   if (value === null || value === undefined || value === false || value === '') return false;
   if (typeof value !== 'object') return true;
   if (Array.isArray(value)) return value.length > 0;
+  if (isExactNumber(value)) return true;
   // The engine makes a list of all keys, also where one is asked for.
   const { length } = Object.keys(value);
   cost.spend(length >> 2);
@@ -20,6 +22,7 @@ export type TypeName = 'null' | 'boolean' | 'number' | 'string' | 'array' | 'obj
 export function typeOf(value: unknown): TypeName {
   if (value === null || value === undefined) return 'null';
   if (Array.isArray(value)) return 'array';
+  if (isExactNumber(value)) return 'number';
   const type = typeof value;
   return type === 'boolean' || type === 'number' || type === 'string' ? type : 'object';
 }
@@ -28,7 +31,7 @@ export function typeOf(value: unknown): TypeName {
 export const isArray = (value: unknown): value is readonly unknown[] => Array.isArray(value);
 
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
 
 /** Sets an own property, also where the key is `__proto__`. */
 export function setOwn(target: Record<string, unknown>, key: string, value: unknown): void {
@@ -99,8 +102,9 @@ export function weigh(value: unknown, cost: Cost): void {
   while (open.length > 0) {
     const current = open.pop();
     if (typeof current === 'string') cost.spendText(current.length);
+    else if (isExactNumber(current)) cost.spendText(current.text.length);
     else cost.spend(1);
-    if (typeof current !== 'object' || current === null) continue;
+    if (typeof current !== 'object' || current === null || isExactNumber(current)) continue;
     if (isArray(current)) for (const item of current) open.push(item);
     else
       for (const key of Object.keys(current)) {
@@ -120,6 +124,11 @@ export function isEqual(first: unknown, second: unknown, cost: Cost): boolean {
     cost.spend(1);
     if (isSame(a, b, cost)) continue;
     if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+    // A number that JavaScript holds never equals one that it does not hold.
+    if (isExactNumber(a) || isExactNumber(b)) {
+      if (!isExactNumber(a) || !isExactNumber(b) || order(a, b, cost) !== 0) return false;
+      continue;
+    }
     if (isArray(a) || isArray(b)) {
       if (!isArray(a) || !isArray(b) || a.length !== b.length) return false;
       for (let i = 0; i < a.length; i++) open.push(a[i], b[i]);
@@ -152,6 +161,10 @@ function isSame(first: unknown, second: unknown, cost: Cost): boolean {
  */
 export function order(first: unknown, second: unknown, cost: Cost): number | undefined {
   if (typeof first === 'number' && typeof second === 'number') return first - second;
+  if (isNumber(first) && isNumber(second)) {
+    cost.spendText(String(first).length + String(second).length);
+    return compareNumbers(first, second);
+  }
   if (typeof first !== 'string' || typeof second !== 'string') return undefined;
   cost.spendComparison(Math.min(first.length, second.length));
   return first < second ? -1 : first > second ? 1 : 0;
