@@ -59,7 +59,7 @@ module.exports = {
       name: 'kernel-imports-node-only',
       severity: 'error',
       comment: 'A package in the kernel would be a package in every library and in the SDK of third parties.',
-      from: { path: '^libs/kernel/', pathNot: '[.]spec[.]ts$' },
+      from: { path: '^libs/kernel/', pathNot: ['[.]spec[.]ts$', '^libs/kernel/testing/'] },
       to: { dependencyTypesNot: ['core', 'local', 'aliased-subpath-import', 'type-only'], pathNot: '^libs/kernel/' },
     },
     mayImport('events', ['kernel'], 'The language knows neither who stores it nor who speaks it.'),

@@ -14,8 +14,9 @@ const project = (displayName, testMatch, testTimeout) => ({
   displayName,
   testMatch,
   // `testTimeout` counts for a whole run only, not for one project.
-  setupFilesAfterEnv: testTimeout === undefined ? [] : [`<rootDir>/test/support/timeout-${testTimeout / 1000}s.mjs`],
-  testEnvironment: 'node',
+  setupFilesAfterEnv:
+    testTimeout === undefined ? [] : [`<rootDir>/test/support/jest/timeout-${testTimeout / 1000}s.mjs`],
+  testEnvironment: '<rootDir>/test/support/jest/node-environment.mjs',
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '^.+\\.ts$': ['@swc/jest', swc] },
   moduleNameMapper: {
@@ -30,18 +31,21 @@ const project = (displayName, testMatch, testTimeout) => ({
 
 /** Specs with a real service share one PostgreSQL; runs without them start none. */
 const withPostgres = {
-  globalSetup: '<rootDir>/test/support/global-setup.mjs',
-  globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
+  globalSetup: '<rootDir>/test/support/jest/global-setup.mjs',
+  globalTeardown: '<rootDir>/test/support/jest/global-teardown.mjs',
 };
+
+/** Specs of one stage share a world: what they import is loaded once. */
+const grouped = { runner: '<rootDir>/test/support/jest/group-runner.mjs' };
 
 const roots = ['apps', 'libs', 'test'];
 const matching = (suffix, not = '') => roots.map((root) => `<rootDir>/${root}/**/${not}${suffix}`);
 
 export default {
-  maxConcurrency: 2,
+  maxWorkers: 2,
   projects: [
-    { ...project('unit', matching('!(*.int|*.e2e).spec.ts')) },
-    { ...project('int', matching('*.int.spec.ts'), 30_000), ...withPostgres },
+    { ...project('unit', matching('!(*.int|*.e2e).spec.ts')), ...grouped },
+    { ...project('int', matching('*.int.spec.ts'), 30_000), ...grouped, ...withPostgres },
     { ...project('e2e', matching('*.e2e.spec.ts'), 120_000), ...withPostgres },
   ],
 };

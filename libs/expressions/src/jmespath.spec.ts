@@ -1,5 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
 
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
@@ -9,11 +8,12 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 
 import { compile } from './compile.js';
 
-const SUITE = join(process.cwd(), '../shared/data/jmespath');
+/** The official suite; its README says where it comes from. */
+const SUITE = new URL('../fixtures/jmespath/', import.meta.url);
 
 interface Given {
   readonly given: unknown;
-  readonly cases: readonly { expression: string; result?: unknown; error?: string; bench?: string }[];
+  readonly cases: readonly { expression: string; result?: unknown; error?: string }[];
 }
 
 /**
@@ -22,35 +22,29 @@ interface Given {
  */
 const TOLERATED = new Set(['invalid-type']);
 
-(existsSync(SUITE) ? describe : describe.skip)(
-  'the official JMESPath compliance suite (skipped where ../shared/data/jmespath is missing)',
-  () => {
-    const files = existsSync(SUITE) ? readdirSync(SUITE).filter((name) => name.endsWith('.json')) : ['(missing)'];
-    for (const file of files)
-      it(`${file} holds`, () => {
-        const groups = JSON.parse(readFileSync(join(SUITE, file), 'utf8')) as Given[];
-        const wrong: string[] = [];
-        for (const { given, cases } of groups)
-          for (const { expression, result, error, bench } of cases) {
-            if (bench !== undefined) continue;
-            let actual: unknown;
-            try {
-              actual = compile(expression).evaluate(given);
-            } catch (refused) {
-              if (!(refused instanceof Rejected)) wrong.push(`${expression}: threw ${String(refused)}`);
-              else if (error === undefined) wrong.push(`${expression}: refused: ${refused.message}`);
-              continue;
-            }
-            if (error !== undefined) {
-              if (!TOLERATED.has(error) || (actual !== null && actual !== false))
-                wrong.push(`${expression}: ${error} expected, got ${JSON.stringify(actual)}`);
-            } else if (JSON.stringify(actual) !== JSON.stringify(result))
-              wrong.push(`${expression}: ${JSON.stringify(result)} expected, got ${JSON.stringify(actual)}`);
-          }
-        expect(wrong).toEqual([]);
-      });
-  },
-);
+describe('the official JMESPath compliance suite', () => {
+  it.each(readdirSync(SUITE).filter((name) => name.endsWith('.json')))('%s holds', (file) => {
+    const groups = JSON.parse(readFileSync(new URL(file, SUITE), 'utf8')) as Given[];
+    const wrong: string[] = [];
+    for (const { given, cases } of groups)
+      for (const { expression, result, error } of cases) {
+        let actual: unknown;
+        try {
+          actual = compile(expression).evaluate(given);
+        } catch (refused) {
+          if (!(refused instanceof Rejected)) wrong.push(`${expression}: threw ${String(refused)}`);
+          else if (error === undefined) wrong.push(`${expression}: refused: ${refused.message}`);
+          continue;
+        }
+        if (error !== undefined) {
+          if (!TOLERATED.has(error) || (actual !== null && actual !== false))
+            wrong.push(`${expression}: ${error} expected, got ${JSON.stringify(actual)}`);
+        } else if (JSON.stringify(actual) !== JSON.stringify(result))
+          wrong.push(`${expression}: ${JSON.stringify(result)} expected, got ${JSON.stringify(actual)}`);
+      }
+    expect(wrong).toEqual([]);
+  });
+});
 
 /** Texts of expressions in the grammar that both understand, over the fields of {@link document}. */
 const { expression } = fc.letrec<{ expression: string; value: string }>((tie) => ({
