@@ -1,142 +1,173 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 
-import { followers } from '#libs/events/src/followers.js';
-
-import { freePort, ROOT, TestServer, waitFor } from '../support/server.js';
-import { type SenderName, senderOf } from './senders.js';
+import { ADMIN_TOKEN, freePort, ROOT, TestServer } from '../support/server.js';
+import {
+  atLeast,
+  atMost,
+  type Benchmark,
+  type BenchmarkOptions,
+  median,
+  type Report,
+  row,
+  say,
+  type Size,
+} from './benchmark.js';
+import { type Load, type LoadOptions, runLoad, sha256Signature } from './load/load-process.js';
+import { type SenderName, senderOf, SENDERS } from './load/senders.js';
+import { BenchPostgres } from './measure/bench-postgres.js';
+import { usageOf } from './measure/process-usage.js';
+import { caughtUp } from './measure/caught-up.js';
 
 /**
- * B1: signed GitHub pushes (or the requests of another sender) acknowledged a second, durable, in the embedded log, 64 connections, as a ratio to a bare
- * Fastify handler that checks the HMAC and parses the JSON, measured in turns in the same run. The verify pass reads the
- * log back through the API: everything acknowledged is there, once, and nothing else.
+ * B1: signed requests acknowledged per second, durable in the log, 64 connections. Baselines, measured in turns in the same
+ * run: a bare Fastify handler that checks the HMAC and parses the JSON, and a handwritten one that also inserts a row with
+ * `pg`. The verify pass reads the log through the API: every acknowledged request is there, once.
  */
+interface Plan {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly senders: readonly SenderName[];
+}
+
+const PLANS: Readonly<Record<Size, Plan>> = {
+  full: { rounds: 5, seconds: 5, senders: SENDERS },
+  quick: { rounds: 1, seconds: 2, senders: SENDERS },
+  smoke: { rounds: 1, seconds: 0.2, senders: ['slack'] },
+};
+
+interface Round {
+  readonly bare: number;
+  readonly inserting: number;
+  readonly millrace: number;
+  readonly serverMicros: number;
+  readonly postgresMicros: number;
+  readonly loadShare: number;
+}
+
 export interface IngestResult {
-  readonly baselinePerSecond: number;
+  readonly rounds: readonly Round[];
+  readonly bareRatio: number;
+  readonly insertingRatio: number;
   readonly perSecond: number;
-  readonly ratio: number;
-  readonly p99At70PercentMs: number;
   readonly p50At70PercentMs: number;
+  readonly p99At70PercentMs: number;
+  readonly processorMicros: number;
   readonly acknowledged: number;
-  readonly inLog: number;
   readonly missing: number;
   readonly twice: number;
-  readonly rounds: readonly { readonly baseline: number; readonly millrace: number }[];
 }
 
 const SECRET = 'bench-secret-0123456789';
 const CONNECTIONS = 64;
 
-interface Load {
-  readonly acknowledged: number;
-  readonly failed: number;
-  readonly statuses: Record<string, number>;
-  readonly perSecond: number;
-  readonly p50: number;
-  readonly p99: number;
-}
-
-export async function measureIngest(
-  rounds: number,
-  seconds: number,
-  from: SenderName = 'github',
+async function measureIngest(
+  postgres: BenchPostgres,
+  { rounds, seconds }: Plan,
+  from: SenderName,
 ): Promise<IngestResult> {
   const sender = senderOf(from, SECRET);
-  const folder = await mkdtemp(join(tmpdir(), 'millrace-bench-'));
-  const bodyFile = join(folder, 'push.json');
-  await writeFile(bodyFile, sender.body);
-  // The bare handler checks one and the same signature, whatever the sender, over the same number of bytes.
-  const bare = { 'x-hub-signature-256': `sha256=${createHmac('sha256', SECRET).update(sender.body).digest('hex')}` };
-  const baselinePort = await freePort();
-  const records: string[] = [];
-  const load = async (port: number, path: string, duration: number, more: { rate?: number; record?: true } = {}) => {
-    const record = more.record ? join(folder, `ids-${records.length}`) : undefined;
-    if (record) records.push(record);
-    const ours =
-      port === baselinePort
-        ? { headers: { ...sender.headers, ...bare } }
-        : {
-            headers: sender.headers,
-            ...('header' in sender.id ? { idHeader: sender.id.header } : { slackSecret: sender.id.slackSecret }),
-          };
-    const options = { port, path, connections: CONNECTIONS, seconds: duration, bodyFile, ...ours, ...more, record };
-    const child = spawn(process.execPath, ['test/bench/load.mjs', JSON.stringify(options)], {
-      cwd: ROOT,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    let out = '';
-    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
-    await once(child, 'close');
-    const result = JSON.parse(out) as Load;
-    if (result.failed > 0) throw new Error(`the load was not all accepted: ${out}`);
-    return result;
-  };
-
-  const baseline = spawn(process.execPath, ['test/bench/baseline.mjs', String(baselinePort), SECRET], { cwd: ROOT });
-  await once(baseline.stdout, 'data');
-  const server = await TestServer.start({ dataDir: join(folder, 'data'), env: { LOG_LEVEL: 'warn' } });
+  const databaseUrl = await postgres.createDatabase();
+  const [bare, inserting] = [await handler(), await handler(await postgres.createDatabase())];
+  const server = await TestServer.start({ databaseUrl, env: { LOG_LEVEL: 'warn' } });
   try {
-    const integration = await server.post<{ slug: string }>('/api/v1/integrations', {
-      name: 'bench',
-      provider: sender.provider,
-      secret: SECRET,
-    });
-    const path = `/api/v1/webhooks/inbound/${integration.slug}`;
+    const integration = { name: 'bench', provider: sender.provider, secret: SECRET };
+    const { slug } = await server.post<{ slug: string }>('/api/v1/integrations', integration);
+    const common = { id: sender.id, connections: CONNECTIONS };
+    // The baselines check the same kind of signature for every sender, over the same body.
+    const signed = { ...sender.headers, 'x-hub-signature-256': sha256Signature(SECRET, sender.body) };
+    const plain = {
+      ...common,
+      id: { idHeader: 'x-github-delivery' },
+      variants: [{ body: sender.body, headers: signed }],
+    };
     const port = Number(new URL(server.url).port);
+    const own: LoadOptions = { ...common, port, path: `/api/v1/webhooks/inbound/${slug}`, variants: [sender] };
+    const acknowledged: string[] = [];
+    const load = async (options: LoadOptions): Promise<Load> => {
+      const done = await runLoad(options);
+      if (options.port === port) for (const { id } of done.acknowledged) acknowledged.push(id);
+      return done.load;
+    };
+    const handled = ({ port }: Handler, seconds: number) => load({ ...plain, port, path: '/hook', seconds });
 
-    await load(baselinePort, '/hook', 2);
-    await load(port, path, 3, { record: true });
-    const measured: { baseline: number; millrace: number }[] = [];
+    for (const one of [bare, inserting]) await handled(one, Math.min(seconds, 2));
+    await load({ ...own, seconds: Math.min(seconds, 3) });
+    const measured: Round[] = [];
     for (let round = 1; round <= rounds; round++) {
-      const before = await load(baselinePort, '/hook', seconds);
-      const ours = await load(port, path, seconds, { record: true });
-      measured.push({ baseline: before.perSecond, millrace: ours.perSecond });
-      process.stderr.write(
-        `B1 ${from} round ${round}/${rounds}: baseline ${before.perSecond.toFixed(0)}/s, millrace ${ours.perSecond.toFixed(0)}/s ` +
-          `(${(ours.perSecond / before.perSecond).toFixed(2)})\n`,
+      const bareRate = (await handled(bare, seconds)).perSecond;
+      const insertingRate = (await handled(inserting, seconds)).perSecond;
+      await caughtUp(server);
+      const before = await processors(server, postgres);
+      const ours = await load({ ...own, seconds });
+      await caughtUp(server);
+      const after = await processors(server, postgres);
+      const micros = (name: 'server' | 'postgres') => ((after[name] - before[name]) / ours.acknowledged) * 1e6;
+      measured.push({
+        bare: bareRate,
+        inserting: insertingRate,
+        millrace: ours.perSecond,
+        serverMicros: micros('server'),
+        postgresMicros: micros('postgres'),
+        loadShare: ours.processorShare,
+      });
+      say(
+        `B1 ${from} round ${round}/${rounds}: bare handler ${bareRate.toFixed(0)}/s, with an insert ` +
+          `${insertingRate.toFixed(0)}/s, Millrace ${ours.perSecond.toFixed(0)}/s`,
       );
     }
     const perSecond = median(measured.map((round) => round.millrace));
-    const baselinePerSecond = median(measured.map((round) => round.baseline));
-    const ratio = median(measured.map((round) => round.millrace / round.baseline));
-    const calm = await load(port, path, seconds, { rate: 0.7 * perSecond, record: true });
+    const calm = await load({ ...own, seconds, rate: 0.7 * perSecond });
 
-    process.stderr.write('B1 verify pass: reading the log back\n');
-    const acknowledged = (await Promise.all(records.map((file) => readFile(file, 'utf8'))))
-      .flatMap((text) => text.split('\n'))
-      .filter((id) => id !== '');
+    say('B1 verify pass: reading the log back');
     const seen = await deliveriesInLog(server, sender.type);
-    const missing = acknowledged.filter((id) => !seen.has(id)).length;
-    const twice = [...seen.values()].filter((count) => count > 1).length;
     return {
-      baselinePerSecond,
+      rounds: measured,
+      bareRatio: median(measured.map((round) => round.millrace / round.bare)),
+      insertingRatio: median(measured.map((round) => round.millrace / round.inserting)),
       perSecond,
-      ratio,
       p50At70PercentMs: calm.p50,
       p99At70PercentMs: calm.p99,
+      processorMicros: median(measured.map(({ serverMicros, postgresMicros }) => serverMicros + postgresMicros)),
       acknowledged: acknowledged.length,
-      inLog: [...seen.values()].reduce((sum, count) => sum + count, 0),
-      missing,
-      twice,
-      rounds: measured,
+      missing: acknowledged.filter((id) => !seen.has(id)).length,
+      twice: [...seen.values()].filter((count) => count > 1).length,
     };
   } finally {
-    await end(baseline);
+    for (const { child } of [bare, inserting]) await end(child);
     await server.stop();
-    await rm(folder, { recursive: true, force: true });
   }
 }
+
+interface Handler {
+  readonly child: ChildProcess;
+  readonly port: number;
+}
+
+/** @param databaseUrl where it inserts rows; without it, it stores nothing. */
+async function handler(databaseUrl?: string): Promise<Handler> {
+  const port = await freePort();
+  const args = [
+    'test/bench/load/baseline.mjs',
+    String(port),
+    SECRET,
+    ...(databaseUrl === undefined ? [] : [databaseUrl]),
+  ];
+  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  return { child, port };
+}
+
+const processors = async (server: TestServer, postgres: BenchPostgres) => ({
+  server: (await usageOf(server.child.pid!)).seconds,
+  postgres: await postgres.processorSeconds(),
+});
 
 /** Delivery ids of all events of a type in the log with how often each is there, streamed as NDJSON. */
 async function deliveriesInLog(server: TestServer, type: string): Promise<Map<string, number>> {
   const seen = new Map<string, number>();
-  const { ADMIN_TOKEN } = await import('../support/server.js');
-  // The export reads the event index, which follows the log: wait until it has caught up.
-  await waitFor('the event index to catch up', async () => (await lagOf(server, followers.eventIndex)) === 0, 300_000);
+  // The export reads the event index, which follows the log.
+  await caughtUp(server);
   const answer = await fetch(`${server.url}/api/v1/events?type=${type}`, {
     headers: { authorization: `Bearer ${ADMIN_TOKEN}`, accept: 'application/x-ndjson' },
   });
@@ -155,22 +186,45 @@ async function deliveriesInLog(server: TestServer, type: string): Promise<Map<st
   return seen;
 }
 
-async function lagOf(server: TestServer, name: string): Promise<number | undefined> {
-  const ready = await fetch(`${server.url}/readyz`).then((answer) => answer.json() as Promise<Readyz>);
-  return ready.subscribers.find((subscriber) => subscriber.name === name)?.lag;
-}
-interface Readyz {
-  readonly subscribers: readonly { readonly name: string; readonly lag: number }[];
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null) return;
   child.kill();
   await once(child, 'exit');
 }
+
+async function run({ size, senders }: BenchmarkOptions): Promise<Report> {
+  const plan = PLANS[size];
+  const postgres = await BenchPostgres.start();
+  try {
+    const results: Record<string, IngestResult> = {};
+    for (const name of senders ? SENDERS.filter((one) => senders.includes(one)) : plan.senders)
+      results[name] = await measureIngest(postgres, plan, name);
+    const all = Object.entries(results);
+    const sum = (figure: (one: IngestResult) => number) => all.reduce((total, [, one]) => total + figure(one), 0);
+    return {
+      rows: all.flatMap(([name, one]) => [
+        atLeast(`${name}: ratio to the bare handler`, one.bareRatio, 0.45),
+        atLeast(`${name}: ratio to a handler that inserts a row`, one.insertingRatio, 2),
+        row(`${name}: requests/s`, one.perSecond),
+        atMost(`${name}: CPU of server and PostgreSQL per event, µs`, one.processorMicros, 150),
+        atMost(`${name}: p99 at 70 % load, ms`, one.p99At70PercentMs, 50, 1),
+        atMost(
+          `${name}: load generator, share of a core`,
+          Math.max(...one.rounds.map(({ loadShare }) => loadShare)),
+          0.5,
+          2,
+        ),
+      ]),
+      verified: `${sum((one) => one.acknowledged)} acknowledged requests, each in the log once`,
+      faults: all.flatMap(([name, { missing, twice }]) => [
+        ...(missing > 0 ? [`${name}: ${missing} acknowledged, but not in the log`] : []),
+        ...(twice > 0 ? [`${name}: ${twice} in the log twice`] : []),
+      ]),
+      result: results,
+    };
+  } finally {
+    await postgres.stop();
+  }
+}
+
+export const ingest: Benchmark = { id: 'B1', title: 'ingest', run };

@@ -1,13 +1,21 @@
 import jmespath from 'jmespath';
 import { Engine } from 'json-rules-engine';
 
-import { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import { newEvent } from '#libs/event-store/src/new-event.js';
-import { uuid7 } from '#libs/kernel/src/ids.js';
 import { RuleTable } from '#libs/rules/src/engine/rule.table.js';
 
-import { githubPush } from '../support/github.js';
-import { median } from './b1-ingest.js';
+import {
+  atLeast,
+  atMost,
+  type Benchmark,
+  type BenchmarkOptions,
+  median,
+  type Report,
+  row,
+  type Size,
+} from './benchmark.js';
+import { benchData, benchEvent, benchRule, definitionOf } from './rules/bench-rules.js';
+import { measureRulesMemory } from './rules/rules-memory.js';
+import { measureThroughput } from './rules/rules-throughput.js';
 
 /**
  * B3: the decisions of 10,000 rules, 500 of which name its type, about one event, held against a loop of
@@ -15,7 +23,7 @@ import { median } from './b1-ingest.js';
  * json-rules-engine, get the 500 rules of the type alone, and the latter the facts already looked up: more than fair. Verified:
  * all find the same rules.
  */
-export interface RulesResult {
+interface RulesResult {
   readonly rules: number;
   readonly ofType: number;
   readonly decideMs: number;
@@ -37,81 +45,11 @@ export interface RulesResult {
   readonly disagreements: number;
 }
 
-interface BenchRule {
-  readonly name: string;
-  readonly conditions: unknown;
-  readonly jmespath: string;
-  readonly engine: object;
-}
-
-const fact = (name: string, operator: string, value: unknown) => ({ fact: name, operator, value });
-
-/** Six of ten ask for a repository and a branch, two do so in one expression, one for authors, one looks into a text. */
-export function benchRule(n: number): BenchRule {
-  const name = `rule ${n}`;
-  const repository = `acme/app-${n % 97}`;
-  if (n % 10 < 8) {
-    const expression = `data.repository.fullName == '${repository}' && data.branch == 'main'`;
-    const all = [
-      { field: 'data.repository.fullName', operator: 'equals', value: repository },
-      { field: 'data.branch', operator: 'equals', value: 'main' },
-    ];
-    const engine = { all: [fact('repository', 'equal', repository), fact('branch', 'equal', 'main')] };
-    return { name, conditions: n % 10 < 6 ? { all } : { expression }, jmespath: expression, engine };
-  }
-  if (n % 10 === 8) {
-    const logins = [`dev-${n % 89}`, `dev-${n % 83}`, `dev-${n % 79}`];
-    const conditions = {
-      all: [
-        { field: 'data.author.login', operator: 'in', value: logins },
-        { expression: 'length(data.commits) > `0`' },
-      ],
-    };
-    const engine = { all: [fact('author', 'in', logins), fact('commits', 'greaterThan', 0)] };
-    const text = `contains(\`${JSON.stringify(logins)}\`, data.author.login) && length(data.commits) > \`0\``;
-    return { name, conditions, jmespath: text, engine };
-  }
-  const word = `hotfix-${n}`;
-  const conditions = { field: 'data.message', operator: 'contains', value: word };
-  return {
-    name,
-    conditions,
-    jmespath: `contains(data.message, '${word}')`,
-    engine: { all: [fact('message', 'mentions', word)] },
-  };
-}
-
-export const benchData = (n: number) => ({
-  provider: 'github',
-  eventType: 'push',
-  branch: n % 3 === 0 ? 'main' : 'topic',
-  repository: { fullName: `acme/app-${n % 101}` },
-  author: { login: `dev-${n % 97}` },
-  message: `fix: something, hotfix-${n % 500}`,
-  commits: [{ id: 'a'.repeat(40), added: ['README.md'], modified: [], removed: [] }],
-  payload: githubPush(),
-});
-
-let position = 0n;
-export function benchEvent(type: string, data: object): RecordedEvent {
-  const id = uuid7();
-  const event = newEvent({ type, data }, { id, orgId: 'org_1', actor: 'bench', now: new Date(), source: 'github' });
-  return new RecordedEvent(`bench-${id}`, 0n, ++position, id, type, new Date(), event.data, event.metadata);
-}
-
-export const definitionOf = ({ name, conditions }: BenchRule, eventType: string) => ({
-  name,
-  eventSource: '*',
-  eventType,
-  conditions,
-  actions: [],
-});
-
 const RULES = 10_000;
 const OF_TYPE = 500;
 const OTHER_TYPES = 19;
 
-export async function measureRules(rounds: number, events: number): Promise<RulesResult> {
+async function measureRules(rounds: number, events: number): Promise<RulesResult> {
   const table = new RuleTable();
   const typeOf = (n: number) => (n % 20 === 0 ? 'git.push' : `custom.type_${n % OTHER_TYPES}`);
   const save = (type: string, n: number, version: number, given = benchRule(n / 20)) =>
@@ -251,3 +189,54 @@ function unindexed(events: number): number {
     }
   return median(times);
 }
+
+interface Plan {
+  readonly rounds: number;
+  readonly events: number;
+  /** Decided from and into a log, with so many rules. */
+  readonly throughput: readonly [events: number, rules: readonly number[]];
+  /** So many rules in memory, and large events. */
+  readonly memory: readonly [rules: number, events: number];
+}
+
+const PLANS: Readonly<Record<Size, Plan>> = {
+  full: { rounds: 10, events: 200, throughput: [20_000, [10, 1_000, 10_000]], memory: [10_000, 10] },
+  quick: { rounds: 3, events: 60, throughput: [2_000, [10, 1_000, 10_000]], memory: [2_000, 10] },
+  smoke: { rounds: 1, events: 2, throughput: [20, [10]], memory: [40, 1] },
+};
+
+async function run({ size }: BenchmarkOptions): Promise<Report> {
+  const plan = PLANS[size];
+  const b3 = await measureRules(plan.rounds, plan.events);
+  const throughput = await measureThroughput(...plan.throughput);
+  const memory = await measureRulesMemory(...plan.memory);
+  const wrong = throughput.filter((one) => one.wrong > 0);
+  return {
+    rows: [
+      atMost(`${b3.rules} rules, ${b3.ofType} of the type, ms`, b3.decideMs, 0.5, 3),
+      atLeast('over jmespath.search, the same rules', b3.overJmespath, 100, 0),
+      row(`over jmespath.search, the ${b3.ofType} of the type`, b3.overJmespathOfType),
+      atLeast(`over json-rules-engine, those ${b3.ofType}`, b3.overJsonRulesEngine, 20, 0),
+      row('with the verdicts written out, ms', b3.recordedMs, 3),
+      atMost(`${b3.ofType} rules without an equality, ms`, b3.unindexedMs, 0.5, 3),
+      atMost('one of the rules saved, ms', b3.saveMs, 1, 3),
+      atMost('the next event after it, ms', b3.afterSaveMs, 0.5, 3),
+      row('verdicts of one event, bytes', b3.bytes),
+      ...throughput.flatMap((one) => [
+        row(`${one.rules} rules, ${one.processes} process${one.processes > 1 ? 'es' : ''}, events/s`, one.perSecond),
+        row('bytes per event, per pair', `${one.bytesPerEvent.toFixed(0)}, ${one.bytesPerPair.toFixed(1)}`),
+      ]),
+      atMost(`${memory.rules} rules and an event of 1 MiB, RSS in MB`, memory.restartedWithEventMb, 250),
+      atMost('the same right after all were saved, ten events', memory.withEventsMb, 250),
+    ],
+    verified: 'all find the same rules; every event in the log is decided once, also large ones',
+    faults: [
+      ...(b3.disagreements > 0 ? [`${b3.disagreements} times other rules were found`] : []),
+      ...wrong.map((one) => `${one.rules} rules, ${one.processes} processes: ${one.wrong} events with other decisions`),
+      ...(memory.missing > 0 ? [`${memory.missing} large events are undecided`] : []),
+    ],
+    result: { ...b3, throughput, memory },
+  };
+}
+
+export const rules: Benchmark = { id: 'B3', title: 'decisions of rules', run };

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 
 import { githubPush, githubRequest, send } from '../support/github.js';
 import { TestServer, waitFor } from '../support/server.js';
-import { median } from './b1-ingest.js';
+import { median } from './benchmark.js';
 
 /**
  * A draft over 100,000 stored GitHub pushes of 6.9 KB: how long it takes over HTTP, what memory it takes, and what it does

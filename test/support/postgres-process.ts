@@ -1,6 +1,7 @@
 /**
- * The PostgreSQL of one jest run. It lives as long as its standard input is open: when jest ends, in whatever way, the
- * pipe closes, and the server and its folder go.
+ * The PostgreSQL of one jest run, or with `durable` that of one benchmark, which has the settings of the product. It lives
+ * as long as its standard input is open: when its parent ends, in whatever way, the pipe closes, and the server and its
+ * folder go.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,14 +11,13 @@ import { EmbeddedPostgres } from '#libs/persistence/src/embedded/embedded-postgr
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 
+const TESTS = { durable: false, settings: { max_connections: '300', shared_buffers: '64MB', max_wal_size: '512MB' } };
+const options = process.argv[2] === 'durable' ? { durable: true } : TESTS;
+
 const folder = await mkdtemp(join(tmpdir(), 'millrace-jest-'));
 const ended = new Promise((done) => process.stdin.once('end', done).once('close', done).resume());
 try {
-  const server = await EmbeddedPostgres.start({
-    folder: join(folder, 'postgres'),
-    durable: false,
-    settings: { max_connections: '300', shared_buffers: '64MB', max_wal_size: '512MB' },
-  });
+  const server = await EmbeddedPostgres.start({ folder: join(folder, 'postgres'), ...options });
   process.stdout.write(`${server.urlOf('postgres')}\n`);
   await ended;
   await server.stop();

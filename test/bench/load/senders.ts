@@ -1,13 +1,13 @@
-import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { parseHttpFile } from '#libs/plugin-sdk/src/http-file.js';
 
-import { githubPush } from '../support/github.js';
-import { ROOT } from '../support/server.js';
+import { githubPush } from '../../support/github.js';
+import { ROOT } from '../../support/server.js';
+import { type IdPlace, sha256Signature } from './load-process.js';
 
-/** Whose requests B1 sends. */
+/** Whose requests the benchmarks send. */
 export const SENDERS = ['github', 'gitlab', 'slack', 'generic'] as const;
 export type SenderName = (typeof SENDERS)[number];
 
@@ -19,8 +19,7 @@ export interface Sender {
   readonly body: string;
   /** Those that do not change from request to request. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Where the load generator puts the delivery id: into this header, or in place of the #s of the body. */
-  readonly id: { readonly header: string } | { readonly inBody: true; readonly slackSecret: string };
+  readonly id: IdPlace;
 }
 
 /** As long as a UUID; each request has its own in their place. */
@@ -28,21 +27,20 @@ const PLACEHOLDER = '#'.repeat(36);
 const JSON_TYPE = { 'content-type': 'application/json' };
 const saved = (name: string): unknown =>
   JSON.parse(parseHttpFile(readFileSync(join(ROOT, 'libs/providers/fixtures', name))).body.toString());
-const sha256 = (secret: string, body: string): string =>
-  `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`;
 
-export function senderOf(name: SenderName, secret: string): Sender {
+/** @param branch of the push, for GitHub. */
+export function senderOf(name: SenderName, secret: string, branch = 'main'): Sender {
   switch (name) {
     case 'github': {
-      const body = JSON.stringify(githubPush());
+      const body = JSON.stringify(githubPush(branch));
       const headers = { ...JSON_TYPE, 'user-agent': 'GitHub-Hookshot/044aadd', 'x-github-event': 'push' };
       return {
         provider: 'github',
         secret,
         type: 'git.push',
         body,
-        headers: { ...headers, 'x-hub-signature-256': sha256(secret, body) },
-        id: { header: 'x-github-delivery' },
+        headers: { ...headers, 'x-hub-signature-256': sha256Signature(secret, body) },
+        id: { idHeader: 'x-github-delivery' },
       };
     }
     case 'gitlab': {
@@ -55,7 +53,7 @@ export function senderOf(name: SenderName, secret: string): Sender {
         type: 'git.push',
         body,
         headers: { ...JSON_TYPE, 'x-gitlab-event': 'Push Hook', 'x-gitlab-token': secret },
-        id: { header: 'idempotency-key' },
+        id: { idHeader: 'idempotency-key' },
       };
     }
     case 'slack': {
@@ -66,18 +64,18 @@ export function senderOf(name: SenderName, secret: string): Sender {
         type: 'message.received',
         body,
         headers: JSON_TYPE,
-        id: { inBody: true, slackSecret: secret },
+        id: { slackSecret: secret },
       };
     }
     case 'generic': {
-      const body = JSON.stringify({ ...(saved('generic_webhook/alert.http') as object), details: 'x'.repeat(1_000) });
+      const body = JSON.stringify({ ...(saved('generic_webhook/alert.http') as object), details: 'x'.repeat(1_920) });
       return {
         provider: 'generic_webhook',
         secret,
         type: 'webhook.received',
         body,
-        headers: { ...JSON_TYPE, 'x-event-type': 'alert.fired', 'x-webhook-signature': sha256(secret, body) },
-        id: { header: 'idempotency-key' },
+        headers: { ...JSON_TYPE, 'x-event-type': 'alert.fired', 'x-webhook-signature': sha256Signature(secret, body) },
+        id: { idHeader: 'idempotency-key' },
       };
     }
   }

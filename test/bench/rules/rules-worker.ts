@@ -10,7 +10,7 @@ import { AdvisoryLocks } from '#libs/persistence/src/session/advisory-locks.adap
 import { SessionConnection } from '#libs/persistence/src/session/session-connection.adapter.js';
 import { DecideRules } from '#libs/rules/src/decisions/decide.subscriber.js';
 
-import { noWork } from '../../libs/persistence/testing/no-work.js';
+import { noWork } from '../../../libs/persistence/testing/no-work.js';
 
 /** One process that decides, as the server does, and nothing else: `rules-worker.ts <url> <position>`. */
 const [url = '', upTo = '0'] = process.argv.slice(2);

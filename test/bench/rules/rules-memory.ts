@@ -1,10 +1,12 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { githubPush, githubRequest, send } from '../support/github.js';
-import { TestServer, waitFor } from '../support/server.js';
-import { benchRule, definitionOf } from './b3-rules.js';
+import { githubPush, githubRequest, send } from '../../support/github.js';
+import { TestServer } from '../../support/server.js';
+import { caughtUp } from '../measure/caught-up.js';
+import { usageOf } from '../measure/process-usage.js';
+import { benchRule, definitionOf } from './bench-rules.js';
 
 /** The built server's resident memory with 10,000 rules, 500 of which look at an event of nearly 1 MiB, again and again. */
 export interface RulesMemoryResult {
@@ -36,7 +38,7 @@ export async function measureRulesMemory(rules: number, events: number): Promise
       }
     };
     await Promise.all(Array.from({ length: 16 }, lane));
-    await settled(server);
+    await caughtUp(server);
     const withRulesMb = await rssMb(server);
     const padding = 'x'.repeat(2 ** 20 - 20_000);
     const seen: string[] = [];
@@ -47,14 +49,14 @@ export async function measureRulesMemory(rules: number, events: number): Promise
       seen.push(((await answer.json()) as { eventIds: string[] }).eventIds[0]!);
     };
     for (let n = 0; n < events; n++) await push();
-    await settled(server);
+    await caughtUp(server);
     const withEventsMb = await rssMb(server);
     await server.stop();
     server = await TestServer.start(options);
-    await settled(server);
+    await caughtUp(server);
     const restartedMb = await rssMb(server);
     await push();
-    await settled(server);
+    await caughtUp(server);
     const restartedWithEventMb = await rssMb(server);
     let missing = 0;
     for (const id of seen) {
@@ -68,17 +70,4 @@ export async function measureRulesMemory(rules: number, events: number): Promise
   }
 }
 
-async function rssMb(server: TestServer): Promise<number> {
-  const status = await readFile(`/proc/${server.child.pid}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
-}
-
-const settled = (server: TestServer): Promise<unknown> =>
-  waitFor(
-    'all subscribers to catch up',
-    async () => {
-      const ready = (await (await fetch(`${server.url}/readyz`)).json()) as { subscribers: { lag: number }[] };
-      return ready.subscribers.every(({ lag }) => lag === 0);
-    },
-    300_000,
-  );
+const rssMb = async (server: TestServer): Promise<number> => (await usageOf(server.child.pid!)).residentMb;

@@ -1,10 +1,5 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-
-import pg from 'pg';
 
 import { PostgresEventStore } from '#libs/event-store/src/adapters/postgres/postgres-event-store.adapter.js';
 import type { EventToAppend } from '#libs/event-store/src/event-store.js';
@@ -12,11 +7,13 @@ import { newEvent } from '#libs/event-store/src/new-event.js';
 import { streams } from '#libs/events/src/streams.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
-import { EmbeddedPostgres } from '#libs/persistence/src/embedded/embedded-postgres.adapter.js';
 import { type CheckResult, DecisionCheck } from '#libs/rules/src/trial/decision-check.js';
 
-import { ROOT } from '../support/server.js';
-import { benchData, benchRule, definitionOf } from './b3-rules.js';
+import { ROOT } from '../../support/server.js';
+import { say } from '../benchmark.js';
+import { BenchPostgres } from '../measure/bench-postgres.js';
+import { TYPESCRIPT } from '../measure/typescript-process.js';
+import { benchData, benchRule, definitionOf } from './bench-rules.js';
 
 /**
  * Events a second decided and recorded by the real subscriber, from and into a log in PostgreSQL, on one process and on two.
@@ -38,28 +35,17 @@ export interface ThroughputResult {
 }
 
 export async function measureThroughput(events: number, sizes: readonly number[]): Promise<ThroughputResult[]> {
-  const folder = await mkdtemp(join(tmpdir(), 'millrace-bench-'));
-  const postgres = await EmbeddedPostgres.start({ folder: join(folder, 'postgres') });
+  const postgres = await BenchPostgres.start();
   try {
     const results: ThroughputResult[] = [];
     for (const rules of sizes)
       for (const processes of [1, 2]) {
-        const name = `bench_${rules}_${processes}`;
-        const client = new pg.Client({ connectionString: postgres.url });
-        await client.connect();
-        await client.query(`create database ${name}`);
-        await client.end();
-        const url = new URL(postgres.url);
-        url.pathname = `/${name}`;
-        results.push(await measure(url.href, rules, processes, events));
-        process.stderr.write(
-          `B3 ${rules} rules, ${processes} process(es): ${results.at(-1)!.perSecond.toFixed(0)} events/s\n`,
-        );
+        results.push(await measure(await postgres.createDatabase(), rules, processes, events));
+        say(`B3 ${rules} rules, ${processes} process(es): ${results.at(-1)!.perSecond.toFixed(0)} events/s`);
       }
     return results;
   } finally {
     await postgres.stop();
-    await rm(folder, { recursive: true, force: true });
   }
 }
 
@@ -126,8 +112,7 @@ interface WorkerReport {
 }
 
 async function work(url: string, upTo: bigint): Promise<WorkerReport> {
-  const options = ['--conditions=source', '--no-warnings', '--import', './test/support/register-ts.mjs'];
-  const child = spawn(process.execPath, [...options, 'test/bench/rules-worker.ts', url, String(upTo)], {
+  const child = spawn(process.execPath, [...TYPESCRIPT, 'test/bench/rules/rules-worker.ts', url, String(upTo)], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'inherit'],
   });

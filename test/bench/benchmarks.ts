@@ -1,0 +1,9 @@
+import { ingest } from './b1-ingest.js';
+import { endToEnd } from './b2-end-to-end.js';
+import { rules } from './b3-rules.js';
+import { workflows } from './b4-workflows.js';
+import { start } from './b7-start.js';
+import type { Benchmark } from './benchmark.js';
+
+/** In the order in which they run: short ones first. */
+export const BENCHMARKS: readonly Benchmark[] = [rules, ingest, start, endToEnd, workflows];

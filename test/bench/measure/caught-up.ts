@@ -1,0 +1,30 @@
+import { type TestServer, waitFor } from '../../support/server.js';
+
+interface Followers {
+  readonly data: readonly { readonly lag: number }[];
+}
+
+/**
+ * Resolves when every follower has handled the whole log. A follower at the end of the log may just have appended an event
+ * that another one has not seen, so nothing may have been appended while they were asked. For a server of one process.
+ */
+export async function caughtUp(server: TestServer): Promise<void> {
+  await waitFor(
+    'all subscribers to catch up',
+    async () => {
+      const before = await appended(server);
+      const { data } = await server.get<Followers>('/api/v1/subscribers');
+      return data.every(({ lag }) => lag === 0) && (await appended(server)) === before;
+    },
+    600_000,
+    () => server.output,
+  );
+}
+
+/** Events that this process has appended so far. */
+async function appended(server: TestServer): Promise<number> {
+  const text = await (await fetch(`${server.url}/metrics`)).text();
+  let sum = 0;
+  for (const [, count] of text.matchAll(/^millrace_events_appended_total\{[^}]*\} (\d+)/gm)) sum += Number(count);
+  return sum;
+}
