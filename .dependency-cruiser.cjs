@@ -18,7 +18,7 @@ const mayImport = (lib, allowed, comment) => ({
  * says in a sentence what each room holds.
  */
 const ROOMS = {
-  rules: ['trial', 'rule', 'decisions', 'flow', 'engine', 'language'],
+  rules: ['trial', 'rule', 'decisions', 'flow', 'engine', 'language', 'actions'],
   workflows: ['run', 'workflow', 'engine', 'steps', 'language'],
   intake: ['receiving', 'agent-webhook', 'reconcile', 'silence', 'integration'],
   deliveries: ['sending', 'delivery', 'webhook'],

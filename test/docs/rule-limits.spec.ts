@@ -90,7 +90,7 @@ describe('the limits in docs/rules.md', () => {
       }
     };
     expect(problem('(ab){499}')).toBe('');
-    expect(problem('(ab){500}')).toContain(`instructions of ${numberIn(most)}`);
+    expect(problem('(ab){500}')).toContain(`instructions, at most ${numberIn(most)}`);
   });
 
   it('the others: as the program has them', () => {

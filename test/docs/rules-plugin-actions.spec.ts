@@ -31,9 +31,9 @@ describe('the page on actions of plug-ins', () => {
     const rule = load(blockOf('yaml'));
     const { definition, compiled } = checkRule(rule, actions);
     expect(warningsOf(definition, compiled)).toEqual([]);
-    expect(() => checkRule(rule)).toThrow(/must be one of/);
+    expect(() => checkRule(rule)).toThrow(/Must be one of/);
     const without = { ...(rule as object), actions: [{ type: 'page-on-call', with: { team: 'db' } }] };
-    expect(() => checkRule(without, actions)).toThrow('/actions/0/with/text is missing.');
+    expect(() => checkRule(without, actions)).toThrow('/actions/0/with/text: "text" is required.');
   });
 
   it('names event types that exist, and links to pages that do', () => {

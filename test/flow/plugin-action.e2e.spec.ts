@@ -80,7 +80,7 @@ describe('an action of a plug-in', () => {
   it('may be named by no rule where its plug-in is not loaded', async () => {
     const without = await start({});
     await expect(without.post('/api/v1/rules', rule('page-on-call'))).rejects.toThrow(
-      /422.*must be one of send_webhook.*send_message/,
+      /422.*Must be one of create_issue.*send_message/,
     );
   });
 
@@ -88,7 +88,7 @@ describe('an action of a plug-in', () => {
     const on = await withPlugin();
     await expect(on.post('/api/v1/rules', rule('page-on-cal'))).rejects.toThrow(/Did you mean \\"page-on-call\\"/);
     const tooMuch = { ...rule('page-on-call'), actions: [{ type: 'page-on-call', with: { team: 'db', txt: 'x' } }] };
-    await expect(on.post('/api/v1/rules', tooMuch)).rejects.toThrow(/actions\/0\/with\/text/);
+    await expect(on.post('/api/v1/rules', tooMuch)).rejects.toThrow(/actions\/0\/with\/txt.*Did you mean \\"text\\"/);
     saved = (await on.post<Listed>('/api/v1/rules', rule('page-on-call'))).id;
     const schema = await on.get('/schemas/rule.json');
     expect(JSON.stringify(schema)).toContain('"const":"page-on-call"');

@@ -15,6 +15,7 @@ const ROLES = new Set([
   'controller',
   'body',
   'step',
+  'action',
   'module',
   'adapter',
   'contract',

@@ -278,8 +278,8 @@ describe('an attempt that fails', () => {
       error: {
         code: 'action.invalid_input',
         problems: [
-          { pointer: '/team', detail: 'is missing.' },
-          { pointer: '/minutes', detail: 'must be integer.' },
+          { pointer: '/team', detail: '"team" is required.' },
+          { pointer: '/minutes', detail: 'Must be a whole number.' },
         ],
       },
     });

@@ -3,13 +3,14 @@ import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-stor
 import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
 import { readAt } from '#libs/event-store/src/reading.js';
 import { causedBy, eventIdOf } from '#libs/events/src/envelope.js';
+import { shapeProblems } from '#libs/events/src/shapes/shape-check.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
+import type { Problem } from '#libs/kernel/src/errors.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
 import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/work/work.js';
-import { inputProblems } from '#libs/plugin-sdk/src/action-input.js';
 import type { ActionDefinition } from '#libs/plugin-sdk/src/define-action.js';
 import type { StepHttp } from '#libs/plugin-sdk/src/define-step.js';
 
@@ -67,7 +68,7 @@ export class RunAction implements Worker {
   private async attempt(task: ActionTask, request: Requested, signal: AbortSignal): Promise<Ending> {
     const { http, timeoutMs = TIMEOUT_MS } = this.parts;
     const { input } = request.data;
-    const problems = inputProblems(this.action.inputSchema, input);
+    const problems = shapeProblems(this.action.inputSchema, input, { prefix: 'action', hidesValues: true });
     if (problems.length > 0) return misfit(problems);
     crashPoint('actions.before-effect');
     const context = {
@@ -144,9 +145,12 @@ export class RunAction implements Worker {
   }
 }
 
-function misfit(problems: ReturnType<typeof inputProblems>): Ending {
+/** Most problems of one input that are recorded. */
+const MOST = 20;
+
+function misfit(problems: readonly Problem[]): Ending {
   const [first] = problems;
-  const message = `The input does not fit: ${first!.pointer || '/'} ${first!.detail}`;
-  const told = problems.map(({ pointer, detail }) => ({ pointer, detail }));
+  const message = `The input is invalid: ${first!.pointer || '/'}: ${first!.detail}`;
+  const told = problems.slice(0, MOST).map(({ pointer, detail }) => ({ pointer, detail }));
   return { kind: 'failed', error: { code: 'action.invalid_input', message, problems: told }, retryable: false };
 }

@@ -194,3 +194,12 @@ export const actionEvents = {
     },
   }),
 } as const;
+
+/** What rules and workflows can ask for without a plug-in, and the event by which they do. */
+export const ACTION_REQUESTS = {
+  create_issue: 'issue.requested',
+  send_webhook: 'webhook.requested',
+  dispatch_workflow: 'workflow.requested',
+  dispatch_agent: 'agent.requested',
+  send_message: 'message.requested',
+} as const satisfies Readonly<Record<string, keyof typeof actionEvents>>;

@@ -1,57 +1,10 @@
 import { Type } from '@sinclair/typebox';
 
 import { defineEvent } from './define-event.js';
+import { RuleDefinition } from './shapes/rule-shape.js';
 
 const ruleId = Type.String({ description: 'rul_…' });
 const version = Type.Integer({ minimum: 1, description: 'counts the saves of a rule that changed something' });
-
-/** One action of a rule as it was saved: `with` may hold templates. */
-export const RuleAction = Type.Object({ type: Type.String(), with: Type.Record(Type.String(), Type.Unknown()) });
-
-/** At most `limit` matches a `per` (such as `10m`) for each value of `key`. */
-export const RuleThrottle = Type.Object({
-  key: Type.Optional(Type.String()),
-  limit: Type.Integer({ minimum: 1 }),
-  per: Type.String(),
-});
-
-/** Of a burst of matches with the same key only the first acts; the burst is over after `quiet` without one. */
-export const RuleOnce = Type.Object({ key: Type.Optional(Type.String()), quiet: Type.String() });
-
-/**
- * Of a burst of matches with the same key only the last acts, once `quiet` has passed without another, or `maxWait` after
- * the first.
- */
-export const RuleDebounce = Type.Object({
-  key: Type.Optional(Type.String()),
-  quiet: Type.String(),
-  maxWait: Type.Optional(Type.String()),
-});
-
-/** Days and hours at which the rule acts. */
-export const RuleWindow = Type.Object({
-  days: Type.Optional(Type.Array(Type.String())),
-  from: Type.Optional(Type.String()),
-  to: Type.Optional(Type.String()),
-  timezone: Type.Optional(Type.String()),
-});
-
-/** A rule as its author wrote it, checked; whether it is enabled is not part of it. */
-export const RuleDefinition = Type.Object({
-  name: Type.String(),
-  description: Type.Optional(Type.String()),
-  /** A source, a glob or `*`. */
-  eventSource: Type.String(),
-  /** An event type, a glob or `*`, which leaves out system types and `webhook.*`. */
-  eventType: Type.String(),
-  /** A condition, or a group `all`, `any`, `not`; absent: every event of the type matches. */
-  conditions: Type.Optional(Type.Unknown()),
-  actions: Type.Array(RuleAction),
-  throttle: Type.Optional(RuleThrottle),
-  once: Type.Optional(RuleOnce),
-  debounce: Type.Optional(RuleDebounce),
-  window: Type.Optional(RuleWindow),
-});
 
 /** The first condition that decided against a rule, and what it saw. Long values are cut to 200 characters of JSON. */
 export const FailedCondition = Type.Object({

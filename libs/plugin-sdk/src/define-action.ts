@@ -1,5 +1,7 @@
 import type { Static, TSchema } from '@sinclair/typebox';
 
+import { ACTION_REQUESTS } from '#libs/events/src/action.events.js';
+
 import type { StepHttp } from './define-step.js';
 
 /**
@@ -75,13 +77,7 @@ export interface ActionContext {
 /** What a name of an action looks like. */
 export const ACTION_NAME = /^[a-z][a-z0-9_-]{1,39}$/;
 
-/** The actions that come with the platform. No plug-in may take one of these names. */
-export const BUILT_IN_ACTIONS = [
-  'send_webhook',
-  'create_issue',
-  'dispatch_workflow',
-  'dispatch_agent',
-  'send_message',
-] as const;
+export type BuiltInAction = keyof typeof ACTION_REQUESTS;
 
-export type BuiltInAction = (typeof BUILT_IN_ACTIONS)[number];
+/** The actions that come with the platform. No plug-in may take one of these names. */
+export const BUILT_IN_ACTIONS = Object.keys(ACTION_REQUESTS) as readonly BuiltInAction[];

@@ -1,7 +1,7 @@
+import { compileShape } from '#libs/events/src/shapes/shape-check.js';
 import { messageOf, Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 
-import { compileInputSchema } from './action-input.js';
 import { ACTION_NAME, type ActionDefinition, BUILT_IN_ACTIONS } from './define-action.js';
 import { type Plugin, SDK_VERSION } from './define-plugin.js';
 import type { Provider } from './define-provider.js';
@@ -78,7 +78,7 @@ function checkAction(action: unknown, plugin: string): void {
   if (!isObject(inputSchema))
     throw unusable(plugin, `its action ${name} needs an inputSchema, such as Type.Object({ … })`);
   try {
-    compileInputSchema(inputSchema as ActionDefinition['inputSchema']);
+    compileShape(inputSchema as ActionDefinition['inputSchema']);
   } catch (error) {
     throw unusable(plugin, `the inputSchema of its action ${name} is no JSON Schema: ${messageOf(error)}`, error);
   }

@@ -8,7 +8,7 @@ import { nearest, suggestion } from '#libs/kernel/src/nearest.js';
 
 /** One way in which a value does not fit its schema. */
 export interface ShapeProblem extends Problem {
-  /** `<prefix>.unknown_key`, `<prefix>.missing_key` or `<prefix>.bad_value`. */
+  /** `<prefix>.unknown_key`, `missing_key`, `too_large` (of a list) or `bad_value`. */
   readonly code: string;
   /** Whether the key is wrong rather than its value. */
   readonly isKey: boolean;
@@ -19,6 +19,10 @@ export interface ShapeCheckOptions {
   readonly prefix: string;
   /** JSON pointer of the value in the caller's document. Default: the document itself. */
   readonly pointer?: string;
+  /** Tells values that are not known yet, such as templates: what depends on one is left out. */
+  readonly isOpen?: (value: unknown) => boolean;
+  /** Leave out what was found: it may be anybody's, and the problems are kept. */
+  readonly hidesValues?: boolean;
 }
 
 // Schemas of different plug-ins may share an `$id`. `jmespath` marks expressions, which are checked where they are compiled.
@@ -26,6 +30,13 @@ const ajv = new Ajv({ strict: false, allErrors: true, verbose: true, addUsedSche
 (addFormats as unknown as (to: Ajv) => void)(ajv);
 ajv.addFormat('jmespath', true);
 const compiled = new WeakMap<TSchema, ValidateFunction>();
+
+/** @throws Error if the schema is none. */
+export function compileShape(schema: TSchema): ValidateFunction {
+  let validate = compiled.get(schema);
+  if (!validate) compiled.set(schema, (validate = ajv.compile(schema)));
+  return validate;
+}
 
 /**
  * Checks a value against a TypeBox schema and says in words what must change: each place once, with the nearest key
@@ -37,25 +48,57 @@ const compiled = new WeakMap<TSchema, ValidateFunction>();
 export function shapeProblems(
   schema: TSchema,
   value: unknown,
-  { prefix, pointer = '' }: ShapeCheckOptions,
+  { prefix, pointer = '', isOpen, hidesValues = false }: ShapeCheckOptions,
 ): readonly ShapeProblem[] {
-  let validate = compiled.get(schema);
-  if (!validate) compiled.set(schema, (validate = ajv.compile(schema)));
+  const validate = compileShape(schema);
   if (validate(value)) return [];
   const found = new Map<string, ShapeProblem>();
   const errors = validate.errors ?? [];
   for (const error of errors) {
     // The alternative as a whole is worded by its own schema.
     if (isWithinAlternative(error) || isMisspelt(error, errors)) continue;
-    const problem = inWords(error, prefix, pointer);
+    if (isOpen && dependsOnOpen(error, isOpen)) continue;
+    const problem = inWords(error, prefix, pointer, hidesValues);
     if (!found.has(problem.pointer)) found.set(problem.pointer, problem);
   }
+  if (found.size === 0 && !isOpen)
+    return [{ pointer, code: `${prefix}.bad_value`, detail: 'Must fit its schema.', isKey: false }];
   return [...found.values()];
 }
 
-/** Names of properties are left out of the path: a property may be called `anyOf`. */
-const isWithinAlternative = ({ schemaPath }: ErrorObject): boolean =>
-  /\/(anyOf|oneOf)\/\d+\//.test(schemaPath.replaceAll(/\/(properties|patternProperties)\/[^/]+/g, ''));
+/** The way to the error through the schema, without names of properties: one may be called `anyOf`. */
+const keywordsOf = ({ schemaPath }: ErrorObject): string =>
+  schemaPath.replaceAll(/\/(properties|patternProperties)\/[^/]+/g, '');
+
+const isWithinAlternative = (error: ErrorObject): boolean =>
+  error.keyword === 'if' || /\/(anyOf|oneOf)\/\d+\/|\/not\/./.test(keywordsOf(error));
+
+/** Whether the error may vanish once the values are known that are open now. */
+function dependsOnOpen(error: ErrorObject, isOpen: (value: unknown) => boolean): boolean {
+  // What follows from a condition is not known to follow.
+  if (/\/(then|else)\//.test(keywordsOf(error))) return true;
+  return OF_THE_STRUCTURE.has(error.keyword) ? isOpen(error.data) : holdsOpen(error.data, isOpen);
+}
+
+/** Of a list or an object these look at how it is built, which is known before its values are. */
+const OF_THE_STRUCTURE = new Set([
+  'type',
+  'required',
+  'additionalProperties',
+  'propertyNames',
+  'dependentRequired',
+  'minProperties',
+  'maxProperties',
+  'minItems',
+  'maxItems',
+  'additionalItems',
+]);
+
+const holdsOpen = (value: unknown, isOpen: (value: unknown) => boolean): boolean => {
+  if (isOpen(value)) return true;
+  if (Array.isArray(value)) return value.some((item) => holdsOpen(item, isOpen));
+  return isObject(value) && Object.values(value).some((item) => holdsOpen(item, isOpen));
+};
 
 /** A required key that is there under a name that is almost right: the problem of the unknown key says so. */
 const isMisspelt = (missing: ErrorObject, errors: readonly ErrorObject[]): boolean =>
@@ -67,9 +110,11 @@ const isMisspelt = (missing: ErrorObject, errors: readonly ErrorObject[]): boole
     return nearest(given, allowed) === (missing.params as Record<string, unknown>)['missingProperty'];
   });
 
-function inWords(error: ErrorObject, prefix: string, root: string): ShapeProblem {
+function inWords(error: ErrorObject, prefix: string, root: string, hidesValues: boolean): ShapeProblem {
   const pointer = root + error.instancePath;
-  const schema = error.parentSchema as { expected?: string; properties?: object; writeOnly?: boolean } | undefined;
+  const schema = error.parentSchema as
+    | { expected?: string; properties?: Readonly<Record<string, { expected?: string }>>; writeOnly?: boolean }
+    | undefined;
   const params = error.params as Record<string, unknown>;
   if (error.keyword === 'additionalProperties') {
     const key = String(params['additionalProperty']);
@@ -81,27 +126,34 @@ function inWords(error: ErrorObject, prefix: string, root: string): ShapeProblem
       isKey: true,
     };
   }
-  if (error.keyword === 'required') {
+  if (error.keyword === 'required' || error.keyword === 'dependentRequired') {
     const key = String(params['missingProperty']);
-    return { pointer, code: `${prefix}.missing_key`, detail: `"${key}" is required.`, isKey: false };
+    const wanted = schema?.properties?.[key]?.expected;
+    return {
+      pointer: `${pointer}/${pointerToken(key)}`,
+      code: `${prefix}.missing_key`,
+      detail: `"${key}" is required${wanted === undefined ? '' : `: ${wanted}`}.`,
+      isKey: false,
+    };
   }
-  const shown = schema?.writeOnly === true ? '' : ` ${got(error.data)}`;
+  const shown = hidesValues || schema?.writeOnly === true ? '' : ` ${got(error.data)}${intended(error)}`;
   const detail = `Must be ${schema?.expected ?? expected(error)}.${shown}`;
-  return { pointer, code: `${prefix}.bad_value`, detail, isKey: false };
+  const code = `${prefix}.${error.keyword === 'maxItems' ? 'too_large' : 'bad_value'}`;
+  return { pointer, code, detail, isKey: false };
 }
 
 function expected(error: ErrorObject): string {
   const params = error.params as Record<string, unknown>;
   switch (error.keyword) {
     case 'type':
-      return typeInWords(params['type']);
+      return params['type'] === 'object' ? objectInWords(error.parentSchema as object) : typeInWords(params['type']);
     case 'const':
       return JSON.stringify(params['allowedValue']);
     case 'enum':
       return `one of ${(params['allowedValues'] as unknown[]).join(', ')}`;
     case 'anyOf':
     case 'oneOf':
-      return `one of ${(error.schema as { const?: unknown; type?: unknown }[])
+      return `one of ${optionsOf(error)
         .map((option) => ('const' in option ? String(option.const) : typeInWords(option.type)))
         .join(', ')}`;
     case 'format':
@@ -123,6 +175,17 @@ function expected(error: ErrorObject): string {
   }
 }
 
+const optionsOf = ({ schema }: ErrorObject) => schema as readonly { const?: unknown; type?: unknown }[];
+
+/** Which of the values that are allowed a string is almost. */
+function intended(error: ErrorObject): string {
+  if (typeof error.data !== 'string') return '';
+  const { allowedValues } = error.params as { allowedValues?: unknown[] };
+  const isUnion = error.keyword === 'anyOf' || error.keyword === 'oneOf';
+  const allowed = isUnion ? optionsOf(error).flatMap((one) => ('const' in one ? [one.const] : [])) : allowedValues;
+  return ` ${suggestion(error.data, (allowed ?? []).map(String))}`.trimEnd();
+}
+
 const counted = (count: unknown, one: string, many = `${one}s`): string =>
   `${String(count)} ${count === 1 ? one : many}`;
 
@@ -141,6 +204,18 @@ const FORMATS: Readonly<Record<string, string>> = {
   email: 'an e-mail address',
 };
 
+/** With its keys, where they are few. */
+function objectInWords({
+  properties = {},
+  required = [],
+}: {
+  properties?: object;
+  required?: readonly string[];
+}): string {
+  const keys = Object.keys(properties).map((key) => (required.includes(key) ? key : `${key}?`));
+  return keys.length === 0 || keys.length > 6 ? 'an object' : `an object { ${keys.join(', ')} }`;
+}
+
 const typeInWords = (type: unknown): string =>
   [type]
     .flat()
@@ -151,6 +226,7 @@ function got(value: unknown): string {
   if (value === null || value === undefined) return 'Got nothing.';
   if (Array.isArray(value)) return value.length === 0 ? 'Got an empty list.' : 'Got a list.';
   if (isObject(value)) return 'Got an object.';
-  const text = JSON.stringify(value);
-  return `Got ${text.length > 60 ? `${text.slice(0, 60)}…` : text}.`;
+  if (typeof value === 'string' && value.length > 60)
+    return `Got ${JSON.stringify(value.slice(0, 40))}…, ${value.length} characters.`;
+  return `Got ${JSON.stringify(value)}.`;
 }

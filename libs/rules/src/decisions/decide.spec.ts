@@ -10,13 +10,14 @@ import {
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { type Cause, eventIdOf, MAX_HOPS } from '#libs/events/src/envelope.js';
+import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import { noWork } from '../../../persistence/testing/no-work.js';
-import { checkRule, type RuleDefinition } from '../language/definition.js';
+import { checkRule } from '../language/definition.js';
 import { Backtest } from '../trial/backtest.js';
 import { tryOut } from '../trial/trial.js';
 import { DecideRules } from './decide.subscriber.js';

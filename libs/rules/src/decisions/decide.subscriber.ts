@@ -18,6 +18,7 @@ import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
 import { WorkQueue } from '#libs/persistence/src/work/work.js';
 
+import { requestTypes } from '../actions/built-in.js';
 import { isBeyondHops } from '../engine/judge.js';
 import { RuleTable } from '../engine/rule.table.js';
 import type { Verdicts } from '../engine/verdicts.js';
@@ -51,13 +52,8 @@ export class DecideRules implements Subscriber {
     'rule.set_formed',
     'rule.evaluated',
     'rule.none_matched',
-    'webhook.requested',
-    'issue.requested',
-    'workflow.requested',
-    'agent.requested',
-    'message.requested',
-    'action.requested',
     'action.refused',
+    ...requestTypes,
   ] as const;
   readonly batchSize = 256;
   private readonly table = new RuleTable();

@@ -9,11 +9,12 @@ import type { Decision as Schema } from '#libs/events/src/rule.events.js';
 import type { Cost } from '#libs/expressions/src/values.js';
 import { type Uuid, uuid5 } from '#libs/kernel/src/ids.js';
 
+import type { ActionRequest } from '../actions/action-kind.js';
+import type { CompiledAction } from '../actions/compile-action.js';
 import type { KnownRule } from '../engine/compiled-rule.js';
 import { costOf, inWordsOf, type Verdict } from '../engine/judge.js';
 import type { Verdicts } from '../engine/verdicts.js';
 import type { AfterBurst } from '../flow/flow-control.adapter.js';
-import type { CompiledAction, Request } from '../language/actions.js';
 import type { Failure } from '../language/condition.js';
 
 /** A rule's verdict as it is recorded. */
@@ -109,8 +110,8 @@ class EventRecord {
     if (cause.hop > MAX_HOPS)
       return refuse('too-many-hops', `The event has ${cause.hop} causes; at most ${MAX_HOPS} are allowed.`);
     const place = { stream: event.stream, revision: String(event.revision) };
-    const asking = { requestedBy, eventId: platformEvent.id, event: place };
-    const request: Request = action.request(platformEvent, asking, cost);
+    const context = { requestedBy, eventId: platformEvent.id, event: place };
+    const request: ActionRequest = action.request(platformEvent, context, cost);
     const asked = this.append(request, id, actor, actor);
     const bytes = Buffer.byteLength(asked.data);
     if (bytes > MAX_REQUEST_BYTES)

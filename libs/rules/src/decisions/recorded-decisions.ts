@@ -1,11 +1,11 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
+import { Problems } from '#libs/kernel/src/problems.js';
 
 import { expand } from '../engine/failed-rules.js';
 import type { RuleVersion } from '../engine/rule-set.js';
 import { ConditionCompiler } from '../language/condition-compiler.js';
 import type { Failure } from '../language/condition.js';
-import type { RuleDefinition } from '../language/definition.js';
-import { Problems } from '../language/problems.js';
 import type { Decision } from './decision-events.js';
 
 /** A verdict as the log has it. */
@@ -73,6 +73,6 @@ function unknown(name: string): never {
  */
 export function failureOf(conditions: unknown, pointer: string, actual: unknown): Failure {
   // What was valid when it was saved is read, whatever would be refused today.
-  const condition = new ConditionCompiler(new Problems()).compile(conditions, '/conditions').find(pointer);
+  const condition = new ConditionCompiler(new Problems('rule')).compile(conditions, '/conditions').find(pointer);
   return condition?.failed(actual) ?? { pointer, condition: pointer, field: '', actual, expected: null };
 }

@@ -1,7 +1,8 @@
+import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { remember } from '#libs/kernel/src/remember.js';
 
-import { type CompiledDefinition, compileDefinition, type RuleDefinition } from '../language/definition.js';
+import { type CompiledDefinition, compileDefinition } from '../language/definition.js';
 
 /** A rule in force. */
 export interface KnownRule {

@@ -1,11 +1,12 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { MAX_HOPS, type PlatformEvent } from '#libs/events/src/envelope.js';
+import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
 import { Cost, MAX_STEPS } from '#libs/expressions/src/values.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
-import type { Asking } from '../language/actions.js';
+import type { RequestContext } from '../actions/action-kind.js';
 import type { Failure, TraceEntry } from '../language/condition.js';
-import type { CompiledDefinition, RuleDefinition } from '../language/definition.js';
+import type { CompiledDefinition } from '../language/definition.js';
 import type { KnownRule } from './compiled-rule.js';
 
 /**
@@ -102,7 +103,7 @@ export const inWordsOf = (error: unknown): string =>
 export function unfit({ actions }: CompiledDefinition, event: PlatformEvent<unknown>): string | undefined {
   try {
     const cost = costOf(event);
-    actions.forEach((action, index) => action.request(event, draftAsking(event, index), cost));
+    actions.forEach((action, index) => action.request(event, draftContext(event, index), cost));
     return undefined;
   } catch (error) {
     return inWordsOf(error);
@@ -110,7 +111,7 @@ export function unfit({ actions }: CompiledDefinition, event: PlatformEvent<unkn
 }
 
 /** On behalf of a rule that is not saved. */
-export const draftAsking = ({ id }: PlatformEvent<unknown>, index: number): Asking => ({
+export const draftContext = ({ id }: PlatformEvent<unknown>, index: number): RequestContext => ({
   requestedBy: { kind: 'rule', ruleId: 'draft', ruleVersion: 1, index },
   eventId: id,
 });

@@ -3,10 +3,10 @@ import fc from 'fast-check';
 
 import { RecordedEvent, platformEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
+import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import { failureOf } from '../decisions/recorded-decisions.js';
-import type { RuleDefinition } from '../language/definition.js';
 import { expand } from './failed-rules.js';
 import { judge } from './judge.js';
 import { RuleTable } from './rule.table.js';

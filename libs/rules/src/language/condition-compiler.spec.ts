@@ -4,10 +4,10 @@ import fc from 'fast-check';
 import { Cost } from '#libs/expressions/src/values.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import type { Problem } from '#libs/kernel/src/errors.js';
+import { Problems } from '#libs/kernel/src/problems.js';
 
 import { ConditionCompiler, MAX_CONDITION_DEPTH, MAX_CONDITIONS } from './condition-compiler.js';
 import { operators } from './operators.js';
-import { Problems } from './problems.js';
 
 const event = {
   type: 'webhook.received',
@@ -25,7 +25,7 @@ const event = {
 };
 
 function compile(json: unknown) {
-  const problems = new Problems();
+  const problems = new Problems('rule');
   const condition = new ConditionCompiler(problems).compile(json, '/conditions');
   expect(problems.found).toEqual([]);
   return condition;
@@ -33,7 +33,7 @@ function compile(json: unknown) {
 const check = (json: unknown, over: unknown = event) => compile(json).check(over, new Cost());
 const holds = (json: unknown, over: unknown = event) => check(json, over) === undefined;
 function problemsOf(json: unknown): readonly Problem[] {
-  const problems = new Problems();
+  const problems = new Problems('rule');
   new ConditionCompiler(problems).compile(json, '/conditions');
   return problems.found;
 }
@@ -235,17 +235,17 @@ describe('a trace', () => {
 
 describe('a condition that is wrong', () => {
   it.each<[unknown, string, RegExp]>([
-    ['data.n', '/conditions', /must be a condition/],
-    [[], '/conditions', /must be a condition/],
-    [{}, '/conditions/field', /missing/],
+    ['data.n', '/conditions', /Must be a condition/],
+    [[], '/conditions', /Must be a condition/],
+    [{}, '/conditions/field', /required/],
     [{ field: 'a', operator: 'equalz', value: 1 }, '/conditions/operator', /Did you mean "equals"/],
-    [{ field: 'a', value: 1 }, '/conditions/operator', /missing/],
-    [{ field: 'a', operator: 'equals' }, '/conditions/value', /missing/],
+    [{ field: 'a', value: 1 }, '/conditions/operator', /required/],
+    [{ field: 'a', operator: 'equals' }, '/conditions/value', /required/],
     [{ field: 'a ==', operator: 'exists' }, '/conditions/field', /column 5/],
     [{ field: 5, operator: 'exists' }, '/conditions/field', /JMESPath/],
     [{ expression: "a == 'b" }, '/conditions/expression', /column 6.*never ends/],
     [{ field: 'a', operator: 'exists', value: true }, '/conditions/value', /no value/],
-    [{ field: 'a', operator: 'in', value: 'x' }, '/conditions/value', /array/],
+    [{ field: 'a', operator: 'in', value: 'x' }, '/conditions/value', /list/],
     [{ field: 'a', operator: 'starts_with', value: 5 }, '/conditions/value', /string/],
     [{ field: 'a', operator: 'gt', value: null }, '/conditions/value', /number/],
     [{ field: 'a', operator: 'matches', value: '(' }, '/conditions/value', /regular expression/],
@@ -255,8 +255,8 @@ describe('a condition that is wrong', () => {
     [{ field: 'a', operator: 'matches', value: '((a{30}){30}){30}' }, '/conditions/value', /regular expression/],
     [{ field: 'a', operator: 'equals', vlaue: 1, value: 1 }, '/conditions/vlaue', /Did you mean "value"/],
     [{ all: [], any: [] }, '/conditions', /put one into the other/],
-    [{ all: {} }, '/conditions/all', /array/],
-    [{ any: [] }, '/conditions/any', /never match/],
+    [{ all: {} }, '/conditions/all', /list/],
+    [{ any: [] }, '/conditions/any', /never matches/],
     [{ all: [{ not: { expression: '' } }] }, '/conditions/all/0/not/expression', /empty/],
   ])('%j is refused at %s', (json, pointer, detail) => {
     const found = problemsOf(json);

@@ -3,11 +3,11 @@ import { ExpressionError } from '#libs/expressions/src/expression-error.js';
 import { isScalar, leadingEqualities, type Path, pathOf } from '#libs/expressions/src/path.js';
 import { isTruthy } from '#libs/expressions/src/values.js';
 import { isObject } from '#libs/kernel/src/json.js';
+import type { Problems } from '#libs/kernel/src/problems.js';
 import { remember } from '#libs/kernel/src/remember.js';
 
 import { type Condition, GroupCondition, type IndexableTest, LeafCondition, NotCondition } from './condition.js';
-import { isOperator, type Operator, operators, testOf, UnfitValue } from './operators.js';
-import type { Problems } from './problems.js';
+import { isOperator, type Operator, operators, testOf, InvalidOperand } from './operators.js';
 
 /** An expression of a condition or template, for the linter. */
 export interface ConditionExpression {
@@ -34,22 +34,26 @@ export class ConditionCompiler {
   compile(json: unknown, place: string, depth = 0): Condition {
     const pointer = same(place);
     if (++this.count === MAX_CONDITIONS + 1)
-      this.problems.add(pointer, `a rule may have ${MAX_CONDITIONS} conditions.`, 'rule.too_large');
+      this.problems.add(pointer, `A rule must not have more than ${MAX_CONDITIONS} conditions.`, 'rule.too_large');
     if (this.count > MAX_CONDITIONS) return nothing(pointer);
     if (depth > MAX_CONDITION_DEPTH) {
-      this.problems.add(pointer, `groups may be nested ${MAX_CONDITION_DEPTH} levels deep.`, 'rule.too_deep');
+      this.problems.add(
+        pointer,
+        `Groups must not be nested more than ${MAX_CONDITION_DEPTH} levels deep.`,
+        'rule.too_deep',
+      );
       return nothing(pointer);
     }
     if (!isObject(json)) {
       this.problems.add(
         pointer,
-        'must be a condition ({ field, operator, value } or { expression }) or a group ({ all }, { any } or { not }).',
+        'Must be a condition ({ field, operator, value } or { expression }) or a group ({ all }, { any } or { not }).',
       );
       return nothing(pointer);
     }
     const groups = ['all', 'any', 'not'].filter((key) => Object.hasOwn(json, key));
     if (groups.length > 1) {
-      this.problems.add(pointer, `has ${groups.join(' and ')}: put one into the other.`);
+      this.problems.add(pointer, `Must not have both ${groups.join(' and ')}: put one into the other.`);
       return nothing(pointer);
     }
     if (Object.hasOwn(json, 'not')) return this.not(json, pointer, depth);
@@ -63,11 +67,11 @@ export class ConditionCompiler {
     const members = json[kind];
     const at = `${pointer}/${kind}`;
     if (!Array.isArray(members)) {
-      this.problems.add(at, 'must be an array of conditions.');
+      this.problems.add(at, 'Must be a list of conditions.');
       return nothing(pointer);
     }
     if (members.length === 0 && kind === 'any')
-      this.problems.add(at, 'is empty, so that the rule could never match: name at least one condition.');
+      this.problems.add(at, 'Must have at least one condition: with none the rule never matches.');
     const conditions = members.map((member, index) => this.compile(member, `${at}/${index}`, depth + 1));
     return new GroupCondition(kind, conditions, pointer);
   }
@@ -105,7 +109,7 @@ export class ConditionCompiler {
       const leading = comparisonOf(pointer, path, operator, value);
       return new LeafCondition({ pointer, expression: compiled, operator, value, test, leading, path });
     } catch (error) {
-      if (!(error instanceof UnfitValue)) throw error;
+      if (!(error instanceof InvalidOperand)) throw error;
       this.problems.add(`${pointer}/value`, error.message);
       return nothing(pointer);
     }
@@ -113,7 +117,9 @@ export class ConditionCompiler {
 
   private jmespath(source: unknown, pointer: string): CompiledExpression | undefined {
     if (typeof source !== 'string') {
-      this.problems.add(pointer, source === undefined ? 'is missing.' : 'must be a JMESPath expression, as a string.');
+      const wanted = 'a JMESPath expression, as a string';
+      if (source === undefined) this.problems.required(pointer, wanted);
+      else this.problems.add(pointer, `Must be ${wanted}.`);
       return undefined;
     }
     try {

@@ -60,15 +60,15 @@ describe('a rule as the contract shows it', () => {
 
 describe('a rule that is wrong', () => {
   it.each<[string, object, string, RegExp]>([
-    ['no name', { name: undefined }, '/name', /missing/],
-    ['an empty name', { name: ' ' }, '/name', /empty/],
+    ['no name', { name: undefined }, '/name', /required/],
+    ['an empty name', { name: ' ' }, '/name', /not blank/],
     ['a NUL in its name', { name: 'a\u0000' }, '/name', /NUL/],
     ['a name that is too long', { name: 'x'.repeat(201) }, '/name', /201 characters/],
-    ['no event type', { eventType: undefined }, '/eventType', /missing/],
-    ['an event type with spaces', { eventType: 'git push' }, '/eventType', /may hold/],
+    ['no event type', { eventType: undefined }, '/eventType', /required/],
+    ['an event type with spaces', { eventType: 'git push' }, '/eventType', /letters, digits/],
     ['an unknown key', { evntType: 'x' }, '/evntType', /Did you mean "eventType"/],
     ['enabled that is a text', { enabled: 'yes' }, '/enabled', /true or false/],
-    ['no array of actions', { actions: {} }, '/actions', /array/],
+    ['no array of actions', { actions: {} }, '/actions', /list/],
     [
       'an action of an unknown type',
       { actions: [{ type: 'send_webhok' }] },
@@ -79,7 +79,7 @@ describe('a rule that is wrong', () => {
       'an action without what it needs',
       { actions: [{ type: 'create_issue', with: {} }] },
       '/actions/0/with/title',
-      /missing/,
+      /required/,
     ],
     [
       'an unknown key of an action',
@@ -106,21 +106,28 @@ describe('a rule that is wrong', () => {
       /never ends/,
     ],
     ['too many actions', { actions: Array(51).fill({ type: 'create_issue', with: { title: 'x' } }) }, '/actions', /50/],
-    ['a throttle without limit', { throttle: { per: '1m' } }, '/throttle/limit', /whole number/],
+    ['a throttle without limit', { throttle: { per: '1m' } }, '/throttle/limit', /required/],
+    ['a throttle that is not a number', { throttle: { limit: '1', per: '1m' } }, '/throttle/limit', /whole number/],
+    ['a period that is too long', { throttle: { limit: 1, per: '31d' } }, '/throttle/per', /30d/],
     ['a throttle without period', { throttle: { limit: 1, per: 'soon' } }, '/throttle/per', /10m/],
-    ['an unknown key of the throttle', { throttle: { limit: 1, per: '1m', every: 1 } }, '/throttle/every', /not known/],
+    [
+      'an unknown key of the throttle',
+      { throttle: { limit: 1, per: '1m', every: 1 } },
+      '/throttle/every',
+      /Unknown key/,
+    ],
     ['a broken throttle key', { throttle: { limit: 1, per: '1m', key: '${{ a' } }, '/throttle/key', /never ends/],
     ['a burst without quiet', { once: {} }, '/once/quiet', /10m/],
     ['a burst that is a text', { debounce: '5m' }, '/debounce', /maxWait/],
     ['a wait shorter than the quiet', { debounce: { quiet: '5m', maxWait: '1m' } }, '/debounce/maxWait', /5m/],
-    ['a wait of once', { once: { quiet: '5m', maxWait: '1h' } }, '/once/maxWait', /not known/],
+    ['a wait of once', { once: { quiet: '5m', maxWait: '1h' } }, '/once/maxWait', /Unknown key/],
     ['first and last', { once: { quiet: '5m' }, debounce: { quiet: '5m' } }, '/debounce', /beside once/],
     ['a broken key of a burst', { debounce: { quiet: '1m', key: '${{ a' } }, '/debounce/key', /never ends/],
     ['hours that are no object', { window: '9-17' }, '/window', /timezone/],
-    ['a day that there is not', { window: { days: ['monday'] } }, '/window/days', /mon, tue/],
-    ['no day', { window: { days: [] } }, '/window/days', /mon, tue/],
+    ['a day that there is not', { window: { days: ['monday'] } }, '/window/days/0', /mon, tue/],
+    ['no day', { window: { days: [] } }, '/window/days', /at least 1/],
     ['an hour that there is not', { window: { from: '25:00' } }, '/window/from', /09:00/],
-    ['an end that there is not', { window: { to: '24:01' } }, '/window/to', /09:00/],
+    ['an end that there is not', { window: { to: '24:01' } }, '/window/to', /17:00/],
     ['a time zone that there is not', { window: { timezone: 'Mars/Olympus' } }, '/window/timezone', /Europe/],
   ])('%s is refused at its place', (_, change, pointer, detail) => {
     const { code, problems } = refusal({ ...good, ...change });
@@ -131,8 +138,8 @@ describe('a rule that is wrong', () => {
   it('hears about everything at once', () => {
     expect(pointers({ name: '', eventType: '', conditions: { expression: '(' }, actions: [{ type: 'x' }] })).toEqual([
       '/name',
-      '/conditions/expression',
       '/eventType',
+      '/conditions/expression',
       '/actions/0/type',
     ]);
   });

@@ -1,10 +1,11 @@
 import { describe, expect, it, jest } from '@jest/globals';
 
+import { Problems } from '#libs/kernel/src/problems.js';
+
 import { compileOpeningHours, type OpeningHours } from './opening-hours.js';
-import { Problems } from './problems.js';
 
 function hours(given: object): OpeningHours {
-  const problems = new Problems();
+  const problems = new Problems('rule');
   const compiled = compileOpeningHours(given, '/window', problems);
   problems.throwIfAny('rule.invalid', 'no hours');
   return compiled!;

@@ -8,7 +8,7 @@ import { compilePattern, type Pattern } from './pattern.js';
 export type Test = (actual: unknown, cost: Cost) => boolean;
 
 /** Why a condition's value does not fit its operator. */
-export class UnfitValue extends Error {}
+export class InvalidOperand extends Error {}
 
 /** Most characters, and most instructions, of a regular expression. */
 const MAX_PATTERN_LENGTH = 1_000;
@@ -26,7 +26,7 @@ const negated =
 const equals: Compile = (expected) => (actual, cost) => isEqual(actual, expected, cost);
 
 const oneOf: Compile = (expected) => {
-  if (!Array.isArray(expected)) throw new UnfitValue('must be an array of the values that are allowed.');
+  if (!Array.isArray(expected)) throw new InvalidOperand('Must be a list of the values that are allowed.');
   const values: readonly unknown[] = expected;
   const simple = new Set(values.filter((value) => typeof value !== 'object' || value === null));
   const deep = values.filter((value) => typeof value === 'object' && value !== null);
@@ -42,7 +42,7 @@ const contains: Compile = (expected) => (actual, cost) => {
 const ofText =
   (test: (actual: string, expected: string) => boolean): Compile =>
   (expected) => {
-    if (typeof expected !== 'string') throw new UnfitValue('must be a string.');
+    if (typeof expected !== 'string') throw new InvalidOperand('Must be a string.');
     return (actual, cost) => {
       if (typeof actual !== 'string') return false;
       cost.spendComparison(expected.length);
@@ -63,7 +63,7 @@ const ordered =
   (test: (difference: number) => boolean): Compile =>
   (expected) => {
     if (typeof expected !== 'number' && typeof expected !== 'string')
-      throw new UnfitValue('must be a number, a string or a time.');
+      throw new InvalidOperand('Must be a number, a string or a time.');
     const time = timeOf(expected);
     return (actual, cost) => {
       const actualTime = time === undefined ? undefined : timeOf(actual);
@@ -73,12 +73,16 @@ const ordered =
   };
 
 const matches: Compile = (expected) => {
-  if (typeof expected !== 'string') throw new UnfitValue('must be a regular expression, as a string.');
+  if (typeof expected !== 'string') throw new InvalidOperand('Must be a regular expression, as a string.');
   if (expected.length > MAX_PATTERN_LENGTH)
-    throw new UnfitValue(`has ${expected.length} characters; a pattern may have ${MAX_PATTERN_LENGTH}.`);
+    throw new InvalidOperand(
+      `Must be a pattern of at most ${MAX_PATTERN_LENGTH} characters. It has ${expected.length}.`,
+    );
   const pattern = patternOf(expected);
   if (pattern.size > MAX_PROGRAM_SIZE)
-    throw new UnfitValue(`is too large a pattern (${pattern.size} instructions of ${MAX_PROGRAM_SIZE}): repeat less.`);
+    throw new InvalidOperand(
+      `Must be a smaller pattern: it has ${pattern.size} instructions, at most ${MAX_PROGRAM_SIZE} are allowed. Repeat less.`,
+    );
   return (actual, cost) => typeof actual === 'string' && pattern.findsIn(actual, cost);
 };
 
@@ -86,19 +90,19 @@ function patternOf(text: string): Pattern {
   try {
     return compilePattern(text);
   } catch (error) {
-    throw new UnfitValue(messageOf(error));
+    throw new InvalidOperand(messageOf(error));
   }
 }
 
 const exists: Compile = (expected) => {
-  if (expected !== undefined) throw new UnfitValue('is not used here: exists and not_exists take no value.');
+  if (expected !== undefined) throw new InvalidOperand('Must be left out: exists and not_exists take no value.');
   return (actual) => actual !== null && actual !== undefined;
 };
 
 const valueNeeded =
   (compile: Compile): Compile =>
   (expected) => {
-    if (expected === undefined) throw new UnfitValue('is missing.');
+    if (expected === undefined) throw new InvalidOperand('"value" is required.');
     return compile(expected);
   };
 
@@ -125,5 +129,5 @@ export const operators = Object.keys(OPERATORS) as readonly Operator[];
 export const isOperator = (name: unknown): name is Operator =>
   typeof name === 'string' && Object.hasOwn(OPERATORS, name);
 
-/** @throws UnfitValue */
+/** @throws InvalidOperand */
 export const testOf = (operator: Operator, expected: unknown): Test => OPERATORS[operator](expected);

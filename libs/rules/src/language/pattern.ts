@@ -44,7 +44,7 @@ function compile(source: string): RE2JS {
     return RE2JS.compile(source);
   } catch (error) {
     throw new Error(
-      `is not a regular expression that can be run in linear time (RE2: no look-around, no back-references): ${messageOf(error)}`,
+      `Must be a regular expression that runs in linear time (RE2: no look-around, no back-references): ${messageOf(error)}`,
       { cause: error },
     );
   }

@@ -1,11 +1,12 @@
 import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
+import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
 import { lint, type LintWarning } from '#libs/expressions/src/lint.js';
 import { fieldOf, fieldsOf, type JsonSchema } from '#libs/expressions/src/schema.js';
 import { isObject, pointerToken } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/nearest.js';
 
 import type { ConditionExpression } from './condition-compiler.js';
-import type { CompiledDefinition, RuleDefinition } from './definition.js';
+import type { CompiledDefinition } from './definition.js';
 
 /** Something that is allowed and probably not meant. `column` counts from 1, within the text at the pointer. */
 export interface RuleWarning {

@@ -2,9 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { load, loadAll, YAML11_SCHEMA } from 'js-yaml';
 
+import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
 import { anyCharacter } from '#libs/kernel/testing/any-character.js';
 
-import { checkRule, type RuleDefinition } from '../language/definition.js';
+import { checkRule } from '../language/definition.js';
 import { inStream, ruleYaml } from './rule-yaml.js';
 
 const saved = (rule: object): RuleDefinition => checkRule(rule).definition;

@@ -4,8 +4,8 @@ import { fold } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
+import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
 
-import type { RuleDefinition } from '../language/definition.js';
 import { rule, type Rule } from './rule.js';
 
 interface Row {

@@ -1,9 +1,8 @@
 import { type Decide, slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { streams } from '#libs/events/src/streams.js';
+import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { canonicalJson } from '#libs/kernel/src/json.js';
-
-import type { RuleDefinition } from '../language/definition.js';
 
 interface Facts {
   readonly orgId: string;

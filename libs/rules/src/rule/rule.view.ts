@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-import type { RuleDefinition } from '../language/definition.js';
+import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
 
 /** A rule as it is now. */
 @Entity({ schema: 'views', name: 'rules' })

@@ -1,9 +1,9 @@
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
+import { Problems } from '#libs/kernel/src/problems.js';
 
+import { type KnownActions, NO_ACTIONS } from '../actions/plugin-actions.js';
 import { checkedAt, type CheckedRule } from '../language/definition.js';
-import { type KnownActions, NO_ACTIONS } from '../language/plugin-actions.js';
-import { Problems } from '../language/problems.js';
 
 /** An end of a range: a place in the log, or a time. */
 export type Bound = { readonly position: bigint } | { readonly time: Date };
@@ -25,13 +25,18 @@ export interface BacktestRequest {
 
 /** @throws Rejected `rule.invalid_backtest`, or `rule.invalid`, with a problem for everything that is wrong. */
 export function parseBacktest(body: unknown, known: KnownActions = NO_ACTIONS): BacktestRequest {
-  const problems = new Problems();
-  if (!isObject(body)) throw new Rejected('invalid', 'rule.invalid_backtest', 'Send { rule, from?, to?, compareTo? }.');
+  const problems = new Problems('rule');
+  if (!isObject(body))
+    throw new Rejected(
+      'invalid',
+      'rule.invalid_backtest',
+      'The body must be an object: { rule, from?, to?, compareTo? }.',
+    );
   problems.unknownKeys(body, ['rule', 'from', 'to', 'compareTo'], '');
   const from = boundOf(body['from'], '/from', problems);
   const to = boundOf(body['to'], '/to', problems);
   const compareTo = referenceOf(body['compareTo'], problems);
-  problems.throwIfAny('rule.invalid_backtest', 'The backtest is not valid');
+  problems.throwIfAny('rule.invalid_backtest', 'The backtest is invalid');
   const rule = checkedAt('/rule', body['rule'], known);
   return { rule, ...(from && { from }), ...(to && { to }), ...(compareTo && { compareTo }) };
 }
@@ -44,7 +49,7 @@ function boundOf(given: unknown, pointer: string, problems: Problems): Bound | u
   if (typeof given === 'string' && /^\d{1,18}$/.test(given)) return { position: BigInt(given) };
   const time = typeof given === 'string' && TIME.test(given) ? new Date(given) : undefined;
   if (time && !Number.isNaN(time.getTime())) return { time };
-  problems.add(pointer, 'must be a time such as 2026-11-20T13:00:00Z or 2026-11-20, or a position of the log.');
+  problems.add(pointer, 'Must be a time such as 2026-11-20T13:00:00Z or 2026-11-20, or a position of the log.');
   return undefined;
 }
 
@@ -54,7 +59,7 @@ function referenceOf(given: unknown, problems: Problems): RuleReference | undefi
   if (!isObject(reference)) {
     problems.add(
       '/compareTo',
-      'must be the id of a rule, or { ruleId, version? }; without a version, the one in force.',
+      'Must be the id of a rule, or { ruleId, version? }; without a version, the one in force.',
     );
     return undefined;
   }
@@ -62,14 +67,14 @@ function referenceOf(given: unknown, problems: Problems): RuleReference | undefi
   const { ruleId, version } = reference;
   const at = typeof given === 'string' ? '/compareTo' : '/compareTo/ruleId';
   if (typeof ruleId !== 'string' || !/^rul_\w{1,60}$/.test(ruleId)) {
-    problems.add(at, 'must be the id of a rule: rul_….');
+    problems.add(at, 'Must be the id of a rule: rul_….');
     return undefined;
   }
   if (
     version !== undefined &&
     !(Number.isInteger(version) && (version as number) >= 1 && (version as number) < 2 ** 31)
   ) {
-    problems.add('/compareTo/version', 'must be the number of a version, from 1.');
+    problems.add('/compareTo/version', 'Must be the number of a version, from 1.');
     return undefined;
   }
   return { ruleId, ...(version !== undefined && { version: version as number }) };

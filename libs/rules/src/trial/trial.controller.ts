@@ -10,10 +10,10 @@ import { ENGINE, type PlatformEvent } from '#libs/events/src/envelope.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
+import { Problems } from '#libs/kernel/src/problems.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { checkedAt } from '../language/definition.js';
-import { Problems } from '../language/problems.js';
 import { RuleBody } from '../rule/rule.controller.js';
 import { findEvent } from './event-index.adapter.js';
 import { type Trial, tryOut } from './trial.js';
@@ -49,16 +49,20 @@ export class TrialController {
   })
   @ApiBody({ type: TrialBody })
   async test(@CurrentCaller() caller: Caller, @Body() body: unknown): Promise<Trial> {
-    const problems = new Problems();
+    const problems = new Problems('rule');
     if (!isObject(body))
-      throw new Rejected('invalid', 'rule.invalid_test', 'Send { rule, event } or { rule, eventId }.');
+      throw new Rejected(
+        'invalid',
+        'rule.invalid_test',
+        'The body must be an object: { rule, event } or { rule, eventId }.',
+      );
     problems.unknownKeys(body, ['rule', 'event', 'eventId'], '');
     if ((body['event'] === undefined) === (body['eventId'] === undefined))
-      problems.add('', 'must have either "event" or "eventId".');
-    if (body['event'] !== undefined && !isObject(body['event'])) problems.add('/event', 'must be an event: an object.');
+      problems.add('', 'Must have either "event" or "eventId".');
+    if (body['event'] !== undefined && !isObject(body['event'])) problems.add('/event', 'Must be an event: an object.');
     const { eventId = '' } = body;
-    if (typeof eventId !== 'string') problems.add('/eventId', 'must be the id of an event: a text such as evt_….');
-    problems.throwIfAny('rule.invalid_test', 'The test is not valid');
+    if (typeof eventId !== 'string') problems.add('/eventId', 'Must be an event id, such as evt_….');
+    problems.throwIfAny('rule.invalid_test', 'The test is invalid');
     const checked = checkedAt('/rule', body['rule'], this.plugins.actions);
     const { store, database, progress } = this;
     const event = isObject(body['event'])

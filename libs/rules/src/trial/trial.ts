@@ -1,8 +1,8 @@
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import type { Json } from '#libs/kernel/src/json.js';
 
-import { costOf, inWordsOf, judge, trace, draftAsking } from '../engine/judge.js';
-import type { Request } from '../language/actions.js';
+import type { ActionRequest } from '../actions/action-kind.js';
+import { costOf, inWordsOf, judge, trace, draftContext } from '../engine/judge.js';
 import type { Failure, TraceEntry } from '../language/condition.js';
 import type { CheckedRule } from '../language/definition.js';
 import { type RuleWarning, warningsOf } from '../language/warnings.js';
@@ -34,7 +34,7 @@ export interface TriedFlow {
 export interface TriedAction {
   readonly type: string;
   readonly with: Json;
-  readonly request: Request;
+  readonly request: ActionRequest;
 }
 
 /** Pure. Whether a throttle would hold back the match is not said: it depends on what came before. */
@@ -56,7 +56,7 @@ export function tryOut({ definition, compiled }: CheckedRule, event: PlatformEve
     const [asked, shown] = [costOf(event), costOf(event)];
     const actions = compiled.actions.map((action, index) => {
       // What the action cannot use shows here.
-      const request = action.request(event, draftAsking(event, index), asked);
+      const request = action.request(event, draftContext(event, index), asked);
       return { type: action.type, with: action.render(event, shown), request };
     });
     const { throttle, once, debounce } = definition;

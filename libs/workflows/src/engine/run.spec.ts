@@ -531,7 +531,7 @@ steps:
     });
     expect(last('workflow.failed')['error']).toMatchObject({
       code: 'emit.data',
-      message: 'The data does not fit webhook.exhausted: /data: "deliveryId" is required.',
+      message: 'The data does not fit webhook.exhausted: /data/deliveryId: "deliveryId" is required.',
     });
   });
 

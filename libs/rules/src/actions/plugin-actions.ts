@@ -1,9 +1,9 @@
+import { shapeProblems } from '#libs/events/src/shapes/shape-check.js';
 import { isObject } from '#libs/kernel/src/json.js';
-import { inputProblems } from '#libs/plugin-sdk/src/action-input.js';
+import type { Problems } from '#libs/kernel/src/problems.js';
 import type { ActionDefinition } from '#libs/plugin-sdk/src/define-action.js';
 
-import { actionTypes, isBuiltIn } from './actions.js';
-import type { Problems } from './problems.js';
+import { actionTypes, isBuiltIn } from './built-in.js';
 
 /** The actions that plug-ins add, by name. */
 export type KnownActions = ReadonlyMap<string, ActionDefinition>;
@@ -22,13 +22,13 @@ export function checkPluginActions(actions: unknown, known: KnownActions, proble
     const found = known.get(type);
     if (!found) problems.oneOf(type, [...actionTypes, ...known.keys()], `/actions/${index}/type`);
     else if (isObject(given))
-      for (const { pointer, detail, code } of inputProblems(
-        found.inputSchema,
-        given,
-        `/actions/${index}/with`,
-        isTemplate,
-      ))
-        problems.add(pointer, detail, code);
+      problems.addAll(
+        shapeProblems(found.inputSchema, given, {
+          prefix: 'rule',
+          pointer: `/actions/${index}/with`,
+          isOpen: isTemplate,
+        }),
+      );
   });
 }
 

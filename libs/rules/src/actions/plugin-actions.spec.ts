@@ -3,17 +3,17 @@ import { Type } from '@sinclair/typebox';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
+import { shapeProblems } from '#libs/events/src/shapes/shape-check.js';
 import { Cost } from '#libs/expressions/src/values.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { inputProblems } from '#libs/plugin-sdk/src/action-input.js';
 import { defineAction } from '#libs/plugin-sdk/src/define-action.js';
 
 import { knownRule } from '../engine/compiled-rule.js';
+import { checkRule, compileDefinition } from '../language/definition.js';
+import { ruleSchemaWith } from '../language/rule-schema.js';
+import { warningsOf } from '../language/warnings.js';
 import { parseBacktest } from '../trial/backtest-request.js';
-import { actionTypes } from './actions.js';
-import { checkRule, compileDefinition } from './definition.js';
-import { ruleSchemaWith } from './rule-schema.js';
-import { warningsOf } from './warnings.js';
+import { actionTypes } from './built-in.js';
 
 const page = defineAction({
   name: 'page-on-call',
@@ -77,13 +77,18 @@ describe('a rule that names an action of a plug-in', () => {
     expect(problemsOf(ruleWith({ type: 'page-on-cal' }))).toEqual([
       {
         pointer: '/actions/0/type',
-        detail: `must be one of ${[...actionTypes, 'page-on-call'].join(', ')}. Did you mean "page-on-call"?`,
+        detail: `Must be one of ${[...actionTypes, 'page-on-call'].join(', ')}. Did you mean "page-on-call"?`,
+        code: 'rule.bad_value',
       },
     ]);
-    expect(() => checkRule(paging({ team: 'db' }))).toThrow(/must be one of/);
+    expect(() => checkRule(paging({ team: 'db' }))).toThrow(/Must be one of/);
     expect(problemsOf(ruleWith({ type: '' }))).toHaveLength(1);
     expect(problemsOf(ruleWith({ with: {} }))).toEqual([
-      { pointer: '/actions/0/type', detail: expect.stringMatching(/^is missing. Allowed: /) },
+      {
+        pointer: '/actions/0/type',
+        detail: expect.stringMatching(/^"type" is required: .* create_issue/),
+        code: 'rule.missing_key',
+      },
     ]);
   });
 
@@ -93,14 +98,19 @@ describe('a rule that names an action of a plug-in', () => {
   });
 
   it.each<[string, object, string, RegExp]>([
-    ['lacks what it needs', {}, '/team', /is missing/],
+    ['lacks what it needs', {}, '/team', /is required/],
     ['has a key that nobody knows', { team: 'db', urgncy: 'low' }, '/urgncy', /Did you mean "urgency"/],
-    ['has a value of another type', { team: 5 }, '/team', /must be string/],
-    ['has none of the values allowed', { team: 'db', urgency: 'soon' }, '/urgency', /must be one of "low", "high"/],
-    ['has a number that is too small', { team: 'db', minutes: 0 }, '/minutes', /must be >= 1/],
-    ['has too many templates', { team: 'db', tags: ['${{ a }}', '${{ b }}', '${{ c }}'] }, '/tags', /more than 2/],
-    ['has one thing wrong beside a template', { team: '${{ a }}', minutes: 'x' }, '/minutes', /integer/],
-    ['has a wrong value under the name of a keyword', { team: 'db', not: 'x' }, '/not', /boolean/],
+    ['has a value of another type', { team: 5 }, '/team', /Must be a string/],
+    ['has none of the values allowed', { team: 'db', urgency: 'soon' }, '/urgency', /Must be one of low, high/],
+    ['has a number that is too small', { team: 'db', minutes: 0 }, '/minutes', /Must be at least 1/],
+    [
+      'has too many templates',
+      { team: 'db', tags: ['${{ a }}', '${{ b }}', '${{ c }}'] },
+      '/tags',
+      /at most 2 entries/,
+    ],
+    ['has one thing wrong beside a template', { team: '${{ a }}', minutes: 'x' }, '/minutes', /whole number/],
+    ['has a wrong value under the name of a keyword', { team: 'db', not: 'x' }, '/not', /true or false/],
   ])('is refused if its "with" %s', (_, given, pointer, detail) => {
     expect(problemsOf(paging(given))).toEqual([
       expect.objectContaining({ pointer: `/actions/0/with${pointer}`, detail: expect.stringMatching(detail) }),
@@ -132,7 +142,9 @@ describe('a rule that names an action of a plug-in', () => {
     const calls = new Map([[call.name, call]]);
     expect(() => checkRule(calling('${{ data.branch }}'), calls)).not.toThrow();
     expect(() => checkRule(calling('mail'), calls)).not.toThrow();
-    expect(inputProblems(call.inputSchema, { how: 'phone' })).toEqual([{ pointer: '/number', detail: 'is missing.' }]);
+    expect(shapeProblems(call.inputSchema, { how: 'phone' }, { prefix: 'action' })).toMatchObject([
+      { pointer: '/number', detail: '"number" is required.' },
+    ]);
   });
 
   it('compiles when it comes from the log, whatever has become of the plug-in', () => {

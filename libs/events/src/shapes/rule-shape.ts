@@ -1,0 +1,157 @@
+import { type Static, Type } from '@sinclair/typebox';
+
+import { closed, defaulted, kept } from './fields.js';
+
+/** Most actions of one rule. */
+export const MAX_ACTIONS = 50;
+
+const name = (description: string, maxLength: number) =>
+  Type.String({
+    description,
+    minLength: 1,
+    maxLength,
+    // Anchored, so that it is looked at once.
+    pattern: '^(?!\\s*$)[^\\u0000]*$',
+    expected: `a text of 1 to ${maxLength} characters, not blank and without NUL`,
+  });
+
+const pattern = (description: string, example: string) =>
+  Type.String({
+    description,
+    minLength: 1,
+    maxLength: 200,
+    pattern: '^[\\w.*:/@-]+$',
+    expected: 'at most 200 letters, digits and . * _ - : / @, such as git.push, pr.* or *',
+    examples: [example],
+  });
+
+const duration = (description: string) =>
+  Type.String({
+    description,
+    pattern: '^\\d{1,12}(ms|s|m|h|d)$',
+    expected: 'a duration from 1ms to 30d, such as 10m',
+    examples: ['10m'],
+  });
+
+const key = Type.Optional(
+  Type.String({
+    description: 'A template: matches with the same value belong together. Without it all matches of the rule do.',
+    examples: ['${{ data.payload.host }}'],
+  }),
+);
+
+/** Said where their grammar is written out, too. */
+export const CONDITIONS =
+  'A condition `{ field, operator, value }` or `{ expression }`, or a group `{ all | any | not }`. Without it every event of the type matches.';
+
+/** What a rule asks for when it matches. Which types there are, and what each takes, is known to those who carry it out. */
+export const RuleAction = closed({
+  type: Type.String({ description: 'What is asked for.', expected: 'the type of an action, such as create_issue' }),
+  with: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'Texts in it may hold templates.' })),
+});
+
+export const RuleThrottle = closed(
+  {
+    key,
+    limit: Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'Matches that act.' }),
+    per: duration('The period, which begins with its first match.'),
+  },
+  { description: 'At most `limit` matches act in `per`, for each value of `key`.' },
+);
+
+export const RuleOnce = closed(
+  { key, quiet: duration('The burst is over after so long without a match.') },
+  { description: 'Of matches with the same key that follow each other within `quiet`, only the first acts.' },
+);
+
+export const RuleDebounce = closed(
+  {
+    key,
+    quiet: duration('The burst is over after so long without a match.'),
+    maxWait: Type.Optional(duration('The burst ends so long after its first match, whatever comes.')),
+  },
+  {
+    description:
+      'Of matches with the same key that follow each other within `quiet`, only the last acts: after `quiet`, or `maxWait` after the first. Not beside `once`.',
+  },
+);
+
+const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
+export type Day = (typeof DAYS)[number];
+
+export const RuleWindow = closed(
+  {
+    days: Type.Optional(
+      Type.Array(Type.Union(DAYS.map((day) => Type.Literal(day))), {
+        minItems: 1,
+        description: 'Default: every day.',
+      }),
+    ),
+    from: Type.Optional(
+      Type.String({
+        pattern: '^([01]\\d|2[0-3]):[0-5]\\d$',
+        expected: 'a time of day such as 09:00',
+        default: '00:00',
+      }),
+    ),
+    to: Type.Optional(
+      Type.String({
+        pattern: '^(([01]\\d|2[0-3]):[0-5]\\d|24:00)$',
+        expected: 'a time of day such as 17:00',
+        default: '24:00',
+        description: 'Where it is not after `from`, it is of the next day.',
+      }),
+    ),
+    timezone: Type.Optional(Type.String({ default: 'UTC', examples: ['Europe/Berlin'] })),
+  },
+  { description: 'Days and hours at which the rule acts, by the time at which the event was recorded.' },
+);
+
+/** THE SHAPE OF A RULE: its fields as they are sent. The grammar of `conditions` and of each action is libs/rules'. */
+export const ruleFields = {
+  name: name('Shown in lists and decisions.', 200),
+  description: Type.Optional(name('Why the rule exists.', 2_000)),
+  enabled: defaulted(Type.Boolean(), true),
+  eventSource: defaulted(pattern('A source, a glob or `*`.', 'github'), '*'),
+  eventType: pattern(
+    'An event type, a glob such as `pr.*`, or `*`, which leaves out system types and `webhook.*`.',
+    'git.push',
+  ),
+  conditions: Type.Optional(
+    Type.Unknown({
+      description: CONDITIONS,
+    }),
+  ),
+  actions: defaulted(
+    Type.Array(RuleAction, {
+      maxItems: MAX_ACTIONS,
+      description: 'What is asked for when the rule matches, in order.',
+    }),
+    [],
+  ),
+  throttle: Type.Optional(RuleThrottle),
+  once: Type.Optional(RuleOnce),
+  debounce: Type.Optional(RuleDebounce),
+  window: Type.Optional(RuleWindow),
+};
+
+/** A rule as it is sent. */
+export const RuleShape = closed(ruleFields);
+
+const { enabled: _, ...definition } = ruleFields;
+
+/** A rule as the log keeps it: as its author wrote it, checked. Whether it is enabled is not part of it. */
+export const RuleDefinition = Type.Object({ ...kept(definition), actions: Type.Array(Type.Required(RuleAction)) });
+export type RuleDefinition = Static<typeof RuleDefinition>;
+
+/** A rule as it is answered. */
+export const RuleAnswer = Type.Object({
+  id: Type.String({ examples: ['rul_01jq5x1d0wkz4s3v2n8m7b6c5a'] }),
+  ...RuleDefinition.properties,
+  enabled: Type.Boolean(),
+  status: Type.Union([Type.Literal('enabled'), Type.Literal('disabled'), Type.Literal('archived')]),
+  version: Type.Integer({ minimum: 1, description: 'Counts the saves that changed something.' }),
+  createdAt: Type.String({ format: 'date-time' }),
+  updatedAt: Type.String({ format: 'date-time' }),
+});
+export type RuleAnswer = Static<typeof RuleAnswer>;
