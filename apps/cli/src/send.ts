@@ -4,6 +4,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Command } from 'commander';
 
 import type { JsonObject } from '#libs/kernel/src/json.js';
+import { parseTime } from '#libs/kernel/src/times.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
 import {
   headersOf,
@@ -195,8 +196,8 @@ async function signerOf(
     );
   const secret = secretOf(options.secret ?? env['MILLRACE_SECRET']);
   const config = configOf(options.config ?? []);
-  const at = options.at === undefined ? undefined : new Date(options.at);
-  if (Number.isNaN(at?.getTime())) throw new UsageError('--at takes a time such as 2026-11-20T13:14:15Z.');
+  const at = options.at === undefined ? undefined : parseTime(options.at);
+  if (options.at !== undefined && !at) throw new UsageError('--at takes a time such as 2026-11-20T13:14:15Z.');
   return (file) =>
     provider.sign!(
       { headers: headersOf(file), rawBody: file.body },

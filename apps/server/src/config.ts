@@ -4,6 +4,7 @@ import ipaddr from 'ipaddr.js';
 
 import { parseKey } from '#libs/access/src/key-file.js';
 import { tryParseDuration } from '#libs/kernel/src/durations.js';
+import { nearest } from '#libs/kernel/src/nearest.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 
 export type ServerRole = 'api' | 'worker';
@@ -229,20 +230,8 @@ function unknownVariables(environment: Environment): readonly string[] {
     .filter((name) => name.startsWith('MILLRACE_') && !KNOWN.includes(name))
     .sort()
     .map((name) => {
-      const [nearest] = KNOWN.map((known) => ({ known, far: distance(name, known) })).sort((a, b) => a.far - b.far);
-      const hint = nearest && nearest.far <= 5 ? ` Did you mean ${nearest.known}?` : '';
+      const meant = nearest(name, KNOWN);
+      const hint = meant === undefined ? '' : ` Did you mean ${meant}?`;
       return `${name} is not a setting of Millrace and has no effect.${hint}`;
     });
-}
-
-/** Levenshtein's: how many letters must be changed. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    row = next;
-  }
-  return row[b.length]!;
 }

@@ -1,13 +1,15 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { ArrayNotEmpty, ArrayUnique, IsIn, IsISO8601, IsOptional, IsString, Length } from 'class-validator';
+import { ArrayNotEmpty, ArrayUnique, IsIn, IsOptional, IsString, Length } from 'class-validator';
 
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { parseTime } from '#libs/kernel/src/times.js';
 
 import { CurrentCaller, Roles } from './caller.controller.js';
 import { type Caller, newIdFor, type Role } from './caller.js';
+import { IsTime } from './time.body.js';
 import { CreateToken, RevokeToken, hashOf, newTokenText } from './token.js';
 import { type KnownToken, TokenTable } from './token.table.js';
 
@@ -27,7 +29,7 @@ export class NewToken {
 
   @ApiPropertyOptional({ description: 'RFC 3339; without it the token is valid until it is revoked.' })
   @IsOptional()
-  @IsISO8601({ strict: true, strictSeparator: true })
+  @IsTime()
   expiresAt?: string;
 }
 
@@ -76,7 +78,7 @@ export class TokenController {
   async create(@CurrentCaller() caller: Caller, @Body() body: NewToken): Promise<CreatedToken> {
     const id = newIdFor(caller, 'tok');
     const token = newTokenText();
-    const expiresAt = body.expiresAt === undefined ? undefined : new Date(body.expiresAt);
+    const expiresAt = body.expiresAt === undefined ? undefined : parseTime(body.expiresAt);
     const committed = await this.commands.execute(
       new CreateToken(id, caller, body.name, hashOf(token), body.roles, expiresAt),
     );

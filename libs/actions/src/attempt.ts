@@ -1,4 +1,5 @@
 import type { DataOf } from '#libs/events/src/catalogue.js';
+import { beginning } from '#libs/kernel/src/text.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 /** Most bytes of what an action gives back, as JSON. */
@@ -73,7 +74,7 @@ function failed(error: unknown): Ending {
     kind: 'failed',
     error: {
       code: typeof code === 'string' && code !== '' ? code.slice(0, 200) : 'action.failed',
-      message: message.slice(0, MAX_MESSAGE),
+      message: beginning(message, MAX_MESSAGE),
     },
     retryable,
     ...(typeof retryAfter === 'number' && retryAfter > 0 && { retryAfter }),

@@ -10,6 +10,8 @@ import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import type { Problem } from '#libs/kernel/src/errors.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
+import { noSooner } from '#libs/kernel/src/retry-after.js';
+import { timeAfter } from '#libs/kernel/src/times.js';
 import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/work/work.js';
 import type { ActionDefinition } from '#libs/plugin-sdk/src/define-action.js';
 import type { StepHttp } from '#libs/plugin-sdk/src/define-step.js';
@@ -18,7 +20,6 @@ import { type ActionTask, queueOf, revisionBefore } from './action-task.js';
 import { attempted, type Ending } from './attempt.js';
 
 export const TIMEOUT_MS = 30_000;
-const MAX_RETRY_AFTER_MS = 86_400_000;
 
 export interface RunActionParts {
   readonly store: EventStore;
@@ -98,12 +99,11 @@ export class RunAction implements Worker {
       const data = { ...about, output, ...(omitted && { omitted }), attempts: task.attempt };
       return { type: 'action.completed', data };
     }
-    const { error, retryable, retryAfter = 0 } = ending;
+    const { error, retryable, retryAfter } = ending;
     const planned = retryable ? this.parts.retrySchedule[task.attempt - 1] : undefined;
     const failed = { ...about, attempt: task.attempt, error };
     if (planned === undefined) return { type: 'action.failed', data: { ...failed, final: true } };
-    const afterMs = Math.max(planned, Math.min(retryAfter * 1000, MAX_RETRY_AFTER_MS));
-    const nextAttemptAt = new Date(now.getTime() + afterMs).toISOString();
+    const nextAttemptAt = timeAfter(now, noSooner(planned, retryAfter)).toISOString();
     return { type: 'action.failed', data: { ...failed, final: false, nextAttemptAt } };
   }
 

@@ -7,6 +7,7 @@ import { readWhole } from '#libs/event-store/src/reading.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
+import { storable } from '#libs/kernel/src/text.js';
 
 import { executionOf } from './execution.js';
 
@@ -97,7 +98,7 @@ export class AgentProjection implements Subscriber {
                  where org_id = $2 and (id = $3 or (name = $3 and not removed)) order by created_at limit 1),
                $4, 'pending', $5, $6, $7)
        on conflict do nothing`,
-      [id, orgId, agent.replaceAll('\0', '\ufffd'), trigger, eventId, requestedBy, event.metadata.timestamp],
+      [id, orgId, storable(agent), trigger, eventId, requestedBy, event.metadata.timestamp],
     );
   }
 }

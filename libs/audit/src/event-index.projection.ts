@@ -1,6 +1,7 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
+import { storable } from '#libs/kernel/src/text.js';
 
 const INSERT = `
   insert into views.events (position, id, type, source, subject, org_id, timestamp, correlation, causation, stream, revision)
@@ -50,6 +51,3 @@ export class EventIndex implements Subscriber {
     await manager.query(INSERT, columns);
   }
 }
-
-/** PostgreSQL stores any text but NUL, which JSON may hold. */
-const storable = (text: string): string => (text.includes('\0') ? text.replaceAll('\0', '\ufffd') : text);

@@ -4,6 +4,7 @@ import { typeMatcher } from '#libs/events/src/patterns.js';
 import { type CompiledExpression, compile } from '#libs/expressions/src/compile.js';
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { isUuid, type Uuid } from '#libs/kernel/src/ids.js';
+import { parseTime } from '#libs/kernel/src/times.js';
 
 export type Order = 'asc' | 'desc';
 
@@ -73,8 +74,8 @@ export function parseQuery(parameters: Parameters, orgId: string, orderByDefault
   const source = one('source');
   const subject = one('subject');
   const correlation = parsed('correlation', 'the id of an event (evt_…)', uuidOf);
-  const from = parsed('from', 'a time such as 2026-11-20T13:00:00Z', timeOf);
-  const to = parsed('to', 'a time such as 2026-11-20T14:00:00Z', timeOf);
+  const from = parsed('from', 'a time such as 2026-11-20T13:00:00Z', parseTime);
+  const to = parsed('to', 'a time such as 2026-11-20T14:00:00Z', parseTime);
   const fromPosition = parsed('fromPosition', position, positionOf);
   const toPosition = parsed('toPosition', position, positionOf);
   const after = parsed('cursor', 'the nextCursor of an answer', cursorPosition);
@@ -115,13 +116,6 @@ const typesOf = (value: string | readonly string[] | undefined): readonly string
     .filter((text) => text !== '');
 
 const uuidOf = (text: string): Uuid | undefined => eventUuidOf(text) ?? (isUuid(text) ? text : undefined);
-
-/** RFC 3339, or a date alone. */
-function timeOf(text: string): Date | undefined {
-  if (!/^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/.test(text)) return undefined;
-  const time = new Date(text);
-  return Number.isNaN(time.getTime()) ? undefined : time;
-}
 
 const positionOf = (text: string): bigint | undefined => (/^\d{1,18}$/.test(text) ? BigInt(text) : undefined);
 

@@ -8,6 +8,7 @@ import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
+import { parseTime } from '#libs/kernel/src/times.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
 import { PENDING_TYPES, type PendingType } from './pending-action.js';
@@ -107,7 +108,7 @@ function oneOf(name: string, value: string | undefined, allowed: readonly string
 
 /** What is no time in a cursor that somebody made up finds nothing. */
 const timeOf = (text: string | null): string | null =>
-  text === null ? null : Number.isNaN(Date.parse(text)) ? new Date(0).toISOString() : text;
+  text === null ? null : (parseTime(text) ?? new Date(0)).toISOString();
 
 const answerOf = ({ id, type, requestedBy, eventId, details, requestedAt }: Row): PendingActionAnswer => ({
   id,

@@ -1,6 +1,7 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { eventIdOf, requestedExecutionId } from '#libs/events/src/envelope.js';
+import { beginning, storable } from '#libs/kernel/src/text.js';
 
 /** Requests that a stage may leave lying; all others are carried out, or refused with a reason, as soon as they are read. */
 export const PENDING_REQUESTS = ['agent.requested', 'message.requested', 'action.requested'] as const;
@@ -51,5 +52,4 @@ export const retryDetails = ({ action, attempt, error, nextAttemptAt = '' }: Dat
   nextAttemptAt,
 });
 
-/** PostgreSQL stores any text but NUL, and no half of a character. */
-const shown = (text: string): string => Buffer.from(text.slice(0, SHOWN)).toString().replaceAll('\0', '\ufffd');
+const shown = (text: string): string => storable(beginning(text, SHOWN));

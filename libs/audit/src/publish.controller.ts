@@ -1,9 +1,10 @@
 import { Body, Controller, Inject, Post } from '@nestjs/common';
 import { ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { IsISO8601, IsObject, IsOptional, IsString, Length, Matches } from 'class-validator';
+import { IsObject, IsOptional, IsString, Length, Matches } from 'class-validator';
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
+import { IsTime } from '#libs/access/src/time.body.js';
 import { EventStore, WrongRevision } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
@@ -13,6 +14,7 @@ import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { parseTime } from '#libs/kernel/src/times.js';
 
 import { publishable } from './publishable.js';
 
@@ -40,7 +42,7 @@ export class NewPublishedEvent {
 
   @ApiPropertyOptional({ format: 'date-time', description: 'When it happened; default now.' })
   @IsOptional()
-  @IsISO8601({ strict: true, strictSeparator: true })
+  @IsTime()
   timestamp?: string;
 
   @ApiProperty({ type: Object, description: "As the type's schema says." })
@@ -85,7 +87,7 @@ export class PublishController {
       {
         type,
         data: body.data,
-        ...(body.timestamp !== undefined && { timestamp: new Date(body.timestamp).toISOString() }),
+        ...(body.timestamp !== undefined && { timestamp: parseTime(body.timestamp)!.toISOString() }),
       },
       {
         id: eventUuidOf(id)!,

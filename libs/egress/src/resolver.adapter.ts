@@ -1,5 +1,7 @@
 import { lookup } from 'node:dns/promises';
 
+import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
+
 /** All addresses of a name. Rejects with an error whose `code` is that of the resolver (`ENOTFOUND` …). */
 export type Resolve = (host: string) => Promise<readonly string[]>;
 
@@ -15,7 +17,7 @@ export function systemResolver(
   ask: Resolve = async (host) => (await lookup(host, { all: true, verbatim: true })).map(({ address }) => address),
   now: () => number = () => performance.now(),
 ): Resolve {
-  const known = new Map<string, { readonly until: number; readonly addresses: readonly string[] }>();
+  const known = new BoundedMap<string, { readonly until: number; readonly addresses: readonly string[] }>(MAX_NAMES);
   const asked = new Map<string, Promise<readonly string[]>>();
   return (host) => {
     const kept = known.get(host);
@@ -25,7 +27,6 @@ export function systemResolver(
     const answer = ask(host)
       .then((addresses) => {
         known.delete(host);
-        if (known.size >= MAX_NAMES) known.delete(known.keys().next().value!);
         known.set(host, { until: now() + KEEP_MS, addresses });
         return addresses;
       })

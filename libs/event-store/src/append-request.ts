@@ -1,5 +1,6 @@
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isUuid } from '#libs/kernel/src/ids.js';
+import { isWellFormed } from '#libs/kernel/src/text.js';
 
 import { type EventToAppend, type ExpectedRevision, MAX_APPEND_BYTES } from './event-store.js';
 
@@ -7,8 +8,6 @@ import { type EventToAppend, type ExpectedRevision, MAX_APPEND_BYTES } from './e
 export const MAX_NAME_LENGTH = 512;
 
 const CONTROL = /[\u0000-\u001f\u007f]/;
-
-const isWellFormed = (text: string): boolean => (text as string & { isWellFormed(): boolean }).isWellFormed();
 
 /** Whether a text survives UTF-8 and every adapter's index as a name. `$` is EventStoreDB's own. */
 const isName = (text: string): boolean =>

@@ -19,6 +19,7 @@ import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuid5, uuid7 } from '#libs/kernel/src/ids.js';
+import { parseTime } from '#libs/kernel/src/times.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
 import {
@@ -268,7 +269,7 @@ function fieldsOf({ title, body, status, priority, labels, assignee, team }: New
 
 /** What is no time in a cursor that somebody made up finds nothing. */
 function placeOf([time = '', id = '']: readonly string[]) {
-  return { time: new Date(Number.isNaN(Date.parse(time)) ? 0 : time), id };
+  return { time: parseTime(time) ?? new Date(0), id };
 }
 
 const answerOf = (row: IssueView): IssueAnswer => ({

@@ -6,6 +6,7 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
+import { storable } from '#libs/kernel/src/text.js';
 
 import { issue, type Issue, type IssueFields } from './issue.js';
 import { IssueView } from './issue.view.js';
@@ -99,13 +100,13 @@ async function saveIssues(tx: EntityManager, rows: readonly Row[]): Promise<void
       rows.map(({ id }) => id),
       rows.map(({ orgId }) => orgId),
       rows.map(({ title }) => storable(title)),
-      rows.map(({ body }) => storable(body)),
+      rows.map(({ body }) => orNull(body)),
       rows.map(({ status }) => status),
-      rows.map(({ priority }) => storable(priority)),
+      rows.map(({ priority }) => orNull(priority)),
       rows.map(({ labels }) => JSON.stringify(labels)),
-      rows.map(({ assignee }) => storable(assignee)),
-      rows.map(({ team }) => storable(team)),
-      rows.map(({ dedupeKey }) => storable(dedupeKey)),
+      rows.map(({ assignee }) => orNull(assignee)),
+      rows.map(({ team }) => orNull(team)),
+      rows.map(({ dedupeKey }) => orNull(dedupeKey)),
       rows.map(({ comments }) => comments),
       rows.map(({ revision }) => revision),
       rows.map(({ createdBy }) => createdBy),
@@ -133,5 +134,4 @@ async function saveComments(tx: EntityManager, events: readonly RecordedEvent<'i
   );
 }
 
-/** PostgreSQL stores any text but NUL, which JSON may hold. */
-const storable = <T extends string | null>(text: T): T => (text?.replaceAll('\0', '\ufffd') ?? null) as T;
+const orNull = (text: string | null): string | null => (text === null ? null : storable(text));

@@ -13,6 +13,7 @@ import { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { derivedId, uuid5 } from '#libs/kernel/src/ids.js';
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
+import { indexKey } from '#libs/kernel/src/text.js';
 
 import { DedupeKeys } from './dedupe-keys.js';
 import { created, isOpen } from './issue.js';
@@ -29,7 +30,6 @@ interface Task {
 
 const CONCURRENT_APPENDS = 32;
 const MAX_TRIES = 10;
-const MAX_KEY = 200;
 
 /**
  * Fulfils `issue.requested`: opens an issue in a stream that is named after the request, or, where an open issue has
@@ -172,7 +172,7 @@ function keyOf(event: RecordedEvent): Key | undefined {
   if (dedupeKey === undefined) return undefined;
   if (event.is('issue.created', 'issue.status_changed') && event.stream !== streams.issue(event.data.issueId ?? ''))
     return undefined;
-  return { orgId: event.metadata.orgId, key: storable(dedupeKey) };
+  return { orgId: event.metadata.orgId, key: indexKey('issue-key', dedupeKey) };
 }
 
 async function load(tx: EntityManager, keys: readonly Key[]) {
@@ -197,7 +197,3 @@ async function save(tx: EntityManager, keys: DedupeKeys): Promise<void> {
     [taken.map(({ orgId }) => orgId), taken.map(({ key }) => key), taken.map(({ issueId }) => issueId)],
   );
 }
-
-/** PostgreSQL stores any text but NUL, and indexes short ones. */
-const storable = (key: string): string =>
-  key.length <= MAX_KEY && !key.includes('\0') ? key : uuid5('issue-key', key);

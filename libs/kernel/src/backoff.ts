@@ -6,6 +6,6 @@ export interface Backoff {
 
 /** Milliseconds to wait after `tries` failed tries (1 or more): doubling up to `max`, of which a random half is kept. */
 export function backoff(tries: number, { first, max }: Backoff, random: number = Math.random()): number {
-  const ceiling = Math.min(max, first * 2 ** Math.min(tries - 1, 30));
+  const ceiling = Math.min(max, first * 2 ** Math.min(tries - 1, 40));
   return Math.round(ceiling * (0.5 + random / 2));
 }

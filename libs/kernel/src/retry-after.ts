@@ -1,3 +1,4 @@
+/** Nobody is waited for longer. */
 const LONGEST_SECONDS = 24 * 60 * 60;
 
 /**
@@ -13,3 +14,7 @@ export function retryAfterSeconds(header: string | undefined, now: Date): number
   if (Number.isNaN(at)) return undefined;
   return Math.min(Math.max(Math.ceil((at - now.getTime()) / 1000), 0), LONGEST_SECONDS);
 }
+
+/** A planned pause in milliseconds, made longer where the other side asked for so many seconds; a day at most. */
+export const noSooner = (plannedMs: number, retryAfter: number = 0): number =>
+  Math.max(plannedMs, Math.min(retryAfter, LONGEST_SECONDS) * 1000);

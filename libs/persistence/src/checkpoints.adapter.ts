@@ -8,6 +8,7 @@ import {
   type ParkedEvent,
   type StoredCheckpoint,
 } from '#libs/event-store/src/runner/checkpoints.js';
+import { storable } from '#libs/kernel/src/text.js';
 
 import { poolOf } from './data-source.adapter.js';
 import { databaseError, inDatabase } from './database-errors.js';
@@ -133,9 +134,8 @@ class PostgresTransaction implements CheckpointTransaction {
   }
 
   async park({ subscriber, position, eventId, type, reason, tries }: ParkedEvent): Promise<void> {
-    // PostgreSQL's text holds no NUL, and a reason may be anything.
-    const text = reason.replaceAll('\0', '');
-    await inDatabase(() => this.runner.query(PARK, [subscriber, String(position), eventId, type, text, tries]));
+    const values = [subscriber, String(position), eventId, type, storable(reason), tries];
+    await inDatabase(() => this.runner.query(PARK, values));
   }
 
   async unpark(name: string, position: bigint): Promise<void> {

@@ -123,7 +123,9 @@ describe('views', () => {
     const position = await append(0, 1, 2, 3);
     await one.runner.whenProcessed('test.view', position, 20_000);
     expect((await seen()).map((row) => row.n).slice(0, 3)).toEqual([0, 1, 3]);
-    expect(await one.runner.parked('test.view')).toMatchObject([{ position: 3n, reason: 'cannot read  2', tries: 3 }]);
+    expect(await one.runner.parked('test.view')).toMatchObject([
+      { position: 3n, reason: 'cannot read \ufffd 2', tries: 3 },
+    ]);
     expect((await one.runner.status())[0]).toMatchObject({ parked: 1 });
   });
 });

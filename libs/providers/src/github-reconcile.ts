@@ -202,8 +202,8 @@ const failed = (code: string, detail: string, retryAfterMs?: number): Answer => 
 function waitOf(headers: Readonly<Record<string, string>>, now: number): number | undefined {
   const seconds = retryAfterSeconds(headers['retry-after'], new Date(now));
   if (seconds !== undefined) return seconds * 1000;
-  if (headers['x-ratelimit-remaining'] !== '0') return undefined;
-  return Math.max(0, Number(headers['x-ratelimit-reset'] ?? 0) * 1000 - now);
+  const resetsAt = Number(headers['x-ratelimit-reset'] ?? 0) * 1000;
+  return headers['x-ratelimit-remaining'] === '0' && resetsAt >= 0 ? Math.max(0, resetsAt - now) : undefined;
 }
 
 function parsed(body: Buffer): Json {

@@ -1,6 +1,8 @@
 import { ApiProperty } from '@nestjs/swagger';
 
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { isStorable } from '#libs/kernel/src/text.js';
+import { parseTime } from '#libs/kernel/src/times.js';
 
 import type { Attempt } from './attempt-history.js';
 import { messageIdOf } from './delivery.js';
@@ -74,15 +76,15 @@ export class DeliveryPage {
 /** A parameter that is given twice, or holds what no column can, is a mistake and not a fault of ours. */
 export function plain(filters: Filters): Filters {
   for (const [name, value] of Object.entries(filters) as [string, unknown][])
-    if (value !== undefined && (typeof value !== 'string' || value.includes('\0')))
+    if (value !== undefined && (typeof value !== 'string' || !isStorable(value)))
       throw new Rejected('invalid', 'list.bad_filter', `"${name}" must be given once, as plain text.`);
   return filters;
 }
 
 /** @throws Rejected `list.bad_time` */
 export function timeOf(name: string, text: string): Date {
-  const time = new Date(text);
-  if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(time.getTime())) return time;
+  const time = parseTime(text);
+  if (time) return time;
   throw new Rejected('invalid', 'list.bad_time', `"${name}" must be a time such as 2026-11-20T13:00:00Z.`);
 }
 

@@ -3,6 +3,7 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Cause } from '#libs/events/src/envelope.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
+import { timeAfter } from '#libs/kernel/src/times.js';
 
 /** Name of the queue of attempts. */
 export const ATTEMPTS = 'deliveries.attempt';
@@ -153,8 +154,8 @@ export const exhaust = (delivery: Delivery, at: string): Delivery =>
 /** The row with its next attempt so long after its last failure. */
 export function plan(delivery: Delivery, afterMs: number, now: string): Delivery {
   const delay = delayAfterFailure(afterMs, delivery.retryAfter ?? undefined);
-  const from = new Date(delivery.lastAttemptAt ?? now).getTime();
-  return { ...delivery, nextAttemptAt: new Date(from + delay).toISOString() };
+  const from = new Date(delivery.lastAttemptAt ?? now);
+  return { ...delivery, nextAttemptAt: timeAfter(from, delay).toISOString() };
 }
 
 /** What `webhook-id` says: the same for every attempt and redelivery of one event to one webhook. */

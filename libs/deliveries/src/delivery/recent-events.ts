@@ -1,4 +1,5 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 
 const MAX_BYTES = 32 * 1024 * 1024;
@@ -48,11 +49,10 @@ const MAX_PLACES = 20_000;
 
 /** Where the newest events are, by their UUIDs: a request that names an event usually follows it closely. */
 export class RecentPlaces {
-  private readonly places = new Map<Uuid, Place>();
+  private readonly places = new BoundedMap<Uuid, Place>(MAX_PLACES);
 
   note(event: RecordedEvent): void {
     this.places.set(event.id, placeOf(event));
-    if (this.places.size > MAX_PLACES) this.places.delete(this.places.keys().next().value!);
   }
 
   get(event: Uuid): Place | undefined {

@@ -1,4 +1,6 @@
+import { inGrace } from '#libs/access/src/secret-rotation.js';
 import type { Secrets } from '#libs/access/src/secrets.js';
+import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 
 import type { KnownWebhook } from '../webhook/webhook.table.js';
 
@@ -17,13 +19,12 @@ export interface WebhookCredentials {
  * for never changes.
  */
 export class CredentialCache {
-  private readonly kept = new Map<string, string>();
+  private readonly kept = new BoundedMap<string, string>(MAX_KEPT);
 
   constructor(private readonly secrets: Secrets) {}
 
   async of({ secret, previous, settings }: KnownWebhook, now: Date): Promise<WebhookCredentials> {
-    const inGrace = previous.filter(({ validUntil }) => new Date(validUntil) > now);
-    const references = [secret, ...inGrace.map((one) => one.secret)];
+    const references = [secret, ...inGrace(previous, now).map((one) => one.secret)];
     const headers = settings.headers?.values;
     const texts = await this.fetch(headers === undefined ? references : [...references, headers]);
     return {
@@ -35,10 +36,7 @@ export class CredentialCache {
   private async fetch(references: readonly string[]): Promise<ReadonlyMap<string, string>> {
     const missing = references.filter((reference) => !this.kept.has(reference));
     const fetched = missing.length === 0 ? new Map<string, string>() : await this.secrets.get(missing);
-    for (const [reference, text] of fetched) {
-      if (this.kept.size >= MAX_KEPT) this.kept.delete(this.kept.keys().next().value!);
-      this.kept.set(reference, text);
-    }
+    for (const [reference, text] of fetched) this.kept.set(reference, text);
     return new Map(
       references.flatMap((reference) => {
         const text = fetched.get(reference) ?? this.kept.get(reference);

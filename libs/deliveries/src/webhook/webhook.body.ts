@@ -7,7 +7,6 @@ import {
   IsBoolean,
   IsIn,
   IsInt,
-  IsISO8601,
   IsObject,
   IsOptional,
   IsString,
@@ -15,6 +14,8 @@ import {
   Min,
   ValidateIf,
 } from 'class-validator';
+
+import { IsTime } from '#libs/access/src/time.body.js';
 
 import { FORMATS, type Format } from './format.js';
 import { SIGNATURE_HEADER } from './signing.js';
@@ -126,7 +127,7 @@ export class ChangedWebhook extends WebhookChanges {
 
 export class Recovery {
   @ApiProperty({ format: 'date-time', description: 'Everything that failed since then is delivered again.' })
-  @IsISO8601({ strict: true, strictSeparator: true })
+  @IsTime()
   since!: string;
 }
 

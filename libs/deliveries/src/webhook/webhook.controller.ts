@@ -14,6 +14,7 @@ import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { uuidOf } from '#libs/kernel/src/ids.js';
+import { parseTime } from '#libs/kernel/src/times.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
 import { newSecret } from './signing.js';
@@ -193,7 +194,7 @@ export class WebhookController {
     @Body() body: Recovery,
   ): Promise<{ redelivered: number }> {
     await this.find(caller, id);
-    const { position } = await this.commands.execute(new RecoverWebhook(id, caller, new Date(body.since)));
+    const { position } = await this.commands.execute(new RecoverWebhook(id, caller, parseTime(body.since)!));
     await this.progress.whenProcessed(followers.scheduleDeliveries, position);
     const [row] = await this.database.query<{ redelivered: number }[]>(
       'select count(*)::int as redelivered from views.deliveries where webhook_id = $1 and position = $2',

@@ -96,6 +96,12 @@ describe('rotating a secret', () => {
     expect(state).toMatchObject({ secret: 'ref/2', previous: [] });
   });
 
+  it('without grace forgets those whose grace is not over, too', () => {
+    const graced = after(active, rotateSecret(active, new RotateWebhookSecret(id, author, 'ref/2', 60), START));
+    const state = after(graced, rotateSecret(graced, new RotateWebhookSecret(id, author, 'ref/3', 0), START));
+    expect(state).toMatchObject({ secret: 'ref/3', previous: [] });
+  });
+
   it('drops secrets whose grace is over and keeps at most two', () => {
     let state = active;
     for (let i = 2; i <= 5; i++)

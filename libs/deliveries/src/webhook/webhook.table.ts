@@ -1,11 +1,13 @@
+import type { PreviousSecret } from '#libs/access/src/secret-rotation.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { typeMatcher } from '#libs/events/src/patterns.js';
 import { streams } from '#libs/events/src/streams.js';
 import { compile, type CompiledExpression } from '#libs/expressions/src/compile.js';
+import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 
-import type { PreviousSecret, Settings } from './webhook.js';
+import type { Settings } from './webhook.js';
 
 /** An outbound webhook as the hot path needs it. Secrets are references. */
 export interface KnownWebhook {
@@ -34,8 +36,8 @@ export class WebhookTable implements Table {
     'webhook.deleted',
   ] as const;
   private readonly byId = new Map<string, KnownWebhook>();
-  /** Active ones by event type, worked out when a type is first seen. */
-  private readonly byType = new Map<string, readonly KnownWebhook[]>();
+  /** Active ones by event type, worked out when a type is first seen: types that come from outside are bounded by nothing else. */
+  private readonly byType = new BoundedMap<string, readonly KnownWebhook[]>(10_000);
 
   clear(): void {
     this.byId.clear();
@@ -79,8 +81,6 @@ export class WebhookTable implements Table {
   subscribedTo(type: string): readonly KnownWebhook[] {
     let found = this.byType.get(type);
     if (!found) {
-      // Types that come from outside are bounded by nothing else.
-      if (this.byType.size >= 10_000) this.byType.clear();
       found = [...this.byId.values()].filter((webhook) => webhook.active && webhook.wants(type));
       this.byType.set(type, found);
     }

@@ -1,5 +1,6 @@
 import type { Static } from '@sinclair/typebox';
 
+import { afterRotation, type PreviousSecret } from '#libs/access/src/secret-rotation.js';
 import { slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
 import { streams } from '#libs/events/src/streams.js';
@@ -12,11 +13,6 @@ interface Registered {
   readonly settings: Settings;
   readonly secret: string;
   readonly previous: readonly PreviousSecret[];
-}
-
-export interface PreviousSecret {
-  readonly secret: string;
-  readonly validUntil: string;
 }
 
 /**
@@ -112,9 +108,8 @@ const MAX_PREVIOUS = 2;
 export function rotateSecret(state: Webhook, { id, secret, graceSeconds }: RotateWebhookSecret, now: Date): Drafts {
   const { secret: current, previous } = existing(state, id);
   if (current === secret) return [];
-  const validUntil = new Date(now.getTime() + graceSeconds * 1000).toISOString();
-  const kept = [{ secret: current, validUntil }, ...previous].filter((one) => new Date(one.validUntil) > now);
-  return [{ type: 'webhook.secret_rotated', data: { webhookId: id, secret, previous: kept.slice(0, MAX_PREVIOUS) } }];
+  const kept = afterRotation({ current, previous }, graceSeconds, now, MAX_PREVIOUS);
+  return [{ type: 'webhook.secret_rotated', data: { webhookId: id, secret, previous: kept } }];
 }
 
 export function enable(state: Webhook, { id }: EnableWebhook): Drafts {

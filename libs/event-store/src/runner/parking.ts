@@ -2,6 +2,7 @@ import { causedBy } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { messageOf, Transient } from '#libs/kernel/src/errors.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
+import { beginning } from '#libs/kernel/src/text.js';
 
 import { type EventStore, type RecordedEvent, WrongRevision } from '../event-store.js';
 import { newEvent } from '../new-event.js';
@@ -43,7 +44,7 @@ async function recordParked(store: EventStore, parked: ParkedEvent, event: Recor
   }
 }
 
-const reasonOf = (error: unknown): string => messageOf(error).slice(0, 2_000);
+const reasonOf = (error: unknown): string => beginning(messageOf(error), 2_000);
 
 interface Failure {
   readonly error: unknown;

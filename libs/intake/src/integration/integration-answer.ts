@@ -1,3 +1,4 @@
+import { inGrace } from '#libs/access/src/secret-rotation.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { formatDuration } from '#libs/kernel/src/durations.js';
 
@@ -42,9 +43,7 @@ export function integrationAnswer(
       ...communicatorUrls(id, state.provider, isCommunicator, publicUrl),
     },
     hasSecret: state.secret !== undefined,
-    previousSecrets: state.previous
-      .filter(({ validUntil }) => new Date(validUntil) > now)
-      .map(({ validUntil }) => ({ validUntil })),
+    previousSecrets: inGrace(state.previous, now).map(({ validUntil }) => ({ validUntil })),
     customPath: customPath ?? null,
     allowedSources: allowedSources ?? null,
     rateLimit: rateLimit ? { limit: rateLimit.limit, per: formatDuration(rateLimit.perMs) } : null,

@@ -1,3 +1,4 @@
+import { afterRotation, type PreviousSecret } from '#libs/access/src/secret-rotation.js';
 import { slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
@@ -20,13 +21,6 @@ export interface IntegrationSettings {
   readonly expectedEvery?: string;
   /** Checked by the provider's schema. A secret value is `{ "$secret": reference }`. */
   readonly config: JsonObject;
-}
-
-/** A secret that was replaced and is accepted a while longer. */
-export interface PreviousSecret {
-  readonly secret: string;
-  /** RFC 3339 UTC. */
-  readonly validUntil: string;
 }
 
 interface Facts {
@@ -144,17 +138,10 @@ export function rotateSecret(
 ): Drafts<'integration.secret_rotated'> {
   const { secret, previous } = found(state, command);
   if (secret === command.secret) return [];
-  const valid = previous.filter(({ validUntil }) => new Date(validUntil) > now);
-  const replaced =
-    secret === undefined || command.graceSeconds === 0
-      ? []
-      : [{ secret, validUntil: new Date(now.getTime() + command.graceSeconds * 1000).toISOString() }];
-  // Without grace the secret may be known to others, and so may be those before it.
-  const kept = command.graceSeconds === 0 ? [] : [...replaced, ...valid].slice(0, MAX_PREVIOUS);
   const data = {
     integrationId: command.id,
     ...(command.secret === undefined ? {} : { secret: command.secret }),
-    previous: kept,
+    previous: afterRotation({ current: secret, previous }, command.graceSeconds, now, MAX_PREVIOUS),
   };
   return [{ type: 'integration.secret_rotated', data }];
 }

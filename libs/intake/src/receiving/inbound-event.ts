@@ -4,6 +4,8 @@ import { satisfies } from '#libs/events/src/check.js';
 import type { RequestMetadata } from '#libs/events/src/envelope.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
+import { beginning } from '#libs/kernel/src/text.js';
+import { readTime } from '#libs/kernel/src/times.js';
 import type { NormalisedEvent } from '#libs/plugin-sdk/src/define-provider.js';
 import { isInboundType } from '#libs/plugin-sdk/src/inbound-types.js';
 
@@ -66,7 +68,7 @@ function inboundEvent(
   return newEvent(
     {
       type,
-      ...(subject === '' ? {} : { subject: subject.slice(0, MAX_SUBJECT) }),
+      ...(subject === '' ? {} : { subject: beginning(subject, MAX_SUBJECT) }),
       ...(when === undefined ? {} : { timestamp: when }),
       data: new RawJson(dataText(facts, draft, neutral, budget !== undefined)),
     },
@@ -117,14 +119,10 @@ function withoutOurs(neutral: JsonObject): JsonObject {
   return neutral;
 }
 
-const YEAR_10000 = Date.UTC(10_000, 0);
-
-/** RFC 3339 UTC; `undefined` for what is no time that four digits of a year can say. */
+/** RFC 3339 UTC. What is before 1970 is no time of an event but a default of the sender's language. */
 function timeOf(timestamp: string | number | undefined): string | undefined {
-  if (timestamp === undefined) return undefined;
-  const time = new Date(timestamp);
-  const milliseconds = time.getTime();
-  return milliseconds >= 0 && milliseconds < YEAR_10000 ? time.toISOString() : undefined;
+  const time = timestamp === undefined ? undefined : readTime(timestamp);
+  return time && time.getTime() >= 0 ? time.toISOString() : undefined;
 }
 
 /** As the log counts it. The exact size is only taken where the text is long enough for it to matter. */

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
+import { beginning } from '#libs/kernel/src/text.js';
 
 /** Lists of paths in a commit: what makes a large push large. */
 const PATHS: ReadonlySet<string> = new Set(['added', 'modified', 'removed']);
@@ -15,7 +16,7 @@ export function shortened(data: JsonObject, budget: 'without-paths' | 'short'): 
 }
 
 function shorten(value: Json, budget: 'without-paths' | 'short'): Json {
-  if (typeof value === 'string') return budget === 'short' ? cut(value) : value;
+  if (typeof value === 'string') return budget === 'short' ? beginning(value, LONGEST_TEXT) : value;
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) {
     const list = value as readonly Json[];
@@ -27,11 +28,4 @@ function shorten(value: Json, budget: 'without-paths' | 'short'): Json {
       PATHS.has(key) && Array.isArray(field) ? [] : shorten(field, budget),
     ]),
   );
-}
-
-/** Without ending in half of a surrogate pair. */
-function cut(text: string): string {
-  if (text.length <= LONGEST_TEXT) return text;
-  const last = text.charCodeAt(LONGEST_TEXT - 1);
-  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? LONGEST_TEXT - 1 : LONGEST_TEXT);
 }

@@ -5,6 +5,7 @@ import { fold } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext, Table } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
+import { backoff } from '#libs/kernel/src/backoff.js';
 import { WorkQueue } from '#libs/persistence/src/work/work.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
@@ -113,7 +114,7 @@ export class ScheduleReconciliations implements Subscriber {
     const { runs, completeAt } = (await this.row(tx, integrationId))!;
     const failing = completeAt
       ? event.created.getTime() - completeAt.getTime()
-      : RECONCILE_EVERY_MS * 2 ** Math.min(runs - 1, 20);
+      : backoff(runs, { first: RECONCILE_EVERY_MS, max: MAX_PAUSE_MS }, 1);
     const pause = Math.min(Math.max(RECONCILE_EVERY_MS, failing), MAX_PAUSE_MS);
     return Math.max(pause, Math.min(failure?.retryAfterMs ?? 0, MAX_WAIT_MS));
   }

@@ -9,6 +9,7 @@ import { causedBy, ENGINE } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
+import { timeAfter } from '#libs/kernel/src/times.js';
 import { WorkQueue } from '#libs/persistence/src/work/work.js';
 import { INBOUND_TYPES } from '#libs/plugin-sdk/src/inbound-types.js';
 
@@ -158,7 +159,7 @@ export class WatchSilence implements Subscriber {
       lastReceivedAt,
       episodes: row.episodes,
     };
-    const dueAt = new Date(from.getTime() + expectedMs);
+    const dueAt = timeAfter(from, expectedMs);
     await this.work.schedule(tx, [
       { queue: SILENCES, key: id, dueAt, payload: { ...payload }, position: event.position },
     ]);

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import pg from 'pg';
 
+import { backoff } from '#libs/kernel/src/backoff.js';
 import { messageOf, Rejected } from '#libs/kernel/src/errors.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
 
@@ -193,7 +194,7 @@ export class EmbeddedPostgres {
   }
 
   private async recover(): Promise<void> {
-    for (let pause = 100; !this.stopping; pause = Math.min(pause * 2, 5_000)) {
+    for (let tries = 1; !this.stopping; tries++) {
       try {
         await this.own();
         if (!this.stopping) this.log.info({ folder: this.folder }, 'the embedded PostgreSQL is back');
@@ -201,7 +202,7 @@ export class EmbeddedPostgres {
       } catch (error) {
         if (error instanceof Rejected && error.code === 'data_dir.in_use') return this.lost(error);
         this.log.error({ error: messageOf(error) }, 'the embedded PostgreSQL does not come back; trying on');
-        await delay(pause);
+        await delay(backoff(tries, { first: 100, max: 5_000 }));
       }
     }
   }

@@ -9,6 +9,7 @@ import type { DataOf } from '#libs/events/src/catalogue.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
+import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 
 import type { Verdicts } from '../engine/verdicts.js';
@@ -37,7 +38,7 @@ const MAX_TRIES = 5;
  * that is wrong, after a crash or because another instance was active, the stretch is read, and what it holds left out.
  */
 export class VerdictStretches {
-  private readonly known = new Map<string, Stretch>();
+  private readonly known = new BoundedMap<string, Stretch>(MAX_KNOWN);
 
   constructor(private readonly store: EventStore) {}
 
@@ -103,11 +104,6 @@ export class VerdictStretches {
   private remember(stream: string, stretch: Stretch): void {
     this.known.delete(stream);
     this.known.set(stream, stretch);
-    if (this.known.size <= MAX_KNOWN) return;
-    for (const oldest of this.known.keys()) {
-      this.known.delete(oldest);
-      return;
-    }
   }
 }
 

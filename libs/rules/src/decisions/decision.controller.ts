@@ -7,6 +7,7 @@ import type { Caller } from '#libs/access/src/caller.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { parseTime } from '#libs/kernel/src/times.js';
 import { cursorOf, type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
 import { decisionsOfRule, decisionsOnEvent, type PlacedDecision } from './decision-lists.adapter.js';
@@ -119,9 +120,9 @@ const keyOf = ({ place }: PlacedDecision): readonly string[] => partsOf(place);
 
 /** A place that somebody made up finds nothing. */
 function placeOf([at = '', position = '', part = '']: readonly string[]): TimePlace {
-  const isPlace = !Number.isNaN(Date.parse(at)) && /^\d{1,18}$/.test(position) && /^\d{1,4}$/.test(part);
-  return isPlace
-    ? { at: new Date(at).toISOString(), position, part: Number(part) }
+  const time = parseTime(at);
+  return time && /^\d{1,18}$/.test(position) && /^\d{1,4}$/.test(part)
+    ? { at: time.toISOString(), position, part: Number(part) }
     : { at: '-infinity', position: '0', part: 0 };
 }
 
@@ -132,7 +133,7 @@ function outcomeOf(text: string): string {
 
 function timeOf(name: string, text: string | undefined): Date | undefined {
   if (text === undefined || text === '') return undefined;
-  const time = new Date(text);
-  if (!Number.isNaN(time.getTime())) return time;
+  const time = parseTime(text);
+  if (time) return time;
   throw new Rejected('invalid', 'decision.bad_time', `"${name}" must be a time such as 2026-11-20T13:14:15Z.`);
 }

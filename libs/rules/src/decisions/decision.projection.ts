@@ -7,6 +7,7 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { eventUuidOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
+import { storable } from '#libs/kernel/src/text.js';
 
 import type { FailedTogether } from '../engine/failed-rules.js';
 import type { Decision } from './decision-events.js';
@@ -113,7 +114,7 @@ async function saveDecisions(tx: EntityManager, rows: readonly DecisionRow[], on
       rows.map(({ decision }) => decision.ruleVersion),
       rows.map(({ decision }) => decision.outcome),
       rows.map(({ decision }) => (decision.failed === undefined ? null : JSON.stringify(decision.failed))),
-      rows.map(({ decision }) => decision.error?.replaceAll('\0', '\ufffd') ?? null),
+      rows.map(({ decision }) => (decision.error === undefined ? null : storable(decision.error))),
       rows.map(({ decision }) => JSON.stringify(decision.actions)),
       rows.map(({ event }) => event.metadata.timestamp),
     ],

@@ -3,6 +3,7 @@ import type { EventStore } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { ENGINE } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
+import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
 
@@ -14,7 +15,7 @@ const CONCURRENT_APPENDS = 32;
 
 /** Sees to it that every set is in the log before a verdict refers to it. */
 export class RuleSets {
-  private readonly known = new Set<string>();
+  private readonly known = new BoundedMap<string, true>(MAX_KNOWN);
 
   constructor(private readonly store: EventStore) {}
 
@@ -29,8 +30,7 @@ export class RuleSets {
       };
       const id = uuid5('rule-set', orgId, name);
       await appendOnce(this.store, streams.ruleSet(name), [newEvent(draft, { id, orgId, actor: ENGINE, now })]);
-      if (this.known.size >= MAX_KNOWN) this.known.clear();
-      this.known.add(name);
+      this.known.set(name, true);
     });
   }
 }

@@ -1,5 +1,6 @@
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import { walk, type Scalar } from '#libs/expressions/src/path.js';
+import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 
 import type { Probe } from '../language/condition.js';
 import { excerpt } from '../language/excerpt.js';
@@ -9,7 +10,7 @@ import { costOf, judge, type Verdict } from './judge.js';
 import type { FormedSet } from './rule-set.js';
 import { type SharedFailure, Verdicts } from './verdicts.js';
 
-/** Most event types whose shelves are remembered before the memory is cleared. */
+/** Most event types whose shelves are remembered. */
 const MAX_REMEMBERED = 10_000;
 
 /**
@@ -24,7 +25,7 @@ export class RuleIndex {
   private readonly shelves = new Map<string, Shelf>();
   private readonly members = new Map<string, Member>();
   /** Shelves by event type; a shelf that is put up or taken down is added or removed. */
-  private readonly byType = new Map<string, Shelf[]>();
+  private readonly byType = new BoundedMap<string, Shelf[]>(MAX_REMEMBERED);
   private asked = 0;
 
   constructor(private readonly orgId: string) {}
@@ -83,7 +84,6 @@ export class RuleIndex {
   private shelvesFor(type: string): readonly Shelf[] {
     const known = this.byType.get(type);
     if (known) return known;
-    if (this.byType.size >= MAX_REMEMBERED) this.byType.clear();
     const found = [...this.shelves.values()].filter((shelf) => shelf.matchesType(type));
     this.byType.set(type, found);
     return found;

@@ -1,6 +1,7 @@
 import { platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
+import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 
 import { type KnownRule, knownRule } from './compiled-rule.js';
 import { RuleIndex } from './rule-index.js';
@@ -13,7 +14,7 @@ interface Entry {
   readonly order: number;
 }
 
-/** Most types that are remembered as named or not before the memory is cleared. */
+/** Most types that are remembered as named or not. */
 const MAX_REMEMBERED = 10_000;
 
 /**
@@ -27,7 +28,7 @@ export class RuleTable implements Table {
   private readonly entries = new Map<string, Entry>();
   private readonly byOrg = new Map<string, RuleIndex>();
   /** Whether a rule of any organisation names a type. May say so for a while after the last of them is gone. */
-  private readonly wanted = new Map<string, boolean>();
+  private readonly wanted = new BoundedMap<string, boolean>(MAX_REMEMBERED);
   private created = 0;
 
   clear(): void {
@@ -41,7 +42,6 @@ export class RuleTable implements Table {
   private mayMatch(type: string): boolean {
     const known = this.wanted.get(type);
     if (known !== undefined) return known;
-    if (this.wanted.size >= MAX_REMEMBERED) this.wanted.clear();
     const found = [...this.byOrg.values()].some((index) => index.mayMatch(type));
     this.wanted.set(type, found);
     return found;

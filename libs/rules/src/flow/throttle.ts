@@ -1,4 +1,4 @@
-import { uuid5 } from '#libs/kernel/src/ids.js';
+import { indexKey } from '#libs/kernel/src/text.js';
 
 import type { CompiledBurst, CompiledThrottle } from '../language/definition.js';
 
@@ -18,14 +18,8 @@ export interface Taken {
   readonly window: ThrottleWindow;
 }
 
-const MAX_KEY = 200;
-
-/**
- * A key as it is kept: itself, or a hash of it where it is long or no text that PostgreSQL stores as it is (NUL, half of a
- * surrogate pair).
- */
-export const keptKey = (key: string): string =>
-  key.length <= MAX_KEY && !/[\0\p{Surrogate}]/u.test(key) ? key : uuid5('throttle', key);
+/** A key as it is kept. */
+export const keptKey = (key: string): string => indexKey('throttle', key);
 
 export const windowId = (ruleId: string, key: string): string => `${ruleId} ${key}`;
 

@@ -1,3 +1,5 @@
+import { beginning } from '#libs/kernel/src/text.js';
+
 /** Most characters of JSON that a decision keeps of a value. */
 export const EXCERPT_LENGTH = 200;
 
@@ -19,12 +21,7 @@ export function inWords(value: unknown): string {
   return json.length <= EXCERPT_LENGTH ? json : cut(json);
 }
 
-function cut(text: string): string {
-  const end = EXCERPT_LENGTH - 1;
-  // Half of a surrogate pair is no text that JSON can keep.
-  const last = text.charCodeAt(end - 1);
-  return `${text.slice(0, last >= 0xd800 && last <= 0xdbff ? end - 1 : end)}…`;
-}
+const cut = (text: string): string => `${beginning(text, EXCERPT_LENGTH - 1)}…`;
 
 /** JSON of a value, ended soon after it is longer than `most`. What is left of `most` shrinks with every level. */
 function begin(value: unknown, most: number): string {

@@ -1,6 +1,7 @@
 import { includes } from '#libs/expressions/src/includes.js';
 import { type Cost, isEqual, order } from '#libs/expressions/src/values.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
+import { parseDateTime } from '#libs/kernel/src/times.js';
 
 import { compilePattern, type Pattern } from './pattern.js';
 
@@ -50,14 +51,9 @@ const ofText =
     };
   };
 
-const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
-
 /** Milliseconds of a point in time, so that times in different zones compare as times. */
-function timeOf(value: unknown): number | undefined {
-  if (typeof value !== 'string' || value.length > 40 || !RFC_3339.test(value)) return undefined;
-  const time = Date.parse(value);
-  return Number.isNaN(time) ? undefined : time;
-}
+const timeOf = (value: unknown): number | undefined =>
+  typeof value === 'string' && value.length <= 40 ? parseDateTime(value)?.getTime() : undefined;
 
 const ordered =
   (test: (difference: number) => boolean): Compile =>

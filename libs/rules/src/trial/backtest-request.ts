@@ -1,6 +1,7 @@
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { Problems } from '#libs/kernel/src/problems.js';
+import { parseTime } from '#libs/kernel/src/times.js';
 
 import { type KnownActions, NO_ACTIONS } from '../actions/plugin-actions.js';
 import { checkedAt, type CheckedRule } from '../language/definition.js';
@@ -41,14 +42,12 @@ export function parseBacktest(body: unknown, known: KnownActions = NO_ACTIONS): 
   return { rule, ...(from && { from }), ...(to && { to }), ...(compareTo && { compareTo }) };
 }
 
-const TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/;
-
 function boundOf(given: unknown, pointer: string, problems: Problems): Bound | undefined {
   if (given === undefined) return undefined;
   if (typeof given === 'number' && Number.isSafeInteger(given) && given >= 0) return { position: BigInt(given) };
   if (typeof given === 'string' && /^\d{1,18}$/.test(given)) return { position: BigInt(given) };
-  const time = typeof given === 'string' && TIME.test(given) ? new Date(given) : undefined;
-  if (time && !Number.isNaN(time.getTime())) return { time };
+  const time = typeof given === 'string' ? parseTime(given) : undefined;
+  if (time) return { time };
   problems.add(pointer, 'Must be a time such as 2026-11-20T13:00:00Z or 2026-11-20, or a position of the log.');
   return undefined;
 }

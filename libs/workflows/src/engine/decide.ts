@@ -1,3 +1,4 @@
+import { timeAfter } from '#libs/kernel/src/times.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import { walk } from './advance-steps.js';
@@ -128,7 +129,7 @@ function settle(turn: Turn, world: World, report: Report): void {
   const { runId } = turn.of;
   const retryAfter = thrown.retryAfter;
   const delay = delayAfter(retry, attempt.attempt, retryAfter, runId, path);
-  const retryAt = new Date(world.now.getTime() + delay).toISOString();
+  const retryAt = timeAfter(world.now, delay).toISOString();
   turn.record('run.attempt_failed', { runId, path, attempt: attempt.attempt, error, output, retryAt });
   turn.record('run.timer_set', { runId, path, purpose: 'retry', at: retryAt });
 }

@@ -1,8 +1,8 @@
+import { backoff } from '#libs/kernel/src/backoff.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
+import { noSooner } from '#libs/kernel/src/retry-after.js';
 
 import type { RetryPolicy } from '../language/definition.js';
-
-const MAX_RETRY_AFTER_MS = 86_400_000;
 
 /**
  * Milliseconds between a failed attempt and the next. Jitter is drawn from the cause, not at random, so that a decision
@@ -16,10 +16,10 @@ export function delayAfter(
   retryAfter: number | undefined,
   ...cause: readonly string[]
 ): number {
-  const grown = policy.backoff === 'exponential' ? policy.delayMs * 2 ** Math.min(attempt - 1, 40) : policy.delayMs;
-  const capped = Math.min(grown, Math.max(policy.maxDelayMs, policy.delayMs));
-  const share = policy.jitter ? 0.5 + fraction(...cause, String(attempt)) / 2 : 1;
-  return Math.max(Math.round(capped * share), Math.min((retryAfter ?? 0) * 1000, MAX_RETRY_AFTER_MS));
+  const max = Math.max(policy.maxDelayMs, policy.delayMs);
+  const tries = policy.backoff === 'exponential' ? attempt : 1;
+  const random = policy.jitter ? fraction(...cause, String(attempt)) : 1;
+  return noSooner(backoff(tries, { first: policy.delayMs, max }, random), retryAfter);
 }
 
 /** From 0 to 1, evenly, the same for the same cause. */

@@ -1,6 +1,8 @@
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
+import { beginning } from '#libs/kernel/src/text.js';
+import { timeAfter } from '#libs/kernel/src/times.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import type { Definition, EffectfulStep, Step } from '../language/definition.js';
@@ -99,8 +101,7 @@ export class Turn {
   }
 
   timer(path: string, purpose: DataOf<'run.timer_set'>['purpose'], length: number): void {
-    // Beyond this, dates are no dates any more.
-    const at = new Date(Math.min(this.world.now.getTime() + length, 8.64e15 - 1)).toISOString();
+    const at = timeAfter(this.world.now, length).toISOString();
     this.record('run.timer_set', { runId: this.of.runId, path, purpose, at });
   }
 
@@ -177,5 +178,5 @@ const belongsTo = (container: Step, step: Step): boolean => {
 export function failureOf(error: unknown, path: string): RunFailure {
   if (error instanceof StepError) return { code: error.code, message: error.message, path };
   const message = error instanceof Error ? error.message : String(error);
-  return { code: 'step.bug', message: `The step broke: ${message}`.slice(0, 2000), path };
+  return { code: 'step.bug', message: beginning(`The step broke: ${message}`, 2000), path };
 }

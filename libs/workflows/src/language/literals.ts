@@ -1,11 +1,11 @@
 import { tryParseDuration } from '#libs/kernel/src/durations.js';
+import { parseDateTime } from '#libs/kernel/src/times.js';
 
 /** What it is will be known when the run comes there. */
 export const isTemplate = (value: unknown): boolean => typeof value === 'string' && value.includes('${{');
 
 /** RFC 3339 with seconds or without. */
-export const isTime = (text: string): boolean =>
-  /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$/.test(text) && !Number.isNaN(Date.parse(text));
+export const isTime = (text: string): boolean => parseDateTime(text) !== undefined;
 
 /** Milliseconds; `undefined` where it is no duration. */
 export const durationOf = (value: unknown): number | undefined =>

@@ -9,6 +9,7 @@ import { newEvent } from '#libs/event-store/src/new-event.js';
 import { readAt, readLast, readWhole } from '#libs/event-store/src/reading.js';
 import type { Cause, EventMetadata, PlatformEvent } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
+import { backoff } from '#libs/kernel/src/backoff.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { Transient } from '#libs/kernel/src/errors.js';
@@ -37,7 +38,7 @@ export interface Ports {
 
 /** How often outcomes are looked for while attempts keep the run busy. */
 const LOOK_AGAIN_MS = 1_000;
-const MAX_BACKOFF_MS = 1_000;
+const BACKOFF = { first: 20, max: 1_000 };
 const EARLY_MS = 60_000;
 
 /**
@@ -169,14 +170,14 @@ function awaited(steps: Frame): Uuid[] {
 
 /** What was done must not be lost because the log is away for a while: the same append is tried until it is through. */
 async function stubborn<T>(append: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  for (let pause = 20; ; pause = Math.min(pause * 2, MAX_BACKOFF_MS)) {
+  for (let tries = 1; ; tries++) {
     try {
       return await append();
     } catch (error) {
       if (!(error instanceof Transient) || signal.aborted) throw error;
     }
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, pause);
+      const timer = setTimeout(resolve, backoff(tries, BACKOFF));
       signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
     });
   }

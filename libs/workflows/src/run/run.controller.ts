@@ -14,6 +14,7 @@ import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { Settings } from '#libs/kernel/src/settings.js';
+import { parseTime } from '#libs/kernel/src/times.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
 import type { Definition } from '../language/definition.js';
@@ -169,7 +170,7 @@ function givenInputs(body: unknown): Record<string, unknown> {
 }
 
 function timeOf(text: string): string {
-  if (!Number.isNaN(Date.parse(text))) return text;
+  if (parseTime(text)) return text;
   throw new Rejected('invalid', 'list.bad_cursor', '"cursor" must be the nextCursor of the page before.');
 }
 

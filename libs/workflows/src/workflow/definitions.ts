@@ -1,6 +1,7 @@
 import type { EventStore } from '#libs/event-store/src/event-store.js';
 import { readWhole } from '#libs/event-store/src/reading.js';
 import { streams } from '#libs/events/src/streams.js';
+import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 
 import type { Definition } from '../language/definition.js';
 import { parseWorkflow, type ParsedWorkflow } from '../language/parse-workflow.js';
@@ -10,7 +11,7 @@ const MAX_KEPT = 500;
 
 /** Versions that runs are pinned to, read from the log when first asked for. A version never changes, so it is kept. */
 export class Definitions {
-  private readonly kept = new Map<string, Definition>();
+  private readonly kept = new BoundedMap<string, Definition>(MAX_KEPT);
 
   constructor(
     private readonly store: EventStore,
@@ -28,7 +29,6 @@ export class Definitions {
         parsed === undefined ? 'it was never saved' : `line ${parsed.problems[0]?.line}: ${parsed.problems[0]?.detail}`;
       throw new VersionGone(`Version ${version} of the workflow cannot be used: ${why}`);
     }
-    if (this.kept.size >= MAX_KEPT) this.kept.delete(this.kept.keys().next().value!);
     this.kept.set(key, parsed.definition);
     return parsed.definition;
   }

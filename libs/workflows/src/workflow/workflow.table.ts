@@ -2,6 +2,7 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { typeMatcher } from '#libs/events/src/patterns.js';
+import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 
 import type { Definition, EventTrigger } from '../language/definition.js';
 import { parseWorkflow } from '../language/parse-workflow.js';
@@ -40,7 +41,7 @@ export class WorkflowTable implements Table {
   private readonly ids = new Map<string, string>();
   private readonly sources = new Map<string, Map<string, string>>();
   private listeners: Map<string, Map<string, readonly Listener[]>> | undefined;
-  private readonly wanted = new Map<string, boolean>();
+  private readonly wanted = new BoundedMap<string, boolean>(MAX_REMEMBERED);
 
   constructor(private readonly library: StepLibrary) {}
 
@@ -64,7 +65,6 @@ export class WorkflowTable implements Table {
   mayListen(type: string): boolean {
     let known = this.wanted.get(type);
     if (known !== undefined) return known;
-    if (this.wanted.size >= MAX_REMEMBERED) this.wanted.clear();
     known = [...this.active.values()].some((workflow) => triggersOf(workflow).some(([, one]) => listens(one, type)));
     this.wanted.set(type, known);
     return known;
@@ -73,10 +73,9 @@ export class WorkflowTable implements Table {
   listenersTo(orgId: string, type: string): readonly Listener[] {
     this.listeners ??= new Map();
     let byType = this.listeners.get(orgId);
-    if (!byType) this.listeners.set(orgId, (byType = new Map<string, readonly Listener[]>()));
+    if (!byType) this.listeners.set(orgId, (byType = new BoundedMap<string, readonly Listener[]>(MAX_REMEMBERED)));
     const known = byType.get(type);
     if (known) return known;
-    if (byType.size >= MAX_REMEMBERED) byType.clear();
     const found = this.all(orgId).flatMap((workflow) =>
       triggersOf(workflow)
         .filter(([, trigger]) => listens(trigger, type))

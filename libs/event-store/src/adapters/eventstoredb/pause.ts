@@ -1,11 +1,9 @@
-const FIRST_MS = 50;
-const LONGEST_MS = 1_000;
+import { setTimeout as delay } from 'node:timers/promises';
 
-/** How long to wait after the given number of failures: doubling from 50 ms to a second, with jitter of a half. */
-export function pauseAfter(failures: number, random: () => number = Math.random): number {
-  const longest = Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(failures - 1, 10));
-  return longest * (0.5 + random() / 2);
-}
+import { backoff } from '#libs/kernel/src/backoff.js';
 
-export const pauseBefore = (tries: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, pauseAfter(tries)));
+/** Milliseconds to wait after the given number of failures: from 50 to a second. */
+export const pauseAfter = (failures: number, random?: number): number =>
+  backoff(failures, { first: 50, max: 1_000 }, random);
+
+export const pauseBefore = (tries: number): Promise<void> => delay(pauseAfter(tries));

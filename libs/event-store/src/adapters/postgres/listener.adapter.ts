@@ -1,11 +1,12 @@
 import type pg from 'pg';
 
+import { backoff } from '#libs/kernel/src/backoff.js';
+
 import { connect, discard } from './connection.adapter.js';
 import type { Feed } from './feed.js';
 import { CHANNEL } from './schema.js';
 
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 1_000;
+const BACKOFF = { first: 50, max: 1_000 };
 /** Notifications may be lost with a connection that looks alive; asking now and then bounds how late news can be. */
 const POLL_MS = 1_000;
 
@@ -30,7 +31,7 @@ export class Listener {
   ) {}
 
   start(): void {
-    this.listening = this.listen(FIRST_PAUSE_MS);
+    this.listening = this.listen(1);
     this.schedulePoll();
   }
 
@@ -44,13 +45,13 @@ export class Listener {
     if (this.client) discard(this.client);
   }
 
-  private async listen(pause: number): Promise<void> {
+  private async listen(tries: number): Promise<void> {
     try {
       this.client = await connect(this.connectionString, 'millrace log listener');
       await this.announce(this.client);
     } catch (error) {
       if (this.client) discard(this.client);
-      this.retry(error instanceof Error ? error.message : String(error), pause);
+      this.retry(error instanceof Error ? error.message : String(error), tries);
     }
   }
 
@@ -58,7 +59,7 @@ export class Listener {
     let isListening = false;
     client.on('end', () => {
       // Before, the statement that is under way fails too, and is the one to say so.
-      if (isListening) this.retry('the connection to the log was lost', FIRST_PAUSE_MS);
+      if (isListening) this.retry('the connection to the log was lost', 1);
     });
     client.on('notification', ({ payload, processId }) => {
       if (!payload) this.feed.forget();
@@ -71,14 +72,17 @@ export class Listener {
     if (this.client === client) this.feed.restored(head);
   }
 
-  private retry(reason: string, pause: number): void {
+  private retry(reason: string, tries: number): void {
     if (this.isClosed || this.retryTimer) return;
     this.client = undefined;
     this.feed.lost(reason);
-    this.retryTimer = setTimeout(() => {
-      this.retryTimer = undefined;
-      this.listening = this.listen(Math.min(2 * pause, LONGEST_PAUSE_MS));
-    }, pause);
+    this.retryTimer = setTimeout(
+      () => {
+        this.retryTimer = undefined;
+        this.listening = this.listen(tries + 1);
+      },
+      backoff(tries, BACKOFF),
+    );
   }
 
   private schedulePoll(): void {

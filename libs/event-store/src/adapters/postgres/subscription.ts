@@ -1,3 +1,4 @@
+import { backoff } from '#libs/kernel/src/backoff.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 
 import { matcher } from '../../event-filter.js';
@@ -10,8 +11,7 @@ export interface PageSource {
   readAll(options: ReadAllOptions): Promise<AllPage>;
 }
 
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 1_000;
+const BACKOFF = { first: 50, max: 1_000 };
 
 /**
  * One subscription. While it is behind what memory holds it reads pages of its own, filtered by the server; then it
@@ -91,7 +91,7 @@ export class Subscription {
   /** Tries until it succeeds; `undefined` if the subscription is over first. */
   private async *persist<T>(attempt: () => Promise<T>): AsyncGenerator<SubscriptionItem, T | undefined> {
     let said = false;
-    for (let pause = FIRST_PAUSE_MS; !this.isOver(); pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+    for (let tries = 1; !this.isOver(); tries++) {
       try {
         return await attempt();
       } catch (error) {
@@ -102,7 +102,7 @@ export class Subscription {
           this.outages = Math.max(this.outages, this.feed.outages);
           yield { kind: 'disconnected', reason: error.message };
         }
-        await this.pause(pause);
+        await this.pause(backoff(tries, BACKOFF));
       }
     }
     return undefined;

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 
+import { backoff } from '#libs/kernel/src/backoff.js';
 import type { Transient } from '#libs/kernel/src/errors.js';
 
 import {
@@ -17,8 +18,7 @@ import { isPassing, unavailable } from './unavailable.js';
 const ANSWER_MS = 5_000;
 /** How long a batch is tried again after the first failure. */
 const RETRY_MS = 2_000;
-const FIRST_PAUSE_MS = 25;
-const LONGEST_PAUSE_MS = 400;
+const BACKOFF = { first: 25, max: 400 };
 
 const APPEND = {
   name: 'log-append',
@@ -51,7 +51,7 @@ export class Writer {
   async commit(requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]> {
     const start = Date.now();
     let unsure: Transient | undefined;
-    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+    for (let tries = 1; ; tries++) {
       let sent = false;
       try {
         const client = (this.client ??= await this.open());
@@ -66,6 +66,7 @@ export class Writer {
         );
       } catch (error) {
         if (!isPassing(error)) throw error;
+        const pause = backoff(tries, BACKOFF);
         if (this.down || Date.now() - start + pause > RETRY_MS) {
           this.down = true;
           throw unavailable(error);
