@@ -19,7 +19,7 @@ const mayImport = (lib, allowed, comment) => ({
  */
 const ROOMS = {
   rules: ['trial', 'rule', 'decisions', 'flow', 'engine', 'language', 'actions'],
-  workflows: ['run', 'workflow', 'engine', 'steps', 'language'],
+  workflows: ['run', 'workflow', 'engine', 'steps', 'triggers', 'language'],
   intake: ['receiving', 'agent-webhook', 'reconcile', 'silence', 'integration'],
   deliveries: ['sending', 'delivery', 'webhook'],
   persistence: ['embedded', 'work', 'session'],

@@ -5,7 +5,7 @@ import { describe, expect, it } from '@jest/globals';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 import { builtInSteps } from '#libs/steps/src/built-in.js';
 import { parseWorkflow } from '#libs/workflows/src/language/parse-workflow.js';
-import { StepLibrary } from '#libs/workflows/src/language/step-library.js';
+import { StepLibrary } from '#libs/workflows/src/steps/step-library.js';
 
 import type { WorldOptions } from '../../libs/workflows/testing/virtual-world.js';
 import { VirtualWorld } from '../../libs/workflows/testing/virtual-world.js';
@@ -24,7 +24,7 @@ async function played(name: string, answer: Answer, options: Partial<WorldOption
   const world = new VirtualWorld({
     yaml: examples.get(name)!,
     library,
-    perform: ({ input }) => {
+    makeAttempt: ({ input }) => {
       const { method = 'GET', url } = input as { method?: string; url: string };
       asked.push(`${method} ${url}`);
       const answered = answer(url, asked.length);

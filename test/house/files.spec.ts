@@ -16,6 +16,7 @@ const ROLES = new Set([
   'body',
   'step',
   'action',
+  'trigger',
   'module',
   'adapter',
   'contract',

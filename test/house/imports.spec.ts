@@ -41,7 +41,7 @@ function repositoryWith(files: Readonly<Record<string, string>>): string {
 /** The rooms of each stage from the top down, written out once more so that a change of their order is meant. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   rules: ['trial', 'rule', 'decisions', 'flow', 'engine', 'language', 'actions'],
-  workflows: ['run', 'workflow', 'engine', 'steps', 'language'],
+  workflows: ['run', 'workflow', 'engine', 'steps', 'triggers', 'language'],
   intake: ['receiving', 'agent-webhook', 'reconcile', 'silence', 'integration'],
   deliveries: ['sending', 'delivery', 'webhook'],
   persistence: ['embedded', 'work', 'session'],

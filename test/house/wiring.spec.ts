@@ -32,6 +32,7 @@ import type { Plugin } from '#libs/plugin-sdk/src/define-plugin.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
 import { builtInSteps } from '#libs/steps/src/built-in.js';
+import { stepEvents } from '#libs/workflows/src/steps/registry.js';
 import { MemoryCheckpoints, MemoryLocks, MemorySignals } from '../../libs/event-store/testing/memory-runner.js';
 
 import 'reflect-metadata';
@@ -109,16 +110,10 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/deliveries/src/delivery/attempt-history.ts': ['delivery.attempted'],
   'libs/rules/src/decisions/decide.subscriber.ts': ['rule.burst_ended'],
   'libs/workflows/src/run/start.subscriber.ts': ['workflow.requested'],
-  'libs/workflows/src/run/timeline.ts': ['run.step_resumed'],
-  'libs/workflows/src/engine/run.ts': [
+  'libs/workflows/src/engine/run-state.ts': [
     'workflow.step_completed',
     'workflow.error',
-    'run.step_started',
     'run.step_skipped',
-    'run.attempt_failed',
-    'run.branch_taken',
-    'run.loop_entered',
-    'run.item_completed',
     'run.timer_set',
     'run.timer_fired',
     'run.recovery_started',
@@ -178,6 +173,8 @@ describe('the wiring', () => {
     for (const { reads } of [...parts.subscribers, ...parts.tables])
       if (reads !== 'all') for (const type of reads) read.add(type);
     for (const types of Object.values(READ_IN)) for (const type of types) read.add(type);
+    // What kinds of steps record, the fold of a run reads.
+    for (const type of stepEvents.keys()) read.add(type);
     for (const { tables = [] } of parts.subscribers)
       for (const table of tables) for (const type of table.reads) read.add(type);
   });

@@ -21,7 +21,7 @@ import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
 import { ruleSchemaWith } from '#libs/rules/src/language/rule-schema.js';
 import { builtInSteps } from '#libs/steps/src/built-in.js';
-import { StepLibrary } from '#libs/workflows/src/language/step-library.js';
+import { StepLibrary } from '#libs/workflows/src/steps/step-library.js';
 import { workflowSchema } from '#libs/workflows/src/language/workflow-schema.js';
 import { WorkflowFiles } from '#libs/workflows/src/workflow/workflow-files.adapter.js';
 

@@ -12,7 +12,7 @@ import { LOG, type Log } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
-import { StepLibrary } from './language/step-library.js';
+import { StepLibrary } from './steps/step-library.js';
 import { AdvanceRun } from './run/advance-run.worker.js';
 import { Cancellations } from './run/cancellations.js';
 import { NotedOutcomes } from './run/outcomes.adapter.js';

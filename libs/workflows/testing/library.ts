@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox';
 
 import { defineStep, type StepDefinition, StepError } from '#libs/plugin-sdk/src/define-step.js';
 
-import { StepLibrary } from '../src/language/step-library.js';
+import { StepLibrary } from '../src/steps/step-library.js';
 
 /** Steps of specs: they come through the same door as everybody's. */
 const call = defineStep({
@@ -47,4 +47,5 @@ const compute = defineStep({
   run: ({ expression }) => expression,
 });
 
-export const testSteps = new StepLibrary([call, echo, compute] as readonly StepDefinition[]);
+export const testDefinitions = [call, echo, compute] as readonly StepDefinition[];
+export const testSteps = new StepLibrary(testDefinitions);

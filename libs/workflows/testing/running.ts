@@ -37,7 +37,7 @@ import { WorkflowProjection } from '../src/workflow/workflow.projection.js';
 import { WorkflowTable } from '../src/workflow/workflow.table.js';
 import { WorkflowVersionView, WorkflowView } from '../src/workflow/workflow.view.js';
 import { WorkflowsModule } from '../src/workflows.module.js';
-import { testSteps } from './library.js';
+import { testDefinitions } from './library.js';
 
 @Module({})
 class Surroundings {}
@@ -110,7 +110,7 @@ export class Running {
       [WorkQueue, queue],
       [Egress, egress],
       [Settings, { retrySchedule: [100, 200], workflowsDir: folder }],
-      [Plugins, new Plugins([{ name: 'test', sdk: 1, steps: testSteps.all() }])],
+      [Plugins, new Plugins([{ name: 'test', sdk: 1, steps: testDefinitions }])],
       [LOG, log ?? { debug: nowhere, info: nowhere, warn: nowhere, error: nowhere }],
     ];
     const surroundings: DynamicModule = {

@@ -6,14 +6,14 @@ import { FixedClock } from '#libs/kernel/src/clock.js';
 import { formatDuration } from '#libs/kernel/src/durations.js';
 import { derivedId, type Uuid } from '#libs/kernel/src/ids.js';
 
-import type { Outcome } from '../src/engine/outcome.js';
-import { foldRun, type Run } from '../src/engine/run.js';
-import { start } from '../src/engine/start.js';
+import { foldRun, type RunState } from '../src/engine/run-state.js';
+import { startRun } from '../src/engine/start-run.js';
 import type { Definition } from '../src/language/definition.js';
 import { parseWorkflow } from '../src/language/parse-workflow.js';
-import type { StepLibrary } from '../src/language/step-library.js';
-import type { Perform } from '../src/run/attempts.js';
-import { drive, runEvents } from '../src/run/run-until-idle.js';
+import type { StepLibrary } from '../src/steps/step-library.js';
+import type { MakeAttempt } from '../src/run/attempts.js';
+import { runEvents, runUntilIdle } from '../src/run/run-until-idle.js';
+import type { RequestOutcome } from '../src/steps/step-kind.js';
 import { testSteps } from './library.js';
 
 export interface WorldOptions {
@@ -21,13 +21,13 @@ export interface WorldOptions {
   readonly inputs?: Readonly<Record<string, unknown>>;
   readonly event?: Pick<PlatformEvent, 'type' | 'data'>;
   /** What steps with effects do; default: nothing, with output null. */
-  readonly perform?: Perform;
+  readonly makeAttempt?: MakeAttempt;
   /** The answer to the n-th request (from 1) for a redelivery. */
-  readonly answer?: (nth: number, deliveryId: string) => Outcome;
+  readonly answer?: (nth: number, deliveryId: string) => RequestOutcome;
   readonly retrySchedule?: readonly number[];
   /** Default: the steps of specs. */
   readonly library?: StepLibrary;
-  /** Default 0: time passes between drives, not in them. */
+  /** Default 0: time passes between the calls of `goOn`, not in them. */
   readonly earlyMs?: number;
   /** Around the log, for faults. */
   readonly store?: (memory: MemoryEventStore) => EventStore;
@@ -50,7 +50,7 @@ export class VirtualWorld {
   readonly store: EventStore;
   readonly definition: Definition;
   readonly stream = streams.run(RUN_ID);
-  private readonly outcomes = new Map<Uuid, Outcome>();
+  private readonly outcomes = new Map<Uuid, RequestOutcome>();
   private readonly due: { at: number; requestId: Uuid; deliveryId: string }[] = [];
   private answered = 0;
   private seen = 0;
@@ -71,7 +71,7 @@ export class VirtualWorld {
         runEvents([event], '00000000-0000-4000-8000-000000000003', metadata, now, 'source', 0n),
         'no-stream',
       );
-    const { drafts } = start(
+    const { drafts } = startRun(
       {
         runId: RUN_ID,
         workflowId: derivedId('wf', 'virtual'),
@@ -89,15 +89,15 @@ export class VirtualWorld {
   }
 
   /** A process takes the run as far as it goes now. */
-  async drive(signal: AbortSignal = new AbortController().signal): Promise<void> {
-    await drive(
+  async goOn(signal: AbortSignal = new AbortController().signal): Promise<void> {
+    await runUntilIdle(
       {
         store: this.store,
         clock: this.clock,
         definition: () => Promise.resolve(this.definition),
         outcomes: () => Promise.resolve(this.outcomes),
         earlyMs: this.options.earlyMs ?? 0,
-        perform: this.options.perform ?? (() => Promise.resolve(null)),
+        makeAttempt: this.options.makeAttempt ?? (() => Promise.resolve(null)),
       },
       RUN_ID,
       signal,
@@ -120,18 +120,18 @@ export class VirtualWorld {
     return true;
   }
 
-  /** Drives until the run has ended, or nothing more will happen. */
+  /** Goes on until the run has ended, or nothing more will happen. */
   async toTheEnd(): Promise<RecordedEvent[]> {
     await this.begin();
     for (let turns = 0; turns < 10_000; turns++) {
-      await this.drive();
+      await this.goOn();
       const run = await this.run();
       if (run.status === 'unknown' || run.ended || !(await this.untilNext())) break;
     }
     return this.events();
   }
 
-  async run(): Promise<Run> {
+  async run(): Promise<RunState> {
     const events = await this.events();
     return foldRun(events.map(({ type, data, metadata: { timestamp } }) => ({ type, data, timestamp })));
   }

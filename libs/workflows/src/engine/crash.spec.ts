@@ -8,9 +8,9 @@ import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 import { arbitraryWorkflow } from '../../testing/arbitrary-workflow.js';
 import { crashingStore, type Fault, Killed } from '../../testing/crashing-store.js';
 import { VirtualWorld } from '../../testing/virtual-world.js';
-import type { Outcome } from './outcome.js';
+import type { RequestOutcome } from '../steps/step-kind.js';
 
-const delivered: Outcome = {
+const delivered: RequestOutcome = {
   type: 'webhook.delivered',
   data: { deliveryId: 'd', eventId: 'e', eventType: 't', attempt: 2, latencyMs: 1, status: 200 },
 };
@@ -35,7 +35,7 @@ async function lived(yaml: string, plan: readonly Fault[]): Promise<Lived> {
     yaml,
     store: (memory) => crashingStore(memory, () => faults.shift() ?? 'none'),
     answer: () => delivered,
-    perform: async ({ path, attempt }) => {
+    makeAttempt: async ({ path, attempt }) => {
       const ended = (await world.events()).some(
         (event) => event.is('workflow.step_completed', 'workflow.error') && event.data.path === path,
       );
@@ -47,7 +47,7 @@ async function lived(yaml: string, plan: readonly Fault[]): Promise<Lived> {
   await world.begin();
   for (let turns = 0; turns < 2_000; turns++) {
     try {
-      await world.drive();
+      await world.goOn();
     } catch (error) {
       if (!(error instanceof Killed)) throw error;
       kills++;
@@ -172,7 +172,7 @@ describe('two processes that drive one run', () => {
     let release: (() => void) | undefined;
     const world = new VirtualWorld({
       yaml,
-      perform: async ({ path }, _run, _timeout, signal) => {
+      makeAttempt: async ({ path }, _run, _timeout, signal) => {
         signals.push(signal);
         // The first process hangs in its first attempt, until the second one is through.
         if (signals.length === 1) await new Promise<void>((resolve) => (release = resolve));
@@ -180,10 +180,10 @@ describe('two processes that drive one run', () => {
       },
     });
     await world.begin();
-    const first = world.drive();
+    const first = world.goOn();
     while (release === undefined) await new Promise((resolve) => setImmediate(resolve));
 
-    await world.drive();
+    await world.goOn();
     release();
     await first;
 
@@ -203,7 +203,7 @@ describe('two processes that drive one run', () => {
         const world = new VirtualWorld({ yaml: any, answer: () => delivered });
         await world.begin();
         for (let turns = 0; turns < 500; turns++) {
-          await Promise.all([world.drive(), world.drive(), world.drive()]);
+          await Promise.all([world.goOn(), world.goOn(), world.goOn()]);
           const run = await world.run();
           if (run.status === 'unknown' || run.ended || !(await world.untilNext())) break;
         }
@@ -219,8 +219,8 @@ describe('a process whose clock is behind that of the database', () => {
   it('keeps a run that it was given too early until its time has come, instead of giving it back again and again', async () => {
     const world = new VirtualWorld({ yaml: 'name: x\nsteps: [{ wait: { for: 50ms } }]\n', earlyMs: 60_000 });
     await world.begin();
-    await world.drive();
-    const given = world.drive();
+    await world.goOn();
+    const given = world.goOn();
     const moving = setInterval(() => world.clock.advance(50), 20);
     await given;
     clearInterval(moving);

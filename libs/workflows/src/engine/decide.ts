@@ -1,81 +1,88 @@
-import { timeAfter } from '#libs/kernel/src/times.js';
-import { StepError } from '#libs/plugin-sdk/src/define-step.js';
-
-import { walk } from './advance-steps.js';
-import { delayAfter } from './retry.js';
-import { type Attempt, failureOf, type Progress, type RunDraft, Turn, type World } from './run-decision.js';
-import type { RunFailure, StartedRun } from './run.js';
-import { type Room, rootRoom } from './scope.js';
-import { plain } from './step-input.js';
-import { itemPath, pathOf, placeOf } from './step-path.js';
-
-/** How an attempt ended. */
-export type Report =
-  | { readonly attempt: Attempt; readonly output: unknown }
-  /** What the step threw. */
-  | { readonly attempt: Attempt; readonly thrown: unknown };
+import { failureOf } from '../steps/step-failure.js';
+import { plain } from '../steps/step-input.js';
+import type { Attempt, AttemptResult, Progress } from '../steps/step-kind.js';
+import type { RunFailure } from '../steps/step-state.js';
+import { advance, endAttempt } from './advance-steps.js';
+import { RunDecision, type RunDraft, type World } from './run-decision.js';
+import type { StartedRun } from './run-state.js';
+import { rootFrame, scopeOf } from './scope.js';
 
 /** What is to be recorded, and what to do then. */
 export interface Decision {
-  /** The run after the facts. */
+  /** The run after the events. */
   readonly run: StartedRun;
   readonly drafts: readonly RunDraft[];
-  /** All attempts under way once the facts are recorded. The caller begins those that are new and stops those that are missing. */
+  /** All attempts under way once the events are recorded. The caller begins those that are new and stops those that are missing. */
   readonly attempts: readonly Attempt[];
-  /** There is more to decide at once: take another turn after the append. */
-  readonly unfinished: boolean;
+  /** There is more to decide at once: decide again after the append. */
+  readonly isUnfinished: boolean;
   /** Nothing to do before this time; `undefined` if no timer runs. */
   readonly until: Date | undefined;
 }
 
+/** Types that a decision may append besides those of its steps. */
+export const RUN_EVENT_TYPES = [
+  'workflow.status_changed',
+  'workflow.completed',
+  'workflow.failed',
+  'run.recovery_started',
+  'run.rested',
+] as const;
+
 /**
- * What happens next in a run. Pure: the same run in the same world gives the same facts.
- * @param reports attempts that have ended since the last decision.
+ * What happens next in a run. Pure: the same run in the same world gives the same events.
+ * @param results attempts that have ended since the last decision.
  */
-export function decide(run: StartedRun, world: World, reports: readonly Report[] = []): Decision {
-  const turn = new Turn(run, world);
+export function decide(run: StartedRun, world: World, results: readonly AttemptResult[] = []): Decision {
+  const decision = new RunDecision(run, world);
   if (!run.ended) {
-    for (const report of reports) settle(turn, world, report);
-    proceed(turn, world);
+    for (const result of results) endAttempt(decision, result);
+    proceed(decision);
   }
-  const { drafts, attempts, until, unfinished } = turn;
-  return { run: turn.run, drafts, attempts: turn.run.ended ? [] : attempts, unfinished, until };
+  const { drafts, pending, isUnfinished } = decision;
+  return {
+    run: decision.run,
+    drafts,
+    attempts: decision.run.ended ? [] : pending.attempts,
+    isUnfinished,
+    until: pending.until,
+  };
 }
 
-function proceed(turn: Turn, world: World): void {
-  const { definition } = world;
-  if (turn.run.deadline === undefined && definition.timeoutMs !== undefined)
-    turn.timer('', 'timeout', definition.timeoutMs);
-  if (turn.run.failing === undefined) {
-    const progress = inTime(turn, world);
-    if (progress === 'open') return rest(turn);
-    const failure = progress === 'done' ? complete(turn, world) : progress.failed;
+function proceed(decision: RunDecision): void {
+  const { definition } = decision.world;
+  if (decision.run.deadline === undefined && definition.timeoutMs !== undefined)
+    decision.setTimer('', 'timeout', definition.timeoutMs);
+  if (decision.run.failing === undefined) {
+    const progress = advanceInTime(decision);
+    if (progress === 'open') return rest(decision);
+    const failure = progress === 'done' ? complete(decision) : progress.failed;
     if (failure === undefined) return;
-    turn.attempts.length = 0;
-    turn.awaiting.length = 0;
-    if (definition.onFailure.length === 0) return fail(turn, failure);
-    turn.record('run.recovery_started', { runId: turn.of.runId, error: failure });
-    turn.until = undefined;
+    decision.dropPending();
+    if (definition.onFailure.length === 0) return fail(decision, failure);
+    decision.record('run.recovery_started', { runId: decision.identity.runId, error: failure });
   }
-  if (walk(turn, definition.onFailure, rootRoom) === 'open') return rest(turn);
-  fail(turn, turn.run.failing!);
+  if (advance(decision, definition.onFailure, rootFrame) === 'open') return rest(decision);
+  fail(decision, decision.run.failing!);
 }
 
 /** The steps, as long as the run's own time is not over. What can still be done at the last moment is done. */
-function inTime(turn: Turn, world: World): Progress {
+function advanceInTime(decision: RunDecision): Progress {
   const overdue = { failed: { code: 'run.timeout', message: 'The run took longer than its time limit.' } };
-  if (turn.run.deadline?.fired) return overdue;
-  const progress = walk(turn, world.definition.steps, rootRoom);
-  const { deadline } = turn.run;
-  return progress === 'open' && deadline && turn.due('', 'timeout', deadline) ? overdue : progress;
+  if (decision.run.deadline?.fired) return overdue;
+  const progress = advance(decision, decision.world.definition.steps, rootFrame);
+  const { deadline } = decision.run;
+  return progress === 'open' && deadline && decision.isDue('', 'timeout', deadline) ? overdue : progress;
 }
 
-function complete(turn: Turn, { definition }: World): RunFailure | undefined {
+/** @returns why the run fails in the end. */
+function complete(decision: RunDecision): RunFailure | undefined {
+  const { run, world } = decision;
   try {
-    const rendered = definition.outputs?.render(turn.scope(rootRoom)) ?? {};
+    const rendered = world.definition.outputs?.render(scopeOf(run, world.event, rootFrame)) ?? {};
     const outputs = plain(rendered, 'run.outputs_too_large') as Record<string, unknown>;
-    turn.record('workflow.completed', { ...turn.of, outputs, startedAt: turn.run.startedAt });
-    turn.status('completed');
+    decision.record('workflow.completed', { ...decision.identity, outputs, startedAt: run.startedAt });
+    decision.setStatus('completed');
     return undefined;
   } catch (error) {
     const { code, message } = failureOf(error, '');
@@ -83,71 +90,21 @@ function complete(turn: Turn, { definition }: World): RunFailure | undefined {
   }
 }
 
-function fail(turn: Turn, error: RunFailure): void {
-  turn.record('workflow.failed', { ...turn.of, error, startedAt: turn.run.startedAt });
-  turn.status('failed');
-  turn.attempts.length = 0;
+function fail(decision: RunDecision, error: RunFailure): void {
+  decision.record('workflow.failed', { ...decision.identity, error, startedAt: decision.run.startedAt });
+  decision.setStatus('failed');
+  decision.dropPending();
 }
 
 /** Nothing more can be decided now. */
-function rest(turn: Turn): void {
-  if (turn.unfinished) return;
-  if (turn.attempts.length > 0) return turn.status('running');
-  turn.status('waiting');
-  turn.record('run.rested', {
-    runId: turn.of.runId,
-    ...(turn.until && { until: turn.until.toISOString() }),
-    awaiting: turn.awaiting,
+function rest(decision: RunDecision): void {
+  if (decision.isUnfinished) return;
+  const { attempts, until, awaiting } = decision.pending;
+  if (attempts.length > 0) return decision.setStatus('running');
+  decision.setStatus('waiting');
+  decision.record('run.rested', {
+    runId: decision.identity.runId,
+    ...(until && { until: until.toISOString() }),
+    awaiting: [...awaiting],
   });
-}
-
-/** The end of an attempt: the step is done, tries again later, or has failed for good. */
-function settle(turn: Turn, world: World, report: Report): void {
-  const { attempt } = report;
-  const { step, path } = attempt;
-  const room = roomOf(path);
-  const state = turn.stateOf(step, room);
-  // Given up in the meantime, or taken over by another process: what it brought is not wanted any more.
-  if (state?.state !== 'attempting' || state.attempt !== attempt.attempt) return;
-  if ('output' in report) {
-    try {
-      turn.completed(step, room, path, report.output);
-    } catch (error) {
-      turn.failed(step, room, path, failureOf(error, path), null);
-    }
-    return;
-  }
-  const { thrown } = report;
-  const error = failureOf(thrown, path);
-  const output = thrown instanceof StepError ? safely(thrown.output) : null;
-  const retryable = thrown instanceof StepError && thrown.retryable;
-  const { retry } = step;
-  if (!retryable || retry === undefined || attempt.attempt >= retry.maxAttempts) {
-    turn.failed(step, room, path, error, output);
-    return;
-  }
-  const { runId } = turn.of;
-  const retryAfter = thrown.retryAfter;
-  const delay = delayAfter(retry, attempt.attempt, retryAfter, runId, path);
-  const retryAt = timeAfter(world.now, delay).toISOString();
-  turn.record('run.attempt_failed', { runId, path, attempt: attempt.attempt, error, output, retryAt });
-  turn.record('run.timer_set', { runId, path, purpose: 'retry', at: retryAt });
-}
-
-const safely = (output: unknown): unknown => {
-  try {
-    return plain(output, 'step.output_too_large');
-  } catch {
-    return null;
-  }
-};
-
-/** The room that a path lies in. Items are not needed where nothing is evaluated. */
-function roomOf(path: string): Room {
-  let room = rootRoom;
-  for (const { id, index } of placeOf(path).slice(0, -1)) {
-    const prefix = itemPath(pathOf(room.prefix, id), index ?? 0);
-    room = { prefix, outer: room, loop: id, index: index ?? 0, item: null };
-  }
-  return room;
 }

@@ -1,15 +1,12 @@
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
-import { beginning } from '#libs/kernel/src/text.js';
 import { timeAfter } from '#libs/kernel/src/times.js';
-import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
-import type { Definition, EffectfulStep, Step } from '../language/definition.js';
-import type { Outcome } from './outcome.js';
-import { evolve, isOpen, type RunFailure, type RunStatus, type StartedRun, stepIn, type StepState } from './run.js';
-import { frameOf, type Room, scopeOf } from './scope.js';
-import { plain } from './step-input.js';
+import type { Definition } from '../language/definition.js';
+import type { Attempt, RequestOutcome } from '../steps/step-kind.js';
+import type { TimerPurpose, TimerState } from '../steps/step-state.js';
+import { evolve, type RunStatus, type StartedRun } from './run-state.js';
 
 /** What a decision depends on besides the run itself. */
 export interface World {
@@ -18,15 +15,15 @@ export interface World {
   /** The event that led to the run. */
   readonly event: PlatformEvent | undefined;
   /** Outcomes that have come in, by the id of the request. */
-  readonly outcomes: ReadonlyMap<Uuid, Outcome>;
+  readonly outcomes: ReadonlyMap<Uuid, RequestOutcome>;
   /**
-   * Paths of the attempts that the caller is busy with, so that others which the stream shows as under way are known to
-   * have lost their process; `'leave'` if the caller does no effects: steps that have some are left for another.
+   * Paths of the attempts that the caller is busy with: others that the stream shows as under way have lost their process.
+   * `'leave'` if the caller makes no attempts: steps that need one are left for a worker.
    */
-  readonly effects: ReadonlySet<string> | 'leave';
+  readonly attempting: ReadonlySet<string> | 'leave';
 }
 
-/** A fact to be recorded. */
+/** An event to be recorded. */
 export interface RunDraft {
   readonly type: string;
   readonly data: object;
@@ -35,35 +32,28 @@ export interface RunDraft {
   readonly subject?: string;
 }
 
-/** An attempt that is under way, or is to begin once the facts are recorded. */
-export interface Attempt {
-  readonly path: string;
-  readonly step: EffectfulStep;
-  readonly attempt: number;
-  readonly input: unknown;
-}
-
-/** How far one look at the steps got. */
-export type Progress = 'done' | 'open' | { readonly failed: RunFailure };
-
-/** A turn ends after so much, so that an append stays small; the next turn goes on. */
+/** A decision ends after so much, so that an append stays small; the next one goes on. */
 const MAX_DRAFTS = 200;
 const MAX_BYTES = 256 * 1024;
 
+/** What a run waits for, and what is under way in it. */
+interface Pending {
+  readonly attempts: readonly Attempt[];
+  readonly awaiting: readonly Uuid[];
+  readonly until: Date | undefined;
+}
+
+const NOTHING: Pending = { attempts: [], awaiting: [], until: undefined };
+
 /**
- * What one turn of a run has come to so far. Every decision is recorded and folded at once, so that the next one sees it,
- * and so that walking the steps again after a crash takes the same way.
+ * What the next append of a run holds so far. Every event is folded at once, so that what is decided next sees it, and so
+ * that deciding again after a crash comes to the same.
  */
-export class Turn {
+export class RunDecision {
   readonly drafts: RunDraft[] = [];
-  /** All attempts under way, old and new. */
-  readonly attempts: Attempt[] = [];
-  /** When there is something to do next; `undefined` if only an outcome can wake the run. */
-  until: Date | undefined;
-  /** Requests whose outcome is waited for. */
-  readonly awaiting: Uuid[] = [];
-  /** The turn ended because it was long enough, or because a step was left for somebody else. */
-  unfinished = false;
+  pending: Pending = NOTHING;
+  /** The decision ended because it was long enough, or because a step was left to a worker. */
+  isUnfinished = false;
   private bytes = 0;
 
   constructor(
@@ -71,12 +61,11 @@ export class Turn {
     readonly world: World,
   ) {}
 
-  /** Folds a fact at once. */
-  record<T extends EventType>(type: T, data: DataOf<T>, more: { id?: Uuid } = {}): void {
-    this.push({ type, data: data, ...more });
+  record<T extends EventType>(type: T, data: DataOf<T>): void {
+    this.append({ type, data: data });
   }
 
-  push(draft: RunDraft): void {
+  append(draft: RunDraft): void {
     this.drafts.push(draft);
     this.bytes += JSON.stringify(draft.data).length + 500;
     this.run = evolve(this.run, { ...draft, timestamp: this.world.now.toISOString() }) as StartedRun;
@@ -87,96 +76,47 @@ export class Turn {
   }
 
   /** Identity of the run, as the lifecycle events carry it. */
-  get of() {
+  get identity() {
     const { runId, workflowId, workflow } = this.run.start;
     return { runId, workflowId, workflow };
   }
 
-  scope(room: Room) {
-    return scopeOf(this.run, this.world.event, room);
+  /** Everything that is under way is given up. */
+  dropPending(): void {
+    this.pending = NOTHING;
   }
 
-  stateOf(step: Step, room: Room): StepState | undefined {
-    return stepIn(frameOf(this.run, room), step.id);
+  attempt(attempt: Attempt): void {
+    this.pending = { ...this.pending, attempts: [...this.pending.attempts, attempt] };
   }
 
-  timer(path: string, purpose: DataOf<'run.timer_set'>['purpose'], length: number): void {
+  /** The outcome of a request; if there is none yet, the run waits for it. */
+  outcomeOf(requestId: Uuid): RequestOutcome | undefined {
+    const outcome = this.world.outcomes.get(requestId);
+    if (!outcome) this.pending = { ...this.pending, awaiting: [...this.pending.awaiting, requestId] };
+    return outcome;
+  }
+
+  /** @param path of a step, or empty for the run itself. @param length milliseconds from now. */
+  setTimer(path: string, purpose: TimerPurpose, length: number): void {
     const at = timeAfter(this.world.now, length).toISOString();
-    this.record('run.timer_set', { runId: this.of.runId, path, purpose, at });
+    this.record('run.timer_set', { runId: this.identity.runId, path, purpose, at });
   }
 
-  /** Whether a timer's time has come; if so that is recorded, once. Otherwise the run will be woken then. */
-  due(path: string, purpose: DataOf<'run.timer_set'>['purpose'], timer: { at: string; fired: boolean }): boolean {
+  /** Whether a timer's time has come; if so that is recorded, once. Otherwise the run is woken then. */
+  isDue(path: string, purpose: TimerPurpose, timer: TimerState): boolean {
     if (timer.fired) return true;
     const at = new Date(timer.at);
     if (at > this.world.now) {
-      if (this.until === undefined || at < this.until) this.until = at;
+      const { until } = this.pending;
+      if (until === undefined || at < until) this.pending = { ...this.pending, until: at };
       return false;
     }
-    this.record('run.timer_fired', { runId: this.of.runId, path, purpose });
+    this.record('run.timer_fired', { runId: this.identity.runId, path, purpose });
     return true;
   }
 
-  completed(step: Step, room: Room, path: string, output: unknown): Progress {
-    this.record('workflow.step_completed', {
-      ...this.of,
-      path,
-      stepId: step.id,
-      output: plain(output, 'step.output_too_large'),
-      ...this.spent(step, room),
-    });
-    return 'done';
+  setStatus(to: RunStatus): void {
+    if (this.run.status !== to) this.record('workflow.status_changed', { ...this.identity, from: this.run.status, to });
   }
-
-  failed(step: Step, room: Room, path: string, error: RunFailure, output: unknown): Progress {
-    const continued = step.onError === 'continue';
-    this.giveUp(step, room, path);
-    this.record('workflow.error', {
-      ...this.of,
-      path,
-      stepId: step.id,
-      error,
-      output,
-      ...this.spent(step, room),
-      continued,
-    });
-    return continued ? 'done' : { failed: error };
-  }
-
-  /** What is under way inside a step that has failed is stopped where it is. */
-  private giveUp(step: Step, room: Room, path: string): void {
-    if (step.kind !== 'forEach' && step.kind !== 'switch') return;
-    const prefix = step.kind === 'forEach' ? `${path}[` : room.prefix === '' ? '' : `${room.prefix}.`;
-    const kept = this.attempts.filter((one) => !one.path.startsWith(prefix) || !belongsTo(step, one.step));
-    this.attempts.splice(0, this.attempts.length, ...kept);
-  }
-
-  private spent(step: Step, room: Room): { attempts: number; startedAt: string } {
-    const state = this.stateOf(step, room);
-    return state !== undefined && isOpen(state)
-      ? { attempts: state.attempt, startedAt: state.startedAt }
-      : { attempts: 1, startedAt: this.world.now.toISOString() };
-  }
-
-  status(to: RunStatus): void {
-    if (this.run.status !== to) this.record('workflow.status_changed', { ...this.of, from: this.run.status, to });
-  }
-}
-
-const belongsTo = (container: Step, step: Step): boolean => {
-  switch (container.kind) {
-    case 'forEach':
-      return container.steps.some((inner) => inner === step || belongsTo(inner, step));
-    case 'switch':
-      return container.cases.some(({ steps }) => steps.some((inner) => inner === step || belongsTo(inner, step)));
-    default:
-      return container === step;
-  }
-};
-
-/** An error of a step, in the words of the run. Anything but a StepError is a mistake in the step's own code. */
-export function failureOf(error: unknown, path: string): RunFailure {
-  if (error instanceof StepError) return { code: error.code, message: error.message, path };
-  const message = error instanceof Error ? error.message : String(error);
-  return { code: 'step.bug', message: beginning(`The step broke: ${message}`, 2000), path };
 }

@@ -66,7 +66,7 @@ steps:
     expect(run.status).toBe('failed');
     expect(last('workflow.failed')['error']).toEqual({
       code: 'step.bad_input',
-      message: 'The step cannot use what it is given: with.to: Must be a string. Got 7.',
+      message: 'The input of the step is invalid: with.to: Must be a string. Got 7.',
       path: 'one',
     });
   });
@@ -200,7 +200,7 @@ onFailure: [{ id: told, uses: echo, with: { value: 1 } }]
     const { run, last } = await played({
       yaml: loop('concurrency: 3', 'uses: call, with: { to: "${{ item }}" }'),
       inputs: { items: ['a', 'b', 'c', 'd', 'e', 'f', 'g'] },
-      perform: async ({ input }) => {
+      makeAttempt: async ({ input }) => {
         most = Math.max(most, ++busy);
         await new Promise((resolve) => setImmediate(resolve));
         busy--;
@@ -217,7 +217,7 @@ onFailure: [{ id: told, uses: echo, with: { value: 1 } }]
     const { run, last } = await played({
       yaml: loop('concurrency: 3', 'uses: call, with: { to: "${{ item }}" }'),
       inputs: { items: ['a', 'b', 'c'] },
-      perform: async ({ input }, _run, _timeout, signal) => {
+      makeAttempt: async ({ input }, _run, _timeout, signal) => {
         const { to } = input as { to: string };
         if (to === 'b') throw failing({ retryable: false });
         return new Promise((_, reject) =>
@@ -283,7 +283,7 @@ steps:
     with: { to: x }
     retry: { maxAttempts: 4, delay: 10s, backoff: exponential, maxDelay: 30s, jitter: false }
 `,
-      perform: () => (++calls < 4 ? Promise.reject(failing()) : Promise.resolve({ ok: true })),
+      makeAttempt: () => (++calls < 4 ? Promise.reject(failing()) : Promise.resolve({ ok: true })),
     });
     expect(calls).toBe(4);
     expect(elapsed).toBe(10_000 + 20_000 + 30_000);
@@ -299,7 +299,7 @@ steps:
 name: x
 steps: [{ uses: call, with: { to: x }, retry: { maxAttempts: 2, delay: 1s } }]
 `,
-      perform: () => (++calls < 2 ? Promise.reject(failing({ retryAfter: 90 })) : Promise.resolve(null)),
+      makeAttempt: () => (++calls < 2 ? Promise.reject(failing({ retryAfter: 90 })) : Promise.resolve(null)),
     });
     expect(elapsed).toBe(90_000);
   });
@@ -307,7 +307,7 @@ steps: [{ uses: call, with: { to: x }, retry: { maxAttempts: 2, delay: 1s } }]
   it('fails the run after its last attempt, with the error and what there was to show', async () => {
     const { last, run } = await played({
       yaml: 'name: x\nsteps: [{ id: go, uses: call, with: { to: x }, retry: { maxAttempts: 2, delay: 1s } }]\n',
-      perform: () => Promise.reject(failing({ output: { status: 503 } })),
+      makeAttempt: () => Promise.reject(failing({ output: { status: 503 } })),
     });
     expect(run.status).toBe('failed');
     expect(last('workflow.error')).toMatchObject({ attempts: 2, output: { status: 503 }, continued: false });
@@ -317,7 +317,7 @@ steps: [{ uses: call, with: { to: x }, retry: { maxAttempts: 2, delay: 1s } }]
     let calls = 0;
     await played({
       yaml: 'name: x\nsteps: [{ uses: call, with: { to: x }, retry: { maxAttempts: 5 } }]\n',
-      perform: () => {
+      makeAttempt: () => {
         calls++;
         return Promise.reject(failing({ retryable: false }));
       },
@@ -337,7 +337,7 @@ steps:
     with: { value: "\${{ steps.fetch.error.code }}: \${{ steps.fetch.status }}" }
 outputs: { said: "\${{ steps.gone.output }}" }
 `,
-      perform: () => Promise.reject(failing({ retryable: false, output: { status: 410 } })),
+      makeAttempt: () => Promise.reject(failing({ retryable: false, output: { status: 410 } })),
     });
     expect(run.status).toBe('completed');
     expect(last('workflow.completed')['outputs']).toEqual({ said: 'call.busy: failed' });
@@ -346,7 +346,7 @@ outputs: { said: "\${{ steps.gone.output }}" }
   it('says that a step is broken when it throws something else', async () => {
     const { last } = await played({
       yaml: 'name: x\nsteps: [{ id: go, uses: call, with: { to: x }, retry: { maxAttempts: 3 } }]\n',
-      perform: () => {
+      makeAttempt: () => {
         throw new TypeError('x is not a function');
       },
     });
@@ -360,7 +360,7 @@ outputs: { said: "\${{ steps.gone.output }}" }
   it('that gives back what JSON cannot hold has failed', async () => {
     const { last } = await played({
       yaml: 'name: x\nsteps: [{ id: go, uses: call, with: { to: x } }]\n',
-      perform: () => Promise.resolve({ big: 1n }),
+      makeAttempt: () => Promise.resolve({ big: 1n }),
     });
     expect(last('workflow.failed')['error']).toMatchObject({ code: 'step.not_json' });
   });
@@ -370,7 +370,7 @@ outputs: { said: "\${{ steps.gone.output }}" }
     let stopped = false;
     const { run } = await played({
       yaml: 'name: x\nsteps: [{ id: go, uses: call, with: { to: x }, timeout: 5ms, retry: { maxAttempts: 2, delay: 1ms } }]\n',
-      perform: (_attempt, _run, _timeout, signal) => {
+      makeAttempt: (_attempt, _run, _timeout, signal) => {
         if (++calls === 2) return Promise.resolve(null);
         return new Promise(() => signal.addEventListener('abort', () => (stopped = true)));
       },
@@ -472,7 +472,7 @@ onFailure:
 `;
 
   it('follows a failure, and the run fails with it all the same', async () => {
-    const { story, last, run } = await played({ yaml, perform: () => Promise.reject(failing()) });
+    const { story, last, run } = await played({ yaml, makeAttempt: () => Promise.reject(failing()) });
     expect(run.status).toBe('failed');
     expect(story.slice(-5)).toEqual([
       'workflow.error go',

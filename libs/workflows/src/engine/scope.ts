@@ -1,63 +1,77 @@
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
 
-import { emptyItem, type Frame, type Item, type StartedRun, stepIn, type StepState } from './run.js';
+import { itemIn, type ItemState, stepIn, type StepState, type StepStates } from '../steps/step-state.js';
+import type { StartedRun } from './run-state.js';
+import { itemPath, parsePath, pathOf } from './step-path.js';
 
-/** The steps of a workflow, or those of one item of a loop inside it. */
-export interface Room {
-  /** Path of the item, or empty. */
+/** Where steps stand: the steps of the workflow, or one pass through the steps inside another. */
+export interface ScopeFrame {
+  /** Path of the pass, or empty. */
   readonly prefix: string;
-  readonly outer: Room | undefined;
-  /** Id of the loop in the outer room. */
-  readonly loop: string;
+  readonly outer: ScopeFrame | undefined;
+  /** Id of the step in the outer frame that holds these. */
+  readonly holder: string;
   readonly index: number;
   readonly item: unknown;
 }
 
-export const rootRoom: Room = { prefix: '', outer: undefined, loop: '', index: 0, item: null };
+export const rootFrame: ScopeFrame = { prefix: '', outer: undefined, holder: '', index: 0, item: null };
 
-/** What has become of the steps of a room so far. */
-export function frameOf(run: StartedRun, room: Room): Frame {
-  return room.outer === undefined ? run.steps : itemOf(run, room).steps;
-}
+export const innerFrame = (outer: ScopeFrame, holder: string, index: number, item: unknown): ScopeFrame => ({
+  prefix: itemPath(pathOf(outer.prefix, holder), index),
+  outer,
+  holder,
+  index,
+  item,
+});
 
-export function itemOf(run: StartedRun, room: Room): Item {
-  const loop = room.outer && stepIn(frameOf(run, room.outer), room.loop);
-  return (loop?.state === 'looping' ? loop.items[room.index] : undefined) ?? emptyItem;
-}
+/** The frame in which the step of a path stands. Without its items: nothing can be evaluated in it. */
+export const frameOf = (path: string): ScopeFrame =>
+  parsePath(path)
+    .slice(0, -1)
+    .reduce((frame, { id, index }) => innerFrame(frame, id, index ?? 0, null), rootFrame);
+
+/** The steps of a frame so far. */
+export const stepsIn = (run: StartedRun, frame: ScopeFrame): StepStates =>
+  frame.outer === undefined ? run.steps : passIn(run, frame).steps;
+
+/** The pass that a frame is, so far. */
+export const passIn = (run: StartedRun, { outer, holder, index }: ScopeFrame): ItemState =>
+  itemIn(outer && stepIn(stepsIn(run, outer), holder), index);
 
 /** What expressions of a step see. */
-export function scopeOf(run: StartedRun, event: PlatformEvent | undefined, room: Room): Record<string, unknown> {
+export function scopeOf(run: StartedRun, event: PlatformEvent | undefined, frame: ScopeFrame): Record<string, unknown> {
   const { runId, workflow, version, inputs, settings } = run.start;
   return {
     event: event ?? null,
     inputs,
-    steps: stepsSeen(run, room),
+    steps: visibleSteps(run, frame),
     run: { id: runId, workflow, version, startedAt: run.startedAt },
     settings,
     ...(run.failing === undefined ? {} : { error: run.failing }),
-    ...(room.outer === undefined ? {} : { item: room.item, index: room.index }),
+    ...(frame.outer === undefined ? {} : { item: frame.item, index: frame.index }),
   };
 }
 
-/** Steps of the room and of those around it. Ids are unique in a workflow, so none hides another. */
-function stepsSeen(run: StartedRun, room: Room): Record<string, unknown> {
-  const seen = room.outer === undefined ? {} : stepsSeen(run, room.outer);
-  for (const [id, step] of Object.entries(frameOf(run, room))) {
+/** Steps of the frame and of those around it. Ids are unique in a workflow, so none hides another. */
+function visibleSteps(run: StartedRun, frame: ScopeFrame): Record<string, unknown> {
+  const visible = frame.outer === undefined ? {} : visibleSteps(run, frame.outer);
+  for (const [id, step] of Object.entries(stepsIn(run, frame))) {
     const shown = shownAs(step);
-    if (shown) seen[id] = shown;
+    if (shown) visible[id] = shown;
   }
-  return seen;
+  return visible;
 }
 
 function shownAs(step: StepState): object | undefined {
-  switch (step.state) {
+  switch (step.status) {
     case 'completed':
       return { status: 'completed', output: step.output, error: null };
     case 'failed':
       return { status: 'failed', output: step.output, error: step.error };
     case 'skipped':
       return { status: 'skipped', output: null, error: null };
-    default:
+    case 'open':
       return undefined;
   }
 }

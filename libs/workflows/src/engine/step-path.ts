@@ -1,8 +1,8 @@
-/** A path in parts: `retries[2].redeliver` is the step `redeliver` of item 2 of the loop `retries`. */
-export type Place = readonly { readonly id: string; readonly index: number | undefined }[];
+/** A path in parts: `retries[2].redeliver` is the step `redeliver` in item 2 of the loop `retries`. */
+export type StepPath = readonly { readonly id: string; readonly index: number | undefined }[];
 
 /** Paths come from our own events, where ids have letters, digits and _ only. */
-export const placeOf = (path: string): Place =>
+export const parsePath = (path: string): StepPath =>
   path.split('.').map((part) => {
     const bracket = part.indexOf('[');
     return bracket < 0

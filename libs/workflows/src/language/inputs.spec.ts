@@ -2,8 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 
 import { type Rejected } from '#libs/kernel/src/errors.js';
 
-import type { InputSpec } from './definition.js';
-import { inputsOf } from './inputs.js';
+import { inputsOf, type InputSpec } from './inputs.js';
 
 const declared: Record<string, InputSpec> = {
   where: { type: 'select', options: ['staging', 'production'], default: 'staging' },

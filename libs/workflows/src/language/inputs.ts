@@ -1,31 +1,54 @@
+import { type Static, Type } from '@sinclair/typebox';
+
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { type Json, pointerToken } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/nearest.js';
 
-import type { Definition, InputSpec } from './definition.js';
+import { closed } from './fields.js';
 
-/** The declared inputs of a workflow; `undefined` if it has no manual trigger. */
-export function declaredInputs(definition: Definition): Readonly<Record<string, InputSpec>> | undefined {
-  for (const trigger of definition.triggers) if (trigger.type === 'manual') return trigger.inputs;
-  return undefined;
+/** One input of a workflow, as its trigger declares it. */
+export const InputShape = closed(
+  {
+    type: Type.Union([Type.Literal('string'), Type.Literal('number'), Type.Literal('boolean'), Type.Literal('select')]),
+    description: Type.Optional(Type.String({ description: 'For people.' })),
+    required: Type.Optional(Type.Boolean()),
+    default: Type.Optional(Type.Unknown()),
+    options: Type.Optional(
+      Type.Array(Type.Union([Type.String(), Type.Number()]), {
+        minItems: 1,
+        maxItems: 200,
+        description: 'Of a select.',
+      }),
+    ),
+  },
+  'One input.',
+);
+export type InputSpec = Static<typeof InputShape>;
+export type InputSpecs = Readonly<Record<string, InputSpec>>;
+
+interface Triggered {
+  readonly triggers: readonly { readonly inputs?: InputSpecs }[];
 }
 
+/** The declared inputs of a workflow; `undefined` if no trigger of it asks for any. */
+export const declaredInputs = ({ triggers }: Triggered): InputSpecs | undefined =>
+  triggers.find(({ inputs }) => inputs !== undefined)?.inputs;
+
 /** Why a value is not right for an input. */
-export function problemOfInput(spec: InputSpec, value: Json): string | undefined {
+export function problemOfInput(spec: InputSpec, value: unknown): string | undefined {
   if (spec.type === 'select')
-    return (spec.options as readonly Json[]).includes(value)
+    return (spec.options as readonly unknown[]).includes(value)
       ? undefined
       : `Must be one of ${spec.options!.join(', ')}.`;
-  if (typeof value === spec.type) return undefined;
-  return `Must be a ${spec.type}.`;
+  return typeof value === spec.type ? undefined : `Must be a ${spec.type}.`;
 }
 
 /**
- * What a run gets: what was given, and the defaults of the rest.
+ * The inputs of a run: what was given, and the defaults of the rest.
  * @throws Rejected `run.bad_inputs` with a problem for each input that is wrong, missing or not declared.
  */
 export function inputsOf(
-  declared: Readonly<Record<string, InputSpec>> | undefined,
+  declared: InputSpecs | undefined,
   given: Readonly<Record<string, unknown>>,
   pointer = '/inputs',
 ): Record<string, unknown> {
@@ -47,7 +70,7 @@ export function inputsOf(
       inputs[name] = null;
       continue;
     }
-    const problem = problemOfInput(spec, value as Json);
+    const problem = problemOfInput(spec, value);
     if (problem) problems.push({ pointer: `${pointer}/${pointerToken(name)}`, detail: problem });
     else inputs[name] = value;
   }
@@ -59,7 +82,7 @@ export function inputsOf(
 }
 
 /** The defaults alone: what a run that an event started sees. */
-export function defaultInputs(definition: Definition): Record<string, unknown> {
-  const declared = declaredInputs(definition) ?? {};
-  return Object.fromEntries(Object.entries(declared).map(([name, spec]) => [name, spec.default ?? null]));
-}
+export const defaultInputs = (definition: Triggered): Record<string, Json> =>
+  Object.fromEntries(
+    Object.entries(declaredInputs(definition) ?? {}).map(([name, spec]) => [name, (spec.default ?? null) as Json]),
+  );

@@ -81,7 +81,7 @@ outputs: { status: "\${{ steps.gone.output }}" }
       ['later', 'wait'],
       ['compute_1', 'pure'],
       ['emit_1', 'emit'],
-      ['redeliver_webhook_1', 'redeliver'],
+      ['redeliver_webhook_1', 'redeliver_webhook'],
     ]);
     expect(definition.steps[0]).toMatchObject({
       timeoutMs: 30_000,
@@ -111,7 +111,7 @@ describe('a mistake is named with its place, what is allowed, and what was proba
       'a duplicate id',
       withSteps('  - { id: a, uses: echo, with: { value: 1 } }\n  - { id: a, uses: echo, with: { value: 1 } }\n'),
       { code: 'workflow.duplicate_id', pointer: '/steps/1/id', line: 4, column: 11 },
-      'Another step has the id "a": ids are unique in a workflow.',
+      'Another step has the id "a". Ids must be unique in a workflow.',
     ],
     [
       'an id that a step inside a loop has',
@@ -119,7 +119,7 @@ describe('a mistake is named with its place, what is allowed, and what was proba
         '  - { id: a, uses: echo, with: { value: 1 } }\n  - forEach: [1]\n    steps:\n      - { id: a, uses: echo, with: { value: 1 } }\n',
       ),
       { code: 'workflow.duplicate_id', pointer: '/steps/1/steps/0/id', line: 6, column: 15 },
-      'Another step has the id "a": ids are unique in a workflow.',
+      'Another step has the id "a". Ids must be unique in a workflow.',
     ],
     [
       'an unknown key',
@@ -131,13 +131,13 @@ describe('a mistake is named with its place, what is allowed, and what was proba
       'a step that does nothing',
       withSteps('  - id: a\n    name: idle\n'),
       { code: 'workflow.missing_key', pointer: '/steps/0', line: 3, column: 5 },
-      'This step does nothing: give it one of uses, wait, switch, forEach.',
+      'This step does nothing. Give it one of uses, wait, switch, forEach.',
     ],
     [
       'a step of two kinds',
       withSteps('  - id: a\n    uses: echo\n    wait: { for: 1s }\n'),
       { code: 'workflow.bad_value', pointer: '/steps/0', line: 3, column: 5 },
-      'A step has one of uses, wait, switch, forEach; this one has uses and wait.',
+      'A step must have one of uses, wait, switch, forEach; this one has uses and wait.',
     ],
     [
       'a duration without a unit',
@@ -149,7 +149,7 @@ describe('a mistake is named with its place, what is allowed, and what was proba
       'a wait without a time',
       withSteps('  - wait: { for: soon }\n'),
       { code: 'workflow.bad_value', pointer: '/steps/0/wait/for', line: 3, column: 18 },
-      '"soon" is not a duration: write one such as 30s or 5m.',
+      'Must be a duration such as 30s or 5m. Got "soon".',
     ],
     [
       'an expression that does not parse',
@@ -169,7 +169,7 @@ describe('a mistake is named with its place, what is allowed, and what was proba
         '  - { id: a, uses: echo, with: { value: "${{ steps.b.output }}" } }\n  - { id: b, uses: echo, with: { value: 1 } }\n',
       ),
       { code: 'workflow.unknown_step', pointer: '/steps/0/with/value', line: 3, column: 41 },
-      'The step "b" is not done yet at this place, or is inside a loop. No step comes before.',
+      'The step "b" runs later, or inside a loop. No step comes before.',
     ],
     [
       'a step that is inside a loop',
@@ -177,7 +177,7 @@ describe('a mistake is named with its place, what is allowed, and what was proba
         '  - forEach: [1]\n    steps:\n      - { id: inner, uses: echo, with: { value: 1 } }\n  - { uses: echo, with: { value: "${{ steps.inner.output }}" } }\n',
       ),
       { code: 'workflow.unknown_step', pointer: '/steps/1/with/value', line: 6, column: 34 },
-      'The step "inner" is not done yet at this place, or is inside a loop. Steps before: forEach_1.',
+      'The step "inner" runs later, or inside a loop. Steps before: forEach_1.',
     ],
     [
       'a step that does not exist',
@@ -271,13 +271,13 @@ describe('a mistake is named with its place, what is allowed, and what was proba
         '  - switch:\n      - else: true\n        steps: [{ wait: { for: 1s } }]\n      - if: true\n        steps: [{ wait: { for: 1s } }]\n',
       ),
       { code: 'workflow.bad_value', pointer: '/steps/0/switch/0', line: 4, column: 9 },
-      '"else" is the last case: what follows would never be taken.',
+      '"else" must be the last case: what follows would never be taken.',
     ],
     [
       'a retry of something that has no attempts',
       withSteps('  - wait: { for: 1s }\n    retry: { maxAttempts: 2 }\n'),
       { code: 'workflow.unknown_key', pointer: '/steps/0/retry', line: 4, column: 5 },
-      '"retry" goes with "uses": put it on the steps inside.',
+      '"retry" goes with "uses". Put it on the steps inside.',
     ],
     [
       'a name that is no part of an address',
@@ -301,7 +301,7 @@ describe('a mistake is named with its place, what is allowed, and what was proba
       'nothing but a list',
       '- a\n',
       { code: 'workflow.bad_value', pointer: '', line: 1, column: 1 },
-      'A workflow is a mapping with at least "name" and "steps".',
+      'A workflow must be an object with at least "name" and "steps".',
     ],
   ])('%s', (_, source, place, detail) => {
     expect(firstOf(source)).toMatchObject(detail === undefined ? place : { ...place, detail });

@@ -1,81 +1,102 @@
 import { isObject } from '#libs/kernel/src/json.js';
 
-import type { Report } from './report.js';
+import type { Problems } from './problems.js';
+import type { KeywordSyntax } from './vocabulary.js';
 
-export type Kind = 'uses' | 'wait' | 'switch' | 'forEach';
-/** A step has one of these. */
-export const KINDS: readonly Kind[] = ['uses', 'wait', 'switch', 'forEach'];
-
-/** Ids of all steps, given or made up; known before the first expression is checked. */
+/** Ids of all steps, given or generated; known before the first expression is checked. */
 export class StepIds {
   private readonly byPointer = new Map<string, string>();
   private readonly taken = new Set<string>();
 
-  constructor(private readonly report: Report) {}
+  constructor(
+    private readonly keywords: readonly KeywordSyntax[],
+    private readonly problems: Problems,
+  ) {}
 
   has(id: string): boolean {
     return this.taken.has(id);
   }
 
-  /** Of the step at a JSON pointer; `undefined` if it stands where no step should, or its id is another's. */
+  /** Of the step at a JSON pointer; `undefined` if no step stands there, or its id is another's. */
   at(pointer: string): string | undefined {
     return this.byPointer.get(pointer);
   }
 
-  /** Gives every step its id. Ids are unique in the whole workflow, so that a path names one step. */
-  name(...lists: readonly unknown[]): void {
-    const pointers = ['/steps', '/onFailure'];
-    const unnamed: (readonly [pointer: string, kind: string])[] = [];
-    lists.forEach((list, index) => this.nameList(list, pointers[index]!, unnamed));
-    for (const [pointer, kind] of unnamed) {
+  /** Gives every step of these lists its id. Ids are unique in the whole workflow, so that a path names one step. */
+  assign(lists: Readonly<Record<string, unknown>>): void {
+    const unnamed: { readonly pointer: string; readonly name: string }[] = [];
+    for (const [pointer, list] of Object.entries(lists)) this.collect(list, pointer, unnamed);
+    for (const { pointer, name } of unnamed) {
       let number = 1;
-      while (this.taken.has(`${kind}_${number}`)) number++;
-      this.byPointer.set(pointer, `${kind}_${number}`);
-      this.taken.add(`${kind}_${number}`);
+      while (this.taken.has(`${name}_${number}`)) number++;
+      this.byPointer.set(pointer, `${name}_${number}`);
+      this.taken.add(`${name}_${number}`);
     }
   }
 
-  private nameList(list: unknown, pointer: string, unnamed: (readonly [string, string])[]): void {
+  private collect(list: unknown, pointer: string, unnamed: { pointer: string; name: string }[]): void {
     for (const [index, step] of listOf(list).entries()) {
       if (!isObject(step)) continue;
-      const place = `${pointer}/${index}`;
-      const id = step['id'];
+      const at = `${pointer}/${index}`;
+      const { id, uses } = step;
       if (typeof id !== 'string')
-        unnamed.push([place, typeof step['uses'] === 'string' ? slug(step['uses']) : kindOf(step)]);
+        unnamed.push({ pointer: at, name: typeof uses === 'string' ? slug(uses) : this.keywordOf(step) });
       else if (this.taken.has(id))
-        this.report.at(
-          `${place}/id`,
+        this.problems.add(
+          `${at}/id`,
           'workflow.duplicate_id',
-          `Another step has the id "${id}": ids are unique in a workflow.`,
+          `Another step has the id "${id}". Ids must be unique in a workflow.`,
         );
       else {
         this.taken.add(id);
-        this.byPointer.set(place, id);
+        this.byPointer.set(at, id);
       }
-      this.nameList(step['steps'], `${place}/steps`, unnamed);
-      for (const [at, branch] of listOf(step['switch']).entries())
-        if (isObject(branch)) this.nameList(branch['steps'], `${place}/switch/${at}/steps`, unnamed);
+      for (const nested of nestedLists(step, at, this.keywords)) this.collect(nested.list, nested.pointer, unnamed);
     }
   }
 
-  /** The cases of a switch stand in the same room as the switch; what is inside a loop cannot be seen from outside. */
-  shownBy(raw: unknown, place: string): string[] {
+  private keywordOf(step: object): string {
+    return this.keywords.find(({ name }) => Object.hasOwn(step, name))?.name ?? 'step';
+  }
+
+  /** Ids of the steps inside a step that are seen after it. */
+  sharedBy(raw: unknown, pointer: string): string[] {
     if (!isObject(raw)) return [];
-    return listOf(raw['switch']).flatMap((branch, at) =>
-      isObject(branch)
-        ? listOf(branch['steps']).flatMap((step, index) => {
-            const inner = `${place}/switch/${at}/steps/${index}`;
-            const id = this.byPointer.get(inner);
-            return [...this.shownBy(step, inner), ...(id === undefined ? [] : [id])];
-          })
-        : [],
+    const shared = this.keywords.filter(({ nesting }) => nesting?.scope === 'shared');
+    return nestedLists(raw, pointer, shared).flatMap((nested) =>
+      listOf(nested.list).flatMap((step, index) => {
+        const at = `${nested.pointer}/${index}`;
+        const id = this.byPointer.get(at);
+        return [...this.sharedBy(step, at), ...(id === undefined ? [] : [id])];
+      }),
     );
   }
 }
 
 export const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? (value as unknown[]) : []);
 
-const kindOf = (step: object): string => KINDS.find((kind) => Object.hasOwn(step, kind)) ?? 'step';
+interface NestedList {
+  readonly list: unknown;
+  readonly pointer: string;
+}
+
+/** The lists of steps that a step holds, as it is written. */
+function nestedLists(step: object, pointer: string, keywords: readonly KeywordSyntax[]): NestedList[] {
+  return keywords.flatMap(({ name, nesting }) =>
+    nesting === undefined || !Object.hasOwn(step, name) ? [] : follow({ list: step, pointer }, nesting.at),
+  );
+}
+
+function follow({ list: value, pointer }: NestedList, path: readonly string[]): NestedList[] {
+  const [key, ...rest] = path;
+  if (key === undefined) return [{ list: value, pointer }];
+  if (key === '*')
+    return listOf(value).flatMap((entry, index) => follow({ list: entry, pointer: `${pointer}/${index}` }, rest));
+  return isObject(value) && Object.hasOwn(value, key)
+    ? follow({ list: value[key], pointer: `${pointer}/${key}` }, rest)
+    : [];
+}
+
 const slug = (name: string): string =>
   name
     .replaceAll(/[^A-Za-z0-9_]/g, '_')

@@ -1,161 +1,115 @@
-import { isObject, type Json, pointerToken } from '#libs/kernel/src/json.js';
+import { isObject, pointerToken } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/nearest.js';
 
-import type { Common, Step, SwitchStep } from './definition.js';
-import { emptyTemplate, Expressions, type Visible } from './expressions-of.js';
-import { MAX_STEPS, shallow, UNSUPPORTED } from './grammar.js';
+import type { Step } from './definition.js';
+import { Expressions, type Visible } from './expressions.js';
+import { MAX_STEPS, UsesShape } from './fields.js';
+import { hasLaterKey, LATER } from './later-words.js';
 import { durationOf } from './literals.js';
-import type { Report } from './report.js';
-import { type Kind, KINDS, listOf, type StepIds } from './step-ids.js';
-import type { StepLibrary } from './step-library.js';
-import { UsesReader } from './uses-reader.js';
-import { readWait } from './wait-reader.js';
+import type { Problems } from './problems.js';
+import { listOf, type StepIds } from './step-ids.js';
+import { readUses } from './uses-reader.js';
+import type { RawObject, Reading, Vocabulary } from './vocabulary.js';
 
-type Raw = Record<string, unknown>;
-
-/** Steps that were read, and what the next ones can see. */
-interface Listed {
-  readonly steps: readonly Step[];
-  readonly visible: Visible;
-}
-
-/** Reads steps: which kind each is, whether it fits, and whether what its expressions name is there. */
+/** Reads steps: of which kind each is, whether it fits, and whether what its expressions name exists. */
 export class StepReader {
   private readonly expressions: Expressions;
-  private readonly usesReader: UsesReader;
+  /** Keys of which a step has exactly one. */
+  private readonly keywords: readonly string[];
+  private readonly keys: readonly string[];
 
   constructor(
-    library: StepLibrary,
-    private readonly report: Report,
+    private readonly vocabulary: Vocabulary,
+    private readonly problems: Problems,
     private readonly ids: StepIds,
   ) {
-    this.expressions = new Expressions(report, ids);
-    this.usesReader = new UsesReader(library, report, this.expressions);
+    this.expressions = new Expressions(problems, ids);
+    this.keywords = ['uses', ...vocabulary.keywords.map(({ name }) => name)];
+    const shapes = [UsesShape, ...vocabulary.keywords.map(({ shape }) => shape)];
+    this.keys = [...new Set(shapes.flatMap(({ properties }) => Object.keys(properties)))];
   }
 
-  list(value: unknown, pointer: string, visible: Visible): Listed {
+  /** @returns the steps, and what is visible after them. */
+  list(
+    value: unknown,
+    pointer: string,
+    visible: Visible,
+  ): { readonly steps: readonly Step[]; readonly visible: Visible } {
     const steps: Step[] = [];
     let seen = visible;
     for (const [index, raw] of listOf(value).slice(0, MAX_STEPS).entries()) {
-      const place = `${pointer}/${index}`;
-      const read = this.step(raw, place, seen);
-      if (read) steps.push(read);
-      const id = this.ids.at(place);
-      if (id !== undefined) seen = { ...seen, steps: [...seen.steps, ...this.ids.shownBy(raw, place), id] };
+      const at = `${pointer}/${index}`;
+      const step = this.step(raw, at, seen);
+      if (step) steps.push(step);
+      const id = this.ids.at(at);
+      if (id !== undefined) seen = { ...seen, steps: [...seen.steps, ...this.ids.sharedBy(raw, at), id] };
     }
     return { steps, visible: seen };
   }
 
   private step(raw: unknown, pointer: string, visible: Visible): Step | undefined {
-    if (!isObject(raw)) {
-      this.report.at(pointer, 'workflow.bad_value', `A step is a mapping with one of ${KINDS.join(', ')}.`);
-      return undefined;
-    }
-    if (this.report.refuses(raw, UNSUPPORTED.step, pointer, `A step has one of ${KINDS.join(', ')}.`)) return undefined;
-    const kinds = KINDS.filter((kind) => Object.hasOwn(raw, kind));
-    if (kinds.length !== 1) {
-      const known = Object.keys(shallow.uses.properties).concat(KINDS, 'steps', 'concurrency', 'until');
-      const odd = kinds.length === 0 ? Object.keys(raw).find((key) => !known.includes(key)) : undefined;
-      if (odd === undefined)
-        this.report.at(
-          pointer,
-          kinds.length === 0 ? 'workflow.missing_key' : 'workflow.bad_value',
-          kinds.length === 0
-            ? `This step does nothing: give it one of ${KINDS.join(', ')}.`
-            : `A step has one of ${KINDS.join(', ')}; this one has ${kinds.join(' and ')}.`,
-        );
-      else
-        this.report.at(
-          `${pointer}/${pointerToken(odd)}`,
-          'workflow.unknown_key',
-          `"${odd}" is not known here. ${suggestion(odd, known)}A step has one of ${KINDS.join(', ')}.`,
-          true,
-        );
-      return undefined;
-    }
-    const kind = kinds[0]!;
-    if (kind !== 'uses' && Object.hasOwn(raw, 'retry')) {
-      this.report.at(
-        `${pointer}/retry`,
-        'workflow.unknown_key',
-        `"retry" goes with "uses": put it on the steps inside.`,
-        true,
-      );
-      return undefined;
-    }
-    const fits = this.report.fits(shallow[kind], raw, pointer);
-    // Read on all the same, so that one save names everything that is wrong.
-    const step = this.kind(kind, raw, pointer, visible, this.common(raw, pointer, visible), fits);
-    return fits ? step : undefined;
+    const keyword = this.keywordOf(raw, pointer);
+    if (keyword === undefined || !isObject(raw)) return undefined;
+    const { problems, expressions } = this;
+    const syntax = this.vocabulary.keywords.find(({ name }) => name === keyword);
+    const fits = problems.fits(syntax?.shape ?? UsesShape, raw, pointer);
+    // Read on all the same, so that one save names every problem.
+    const common = this.common(raw, pointer, visible);
+    const reading: Reading = { pointer, visible, expressions, problems, list: (...list) => this.list(...list) };
+    const read = syntax
+      ? { kind: syntax.name, ...syntax.read(raw, reading) }
+      : readUses(raw, reading, fits, this.vocabulary.named);
+    return fits && read ? { ...common, ...read } : undefined;
   }
 
-  private common(raw: Raw, pointer: string, visible: Visible): Common {
+  /** The key that says of which kind a step is; `undefined` if that is not clear, and reported. */
+  private keywordOf(raw: unknown, pointer: string): string | undefined {
+    const oneOf = `one of ${this.keywords.join(', ')}`;
+    if (!isObject(raw)) {
+      this.problems.add(pointer, 'workflow.bad_value', `A step must be an object with ${oneOf}.`);
+      return undefined;
+    }
+    if (hasLaterKey(raw, LATER.step, this.keywords, pointer, `A step must have ${oneOf}.`, this.problems))
+      return undefined;
+    const found = this.keywords.filter((keyword) => Object.hasOwn(raw, keyword));
+    if (found.length > 1)
+      this.problems.add(
+        pointer,
+        'workflow.bad_value',
+        `A step must have ${oneOf}; this one has ${found.join(' and ')}.`,
+      );
+    else if (found.length === 0) this.withoutKeyword(raw, pointer, oneOf);
+    else if (found[0] !== 'uses' && Object.hasOwn(raw, 'retry'))
+      this.problems.add(
+        `${pointer}/retry`,
+        'workflow.unknown_key',
+        '"retry" goes with "uses". Put it on the steps inside.',
+        true,
+      );
+    else return found[0];
+    return undefined;
+  }
+
+  private withoutKeyword(raw: RawObject, pointer: string, oneOf: string): void {
+    const unknown = Object.keys(raw).find((key) => !this.keys.includes(key));
+    if (unknown === undefined)
+      this.problems.add(pointer, 'workflow.missing_key', `This step does nothing. Give it ${oneOf}.`);
+    else
+      this.problems.add(
+        `${pointer}/${pointerToken(unknown)}`,
+        'workflow.unknown_key',
+        `Unknown key "${unknown}". ${suggestion(unknown, this.keys)}A step must have ${oneOf}.`,
+        true,
+      );
+  }
+
+  private common(raw: RawObject, pointer: string, visible: Visible): Omit<Step, 'kind'> {
     return {
       id: this.ids.at(pointer) ?? 'step',
       name: typeof raw['name'] === 'string' ? raw['name'] : undefined,
       condition: raw['if'] === undefined ? undefined : this.expressions.condition(raw['if'], `${pointer}/if`, visible),
       timeoutMs: durationOf(raw['timeout']),
-      onError: raw['onError'] === 'continue' ? ('continue' as const) : ('fail' as const),
+      onError: raw['onError'] === 'continue' ? 'continue' : 'fail',
     };
-  }
-
-  private kind(
-    kind: Kind,
-    raw: Raw,
-    pointer: string,
-    visible: Visible,
-    common: Common,
-    fits: boolean,
-  ): Step | undefined {
-    switch (kind) {
-      case 'uses':
-        return this.usesReader.read(raw, pointer, visible, common, fits);
-      case 'wait':
-        return readWait(raw['wait'], `${pointer}/wait`, visible, common, this.expressions, this.report);
-      case 'switch':
-        return { ...common, kind, cases: this.cases(raw['switch'], `${pointer}/switch`, visible) };
-      case 'forEach': {
-        const inside: Visible = { ...visible, roots: [...new Set([...visible.roots, 'item', 'index'])] };
-        const body = this.list(raw['steps'], `${pointer}/steps`, inside);
-        const items = this.expressions.template(raw['forEach'] as Json, `${pointer}/forEach`, visible);
-        if (typeof raw['forEach'] === 'string' && items?.expressions.length === 0)
-          this.report.at(
-            `${pointer}/forEach`,
-            'workflow.bad_value',
-            'Must be a list, or a template such as ${{ inputs.items }} that gives one.',
-          );
-        return {
-          ...common,
-          kind,
-          items: items ?? emptyTemplate,
-          concurrency: typeof raw['concurrency'] === 'number' ? raw['concurrency'] : 1,
-          until:
-            raw['until'] === undefined
-              ? undefined
-              : this.expressions.condition(raw['until'], `${pointer}/until`, { ...inside, steps: body.visible.steps }),
-          steps: body.steps,
-        };
-      }
-    }
-  }
-
-  private cases(value: unknown, pointer: string, visible: Visible): SwitchStep['cases'] {
-    const branches = listOf(value);
-    // Only one case is taken, but which is not known: a later case cannot see the steps of an earlier one.
-    return branches.map((branch, index) => {
-      const place = `${pointer}/${index}`;
-      const otherwise = isObject(branch) && Object.hasOwn(branch, 'else');
-      if (
-        this.report.fits(otherwise ? shallow.else : shallow.case, branch, place) &&
-        otherwise &&
-        index < branches.length - 1
-      )
-        this.report.at(place, 'workflow.bad_value', '"else" is the last case: what follows would never be taken.');
-      const { if: condition, steps } = isObject(branch) ? branch : ({} as Raw);
-      return {
-        condition: otherwise ? undefined : this.expressions.condition(condition, `${place}/if`, visible),
-        steps: this.list(steps, `${place}/steps`, visible).steps,
-      };
-    });
   }
 }

@@ -1,81 +1,76 @@
-import { type TObject, type TSchema, Type } from '@sinclair/typebox';
-
 import { isObject } from '#libs/kernel/src/json.js';
 
-import { emittable, engineSteps } from './engine-steps.js';
-import { MAX_STEPS, shapes } from './grammar.js';
-import type { StepLibrary } from './step-library.js';
+import { StepList, UsesShape, WorkflowShape } from './fields.js';
+import type { NamedSyntax, Vocabulary } from './vocabulary.js';
 
-type Schema = Record<string, unknown>;
+type Schema = Readonly<Record<string, unknown>>;
 
 /**
- * The YAML language as one JSON Schema (draft 7, which editors know best), from the same shapes that the parser checks:
- * an editor completes keys, steps and what each step takes, those of plug-ins too.
+ * The YAML language as one JSON Schema (draft 7, which editors know best), from the same shapes that the readers check: an
+ * editor completes keys, steps and the input of each step, those of plug-ins too.
  */
-export function workflowSchema(library: StepLibrary): object {
-  const steps = Type.Unsafe<unknown>({
-    type: 'array',
-    items: { $ref: '#/definitions/step' },
-    minItems: 1,
-    maxItems: MAX_STEPS,
-    description: 'Done in order.',
-  }) as TSchema;
-  const all = shapes(steps);
-  const { uses, wait, forEach } = all;
-  const kinds = [
-    ...[...library.all(), ...Object.entries(engineSteps).map(([name, step]) => ({ name, ...step }))].map((step) =>
-      usesSchema(uses, step.name, step.description, step.inputSchema as TObject),
-    ),
-    wait,
-    withProperties(all.switch, {
-      switch: { type: 'array', minItems: 1, maxItems: 50, items: { anyOf: [all.case, all.else] } },
-    }),
-    forEach,
-  ];
-  const manual = withProperties(all.manualTrigger, {
-    inputs: { type: 'object', additionalProperties: all.input, description: 'What is asked for, by name.' },
-  });
-  return plainJson({
+export function workflowSchema({ keywords, named, triggers }: Vocabulary): object {
+  const { inEditors: _, ...steps } = StepList as unknown as Schema;
+  const definitions = {
+    steps: { ...steps, items: { $ref: '#/definitions/step' } },
+    step: { anyOf: [...[...named.values()].map(usesSchema), ...keywords.map(({ shape }) => shape)] },
+    trigger: { anyOf: triggers.map(({ shape }) => shape) },
+  };
+  return {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'Millrace workflow',
-    ...withProperties(all.workflow, {
-      triggers: { type: 'array', maxItems: 50, items: { anyOf: [all.eventTrigger, manual] } },
-    }),
-    definitions: { step: { anyOf: kinds } },
-  });
+    ...(forEditors(WorkflowShape) as object),
+    definitions: mapValues(definitions, forEditors),
+  };
 }
 
-function usesSchema(shape: TObject, name: string, description: string, input: TObject): Schema {
-  const taken = name === 'emit' ? withEventTypes(input) : input;
-  const schema = withProperties(shape, { uses: { const: name, description }, with: allowingTemplates(taken) });
-  const needed = (input.required ?? []).length > 0 ? ['uses', 'with'] : ['uses'];
-  return { ...schema, description, required: needed };
+function usesSchema({ definition: { name, description, inputSchema } }: NamedSyntax): Schema {
+  const input = inputSchema as unknown as Schema;
+  const isInputRequired = ((input['required'] as readonly string[] | undefined) ?? []).length > 0;
+  return {
+    ...UsesShape,
+    description,
+    properties: { ...UsesShape.properties, uses: { const: name, description }, with: allowingTemplates(input) },
+    required: isInputRequired ? ['uses', 'with'] : ['uses'],
+  };
 }
-
-const withEventTypes = (input: TObject): TObject =>
-  withProperties(input, { type: { enum: emittable(), description: 'A type of the catalogue.' } }) as unknown as TObject;
-
-const withProperties = (shape: TObject, properties: Schema): Schema => ({
-  ...shape,
-  properties: { ...shape.properties, ...properties },
-});
 
 const TEMPLATE = { type: 'string', pattern: '\\$\\{\\{' };
 
-/** A template may stand wherever a value may: what it gives is checked when it is known. */
-function allowingTemplates(schema: TSchema | Schema): Schema {
-  const given = schema as Schema;
-  if (given['type'] === 'object' && isObject(given['properties'])) {
-    const properties = Object.fromEntries(
-      Object.entries(given['properties']).map(([key, value]) => [key, allowingTemplates(value as Schema)]),
-    );
-    return { ...given, properties };
+/** A template may stand wherever a value may: its value is checked when it is known. */
+function allowingTemplates(schema: Schema): Schema {
+  if (schema['type'] === 'object' && isObject(schema['properties'])) {
+    const properties = Object.entries(schema['properties']).map(([key, value]) => [
+      key,
+      allowingTemplates(value as Schema),
+    ]);
+    return { ...schema, properties: Object.fromEntries(properties) as Schema };
   }
-  const anyText = given['type'] === 'string' && given['pattern'] === undefined;
-  return anyText || given['type'] === undefined
-    ? given
-    : { anyOf: [given, TEMPLATE], description: given['description'] };
+  const isAnyString = schema['type'] === 'string' && schema['pattern'] === undefined;
+  const isOwn = schema['inEditors'] !== undefined;
+  return isOwn || isAnyString || schema['type'] === undefined
+    ? schema
+    : { anyOf: [schema, TEMPLATE], description: schema['description'] };
 }
 
-/** Without what typebox keeps for itself. */
-const plainJson = (schema: object): object => JSON.parse(JSON.stringify(schema)) as object;
+/** Keywords whose value maps names of anybody's choice to schemas, and keywords whose value is plain data. */
+const MAPS = ['properties', 'patternProperties', 'definitions'];
+const DATA = ['const', 'enum', 'default', 'examples'];
+
+/** A schema as plain JSON, with what editors check in place of what the readers check level by level. */
+function forEditors(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(forEditors);
+  if (!isObject(schema)) return schema;
+  const { inEditors, expected: _, ...rest } = schema;
+  if (inEditors !== undefined) {
+    const { description } = rest;
+    return { ...(forEditors(inEditors) as object), ...(description === undefined ? {} : { description }) };
+  }
+  return mapValues(rest, (value, key) => {
+    if (DATA.includes(key)) return value;
+    return MAPS.includes(key) && isObject(value) ? mapValues(value, forEditors) : forEditors(value);
+  });
+}
+
+const mapValues = (object: Schema, change: (value: unknown, key: string) => unknown): Schema =>
+  Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value, key)]));

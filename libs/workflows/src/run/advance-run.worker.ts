@@ -7,45 +7,26 @@ import { type Log, silentLog } from '#libs/kernel/src/log.js';
 import type { ClaimedWork, Worker, WorkDone } from '#libs/persistence/src/work/work.js';
 import type { StepHttp } from '#libs/plugin-sdk/src/define-step.js';
 
-import type { Outcome } from '../engine/outcome.js';
-import type { Attempt } from '../engine/run-decision.js';
+import { RUN_EVENT_TYPES } from '../engine/decide.js';
+import { stepEventTypes } from '../steps/registry.js';
+import type { Attempt, RequestOutcome } from '../steps/step-kind.js';
 import type { Definitions } from '../workflow/definitions.js';
 import type { Cancellations } from './cancellations.js';
-import { drive } from './run-until-idle.js';
+import { runUntilIdle } from './run-until-idle.js';
 
 /** The queue of runs that have something to do; the key is the run's id. */
 export const RUNS = 'workflows.run';
 
 /** Where outcomes of requests are found. */
 export interface Outcomes {
-  find(requests: readonly Uuid[]): Promise<ReadonlyMap<Uuid, Outcome>>;
+  find(requests: readonly Uuid[]): Promise<ReadonlyMap<Uuid, RequestOutcome>>;
 }
 
-/** Takes runs that are due and carries each as far as it goes. */
+/** Takes runs that are due, each as far as it goes. */
 export class AdvanceRun implements Worker {
   readonly queue = RUNS;
   readonly concurrency = 32;
-  readonly writes = [
-    'workflow.status_changed',
-    'workflow.step_completed',
-    'workflow.error',
-    'workflow.completed',
-    'workflow.failed',
-    'webhook.redelivery_requested',
-    'webhook.exhausted',
-    'run.step_started',
-    'run.step_resumed',
-    'run.attempt_failed',
-    'run.step_awaiting',
-    'run.step_skipped',
-    'run.branch_taken',
-    'run.loop_entered',
-    'run.item_completed',
-    'run.timer_set',
-    'run.timer_fired',
-    'run.recovery_started',
-    'run.rested',
-  ] as const;
+  readonly writes = [...RUN_EVENT_TYPES, ...stepEventTypes('with attempts')];
 
   constructor(
     private readonly store: EventStore,
@@ -60,13 +41,13 @@ export class AdvanceRun implements Worker {
   async run({ key: runId }: ClaimedWork, signal: AbortSignal): Promise<WorkDone> {
     const cancelled = this.cancellations.watch(runId);
     try {
-      return await drive(
+      return await runUntilIdle(
         {
           store: this.store,
           clock: this.clock,
           definition: (workflowId, version) => this.definitions.of(workflowId, version),
           outcomes: (requests) => this.outcomes.find(requests),
-          perform: (attempt, run, timeoutMs, abort) => this.perform(attempt, run, timeoutMs, abort),
+          makeAttempt: (attempt, run, timeoutMs, abort) => this.makeAttempt(attempt, run, timeoutMs, abort),
         },
         runId,
         AbortSignal.any([signal, cancelled]),
@@ -80,17 +61,16 @@ export class AdvanceRun implements Worker {
     }
   }
 
-  private async perform(attempt: Attempt, runId: string, timeoutMs: number, signal: AbortSignal): Promise<unknown> {
-    const { step, path, input } = attempt;
-    return step.uses.run(input, {
+  private async makeAttempt(attempt: Attempt, runId: string, timeoutMs: number, signal: AbortSignal): Promise<unknown> {
+    const { uses, path, input } = attempt;
+    return uses.run(input, {
       // Without the attempt: after a time-out nobody knows whether the first one arrived.
       idempotencyKey: uuid5('run-step', runId, path),
       attempt: attempt.attempt,
       timeoutMs,
       signal,
       http: this.http,
-      log: (message, fields = {}) =>
-        this.log.info({ ...fields, run: runId, step: path, uses: step.uses.name }, message),
+      log: (message, fields = {}) => this.log.info({ ...fields, run: runId, step: path, uses: uses.name }, message),
     });
   }
 }

@@ -1,13 +1,12 @@
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
-import type { Report } from '../engine/decide.js';
-import type { Attempt } from '../engine/run-decision.js';
+import type { Attempt, AttemptResult } from '../steps/step-kind.js';
 
-/** Does one attempt of one step of a run. */
-export type Perform = (attempt: Attempt, runId: string, timeoutMs: number, signal: AbortSignal) => Promise<unknown>;
+/** Makes one attempt of one step of a run. */
+export type MakeAttempt = (attempt: Attempt, runId: string, timeoutMs: number, signal: AbortSignal) => Promise<unknown>;
 
-/** An attempt that says nothing for so long has failed, unless its step names another limit. */
+/** An attempt that takes longer has failed, unless its step names another limit. */
 export const DEFAULT_TIMEOUT_MS = 30_000;
 
 interface Busy {
@@ -18,11 +17,11 @@ interface Busy {
 /** The attempts of one run that this process is busy with. */
 export class Attempts {
   private readonly busy = new Map<string, Busy>();
-  private reports: Report[] = [];
+  private results: AttemptResult[] = [];
   private wake: () => void = () => undefined;
 
   constructor(
-    private readonly perform: Perform,
+    private readonly make: MakeAttempt,
     private readonly runId: string,
     private readonly signal: AbortSignal,
   ) {}
@@ -31,7 +30,7 @@ export class Attempts {
     return new Set(this.busy.keys());
   }
 
-  /** Begins what is new, and stops what is not wanted any more; what that brings is not reported. */
+  /** Begins what is new, and stops what is no longer wanted: its result does not count. */
   keepOnly(wanted: readonly Attempt[]): void {
     const paths = new Map(wanted.map((attempt) => [attempt.path, attempt.attempt]));
     for (const [path, { attempt, controller }] of this.busy)
@@ -47,22 +46,22 @@ export class Attempts {
   }
 
   /** What has ended since the last call. */
-  ended(): readonly Report[] {
-    const reports = this.reports;
-    this.reports = [];
-    for (const { attempt } of reports) this.busy.delete(attempt.path);
-    return reports;
+  ended(): readonly AttemptResult[] {
+    const { results } = this;
+    this.results = [];
+    for (const { attempt } of results) this.busy.delete(attempt.path);
+    return results;
   }
 
-  /** Resolves when an attempt has ended, `patience` is over, or the process stops. */
-  async news(patience: number | undefined): Promise<void> {
-    if (this.reports.length > 0 || this.signal.aborted) return;
+  /** Resolves when an attempt has ended, `timeoutMs` has passed, or the process stops. */
+  async nextEnd(timeoutMs: number | undefined): Promise<void> {
+    if (this.results.length > 0 || this.signal.aborted) return;
     let timer: NodeJS.Timeout | undefined;
     const stop = () => this.wake();
     await new Promise<void>((resolve) => {
       this.wake = resolve;
       // A timer further away than this would fire at once.
-      if (patience !== undefined) timer = setTimeout(resolve, Math.min(patience, 2 ** 31 - 1));
+      if (timeoutMs !== undefined) timer = setTimeout(resolve, Math.min(timeoutMs, 2 ** 31 - 1));
       this.signal.addEventListener('abort', stop, { once: true });
     });
     this.signal.removeEventListener('abort', stop);
@@ -77,21 +76,21 @@ export class Attempts {
     const stop = () => controller.abort();
     this.signal.addEventListener('abort', stop, { once: true });
     const limit = attempt.step.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    const report = (ended: Report) => {
+    const report = (result: AttemptResult) => {
       clearTimeout(timer);
       this.signal.removeEventListener('abort', stop);
-      // Stopped, or reported already: a step that goes on after its time is over is not listened to.
+      // Stopped, or ended already: a step that goes on after its time is over is not heard.
       if (this.busy.get(attempt.path) !== busy || controller.signal.aborted) return;
       controller.abort();
       crashPoint('workflows.after-step');
-      this.reports.push(ended);
+      this.results.push(result);
       this.wake();
     };
     const timer = setTimeout(() => report({ attempt, thrown: timedOut(limit) }), Math.min(limit, 2 ** 31 - 1));
     crashPoint('workflows.before-step');
     // A step that throws before its first await is a failed attempt like any other.
     Promise.resolve()
-      .then(() => this.perform(attempt, this.runId, limit, controller.signal))
+      .then(() => this.make(attempt, this.runId, limit, controller.signal))
       .then(
         (output) => report({ attempt, output }),
         (thrown: unknown) => report({ attempt, thrown }),

@@ -5,7 +5,7 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import type { RunDraft } from '../engine/run-decision.js';
-import { foldRun } from '../engine/run.js';
+import { foldRun } from '../engine/run-state.js';
 import { runEvents } from './run-until-idle.js';
 
 const MAX_TRIES = 20;

@@ -4,17 +4,18 @@ import type { EventStore } from '#libs/event-store/src/event-store.js';
 import { readAt } from '#libs/event-store/src/reading.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 
-import { type Outcome, OUTCOMES } from '../engine/outcome.js';
+import { requestOutcomes } from '../steps/registry.js';
+import type { RequestOutcome } from '../steps/step-kind.js';
 import type { Outcomes } from './advance-run.worker.js';
 
-/** Outcomes as `workflows.runs` has noted them; what they say is read from the log. */
+/** Outcomes that `workflows.runs` has noted; their data is read from the log. */
 export class NotedOutcomes implements Outcomes {
   constructor(
     private readonly database: DataSource,
     private readonly store: EventStore,
   ) {}
 
-  async find(requests: readonly Uuid[]): Promise<ReadonlyMap<Uuid, Outcome>> {
+  async find(requests: readonly Uuid[]): Promise<ReadonlyMap<Uuid, RequestOutcome>> {
     const rows = await this.database.query<{ request_id: string; stream: string; revision: string }[]>(
       `select request_id, outcome_stream as stream, outcome_revision as revision
          from views.run_requests where request_id = any($1::uuid[]) and outcome_stream is not null`,
@@ -23,8 +24,8 @@ export class NotedOutcomes implements Outcomes {
     const found = await Promise.all(
       rows.map(async ({ request_id, stream, revision }) => {
         const event = await readAt(this.store, stream, revision);
-        return event?.is(...OUTCOMES)
-          ? ([[request_id, { type: event.type, data: event.data } as Outcome]] as const)
+        return event?.is(...requestOutcomes)
+          ? ([[request_id, { type: event.type, data: event.data } as RequestOutcome]] as const)
           : [];
       }),
     );

@@ -5,8 +5,8 @@ import { describe, expect, it } from '@jest/globals';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 
 import { VirtualWorld } from '../../testing/virtual-world.js';
-import type { Outcome } from '../engine/outcome.js';
-import { fits } from '../engine/trigger.js';
+import type { RequestOutcome } from '../steps/step-kind.js';
+import { fits } from '../triggers/registry.js';
 
 const yaml = readFileSync(new URL('../../../../workflows/retry-failed-webhooks.yaml', import.meta.url), 'utf8');
 const MINUTE = 60_000;
@@ -26,23 +26,23 @@ const first: DataOf<'webhook.failed'> = {
   detail: 'it answered 500',
   retryable: true,
 };
-const failed = (attempt: number, more: object = {}): Outcome => ({
+const failed = (attempt: number, more: object = {}): RequestOutcome => ({
   type: 'webhook.failed',
   data: { ...first, attempt, ...more },
 });
-const delivered = (attempt: number): Outcome => {
+const delivered = (attempt: number): RequestOutcome => {
   const { deliveryId, webhookId, eventId, eventType, latencyMs } = first;
   return {
     type: 'webhook.delivered',
     data: { deliveryId, webhookId: webhookId!, eventId, eventType, latencyMs, attempt, status: 200 },
   };
 };
-const refused = (reason: string): Outcome => ({
+const refused = (reason: string): RequestOutcome => ({
   type: 'action.refused',
   data: { action: 'redeliver_webhook', reason, detail: 'It is gone.', eventId: first.eventId },
 });
 
-async function retried(answer: (nth: number) => Outcome, data: object = first) {
+async function retried(answer: (nth: number) => RequestOutcome, data: object = first) {
   const world = new VirtualWorld({
     yaml,
     event: { type: 'webhook.failed', data: data as never },

@@ -16,37 +16,38 @@ import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid5, uuid7, type Uuid } from '#libs/kernel/src/ids.js';
 
 import { decide, type Decision } from '../engine/decide.js';
-import type { Outcome } from '../engine/outcome.js';
 import type { RunDraft } from '../engine/run-decision.js';
-import { foldRun, type Frame, type StartedRun } from '../engine/run.js';
+import { foldRun, type StartedRun } from '../engine/run-state.js';
 import type { Definition } from '../language/definition.js';
-import { Attempts, type Perform } from './attempts.js';
+import type { RequestOutcome } from '../steps/step-kind.js';
+import type { StepStates } from '../steps/step-state.js';
+import { Attempts, type MakeAttempt } from './attempts.js';
 
-/** What driving a run needs of the world. */
-export interface Ports {
+/** What a run needs of the world in order to go on. */
+export interface RunPorts {
   readonly store: EventStore;
   readonly clock: Clock;
   /** The version that a run is pinned to. */
   definition(workflowId: string, version: string): Promise<Definition>;
   /** Outcomes that have come in for these requests. */
-  outcomes(requests: readonly Uuid[]): Promise<ReadonlyMap<Uuid, Outcome>>;
-  /** Does one attempt; resolves with the output, or rejects as the step does. */
-  readonly perform: Perform;
-  /** A run that is due within so many milliseconds is kept, not given back: clocks may be apart (default 60,000). */
+  outcomes(requests: readonly Uuid[]): Promise<ReadonlyMap<Uuid, RequestOutcome>>;
+  /** Resolves with the output, or rejects as the step does. */
+  readonly makeAttempt: MakeAttempt;
+  /** A run that is due within so many milliseconds is kept, not given back: clocks may differ (default 60,000). */
   readonly earlyMs?: number;
 }
 
-/** How often outcomes are looked for while attempts keep the run busy. */
+/** How often outcomes are looked up while attempts keep the run busy. */
 const LOOK_AGAIN_MS = 1_000;
 const BACKOFF = { first: 20, max: 1_000 };
 const EARLY_MS = 60_000;
 
 /**
- * Carries a run as far as it goes now: reads its stream, decides, appends, does what is to be done, and so on until
- * there is nothing to do but wait. Every append expects the revision just read, so of two processes that drive one run
- * only one gets on, and the other stops. Returns the position of the last event of the stream.
+ * Takes a run as far as it goes now: reads its stream, decides, appends, makes the attempts, and so on until there is
+ * nothing to do but wait. Every append expects the revision just read, so of two processes that run it only one gets on,
+ * and the other stops. Returns the position of the last event of the stream.
  */
-export async function drive(ports: Ports, runId: string, signal: AbortSignal): Promise<{ position: bigint }> {
+export async function runUntilIdle(ports: RunPorts, runId: string, signal: AbortSignal): Promise<{ position: bigint }> {
   const stream = streams.run(runId);
   const recorded = await readWhole(ports.store, stream);
   const last = recorded.at(-1);
@@ -55,10 +56,10 @@ export async function drive(ports: Ports, runId: string, signal: AbortSignal): P
   if (run.ended) return { position: last.position };
   const { workflowId, version } = run.start;
   const [definition, event] = await Promise.all([ports.definition(workflowId, version), eventOf(ports.store, run)]);
-  return new Drive(ports, definition, event, recorded[0]!, run, last, signal).toRest();
+  return new ActiveRun(ports, definition, event, recorded[0]!, run, last, signal).untilIdle();
 }
 
-/** The event that led to the run is not copied into it: it is read where the run says that it is. */
+/** The event that led to the run is not copied into it: it is read from the stream that the run names. */
 async function eventOf(store: EventStore, run: StartedRun): Promise<PlatformEvent | undefined> {
   const { event } = run.start;
   if (event === undefined) return undefined;
@@ -66,7 +67,7 @@ async function eventOf(store: EventStore, run: StartedRun): Promise<PlatformEven
   return recorded && platformEvent(recorded);
 }
 
-class Drive {
+class ActiveRun {
   /** Part of the ids of what is appended: two owners never take each other's events for their own. */
   private readonly owner = uuid7();
   private readonly attempts: Attempts;
@@ -74,7 +75,7 @@ class Drive {
   private position: bigint;
 
   constructor(
-    private readonly ports: Ports,
+    private readonly ports: RunPorts,
     private readonly definition: Definition,
     private readonly event: PlatformEvent | undefined,
     private readonly first: RecordedEvent,
@@ -84,18 +85,18 @@ class Drive {
   ) {
     this.revision = last.revision;
     this.position = last.position;
-    this.attempts = new Attempts(ports.perform, run.start.runId, signal);
+    this.attempts = new Attempts(ports.makeAttempt, run.start.runId, signal);
   }
 
-  async toRest(): Promise<{ position: bigint }> {
+  async untilIdle(): Promise<{ position: bigint }> {
     try {
-      for (let turns = 1; ; turns++) {
-        const decision = await this.turn();
+      for (let decisions = 1; ; decisions++) {
+        const decision = await this.decide();
         this.attempts.keepOnly(decision.attempts);
         if (decision.run.ended) break;
-        if (decision.unfinished) continue;
-        if (decision.attempts.length === 0 && !(turns === 1 && this.isEarly(decision))) break;
-        await this.attempts.news(this.patience(decision));
+        if (decision.isUnfinished) continue;
+        if (decision.attempts.length === 0 && !(decisions === 1 && this.isEarly(decision))) break;
+        await this.attempts.nextEnd(this.timeUntilNext(decision));
         if (this.signal.aborted) throw new Transient('run.interrupted', 'The process stops: another one goes on.');
       }
     } catch (error) {
@@ -109,22 +110,22 @@ class Drive {
     return { position: this.position };
   }
 
-  private async turn(): Promise<Decision> {
-    const requests = awaited(this.run.steps);
-    const outcomes = requests.length === 0 ? new Map<Uuid, Outcome>() : await this.ports.outcomes(requests);
-    const reports = this.attempts.ended();
+  private async decide(): Promise<Decision> {
+    const requests = awaitedRequests(this.run.steps);
+    const outcomes = requests.length === 0 ? new Map<Uuid, RequestOutcome>() : await this.ports.outcomes(requests);
+    const results = this.attempts.ended();
     const { definition, event } = this;
-    const world = { definition, event, outcomes, now: this.ports.clock.now(), effects: this.attempts.paths() };
-    const decision = decide(this.run, world, reports);
+    const world = { definition, event, outcomes, now: this.ports.clock.now(), attempting: this.attempts.paths() };
+    const decision = decide(this.run, world, results);
     await this.append(decision.drafts, world.now);
-    if (reports.length > 0) crashPoint('workflows.after-outcome');
+    if (results.length > 0) crashPoint('workflows.after-outcome');
     this.run = decision.run;
     return decision;
   }
 
   /**
-   * The row was due by the clock of the database, and by ours nothing is: to give it back would mean to get it again at
-   * once, until the clocks agree.
+   * The row was due by the clock of the database, and by ours nothing is: given back, it would come again at once, until
+   * the clocks agree.
    */
   private isEarly({ drafts, until }: Decision): boolean {
     if (until === undefined || drafts.length !== 1 || drafts[0]!.type !== 'run.rested') return false;
@@ -132,9 +133,9 @@ class Drive {
   }
 
   /** Milliseconds until there may be something to do besides the attempts. */
-  private patience({ until }: Decision): number | undefined {
+  private timeUntilNext({ until }: Decision): number | undefined {
     const timer = until && Math.max(0, until.getTime() - this.ports.clock.now().getTime());
-    const look = awaited(this.run.steps).length > 0 ? LOOK_AGAIN_MS : undefined;
+    const look = awaitedRequests(this.run.steps).length > 0 ? LOOK_AGAIN_MS : undefined;
     return timer === undefined ? look : Math.min(timer, look ?? timer);
   }
 
@@ -149,7 +150,7 @@ class Drive {
       this.owner,
       this.revision,
     );
-    const appended = await stubborn(
+    const appended = await retryWhileAway(
       () => this.ports.store.append(this.first.stream, events, this.revision),
       this.signal,
     );
@@ -159,17 +160,16 @@ class Drive {
 }
 
 /** Requests whose outcome the run waits for. */
-function awaited(steps: Frame): Uuid[] {
+function awaitedRequests(steps: StepStates): Uuid[] {
   return Object.values(steps).flatMap((step) => {
-    if (step.state === 'awaiting') return [step.requestId];
-    return step.state === 'looping'
-      ? step.items.filter((item) => !item.done).flatMap((item) => awaited(item.steps))
-      : [];
+    if (step.status !== 'open') return [];
+    const inside = step.items.filter(({ done }) => !done).flatMap((item) => awaitedRequests(item.steps));
+    return step.awaiting === undefined ? inside : [step.awaiting, ...inside];
   });
 }
 
-/** What was done must not be lost because the log is away for a while: the same append is tried until it is through. */
-async function stubborn<T>(append: () => Promise<T>, signal: AbortSignal): Promise<T> {
+/** What was done must not be lost because the log is away for a while: the same append is tried until it succeeds. */
+async function retryWhileAway<T>(append: () => Promise<T>, signal: AbortSignal): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       return await append();
@@ -183,7 +183,7 @@ async function stubborn<T>(append: () => Promise<T>, signal: AbortSignal): Promi
   }
 }
 
-/** Facts of a run as the log takes them. All have the cause of the run; what the run itself began has the run as its cause. */
+/** Events of a run as the log takes them. All have the cause of the run; without one, the run's first event is the cause. */
 export function runEvents(
   drafts: readonly RunDraft[],
   firstId: Uuid,

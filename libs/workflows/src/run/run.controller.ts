@@ -23,7 +23,7 @@ import { Definitions, VersionGone } from '../workflow/definitions.js';
 import { notFound } from '../workflow/workflow.js';
 import { WorkflowTable } from '../workflow/workflow.table.js';
 import { cancelRun, runNotFound } from './cancel-run.js';
-import { openRun } from './open-run.js';
+import { firstAppend } from './first-append.js';
 import { RunView } from './run.view.js';
 import { timelineOf } from './timeline.js';
 
@@ -70,8 +70,8 @@ export class RunController {
         `"${name}" has no manual trigger. Add "- type: manual" to its triggers.`,
       );
     const runId = newIdFor(caller, 'run');
-    const index = definition.triggers.findIndex((trigger) => trigger.type === 'manual');
-    const events = openRun(
+    const index = definition.triggers.findIndex(({ inputs }) => inputs !== undefined);
+    const events = firstAppend(
       {
         runId,
         orgId: caller.orgId,

@@ -7,8 +7,9 @@ import type { DataOf } from '#libs/events/src/catalogue.js';
 import { followers } from '#libs/events/src/followers.js';
 import { WorkQueue } from '#libs/persistence/src/work/work.js';
 
-import { OUTCOMES } from '../engine/outcome.js';
-import type { RunFailure, RunStatus } from '../engine/run.js';
+import type { RunStatus } from '../engine/run-state.js';
+import { requestOutcomes } from '../steps/registry.js';
+import type { RunFailure } from '../steps/step-state.js';
 import { RUNS } from './advance-run.worker.js';
 
 /** When a run is to be taken up again: at a time, at once (a time that is over), or by an outcome only. */
@@ -44,7 +45,7 @@ export class RunProjection implements Subscriber {
     'run.cancelled',
     'run.rested',
     'run.step_awaiting',
-    ...OUTCOMES,
+    ...requestOutcomes,
   ] as const;
   readonly writes = [] as const;
 
@@ -55,7 +56,7 @@ export class RunProjection implements Subscriber {
     const requests: { readonly id: string; readonly runId: string }[] = [];
     const outcomes: RecordedEvent[] = [];
     for (const event of events) {
-      if (event.is(...OUTCOMES)) {
+      if (event.is(...requestOutcomes)) {
         if (event.metadata.$causationId !== undefined) outcomes.push(event);
         continue;
       }

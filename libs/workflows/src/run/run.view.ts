@@ -1,6 +1,7 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-import type { RunFailure, RunStatus } from '../engine/run.js';
+import type { RunStatus } from '../engine/run-state.js';
+import type { RunFailure } from '../steps/step-state.js';
 
 /** A run in lists. What happened in it is read from its stream. */
 @Entity({ schema: 'views', name: 'runs' })

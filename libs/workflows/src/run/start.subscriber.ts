@@ -15,17 +15,19 @@ import { derivedId, uuid5 } from '#libs/kernel/src/ids.js';
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 
-import { fits } from '../engine/trigger.js';
+import { RUN_EVENT_TYPES } from '../engine/decide.js';
 import { declaredInputs, defaultInputs, inputsOf } from '../language/inputs.js';
-import { StepLibrary } from '../language/step-library.js';
+import { stepEventTypes } from '../steps/registry.js';
+import { StepLibrary } from '../steps/step-library.js';
+import { fits } from '../triggers/registry.js';
 import { type KnownWorkflow, WorkflowTable } from '../workflow/workflow.table.js';
-import { type Opening, openRun } from './open-run.js';
+import { firstAppend, type NewRun } from './first-append.js';
 
 const CONCURRENT_APPENDS = 64;
 
 /** What an event leads to: a run, or a refusal in its place. Either is the first event of the run's stream. */
 type Consequence =
-  | { readonly kind: 'run'; readonly opening: Opening }
+  | { readonly kind: 'run'; readonly run: NewRun }
   | {
       readonly kind: 'refusal';
       readonly runId: string;
@@ -44,23 +46,9 @@ export class StartRuns implements Subscriber {
   readonly reads = 'all' as const;
   readonly writes = [
     'workflow.started',
-    'workflow.status_changed',
-    'workflow.step_completed',
-    'workflow.error',
-    'workflow.completed',
-    'workflow.failed',
-    'webhook.redelivery_requested',
-    'webhook.exhausted',
-    'run.step_awaiting',
-    'run.step_skipped',
-    'run.branch_taken',
-    'run.loop_entered',
-    'run.item_completed',
-    'run.timer_set',
-    'run.timer_fired',
-    'run.recovery_started',
-    'run.rested',
     'action.refused',
+    ...RUN_EVENT_TYPES,
+    ...stepEventTypes('without attempts'),
   ] as const;
   readonly batchSize = 256;
   private readonly table: WorkflowTable;
@@ -103,7 +91,7 @@ export class StartRuns implements Subscriber {
         consequences.set(
           workflow.id,
           this.unlessTooFar(event, 'trigger', runId, () =>
-            this.opening(event, workflow, runId, { kind: 'event', index }, defaultInputs(workflow.definition!)),
+            this.newRun(event, workflow, runId, { kind: 'event', index }, defaultInputs(workflow.definition!)),
           ),
         );
       } catch (error) {
@@ -131,7 +119,7 @@ export class StartRuns implements Subscriber {
     return this.unlessTooFar(event, action, runId, () => {
       try {
         const given = inputsOf(declaredInputs(definition), inputs);
-        return this.opening(event, workflow, runId, { kind: 'request' }, given);
+        return this.newRun(event, workflow, runId, { kind: 'request' }, given);
       } catch (error) {
         if (!(error instanceof Rejected)) throw error;
         const [problem] = error.problems;
@@ -148,25 +136,25 @@ export class StartRuns implements Subscriber {
     return { kind: 'refusal', runId, action, reason: 'too-many-hops', detail };
   }
 
-  private opening(
+  private newRun(
     event: RecordedEvent,
     workflow: KnownWorkflow,
     runId: string,
-    trigger: Opening['trigger'],
+    trigger: NewRun['trigger'],
     inputs: Record<string, unknown>,
   ): Consequence {
     const { orgId } = event.metadata;
     const { retrySchedule } = this.settings;
-    const opening: Opening = { runId, workflow, trigger, inputs, event, orgId, cause: causedBy(event), retrySchedule };
-    return { kind: 'run', opening };
+    const run: NewRun = { runId, workflow, trigger, inputs, event, orgId, cause: causedBy(event), retrySchedule };
+    return { kind: 'run', run };
   }
 
   private async record(event: RecordedEvent, consequence: Consequence): Promise<void> {
     const now = this.clock.now();
-    const { runId } = consequence.kind === 'run' ? consequence.opening : consequence;
+    const { runId } = consequence.kind === 'run' ? consequence.run : consequence;
     const events =
       consequence.kind === 'run'
-        ? openRun({ ...consequence.opening, event: await this.subjectOf(event) }, now)
+        ? firstAppend({ ...consequence.run, event: await this.subjectOf(event) }, now)
         : [this.refusal(event, consequence, now)];
     crashPoint('workflows.before-start');
     // Started by an earlier try, perhaps long ago: what became of it stands.

@@ -15,7 +15,7 @@ describe('the timeline of a run', () => {
     let calls = 0;
     const [step] = await shown({
       yaml: 'name: x\nsteps: [{ id: go, name: Go, uses: call, with: { to: x }, retry: { maxAttempts: 2, delay: 5s, jitter: false } }]\n',
-      perform: () =>
+      makeAttempt: () =>
         ++calls < 2 ? Promise.reject(new StepError({ message: 'Busy.', retryable: true })) : Promise.resolve({ n: 1 }),
     });
     expect(step).toEqual({
@@ -70,7 +70,7 @@ steps:
   it('shows what is under way', async () => {
     const world = new VirtualWorld({ yaml: 'name: x\nsteps: [{ id: nap, wait: { for: 1h }, timeout: 2h }]\n' });
     await world.begin();
-    await world.drive();
+    await world.goOn();
     const [step] = timelineOf(await world.events());
     expect(step).toMatchObject({ path: 'nap', status: 'waiting' });
     expect(step!.endedAt).toBeUndefined();

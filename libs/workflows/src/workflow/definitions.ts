@@ -5,7 +5,7 @@ import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 
 import type { Definition } from '../language/definition.js';
 import { parseWorkflow, type ParsedWorkflow } from '../language/parse-workflow.js';
-import type { StepLibrary } from '../language/step-library.js';
+import type { StepLibrary } from '../steps/step-library.js';
 
 const MAX_KEPT = 500;
 

@@ -10,7 +10,7 @@ import { messageOf } from '#libs/kernel/src/errors.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
 
 import { MAX_SOURCE_BYTES, parseWorkflow } from '../language/parse-workflow.js';
-import type { StepLibrary } from '../language/step-library.js';
+import type { StepLibrary } from '../steps/step-library.js';
 import { type SourceFile, syncOf } from './folder-sync.js';
 import { ArchiveWorkflow, SaveWorkflow, archive, save, type Workflow, workflow, workflowIdOf } from './workflow.js';
 import type { WorkflowTable } from './workflow.table.js';

@@ -3,7 +3,7 @@ import type { SourceProblem } from '#libs/yaml/src/source-position.js';
 
 import type { Definition } from '../language/definition.js';
 import { parseWorkflow } from '../language/parse-workflow.js';
-import type { StepLibrary } from '../language/step-library.js';
+import type { StepLibrary } from '../steps/step-library.js';
 
 /** A problem as the API shows it: the pointer leads into the workflow, line and column into its text. */
 export const shown = ({ pointer, code, detail, line, column }: SourceProblem): Problem => ({

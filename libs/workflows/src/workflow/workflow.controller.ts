@@ -13,7 +13,7 @@ import { isObject } from '#libs/kernel/src/json.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
 import { parseWorkflow } from '../language/parse-workflow.js';
-import { StepLibrary } from '../language/step-library.js';
+import { StepLibrary } from '../steps/step-library.js';
 import { checkedSource, shown } from './workflow-source.js';
 import {
   ActivateWorkflow,

@@ -1,12 +1,12 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
-import { typeMatcher } from '#libs/events/src/patterns.js';
 import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 
-import type { Definition, EventTrigger } from '../language/definition.js';
+import type { Definition, Trigger } from '../language/definition.js';
 import { parseWorkflow } from '../language/parse-workflow.js';
-import type { StepLibrary } from '../language/step-library.js';
+import type { StepLibrary } from '../steps/step-library.js';
+import { listensTo } from '../triggers/registry.js';
 import type { Origin } from './workflow.js';
 
 /** A workflow in force. */
@@ -25,7 +25,7 @@ export interface Listener {
   readonly workflow: KnownWorkflow;
   /** Place of the trigger in the definition. */
   readonly index: number;
-  readonly trigger: EventTrigger;
+  readonly trigger: Trigger;
 }
 
 /** Most event types whose listeners are remembered. */
@@ -65,7 +65,9 @@ export class WorkflowTable implements Table {
   mayListen(type: string): boolean {
     let known = this.wanted.get(type);
     if (known !== undefined) return known;
-    known = [...this.active.values()].some((workflow) => triggersOf(workflow).some(([, one]) => listens(one, type)));
+    known = [...this.active.values()].some(({ definition }) =>
+      definition?.triggers.some((trigger) => listensTo(trigger, type)),
+    );
     this.wanted.set(type, known);
     return known;
   }
@@ -77,9 +79,9 @@ export class WorkflowTable implements Table {
     const known = byType.get(type);
     if (known) return known;
     const found = this.all(orgId).flatMap((workflow) =>
-      triggersOf(workflow)
-        .filter(([, trigger]) => listens(trigger, type))
-        .map(([index, trigger]) => ({ workflow, index, trigger })),
+      (workflow.definition?.triggers ?? []).flatMap((trigger, index) =>
+        listensTo(trigger, type) ? [{ workflow, index, trigger }] : [],
+      ),
     );
     byType.set(type, found.length === 0 ? NONE : found);
     return found;
@@ -111,18 +113,4 @@ export class WorkflowTable implements Table {
     this.listeners = undefined;
     this.wanted.clear();
   }
-}
-
-const triggersOf = ({ definition }: KnownWorkflow): (readonly [index: number, trigger: EventTrigger])[] =>
-  (definition?.triggers ?? []).flatMap((trigger, index) =>
-    trigger.type === 'event' ? [[index, trigger] as const] : [],
-  );
-
-/**
- * `*` alone leaves out what runs tell about themselves, besides all that it leaves out anyway: a workflow that listens to
- * everything does not hear every run's every step. Name the type, or `workflow.*`, to get it.
- */
-function listens({ event }: EventTrigger, type: string): boolean {
-  const patterns = type.startsWith('workflow.') ? event.filter((pattern) => pattern !== '*') : event;
-  return patterns.length > 0 && typeMatcher(patterns)(type);
 }

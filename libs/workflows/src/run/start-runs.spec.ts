@@ -11,7 +11,7 @@ import { uuid7 } from '#libs/kernel/src/ids.js';
 import type { Settings } from '#libs/kernel/src/settings.js';
 
 import { testSteps } from '../../testing/library.js';
-import { StartRuns } from '../run/start.subscriber.js';
+import { StartRuns } from './start.subscriber.js';
 import { save, workflow, workflowIdOf, SaveWorkflow } from '../workflow/workflow.js';
 
 const ORG = 'org_1';

@@ -5,12 +5,12 @@ import type { Json } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/nearest.js';
 
 import { type Reference, references } from './references.js';
-import type { Report } from './report.js';
+import type { Problems } from './problems.js';
 
-/** What an expression can see at one place of a workflow. */
+/** What an expression sees where it stands in a workflow. */
 export interface Visible {
   readonly roots: readonly string[];
-  /** Ids of the steps that come before. */
+  /** Ids of the steps before it. */
   readonly steps: readonly string[];
   /** Names of the declared inputs; `undefined` where none are declared. */
   readonly inputs: readonly string[] | undefined;
@@ -18,11 +18,11 @@ export interface Visible {
 
 export const emptyTemplate: CompiledTemplate = compileTemplate({});
 
-/** Compiles the expressions of a workflow, and checks that what they name is there. */
+/** Compiles the expressions of a workflow, and checks that what they name exists. */
 export class Expressions {
   constructor(
-    private readonly report: Report,
-    /** Ids of all steps, to tell a step that comes later from one that does not exist. */
+    private readonly problems: Problems,
+    /** Ids of all steps, to tell a later step from one that does not exist. */
     private readonly allSteps: { has(id: string): boolean } = new Set<string>(),
   ) {}
 
@@ -40,7 +40,7 @@ export class Expressions {
       return compiled;
     } catch (error) {
       if (!(error instanceof Rejected)) throw error;
-      this.report.at(pointer, error.code, `The expression does not parse: ${error.message}`);
+      this.problems.add(pointer, error.code, `The expression is invalid: ${error.message}`);
       return undefined;
     }
   }
@@ -54,7 +54,7 @@ export class Expressions {
     } catch (error) {
       if (!(error instanceof Rejected)) throw error;
       for (const problem of error.problems)
-        this.report.at(problem.pointer, problem.code ?? error.code, `The expression does not parse: ${problem.detail}`);
+        this.problems.add(problem.pointer, problem.code ?? error.code, `The expression is invalid: ${problem.detail}`);
       return undefined;
     }
   }
@@ -63,9 +63,9 @@ export class Expressions {
     for (const [root, name] of found) {
       if (root === undefined) continue;
       if (root === 'secrets')
-        this.report.at(pointer, 'workflow.unsupported', '"secrets" is not supported yet in expressions.');
+        this.problems.add(pointer, 'workflow.unsupported', '"secrets" is not supported yet in expressions.');
       else if (!visible.roots.includes(root))
-        this.report.at(
+        this.problems.add(
           pointer,
           'workflow.unknown_name',
           `"${root}" is not in scope here. ${suggestion(root, visible.roots)}In scope: ${visible.roots.join(', ')}.`,
@@ -73,7 +73,7 @@ export class Expressions {
       else if (root === 'steps' && name !== undefined && !visible.steps.includes(name))
         this.step(name, pointer, visible);
       else if (root === 'inputs' && name !== undefined && visible.inputs?.includes(name) === false)
-        this.report.at(
+        this.problems.add(
           pointer,
           'workflow.unknown_name',
           `There is no input "${name}". ${suggestion(name, visible.inputs)}Inputs: ${visible.inputs.join(', ') || 'none'}.`,
@@ -83,10 +83,10 @@ export class Expressions {
 
   private step(name: string, pointer: string, visible: Visible): void {
     const detail = this.allSteps.has(name)
-      ? `The step "${name}" is not done yet at this place, or is inside a loop.`
+      ? `The step "${name}" runs later, or inside a loop.`
       : `There is no step "${name}". ${suggestion(name, visible.steps)}`;
     const before = visible.steps.length === 0 ? 'No step comes before.' : `Steps before: ${visible.steps.join(', ')}.`;
-    this.report.at(pointer, 'workflow.unknown_step', `${detail.trim()} ${before}`);
+    this.problems.add(pointer, 'workflow.unknown_step', `${detail.trim()} ${before}`);
   }
 }
 

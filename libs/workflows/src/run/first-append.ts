@@ -7,11 +7,11 @@ import { formatDuration } from '#libs/kernel/src/durations.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 
 import { decide } from '../engine/decide.js';
-import { start } from '../engine/start.js';
+import { startRun } from '../engine/start-run.js';
 import type { Definition } from '../language/definition.js';
 
 /** A run that is about to begin. */
-export interface Opening {
+export interface NewRun {
   readonly runId: string;
   readonly orgId: string;
   readonly workflow: {
@@ -36,9 +36,11 @@ export interface Opening {
  * The first append of a run: its start, and all that can be decided without doing anything in the world. A run whose steps
  * have no effects is over in this one append; the others are left to whoever claims them.
  */
-export function openRun(opening: Opening, now: Date): readonly EventToAppend[] {
-  const { runId, orgId, workflow, trigger, inputs, event, cause, retrySchedule, by } = opening;
-  const started = start(
+export function firstAppend(
+  { runId, orgId, workflow, trigger, inputs, event, cause, retrySchedule, by }: NewRun,
+  now: Date,
+): readonly EventToAppend[] {
+  const started = startRun(
     {
       runId,
       workflowId: workflow.id,
@@ -61,7 +63,7 @@ export function openRun(opening: Opening, now: Date): readonly EventToAppend[] {
       now,
       event: event && platformEvent(event),
       outcomes: new Map(),
-      effects: 'leave',
+      attempting: 'leave',
     });
   const subject = `run/${runId}`;
   const first = uuid5(followers.startRuns, runId, '0');

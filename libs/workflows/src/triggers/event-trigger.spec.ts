@@ -3,17 +3,18 @@ import { describe, expect, it } from '@jest/globals';
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
 
 import { testSteps } from '../../testing/library.js';
-import type { EventTrigger } from '../language/definition.js';
+import type { Trigger } from '../language/definition.js';
 import { parseWorkflow } from '../language/parse-workflow.js';
-import { fits, pathMatcher } from './trigger.js';
+import { pathMatcher } from './path-globs.js';
+import { fits } from './registry.js';
 
-const trigger = (yaml: string): EventTrigger => {
+const trigger = (yaml: string): Trigger => {
   const parsed = parseWorkflow(
     `name: x\ntriggers:\n  - { type: event, ${yaml} }\nsteps: [{ wait: { for: 1s } }]\n`,
     testSteps,
   );
   if (!parsed.ok) throw new Error(parsed.problems[0]!.detail);
-  return parsed.definition.triggers[0] as EventTrigger;
+  return parsed.definition.triggers[0]!;
 };
 
 const push = (data: object, more: Partial<PlatformEvent> = {}): PlatformEvent => ({

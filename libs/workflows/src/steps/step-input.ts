@@ -1,20 +1,18 @@
-import type { TSchema } from '@sinclair/typebox';
-
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
-import type { StepInput } from '../language/definition.js';
-import { workflowProblems } from '../language/report.js';
+import type { UsesFields } from '../language/definition.js';
+import { workflowProblems } from '../language/problems.js';
 
 /** Most bytes of one input or output of a step, as JSON. One append holds at most 1 MiB. */
 export const MAX_VALUE_BYTES = 256 * 1024;
 
 /**
- * `with` as the step gets it: templates filled in, expressions evaluated, and all held against the step's schema.
+ * The input of a step with `uses`: templates filled in, expressions evaluated, and all checked against the step's schema.
  * @throws StepError
  */
-export function inputFor(input: StepInput, schema: TSchema, scope: unknown): Record<string, unknown> {
+export function inputOf({ uses, input }: UsesFields, scope: unknown): Record<string, unknown> {
   return evaluating(() => {
     const rendered = input.template.render(scope) as Record<string, unknown>;
     const checked: Record<string, unknown> = { ...rendered };
@@ -23,11 +21,11 @@ export function inputFor(input: StepInput, schema: TSchema, scope: unknown): Rec
       checked[key] = expression.source;
       filled[key] = expression.evaluate(scope);
     }
-    const [problem] = workflowProblems(schema, checked);
+    const [problem] = workflowProblems(uses.inputSchema, checked);
     if (problem)
       throw new StepError({
         code: 'step.bad_input',
-        message: `The step cannot use what it is given: with${problem.pointer.replaceAll('/', '.')}: ${problem.detail}`,
+        message: `The input of the step is invalid: with${problem.pointer.replaceAll('/', '.')}: ${problem.detail}`,
         retryable: false,
       });
     return plain(filled, 'step.input_too_large') as Record<string, unknown>;
@@ -50,7 +48,7 @@ export function plain(value: unknown, tooLarge: string): unknown {
   if (Buffer.byteLength(text) > MAX_VALUE_BYTES)
     throw new StepError({
       code: tooLarge,
-      message: `The value is larger than ${MAX_VALUE_BYTES / 1024} KiB: keep less of it.`,
+      message: `The value is larger than ${MAX_VALUE_BYTES / 1024} KiB. Keep less of it.`,
       retryable: false,
     });
   return isObject(value) || Array.isArray(value) ? (JSON.parse(text) as unknown) : (value ?? null);

@@ -1,0 +1,131 @@
+import { type TProperties, type TSchema, Type } from '@sinclair/typebox';
+
+/**
+ * Schemas that the shapes of the language are made of. From a shape follow what the reader accepts, what its messages say
+ * is allowed, and what editors complete. `expected` words a schema for people; `inEditors` is a schema that editors check
+ * in its place, where the reader checks level by level so that each message is about one thing.
+ */
+export const Duration = Type.String({
+  pattern: '^\\d{1,12}(ms|s|m|h|d)$',
+  description: 'A duration: 250ms, 10s, 5m, 2h, 3d.',
+  expected: 'a duration: a whole number and ms, s, m, h or d, such as 30s or 5m',
+});
+export const Template = Type.String({ minLength: 1, description: 'A string, with ${{ JMESPath }} where values go.' });
+export const Condition = Type.Union([Type.String({ minLength: 1 }), Type.Boolean()], {
+  description: 'A JMESPath expression. `${{ }}` around it is optional.',
+  expected: 'a JMESPath expression, true or false',
+});
+export const Globs = Type.Union(
+  [Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })],
+  { expected: 'a string or a list of strings' },
+);
+export const whole = (minimum: number, maximum: number, description: string) =>
+  Type.Integer({ minimum, maximum, description, expected: `a whole number from ${minimum} to ${maximum}` });
+
+/** The same schema with another description. */
+export const described = <S extends TSchema>(schema: S, description: string): S => ({ ...schema, description });
+
+/** Most steps in one list. */
+export const MAX_STEPS = 200;
+
+/** A nested list of steps: its entries are read one by one. */
+export const StepList = Type.Array(Type.Unknown(), {
+  minItems: 1,
+  maxItems: MAX_STEPS,
+  description: 'Run in order.',
+  expected: 'a list of steps',
+  inEditors: { $ref: '#/definitions/steps' },
+});
+
+/** An object that has these keys and no others. */
+export const closed = <P extends TProperties>(properties: P, description: string) =>
+  Type.Object(properties, { additionalProperties: false, description });
+
+const commonFields = {
+  id: Type.Optional(
+    Type.String({
+      pattern: '^[A-Za-z_][A-Za-z0-9_]{0,63}$',
+      description:
+        'How expressions name the step: `steps.<id>`. Letters, digits and `_`; unique in the workflow. Generated when left out (`http_1`).',
+      expected: 'up to 64 letters, digits and _, not beginning with a digit (expressions name it: steps.<id>)',
+    }),
+  ),
+  name: Type.Optional(Type.String({ maxLength: 200, description: 'A title for people.' })),
+  if: Type.Optional(described(Condition, 'A JMESPath condition. The step is `skipped` unless it is true.')),
+  timeout: Type.Optional(
+    described(
+      Duration,
+      'A duration. The step fails with `step.timeout` when it takes longer. For a step with effects it limits each attempt (default 30 s).',
+    ),
+  ),
+  onError: Type.Optional(
+    Type.Union([Type.Literal('fail'), Type.Literal('continue')], {
+      description: '`fail` (default): the run fails. `continue`: the run goes on, and `steps.<id>.status` is `failed`.',
+    }),
+  ),
+};
+
+/** The shape of a step: the keys that every step has, and its own. */
+export const stepShape = <P extends TProperties>(properties: P, description: string) =>
+  closed({ ...commonFields, ...properties }, description);
+
+export const Retry = closed(
+  {
+    maxAttempts: Type.Optional(whole(1, 100, 'With the first. Default 3.')),
+    delay: Type.Optional(described(Duration, 'Before the second attempt. Default 10s.')),
+    backoff: Type.Optional(
+      Type.Union([Type.Literal('fixed'), Type.Literal('exponential')], {
+        description: 'exponential doubles the delay each time. Default exponential.',
+      }),
+    ),
+    maxDelay: Type.Optional(described(Duration, 'No delay is longer. Default 5m.')),
+    jitter: Type.Optional(
+      Type.Boolean({
+        description: 'Shortens each delay by up to a half, so that not all come back at once. Default true.',
+      }),
+    ),
+  },
+  'Further attempts of a step with `uses` and effects: `maxAttempts` (with the first; 3), `delay` (10s), `backoff` (`exponential` or `fixed`), `maxDelay` (5m), `jitter` (true).',
+);
+
+/** A step that names what it does. `with` is checked against the schema of what is named. */
+export const UsesShape = stepShape(
+  {
+    uses: Type.String({ description: 'The step to run.' }),
+    with: Type.Optional(Type.Unknown({ description: 'The input of the step.' })),
+    retry: Type.Optional(Retry),
+  },
+  'Does something.',
+);
+
+/** The keys that every step may have, for documentation. */
+export const COMMON_KEYS = Object.keys(commonFields);
+
+export const NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$';
+
+export const WorkflowShape = closed(
+  {
+    name: Type.String({
+      pattern: NAME_PATTERN,
+      description: 'Unique; part of the address.',
+      expected: 'up to 100 letters, digits, ".", "_" and "-", beginning with a letter or digit',
+    }),
+    description: Type.Optional(Type.String({ maxLength: 2000, description: 'What the workflow is for.' })),
+    triggers: Type.Optional(
+      Type.Array(Type.Unknown({ inEditors: { $ref: '#/definitions/trigger' } }), {
+        maxItems: 50,
+        description: 'What starts a run.',
+      }),
+    ),
+    timeout: Type.Optional(described(Duration, 'A run that takes longer fails.')),
+    steps: StepList,
+    onFailure: Type.Optional(described(StepList, 'Run when the steps fail, with `error` in scope.')),
+    outputs: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), {
+        description: 'What a completed run shows, with templates.',
+        expected: 'an object of names and values',
+      }),
+    ),
+  },
+  'A workflow of Millrace.',
+);

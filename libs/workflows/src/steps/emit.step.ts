@@ -1,0 +1,88 @@
+import { type TObject, Type } from '@sinclair/typebox';
+
+import { catalogue, type EventType, isEventType, isSystemType } from '#libs/events/src/catalogue.js';
+import { eventIdOf } from '#libs/events/src/envelope.js';
+import { uuid5 } from '#libs/kernel/src/ids.js';
+import { suggestion } from '#libs/kernel/src/nearest.js';
+import { StepError } from '#libs/plugin-sdk/src/define-step.js';
+
+import { isTemplate } from '../language/literals.js';
+import { workflowProblems } from '../language/problems.js';
+import type { NamedKind } from './step-kind.js';
+import { inputOf } from './step-input.js';
+
+/** Types that stages record about their own work. They would believe a forged one: a `webhook.delivered` ends retries. */
+const OWNED = [/^workflow\./, /^agent\./, /^issue\./, /^webhook\.(delivered|failed|disabled|test)$/, /^schedule\./];
+
+/** Ordinary types that tell about the world. */
+const EMITTABLE: readonly EventType[] = (Object.keys(catalogue) as EventType[])
+  .filter((type) => !isSystemType(type) && !OWNED.some((pattern) => pattern.test(type)))
+  .sort();
+const isEmittable = (type: string): type is EventType => (EMITTABLE as readonly string[]).includes(type);
+const ALLOWED = `Types that may be emitted: ${EMITTABLE.join(', ')}.`;
+
+/** Appends an event, in one append with the end of the step: both are there or neither. */
+export const emitStep: NamedKind = {
+  form: 'named',
+  name: 'emit',
+  description: 'Appends an event of a known type, which rules, webhooks and other workflows may listen to.',
+  inputSchema: Type.Object(
+    {
+      type: Type.String({
+        minLength: 1,
+        description: 'A type of the catalogue, such as webhook.exhausted.',
+        inEditors: { enum: EMITTABLE },
+      }),
+      subject: Type.Optional(Type.String({ minLength: 1, description: 'What it is about. Default: the run.' })),
+      data: Type.Optional(
+        Type.Record(Type.String(), Type.Unknown(), { description: 'Must fit the schema of the type.' }),
+      ),
+    },
+    { additionalProperties: false },
+  ),
+  pace: 'instant',
+  appends: EMITTABLE,
+
+  check({ type }, pointer, problems) {
+    if (typeof type !== 'string' || isTemplate(type) || isEmittable(type)) return;
+    if (isEventType(type))
+      problems.add(
+        `${pointer}/type`,
+        'workflow.event_type_not_allowed',
+        `Only the platform itself records "${type}". ${ALLOWED}`,
+      );
+    else
+      problems.add(
+        `${pointer}/type`,
+        'workflow.unknown_event_type',
+        `There is no event type "${type}". ${suggestion(type, EMITTABLE)}${ALLOWED}`,
+      );
+  },
+
+  decide(step, decision) {
+    const { type, subject, data } = eventOf(inputOf(step, decision.scope()));
+    const id = uuid5('run-emit', decision.runId, decision.path);
+    decision.append({ type, data, id, subject });
+    return decision.completed({ eventId: eventIdOf(id) });
+  },
+};
+
+/** @throws StepError if there is no such type, or `data` does not fit it. */
+function eventOf(input: Record<string, unknown>) {
+  const type = String(input['type']);
+  if (!isEmittable(type))
+    throw new StepError({ code: 'emit.type', message: `"${type}" cannot be emitted. ${ALLOWED}`, retryable: false });
+  const schema: TObject = catalogue[type].data;
+  // What an expression did not find is null; in events it is absent.
+  const data = Object.fromEntries(
+    Object.entries(input['data'] ?? {}).filter(([key, value]) => value !== null || schema.required?.includes(key)),
+  );
+  const [problem] = workflowProblems(schema, data, '/data');
+  if (problem)
+    throw new StepError({
+      code: 'emit.data',
+      message: `The data does not fit ${type}: ${problem.pointer}: ${problem.detail}`,
+      retryable: false,
+    });
+  return { type, data, subject: typeof input['subject'] === 'string' ? input['subject'] : undefined };
+}

@@ -1,0 +1,85 @@
+import type { EventType } from '#libs/events/src/catalogue.js';
+import type { StepDefinition } from '#libs/plugin-sdk/src/define-step.js';
+
+import type { Step } from '../language/definition.js';
+import type { NamedSyntax } from '../language/vocabulary.js';
+import { effectStep } from './effect.step.js';
+import { emitStep } from './emit.step.js';
+import { forEachStep } from './for-each.step.js';
+import { pureStep } from './pure.step.js';
+import { redeliverWebhookStep } from './redeliver-webhook.step.js';
+import type { Behaviour, KeywordKind, NamedKind, StepEvent, StepKind } from './step-kind.js';
+import { switchStep } from './switch.step.js';
+import { waitStep } from './wait.step.js';
+
+/** Every kind of step, one line each. All the rest of this file follows from it. */
+export const stepKinds: readonly StepKind[] = [
+  effectStep,
+  pureStep,
+  emitStep,
+  redeliverWebhookStep,
+  waitStep,
+  switchStep,
+  forEachStep,
+];
+
+export const keywordKinds = stepKinds.filter((kind): kind is KeywordKind => kind.form === 'keyword');
+export const namedKinds = stepKinds.filter((kind): kind is NamedKind => kind.form === 'named');
+
+const byName = new Map(stepKinds.map((kind) => [kind.name, kind]));
+
+/** How a step that was read runs. */
+export const kindOf = (step: Step): Behaviour<object, unknown> => registered(step);
+
+function registered(step: Step): StepKind {
+  const kind = byName.get(step.kind);
+  if (!kind) throw new Error(`there is no kind of step "${step.kind}"`);
+  return kind;
+}
+
+/** The lists of steps that a step holds, and whether what is in them is seen after it. */
+export function nestedIn(step: Step): { readonly lists: readonly (readonly Step[])[]; readonly isShared: boolean } {
+  const kind = registered(step);
+  const nesting = kind.form === 'keyword' ? kind.nesting : undefined;
+  return { lists: nesting?.lists(step) ?? [], isShared: nesting?.scope === 'shared' };
+}
+
+/** All steps of these lists, and of the lists in them. */
+export const allSteps = (steps: readonly Step[]): readonly Step[] =>
+  steps.flatMap((step) => [step, ...nestedIn(step).lists.flatMap(allSteps)]);
+
+/** What `uses` may name beside the steps of plug-ins. */
+export const namedSyntax = (kind: NamedKind): NamedSyntax => ({
+  kind: kind.name,
+  definition: kind,
+  ...(kind.check && { check: (...input: Parameters<NonNullable<NamedSyntax['check']>>) => kind.check!(...input) }),
+});
+export const librarySyntax = (definition: StepDefinition): NamedSyntax => ({
+  kind: definition.effects ? effectStep.name : pureStep.name,
+  definition,
+});
+
+/** What kinds record about steps, by event type. */
+export const stepEvents: ReadonlyMap<string, StepEvent<EventType, unknown>> = new Map(
+  stepKinds.flatMap(({ events = {} }) => Object.entries(events) as [string, StepEvent<EventType, unknown>][]),
+);
+
+/** Types that may be the outcome of a request. */
+export const requestOutcomes: readonly EventType[] = unique(stepKinds.flatMap(({ outcomes = [] }) => outcomes));
+
+/** Types that deciding steps may append. @param attempts whether attempts run there too. */
+export const stepEventTypes = (attempts: 'with attempts' | 'without attempts'): readonly EventType[] =>
+  unique([
+    'workflow.step_completed',
+    'workflow.error',
+    'run.step_skipped',
+    'run.timer_set',
+    'run.timer_fired',
+    ...stepKinds
+      .filter(({ pace }) => attempts === 'with attempts' || pace !== 'attempts')
+      .flatMap(({ events = {}, appends = [] }) => [...(Object.keys(events) as EventType[]), ...appends]),
+  ]);
+
+function unique<T>(values: readonly T[]): readonly T[] {
+  return [...new Set(values)];
+}

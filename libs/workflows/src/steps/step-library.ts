@@ -1,0 +1,25 @@
+import type { StepDefinition } from '#libs/plugin-sdk/src/define-step.js';
+
+import { LATER } from '../language/later-words.js';
+import type { KeywordSyntax, NamedSyntax, TriggerSyntax, Vocabulary } from '../language/vocabulary.js';
+import { triggerKinds } from '../triggers/registry.js';
+import { keywordKinds, librarySyntax, namedKinds, namedSyntax } from './registry.js';
+
+/** What workflows may be made of: the kinds of steps and triggers, and the steps of plug-ins. Its own injection token. */
+export class StepLibrary implements Vocabulary {
+  readonly keywords: readonly KeywordSyntax[] = keywordKinds;
+  readonly triggers: readonly TriggerSyntax[] = triggerKinds;
+  readonly named: ReadonlyMap<string, NamedSyntax>;
+
+  /** @throws Error if two steps have one name, or one has a name that the language keeps for itself. */
+  constructor(steps: readonly StepDefinition[]) {
+    const named = new Map(namedKinds.map((kind) => [kind.name, namedSyntax(kind)]));
+    const later: readonly string[] = LATER.uses;
+    for (const step of steps) {
+      if (named.has(step.name) || later.includes(step.name))
+        throw new Error(`There are two steps named "${step.name}". Rename the one of your plug-in.`);
+      named.set(step.name, librarySyntax(step));
+    }
+    this.named = named;
+  }
+}

@@ -1,0 +1,115 @@
+import { Type } from '@sinclair/typebox';
+
+import { catalogue } from '#libs/events/src/catalogue.js';
+import { globMatcher, typeMatcher } from '#libs/events/src/patterns.js';
+import type { CompiledExpression } from '#libs/expressions/src/compile.js';
+import { suggestion } from '#libs/kernel/src/nearest.js';
+
+import type { Trigger } from '../language/definition.js';
+import { Expressions } from '../language/expressions.js';
+import { closed, Condition, described, Globs } from '../language/fields.js';
+import { pathMatcher } from './path-globs.js';
+import type { TriggerKind } from './trigger-kind.js';
+
+/** Starts a run for each event that fits; every field that is given must fit. */
+export interface EventTrigger extends Trigger {
+  /** Types by name or glob. */
+  readonly event: readonly string[];
+  readonly source: readonly string[] | undefined;
+  readonly branches: readonly string[] | undefined;
+  readonly paths: readonly string[] | undefined;
+  readonly when: CompiledExpression | undefined;
+}
+
+const eventTypes: readonly string[] = Object.keys(catalogue);
+const WHEN = {
+  roots: ['id', 'type', 'source', 'subject', 'orgId', 'timestamp', 'data', 'event'],
+  steps: [],
+  inputs: [],
+};
+
+/** Types that have branches, and files. */
+const hasBranch = (type: string): boolean => type === 'git.push' || type.startsWith('pr.');
+
+export const eventTrigger: TriggerKind<EventTrigger> = {
+  name: 'event',
+  shape: closed(
+    {
+      type: Type.Literal('event'),
+      event: {
+        ...Globs,
+        description:
+          'A type, a glob (`pr.*`) or a list. `*` is every type but system types, `webhook.*` and what runs record about themselves.',
+        expected: 'an event type, a glob such as pr.*, or a list of them',
+      },
+      source: Type.Optional(described(Globs, 'Where the event comes from (`github`): a glob or a list.')),
+      branches: Type.Optional(
+        described(Globs, 'Of `git.push` and `pr.*`: globs. `*` stops at `/`, `**` does not, `!` excludes.'),
+      ),
+      paths: Type.Optional(described(Globs, 'Of `git.push`: globs. One changed file that fits is enough.')),
+      when: Type.Optional(described(Condition, 'A JMESPath condition over the event.')),
+    },
+    'Starts a run for each event that fits.',
+  ),
+
+  read(value, pointer, problems) {
+    const events = globs(value['event'])!;
+    for (const [index, pattern] of events.entries())
+      if (!eventTypes.some(globMatcher(pattern)))
+        problems.add(
+          Array.isArray(value['event']) ? `${pointer}/event/${index}` : `${pointer}/event`,
+          'workflow.unknown_event_type',
+          `No event type fits "${pattern}". ${suggestion(pattern, eventTypes)}GET /api/v1/event-types lists them.`,
+        );
+    const isWithBranch = eventTypes.some((type) => hasBranch(type) && events.some((glob) => globMatcher(glob)(type)));
+    for (const key of ['branches', 'paths'])
+      if (value[key] !== undefined && !isWithBranch)
+        problems.add(`${pointer}/${key}`, 'workflow.bad_value', `"${key}" goes with git.push and pr.* only.`, true);
+    const when = value['when'];
+    return {
+      type: 'event',
+      event: events,
+      source: globs(value['source']),
+      branches: globs(value['branches']),
+      paths: globs(value['paths']),
+      when: when === undefined ? undefined : new Expressions(problems).condition(when, `${pointer}/when`, WHEN),
+    };
+  },
+
+  /**
+   * `*` alone leaves out what runs record about themselves, besides all that it leaves out anyway: a workflow that listens
+   * to everything does not hear every step of every run. Name the type, or `workflow.*`, to get it.
+   */
+  listensTo({ event }, type) {
+    const patterns = type.startsWith('workflow.') ? event.filter((pattern) => pattern !== '*') : event;
+    return patterns.length > 0 && typeMatcher(patterns)(type);
+  },
+
+  /** An event without branches or files does not fit a trigger that names some. */
+  fits({ source, branches, paths, when }, event) {
+    if (source && !source.some((glob) => globMatcher(glob)(event.source))) return false;
+    const { branch, commits } = event.data as CodeData;
+    if (branches && !(typeof branch === 'string' && pathMatcher(branches)(branch))) return false;
+    if (paths && !changedFiles(commits).some(pathMatcher(paths))) return false;
+    return when === undefined || when.test({ ...event, event });
+  },
+};
+
+interface CodeData {
+  readonly branch?: string;
+  readonly commits?: readonly {
+    added?: readonly string[];
+    modified?: readonly string[];
+    removed?: readonly string[];
+  }[];
+}
+
+const changedFiles = (commits: CodeData['commits']): readonly string[] =>
+  (Array.isArray(commits) ? (commits as NonNullable<CodeData['commits']>) : []).flatMap(
+    ({ added = [], modified = [], removed = [] }) => [...added, ...modified, ...removed],
+  );
+
+function globs(value: unknown): readonly string[] | undefined {
+  if (value === undefined) return undefined;
+  return typeof value === 'string' ? [value] : (value as string[]);
+}

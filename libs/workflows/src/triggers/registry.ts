@@ -1,0 +1,19 @@
+import type { PlatformEvent } from '#libs/events/src/envelope.js';
+
+import type { Trigger } from '../language/definition.js';
+import { eventTrigger } from './event.trigger.js';
+import { manualTrigger } from './manual.trigger.js';
+import type { TriggerKind } from './trigger-kind.js';
+
+/** Every kind of trigger, one line each. */
+export const triggerKinds: readonly TriggerKind[] = [eventTrigger, manualTrigger];
+
+const byName = new Map(triggerKinds.map((kind) => [kind.name, kind]));
+
+/** Whether events of a type may start a run through this trigger. */
+export const listensTo = (trigger: Trigger, type: string): boolean =>
+  byName.get(trigger.type)?.listensTo?.(trigger, type) ?? false;
+
+/** Whether an event of a type that the trigger listens to starts a run. @throws Rejected `expression.too_costly` */
+export const fits = (trigger: Trigger, event: PlatformEvent): boolean =>
+  byName.get(trigger.type)?.fits?.(trigger, event) ?? false;
