@@ -122,9 +122,17 @@ module.exports = {
       severity: 'error',
       comment:
         'The command line talks REST, as any other client: what it could do beside it, nobody else could. Offline it reads ' +
-        'saved requests, signs them with providers, and parses expressions and YAML.',
+        'saved requests, signs them with providers, and parses expressions and YAML. The types of answers are those of the shapes.',
       from: { path: '^apps/cli/', pathNot: '[.]spec[.]ts$' },
-      to: { path: '^libs/', pathNot: '^libs/(kernel|expressions|yaml|plugin-sdk|providers)/' },
+      to: { path: '^libs/', pathNot: '^libs/(kernel|expressions|yaml|plugin-sdk|providers|events)/' },
+    },
+    {
+      name: 'cli-takes-types-of-events',
+      severity: 'error',
+      comment:
+        'What answers look like is written once, in libs/events; whether a value is right is for the server to say.',
+      from: { path: '^apps/cli/', pathNot: '[.]spec[.]ts$' },
+      to: { path: '^libs/events/', dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'frameworks-behind-roles',

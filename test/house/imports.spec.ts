@@ -128,7 +128,16 @@ const WRONG: readonly (readonly [rule: string, file: string, text: string])[] = 
     'apps/console/src/bad.ts',
     `import { a } from '#libs/kernel/src/a.js';\nexport const b = a;\n`,
   ],
-  ['cli-talks-rest-only', 'apps/cli/src/deep.ts', `import { a } from '#libs/events/src/a.js';\nexport const b = a;\n`],
+  [
+    'cli-talks-rest-only',
+    'apps/cli/src/deep.ts',
+    `import type { a } from '#libs/rules/src/a.js';\nexport type B = typeof a;\n`,
+  ],
+  [
+    'cli-takes-types-of-events',
+    'apps/cli/src/check.ts',
+    `import { a } from '#libs/events/src/a.js';\nexport const b = a;\n`,
+  ],
   [
     'frameworks-behind-roles',
     'libs/rules/src/plain.ts',
@@ -170,6 +179,7 @@ const NEIGHBOURS: Readonly<Record<string, string>> = {
   'libs/rules/src/two.ts': `import { one } from './one.js';\nexport const two = () => one;\n`,
 };
 const RIGHT: Readonly<Record<string, string>> = {
+  'apps/cli/src/answers.ts': `import type { a } from '#libs/events/src/a.js';\nexport type A = typeof a;\n`,
   'libs/rules/src/types.ts': `import type { DataSource } from 'typeorm';\nexport type Database = DataSource;\n`,
   'libs/rules/src/fine.adapter.ts': `import { DataSource } from 'typeorm';\nimport { a } from '#libs/event-store/src/a.js';\nexport const b = [DataSource, a];\n`,
 };

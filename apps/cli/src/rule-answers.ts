@@ -1,49 +1,16 @@
+import type { Decision } from '#libs/events/src/rule.events.js';
+import type { RuleAnswer, RuleWarning as Warning, SavedRule } from '#libs/events/src/shapes/rule-shape.js';
+
 /** What the API answers about rules, as much of it as is shown. */
 
-export interface Warning {
-  readonly pointer: string;
-  readonly code: string;
-  readonly message: string;
-  readonly column?: number;
-}
+export type { Decision } from '#libs/events/src/rule.events.js';
+export type { RuleVersionAnswer as RuleVersion, RuleWarning as Warning } from '#libs/events/src/shapes/rule-shape.js';
 
-export interface Rule {
-  readonly id: string;
-  readonly name: string;
-  readonly status: string;
-  readonly version: number;
-  readonly eventSource: string;
-  readonly eventType: string;
-  readonly updatedAt: string;
-  readonly warnings?: readonly Warning[];
-}
-
-export interface RuleVersion {
-  readonly version: number;
-  readonly name: string;
-  readonly eventType: string;
-  readonly savedBy: string;
-  readonly savedAt: string;
-}
+/** A rule as it is answered, with its warnings where it was saved. */
+export type Rule = RuleAnswer & Partial<Pick<SavedRule, 'warnings'>>;
 
 /** The condition that decided against a rule, and what it saw. */
-export interface Failed {
-  readonly pointer: string;
-  readonly condition: string;
-  readonly field: string;
-  readonly actual: unknown;
-  readonly expected: unknown;
-}
-
-export interface Decision {
-  readonly ruleId: string;
-  readonly ruleName: string;
-  readonly ruleVersion: number;
-  readonly outcome: string;
-  readonly failed?: Failed;
-  readonly error?: string;
-  readonly actions: readonly { readonly type: string; readonly requestId: string; readonly refused?: string }[];
-}
+export type Failed = NonNullable<Decision['failed']>;
 
 export interface Why {
   readonly eventId: string;

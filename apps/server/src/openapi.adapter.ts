@@ -1,6 +1,8 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 
+import { withDefinitions } from '#libs/events/src/shapes/named-shapes.js';
+
 type Paths = OpenAPIObject['paths'];
 type Operation = NonNullable<Paths[string]['get']> & { 'x-public'?: boolean; 'x-roles'?: readonly string[] };
 
@@ -43,11 +45,17 @@ function documentOf(application: INestApplication, publicUrl: string, fragments:
   const document = SwaggerModule.createDocument(application, config, {
     operationIdFactory: (controller, method) => `${controller.replace(/Controller$/, '')}.${method}`,
   });
+  const classes = document.components!.schemas!;
   for (const { paths, schemas } of fragments) {
     Object.assign(document.paths, paths);
-    Object.assign(document.components!.schemas!, schemas);
+    Object.assign(classes, schemas);
   }
-  document.components!.schemas = { ...document.components!.schemas, Problem: PROBLEM };
+  // Shapes stand where they are used, until here.
+  const at = '#/components/schemas/';
+  const { document: parts, definitions } = withDefinitions({ paths: document.paths, classes }, at);
+  const { paths, classes: schemas } = parts as { paths: Paths; classes: typeof classes };
+  document.paths = paths;
+  document.components!.schemas = { ...schemas, ...(definitions as typeof schemas), Problem: PROBLEM };
   for (const path of Object.values(document.paths))
     for (const method of METHODS) {
       const operation = path[method] as Operation | undefined;

@@ -1,4 +1,4 @@
-import { Type } from '@sinclair/typebox';
+import { type Static, Type } from '@sinclair/typebox';
 
 import { defineEvent } from './define-event.js';
 import { RuleDefinition } from './shapes/rule-shape.js';
@@ -43,6 +43,7 @@ export const Decision = Type.Object({
   error: Type.Optional(Type.String()),
   actions: Type.Array(DecidedAction),
 });
+export type Decision = Static<typeof Decision>;
 
 /**
  * Rules that did not match for one reason: the same condition, by its place in the rule, and the same value seen. What the

@@ -1,3 +1,5 @@
+import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm';
+
 import { Rejected } from '#libs/kernel/src/errors.js';
 
 /** One page of a list, as every list of the API answers. */
@@ -37,6 +39,48 @@ export function pageOf<Row, T>(
   return { data: shown.map(show), nextCursor: more ? cursorOf(key(last)) : null };
 }
 
+/** What the query string of a list says. */
+export interface AskedPage {
+  readonly limit: string | undefined;
+  readonly cursor: string | undefined;
+}
+
+/** Columns by which a list is sorted and that together tell its rows apart, the first one first. */
+export type SortKey<Row> = { readonly [K in keyof Row]?: keyof typeof KINDS };
+
+const KINDS = {
+  text: { cast: 'text', isRight: () => true },
+  time: { cast: 'timestamptz', isRight: (text: string) => !Number.isNaN(Date.parse(text)) },
+  number: { cast: 'bigint', isRight: (text: string) => /^\d{1,18}$/.test(text) },
+} as const;
+
+/**
+ * One page of a query's rows.
+ * @throws Rejected `list.bad_limit`, `list.bad_cursor`
+ */
+export async function readPage<Row extends ObjectLiteral>(
+  query: SelectQueryBuilder<Row>,
+  { limit, cursor }: AskedPage,
+  sort: SortKey<Row>,
+  direction: 'ASC' | 'DESC' = 'ASC',
+): Promise<{ readonly rows: readonly Row[]; readonly nextCursor: string | null }> {
+  const columns = Object.entries(sort as Record<string, keyof typeof KINDS>);
+  const paging = pagingOf(limit, cursor, columns.length);
+  for (const [name] of columns) query.addOrderBy(`${query.alias}.${name}`, direction);
+  if (paging.after) {
+    if (!columns.every(([, kind], index) => KINDS[kind].isRight(paging.after![index]!))) throw badCursor();
+    const left = columns.map(([name]) => `${query.alias}.${name}`);
+    const right = columns.map(([, kind], index) => `:after${index}::${KINDS[kind].cast}`);
+    query.andWhere(`(${left.join(', ')}) ${direction === 'ASC' ? '>' : '<'} (${right.join(', ')})`);
+    query.setParameters(Object.fromEntries(paging.after.map((text, index) => [`after${index}`, text])));
+  }
+  const rows = await query.limit(paging.limit + 1).getMany();
+  const textOf = (value: unknown): string => (value instanceof Date ? value.toISOString() : String(value));
+  const keyOf = (row: Row): string[] => columns.map(([name]) => textOf(row[name]));
+  const { data, nextCursor } = pageOf(rows, paging, keyOf, (row) => row);
+  return { rows: data, nextCursor };
+}
+
 /** The cursor of a place that is not that of a row, where a page ends before its rows do. */
 export const cursorOf = (key: readonly string[]): string => Buffer.from(JSON.stringify(key)).toString('base64url');
 
@@ -54,5 +98,8 @@ function keyOf(cursor: string, parts: number): readonly string[] {
   } catch {
     // Not one of ours.
   }
-  throw new Rejected('invalid', 'list.bad_cursor', '"cursor" must be the nextCursor of the page before.');
+  throw badCursor();
 }
+
+const badCursor = (): Rejected =>
+  new Rejected('invalid', 'list.bad_cursor', '"cursor" must be the nextCursor of the page before.');

@@ -1,11 +1,11 @@
 import { type Static, Type } from '@sinclair/typebox';
 
-import { closed, defaulted, kept } from './fields.js';
+import { changes, closed, defaulted, kept } from './fields.js';
 
 /** Most actions of one rule. */
 export const MAX_ACTIONS = 50;
 
-const name = (description: string, maxLength: number) =>
+const name = (description: string, maxLength: number, ...examples: readonly string[]) =>
   Type.String({
     description,
     minLength: 1,
@@ -13,6 +13,7 @@ const name = (description: string, maxLength: number) =>
     // Anchored, so that it is looked at once.
     pattern: '^(?!\\s*$)[^\\u0000]*$',
     expected: `a text of 1 to ${maxLength} characters, not blank and without NUL`,
+    ...(examples.length > 0 && { examples }),
   });
 
 const pattern = (description: string, example: string) =>
@@ -41,8 +42,16 @@ const key = Type.Optional(
 );
 
 /** Said where their grammar is written out, too. */
-export const CONDITIONS =
-  'A condition `{ field, operator, value }` or `{ expression }`, or a group `{ all | any | not }`. Without it every event of the type matches.';
+export const CONDITIONS = {
+  description:
+    'A condition `{ field, operator, value }` or `{ expression }`, or a group `{ all | any | not }`. Without it every event of the type matches.',
+  examples: [{ field: 'data.payload.severity', operator: 'equals', value: 'critical' }],
+};
+const ACTIONS = {
+  maxItems: MAX_ACTIONS,
+  description: 'What is asked for when the rule matches, in order.',
+  examples: [[{ type: 'create_issue', with: { title: '${{ data.payload.message }}', priority: 'high' } }]],
+};
 
 /** What a rule asks for when it matches. Which types there are, and what each takes, is known to those who carry it out. */
 export const RuleAction = closed({
@@ -56,12 +65,18 @@ export const RuleThrottle = closed(
     limit: Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'Matches that act.' }),
     per: duration('The period, which begins with its first match.'),
   },
-  { description: 'At most `limit` matches act in `per`, for each value of `key`.' },
+  {
+    description: 'At most `limit` matches act in `per`, for each value of `key`.',
+    examples: [{ key: '${{ data.payload.host }}', limit: 1, per: '10m' }],
+  },
 );
 
 export const RuleOnce = closed(
   { key, quiet: duration('The burst is over after so long without a match.') },
-  { description: 'Of matches with the same key that follow each other within `quiet`, only the first acts.' },
+  {
+    description: 'Of matches with the same key that follow each other within `quiet`, only the first acts.',
+    examples: [{ key: '${{ data.payload.host }}', quiet: '5m' }],
+  },
 );
 
 export const RuleDebounce = closed(
@@ -73,6 +88,7 @@ export const RuleDebounce = closed(
   {
     description:
       'Of matches with the same key that follow each other within `quiet`, only the last acts: after `quiet`, or `maxWait` after the first. Not beside `once`.',
+    examples: [{ key: '${{ data.repository.fullName }}', quiet: '5m', maxWait: '1h' }],
   },
 );
 
@@ -104,12 +120,15 @@ export const RuleWindow = closed(
     ),
     timezone: Type.Optional(Type.String({ default: 'UTC', examples: ['Europe/Berlin'] })),
   },
-  { description: 'Days and hours at which the rule acts, by the time at which the event was recorded.' },
+  {
+    description: 'Days and hours at which the rule acts, by the time at which the event was recorded.',
+    examples: [{ days: ['mon', 'tue', 'wed', 'thu', 'fri'], from: '09:00', to: '17:00', timezone: 'Europe/Berlin' }],
+  },
 );
 
 /** THE SHAPE OF A RULE: its fields as they are sent. The grammar of `conditions` and of each action is libs/rules'. */
 export const ruleFields = {
-  name: name('Shown in lists and decisions.', 200),
+  name: name('Shown in lists and decisions.', 200, 'critical alerts'),
   description: Type.Optional(name('Why the rule exists.', 2_000)),
   enabled: defaulted(Type.Boolean(), true),
   eventSource: defaulted(pattern('A source, a glob or `*`.', 'github'), '*'),
@@ -117,18 +136,8 @@ export const ruleFields = {
     'An event type, a glob such as `pr.*`, or `*`, which leaves out system types and `webhook.*`.',
     'git.push',
   ),
-  conditions: Type.Optional(
-    Type.Unknown({
-      description: CONDITIONS,
-    }),
-  ),
-  actions: defaulted(
-    Type.Array(RuleAction, {
-      maxItems: MAX_ACTIONS,
-      description: 'What is asked for when the rule matches, in order.',
-    }),
-    [],
-  ),
+  conditions: Type.Optional(Type.Unknown(CONDITIONS)),
+  actions: defaulted(Type.Array(RuleAction, ACTIONS), []),
   throttle: Type.Optional(RuleThrottle),
   once: Type.Optional(RuleOnce),
   debounce: Type.Optional(RuleDebounce),
@@ -141,17 +150,56 @@ export const RuleShape = closed(ruleFields);
 const { enabled: _, ...definition } = ruleFields;
 
 /** A rule as the log keeps it: as its author wrote it, checked. Whether it is enabled is not part of it. */
-export const RuleDefinition = Type.Object({ ...kept(definition), actions: Type.Array(Type.Required(RuleAction)) });
+export const RuleDefinition = Type.Object({
+  ...kept(definition),
+  actions: Type.Array(Type.Required(RuleAction), ACTIONS),
+});
 export type RuleDefinition = Static<typeof RuleDefinition>;
 
+/** What is sent to change parts of a rule. */
+export const RuleChanges = closed(changes(ruleFields), { $id: 'RuleChanges' });
+
+const RuleStatus = Type.Union([Type.Literal('enabled'), Type.Literal('disabled'), Type.Literal('archived')]);
+const version = Type.Integer({ minimum: 1, description: 'Counts the saves that changed something.' });
+const time = Type.String({ format: 'date-time' });
+
 /** A rule as it is answered. */
-export const RuleAnswer = Type.Object({
-  id: Type.String({ examples: ['rul_01jq5x1d0wkz4s3v2n8m7b6c5a'] }),
-  ...RuleDefinition.properties,
-  enabled: Type.Boolean(),
-  status: Type.Union([Type.Literal('enabled'), Type.Literal('disabled'), Type.Literal('archived')]),
-  version: Type.Integer({ minimum: 1, description: 'Counts the saves that changed something.' }),
-  createdAt: Type.String({ format: 'date-time' }),
-  updatedAt: Type.String({ format: 'date-time' }),
-});
+export const RuleAnswer = Type.Object(
+  {
+    id: Type.String({ examples: ['rul_01jq5x1d0wkz4s3v2n8m7b6c5a'] }),
+    ...RuleDefinition.properties,
+    enabled: Type.Boolean(),
+    status: RuleStatus,
+    version,
+    createdAt: time,
+    updatedAt: time,
+  },
+  { $id: 'RuleAnswer' },
+);
 export type RuleAnswer = Static<typeof RuleAnswer>;
+
+/** Something that is allowed and probably not meant. */
+export const RuleWarning = Type.Object({
+  pointer: Type.String({ description: 'JSON pointer into the rule.' }),
+  code: Type.String(),
+  message: Type.String(),
+  column: Type.Optional(Type.Integer({ minimum: 1, description: 'Within the text at the pointer.' })),
+});
+export type RuleWarning = Static<typeof RuleWarning>;
+
+/** The answer to saving a rule. */
+export const SavedRule = Type.Object(
+  {
+    ...RuleAnswer.properties,
+    warnings: Type.Array(RuleWarning, { description: 'What is allowed and probably not meant.' }),
+  },
+  { $id: 'SavedRule' },
+);
+export type SavedRule = Static<typeof SavedRule>;
+
+/** A rule as it was saved once. */
+export const RuleVersionAnswer = Type.Object(
+  { version, ...RuleDefinition.properties, savedBy: Type.String(), savedAt: time },
+  { $id: 'RuleVersion' },
+);
+export type RuleVersionAnswer = Static<typeof RuleVersionAnswer>;

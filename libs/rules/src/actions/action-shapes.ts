@@ -5,7 +5,7 @@ import { isObject } from '#libs/kernel/src/json.js';
 import type { ActionDefinition } from '#libs/plugin-sdk/src/define-action.js';
 
 import type { ActionKind } from './action-kind.js';
-import { builtInActions } from './built-in.js';
+import { actionTypes, builtInActions } from './built-in.js';
 
 /** What each built-in action looks like in a rule: for editors, and for the API's description. */
 export const builtInActionShapes: readonly TObject[] = Object.entries<ActionKind>(builtInActions).map(
@@ -33,6 +33,12 @@ export function pluginActionShape({ name, description, inputSchema }: ActionDefi
     { description },
   );
 }
+
+/** An action of any plug-in. */
+export const pluginActionsShape: TObject = closed({
+  type: Type.String({ not: { enum: actionTypes }, description: 'An action that a plug-in adds.' }),
+  with: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+});
 
 const described = (schema: unknown): object =>
   isObject(schema) && typeof schema['description'] === 'string' ? { description: schema['description'] } : {};

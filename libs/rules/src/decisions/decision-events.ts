@@ -1,11 +1,9 @@
-import type { Static } from '@sinclair/typebox';
-
 import { type EventToAppend, type RecordedEvent, MAX_APPEND_BYTES } from '#libs/event-store/src/event-store.js';
 import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { type Cause, causedBy, eventIdOf, MAX_HOPS, type PlatformEvent } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
-import type { Decision as Schema } from '#libs/events/src/rule.events.js';
+import type { Decision } from '#libs/events/src/rule.events.js';
 import type { Cost } from '#libs/expressions/src/values.js';
 import { type Uuid, uuid5 } from '#libs/kernel/src/ids.js';
 
@@ -16,9 +14,6 @@ import { costOf, inWordsOf, type Verdict } from '../engine/judge.js';
 import type { Verdicts } from '../engine/verdicts.js';
 import type { AfterBurst } from '../flow/flow-control.adapter.js';
 import type { Failure } from '../language/condition.js';
-
-/** A rule's verdict as it is recorded. */
-export type Decision = Static<typeof Schema>;
 
 /** About so many bytes of verdicts in one event, well below the limit of an append. */
 export const MAX_VERDICT_BYTES = 256 * 1024;

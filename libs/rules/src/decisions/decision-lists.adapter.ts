@@ -1,10 +1,10 @@
 import type { DataSource } from 'typeorm';
 
 import { eventIdOf } from '#libs/events/src/envelope.js';
+import type { Decision } from '#libs/events/src/rule.events.js';
 import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
 
 import type { Failure } from '../language/condition.js';
-import type { Decision } from './decision-events.js';
 import type { DecisionView } from './decision.view.js';
 import { failureOf } from './recorded-decisions.js';
 import {

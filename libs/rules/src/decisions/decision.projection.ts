@@ -7,10 +7,10 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { eventUuidOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
+import type { Decision } from '#libs/events/src/rule.events.js';
 import { storable } from '#libs/kernel/src/text.js';
 
 import type { FailedTogether } from '../engine/failed-rules.js';
-import type { Decision } from './decision-events.js';
 
 /** One rule that is recorded by itself. */
 interface DecisionRow {

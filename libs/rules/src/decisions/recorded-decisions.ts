@@ -1,4 +1,5 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { Decision } from '#libs/events/src/rule.events.js';
 import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
 import { Problems } from '#libs/kernel/src/problems.js';
 
@@ -6,7 +7,6 @@ import { expand } from '../engine/failed-rules.js';
 import type { RuleVersion } from '../engine/rule-set.js';
 import { ConditionCompiler } from '../language/condition-compiler.js';
 import type { Failure } from '../language/condition.js';
-import type { Decision } from './decision-events.js';
 
 /** A verdict as the log has it. */
 export interface RecordedDecision extends Decision {

@@ -5,7 +5,7 @@ import { withDefinitions } from '#libs/events/src/shapes/named-shapes.js';
 import { CONDITIONS, ruleFields, RuleShape } from '#libs/events/src/shapes/rule-shape.js';
 import type { ActionDefinition } from '#libs/plugin-sdk/src/define-action.js';
 
-import { builtInActionShapes, pluginActionShape } from '../actions/action-shapes.js';
+import { builtInActionShapes, pluginActionShape, pluginActionsShape } from '../actions/action-shapes.js';
 import { MAX_CONDITIONS } from './condition-compiler.js';
 import { operators } from './operators.js';
 
@@ -16,7 +16,7 @@ const RuleCondition = Type.Recursive(
   (condition) => {
     const conditions = Type.Array(condition, { maxItems: MAX_CONDITIONS });
     return Type.Unsafe<unknown>({
-      description: CONDITIONS,
+      ...CONDITIONS,
       oneOf: [
         closed({ all: conditions }),
         closed({ any: { ...conditions, minItems: 1 } }),
@@ -45,6 +45,12 @@ export const ruleShapeWith = (actions: readonly TSchema[]): TObject => ({
   },
   not: { required: ['once', 'debounce'] },
 });
+
+/** What is sent to save a rule, for the API's description: which actions plug-ins add is known to the running server. */
+export const RuleBody: TObject = {
+  ...ruleShapeWith([...builtInActionShapes, pluginActionsShape]),
+  $id: 'RuleBody',
+};
 
 /**
  * JSON Schema of a rule, for editors: what they complete and mark while somebody writes. Saving checks more than a schema

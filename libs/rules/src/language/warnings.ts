@@ -1,5 +1,5 @@
 import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
-import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
+import type { RuleDefinition, RuleWarning } from '#libs/events/src/shapes/rule-shape.js';
 import { lint, type LintWarning } from '#libs/expressions/src/lint.js';
 import { fieldOf, fieldsOf, type JsonSchema } from '#libs/expressions/src/schema.js';
 import { isObject, pointerToken } from '#libs/kernel/src/json.js';
@@ -8,19 +8,11 @@ import { suggestion } from '#libs/kernel/src/nearest.js';
 import type { ConditionExpression } from './condition-compiler.js';
 import type { CompiledDefinition } from './definition.js';
 
-/** Something that is allowed and probably not meant. `column` counts from 1, within the text at the pointer. */
-export interface RuleWarning {
-  readonly pointer: string;
-  readonly code: string;
-  readonly message: string;
-  readonly column?: number;
-}
-
 /**
  * What is suspicious in a rule that is valid: fields that none of its event types has, above all, in conditions as well as
  * in the templates of actions and keys. What a sender's own `data.payload` holds is not known, and never warned about.
  */
-export function warningsOf(definition: RuleDefinition, compiled: CompiledDefinition): readonly RuleWarning[] {
+export function warningsOf(definition: RuleDefinition, compiled: CompiledDefinition): RuleWarning[] {
   const types = (Object.keys(catalogue) as EventType[]).filter(compiled.matchesType);
   const schema = types.length === 0 ? undefined : eventSchema(types);
   return [

@@ -6,12 +6,12 @@ import { load, loadAll } from 'js-yaml';
 import type { DataSource } from 'typeorm';
 
 import { WrongRevision } from '#libs/event-store/src/event-store.js';
+import type { SavedRule } from '#libs/events/src/shapes/rule-shape.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
 import { callerOf, RuleBench, VIEWS } from '../../testing/rule-bench.js';
 import { MAX_RULES, refuseTooMany } from './rule-rows.adapter.js';
-import type { SavedRule } from './rule.controller.js';
 import { RuleVersionView, RuleView } from './rule.view.js';
 
 let database: TestDatabase;

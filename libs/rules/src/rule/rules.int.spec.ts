@@ -11,6 +11,7 @@ import type { Progress, Subscriber } from '#libs/event-store/src/subscriber.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
+import type { RuleAnswer } from '#libs/events/src/shapes/rule-shape.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
@@ -27,7 +28,7 @@ import { DecisionProjection } from '../decisions/decision.projection.js';
 import { DecisionView } from '../decisions/decision.view.js';
 import { RecordedDecisions } from '../decisions/recorded-decisions.js';
 import { TrialController } from '../trial/trial.controller.js';
-import { type RuleAnswer, RuleController } from './rule.controller.js';
+import { RuleController } from './rule.controller.js';
 import {
   archive,
   create,

@@ -1,27 +1,22 @@
 import { Readable } from 'node:stream';
 
 import { Body, Controller, Headers, HttpCode, Inject, Logger, Post, Res } from '@nestjs/common';
-import {
-  ApiBody,
-  ApiOperation,
-  ApiProduces,
-  ApiProperty,
-  ApiPropertyOptional,
-  ApiResponse,
-  ApiTags,
-} from '@nestjs/swagger';
+import { ApiOperation, ApiProduces, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { Type } from '@sinclair/typebox';
 import { DataSource } from 'typeorm';
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
+import { Takes } from '#libs/access/src/shapes.controller.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import type { RuleWarning } from '#libs/events/src/shapes/rule-shape.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { type CompiledDefinition, compileDefinition } from '../language/definition.js';
-import { type RuleWarning, warningsOf } from '../language/warnings.js';
-import { RuleBody } from '../rule/rule.controller.js';
+import { RuleBody } from '../language/rule-schema.js';
+import { warningsOf } from '../language/warnings.js';
 import { notFound } from '../rule/rule.js';
 import { RuleVersionView, RuleView } from '../rule/rule.view.js';
 import { rangeOf } from './backtest-range.adapter.js';
@@ -36,21 +31,25 @@ interface Reply {
   readonly raw: { once(event: 'close', listener: () => void): unknown; readonly writableFinished: boolean };
 }
 
-/** The body of a backtest, for the API's description. */
-export class BacktestBody {
-  @ApiProperty({ type: RuleBody })
-  rule!: RuleBody;
-  @ApiPropertyOptional({ description: 'A time (of the events) or a position; inclusive.', example: '2026-11-13' })
-  from?: string;
-  @ApiPropertyOptional({ description: 'A time, exclusive, or a position, inclusive. Default: now.' })
-  to?: string;
-  @ApiPropertyOptional({
-    type: Object,
-    description: 'A rule to be asked about the same events: its id, or `{ ruleId, version }`.',
-    example: { ruleId: 'rul_01jq5x1d0wkz4s3v2n8m7b6c5a', version: 3 },
-  })
-  compareTo?: unknown;
-}
+const BacktestBody = Type.Object(
+  {
+    rule: RuleBody,
+    from: Type.Optional(
+      Type.String({ description: 'A time (of the events) or a position; inclusive.', examples: ['2026-11-13'] }),
+    ),
+    to: Type.Optional(Type.String({ description: 'A time, exclusive, or a position, inclusive. Default: now.' })),
+    compareTo: Type.Optional(
+      Type.Union(
+        [Type.String(), Type.Object({ ruleId: Type.String(), version: Type.Optional(Type.Integer({ minimum: 1 })) })],
+        {
+          description: 'A rule to be asked about the same events: its id, or `{ ruleId, version }`.',
+          examples: [{ ruleId: 'rul_01jq5x1d0wkz4s3v2n8m7b6c5a', version: 3 }],
+        },
+      ),
+    ),
+  },
+  { $id: 'BacktestBody' },
+);
 
 export class BacktestAnswer {
   @ApiProperty({ description: 'Events of the organisation that were looked at.' }) scanned!: number;
@@ -104,7 +103,7 @@ export class BacktestController {
     description:
       'Nothing is done. With `Accept: application/x-ndjson` lines come as it goes on: `{"progress":{"scanned","total","percent","rate"}}`, at the end `{"result":{…}}` or `{"error":{"code","detail"}}`. Closing the connection ends the backtest.',
   })
-  @ApiBody({ type: BacktestBody })
+  @Takes(BacktestBody)
   @ApiProduces('application/json', NDJSON)
   @ApiResponse({ status: 200, type: BacktestAnswer })
   async backtest(

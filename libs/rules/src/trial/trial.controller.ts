@@ -1,9 +1,11 @@
 import { Body, Controller, HttpCode, Inject, Post } from '@nestjs/common';
-import { ApiBody, ApiOperation, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { Type } from '@sinclair/typebox';
 import { DataSource } from 'typeorm';
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
+import { Takes } from '#libs/access/src/shapes.controller.js';
 import { EventStore, platformEvent } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { ENGINE, type PlatformEvent } from '#libs/events/src/envelope.js';
@@ -14,19 +16,18 @@ import { Problems } from '#libs/kernel/src/problems.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { checkedAt } from '../language/definition.js';
-import { RuleBody } from '../rule/rule.controller.js';
+import { RuleBody } from '../language/rule-schema.js';
 import { findEvent } from './event-index.adapter.js';
 import { type Trial, tryOut } from './trial.js';
 
-/** The body of a trial, for the API's description. */
-export class TrialBody {
-  @ApiProperty({ type: RuleBody })
-  rule!: RuleBody;
-  @ApiPropertyOptional({ type: Object, description: 'An event; what it leaves out is empty.' })
-  event?: object;
-  @ApiPropertyOptional({ description: 'In place of `event`: one that was recorded.' })
-  eventId?: string;
-}
+const TrialBody = Type.Object(
+  {
+    rule: RuleBody,
+    event: Type.Optional(Type.Object({}, { description: 'An event; what it leaves out is empty.' })),
+    eventId: Type.Optional(Type.String({ description: 'In place of `event`: one that was recorded.' })),
+  },
+  { $id: 'TrialBody' },
+);
 
 /** Trying a rule before it counts. */
 @ApiTags('rules')
@@ -47,7 +48,7 @@ export class TrialController {
     summary: 'Try a rule on an event',
     description: 'Says what every condition saw and shows the actions as they would be asked for. Nothing is done.',
   })
-  @ApiBody({ type: TrialBody })
+  @Takes(TrialBody)
   async test(@CurrentCaller() caller: Caller, @Body() body: unknown): Promise<Trial> {
     const problems = new Problems('rule');
     if (!isObject(body))

@@ -1,11 +1,12 @@
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
+import type { RuleWarning } from '#libs/events/src/shapes/rule-shape.js';
 import type { Json } from '#libs/kernel/src/json.js';
 
 import type { ActionRequest } from '../actions/action-kind.js';
 import { costOf, inWordsOf, judge, trace, draftContext } from '../engine/judge.js';
 import type { Failure, TraceEntry } from '../language/condition.js';
 import type { CheckedRule } from '../language/definition.js';
-import { type RuleWarning, warningsOf } from '../language/warnings.js';
+import { warningsOf } from '../language/warnings.js';
 
 /** What a rule would make of an event. Nothing is done. */
 export interface Trial {

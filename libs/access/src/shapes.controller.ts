@@ -1,0 +1,31 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiBody, ApiQuery, ApiResponse } from '@nestjs/swagger';
+import { type TSchema, Type } from '@sinclair/typebox';
+
+/** A JSON Schema as the decorators of @nestjs/swagger take one; the API's description puts named ones in one place. */
+const schemaOf = (shape: TSchema) => shape as object;
+
+/** Describes the body that a route takes by its shape. Whoever reads the body checks it. */
+export const Takes = (shape: TSchema) => ApiBody({ schema: schemaOf(shape) });
+
+/** Describes what a route answers by its shape. */
+export const Answers = (shape: TSchema, status = 200) => ApiResponse({ status, schema: schemaOf(shape) });
+
+/** Describes a route that answers a page of a list of things that look so. */
+export function AnswersPage(shape: TSchema) {
+  const page = Type.Object(
+    {
+      data: Type.Array(shape),
+      nextCursor: Type.Unsafe<string | null>({
+        type: ['string', 'null'],
+        description: 'What `cursor` must be for the next page; null on the last one.',
+      }),
+    },
+    { $id: `${shape.$id!.replace(/Answer$/, '')}Page` },
+  );
+  return applyDecorators(
+    ApiQuery({ name: 'limit', required: false, description: 'At most 200; default 50.' }),
+    ApiQuery({ name: 'cursor', required: false, description: '`nextCursor` of the page before.' }),
+    Answers(page),
+  );
+}
