@@ -1,6 +1,6 @@
 // Import directions. Each rule says why; the picture is in docs/decisions/house-tooling.md.
 // A pattern that dependency-cruiser finds unsafe makes it refuse the file with exit code 1 and check nothing, and a
-// resolver that finds nothing makes every rule pass: test/house/imports.spec.ts plants wrong imports to see them found.
+// resolver that finds nothing makes every rule pass: test/house/imports.int.spec.ts plants wrong imports to see them found.
 const ROLES = 'events|subscriber|projection|worker|view|controller|body|module|adapter|contract|spec';
 const STAGES = 'intake|rules|actions|workflows|deliveries|agents|issues|audit';
 

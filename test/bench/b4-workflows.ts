@@ -120,7 +120,7 @@ async function measure(
       ],
       ...(callers === 1 && { follow: { path: '/api/v1/runs', headers: authorization } }),
     });
-    await waitFor('the runs to end', () => allEnded(server), 600_000);
+    await waitFor('the runs to end', () => allEnded(server), undefined, 600_000);
     const seconds = (sharedClock() - load.start) / 1000;
     await caughtUp(server);
     const processor =

@@ -37,7 +37,7 @@ try {
     }
   };
   await Promise.all(Array.from({ length: 32 }, lane));
-  await waitFor('all subscribers to catch up', async () => (await lag()) === 0, 300_000);
+  await waitFor('all subscribers to catch up', async () => (await lag()) === 0);
 
   const condition = (field: string, value: unknown) => ({ field, operator: 'equals', value });
   const rule = {

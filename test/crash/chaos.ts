@@ -147,11 +147,9 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
         running.every((run) => run.status === 'completed' || run.status === 'failed')
       );
     };
-    await waitFor(
-      'all deliveries and runs to end',
-      async () => (await settled()) || (await pause(500), false),
-      180_000,
-    ).catch((error: unknown) => faults.push(String(error)));
+    await waitFor('all deliveries and runs to end', async () => (await settled()) || (await pause(500), false)).catch(
+      (error: unknown) => faults.push(String(error)),
+    );
 
     options.report('checking');
     const pushes = await server.list<{ id: string; data: { deliveryId: string } }>('/api/v1/events?type=git.push');

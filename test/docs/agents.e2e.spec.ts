@@ -12,7 +12,7 @@ let server: TestServer;
 beforeAll(async () => {
   database = await createTestDatabase();
   server = await TestServer.start({ databaseUrl: database.url });
-}, 90_000);
+});
 afterAll(async () => {
   await server?.stop();
   await database?.drop();

@@ -14,7 +14,7 @@ beforeAll(async () => {
   page = await readFile(join(ROOT, 'docs/integrations.md'), 'utf8');
   database = await createTestDatabase();
   server = await TestServer.start({ databaseUrl: database.url });
-}, 90_000);
+});
 afterAll(async () => {
   await server?.stop();
   await database?.drop();

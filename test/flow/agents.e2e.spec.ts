@@ -32,7 +32,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'millrace-agents-'));
   port = await freePort();
   server = await TestServer.start({ dataDir: join(folder, 'data'), port });
-}, 60_000);
+});
 afterAll(async () => {
   await server.stop();
   await rm(folder, { recursive: true, force: true });
@@ -169,14 +169,13 @@ describe('what an agent was asked to do', () => {
       const dataDir = join(folder, 'data');
       server = await TestServer.start({ dataDir, port, env: { MILLRACE_CRASH_AT: point } });
       const answer = await ask(id, '{}', { 'idempotency-key': point }).catch(() => undefined);
-      await waitFor(`the server to die at ${point}`, () => server.exited, 30_000);
+      await waitFor(`the server to die at ${point}`, () => server.exited);
       server = await TestServer.start({ dataDir, port });
       const again = (await (await ask(id, '{}', { 'idempotency-key': point })).json()) as Accepted;
       if (answer?.ok) expect(((await answer.json()) as Accepted).data).toEqual(again.data);
       const all = await until(id, 1);
       expect(all.map((one) => one.id)).toEqual([again.data.executionId]);
     },
-    90_000,
   );
 });
 

@@ -109,7 +109,6 @@ async function follow(sender: Sender, webhookId: string, withTrace: boolean): Pr
       const path = `/api/v1/outbound-webhooks/${webhookId}/deliveries?status=success`;
       return (await server.list<Delivery>(path)).find((one) => one.eventId === event.id);
     },
-    30_000,
     () => server.output,
   );
   const { data: decisions } = await server.get<{ data: { ruleName: string; outcome: string }[] }>(

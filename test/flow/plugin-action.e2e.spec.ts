@@ -19,7 +19,7 @@ let server: TestServer | undefined;
 
 const run = (command: string, ...args: string[]): Promise<{ code: unknown; out: string }> =>
   new Promise((resolve) => {
-    execFile(command, args, { cwd: folder, timeout: 60_000 }, (error, out, err) =>
+    execFile(command, args, { cwd: folder }, (error, out, err) =>
       resolve({ code: error ? (error.code ?? -1) : 0, out: out + err }),
     );
   });
@@ -70,7 +70,6 @@ const completed = (on: TestServer, count: number) =>
       const found = await eventsOf(on, 'action.completed');
       return found.length >= count && found;
     },
-    30_000,
     () => on.output,
   );
 

@@ -378,7 +378,6 @@ describe('the program itself', () => {
       await waitFor(
         'the backtest to begin',
         () => asked,
-        30_000,
         () => text,
       );
       child.kill('SIGINT');

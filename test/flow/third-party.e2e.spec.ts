@@ -20,7 +20,7 @@ interface Ran {
 const run = (command: string, args: readonly string[], env: Record<string, string> = {}): Promise<Ran> =>
   new Promise((resolve) => {
     const { PATH = '', HOME = '' } = process.env;
-    const options = { cwd: folder, env: { PATH, HOME, XDG_CONFIG_HOME: folder, ...env }, timeout: 60_000 };
+    const options = { cwd: folder, env: { PATH, HOME, XDG_CONFIG_HOME: folder, ...env } };
     execFile(command, args, options, (error, out, err) => {
       const { code } = (error ?? { code: 0 }) as { code?: unknown };
       resolve({ code: typeof code === 'number' ? code : -1, out, err });

@@ -77,5 +77,5 @@ describe("the README's tour", () => {
       await server.stop();
       await rm(folder, { recursive: true, force: true });
     }
-  }, 120_000);
+  });
 });

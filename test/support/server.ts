@@ -77,7 +77,7 @@ export class TestServer {
     return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
-  async ready(timeoutMs = 60_000): Promise<void> {
+  async ready(): Promise<void> {
     await waitFor(
       'the server to be ready',
       async () => {
@@ -85,7 +85,6 @@ export class TestServer {
         const answer = await fetch(`${this.url}/readyz`).catch(() => undefined);
         return answer?.status === 200;
       },
-      timeoutMs,
       () => this.text,
     );
   }
@@ -152,18 +151,21 @@ export class TestServer {
 
 const jsonHeaders = { 'content-type': 'application/json' };
 
-/** Polls until `condition` holds; fails with what was waited for. Tests wait for conditions, never for time. */
+/**
+ * Polls until `condition` holds; fails with what was waited for, and with `more`. The limit is for what will never come: a
+ * test that depends on it depends on the machine.
+ */
 export async function waitFor<T>(
   what: string,
   condition: () => Promise<T | false | undefined> | T | false | undefined,
-  timeoutMs = 30_000,
   more: () => string = () => '',
+  timeoutMs = 240_000,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const result = await condition();
     if (result) return result;
-    if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain for ${what}\n${more()}`);
+    if (Date.now() > deadline) throw new Error(`${what} did not come within ${timeoutMs} ms\n${more()}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }

@@ -103,8 +103,12 @@ describe('an outbound URL', () => {
   });
 
   it('never makes the check throw', () => {
+    // `fc.webUrl` lists every character of Unicode first, which takes a second.
+    const webUrl = fc
+      .tuple(fc.constantFrom('http', 'https'), fc.webAuthority({ withPort: true }), fc.string())
+      .map(([scheme, host, rest]) => `${scheme}://${host}/${rest}`);
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.webUrl(), fc.ipV4Extended(), fc.ipV6()), (text) => {
+      fc.property(fc.oneof(fc.string(), webUrl, fc.ipV4Extended(), fc.ipV6()), (text) => {
         for (const url of [text, `https://${text}/`, `https://[${text}]/`]) refusal(url);
       }),
     );

@@ -260,11 +260,9 @@ describe('an expression that asks for too much', () => {
       `{x: ${Array(60).fill('[@, @]').join(' | ')}, y: ${Array(60).fill('[@, @]').join(' | ')}} | x == y`,
     ],
   ])('is ended when it %s', (_, expression) => {
-    const began = performance.now();
     expect(() => compile(expression).evaluate('some text')).toThrow(
       expect.objectContaining({ code: 'expression.too_costly' }),
     );
-    expect(performance.now() - began).toBeLessThan(2_000);
   });
 
   it.each([

@@ -97,6 +97,7 @@ export class VirtualWorld {
         definition: () => Promise.resolve(this.definition),
         outcomes: () => Promise.resolve(this.outcomes),
         earlyMs: this.options.earlyMs ?? 0,
+        retries: { first: 0, max: 0 },
         makeAttempt: this.options.makeAttempt ?? (() => Promise.resolve(null)),
       },
       RUN_ID,

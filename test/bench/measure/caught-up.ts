@@ -16,8 +16,8 @@ export async function caughtUp(server: TestServer): Promise<void> {
       const { data } = await server.get<Followers>('/api/v1/subscribers');
       return data.every(({ lag }) => lag === 0) && (await appended(server)) === before;
     },
-    600_000,
     () => server.output,
+    600_000,
   );
 }
 

@@ -50,7 +50,6 @@ export class NodeRed implements FlowTarget {
         const answer = await fetch(`http://127.0.0.1:${port}/ready`).catch(() => undefined);
         return answer?.status === 200;
       },
-      60_000,
       () => output,
     );
     const expectations = receiver.ports.map(() => ({ secret: SECRET, hexHeader: 'x-signature', standard: false }));

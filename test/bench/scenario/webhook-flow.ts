@@ -109,6 +109,7 @@ export class WebhookFlow implements FlowTarget {
         const { data } = await this.server.get<{ data: object[] }>('/api/v1/deliveries?status=pending&limit=1');
         return data.length === 0;
       },
+      undefined,
       600_000,
     );
     await caughtUp(this.server);

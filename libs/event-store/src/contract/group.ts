@@ -34,21 +34,15 @@ export function faultTest<K extends keyof Faults>(
   { gaps, subject }: { readonly gaps: Gaps; readonly subject: Subject },
   title: string,
   run: (fault: NonNullable<Faults[K]>) => Promise<void>,
-  timeout = 60_000,
 ): void {
   const reason = gaps[fault];
   if (reason !== undefined) {
     test.skip(`${title} (gap: ${reason})`, () => undefined);
     return;
   }
-  test(
-    title,
-    async () => {
-      const given = subject.faults[fault];
-      if (given === undefined)
-        throw new Error(`the adapter neither offers the fault "${fault}" nor says why it cannot`);
-      await run(given);
-    },
-    timeout,
-  );
+  test(title, async () => {
+    const given = subject.faults[fault];
+    if (given === undefined) throw new Error(`the adapter neither offers the fault "${fault}" nor says why it cannot`);
+    await run(given);
+  });
 }

@@ -93,7 +93,7 @@ export function modelled(open: Open): void {
         }),
         { numRuns: 100 },
       );
-    }, 120_000);
+    });
   });
 }
 

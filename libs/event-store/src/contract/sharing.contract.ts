@@ -99,7 +99,6 @@ export function sharing(open: Open, gaps: Gaps): void {
         expect(idsOf(filtered.events)).toEqual(idsOf(thirds));
         await Promise.all([follower.stop(), filtered.stop()]);
       },
-      120_000,
     );
 
     faultTest(
@@ -132,7 +131,6 @@ export function sharing(open: Open, gaps: Gaps): void {
         for (const [stream, length] of lengths)
           if (!stream.startsWith(`${prefix}after-`)) expect([stream, length % 4]).toEqual([stream, 0]);
       },
-      120_000,
     );
   });
 }

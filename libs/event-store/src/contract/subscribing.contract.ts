@@ -188,7 +188,7 @@ export function subscribing(open: Open): void {
       const all = idsOf(await readEverything(subject.store, { filter, limit: 1000 }));
       expect(idsOf(fast.events)).toEqual(all);
       expect(idsOf(slow.events)).toEqual(all);
-    }, 60_000);
+    });
 
     test('many subscriptions each see everything while it is written', async () => {
       const prefix = aPrefix();

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { backoff } from '#libs/kernel/src/backoff.js';
+import { type Backoff, backoff } from '#libs/kernel/src/backoff.js';
 import { messageOf, Transient } from '#libs/kernel/src/errors.js';
 import type { Log } from '#libs/kernel/src/log.js';
 
@@ -8,7 +8,6 @@ import type { EventStore, RecordedEvent } from '../event-store.js';
 import type { Table } from '../subscriber.js';
 
 const PAGE = 2_000;
-const BACKOFF = { first: 100, max: 5_000 };
 
 /** Tables by the event types that they read. */
 export class TableSet {
@@ -20,6 +19,7 @@ export class TableSet {
     readonly tables: readonly Table[],
     private readonly log: Log,
     private readonly classify: (error: unknown) => unknown,
+    private readonly retries: Backoff,
   ) {
     for (const table of tables)
       for (const type of table.reads) this.byType.set(type, [...(this.byType.get(type) ?? []), table]);
@@ -59,7 +59,7 @@ export class TableSet {
     let error = this.classify(first);
     for (let tries = 1; error instanceof Transient; tries++) {
       this.log.warn({ table: table.name, error: messageOf(error) }, 'a table waits for what it needs');
-      await delay(backoff(tries, BACKOFF), undefined, { signal });
+      await delay(backoff(tries, this.retries), undefined, { signal });
       try {
         return await table.apply(event);
       } catch (next) {

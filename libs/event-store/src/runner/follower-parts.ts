@@ -1,3 +1,4 @@
+import type { Backoff } from '#libs/kernel/src/backoff.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import type { Log } from '#libs/kernel/src/log.js';
 
@@ -10,4 +11,6 @@ export interface FollowerParts {
   readonly checkpoints: Checkpoints;
   readonly clock: Clock;
   readonly log: Log;
+  /** How long what failed waits before the next try. */
+  readonly retries: Backoff;
 }

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 
+import type { Backoff } from '#libs/kernel/src/backoff.js';
 import { type Clock, SystemClock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
@@ -22,6 +23,8 @@ export interface RunnerParts {
   readonly signals: Signals;
   readonly clock?: Clock;
   readonly log?: Log;
+  /** How long what failed waits before the next try; default {@link RETRIES}. */
+  readonly retries?: Backoff;
 }
 
 export interface Followers {
@@ -38,6 +41,8 @@ const STORED = 'millrace_stored';
 /** Parked events of `name` are to be tried again. */
 const RETRY = 'millrace_retry';
 
+/** Whatever comes back is used again within five seconds. */
+const RETRIES: Backoff = { first: 100, max: 5_000 };
 const DEFAULT_TIMEOUT_MS = 5_000;
 const POLL_MS = 250;
 
@@ -63,19 +68,19 @@ export class Runner extends Progress {
    */
   async start({ subscribers, tables }: Followers): Promise<void> {
     checkWiring(subscribers, tables);
-    const { store, checkpoints, locks, signals, clock = new SystemClock() } = this.parts;
+    const { store, checkpoints, locks, signals, clock = new SystemClock(), retries = RETRIES } = this.parts;
     const { signal } = this.stopping;
     // Every follower listens for the end.
     setMaxListeners(0, signal);
     this.tableNames = new Set(tables.map(({ name }) => name));
-    this.tableSet = new TableSet(tables, this.log, (error) => checkpoints.classify(error));
-    this.tableFollower = new TableFollower(store, this.tableSet, this.log);
+    this.tableSet = new TableSet(tables, this.log, (error) => checkpoints.classify(error), retries);
+    this.tableFollower = new TableFollower(store, this.tableSet, this.log, retries);
     const { ready, ended } = this.tableFollower.start(signal);
     this.ended = ended;
     for (const subscriber of subscribers)
       this.followers.set(
         subscriber.name,
-        new SubscriberFollower(subscriber, { store, checkpoints, clock, log: this.log }),
+        new SubscriberFollower(subscriber, { store, checkpoints, clock, log: this.log, retries }),
       );
     this.unlisten.push(
       signals.listen(WANTED, (text) => this.wanted(text)),

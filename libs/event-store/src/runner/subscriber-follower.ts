@@ -15,7 +15,6 @@ import { Waiters } from './waiters.js';
 
 /** So often is a batch tried, and then each of its events, before an event is parked. */
 const MAX_TRIES = 3;
-const BACKOFF = { first: 100, max: 10_000 };
 /** A checkpoint without views is written this often at most: under load it would cost more than it saves. */
 const LAZY_SAVE_MS = 1_000;
 /** The signal that asks for a retry may be lost. */
@@ -53,7 +52,8 @@ export class SubscriberFollower {
     private readonly parts: FollowerParts,
   ) {
     this.waiters = new Waiters(subscriber.name);
-    this.tables = new TableSet(subscriber.tables ?? [], parts.log, (error) => parts.checkpoints.classify(error));
+    const { log, checkpoints, retries } = parts;
+    this.tables = new TableSet(subscriber.tables ?? [], log, (error) => checkpoints.classify(error), retries);
   }
 
   /** While this process holds the lock: follows the log until `signal` aborts. */
@@ -102,7 +102,7 @@ export class SubscriberFollower {
     const fields = { subscriber: this.subscriber.name, error: known instanceof Transient ? this.reason : known };
     if (known instanceof CheckpointMoved) this.handled = undefined;
     this.parts.log.warn(fields, 'a subscriber failed and will try again');
-    await delay(backoff(tries, BACKOFF), undefined, { signal }).catch(() => undefined);
+    await delay(backoff(tries, this.parts.retries), undefined, { signal }).catch(() => undefined);
   }
 
   private async follow(signal: AbortSignal): Promise<void> {
@@ -179,7 +179,7 @@ export class SubscriberFollower {
       'a subscriber failed',
     );
     if (tries < MAX_TRIES) {
-      await delay(backoff(tries, BACKOFF));
+      await delay(backoff(tries, this.parts.retries));
       return;
     }
     this.failing = { position: -1n, tries: 0 };

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { backoff } from '#libs/kernel/src/backoff.js';
+import { type Backoff, backoff } from '#libs/kernel/src/backoff.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
 import type { Log } from '#libs/kernel/src/log.js';
 
@@ -25,6 +25,7 @@ export class TableFollower {
     private readonly store: EventStore,
     private readonly tables: TableSet,
     private readonly log: Log,
+    private readonly retries: Backoff,
   ) {}
 
   /** Resolves when the tables hold everything up to what was the head at the start. Follows on until `signal` aborts. */
@@ -48,7 +49,7 @@ export class TableFollower {
         this.state = 'disconnected';
         this.reason = messageOf(error);
         this.log.warn({ error: this.reason }, 'the tables lost the log; trying again');
-        await delay(backoff(tries, { first: 100, max: 5_000 }), undefined, { signal }).catch(() => undefined);
+        await delay(backoff(tries, this.retries), undefined, { signal }).catch(() => undefined);
       }
     }
   }

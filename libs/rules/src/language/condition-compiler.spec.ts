@@ -1,7 +1,7 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
 
-import { Cost } from '#libs/expressions/src/values.js';
+import { Cost, MAX_STEPS } from '#libs/expressions/src/values.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import type { Problem } from '#libs/kernel/src/errors.js';
 import { Problems } from '#libs/kernel/src/problems.js';
@@ -133,9 +133,7 @@ describe('an operator', () => {
   });
 
   it('matches in linear time what makes other engines run for ever', () => {
-    const began = performance.now();
     expect(holds({ field: 'x', operator: 'matches', value: '^(a+)+$' }, { x: `${'a'.repeat(50_000)}!` })).toBe(false);
-    expect(performance.now() - began).toBeLessThan(1_000);
   });
 
   it.each(['contains', 'not_contains'])('looks for a long part in linear time with %s', (operator) => {
@@ -295,16 +293,17 @@ describe('a condition that is wrong', () => {
 });
 
 describe('alternating negations', () => {
-  it('are looked at in a time that does not double with each', () => {
+  it('are looked at in steps that do not double with each', () => {
     let json: unknown = { field: 'data.n', operator: 'equals', value: 5 };
     for (let i = 0; i < MAX_CONDITION_DEPTH; i++) json = { not: { all: [json] } };
     // Two levels each: beyond the limit is refused, so half of them.
     let half: unknown = { field: 'data.n', operator: 'equals', value: 5 };
     for (let i = 0; i < MAX_CONDITION_DEPTH / 2; i++) half = { not: { all: [half] } };
     expect(problemsOf(json)).not.toEqual([]);
-    const began = performance.now();
+    // With a doubling at each level, neither of them would end.
     check(half);
-    compile(half).trace(event, new Cost());
-    expect(performance.now() - began).toBeLessThan(200);
+    const cost = new Cost();
+    compile(half).trace(event, cost);
+    expect(MAX_STEPS - cost.left).toBeLessThan(1_000);
   });
 });

@@ -192,7 +192,7 @@ onFailure: [{ id: told, uses: echo, with: { value: 1 } }]
     expect(run.status).toBe('failed');
     expect(last('workflow.failed')['error']).toMatchObject({ code: 'run.too_long' });
     expect(last('workflow.step_completed')).toMatchObject({ path: 'told' });
-  }, 20_000);
+  });
 
   it('has at most so many items under way at a time', async () => {
     let busy = 0;

@@ -9,7 +9,7 @@ import { newEvent } from '#libs/event-store/src/new-event.js';
 import { readAt, readLast, readWhole } from '#libs/event-store/src/reading.js';
 import type { Cause, EventMetadata, PlatformEvent } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
-import { backoff } from '#libs/kernel/src/backoff.js';
+import { type Backoff, backoff } from '#libs/kernel/src/backoff.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { Transient } from '#libs/kernel/src/errors.js';
@@ -35,11 +35,13 @@ export interface RunPorts {
   readonly makeAttempt: MakeAttempt;
   /** A run that is due within so many milliseconds is kept, not given back: clocks may differ (default 60,000). */
   readonly earlyMs?: number;
+  /** How long an append whose outcome is unknown waits before the next try. */
+  readonly retries?: Backoff;
 }
 
 /** How often outcomes are looked up while attempts keep the run busy. */
 const LOOK_AGAIN_MS = 1_000;
-const BACKOFF = { first: 20, max: 1_000 };
+const RETRIES: Backoff = { first: 20, max: 1_000 };
 const EARLY_MS = 60_000;
 
 /**
@@ -152,6 +154,7 @@ class ActiveRun {
     );
     const appended = await retryWhileAway(
       () => this.ports.store.append(this.first.stream, events, this.revision),
+      this.ports.retries ?? RETRIES,
       this.signal,
     );
     this.revision = appended.revision;
@@ -169,7 +172,7 @@ function awaitedRequests(steps: StepStates): Uuid[] {
 }
 
 /** What was done must not be lost because the log is away for a while: the same append is tried until it succeeds. */
-async function retryWhileAway<T>(append: () => Promise<T>, signal: AbortSignal): Promise<T> {
+async function retryWhileAway<T>(append: () => Promise<T>, retries: Backoff, signal: AbortSignal): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       return await append();
@@ -177,7 +180,7 @@ async function retryWhileAway<T>(append: () => Promise<T>, signal: AbortSignal):
       if (!(error instanceof Transient) || signal.aborted) throw error;
     }
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, backoff(tries, BACKOFF));
+      const timer = setTimeout(resolve, backoff(tries, retries));
       signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
     });
   }

@@ -91,9 +91,8 @@ describe('globs over paths', () => {
     expect(pathMatcher([glob])(path)).toBe(expected);
   });
 
-  it('are not slow, whatever the pattern', () => {
-    const began = performance.now();
+  it('match in linear time, whatever the pattern', () => {
+    // A matcher that tries every way to split the path would not end.
     expect(pathMatcher([`${'**a'.repeat(30)}b`])('a'.repeat(4000))).toBe(false);
-    expect(performance.now() - began).toBeLessThan(1000);
   });
 });

@@ -84,7 +84,7 @@ describe('the EventStoreDB adapter before a cluster', () => {
     elect(nodes[1]);
     expect(await store.append(aStream(), [anEvent()], 'no-stream')).toMatchObject({ repeated: false });
     expect(callsTo(nodes[1])).toBe(1);
-  }, 20_000);
+  });
 
   test('waits through an election', async () => {
     for (const node of nodes) node.faults.leader = 'unknown';
