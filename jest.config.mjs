@@ -42,6 +42,7 @@ export default {
   maxWorkers: 2,
   // Ends what hangs, on however busy a machine.
   testTimeout: 300_000,
+  workerGracefulExitTimeout: 30_000,
   projects: [
     { ...project('unit', matching('!(*.int|*.e2e).spec.ts')), ...grouped },
     { ...project('int', matching('*.int.spec.ts')), ...grouped, ...withPostgres },
