@@ -9,6 +9,7 @@ import { StepLibrary } from '#libs/workflows/src/steps/step-library.js';
 
 import type { WorldOptions } from '../../libs/workflows/testing/virtual-world.js';
 import { VirtualWorld } from '../../libs/workflows/testing/virtual-world.js';
+import { tablesIn, workflowTables } from './workflow-tables.js';
 
 const library = new StepLibrary(builtInSteps);
 const text = readFileSync(new URL('../../docs/workflows.md', import.meta.url), 'utf8');
@@ -41,6 +42,16 @@ async function played(name: string, answer: Answer, options: Partial<WorldOption
   const outputs = events.find((event) => event.is('workflow.completed'))?.data;
   return { asked, elapsed, outputs: outputs?.['outputs'], status: (await world.run()).status };
 }
+
+/** Tables are aligned for people. */
+const cells = (table: string): string[][] =>
+  table.split('\n').map((line) => line.split(/(?<!\\)\|/).map((cell) => cell.trim().replace(/^-+$/, '-')));
+
+describe('the tables in docs/workflows.md', () => {
+  it.each(Object.entries(workflowTables()))('%s is as the kinds say; npm run docs writes it', (name, table) => {
+    expect(cells(tablesIn(text)[name] ?? '')).toEqual(cells(table));
+  });
+});
 
 describe('the examples in docs/workflows.md', () => {
   it.each([...examples])('%s can be saved as it is', (_, yaml) => {

@@ -233,6 +233,25 @@ onFailure: [{ id: told, uses: echo, with: { value: 1 } }]
     expect(last('workflow.failed')['error']).toMatchObject({ code: 'call.busy', path: 'each[1].inner' });
   });
 
+  it('that fails waits no longer for what its items wait for', async () => {
+    const { last, run, elapsed } = await played({
+      yaml: `
+name: x
+steps:
+  - id: each
+    forEach: [ask, bad]
+    concurrency: 2
+    onError: continue
+    steps:
+      - { if: item == 'ask', uses: redeliver_webhook, with: { delivery: del_01jq5x1d0wkz4s3v2n8m7b6c5a } }
+      - { if: item == 'bad', wait: { for: "\${{ item }}" } }
+  - { wait: { for: 1m } }
+`,
+    });
+    expect(last('run.rested')).toMatchObject({ until: '2026-01-01T00:01:00.000Z', awaiting: [] });
+    expect({ status: run.status, elapsed }).toEqual({ status: 'completed', elapsed: MINUTE });
+  });
+
   it('inside a loop keeps items apart', async () => {
     const { last } = await played({
       yaml: `

@@ -2,9 +2,12 @@ import { readFile } from 'node:fs/promises';
 
 import { describe, expect, it } from '@jest/globals';
 import { Ajv } from 'ajv';
+import fc from 'fast-check';
 import { load } from 'js-yaml';
 
+import { arbitraryWorkflow } from '../../testing/arbitrary-workflow.js';
 import { testSteps } from '../../testing/library.js';
+import { parseWorkflow } from './parse-workflow.js';
 import { workflowSchema } from './workflow-schema.js';
 
 const validate = new Ajv({ strict: false, formats: { jmespath: true } }).compile(workflowSchema(testSteps));
@@ -14,6 +17,21 @@ describe('the JSON Schema for editors', () => {
   it('accepts the workflow that is shipped', async () => {
     const yaml = await readFile(new URL('../../../../workflows/retry-failed-webhooks.yaml', import.meta.url), 'utf8');
     expect({ accepted: accepts(yaml), errors: validate.errors }).toEqual({ accepted: true, errors: null });
+  });
+
+  it('accepts whatever the parser accepts', () => {
+    fc.assert(
+      fc.property(arbitraryWorkflow(true), (source) => {
+        expect({ parsed: parseWorkflow(source, testSteps).ok, accepted: accepts(source) }).toEqual({
+          parsed: true,
+          accepted: true,
+        });
+      }),
+    );
+  });
+
+  it('is plain JSON Schema: nothing in it is for the parser alone', () => {
+    expect(JSON.stringify(workflowSchema(testSteps))).not.toMatch(/"(inEditors|expected)":/);
   });
 
   it('accepts templates in the place of values', () => {

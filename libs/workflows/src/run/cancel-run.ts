@@ -11,8 +11,8 @@ import { runEvents } from './run-until-idle.js';
 const MAX_TRIES = 20;
 
 /**
- * Stops a run where it is. Whoever drives it at this moment finds the stream changed and stops too; what a step has
- * begun in the world is told to stop, and its outcome is not recorded.
+ * Cancels a run. A process that is busy with it finds the stream changed and stops; an attempt under way is aborted, and
+ * its outcome is not recorded.
  * @returns the position up to which the run's stream is to be read.
  * @throws Rejected `run.not_found`, `run.ended`
  */

@@ -2,7 +2,7 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 
-/** Tells whoever drives a run in this process that the run was cancelled, so that a slow step stops at once. */
+/** Stops a run that this process is busy with when it is cancelled, so that a slow step ends at once. */
 export class Cancellations implements Table {
   readonly name = followers.cancellations;
   readonly reads = ['run.cancelled'] as const;

@@ -34,7 +34,7 @@ export interface NewRun {
 
 /**
  * The first append of a run: its start, and all that can be decided without doing anything in the world. A run whose steps
- * have no effects is over in this one append; the others are left to whoever claims them.
+ * have no effects is over in this one append; the others are left to a worker.
  */
 export function firstAppend(
   { runId, orgId, workflow, trigger, inputs, event, cause, retrySchedule, by }: NewRun,
@@ -67,7 +67,7 @@ export function firstAppend(
     });
   const subject = `run/${runId}`;
   const first = uuid5(followers.startRuns, runId, '0');
-  // What a person began is the first event of its story, and the cause of the rest of it.
+  // Where a person started the run, its first event is the cause of the others.
   const rest: Cause = cause ?? { $correlationId: first, $causationId: first, hop: 0 };
   return [...started.drafts, ...(decision?.drafts ?? [])].map((draft, index) =>
     newEvent(draft, {

@@ -10,6 +10,7 @@ import { readWhole } from '#libs/event-store/src/reading.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
+import { RunStatus } from '#libs/events/src/workflow.events.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
@@ -27,7 +28,7 @@ import { firstAppend } from './first-append.js';
 import { RunView } from './run.view.js';
 import { timelineOf } from './timeline.js';
 
-const STATUSES = ['running', 'waiting', 'completed', 'failed', 'cancelled'];
+const STATUSES = RunStatus.anyOf.map(({ const: status }) => status);
 
 export class RunBody {
   @ApiPropertyOptional({ type: Object, description: 'By name, as the manual trigger declares them.' })
@@ -106,7 +107,7 @@ export class RunController {
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
   ): Promise<Page<object>> {
-    if (status && !STATUSES.includes(status))
+    if (status && !STATUSES.some((one) => one === status))
       throw new Rejected('invalid', 'list.bad_filter', `"status" must be one of ${STATUSES.join(', ')}.`);
     const paging = pagingOf(limit, cursor, 2);
     const query = this.database
@@ -136,7 +137,7 @@ export class RunController {
     return { ...answerOf(row), ...detailsOf(events), timeline: timelineOf(events, await this.definitionOf(row)) };
   }
 
-  /** A run is shown also where its version can no longer be used. */
+  /** A run is shown even if its version can no longer be used. */
   private async definitionOf({ workflowId, version }: RunView): Promise<Definition | undefined> {
     try {
       return await this.definitions.of(workflowId, version);
@@ -151,7 +152,7 @@ export class RunController {
   @HttpCode(200)
   @ApiOperation({
     summary: 'Stop a run',
-    description: 'Where it is; onFailure is not done. What another stage was asked for already still happens.',
+    description: 'At once: onFailure does not run. What was requested from another stage still happens.',
   })
   async cancel(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<object> {
     const position = await cancelRun(this.store, id, caller.orgId, caller.actor, () => this.clock.now());
@@ -165,7 +166,12 @@ function givenInputs(body: unknown): Record<string, unknown> {
   const unknown = isObject(body) ? Object.keys(body).find((key) => key !== 'inputs') : undefined;
   if (isObject(inputs) && unknown === undefined) return inputs;
   throw new Rejected('invalid', 'run.bad_inputs', 'Send { "inputs": { … } } with a value for each input.', {
-    problems: [{ pointer: `/${unknown ?? 'inputs'}`, detail: unknown ? 'is not known here' : 'must be an object' }],
+    problems: [
+      {
+        pointer: `/${unknown ?? 'inputs'}`,
+        detail: unknown ? `Unknown key "${unknown}". Allowed: inputs.` : 'Must be an object.',
+      },
+    ],
   });
 }
 
@@ -174,7 +180,7 @@ function timeOf(text: string): string {
   throw new Rejected('invalid', 'list.bad_cursor', '"cursor" must be the nextCursor of the page before.');
 }
 
-/** What only the stream knows. The last word of the stream stands, also where the row is behind. */
+/** What is in the stream alone. */
 function detailsOf(events: readonly RecordedEvent[]): object {
   const started = events.find((event) => event.is('workflow.started'));
   const completed = events.find((event) => event.is('workflow.completed'));

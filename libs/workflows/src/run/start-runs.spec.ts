@@ -58,7 +58,7 @@ const started = async () => (await runs()).filter((event) => event.is('workflow.
 const refused = async () => (await runs()).filter((event) => event.is('action.refused')).map(({ data }) => data);
 
 describe('an event that a workflow listens to', () => {
-  it('starts a run, pinned to the version in force, with the event as its cause', async () => {
+  it('starts a run, pinned to the active version, with the event as its cause', async () => {
     await handle(...(await saved('deploy', onPush)));
     const push = await happened('git.push', { branch: 'main' }, { hop: 2 });
     await handle(push);
@@ -88,7 +88,7 @@ describe('an event that a workflow listens to', () => {
     expect(events.find((event) => event.is('workflow.step_completed'))!.data).toMatchObject({ output: 'main' });
   });
 
-  it('leaves steps with effects to whoever claims the run', async () => {
+  it('leaves steps with effects to a worker', async () => {
     const steps = 'steps: [{ uses: echo, with: { value: 1 } }, { uses: call, with: { to: x } }]\n';
     await handle(...(await saved('deploy', `triggers: [{ type: event, event: git.push }]\n${steps}`)));
     await handle(await happened('git.push', {}));

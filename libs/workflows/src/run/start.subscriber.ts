@@ -20,12 +20,12 @@ import { declaredInputs, defaultInputs, inputsOf } from '../language/inputs.js';
 import { stepEventTypes } from '../steps/registry.js';
 import { StepLibrary } from '../steps/step-library.js';
 import { fits } from '../triggers/registry.js';
-import { type KnownWorkflow, WorkflowTable } from '../workflow/workflow.table.js';
+import { type ActiveWorkflow, WorkflowTable } from '../workflow/workflow.table.js';
 import { firstAppend, type NewRun } from './first-append.js';
 
 const CONCURRENT_APPENDS = 64;
 
-/** What an event leads to: a run, or a refusal in its place. Either is the first event of the run's stream. */
+/** What an event leads to: a run, or a refusal in its stead. Either is the first event of the run's stream. */
 type Consequence =
   | { readonly kind: 'run'; readonly run: NewRun }
   | {
@@ -37,7 +37,7 @@ type Consequence =
     };
 
 /**
- * Starts runs: for each event that a trigger of a workflow in force listens to, and for each request by a rule. The
+ * Starts runs: for each event that a trigger of an active workflow listens to, and for each request by a rule. The
  * run's id follows from workflow and event, and its stream must not exist: once per event, whatever restarts happen.
  */
 @Injectable()
@@ -68,7 +68,7 @@ export class StartRuns implements Subscriber {
     const found: (readonly [RecordedEvent, Consequence])[] = [];
     for (const event of events) {
       for (const consequence of this.consequencesOf(event)) found.push([event, consequence]);
-      // A workflow listens to what is recorded after it was put in force.
+      // A workflow listens to what is recorded after its activation.
       if (event.is(...this.table.reads)) this.table.apply(event);
     }
     await inParallel(found, CONCURRENT_APPENDS, ([event, consequence]) => this.record(event, consequence));
@@ -112,7 +112,7 @@ export class StartRuns implements Subscriber {
     if (workflow?.definition === undefined) {
       const detail = workflow
         ? `The workflow "${name}" cannot run: a step that it uses is not installed.`
-        : `There is no workflow "${name}" in force.`;
+        : `There is no active workflow "${name}".`;
       return { kind: 'refusal', runId, action, reason: workflow ? 'broken-workflow' : 'unknown-workflow', detail };
     }
     const { definition } = workflow;
@@ -138,7 +138,7 @@ export class StartRuns implements Subscriber {
 
   private newRun(
     event: RecordedEvent,
-    workflow: KnownWorkflow,
+    workflow: ActiveWorkflow,
     runId: string,
     trigger: NewRun['trigger'],
     inputs: Record<string, unknown>,
@@ -157,12 +157,12 @@ export class StartRuns implements Subscriber {
         ? firstAppend({ ...consequence.run, event: await this.subjectOf(event) }, now)
         : [this.refusal(event, consequence, now)];
     crashPoint('workflows.before-start');
-    // Started by an earlier try, perhaps long ago: what became of it stands.
+    // An earlier try may have started it, perhaps long ago.
     await appendOnce(this.store, streams.run(runId), events);
     crashPoint('workflows.after-start');
   }
 
-  /** A request by a rule tells about another event: that one is what the run is about. */
+  /** A request by a rule names another event: the run is about that one. */
   private async subjectOf(event: RecordedEvent): Promise<RecordedEvent> {
     if (!event.is('workflow.requested') || event.data.event === undefined) return event;
     const { stream, revision } = event.data.event;
@@ -185,5 +185,5 @@ const runIdOf = (workflow: { id: string }, event: RecordedEvent): string =>
   derivedId('run', 'run', workflow.id, event.id);
 
 /** A workflow does not start itself by what its own runs record. */
-const isOwn = (event: RecordedEvent, workflow: KnownWorkflow): boolean =>
+const isOwn = (event: RecordedEvent, workflow: ActiveWorkflow): boolean =>
   streams.isRun(event.stream) && (event.data as { workflowId?: unknown }).workflowId === workflow.id;

@@ -263,7 +263,7 @@ describe('lists of runs', () => {
 describe('definitions', () => {
   const text = (value: number) => `name: hello\nsteps: [{ uses: echo, with: { value: ${value} } }]\n`;
 
-  it('are kept as versions, of which one is in force', async () => {
+  it('are kept as versions, of which one is active', async () => {
     const one = await process();
     const first = (await one.save(text(1))) as { version: string };
     await one.save(text(2));
@@ -306,7 +306,7 @@ describe('the folder of workflows', () => {
   const inForce = async (one: Running) =>
     (await one.workflows.list(one.caller)).data.map((row) => (row as { name: string }).name);
 
-  it('is in force at start, follows changes, and archives what is removed', async () => {
+  it('is active at start, follows changes, and archives what is removed', async () => {
     await put('a.yaml', named('a', 1));
     await put('b.yml', named('b', 1));
     await put('b.test.yaml', 'name: no workflow');
@@ -347,7 +347,7 @@ describe('the folder of workflows', () => {
     expect(await two.workflows.view(two.caller, 'a')).toMatchObject({ source: named('a', 2), origin: 'api' });
   });
 
-  it('keeps in force what it cannot look at now', async () => {
+  it('keeps active what it cannot read now', async () => {
     await put('a.yaml', named('a', 1));
     const one = await process({ folder });
     await one.files.start();

@@ -61,7 +61,7 @@ export const librarySyntax = (definition: StepDefinition): NamedSyntax => ({
 
 /** What kinds record about steps, by event type. */
 export const stepEvents: ReadonlyMap<string, StepEvent<EventType, unknown>> = new Map(
-  stepKinds.flatMap(({ events = {} }) => Object.entries(events) as [string, StepEvent<EventType, unknown>][]),
+  stepKinds.flatMap(({ events = {} }) => Object.entries(events)),
 );
 
 /** Types that may be the outcome of a request. */

@@ -2,7 +2,7 @@ import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 
 import type { NamedDefinition } from '../language/definition.js';
-import type { NamedKind, RequestOutcome, StepDecision } from './step-kind.js';
+import type { NamedKind, RequestOutcome, StepDecision, StepEvents } from './step-kind.js';
 import { inputOf } from './step-input.js';
 
 /** A kind that asks another stage for something. */
@@ -15,6 +15,13 @@ export interface RequestKind<Request extends EventType, Outcome extends EventTyp
   /** `steps.<id>.output`. @throws StepError where the outcome fails the step. */
   output(outcome: RequestOutcome<Outcome>): unknown;
 }
+
+const AWAITING: StepEvents<unknown> = {
+  'run.step_awaiting': {
+    evolve: (step, { requestId }) => ({ ...step, awaiting: requestId }),
+    show: (shown, { input }) => Object.assign(shown, { status: 'waiting', input }),
+  },
+};
 
 /**
  * Makes a step of it that requests and waits: the request and the wait are one append, the request's id follows from the
@@ -33,12 +40,7 @@ export function requestStep<Request extends EventType, Outcome extends EventType
     pace: 'lasting',
     appends: [request],
     outcomes,
-    events: {
-      'run.step_awaiting': {
-        evolve: (step, { requestId }) => ({ ...step, awaiting: requestId }),
-        show: (shown, { input }) => Object.assign(shown, { status: 'waiting', input }),
-      },
-    },
+    events: AWAITING,
     decide(step, decision) {
       let requestId = decision.open?.awaiting;
       if (requestId === undefined) {

@@ -9,7 +9,7 @@ import type { StepLibrary } from '../steps/step-library.js';
 
 const MAX_KEPT = 500;
 
-/** Versions that runs are pinned to, read from the log when first asked for. A version never changes, so it is kept. */
+/** Versions that runs are pinned to, read from the log on first use. A version never changes, so it is kept. */
 export class Definitions {
   private readonly kept = new BoundedMap<string, Definition>(MAX_KEPT);
 
@@ -18,7 +18,7 @@ export class Definitions {
     private readonly library: StepLibrary,
   ) {}
 
-  /** @throws VersionGone if the version does not parse any more: a step that it uses is not installed. */
+  /** @throws VersionGone if the version no longer parses: a step that it uses is not installed. */
   async of(workflowId: string, version: string): Promise<Definition> {
     const key = `${workflowId} ${version}`;
     const kept = this.kept.get(key);
@@ -41,7 +41,7 @@ export class Definitions {
   }
 }
 
-/** Not an end of the run: it waits until somebody installs what is missing. */
+/** Does not end the run: it waits until what is missing is installed. */
 export class VersionGone extends Error {
   override readonly name = 'VersionGone';
 }

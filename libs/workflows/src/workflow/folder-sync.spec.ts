@@ -34,8 +34,8 @@ describe('the folder of workflows', () => {
   });
 
   it('takes the first of two files that name one workflow, in the order of their names', () => {
-    const { save, doubles } = syncOf([file('b', 'x'), file('a', 'x')], []);
+    const { save, duplicates } = syncOf([file('b', 'x'), file('a', 'x')], []);
     expect(save.map(({ file }) => file)).toEqual(['a.yaml']);
-    expect(doubles).toEqual([{ file: 'b.yaml', name: 'x', first: 'a.yaml' }]);
+    expect(duplicates).toEqual([{ file: 'b.yaml', name: 'x', first: 'a.yaml' }]);
   });
 });

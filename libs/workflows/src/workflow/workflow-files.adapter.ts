@@ -29,14 +29,14 @@ export interface WorkflowFilesOptions {
   readonly log?: Log;
 }
 
-/** Editors write a file in several steps; a change is looked at when it has been quiet for so long. */
+/** Editors write a file in several steps; a sync begins when there was no change for so long. */
 const QUIET_MS = 150;
 /** Some file systems report no changes. */
 const POLL_MS = 5_000;
 const AUTHOR_ACTOR = 'millrace';
 
 /**
- * Keeps the workflows in force as the folder has them: `*.yaml` and `*.yml`, not those that begin with a dot, nor tests
+ * Keeps the active workflows as the folder has them: `*.yaml` and `*.yml`, not those that begin with a dot, nor tests
  * (`*.test.yaml`). Several processes may do this at once: saving the same text twice is saving it once.
  */
 export class WorkflowFiles {
@@ -47,7 +47,7 @@ export class WorkflowFiles {
   private poll: NodeJS.Timeout | undefined;
   private syncing: Promise<void> = Promise.resolve();
   private seen = '';
-  /** What was said about a file, so that it is not said again until the file changes. */
+  /** What was logged about a file: it is not logged again until the file changes. */
   private readonly said = new Map<string, string>();
 
   constructor(private readonly options: WorkflowFilesOptions) {
@@ -55,7 +55,7 @@ export class WorkflowFiles {
     this.author = { orgId: options.orgId, actor: AUTHOR_ACTOR };
   }
 
-  /** Resolves when the folder as it is now is in force. */
+  /** Resolves when the folder has been synced. */
   async start(): Promise<void> {
     await this.sync();
     try {
@@ -99,20 +99,20 @@ export class WorkflowFiles {
     const { folder, orgId, table } = this.options;
     const names = await filesOf(folder);
     if (names === undefined) {
-      this.say(folder, 'gone', 'there is no folder of workflows: what is in force stays. Set MILLRACE_WORKFLOWS_DIR.');
+      this.say(folder, 'gone', 'there is no folder of workflows: the active ones stay. Set MILLRACE_WORKFLOWS_DIR.');
       return;
     }
     const state = names.map(({ file, changed }) => `${file} ${changed}`).join('\n');
     if (state === this.seen) return;
     const files = await Promise.all(names.map(({ file }) => this.read(file)));
-    const inForce = table.all(orgId);
-    const { save: toSave, archive: toArchive, doubles } = syncOf(files, inForce);
-    for (const { file, name, first } of doubles)
-      this.say(file, `double ${name}`, `the workflow "${name}" is in ${first} already: this file is passed over`);
+    const active = table.all(orgId);
+    const { save: toSave, archive: toArchive, duplicates } = syncOf(files, active);
+    for (const { file, name, first } of duplicates)
+      this.say(file, `duplicate ${name}`, `${first} has the workflow "${name}" too: this file is ignored`);
     let position = 0n;
     for (const one of toSave) position = later(position, await this.save(one));
     for (const name of toArchive) position = later(position, await this.archive(name));
-    // The next look at the folder must not be held against a table that does not know of this one yet.
+    // The next sync must not compare with a table that has not seen this one yet.
     await this.options.progress.whenProcessed(table.name, position);
     this.seen = state;
   }
@@ -129,7 +129,7 @@ export class WorkflowFiles {
     const [{ line, column, detail }] = parsed.problems as [(typeof parsed.problems)[0]];
     const more = parsed.problems.length > 1 ? ` (and ${parsed.problems.length - 1} more)` : '';
     const reason = size > MAX_SOURCE_BYTES ? 'the file is longer than 256 KiB' : `${detail}${more}`;
-    this.say(file, source, `${path}:${line}:${column}: ${reason} The last good version stays in force.`);
+    this.say(file, source, `${path}:${line}:${column}: ${reason} The last good version stays active.`);
     return { file, source, name: undefined };
   }
 
@@ -137,7 +137,7 @@ export class WorkflowFiles {
     const { store, clock, orgId } = this.options;
     const command = new SaveWorkflow(workflowIdOf(orgId, name), this.author, name, source, 'file', file);
     const committed: Committed<Workflow> = await execute(store, clock, workflow, save, command);
-    if (committed.position > 0n) this.log.info({ workflow: name, file }, 'workflow in force');
+    if (committed.position > 0n) this.log.info({ workflow: name, file }, 'workflow active');
     return committed.position;
   }
 
@@ -158,7 +158,7 @@ export class WorkflowFiles {
 
 const later = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 
-/** A file that cannot be looked at now is not one that was removed: its workflow must stay in force. */
+/** A file that cannot be read now is not one that was removed: its workflow must stay active. */
 function unlessGone(error: unknown): undefined {
   if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
 }

@@ -5,7 +5,7 @@ import type { Definition } from '../language/definition.js';
 import { parseWorkflow } from '../language/parse-workflow.js';
 import type { StepLibrary } from '../steps/step-library.js';
 
-/** A problem as the API shows it: the pointer leads into the workflow, line and column into its text. */
+/** A problem as the API shows it: the pointer is into the workflow, line and column are in its text. */
 export const shown = ({ pointer, code, detail, line, column }: SourceProblem): Problem => ({
   pointer,
   code,
@@ -16,7 +16,7 @@ export const shown = ({ pointer, code, detail, line, column }: SourceProblem): P
 
 /**
  * A workflow that may be saved.
- * @param name what it must be called, where that is said elsewhere too.
+ * @param name the name that it must have, where the address says one.
  * @throws Rejected `workflow.invalid` with every problem.
  */
 export function checkedSource(source: string, library: StepLibrary, name?: string): Definition {
@@ -27,7 +27,7 @@ export function checkedSource(source: string, library: StepLibrary, name?: strin
       {
         pointer: '/name',
         code: 'workflow.other_name',
-        detail: `The text is named "${parsed.definition.name}", the address says "${name}": make them the same.`,
+        detail: `The text is named "${parsed.definition.name}", the address "${name}". Use the same name.`,
       },
     ]);
   return parsed.definition;

@@ -27,7 +27,7 @@ import {
 import { WorkflowTable } from './workflow.table.js';
 import { WorkflowVersionView, WorkflowView } from './workflow.view.js';
 
-/** For the API's description: the text is checked by the parser, which knows every level. */
+/** For the API's description: the parser checks the text. */
 export class WorkflowBody {
   @ApiProperty({
     description: 'The workflow, YAML.',
@@ -55,7 +55,7 @@ export class WorkflowController {
   @Put(':name')
   @Roles('designer')
   @ApiOperation({
-    summary: 'Save a workflow and put it in force',
+    summary: 'Save a workflow and activate it',
     description: 'A new version, unless the text is one already. Runs under way keep the version that they began with.',
   })
   @ApiConsumes('application/json', 'text/yaml')
@@ -113,7 +113,7 @@ export class WorkflowController {
   }
 
   @Get(':name')
-  @ApiOperation({ summary: 'One workflow, with the text in force' })
+  @ApiOperation({ summary: 'One workflow, with the active text' })
   async view(@CurrentCaller() caller: Caller, @Param('name') name: string): Promise<object> {
     const row = await this.find(caller, name);
     const version = await this.version(row, row.version);
@@ -162,7 +162,7 @@ export class WorkflowController {
   @Post(':name/activate')
   @Roles('designer')
   @HttpCode(200)
-  @ApiOperation({ summary: 'Put an earlier version in force again' })
+  @ApiOperation({ summary: 'Activate an earlier version' })
   @ApiBody({ type: ActivationBody })
   async activate(
     @CurrentCaller() caller: Caller,
@@ -172,7 +172,7 @@ export class WorkflowController {
     const version = isObject(request.body) ? request.body['version'] : undefined;
     if (typeof version !== 'string')
       throw new Rejected('invalid', 'workflow.no_version', 'Send { "version": … } with one of the versions.', {
-        problems: [{ pointer: '/version', detail: 'must be a text' }],
+        problems: [{ pointer: '/version', detail: 'Must be a string.' }],
       });
     const id = workflowIdOf(caller.orgId, name);
     await this.settled(await this.commands.execute(new ActivateWorkflow(id, caller, version)));
@@ -225,7 +225,7 @@ function sourceIn(body: unknown): string {
     'invalid',
     'workflow.no_source',
     'Send the workflow as YAML with "Content-Type: text/yaml", or as JSON: { "source": "name: …" }.',
-    { problems: [{ pointer: '/source', detail: 'must be a text, and the only key' }] },
+    { problems: [{ pointer: '/source', detail: 'Must be a string, and the only key.' }] },
   );
 }
 

@@ -39,7 +39,7 @@ describe('a workflow', () => {
     expect(workflowIdOf('org_1', 'hello2')).not.toBe(id);
   });
 
-  it('is in force from its first save on', () => {
+  it('is active from its first save on', () => {
     expect(saved(none, 'one').map(({ data }) => data)).toMatchObject([
       { workflowId: id, name: 'hello', version: versionOf('one'), number: 1, source: 'one', origin: 'api' },
       { workflowId: id, name: 'hello', version: versionOf('one'), origin: 'api' },
@@ -51,15 +51,15 @@ describe('a workflow', () => {
     expect(saved(one, 'two')[0]!.data).toMatchObject({ number: 2 });
   });
 
-  it('makes no version of a text that is in force', () => {
+  it('makes no version of the active text', () => {
     expect(saved(two, 'two')).toEqual([]);
   });
 
-  it('puts a text that was saved before in force again, without another version', () => {
+  it('activates a text that was saved before, without another version', () => {
     expect(types(saved(two, 'one'))).toEqual(['workflow.activated']);
   });
 
-  it('puts a version in force that is named', () => {
+  it('activates the version that is named', () => {
     const drafts = activate(two, new ActivateWorkflow(id, author, versionOf('one')), now);
     expect(after(two, drafts)).toMatchObject({ kind: 'active', version: versionOf('one') });
     expect(activate(two, new ActivateWorkflow(id, author, versionOf('two')), now)).toEqual([]);

@@ -9,21 +9,21 @@ import type { StepLibrary } from '../steps/step-library.js';
 import { listensTo } from '../triggers/registry.js';
 import type { Origin } from './workflow.js';
 
-/** A workflow in force. */
-export interface KnownWorkflow {
+/** An active workflow. */
+export interface ActiveWorkflow {
   readonly id: string;
   readonly orgId: string;
   readonly name: string;
   readonly version: string;
   readonly origin: Origin;
   readonly file: string | undefined;
-  /** `undefined` if the version does not parse any more, for instance since a plug-in is gone. */
+  /** `undefined` if the version no longer parses, for instance since a plug-in is gone. */
   readonly definition: Definition | undefined;
 }
 
 export interface Listener {
-  readonly workflow: KnownWorkflow;
-  /** Place of the trigger in the definition. */
+  readonly workflow: ActiveWorkflow;
+  /** Index of the trigger in the definition. */
   readonly index: number;
   readonly trigger: Trigger;
 }
@@ -32,12 +32,12 @@ export interface Listener {
 const MAX_REMEMBERED = 10_000;
 const NONE: readonly Listener[] = [];
 
-/** Workflows in force, and which of their triggers listen to an event type. */
+/** Active workflows, and which of their triggers listen to an event type. */
 export class WorkflowTable implements Table {
   readonly name = followers.workflows;
   readonly reads = ['workflow.saved', 'workflow.activated', 'workflow.archived'] as const;
 
-  private readonly active = new Map<string, KnownWorkflow>();
+  private readonly active = new Map<string, ActiveWorkflow>();
   private readonly ids = new Map<string, string>();
   private readonly sources = new Map<string, Map<string, string>>();
   private listeners: Map<string, Map<string, readonly Listener[]>> | undefined;
@@ -52,12 +52,12 @@ export class WorkflowTable implements Table {
     this.forget();
   }
 
-  find(orgId: string, name: string): KnownWorkflow | undefined {
+  find(orgId: string, name: string): ActiveWorkflow | undefined {
     const id = this.ids.get(`${orgId} ${name}`);
     return id === undefined ? undefined : this.active.get(id);
   }
 
-  all(orgId: string): readonly KnownWorkflow[] {
+  all(orgId: string): readonly ActiveWorkflow[] {
     return [...this.active.values()].filter((workflow) => workflow.orgId === orgId);
   }
 

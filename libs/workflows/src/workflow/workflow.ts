@@ -1,24 +1,26 @@
 import { createHash } from 'node:crypto';
 
 import { type Decide, slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
 
-export type Origin = 'file' | 'api';
+/** Where a version came from. */
+export type Origin = DataOf<'workflow.saved'>['origin'];
 
 interface Facts {
   readonly name: string;
   /** Versions in the order in which they were first saved. */
   readonly versions: readonly string[];
   readonly origin: Origin;
-  /** What the file said when it was last saved; a file that says the same again changes nothing. */
+  /** Version of the file when it was last saved; the same file again changes nothing. */
   readonly fileVersion: string | undefined;
   readonly file: string | undefined;
 }
 
 /**
- * A workflow: `unknown` until its first save; `active` with one version in force; `archived` when it starts no more runs,
+ * A workflow: `unknown` until its first save; `active` with one active version; `archived` when it starts no more runs,
  * until a version is activated again. Versions are never changed or removed.
  */
 export type Workflow =
@@ -65,13 +67,13 @@ export const workflow = slice<Workflow>()({
 
 type Decision<C> = Decide<Workflow, WorkflowEventType, C>;
 
-/** Saves a text and puts it in force. The text was checked before: what is in the log parses. */
+/** Saves a text and activates it. The text was checked before: what is in the log parses. */
 export const save: Decision<SaveWorkflow> = (state, { id, name, source, origin, file }) => {
   const version = versionOf(source);
   const known = state.kind !== 'unknown' && state.versions.includes(version);
   if (state.kind === 'active' && state.version === version && (origin === 'api' || state.fileVersion === version))
     return [];
-  // Whoever spoke last is in force: a file that says what it said before does not undo what was saved through the API.
+  // The last change wins: a file that has not changed does not undo what was saved through the API.
   if (origin === 'file' && state.kind === 'active' && state.fileVersion === version) return [];
   const where = { origin, ...(file === undefined ? {} : { file }) };
   const number = state.kind === 'unknown' ? 1 : state.versions.length + 1;
@@ -83,7 +85,7 @@ export const save: Decision<SaveWorkflow> = (state, { id, name, source, origin, 
   ];
 };
 
-/** Puts a version that was saved before in force again. */
+/** Activates a version that was saved before. */
 export const activate: Decision<ActivateWorkflow> = (state, { id, version }) => {
   if (state.kind === 'unknown') throw notFound();
   if (!state.versions.includes(version))
@@ -110,7 +112,7 @@ export const notFound = (name?: string): Rejected =>
     `There is no workflow${name === undefined ? '' : ` "${name}"`}. GET /api/v1/workflows lists them.`,
   );
 
-/** The source must have been parsed: a text that does not parse is never saved. */
+/** `source` must have been checked: a text that does not parse is never saved. */
 export class SaveWorkflow extends ThingCommand<Workflow> {
   constructor(
     id: string,

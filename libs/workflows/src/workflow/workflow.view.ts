@@ -13,7 +13,7 @@ export class WorkflowView {
   name!: string;
   @Column('text')
   status!: 'active' | 'archived';
-  /** In force; of an archived workflow the last one that was. */
+  /** The active one; of an archived workflow the last active one. */
   @Column('text')
   version!: string;
   @Column('text')
