@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-import { ADMIN_TOKEN, freePort, ROOT, TestServer } from '../support/server.js';
+import { ADMIN_TOKEN, freePort, ROOT, type TestServer } from '../support/server.js';
 import {
   atLeast,
   atMost,
@@ -18,6 +18,7 @@ import { type SenderName, senderOf, SENDERS } from './load/senders.js';
 import { BenchPostgres } from './measure/bench-postgres.js';
 import { usageOf } from './measure/process-usage.js';
 import { caughtUp } from './measure/caught-up.js';
+import { discard, startServer } from './scenario/bench-server.js';
 
 /**
  * B1: signed requests acknowledged per second, durable in the log, 64 connections. Baselines, measured in turns in the same
@@ -69,7 +70,7 @@ async function measureIngest(
   const sender = senderOf(from, SECRET);
   const databaseUrl = await postgres.createDatabase();
   const [bare, inserting] = [await handler(), await handler(await postgres.createDatabase())];
-  const server = await TestServer.start({ databaseUrl, env: { LOG_LEVEL: 'warn' } });
+  const server = await startServer(databaseUrl);
   try {
     const integration = { name: 'bench', provider: sender.provider, secret: SECRET };
     const { slug } = await server.post<{ slug: string }>('/api/v1/integrations', integration);
@@ -135,7 +136,7 @@ async function measureIngest(
     };
   } finally {
     for (const { child } of [bare, inserting]) await end(child);
-    await server.stop();
+    await discard(server);
   }
 }
 

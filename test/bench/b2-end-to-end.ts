@@ -14,6 +14,7 @@ import { ReceiverProcess } from './load/receiver-process.js';
 import { BenchPostgres, type DatabaseCounts, logHead } from './measure/bench-postgres.js';
 import { usageOf } from './measure/process-usage.js';
 import { NodeRed } from './peers/node-red.js';
+import { discard } from './scenario/bench-server.js';
 import { measureHanging } from './scenario/hanging-receivers.js';
 import { checkCalls, checkDeliveries, Faults } from './scenario/check-flow.js';
 import { driveFlow, type FlowRun, type FlowTarget } from './scenario/drive-flow.js';
@@ -172,7 +173,7 @@ async function run({ size, peers }: BenchmarkOptions): Promise<Report> {
       return { rate, more };
     } finally {
       await nodeRed?.stop();
-      await flow.server.kill();
+      await discard(flow.server);
       await receiver.stop();
       await postgres.drop(databaseUrl);
     }

@@ -193,16 +193,16 @@ function unindexed(events: number): number {
 interface Plan {
   readonly rounds: number;
   readonly events: number;
-  /** Decided from and into a log, with so many rules. */
-  readonly throughput: readonly [events: number, rules: readonly number[]];
+  /** Decided from and into a log, with so many rules, by so many processes. */
+  readonly throughput: readonly [events: number, rules: readonly number[], processes: readonly number[]];
   /** So many rules in memory, and large events. */
   readonly memory: readonly [rules: number, events: number];
 }
 
 const PLANS: Readonly<Record<Size, Plan>> = {
-  full: { rounds: 10, events: 200, throughput: [20_000, [10, 1_000, 10_000]], memory: [10_000, 10] },
-  quick: { rounds: 3, events: 60, throughput: [2_000, [10, 1_000, 10_000]], memory: [2_000, 10] },
-  smoke: { rounds: 1, events: 2, throughput: [20, [10]], memory: [40, 1] },
+  full: { rounds: 10, events: 200, throughput: [20_000, [10, 1_000, 10_000], [1, 2]], memory: [10_000, 10] },
+  quick: { rounds: 3, events: 60, throughput: [2_000, [10, 1_000, 10_000], [1, 2]], memory: [2_000, 10] },
+  smoke: { rounds: 1, events: 2, throughput: [20, [10], [1]], memory: [40, 1] },
 };
 
 async function run({ size }: BenchmarkOptions): Promise<Report> {

@@ -1,4 +1,4 @@
-import { ADMIN_TOKEN, TestServer, waitFor } from '../support/server.js';
+import { ADMIN_TOKEN, type TestServer, waitFor } from '../support/server.js';
 import {
   atLeast,
   atMost,
@@ -18,6 +18,7 @@ import { sharedClock, usageOf } from './measure/process-usage.js';
 import { Dbos } from './peers/dbos.js';
 import { Faults } from './scenario/check-flow.js';
 import { caughtUp } from './measure/caught-up.js';
+import { discard, startServer } from './scenario/bench-server.js';
 import { inLanes } from './scenario/webhook-flow.js';
 
 /**
@@ -99,7 +100,7 @@ async function measure(
 ): Promise<Readonly<Record<'many' | 'one', readonly Figures[]>>> {
   const receiver = await ReceiverProcess.start(1);
   const databaseUrl = await postgres.createDatabase();
-  const server = await TestServer.start({ databaseUrl, env: { LOG_LEVEL: 'warn' } });
+  const server = await startServer(databaseUrl);
   const dbos = peers
     ? await Dbos.start(await postgres.createDatabase(), kind === 'http' ? receiver.url(0) : undefined)
     : undefined;
@@ -164,7 +165,7 @@ async function measure(
     return result;
   } finally {
     await dbos?.stop();
-    await server.kill();
+    await discard(server);
     await receiver.stop();
     await postgres.drop(databaseUrl);
   }

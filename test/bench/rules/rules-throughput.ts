@@ -34,12 +34,16 @@ export interface ThroughputResult {
   readonly wrong: number;
 }
 
-export async function measureThroughput(events: number, sizes: readonly number[]): Promise<ThroughputResult[]> {
+export async function measureThroughput(
+  events: number,
+  sizes: readonly number[],
+  processCounts: readonly number[],
+): Promise<ThroughputResult[]> {
   const postgres = await BenchPostgres.start();
   try {
     const results: ThroughputResult[] = [];
     for (const rules of sizes)
-      for (const processes of [1, 2]) {
+      for (const processes of processCounts) {
         results.push(await measure(await postgres.createDatabase(), rules, processes, events));
         say(`B3 ${rules} rules, ${processes} process(es): ${results.at(-1)!.perSecond.toFixed(0)} events/s`);
       }

@@ -3,6 +3,7 @@ import { runLoad } from '../load/load-process.js';
 import { ReceiverProcess } from '../load/receiver-process.js';
 import { caughtUp } from '../measure/caught-up.js';
 import type { BenchPostgres } from '../measure/bench-postgres.js';
+import { discard } from './bench-server.js';
 import { checkCalls, type Faults } from './check-flow.js';
 import { arrivals } from './drive-flow.js';
 import { WebhookFlow } from './webhook-flow.js';
@@ -63,7 +64,7 @@ export async function measureHanging(
     const ratio = besidePerSecond / alonePerSecond;
     return { receivers, hanging, alonePerSecond, besidePerSecond, ratio, delivered };
   } finally {
-    await flow.server.kill();
+    await discard(flow.server);
     await receiver.stop();
     await postgres.drop(databaseUrl);
   }

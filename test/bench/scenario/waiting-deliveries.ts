@@ -4,6 +4,7 @@ import { ReceiverProcess } from '../load/receiver-process.js';
 import { caughtUp } from '../measure/caught-up.js';
 import type { BenchPostgres } from '../measure/bench-postgres.js';
 import { usageOf } from '../measure/process-usage.js';
+import { discard } from './bench-server.js';
 import { checkCalls, checkDeliveries, type Faults } from './check-flow.js';
 import { arrivals } from './drive-flow.js';
 import { WebhookFlow } from './webhook-flow.js';
@@ -56,7 +57,7 @@ export async function measureWaiting(
       drainPerSecond,
     };
   } finally {
-    await flow.server.kill();
+    await discard(flow.server);
     await receiver.stop();
     await postgres.drop(databaseUrl);
   }

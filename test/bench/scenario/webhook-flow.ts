@@ -1,7 +1,8 @@
-import { TestServer, waitFor } from '../../support/server.js';
+import { type TestServer, waitFor } from '../../support/server.js';
 import { caughtUp } from '../measure/caught-up.js';
 import type { Expectation, ReceiverProcess } from '../load/receiver-process.js';
 import { senderOf } from '../load/senders.js';
+import { discard, startServer } from './bench-server.js';
 import type { Delivery } from './check-flow.js';
 import type { FlowTarget, Requests } from './drive-flow.js';
 
@@ -29,6 +30,17 @@ export const inLanes = async <T>(
   await Promise.all(Array.from({ length: lanes }, lane));
 };
 
+/** What was set up in the server, and the requests that it handles. */
+interface Configured {
+  /** Ids of the webhooks, by the receiver's port. */
+  readonly webhooks: readonly string[];
+  readonly expectations: readonly Expectation[];
+  readonly pushes: Requests;
+  /** Pushes that no rule matches. */
+  readonly unmatched: Requests;
+  readonly alerts: Requests;
+}
+
 /**
  * A server with the main job: GitHub pushes come in, and a rule for each branch sends them to the webhook of that branch, each
  * with its own receiver. Alerts of a generic sender go to the first webhook.
@@ -36,19 +48,15 @@ export const inLanes = async <T>(
 export class WebhookFlow implements FlowTarget {
   private constructor(
     readonly server: TestServer,
-    /** By the receiver's port. */
-    readonly webhooks: readonly string[],
-    readonly expectations: readonly Expectation[],
-    readonly pushes: Requests,
-    readonly alerts: Requests,
+    private readonly configured: Configured,
   ) {}
 
   static async start({ databaseUrl, receiver, env = {}, timeoutMs }: WebhookFlowOptions): Promise<WebhookFlow> {
-    const server = await TestServer.start({ databaseUrl, env: { LOG_LEVEL: 'warn', ...env } });
+    const server = await startServer(databaseUrl, env);
     try {
       return await WebhookFlow.on(server, receiver, timeoutMs === undefined ? {} : { timeoutMs });
     } catch (error) {
-      await server.kill();
+      await discard(server);
       throw error;
     }
   }
@@ -76,20 +84,48 @@ export class WebhookFlow implements FlowTarget {
       actions: [{ type: 'send_webhook', with: { webhook: webhooks[0] } }],
     });
 
-    const requests = async (name: 'github' | 'generic', branches: readonly string[]): Promise<Requests> => {
-      const senders = branches.map((branch) => senderOf(name, SECRET, branch));
-      const { provider, id } = senders[0]!;
+    const requests = async (name: 'github' | 'generic'): Promise<(branches: readonly string[]) => Requests> => {
+      const { provider, id } = senderOf(name, SECRET);
       const integration = { name: `bench ${name}`, provider, secret: SECRET };
       const { slug } = await server.post<{ slug: string }>('/api/v1/integrations', integration);
-      return { path: `/api/v1/webhooks/inbound/${slug}`, id, variants: senders };
+      const path = `/api/v1/webhooks/inbound/${slug}`;
+      return (branches) => ({ path, id, variants: branches.map((branch) => senderOf(name, SECRET, branch)) });
     };
-    const pushes = await requests(
-      'github',
-      webhooks.map((_, port) => branchOf(port)),
-    );
-    const flow = new WebhookFlow(server, webhooks, expectations, pushes, await requests('generic', ['none']));
+    const [github, generic] = [await requests('github'), await requests('generic')];
+    const flow = new WebhookFlow(server, {
+      webhooks,
+      expectations,
+      pushes: github(webhooks.map((_, port) => branchOf(port))),
+      unmatched: github(['unmatched']),
+      alerts: generic(['none']),
+    });
     await flow.settled();
     return flow;
+  }
+
+  /** The same configuration in another server on the same database. */
+  movedTo(server: TestServer): WebhookFlow {
+    return new WebhookFlow(server, this.configured);
+  }
+
+  get webhooks(): readonly string[] {
+    return this.configured.webhooks;
+  }
+
+  get expectations(): readonly Expectation[] {
+    return this.configured.expectations;
+  }
+
+  get pushes(): Requests {
+    return this.configured.pushes;
+  }
+
+  get unmatched(): Requests {
+    return this.configured.unmatched;
+  }
+
+  get alerts(): Requests {
+    return this.configured.alerts;
   }
 
   get pid(): number {
