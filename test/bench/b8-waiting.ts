@@ -97,14 +97,10 @@ async function run({ size }: BenchmarkOptions): Promise<Report> {
     const inTime = Date.now() < dueAt.getTime();
     const lateMs: number[] = [];
     await inLanes([...copies, ...started], 8, async (id) => {
-      const ended = await waitFor(
-        'a run to wake up',
-        async () => {
-          const found = await server.get<Run>(`/api/v1/runs/${id}`);
-          return found.endedAt === undefined ? undefined : found;
-        },
-        120_000,
-      );
+      const ended = await waitFor('a run to wake up', async () => {
+        const found = await server.get<Run>(`/api/v1/runs/${id}`);
+        return found.endedAt === undefined ? undefined : found;
+      });
       if (ended.status !== 'completed') faults.add(`woken runs that are ${ended.status}`, id);
       if (ended.outputs?.text !== `${KEY} woke up`) faults.add('woken runs with a wrong output', id);
       const late = new Date(ended.endedAt!).getTime() - dueAt.getTime();
