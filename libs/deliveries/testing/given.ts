@@ -2,10 +2,9 @@ import { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent, type RawJson } from '#libs/event-store/src/new-event.js';
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import type { Cause } from '#libs/events/src/envelope.js';
+import type { WebhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { newId, uuid7 } from '#libs/kernel/src/ids.js';
-
-import type { Settings } from '../src/webhook/webhook.js';
 
 export const ORG = 'org_00000000000000000000000001';
 export const START = new Date('2026-01-01T00:00:00.000Z');
@@ -44,7 +43,7 @@ export function recorded(type: string, data: object, given: Given = {}): Recorde
   return new RecordedEvent(stream, given.revision ?? 0n, position, id, type, at, event.data, event.metadata);
 }
 
-export const settings = (more: Partial<Settings> = {}): Settings => ({
+export const settings = (more: Partial<WebhookSettings> = {}): WebhookSettings => ({
   url: 'https://example.com/hook',
   events: ['git.push'],
   format: 'platform',
@@ -53,7 +52,10 @@ export const settings = (more: Partial<Settings> = {}): Settings => ({
 });
 
 /** A webhook that was set up. */
-export function registered(more: Partial<Settings> = {}, given: Given & { disabled?: boolean; id?: string } = {}) {
+export function registered(
+  more: Partial<WebhookSettings> = {},
+  given: Given & { disabled?: boolean; id?: string } = {},
+) {
   const webhookId = given.id ?? newId('whk');
   const event = recorded(
     'webhook.registered',

@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox';
 
 import { RequestedBy } from './action.events.js';
 import { defineEvent } from './define-event.js';
+import { WebhookSettings } from './shapes/webhook-shape.js';
 
 const attempt = {
   deliveryId: Type.String(),
@@ -26,26 +27,6 @@ const example = {
 /** Where a secret is kept; never the secret itself. */
 const SecretReference = Type.String({ description: 'reference into the store of secrets' });
 const webhookId = Type.String({ description: '`whk_` and 26 characters' });
-
-/** What of an outbound webhook may be changed later on; everything but its secret and whether it is enabled. */
-export const WebhookSettings = Type.Object({
-  url: Type.String(),
-  /** Types, globs or `*`, which leaves out system types and `webhook.*`. */
-  events: Type.Array(Type.String()),
-  format: Type.Union([
-    Type.Literal('platform'),
-    Type.Literal('compact'),
-    Type.Literal('standard'),
-    Type.Literal('cloudevents'),
-  ]),
-  /** JMESPath over the event; absent: every event of the types. */
-  filter: Type.Optional(Type.String()),
-  /** Headers of the receiver's own. Their values are kept like secrets, since they often are some. */
-  headers: Type.Optional(Type.Object({ names: Type.Array(Type.String()), values: SecretReference })),
-  /** Replaces `X-Millrace-Signature`. */
-  signatureHeader: Type.Optional(Type.String()),
-  timeoutMs: Type.Integer({ minimum: 1 }),
-});
 
 const settings = {
   url: 'https://example.com/hook',

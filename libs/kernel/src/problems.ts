@@ -39,6 +39,12 @@ export class Problems {
     return !this.found.some((one) => isWithin(one.pointer, pointer) || isWithin(pointer, one.pointer));
   }
 
+  /** A part of a document that is there and, as far as is known, right. */
+  part<T extends object, K extends keyof T>(document: T, key: K): NonNullable<T[K]> | undefined {
+    const value = document[key];
+    return value !== null && value !== undefined && this.isFine(`/${pointerToken(String(key))}`) ? value : undefined;
+  }
+
   /** Notes keys that nobody would read. */
   unknownKeys(object: Record<string, unknown>, allowed: readonly string[], pointer: string): void {
     for (const key of Object.keys(object))

@@ -6,6 +6,7 @@ import { freePort } from '../../../test/support/server.js';
 import { TcpProxy } from '../../../test/support/tcp-proxy.js';
 import { openDataSource, poolOf } from './data-source.adapter.js';
 import { databaseError } from './database-errors.js';
+import { WebhookSettings } from './migrations/0019-webhook-settings.js';
 import { migrations } from './migrations/list.js';
 
 let database: TestDatabase;
@@ -62,6 +63,38 @@ describe('opening', () => {
     await runner.release();
     expect(await dataSource.query('select count(*)::int as n from views.checkpoints')).toEqual([{ n: 0 }]);
   });
+});
+
+test('a webhook keeps its settings when they become one document, and when they become columns again', async () => {
+  const dataSource = await open();
+  const runner = dataSource.createQueryRunner();
+  await new WebhookSettings().down(runner);
+  const columns = `insert into views.webhooks (id, org_id, url, events, format, filter, header_names, signature_header,
+    timeout_ms, status, secrets, created_at, updated_at) values`;
+  const times = `'active', '["whk_1/secret/1", "whk_1/headers/1", "whk_1/headers/sec_2", "whk_1/secret/sec_3"]', now(), now()`;
+  await runner.query(
+    `${columns} ('whk_1', 'org_1', 'https://a.example', '["git.push"]', 'compact', 'data.x', '["X-A"]', 'X-Sig', 5, ${times}),
+                ('whk_2', 'org_1', 'https://b.example', '["*"]', 'platform', null, '[]', null, 30000, ${times})`,
+  );
+  const before = await runner.query('select * from views.webhooks order by id');
+  await new WebhookSettings().up(runner);
+  expect(await runner.query('select settings from views.webhooks order by id')).toEqual([
+    {
+      settings: {
+        url: 'https://a.example',
+        events: ['git.push'],
+        format: 'compact',
+        timeoutMs: 5,
+        filter: 'data.x',
+        signatureHeader: 'X-Sig',
+        headers: { names: ['X-A'], values: 'whk_1/headers/sec_2' },
+      },
+    },
+    { settings: { url: 'https://b.example', events: ['*'], format: 'platform', timeoutMs: 30_000 } },
+  ]);
+  await new WebhookSettings().down(runner);
+  expect(await runner.query('select * from views.webhooks order by id')).toEqual(before);
+  await runner.release();
 });
 
 describe('a database that cannot be opened is named, with what to do, and without its password:', () => {

@@ -1,9 +1,10 @@
 import { type EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { readAt, readWhole } from '#libs/event-store/src/reading.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
+import type { WebhookFormat } from '#libs/events/src/shapes/webhook-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 
-import { bodyOf, type Format, payloadBody } from '../webhook/format.js';
+import { bodyOf, payloadBody } from '../webhook/format.js';
 import type { Delivery } from './delivery.js';
 
 type Attempted = DataOf<'delivery.attempted'>;
@@ -78,4 +79,4 @@ const without = ({ method, url, headers, bodySha256, bodyBytes }: NonNullable<At
 const textOf = (event: RecordedEvent, format: string): string =>
   format === 'payload' && event.is('webhook.requested')
     ? payloadBody(event.data.payload).text
-    : bodyOf(event, format as Format).text;
+    : bodyOf(event, format as WebhookFormat).text;

@@ -5,13 +5,13 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
+import type { NewWebhook, WebhookChanges } from '#libs/events/src/shapes/webhook-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { newId } from '#libs/kernel/src/ids.js';
 import { verifyHexSignature, verifyWebhook } from '#libs/plugin-sdk/src/verify-webhook.js';
 
 import { createTestDatabase } from '../../../../test/support/database.js';
 import { Running, until } from '../../testing/running.js';
-import type { ChangedWebhook, NewWebhook } from '../webhook/webhook.body.js';
 import type { DeliveryAnswer } from './delivery.body.js';
 
 interface Call {
@@ -301,7 +301,7 @@ describe('an event', () => {
 });
 
 describe('changing a webhook', () => {
-  const change = (id: string, body: ChangedWebhook) => stage.webhooks.change(stage.caller, id, body);
+  const change = (id: string, body: WebhookChanges) => stage.webhooks.change(stage.caller, id, body);
 
   it('holds for every event after the answer', async () => {
     const [one, two] = [await receiver(status(200)), await receiver(status(200))];

@@ -4,6 +4,7 @@ import type { EgressOutcome } from '#libs/egress/src/egress.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { newEvent, RawJson } from '#libs/event-store/src/new-event.js';
 import { followers } from '#libs/events/src/followers.js';
+import type { WebhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { newId, uuid7 } from '#libs/kernel/src/ids.js';
@@ -14,7 +15,6 @@ import { answered, MemorySecrets, NoWaiting, ScriptedEgress } from '../../testin
 import { ORG, recorded, registered, START } from '../../testing/given.js';
 import { ATTEMPTS, type AttemptTask } from '../delivery/delivery.js';
 import { RecentEvents } from '../delivery/recent-events.js';
-import type { Settings } from '../webhook/webhook.js';
 import { WebhookTable } from '../webhook/webhook.table.js';
 import { AttemptDelivery } from './attempt-delivery.worker.js';
 import { CredentialCache } from './credentials.js';
@@ -52,7 +52,7 @@ const another = (): AttemptDelivery =>
     recent: new RecentEvents(),
   });
 
-function givenWebhook(more: Partial<Settings> = {}, disabled = false): string {
+function givenWebhook(more: Partial<WebhookSettings> = {}, disabled = false): string {
   const { webhookId, event } = registered(more, { disabled });
   webhooks.apply(event);
   secrets.kept.set(`${webhookId}/secret/1`, SECRET);

@@ -6,6 +6,7 @@ import { readAt } from '#libs/event-store/src/reading.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { ENGINE } from '#libs/events/src/envelope.js';
+import type { WebhookFormat } from '#libs/events/src/shapes/webhook-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
@@ -14,7 +15,7 @@ import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/work/w
 
 import { ATTEMPTS, type AttemptTask, outcomeCause, revisionBefore, targetOf } from '../delivery/delivery.js';
 import type { RecentEvents } from '../delivery/recent-events.js';
-import { type Body, bodyOf, type Format, payloadBody } from '../webhook/format.js';
+import { type Body, bodyOf, payloadBody } from '../webhook/format.js';
 import { TEST_TIMEOUT_MS } from '../webhook/test-delivery.js';
 import type { WebhookTable } from '../webhook/webhook.table.js';
 import type { CredentialCache, WebhookCredentials } from './credentials.js';
@@ -27,7 +28,7 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 /** Where an attempt goes; what it carries is not known yet. */
 interface Receiver {
   readonly url: string;
-  readonly format: Format;
+  readonly format: WebhookFormat;
   readonly timeoutMs: number;
   readonly signatureHeader: string | undefined;
   readonly credentials: WebhookCredentials;
@@ -151,7 +152,7 @@ const BARE = {
   credentials: { secrets: [], headers: {} },
 } as const;
 
-const bodyFor = ({ ownPayload }: AttemptTask, event: RecordedEvent, format: Format): Body =>
+const bodyFor = ({ ownPayload }: AttemptTask, event: RecordedEvent, format: WebhookFormat): Body =>
   ownPayload && event.is('webhook.requested') ? payloadBody(event.data.payload) : bodyOf(event, format);
 
 function answerOf(outcome: EgressOutcome): DataOf<'delivery.attempted'>['response'] {

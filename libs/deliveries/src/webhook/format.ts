@@ -1,10 +1,7 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { catalogue, isEventType } from '#libs/events/src/catalogue.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
-
-/** How the body of a delivery is laid out. */
-export type Format = 'platform' | 'compact' | 'standard' | 'cloudevents';
-export const FORMATS: readonly Format[] = ['platform', 'compact', 'standard', 'cloudevents'];
+import type { WebhookFormat } from '#libs/events/src/shapes/webhook-shape.js';
 
 export interface Body {
   readonly text: string;
@@ -17,7 +14,7 @@ const JSON_TYPE = 'application/json';
  * An event as the body of a delivery: the same text every time, so that redeliveries are equal byte by byte. `data` is
  * passed on as the log holds it, so that large numbers and repeated keys of a payload arrive as they were sent.
  */
-export function bodyOf(event: RecordedEvent, format: Format): Body {
+export function bodyOf(event: RecordedEvent, format: WebhookFormat): Body {
   const { source, subject, orgId, timestamp } = event.metadata;
   const data = dataText(event);
   const id = eventIdOf(event.id);

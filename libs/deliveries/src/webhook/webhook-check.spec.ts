@@ -1,17 +1,19 @@
 import { describe, expect, it } from '@jest/globals';
 
+import { checkBody } from '#libs/events/src/shapes/check-body.js';
+import { NewWebhook } from '#libs/events/src/shapes/webhook-shape.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
-import { checkWebhook, type GivenWebhook, warningsOf } from './webhook-check.js';
+import { warningsOf, webhookCheck } from './webhook-check.js';
 
-const good: GivenWebhook = { url: 'https://example.com/', events: ['issue.created', 'pr.*', '*', 'custom.type_2'] };
-const pointersOf = (given: GivenWebhook, refusal?: string): string[] => {
+const good = { url: 'https://example.com/', events: ['issue.created', 'pr.*', '*', 'custom.type_2'] };
+const pointersOf = (given: object, refusal?: string, code = 'webhook.invalid'): string[] => {
   try {
-    checkWebhook({ ...good, ...given }, () => refusal);
+    checkBody(NewWebhook, { ...good, ...given }, { prefix: 'webhook', check: webhookCheck(() => refusal) });
     return [];
   } catch (error) {
     if (!(error instanceof Rejected)) throw error;
-    expect(error.code).toBe('webhook.invalid');
+    expect(error.code).toBe(code);
     return error.problems.map(({ pointer }) => pointer);
   }
 };
@@ -27,7 +29,7 @@ describe('a webhook that is saved', () => {
     expect(pointersOf(full)).toEqual([]);
   });
 
-  it.each<[string, GivenWebhook, string]>([
+  it.each<[string, object, string]>([
     ['a pattern in capitals', { events: ['Issue.Created'] }, '/events/0'],
     ['an empty pattern', { events: ['git.push', ''] }, '/events/1'],
     ['a pattern with a space', { events: ['git push'] }, '/events/0'],
@@ -51,6 +53,25 @@ describe('a webhook that is saved', () => {
 
   it('names everything that is wrong at once', () =>
     expect(pointersOf({ events: ['A'], secret: 'x', filter: '[' })).toEqual(['/events/0', '/secret', '/filter']));
+
+  it.each<[string, object, string]>([
+    ['no URL', { url: undefined }, '/url'],
+    ['no event type', { events: [] }, '/events'],
+    ['an event type twice', { events: ['git.push', 'git.push'] }, '/events'],
+    ['a format that there is not', { format: 'xml' }, '/format'],
+    ['a timeout that is too long', { timeoutMs: 120_001 }, '/timeoutMs'],
+    ['a key that nobody reads', { fromat: 'compact' }, '/fromat'],
+    ['a part that is not to be absent', { format: null }, '/format'],
+  ])('has not the shape of a webhook with %s', (_, given, pointer) =>
+    expect(pointersOf(given, undefined, 'request.invalid')).toEqual([pointer]),
+  );
+
+  it('names what is wrong beyond its shape, too, where its shape is wrong', () =>
+    expect(pointersOf({ timeoutMs: 0, filter: '[', events: 'x' }, undefined, 'request.invalid')).toEqual([
+      '/events',
+      '/timeoutMs',
+      '/filter',
+    ]));
 
   it('may take optional parts away', () =>
     expect(pointersOf({ filter: null, headers: null, signatureHeader: null, rateLimit: null })).toEqual([]));

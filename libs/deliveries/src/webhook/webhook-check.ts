@@ -1,22 +1,14 @@
 import { headerRefusal } from '#libs/egress/src/headers.js';
 import { catalogue } from '#libs/events/src/catalogue.js';
 import { globMatcher } from '#libs/events/src/patterns.js';
+import type { WebhookChanges } from '#libs/events/src/shapes/webhook-shape.js';
 import { compile } from '#libs/expressions/src/compile.js';
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
+import { pointerToken } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/nearest.js';
+import type { Problems } from '#libs/kernel/src/problems.js';
 
 import { secretRefusal, SIGNATURE_HEADER } from './signing.js';
-
-/** What a caller says of a webhook; `null` takes an optional part away. */
-export interface GivenWebhook {
-  readonly url?: string;
-  readonly events?: readonly string[];
-  readonly secret?: string | null;
-  readonly filter?: string | null;
-  readonly headers?: Readonly<Record<string, unknown>> | null;
-  readonly signatureHeader?: string | null;
-  readonly rateLimit?: unknown;
-}
 
 const PATTERN = /^[a-z0-9_*]+(?:\.[a-z0-9_*]+)*$/;
 const MAX_HEADERS = 20;
@@ -25,36 +17,39 @@ const MAX_HEADERS = 20;
 const RESERVED = /^(?:x-millrace-.*|webhook-(?:id|timestamp|signature)|content-type|user-agent|accept-encoding)$/i;
 
 /**
- * Everything that is wrong with a webhook, each with where it is.
+ * What there is to check of a webhook beyond its shape.
  * @param urlRefusal why a URL may not be called.
- * @throws Rejected `webhook.invalid`
+ * @param signatureHeader that it has already, where it is changed.
  */
-export function checkWebhook(given: GivenWebhook, urlRefusal: (url: string) => string | undefined): void {
-  const problems: Problem[] = [];
-  const add = (pointer: string, detail: string | undefined): void => {
-    if (detail !== undefined) problems.push({ pointer, detail });
+export const webhookCheck =
+  (urlRefusal: (url: string) => string | undefined, signatureHeader?: string) =>
+  (given: WebhookChanges, problems: Problems): void => {
+    const add = (pointer: string, detail: string | undefined): void => {
+      if (detail !== undefined) problems.add(pointer, detail);
+    };
+    const url = problems.part(given, 'url');
+    if (url !== undefined) add('/url', urlRefusal(url));
+    problems.part(given, 'events')?.forEach((pattern, index) => {
+      if (!PATTERN.test(pattern) || pattern.length > 100)
+        add(
+          `/events/${index}`,
+          'Must be an event type such as issue.created, a glob such as pr.*, or * for all but system types.',
+        );
+    });
+    const secret = problems.part(given, 'secret');
+    if (secret !== undefined) add('/secret', secretRefusal(secret));
+    const filter = problems.part(given, 'filter');
+    if (filter !== undefined) add('/filter', filterRefusal(filter));
+    const own = problems.part(given, 'signatureHeader');
+    const headers = problems.part(given, 'headers');
+    if (headers) checkOwnHeaders(headers, own ?? signatureHeader ?? SIGNATURE_HEADER, add);
+    if (own !== undefined) add('/signatureHeader', signatureHeaderRefusal(own));
+    if (given.rateLimit !== undefined && given.rateLimit !== null)
+      add('/rateLimit', 'Must be left out: at most 8 deliveries are under way to one webhook at a time.');
   };
-  if (given.url !== undefined) add('/url', urlRefusal(given.url));
-  given.events?.forEach((pattern, index) => {
-    if (!PATTERN.test(pattern) || pattern.length > 100)
-      add(
-        `/events/${index}`,
-        'must be an event type such as issue.created, a glob such as pr.*, or * for all but system types.',
-      );
-  });
-  if (typeof given.secret === 'string') add('/secret', secretRefusal(given.secret));
-  if (typeof given.filter === 'string') add('/filter', filterRefusal(given.filter));
-  if (given.headers) checkOwnHeaders(given.headers, given.signatureHeader ?? SIGNATURE_HEADER, add);
-  if (typeof given.signatureHeader === 'string') add('/signatureHeader', signatureHeaderRefusal(given.signatureHeader));
-  if (given.rateLimit !== undefined && given.rateLimit !== null)
-    add('/rateLimit', 'is not available: leave it out. At most 8 deliveries are under way to one webhook at a time.');
-  const [first] = problems;
-  if (first)
-    throw new Rejected('invalid', 'webhook.invalid', `${first.pointer.slice(1)}: ${first.detail}`, { problems });
-}
 
 /** What is allowed and probably not meant. */
-export function warningsOf(events: readonly string[]): readonly Problem[] {
+export function warningsOf(events: readonly string[]): Problem[] {
   const types = Object.keys(catalogue);
   return events.flatMap((pattern, index) => {
     if (types.some(globMatcher(pattern))) return [];
@@ -69,15 +64,16 @@ function checkOwnHeaders(
   add: (pointer: string, detail: string | undefined) => void,
 ): void {
   const names = Object.keys(headers);
-  if (names.length > MAX_HEADERS) add('/headers', `has ${names.length} headers; at most ${MAX_HEADERS} are allowed.`);
+  if (names.length > MAX_HEADERS) add('/headers', `Must be at most ${MAX_HEADERS} headers. There are ${names.length}.`);
   const seen = new Set<string>();
   for (const name of names) {
     const value = headers[name];
-    const pointer = `/headers/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
-    if (typeof value !== 'string') add(pointer, 'must be a text.');
+    const pointer = `/headers/${pointerToken(name)}`;
+    if (typeof value !== 'string') add(pointer, 'Must be a string.');
     else if (RESERVED.test(name) || name.toLowerCase() === signatureHeader.toLowerCase())
-      add(pointer, 'is set by Millrace: leave it out.');
-    else if (seen.has(name.toLowerCase())) add(pointer, 'is there twice.');
+      add(pointer, 'Must be left out: Millrace sets it.');
+    else if (seen.has(name.toLowerCase()))
+      add(pointer, 'Must be given once: header names that differ by case alone are the same.');
     else add(pointer, headerRefusal(name, value));
     seen.add(name.toLowerCase());
   }
@@ -85,7 +81,7 @@ function checkOwnHeaders(
 
 function signatureHeaderRefusal(name: string): string | undefined {
   if (name.toLowerCase() === SIGNATURE_HEADER.toLowerCase()) return undefined;
-  return RESERVED.test(name) ? 'is used for something else: choose another name.' : headerRefusal(name, '');
+  return RESERVED.test(name) ? 'Must be another name: this one is used for something else.' : headerRefusal(name, '');
 }
 
 function filterRefusal(filter: string): string | undefined {

@@ -1,38 +1,41 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
-import { ApiOperation, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiProperty, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { IsISO8601 } from 'class-validator';
 import { DataSource } from 'typeorm';
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
 import { Secrets } from '#libs/access/src/secrets.js';
+import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
 import { Egress } from '#libs/egress/src/egress.js';
-import type { Committed } from '#libs/event-store/src/command-handlers.js';
+import { carryOut } from '#libs/event-store/src/carry-out.js';
+import type { Committed, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { readAt } from '#libs/event-store/src/reading.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
+import { checkBody } from '#libs/events/src/shapes/check-body.js';
+import { withDefaults } from '#libs/events/src/shapes/fields.js';
+import {
+  CreatedWebhook,
+  NewWebhook,
+  SavedWebhook,
+  TestDelivery,
+  WebhookAnswer,
+  WebhookChanges,
+  type WebhookSettings,
+  webhookSettings,
+} from '#libs/events/src/shapes/webhook-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { uuidOf } from '#libs/kernel/src/ids.js';
 import { parseTime } from '#libs/kernel/src/times.js';
-import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
+import { type Page, readPage } from '#libs/persistence/src/paging.js';
 
 import { newSecret } from './signing.js';
 import { outcomeOf, TEST_TIMEOUT_MS, testDeliveryId } from './test-delivery.js';
-import { checkWebhook, warningsOf } from './webhook-check.js';
-import {
-  answerOf,
-  ChangedWebhook,
-  CreatedWebhook,
-  NewWebhook,
-  Recovery,
-  SavedWebhook,
-  SKIPPED,
-  TestDelivery,
-  WebhookAnswer,
-  type WebhookChanges,
-  WebhookPage,
-} from './webhook.body.js';
+import { warningsOf, webhookCheck } from './webhook-check.js';
+import { answerOf, SKIPPED } from './webhook-answer.js';
 import {
   DeleteWebhook,
   DisableWebhook,
@@ -40,7 +43,6 @@ import {
   RecoverWebhook,
   RegisterWebhook,
   RotateWebhookSecret,
-  type Settings,
   type SettingsChange,
   TestWebhook,
   UpdateWebhook,
@@ -49,19 +51,24 @@ import {
 } from './webhook.js';
 import { WebhookHealthView, WebhookView } from './webhook.view.js';
 
-const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_GRACE_SECONDS = 86_400;
 /** Longer than a test may take: an answer without an outcome means that no worker is running. */
 const OUTCOME_WAIT_MS = TEST_TIMEOUT_MS + 5_000;
+
+export class Recovery {
+  @ApiProperty({ format: 'date-time', description: 'Everything that failed since then is delivered again.' })
+  @IsISO8601({ strict: true, strictSeparator: true })
+  since!: string;
+}
 
 @ApiTags('outbound webhooks')
 @Controller('api/v1/outbound-webhooks')
 export class WebhookController {
   constructor(
-    @Inject(CommandBus) private readonly commands: CommandBus,
+    @Inject(CommandBus) readonly commands: CommandBus,
     @Inject(DataSource) private readonly database: DataSource,
     @Inject(EventStore) private readonly store: EventStore,
-    @Inject(Progress) private readonly progress: Progress,
+    @Inject(Progress) readonly progress: Progress,
     @Inject(Secrets) private readonly secrets: Secrets,
     @Inject(Egress) private readonly egress: Egress,
   ) {}
@@ -70,65 +77,45 @@ export class WebhookController {
   @Roles('integrator', 'designer')
   @ApiOperation({
     summary: 'Set up an outbound webhook',
-    description: 'Sends it a test delivery and tells how that went. The secret is in this answer and never again.',
+    description:
+      'Sends it a test delivery; the answer says how that ended. The secret is in this answer and never again.',
   })
-  @ApiResponse({ status: 201, type: CreatedWebhook })
-  async create(@CurrentCaller() caller: Caller, @Body() body: NewWebhook): Promise<CreatedWebhook> {
-    this.check(body);
+  @Takes(NewWebhook)
+  @Answers(CreatedWebhook, 201)
+  async create(@CurrentCaller() caller: Caller, @Body() sent: object): Promise<CreatedWebhook> {
+    const body = checkBody(NewWebhook, sent, { prefix: 'webhook', check: this.check() });
     const id = newIdFor(caller, 'whk');
     const reference = `${id}/secret/1`;
     const secret = await this.secrets.put(caller.orgId, reference, body.secret ?? newSecret());
     const headers = body.headers ? await this.keepHeaders(caller, `${id}/headers/1`, body.headers) : undefined;
-    const settings: Settings = {
-      url: body.url,
-      events: body.events,
-      format: body.format ?? 'platform',
-      timeoutMs: body.timeoutMs ?? DEFAULT_TIMEOUT_MS,
-      ...(headers && { headers }),
-      ...(typeof body.filter === 'string' && { filter: body.filter }),
-      ...(typeof body.signatureHeader === 'string' && { signatureHeader: body.signatureHeader }),
-    };
+    const settings: WebhookSettings = { ...withDefaults(webhookSettings, body), ...(headers && { headers }) };
     const disabled = body.disabled === true;
-    const committed = await this.commands.execute(new RegisterWebhook(id, caller, settings, reference, disabled));
+    const committed = await this.run(new RegisterWebhook(id, caller, settings, reference, disabled));
     const testDelivery = disabled ? SKIPPED : await this.testOutcome(id, committed);
-    await this.settled(committed);
     return { ...(await this.view(caller, id)), warnings: warningsOf(body.events), secret, testDelivery };
   }
 
   @Get()
   @ApiOperation({ summary: 'List outbound webhooks', description: 'With how they have been doing.' })
   @ApiQuery({ name: 'status', enum: ['active', 'disabled'], required: false })
-  @ApiQuery({ name: 'limit', required: false })
-  @ApiQuery({ name: 'cursor', required: false })
-  @ApiResponse({ status: 200, type: WebhookPage })
+  @AnswersPage(WebhookAnswer)
   async list(
     @CurrentCaller() { orgId }: Caller,
     @Query('status') status?: string,
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
   ): Promise<Page<WebhookAnswer>> {
-    const paging = pagingOf(limit, cursor, 1);
-    const query = this.database
-      .getRepository(WebhookView)
-      .createQueryBuilder('webhook')
-      .where('webhook.orgId = :orgId', { orgId })
-      .orderBy('webhook.id')
-      .limit(paging.limit + 1);
+    const query = this.database.getRepository(WebhookView).createQueryBuilder('webhook');
+    query.where('webhook.orgId = :orgId', { orgId });
     if (status === 'active' || status === 'disabled') query.andWhere('webhook.status = :status', { status });
-    if (paging.after) query.andWhere('webhook.id > :after', { after: paging.after[0] });
-    const rows = await query.getMany();
+    const { rows, nextCursor } = await readPage(query, { limit, cursor }, { id: 'text' });
     const health = await this.healthOf(rows.map(({ id }) => id));
-    return pageOf(
-      rows,
-      paging,
-      ({ id }) => [id],
-      (row) => answerOf(row, health.get(row.id)),
-    );
+    return { data: rows.map((row) => answerOf(row, health.get(row.id))), nextCursor };
   }
 
   @Get(':id')
   @ApiOperation({ summary: 'One outbound webhook' })
-  @ApiResponse({ status: 200, type: WebhookAnswer })
+  @Answers(WebhookAnswer)
   async view(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<WebhookAnswer> {
     const row = await this.find(caller, id);
     return answerOf(row, (await this.healthOf([id])).get(id));
@@ -139,17 +126,15 @@ export class WebhookController {
   @ApiOperation({
     summary: 'Change an outbound webhook',
     description:
-      'What is absent stays; null takes an optional part away. `rotateSecret`, or a new `secret`, changes the secret; ' +
+      'What is left out stays; null removes an optional part. `rotateSecret`, or a new `secret`, changes the secret; ' +
       'for `graceSeconds` deliveries are signed with both.',
   })
-  @ApiResponse({ status: 200, type: SavedWebhook })
-  async change(
-    @CurrentCaller() caller: Caller,
-    @Param('id') id: string,
-    @Body() body: ChangedWebhook,
-  ): Promise<SavedWebhook> {
+  @Takes(WebhookChanges)
+  @Answers(SavedWebhook)
+  async change(@CurrentCaller() caller: Caller, @Param('id') id: string, @Body() sent: object): Promise<SavedWebhook> {
     const row = await this.find(caller, id);
-    this.check({ ...body, signatureHeader: body.signatureHeader ?? row.signatureHeader });
+    const check = this.check(row.settings.signatureHeader);
+    const body = checkBody(WebhookChanges, sent, { prefix: 'webhook', check });
     const change = await this.settingsChange(caller, id, body);
     if (Object.keys(change).length > 0) await this.run(new UpdateWebhook(id, caller, change));
     const secret = await this.rotate(caller, id, body);
@@ -163,7 +148,7 @@ export class WebhookController {
   @Delete(':id')
   @Roles('integrator', 'designer')
   @HttpCode(204)
-  @ApiOperation({ summary: 'Delete an outbound webhook', description: 'For good; its deliveries stay.' })
+  @ApiOperation({ summary: 'Delete an outbound webhook', description: 'Its deliveries stay.' })
   @ApiResponse({ status: 204 })
   async remove(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
     await this.find(caller, id);
@@ -174,7 +159,7 @@ export class WebhookController {
   @Roles('integrator', 'designer')
   @HttpCode(200)
   @ApiOperation({ summary: 'Send a test delivery', description: 'And wait for its outcome. It is not retried.' })
-  @ApiResponse({ status: 200, type: TestDelivery })
+  @Answers(TestDelivery)
   async test(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<TestDelivery> {
     await this.find(caller, id);
     return this.testOutcome(id, await this.commands.execute(new TestWebhook(id, caller)));
@@ -203,8 +188,8 @@ export class WebhookController {
     return row!;
   }
 
-  private check(body: WebhookChanges): void {
-    checkWebhook(body, (url) => this.egress.refusal(url));
+  private check(signatureHeader?: string) {
+    return webhookCheck((url) => this.egress.refusal(url), signatureHeader);
   }
 
   private async find({ orgId }: Caller, id: string): Promise<WebhookView> {
@@ -213,27 +198,15 @@ export class WebhookController {
     return row;
   }
 
-  private async run(
-    command: UpdateWebhook | RotateWebhookSecret | EnableWebhook | DisableWebhook | DeleteWebhook,
-  ): Promise<void> {
-    await this.settled(await this.commands.execute(command));
-  }
-
   /** What the next request reads, or the next event meets, knows of the change. */
-  private async settled({ position }: Committed<Webhook>): Promise<void> {
-    await Promise.all([
-      this.progress.whenProcessed(followers.webhookViews, position),
-      this.progress.whenProcessed(followers.webhooks, position),
-    ]);
+  private run(command: ThingCommand<Webhook>): Promise<Committed<Webhook>> {
+    return carryOut(this, command, followers.webhookViews, followers.webhooks);
   }
 
-  private async settingsChange(caller: Caller, id: string, body: ChangedWebhook): Promise<SettingsChange> {
-    const { url, events, format, filter, signatureHeader, timeoutMs } = body;
-    const headers = body.headers
-      ? await this.keepHeaders(caller, `${id}/headers/${newIdFor(caller, 'sec')}`, body.headers)
-      : body.headers;
-    const change = { url, events, format, filter, headers, signatureHeader, timeoutMs };
-    return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
+  private async settingsChange(caller: Caller, id: string, body: WebhookChanges): Promise<SettingsChange> {
+    const { secret: _, rotateSecret: __, graceSeconds: ___, disabled: ____, rateLimit: _____, headers, ...rest } = body;
+    if (!headers) return { ...rest, ...(headers === null && { headers }) };
+    return { ...rest, headers: await this.keepHeaders(caller, `${id}/headers/${newIdFor(caller, 'sec')}`, headers) };
   }
 
   private async keepHeaders({ orgId }: Caller, reference: string, headers: Record<string, unknown>) {
@@ -241,7 +214,7 @@ export class WebhookController {
     return { names: Object.keys(headers), values: reference };
   }
 
-  private async rotate(caller: Caller, id: string, body: ChangedWebhook): Promise<string | undefined> {
+  private async rotate(caller: Caller, id: string, body: WebhookChanges): Promise<string | undefined> {
     if (body.rotateSecret !== true && typeof body.secret !== 'string') return undefined;
     const reference = `${id}/secret/${newIdFor(caller, 'sec')}`;
     const secret = await this.secrets.put(caller.orgId, reference, body.secret ?? newSecret());

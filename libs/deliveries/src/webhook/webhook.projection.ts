@@ -7,8 +7,6 @@ import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscr
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 
-import type { Settings } from './webhook.js';
-
 /** Outbound webhooks as rows. When one is deleted its secrets go too. */
 @Injectable()
 export class WebhookProjection implements Subscriber {
@@ -37,8 +35,8 @@ export class WebhookProjection implements Subscriber {
       const { webhookId, settings, secret, disabled } = event.data;
       const status = disabled ? 'disabled' : 'active';
       await tx.query(
-        `insert into views.webhooks (id, org_id, secrets, status, created_at, updated_at, disabled_reason, ${COLUMNS})
-         values ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11, $12, $13) on conflict (id) do nothing`,
+        `insert into views.webhooks (id, org_id, secrets, status, created_at, updated_at, disabled_reason, settings)
+         values ($1, $2, $3, $4, $5, $5, $6, $7) on conflict (id) do nothing`,
         [
           webhookId,
           event.metadata.orgId,
@@ -46,15 +44,14 @@ export class WebhookProjection implements Subscriber {
           status,
           at,
           disabled ? 'manual' : null,
-          ...valuesOf(settings),
+          JSON.stringify(settings),
         ],
       );
     } else if (event.is('webhook.updated')) {
       const { webhookId, settings } = event.data;
       await tx.query(
-        `update views.webhooks set updated_at = $2, secrets = secrets || $3::jsonb,
-           (${COLUMNS}) = row($4, $5::jsonb, $6, $7, $8::jsonb, $9, $10::integer) where id = $1`,
-        [webhookId, at, JSON.stringify(settings.headers ? [settings.headers.values] : []), ...valuesOf(settings)],
+        'update views.webhooks set updated_at = $2, secrets = secrets || $3::jsonb, settings = $4 where id = $1',
+        [webhookId, at, JSON.stringify(settings.headers ? [settings.headers.values] : []), JSON.stringify(settings)],
       );
     } else if (event.is('webhook.secret_rotated')) {
       const { webhookId, secret, previous } = event.data;
@@ -83,15 +80,3 @@ export class WebhookProjection implements Subscriber {
     await tx.query('delete from views.webhooks where id = $1', [id]);
   }
 }
-
-const COLUMNS = 'url, events, format, filter, header_names, signature_header, timeout_ms';
-
-const valuesOf = ({ url, events, format, filter, headers, signatureHeader, timeoutMs }: Settings): unknown[] => [
-  url,
-  JSON.stringify(events),
-  format,
-  filter ?? null,
-  JSON.stringify(headers?.names ?? []),
-  signatureHeader ?? null,
-  timeoutMs,
-];

@@ -3,17 +3,16 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { typeMatcher } from '#libs/events/src/patterns.js';
+import type { WebhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { compile, type CompiledExpression } from '#libs/expressions/src/compile.js';
 import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
-
-import type { Settings } from './webhook.js';
 
 /** An outbound webhook as the hot path needs it. Secrets are references. */
 export interface KnownWebhook {
   readonly id: string;
   readonly orgId: string;
-  readonly settings: Settings;
+  readonly settings: WebhookSettings;
   readonly active: boolean;
   readonly secret: string;
   readonly previous: readonly PreviousSecret[];
@@ -88,7 +87,7 @@ export class WebhookTable implements Table {
   }
 }
 
-function subscription(settings: Settings) {
+function subscription(settings: WebhookSettings) {
   return {
     settings,
     wants: typeMatcher(settings.events),

@@ -1,16 +1,14 @@
-import type { Static } from '@sinclair/typebox';
-
 import { afterRotation, type PreviousSecret } from '#libs/access/src/secret-rotation.js';
 import { slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
+import type { WebhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
 import { streams } from '#libs/events/src/streams.js';
-import type { WebhookSettings } from '#libs/events/src/webhook.events.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { canonicalJson } from '#libs/kernel/src/json.js';
 
 interface Registered {
   readonly orgId: string;
-  readonly settings: Settings;
+  readonly settings: WebhookSettings;
   readonly secret: string;
   readonly previous: readonly PreviousSecret[];
 }
@@ -96,7 +94,7 @@ export function update(state: Webhook, { id, change }: UpdateWebhook): Drafts {
   const merged = { ...settings, ...change };
   const next = Object.fromEntries(
     Object.entries(merged).filter(([, value]) => value !== null && value !== undefined),
-  ) as Settings;
+  ) as WebhookSettings;
   return canonicalJson(next) === canonicalJson(settings)
     ? []
     : [{ type: 'webhook.updated', data: { webhookId: id, settings: next } }];
@@ -163,13 +161,11 @@ export const webhookNotFound = (id: string): Rejected =>
     `There is no outbound webhook ${id}. GET /api/v1/outbound-webhooks lists those that exist.`,
   );
 
-export type Settings = Static<typeof WebhookSettings>;
-
 export class RegisterWebhook extends ThingCommand<Webhook> {
   constructor(
     id: string,
     author: Author,
-    readonly settings: Settings,
+    readonly settings: WebhookSettings,
     /** Reference of its secret. */
     readonly secret: string,
     readonly disabled: boolean,
@@ -178,9 +174,9 @@ export class RegisterWebhook extends ThingCommand<Webhook> {
   }
 }
 
-/** Absent fields stay as they are; `null` takes an optional one away. */
+/** Absent fields stay as they are; `null` removes an optional one. */
 export type SettingsChange = {
-  readonly [K in keyof Settings]?: Settings[K] | (undefined extends Settings[K] ? null : never);
+  readonly [K in keyof WebhookSettings]?: WebhookSettings[K] | (undefined extends WebhookSettings[K] ? null : never);
 };
 
 export class UpdateWebhook extends ThingCommand<Webhook> {

@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-import type { Format } from './format.js';
+import type { WebhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
 
 /** An outbound webhook as it is configured now. Deleted ones have no row. */
 @Entity({ schema: 'views', name: 'webhooks' })
@@ -9,24 +9,12 @@ export class WebhookView {
   id!: string;
   @Column('text', { name: 'org_id' })
   orgId!: string;
-  @Column('text')
-  url!: string;
-  @Column('jsonb')
-  events!: string[];
-  @Column('text')
-  format!: Format;
-  @Column('text', { nullable: true })
-  filter!: string | null;
-  @Column('jsonb', { name: 'header_names' })
-  headerNames!: string[];
-  @Column('text', { name: 'signature_header', nullable: true })
-  signatureHeader!: string | null;
-  @Column('integer', { name: 'timeout_ms' })
-  timeoutMs!: number;
+  @Column('json')
+  settings!: WebhookSettings;
   @Column('text')
   status!: 'active' | 'disabled';
   @Column('text', { name: 'disabled_reason', nullable: true })
-  disabledReason!: string | null;
+  disabledReason!: 'manual' | 'gone' | 'failing' | null;
   @Column('text', { name: 'disabled_detail', nullable: true })
   disabledDetail!: string | null;
   @Column('jsonb')

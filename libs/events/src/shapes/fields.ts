@@ -80,8 +80,14 @@ export const shown = <P extends TProperties>(fields: P): Shown<P> =>
 export function withDefaults<P extends TProperties>(fields: P, given: object): Static<TObject<Kept<P>>> {
   const value = (key: string): unknown => (given as Record<string, unknown>)[key];
   const all = Object.entries(fields).map(([key, field]) => [key, value(key) ?? defaults.get(field)]);
-  return Object.fromEntries(all.filter(([, each]) => each !== undefined)) as Static<TObject<Kept<P>>>;
+  return Object.fromEntries(all.filter(([, each]) => each !== undefined && each !== null)) as Static<TObject<Kept<P>>>;
 }
+
+/** What is kept as it is answered: `null` for what is absent. */
+export const asShown = <P extends TProperties>(fields: P, values: object): Static<TObject<Shown<P>>> =>
+  Object.fromEntries(
+    Object.keys(fields).map((key) => [key, (values as Record<string, unknown>)[key] ?? null]),
+  ) as Static<TObject<Shown<P>>>;
 
 const mayBeAbsent = (field: TSchema): boolean => OptionalKind in field && !defaults.has(field);
 

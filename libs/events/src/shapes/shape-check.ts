@@ -137,12 +137,13 @@ function inWords(error: ErrorObject, prefix: string, root: string, hidesValues: 
     };
   }
   const shown = hidesValues || schema?.writeOnly === true ? '' : ` ${got(error.data)}${intended(error)}`;
-  const detail = `Must be ${schema?.expected ?? expected(error)}.${shown}`;
+  const wanted = schema?.expected ?? expected(error);
+  const detail = `${wanted === undefined ? sentence(error.message ?? 'must fit its schema') : `Must be ${wanted}`}.${shown}`;
   const code = `${prefix}.${error.keyword === 'maxItems' ? 'too_large' : 'bad_value'}`;
   return { pointer, code, detail, isKey: false };
 }
 
-function expected(error: ErrorObject): string {
+function expected(error: ErrorObject): string | undefined {
   const params = error.params as Record<string, unknown>;
   switch (error.keyword) {
     case 'type':
@@ -170,8 +171,10 @@ function expected(error: ErrorObject): string {
       return `at least ${String(params['limit'])}`;
     case 'maximum':
       return `at most ${String(params['limit'])}`;
+    case 'uniqueItems':
+      return 'a list without duplicates';
     default:
-      return (error.message ?? 'valid').replace(/^must (be )?/, '');
+      return undefined;
   }
 }
 
@@ -203,6 +206,8 @@ const FORMATS: Readonly<Record<string, string>> = {
   'date-time': 'an RFC 3339 time such as 2026-11-20T09:00:00Z',
   email: 'an e-mail address',
 };
+
+const sentence = (message: string): string => message.charAt(0).toUpperCase() + message.slice(1);
 
 /** With its keys, where they are few. */
 function objectInWords({

@@ -13,6 +13,7 @@ import { PendingActions } from './0013-pending-actions.js';
 import { Bursts } from './0015-bursts.js';
 import { OpenSince } from './0016-open-since.js';
 import { RuleCount } from './0018-rule-count.js';
+import { WebhookSettings } from './0019-webhook-settings.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
 export const migrations = [
@@ -31,4 +32,5 @@ export const migrations = [
   Bursts,
   OpenSince,
   RuleCount,
+  WebhookSettings,
 ];

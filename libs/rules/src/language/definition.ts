@@ -104,8 +104,8 @@ function compile(given: Given, problems: Problems): CompiledDefinition {
   const conditions = new ConditionCompiler(problems);
   const condition = given.conditions === undefined ? always : conditions.compile(given.conditions, '/conditions');
   const part = <K extends keyof Given, T>(key: K, from: (value: NonNullable<Given[K]>) => T) => {
-    const value = given[key];
-    return value !== undefined && value !== null && problems.isFine(`/${key}`) ? from(value) : undefined;
+    const value = problems.part(given, key);
+    return value === undefined ? undefined : from(value);
   };
   const throttle = part('throttle', (value) => compileThrottle(value, problems));
   if (given.once !== undefined && given.debounce !== undefined)

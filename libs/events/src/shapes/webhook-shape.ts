@@ -1,0 +1,159 @@
+import { type Static, Type } from '@sinclair/typebox';
+
+import { changes, closed, defaulted, kept, nullable, shown } from './fields.js';
+
+const MAX_TIMEOUT_MS = 120_000;
+const MAX_GRACE_SECONDS = 7 * 24 * 60 * 60;
+
+export const WebhookFormat = Type.Union([
+  Type.Literal('platform'),
+  Type.Literal('compact'),
+  Type.Literal('standard'),
+  Type.Literal('cloudevents'),
+]);
+export type WebhookFormat = Static<typeof WebhookFormat>;
+
+/** Settings that are sent, kept and answered in the same form. A new one goes here. */
+export const webhookSettings = {
+  url: Type.String({
+    description: 'Where events are sent: https, and a public address unless allowed.',
+    examples: ['https://example.com/hook'],
+  }),
+  events: Type.Array(Type.String(), {
+    minItems: 1,
+    maxItems: 100,
+    uniqueItems: true,
+    description: 'Types, globs, or `*` for all but system types and `webhook.*`.',
+    examples: [['issue.created', 'pr.*']],
+  }),
+  format: defaulted(WebhookFormat, 'platform'),
+  filter: Type.Optional(Type.String({ description: 'JMESPath over the event. Without it every event of the types.' })),
+  timeoutMs: defaulted(
+    Type.Integer({ minimum: 1, maximum: MAX_TIMEOUT_MS, description: 'How long an attempt may take.' }),
+    30_000,
+  ),
+  signatureHeader: Type.Optional(
+    Type.String({ description: 'Replaces X-Millrace-Signature.', examples: ['X-GitProductivity-Signature'] }),
+  ),
+};
+
+/** THE SHAPE OF AN OUTBOUND WEBHOOK: its fields as they are sent. */
+export const webhookFields = {
+  ...webhookSettings,
+  headers: Type.Optional(
+    Type.Record(Type.String(), Type.Unknown(), {
+      description: "Headers of the receiver's own. Their values are kept like secrets and not shown again.",
+    }),
+  ),
+  secret: Type.Optional(
+    Type.String({
+      writeOnly: true,
+      description: 'Signs every delivery: 8 to 512 characters. Without it one is made, and shown in the answer.',
+    }),
+  ),
+  disabled: defaulted(Type.Boolean(), false),
+  rateLimit: Type.Optional(Type.Unknown({ description: 'Not available: leave it out.' })),
+};
+
+const changed = changes(webhookFields);
+const { filter, headers, secret, signatureHeader } = changed;
+
+/** What is sent to create one. `null` is as good as leaving out. */
+export const NewWebhook = closed({ ...webhookFields, filter, headers, secret, signatureHeader }, { $id: 'NewWebhook' });
+export type NewWebhook = Static<typeof NewWebhook>;
+
+/** What is sent to change one. */
+export const WebhookChanges = closed(
+  {
+    ...changed,
+    rotateSecret: Type.Optional(nullable(Type.Boolean({ description: 'Makes a new secret; it is in the answer.' }))),
+    graceSeconds: Type.Optional(
+      nullable(
+        Type.Integer({
+          minimum: 0,
+          maximum: MAX_GRACE_SECONDS,
+          default: 86_400,
+          description: 'How long deliveries carry the signature of the earlier secret too.',
+        }),
+      ),
+    ),
+  },
+  { $id: 'WebhookChanges' },
+);
+export type WebhookChanges = Static<typeof WebhookChanges>;
+
+const reference = Type.String({ description: 'reference into the store of secrets' });
+
+/** What of a webhook may be changed later on, as the log keeps it: everything but its secret and whether it is enabled. */
+export const WebhookSettings = Type.Object({
+  ...kept(webhookSettings),
+  headers: Type.Optional(Type.Object({ names: Type.Array(Type.String()), values: reference })),
+});
+export type WebhookSettings = Static<typeof WebhookSettings>;
+
+const time = Type.String({ format: 'date-time' });
+
+/** A webhook as it is answered. */
+export const WebhookAnswer = Type.Object(
+  {
+    id: Type.String({ examples: ['whk_01jq5x1d0wkz4s3v2n8m7b6c5a'] }),
+    ...shown(webhookSettings),
+    headers: Type.Record(Type.String(), Type.String(), { description: 'Values are hidden.' }),
+    signatureHeader: Type.String(),
+    status: Type.Union([Type.Literal('active'), Type.Literal('disabled')]),
+    disabled: Type.Boolean(),
+    disabledReason: nullable(Type.Union([Type.Literal('manual'), Type.Literal('gone'), Type.Literal('failing')])),
+    disabledDetail: nullable(Type.String()),
+    sendCount: Type.Integer({ description: 'HTTP calls made, tests not counted.' }),
+    failureCount: Type.Integer({ description: 'Attempts that failed.' }),
+    lastSentAt: nullable(time),
+    consecutiveFailures: Type.Integer(),
+    failingSince: nullable(time),
+    graceUntil: nullable(Type.String({ format: 'date-time', description: 'End of the grace of a rotation.' })),
+    createdAt: time,
+    updatedAt: time,
+  },
+  { $id: 'WebhookAnswer' },
+);
+export type WebhookAnswer = Static<typeof WebhookAnswer>;
+
+/** How a test delivery ended. */
+export const TestDelivery = Type.Object(
+  {
+    deliveryId: nullable(Type.String({ examples: ['del_01jq5x1d0wkz4s3v2n8m7b6c5a'] })),
+    status: Type.Union([
+      Type.Literal('success'),
+      Type.Literal('failed'),
+      Type.Literal('pending'),
+      Type.Literal('skipped'),
+    ]),
+    responseCode: nullable(Type.Integer()),
+    latencyMs: nullable(Type.Integer()),
+    failureClass: nullable(Type.String()),
+    detail: nullable(Type.String({ description: 'What went wrong, in words.' })),
+  },
+  { $id: 'TestDelivery', description: 'How the receiver answered. A failure changes nothing else.' },
+);
+export type TestDelivery = Static<typeof TestDelivery>;
+
+/** The answer to changing a webhook. */
+export const SavedWebhook = Type.Object(
+  {
+    ...WebhookAnswer.properties,
+    warnings: Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }), {
+      description: 'What is allowed and probably not meant.',
+    }),
+    secret: Type.Optional(
+      Type.String({ description: 'Where a new one was set: shown in this answer and never again.' }),
+    ),
+  },
+  { $id: 'SavedWebhook' },
+);
+export type SavedWebhook = Static<typeof SavedWebhook>;
+
+/** The answer to creating a webhook. */
+export const CreatedWebhook = Type.Object(
+  { ...SavedWebhook.properties, testDelivery: TestDelivery },
+  { $id: 'CreatedWebhook' },
+);
+export type CreatedWebhook = Static<typeof CreatedWebhook>;
