@@ -57,3 +57,14 @@ export class IssueCommentView {
   @Column('timestamptz', { name: 'created_at' })
   createdAt!: Date;
 }
+
+/** Which open issue has a dedupe key: the state of `issues.open`, kept in the transaction of its checkpoint. */
+@Entity({ schema: 'views', name: 'issue_keys' })
+export class IssueKeyView {
+  @PrimaryColumn('text', { name: 'org_id' })
+  orgId!: string;
+  @PrimaryColumn('text', { name: 'dedupe_key' })
+  dedupeKey!: string;
+  @Column('text', { name: 'issue_id' })
+  issueId!: string;
+}

@@ -14,9 +14,11 @@ import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { derivedId, uuid5 } from '#libs/kernel/src/ids.js';
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
 import { indexKey } from '#libs/kernel/src/text.js';
+import { loadRows, removeRows, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 
 import { DedupeKeys } from './dedupe-keys.js';
 import { created, isOpen } from './issue.js';
+import { IssueKeyView } from './issue.view.js';
 
 type Requested = RecordedEvent<'issue.requested'>;
 
@@ -176,24 +178,23 @@ function keyOf(event: RecordedEvent): Key | undefined {
 }
 
 async function load(tx: EntityManager, keys: readonly Key[]) {
-  return tx.query<{ orgId: string; key: string; issueId: string }[]>(
-    `select org_id as "orgId", dedupe_key as key, issue_id as "issueId" from views.issue_keys
-      where (org_id, dedupe_key) in (select * from unnest($1::text[], $2::text[]))`,
-    [keys.map(({ orgId }) => orgId), keys.map(({ key }) => key)],
+  const rows = await loadRows(
+    tx,
+    IssueKeyView,
+    keys.map(({ orgId, key }) => ({ orgId, dedupeKey: key })),
   );
+  return rows.map(({ orgId, dedupeKey, issueId }) => ({ orgId, key: dedupeKey, issueId }));
 }
 
-async function save(tx: EntityManager, keys: DedupeKeys): Promise<void> {
-  const taken = keys.changes.filter(({ issueId }) => issueId !== null);
-  const freed = keys.changes.filter(({ issueId }) => issueId === null);
-  await tx.query(
-    'delete from views.issue_keys where (org_id, dedupe_key) in (select * from unnest($1::text[], $2::text[]))',
-    [freed.map(({ orgId }) => orgId), freed.map(({ key }) => key)],
+async function save(tx: EntityManager, { changes }: DedupeKeys): Promise<void> {
+  const freed = changes.filter(({ issueId }) => issueId === null);
+  await removeRows(
+    tx,
+    IssueKeyView,
+    freed.map(({ orgId, key }) => ({ orgId, dedupeKey: key })),
   );
-  await tx.query(
-    `insert into views.issue_keys (org_id, dedupe_key, issue_id)
-     select * from unnest($1::text[], $2::text[], $3::text[])
-     on conflict (org_id, dedupe_key) do update set issue_id = excluded.issue_id`,
-    [taken.map(({ orgId }) => orgId), taken.map(({ key }) => key), taken.map(({ issueId }) => issueId)],
+  const taken = changes.flatMap(({ orgId, key, issueId }) =>
+    issueId === null ? [] : [{ orgId, dedupeKey: key, issueId }],
   );
+  await upsertRows(tx, IssueKeyView, taken);
 }

@@ -8,9 +8,10 @@ import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscr
 import { eventUuidOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import type { Decision } from '#libs/events/src/rule.events.js';
-import { storable } from '#libs/kernel/src/text.js';
+import { type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 
 import type { FailedTogether } from '../engine/failed-rules.js';
+import { DecisionView } from './decision.view.js';
 
 /** One rule that is recorded by itself. */
 interface DecisionRow {
@@ -67,8 +68,9 @@ export class DecisionProjection implements Subscriber {
     if (decisions.length + later.length + verdicts.length + formed.length === 0) return;
     const tx = await context.transaction();
     if (formed.length > 0) await saveSets(tx, formed);
-    if (decisions.length > 0) await saveDecisions(tx, decisions, 'on conflict do nothing');
-    if (later.length > 0) await saveDecisions(tx, later, TAKES_ITS_PLACE);
+    await upsertRows(tx, DecisionView, decisions.map(rowOf), { onConflict: 'nothing' });
+    // What a rule decided at the end of a burst comes after what it decided at first, in the order of the log.
+    await upsertRows(tx, DecisionView, later.map(rowOf));
     if (verdicts.length > 0) await saveVerdicts(tx, verdicts, await rollsOf(tx, verdicts));
   }
 }
@@ -89,37 +91,21 @@ async function saveSets(tx: EntityManager, formed: readonly RecordedEvent<'rule.
   );
 }
 
-/** What a rule decided at the end of a burst comes after what it decided at first, in the log's order. */
-const TAKES_ITS_PLACE = `
-  on conflict (event_id, rule_id) do update
-    set position = excluded.position, ordinal = excluded.ordinal, rule_name = excluded.rule_name,
-        rule_version = excluded.rule_version, outcome = excluded.outcome, failed = excluded.failed,
-        error = excluded.error, actions = excluded.actions, at = excluded.at`;
-
-async function saveDecisions(tx: EntityManager, rows: readonly DecisionRow[], onConflict: string): Promise<void> {
-  await tx.query(
-    `insert into views.decisions (event_id, rule_id, org_id, position, ordinal, event_type, rule_name, rule_version,
-                                  outcome, failed, error, actions, at)
-     select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::int[], $6::text[], $7::text[],
-                          $8::int[], $9::text[], $10::json[], $11::text[], $12::json[], $13::timestamptz[])
-     ${onConflict}`,
-    [
-      rows.map(({ eventId }) => eventId),
-      rows.map(({ decision }) => decision.ruleId),
-      rows.map(({ event }) => event.metadata.orgId),
-      rows.map(({ event }) => String(event.position)),
-      rows.map(({ ordinal }) => ordinal),
-      rows.map(({ eventType }) => eventType),
-      rows.map(({ decision }) => decision.ruleName),
-      rows.map(({ decision }) => decision.ruleVersion),
-      rows.map(({ decision }) => decision.outcome),
-      rows.map(({ decision }) => (decision.failed === undefined ? null : JSON.stringify(decision.failed))),
-      rows.map(({ decision }) => (decision.error === undefined ? null : storable(decision.error))),
-      rows.map(({ decision }) => JSON.stringify(decision.actions)),
-      rows.map(({ event }) => event.metadata.timestamp),
-    ],
-  );
-}
+const rowOf = ({ event, eventId, eventType, ordinal, decision }: DecisionRow): RowOf<DecisionView> => ({
+  eventId,
+  ruleId: decision.ruleId,
+  orgId: event.metadata.orgId,
+  position: event.position,
+  ordinal,
+  eventType,
+  ruleName: decision.ruleName,
+  ruleVersion: decision.ruleVersion,
+  outcome: decision.outcome,
+  failed: decision.failed ?? null,
+  error: decision.error ?? null,
+  actions: decision.actions,
+  at: event.metadata.timestamp,
+});
 
 const rollKey = ({ event, eventType, asked }: VerdictRow): string =>
   createHash('sha256')

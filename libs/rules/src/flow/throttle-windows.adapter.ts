@@ -1,5 +1,8 @@
 import type { EntityManager } from 'typeorm';
 
+import { loadRows, upsertRows } from '#libs/persistence/src/rows.adapter.js';
+
+import { ThrottleView } from './flow.view.js';
 import { type ThrottleWindow, windowId } from './throttle.js';
 
 /** A window as it is kept: with the time after which nobody asks for it any more. */
@@ -15,34 +18,17 @@ export async function loadWindows(
   tx: EntityManager,
   wanted: readonly { readonly ruleId: string; readonly key: string }[],
 ): Promise<Map<string, ThrottleWindow>> {
-  if (wanted.length === 0) return new Map();
-  const rows = await tx.query<{ rule_id: string; key: string; started_at: string; used: number }[]>(
-    `select w.rule_id, w.key, w.started_at, w.used from views.rule_throttles w
-       join (select distinct * from unnest($1::text[], $2::text[]) as t(rule_id, key)) t using (rule_id, key)`,
-    [wanted.map(({ ruleId }) => ruleId), wanted.map(({ key }) => key)],
-  );
+  const rows = await loadRows(tx, ThrottleView, wanted);
   return new Map(
-    rows.map((row) => [
-      windowId(row.rule_id, row.key),
-      { ruleId: row.rule_id, key: row.key, startedAt: Number(row.started_at), used: row.used },
+    rows.map(({ ruleId, key, startedAt, used }) => [
+      windowId(ruleId, key),
+      { ruleId, key, startedAt: Number(startedAt), used },
     ]),
   );
 }
 
 /** Keeps the windows, and forgets those that ended before `time`. */
 export async function saveWindows(tx: EntityManager, windows: readonly KeptWindow[], time: number): Promise<void> {
-  await tx.query(
-    `insert into views.rule_throttles (rule_id, key, started_at, used, ends_at)
-     select * from unnest($1::text[], $2::text[], $3::bigint[], $4::integer[], $5::bigint[])
-     on conflict (rule_id, key) do update
-       set started_at = excluded.started_at, used = excluded.used, ends_at = excluded.ends_at`,
-    [
-      windows.map(({ ruleId }) => ruleId),
-      windows.map(({ key }) => key),
-      windows.map(({ startedAt }) => startedAt),
-      windows.map(({ used }) => used),
-      windows.map(({ endsAt }) => endsAt),
-    ],
-  );
+  await upsertRows(tx, ThrottleView, windows);
   await tx.query('delete from views.rule_throttles where ends_at < $1', [time]);
 }

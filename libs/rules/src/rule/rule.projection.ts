@@ -4,28 +4,10 @@ import { fold } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
-import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
+import { loadRows, type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 
-import { rule, type Rule } from './rule.js';
-
-interface Row {
-  readonly id: string;
-  readonly state: Exclude<Rule, { status: 'unknown' }>;
-  readonly revision: string;
-  readonly createdAt: string;
-  readonly updatedAt: string;
-}
-
-interface StoredRow {
-  readonly id: string;
-  readonly org_id: string;
-  readonly version: number;
-  readonly status: 'enabled' | 'disabled' | 'archived';
-  readonly definition: RuleDefinition;
-  readonly revision: string;
-  readonly created_at: Date;
-  readonly updated_at: Date;
-}
+import { rule } from './rule.js';
+import { RuleVersionView, RuleView } from './rule.view.js';
 
 /** Rules and their versions as rows. */
 @Injectable()
@@ -38,64 +20,43 @@ export class RuleProjection implements Subscriber {
     const changes = events.filter((event) => event.is(...this.reads));
     if (changes.length === 0) return;
     const tx = await context.transaction();
-    const stored = await tx.query<StoredRow[]>('select * from views.rules where id = any($1)', [
-      [...new Set(changes.map((event) => event.data.ruleId))],
-    ]);
-    const rows = new Map(stored.map((row) => [row.id, fromStored(row)]));
+    const ids = [...new Set(changes.map((event) => event.data.ruleId))];
+    const stored = await loadRows(
+      tx,
+      RuleView,
+      ids.map((id) => ({ id })),
+    );
+    const rows = new Map(stored.map((row) => [row.id, row]));
     for (const event of changes) {
-      const before = rows.get(event.data.ruleId);
-      const state = fold(rule, [event], before?.state ?? rule.initial);
+      const { ruleId } = event.data;
+      const before = rows.get(ruleId);
+      const state = fold(rule, [event], before ?? rule.initial);
       if (state.status === 'unknown') continue;
+      const { orgId, version, status, definition } = state;
       const updatedAt = event.metadata.timestamp;
-      const createdAt = before?.createdAt ?? updatedAt;
-      rows.set(event.data.ruleId, {
-        id: event.data.ruleId,
-        state,
+      rows.set(ruleId, {
+        id: ruleId,
+        orgId,
+        name: definition.name,
+        version,
+        status,
+        definition,
         revision: String(event.revision),
-        createdAt,
+        createdAt: before?.createdAt ?? updatedAt,
         updatedAt,
       });
     }
-    const all = [...rows.values()];
-    await tx.query(
-      `insert into views.rules (id, org_id, name, version, status, definition, revision, created_at, updated_at)
-       select * from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[], $6::json[], $7::bigint[],
-                            $8::timestamptz[], $9::timestamptz[])
-       on conflict (id) do update set name = excluded.name, version = excluded.version, status = excluded.status,
-         definition = excluded.definition, revision = excluded.revision, updated_at = excluded.updated_at`,
-      [
-        all.map(({ id }) => id),
-        all.map(({ state }) => state.orgId),
-        all.map(({ state }) => state.definition.name),
-        all.map(({ state }) => state.version),
-        all.map(({ state }) => state.status),
-        all.map(({ state }) => JSON.stringify(state.definition)),
-        all.map(({ revision }) => revision),
-        all.map(({ createdAt }) => createdAt),
-        all.map(({ updatedAt }) => updatedAt),
-      ],
-    );
-    const saves = changes.filter((event) => event.is('rule.created', 'rule.updated'));
-    await tx.query(
-      `insert into views.rule_versions (rule_id, version, org_id, definition, saved_by, saved_at)
-       select * from unnest($1::text[], $2::int[], $3::text[], $4::json[], $5::text[], $6::timestamptz[])
-       on conflict do nothing`,
-      [
-        saves.map((event) => event.data.ruleId),
-        saves.map((event) => event.data.version),
-        saves.map((event) => event.metadata.orgId),
-        saves.map((event) => JSON.stringify(event.data.definition)),
-        saves.map((event) => event.metadata.actor),
-        saves.map((event) => event.metadata.timestamp),
-      ],
-    );
+    await upsertRows(tx, RuleView, [...rows.values()]);
+    const saves = changes.filter((event) => event.is('rule.created', 'rule.updated')).map(versionOf);
+    await upsertRows(tx, RuleVersionView, saves, { onConflict: 'nothing' });
   }
 }
 
-const fromStored = (row: StoredRow): Row => ({
-  id: row.id,
-  state: { status: row.status, orgId: row.org_id, version: row.version, definition: row.definition },
-  revision: row.revision,
-  createdAt: row.created_at.toISOString(),
-  updatedAt: row.updated_at.toISOString(),
+const versionOf = ({ data, metadata }: RecordedEvent<'rule.created' | 'rule.updated'>): RowOf<RuleVersionView> => ({
+  ruleId: data.ruleId,
+  version: data.version,
+  orgId: metadata.orgId,
+  definition: data.definition,
+  savedBy: metadata.actor,
+  savedAt: metadata.timestamp,
 });

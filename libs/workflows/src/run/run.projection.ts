@@ -5,12 +5,14 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { followers } from '#libs/events/src/followers.js';
+import { type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 import { WorkQueue } from '#libs/persistence/src/work/work.js';
 
 import type { RunStatus } from '../engine/run-state.js';
 import { requestOutcomes } from '../steps/registry.js';
 import type { RunFailure } from '../steps/step-state.js';
 import { RUNS } from './advance-run.worker.js';
+import { RunRequestView, RunView } from './run.view.js';
 
 /** When a run is to be taken up again: at a time, at once (a time that is over), or by an outcome only. */
 type Due = { readonly at: Date; readonly position: bigint } | 'never';
@@ -53,20 +55,23 @@ export class RunProjection implements Subscriber {
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     const changes = new Map<string, Change>();
-    const requests: { readonly id: string; readonly runId: string }[] = [];
+    const requests: RowOf<RunRequestView>[] = [];
     const outcomes: RecordedEvent[] = [];
     for (const event of events) {
       if (event.is(...requestOutcomes)) {
         if (event.metadata.$causationId !== undefined) outcomes.push(event);
         continue;
       }
-      if (event.is('run.step_awaiting')) requests.push({ id: event.data.requestId, runId: event.data.runId });
+      if (event.is('run.step_awaiting')) {
+        const { requestId, runId } = event.data;
+        requests.push({ requestId, runId, outcomeStream: null, outcomeRevision: null });
+      }
       note(changes, event);
     }
     if (changes.size === 0 && outcomes.length === 0) return;
     const tx = await context.transaction();
     await saveRuns(tx, [...changes.values()]);
-    await addRequests(tx, requests);
+    await upsertRows(tx, RunRequestView, requests, { onConflict: 'nothing' });
     const woken = await resolve(tx, outcomes);
     await dropRequests(tx, [...changes.values()]);
     await this.schedule(tx, changes, woken, events.at(-1)!.position);
@@ -120,31 +125,34 @@ function note(changes: Map<string, Change>, event: RecordedEvent): void {
   }
 }
 
+function begun({ runId, started }: Change): readonly RowOf<RunView>[] {
+  if (!started) return [];
+  const { workflowId, workflow, version, trigger, event } = started.data;
+  const row = {
+    id: runId,
+    orgId: started.orgId,
+    workflowId,
+    workflow,
+    version,
+    status: 'running' as const,
+    trigger: trigger.kind,
+    eventId: event?.id ?? null,
+    eventType: event?.type ?? null,
+    error: null,
+    until: null,
+    startedAt: started.at,
+    endedAt: null,
+  };
+  return [row];
+}
+
 async function saveRuns(tx: EntityManager, changes: readonly Change[]): Promise<void> {
-  const begun = changes.filter((change) => change.started !== undefined);
-  if (begun.length > 0)
-    await tx.query(
-      `insert into views.runs (id, org_id, workflow_id, workflow, version, status, trigger, event_id, event_type, started_at)
-       select id, org_id, workflow_id, workflow, version, 'running', trigger, event_id, event_type, started_at
-         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[])
-           as given (id, org_id, workflow_id, workflow, version, trigger, event_id, event_type, started_at)
-       on conflict (id) do nothing`,
-      [
-        begun.map(({ runId }) => runId),
-        begun.map(({ started }) => started!.orgId),
-        begun.map(({ started }) => started!.data.workflowId),
-        begun.map(({ started }) => started!.data.workflow),
-        begun.map(({ started }) => started!.data.version),
-        begun.map(({ started }) => started!.data.trigger.kind),
-        begun.map(({ started }) => started!.data.event?.id ?? null),
-        begun.map(({ started }) => started!.data.event?.type ?? null),
-        begun.map(({ started }) => started!.at),
-      ],
-    );
+  await upsertRows(tx, RunView, changes.flatMap(begun), { onConflict: 'nothing' });
   const changed = changes.filter(
     ({ status, until, endedAt }) => status !== undefined || until !== undefined || endedAt !== undefined,
   );
   if (changed.length === 0) return;
+  // What a batch does not tell of a run stays as it is, which no upsert can say.
   await tx.query(
     `update views.runs r
         set status = coalesce(g.status, r.status),
@@ -162,14 +170,6 @@ async function saveRuns(tx: EntityManager, changes: readonly Change[]): Promise<
       changed.map(({ until }) => until !== undefined),
       changed.map(({ until }) => until ?? null),
     ],
-  );
-}
-
-async function addRequests(tx: EntityManager, requests: readonly { id: string; runId: string }[]): Promise<void> {
-  if (requests.length === 0) return;
-  await tx.query(
-    `insert into views.run_requests (request_id, run_id) select * from unnest($1::uuid[], $2::text[]) on conflict do nothing`,
-    [requests.map(({ id }) => id), requests.map(({ runId }) => runId)],
   );
 }
 

@@ -34,3 +34,16 @@ export class RunView {
   @Column('timestamptz', { name: 'ended_at', nullable: true })
   endedAt!: Date | null;
 }
+
+/** What a run waits for, and where its outcome is once it is there. */
+@Entity({ schema: 'views', name: 'run_requests' })
+export class RunRequestView {
+  @PrimaryColumn('uuid', { name: 'request_id' })
+  requestId!: string;
+  @Column('text', { name: 'run_id' })
+  runId!: string;
+  @Column('text', { name: 'outcome_stream', nullable: true })
+  outcomeStream!: string | null;
+  @Column('bigint', { name: 'outcome_revision', nullable: true })
+  outcomeRevision!: string | null;
+}

@@ -3,6 +3,9 @@ import { Injectable } from '@nestjs/common';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
+import { type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
+
+import { WorkflowVersionView } from './workflow.view.js';
 
 /** Workflows and their versions as rows. */
 @Injectable()
@@ -14,23 +17,8 @@ export class WorkflowProjection implements Subscriber {
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     if (events.length === 0) return;
     const tx = await context.transaction();
-    const saved = events.filter((event) => event.is('workflow.saved'));
-    if (saved.length > 0)
-      await tx.query(
-        `insert into views.workflow_versions (workflow_id, version, number, source, origin, file, saved_by, saved_at)
-         select * from unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
-         on conflict do nothing`,
-        [
-          saved.map(({ data }) => data.workflowId),
-          saved.map(({ data }) => data.version),
-          saved.map(({ data }) => data.number),
-          saved.map(({ data }) => data.source),
-          saved.map(({ data }) => data.origin),
-          saved.map(({ data }) => data.file ?? null),
-          saved.map(({ metadata }) => metadata.actor),
-          saved.map(({ metadata }) => metadata.timestamp),
-        ],
-      );
+    const saved = events.filter((event) => event.is('workflow.saved')).map(versionOf);
+    await upsertRows(tx, WorkflowVersionView, saved, { onConflict: 'nothing' });
     // One row may change several times in a batch, and each time matters: workflows are saved by people, not by the second.
     for (const event of events)
       if (event.is('workflow.activated')) {
@@ -50,3 +38,14 @@ export class WorkflowProjection implements Subscriber {
         ]);
   }
 }
+
+const versionOf = ({ data, metadata }: RecordedEvent<'workflow.saved'>): RowOf<WorkflowVersionView> => ({
+  workflowId: data.workflowId,
+  version: data.version,
+  number: data.number,
+  source: data.source,
+  origin: data.origin,
+  file: data.file ?? null,
+  savedBy: metadata.actor,
+  savedAt: metadata.timestamp,
+});
