@@ -73,7 +73,10 @@ function advanceStep(decided: DecidedStep): Progress {
       if (step.timeoutMs !== undefined && kind.pace === 'lasting') decided.setTimer('timeout', step.timeoutMs);
     }
     const progress = kind.decide(step, decided);
-    return progress === 'open' ? decided.unlessOverdue() : progress;
+    if (progress !== 'open') return progress;
+    if (kind.pace === 'lasting' && decided.state === undefined)
+      throw new Error(`${kind.name} left the step open and recorded no event about it`);
+    return decided.unlessOverdue();
   });
 }
 
@@ -93,6 +96,10 @@ class DecidedStep implements StepDecision {
 
   get runId(): string {
     return this.run.identity.runId;
+  }
+
+  get start(): StepDecision['start'] {
+    return this.run.run.start;
   }
 
   get now(): Date {

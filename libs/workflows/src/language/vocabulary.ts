@@ -23,8 +23,11 @@ export interface KeywordSyntax<Fields extends object = object> {
   readonly shape: TObject;
   readonly nesting?: Nesting<Fields>;
   /** The fields that the kind adds. Called even if the shape does not fit, so that one save names every problem. */
-  read(raw: RawObject, reading: Reading): Fields;
+  read(raw: RawObject, reading: Reading): Fields & NotCommon;
 }
+
+/** A kind must not name a field as one that every step has: it would replace it. */
+type NotCommon = { readonly [Key in keyof Step]?: never };
 
 /** Where a step holds lists of steps. */
 export interface Nesting<Fields extends object = object> {

@@ -32,6 +32,17 @@ interface Change {
   restedAt?: bigint;
 }
 
+/** What runs record about themselves; a type may be the outcome of a request besides. */
+const ABOUT_RUNS = [
+  'workflow.started',
+  'workflow.status_changed',
+  'workflow.completed',
+  'workflow.failed',
+  'run.cancelled',
+  'run.rested',
+  'run.step_awaiting',
+] as const;
+
 /**
  * Runs as rows, and when each has something to do. It also sees the outcomes of what runs asked for: a request is always
  * in the log before its outcome, so one subscriber that reads both in order cannot miss one.
@@ -39,16 +50,7 @@ interface Change {
 @Injectable()
 export class RunProjection implements Subscriber {
   readonly name = followers.runViews;
-  readonly reads = [
-    'workflow.started',
-    'workflow.status_changed',
-    'workflow.completed',
-    'workflow.failed',
-    'run.cancelled',
-    'run.rested',
-    'run.step_awaiting',
-    ...requestOutcomes,
-  ] as const;
+  readonly reads = [...ABOUT_RUNS, ...requestOutcomes];
   readonly writes = [] as const;
 
   constructor(@Inject(WorkQueue) private readonly work: WorkQueue) {}
@@ -58,15 +60,12 @@ export class RunProjection implements Subscriber {
     const requests: RowOf<RunRequestView>[] = [];
     const outcomes: RecordedEvent[] = [];
     for (const event of events) {
-      if (event.is(...requestOutcomes)) {
-        if (event.metadata.$causationId !== undefined) outcomes.push(event);
-        continue;
-      }
+      if (event.is(...requestOutcomes) && event.metadata.$causationId !== undefined) outcomes.push(event);
       if (event.is('run.step_awaiting')) {
         const { requestId, runId } = event.data;
         requests.push({ requestId, runId, outcomeStream: null, outcomeRevision: null });
       }
-      note(changes, event);
+      if (event.is(...ABOUT_RUNS)) note(changes, event);
     }
     if (changes.size === 0 && outcomes.length === 0) return;
     const tx = await context.transaction();

@@ -37,7 +37,8 @@ describe('the registry of step kinds', () => {
   });
 
   it('awaits what may be the outcome of a request', () => {
-    expect(requestOutcomes).toEqual(['webhook.delivered', 'webhook.failed', 'action.refused']);
+    expect(requestOutcomes).toEqual(expect.arrayContaining(['webhook.delivered', 'webhook.failed', 'action.refused']));
+    expect(new Set(requestOutcomes).size).toBe(requestOutcomes.length);
   });
 
   it('gives each keyword a shape that requires it', () => {

@@ -9,7 +9,10 @@ import { inputOf } from './step-input.js';
 export interface RequestKind<Request extends EventType, Outcome extends EventType> extends NamedDefinition {
   /** The event that asks. */
   readonly request: Request;
-  requestData(input: Record<string, unknown>, decision: Pick<StepDecision, 'runId' | 'path'>): DataOf<Request>;
+  requestData(
+    input: Record<string, unknown>,
+    decision: Pick<StepDecision, 'runId' | 'start' | 'path'>,
+  ): DataOf<Request>;
   /** Types of the answer, which names the request as its cause. The first one counts. */
   readonly outcomes: readonly Outcome[];
   /** `steps.<id>.output`. @throws StepError where the outcome fails the step. */

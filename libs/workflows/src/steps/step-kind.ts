@@ -40,7 +40,8 @@ export interface Behaviour<Fields extends object, Noted> {
   readonly name: string;
   /**
    * `instant`: decided in one look. `attempts`: done by a worker, which watches the time limit of each attempt. `lasting`:
-   * stays open from one decision to the next, and the engine watches its time limit.
+   * stays open from one decision to the next, and the engine watches its time limit. The first look at such a step must
+   * record an event about it, which opens it: without one the next decision would begin it again.
    */
   readonly pace: 'instant' | 'attempts' | 'lasting';
   /** Events of its own that the kind records about a step: what they change, and how the timeline shows them. */
@@ -78,6 +79,8 @@ export type OwnData<T extends EventType> = Omit<DataOf<T>, Identity>;
 /** Everything that a kind sees of the run while it decides one step, and all that it can do. The engine implements it. */
 export interface StepDecision<Noted = unknown> {
   readonly runId: string;
+  /** What the run began with. */
+  readonly start: DataOf<'workflow.started'>;
   /** Names the step in its run, such as `retries[2].redeliver`. */
   readonly path: string;
   readonly now: Date;
