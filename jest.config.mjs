@@ -40,6 +40,7 @@ const matching = (suffix, not = '') => roots.map((root) => `<rootDir>/${root}/**
 
 export default {
   maxWorkers: 2,
+  maxConcurrency: 2,
   // Ends what hangs, on however busy a machine.
   testTimeout: 300_000,
   workerGracefulExitTimeout: 30_000,

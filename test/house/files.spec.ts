@@ -111,6 +111,12 @@ describe('the repository', () => {
     expect(code.filter((name) => /@ts-(ignore|nocheck)/.test(read(name)))).toEqual([]);
   });
 
+  it('is checked with the newest release of Node that it says it runs on', () => {
+    const { engines } = JSON.parse(read('package.json')) as { engines: { node: string } };
+    const releases = [...engines.node.matchAll(/\^(\d+)/g)].map(([, major]) => Number(major));
+    expect(read('.ci/run')).toContain(`--also-node ${Math.max(...releases)}\n`);
+  });
+
   it('has programs that can be run as they are', () => {
     expect(statSync(join(ROOT, '.ci/run')).mode & 0o111).toBeGreaterThan(0);
   });

@@ -3,8 +3,8 @@ import pg from 'pg';
 
 import { createTestDatabase } from './database.js';
 
-test('two tests have two databases, which are gone when dropped', async () => {
-  const one = await createTestDatabase();
+test('two tests have two databases, migrated or empty, which are gone when dropped', async () => {
+  const one = await createTestDatabase({ empty: true });
   const other = await createTestDatabase();
   const client = new pg.Client({ connectionString: one.url });
   client.on('error', () => undefined);
@@ -12,8 +12,9 @@ test('two tests have two databases, which are gone when dropped', async () => {
   await client.query('create table only_here ()');
   const elsewhere = new pg.Client({ connectionString: other.url });
   await elsewhere.connect();
-  const { rows } = await elsewhere.query("select to_regclass('only_here') as found");
-  expect(rows).toEqual([{ found: null }]);
+  const found = "select to_regclass('only_here') as own, to_regclass('views.work') as migrated";
+  expect((await client.query(found)).rows).toEqual([{ own: 'only_here', migrated: null }]);
+  expect((await elsewhere.query(found)).rows).toEqual([{ own: null, migrated: 'views.work' }]);
 
   await one.drop();
 

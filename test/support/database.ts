@@ -8,12 +8,12 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** A fresh, empty database in the PostgreSQL of this jest run. */
-export async function createTestDatabase(): Promise<TestDatabase> {
+/** A fresh database in the PostgreSQL of this jest run: with all migrations, or `empty`. */
+export async function createTestDatabase({ empty = false } = {}): Promise<TestDatabase> {
   const server = process.env['MILLRACE_TEST_POSTGRES'];
   if (!server) throw new Error('There is no PostgreSQL in this run: only int and e2e specs have one.');
   const name = `test_${Buffer.from(randomText(9), 'base64url').toString('hex')}`;
-  await statement(server, `create database ${name}`);
+  await statement(server, `create database ${name} template ${empty ? 'template0' : 'template1'}`);
   const url = new URL(server);
   url.pathname = `/${name}`;
   return { url: url.href, drop: () => statement(server, `drop database if exists ${name} with (force)`) };

@@ -7,6 +7,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { PostgresEventStore } from '#libs/event-store/src/adapters/postgres/postgres-event-store.adapter.js';
+import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import { EmbeddedPostgres } from '#libs/persistence/src/embedded/embedded-postgres.adapter.js';
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
@@ -18,6 +20,10 @@ const folder = await mkdtemp(join(tmpdir(), 'millrace-jest-'));
 const ended = new Promise((done) => process.stdin.once('end', done).once('close', done).resume());
 try {
   const server = await EmbeddedPostgres.start({ folder: join(folder, 'postgres'), ...options });
+  // What is copied when a database is created: none has to go through all migrations again.
+  const template = server.urlOf('template1');
+  await (await openDataSource({ url: template })).destroy();
+  await (await PostgresEventStore.open({ connectionString: template })).close();
   process.stdout.write(`${server.urlOf('postgres')}\n`);
   await ended;
   await server.stop();

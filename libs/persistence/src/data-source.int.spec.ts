@@ -14,7 +14,7 @@ let opened: DataSource[];
 let proxies: TcpProxy[];
 
 beforeEach(async () => {
-  database = await createTestDatabase();
+  database = await createTestDatabase({ empty: true });
   opened = [];
   proxies = [];
 });

@@ -16,7 +16,7 @@ describe('the log in PostgreSQL', () => {
   let client: pg.Client;
 
   beforeAll(async () => {
-    database = await createTestDatabase();
+    database = await createTestDatabase({ empty: true });
     client = new pg.Client({ connectionString: database.url, options: SESSION_OPTIONS });
     await client.connect();
   });
