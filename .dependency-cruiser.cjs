@@ -79,6 +79,11 @@ module.exports = {
       ['event-store', 'events', 'kernel'],
       'The database serves the stages and knows none of them.',
     ),
+    mayImport(
+      'event-index',
+      ['persistence', 'event-store', 'events', 'kernel'],
+      'The index of the log serves the stages that search it and knows none of them.',
+    ),
     mayImport('access', ['event-store', 'events', 'kernel'], 'Who may do what is known without knowing what is done.'),
     {
       name: 'stages-never-import-each-other',

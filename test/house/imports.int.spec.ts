@@ -102,6 +102,11 @@ const WRONG: readonly (readonly [rule: string, file: string, text: string])[] = 
     `import { a } from '#libs/rules/src/a.js';\nexport const b = a;\n`,
   ],
   ['directions-steps', 'libs/steps/src/bad.ts', `import { a } from '#libs/egress/src/a.js';\nexport const b = a;\n`],
+  [
+    'directions-event-index',
+    'libs/event-index/src/bad.ts',
+    `import { a } from '#libs/rules/src/a.js';\nexport const b = a;\n`,
+  ],
   ['directions-access', 'libs/access/src/bad.ts', `import { a } from '#libs/rules/src/a.js';\nexport const b = a;\n`],
   [
     'stages-never-import-each-other',

@@ -63,6 +63,18 @@ describe('names that others depend on', () => {
     },
   );
 
+  it('each table is named in one library alone: others ask that library', () => {
+    const owners = new Map<string, Set<string>>();
+    for (const { name, line } of code) {
+      // Migrations make the tables, and specs may look into any.
+      if (!/^(libs|apps)\/.*\/src\//.test(name) || /\.spec\.ts$|\/migrations\//.test(name)) continue;
+      for (const [, table = ''] of line.matchAll(/(?:\bviews\.|schema: 'views', name: ')([a-z_]+)/g))
+        owners.set(table, (owners.get(table) ?? new Set<string>()).add(name.split('/').slice(0, 2).join('/')));
+    }
+    expect(owners.size).toBeGreaterThan(20);
+    expect([...owners].filter(([, some]) => some.size > 1).map(([table, some]) => [table, ...some])).toEqual([]);
+  });
+
   it('what follows the log is named in followers.ts alone', () => {
     const names = Object.values(followers).map((name) => name.replaceAll('.', '\\.'));
     // Specs of the server show names as samples, and so does the example of an event.

@@ -10,7 +10,6 @@ import { AgentView, ExecutionView } from '#libs/agents/src/agent.view.js';
 import { AgentsModule } from '#libs/agents/src/agents.module.js';
 import { RequestAgents } from '#libs/agents/src/webhook.subscriber.js';
 import { AuditModule } from '#libs/audit/src/audit.module.js';
-import { EventIndex } from '#libs/audit/src/event-index.projection.js';
 import { PendingActions } from '#libs/audit/src/pending-action.projection.js';
 import { DeliveriesModule } from '#libs/deliveries/src/deliveries.module.js';
 import { ScheduleDeliveries } from '#libs/deliveries/src/delivery/delivery.subscriber.js';
@@ -19,6 +18,7 @@ import { AttemptDelivery } from '#libs/deliveries/src/sending/attempt-delivery.w
 import { WebhookProjection } from '#libs/deliveries/src/webhook/webhook.projection.js';
 import { WebhookTable } from '#libs/deliveries/src/webhook/webhook.table.js';
 import { WebhookHealthView, WebhookView } from '#libs/deliveries/src/webhook/webhook.view.js';
+import { EventIndex } from '#libs/event-index/src/event-index.projection.js';
 import type { Subscriber, Table } from '#libs/event-store/src/subscriber.js';
 import { AgentReceivers } from '#libs/intake/src/agent-webhook/agent-receivers.js';
 import { IntakeModule } from '#libs/intake/src/intake.module.js';

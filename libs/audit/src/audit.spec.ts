@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
+import { conditionOf } from '#libs/event-index/src/event-query.js';
+import type { TracedEvent } from '#libs/event-index/src/event-reader.adapter.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { newEvent, RawJson } from '#libs/event-store/src/new-event.js';
 import { catalogue } from '#libs/events/src/catalogue.js';
@@ -9,9 +11,9 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuid5, uuid7 } from '#libs/kernel/src/ids.js';
 
 import { eventJson } from './event-json.js';
-import { conditionOf, cursorOf, type Parameters, parseQuery } from './event-query.js';
+import { cursorOf, type Parameters, parseQuery } from './event-parameters.js';
 import { publishable } from './publishable.js';
-import { type TracedEvent, type TraceNode, traceOf } from './trace.js';
+import { type TraceNode, traceOf } from './trace.js';
 
 const rejection = (work: () => unknown): Rejected => {
   try {

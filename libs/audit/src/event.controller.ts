@@ -5,13 +5,12 @@ import { ApiOperation, ApiProduces, ApiProperty, ApiQuery, ApiResponse, ApiTags 
 
 import { CurrentCaller } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
+import type { EventQuery } from '#libs/event-index/src/event-query.js';
+import { eventNotFound, EventReader, MAX_TRACED } from '#libs/event-index/src/event-reader.adapter.js';
 import { eventIdOf, eventUuidOf } from '#libs/events/src/envelope.js';
-import { Rejected } from '#libs/kernel/src/errors.js';
-import type { Uuid } from '#libs/kernel/src/ids.js';
 
 import { eventJson } from './event-json.js';
-import { cursorOf, type EventQuery, type Parameters, parseQuery } from './event-query.js';
-import { EventReader, MAX_TRACED } from './event-reader.adapter.js';
+import { cursorOf, type Parameters, parseQuery } from './event-parameters.js';
 import { type TraceNode, traceOf } from './trace.js';
 
 /** As much of a Fastify reply as is used here: answers whose bytes are written by hand. */
@@ -108,14 +107,7 @@ export class EventController {
   @ApiOperation({ summary: 'One event with its data and metadata' })
   @ApiResponse({ status: 200, type: EventAnswer })
   async view(@CurrentCaller() caller: Caller, @Param('id') id: string, @Res() reply: Reply): Promise<void> {
-    const uuid = uuidOf(id);
-    let event = await this.events.byId(caller.orgId, uuid);
-    if (!event) {
-      await this.events.settle();
-      event = await this.events.byId(caller.orgId, uuid);
-    }
-    if (!event) throw notFound(id);
-    reply.type(JSON_TYPE).send(eventJson(event));
+    reply.type(JSON_TYPE).send(eventJson(await this.events.get(caller.orgId, id)));
   }
 
   @Get(':id/trace')
@@ -125,10 +117,10 @@ export class EventController {
   })
   @ApiResponse({ status: 200, type: TraceAnswer })
   async trace(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<TraceAnswer> {
-    const uuid = uuidOf(id);
+    const uuid = eventUuidOf(id);
     await this.events.settle();
-    const correlation = await this.events.correlationOf(caller.orgId, uuid);
-    if (correlation === undefined) throw notFound(id);
+    const correlation = uuid && (await this.events.correlationOf(caller.orgId, uuid));
+    if (correlation === undefined) throw eventNotFound(id);
     const story = await this.events.story(caller.orgId, correlation);
     return {
       eventId: id,
@@ -145,12 +137,3 @@ export class EventController {
     }
   }
 }
-
-function uuidOf(id: string): Uuid {
-  const uuid = eventUuidOf(id);
-  if (uuid === undefined) throw notFound(id);
-  return uuid;
-}
-
-const notFound = (id: string): Rejected =>
-  new Rejected('not_found', 'event.not_found', `There is no event ${id} in this organisation.`);

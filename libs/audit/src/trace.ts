@@ -1,16 +1,6 @@
+import type { TracedEvent } from '#libs/event-index/src/event-reader.adapter.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
-
-/** One event of a story, as the index has it. */
-export interface TracedEvent {
-  readonly id: Uuid;
-  readonly type: string;
-  readonly source: string;
-  readonly subject: string;
-  /** RFC 3339 UTC. */
-  readonly timestamp: string;
-  readonly causation: Uuid | undefined;
-}
 
 /** An event with everything that it directly caused, in the order of the log. */
 export interface TraceNode {

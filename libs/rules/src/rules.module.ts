@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
 
+import { EventIndexModule } from '#libs/event-index/src/event-index.module.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
@@ -34,7 +35,7 @@ import { WhyController } from './trial/why.controller.js';
 
 /** Trigger rules: saved, asked about every event, and what they decided. */
 @Module({
-  imports: [CqrsModule],
+  imports: [CqrsModule, EventIndexModule],
   controllers: [
     TrialController,
     BacktestController,

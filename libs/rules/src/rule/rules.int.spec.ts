@@ -4,6 +4,7 @@ import { Type } from '@sinclair/typebox';
 import type { DataSource } from 'typeorm';
 
 import type { Caller } from '#libs/access/src/caller.js';
+import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
@@ -20,6 +21,7 @@ import { defineAction } from '#libs/plugin-sdk/src/define-action.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
+import { indexEvents } from '../../../event-index/testing/index-events.js';
 import { Follower } from '../../../persistence/testing/follower.js';
 import { noWork } from '../../../persistence/testing/no-work.js';
 import { DecideRules } from '../decisions/decide.subscriber.js';
@@ -415,7 +417,7 @@ describe('a rule that names an action of a plug-in', () => {
 });
 
 describe('trying a rule', () => {
-  const trial = () => new TrialController(store, dataSource, clock, progress, plugins);
+  const trial = () => new TrialController(new EventReader(dataSource, store, progress), clock, plugins);
 
   it('says what every condition saw, and shows the actions filled in, and does nothing', async () => {
     const answer = await trial().test(caller, {
@@ -504,13 +506,7 @@ describe('trying a rule', () => {
 
   it('finds an event that was recorded, in the own organisation alone', async () => {
     const eventId = await push({ branch: 'main' });
-    const { events } = await store.readAll({ limit: 1 });
-    const { id, stream, position, revision } = events[0]!;
-    await dataSource.query(
-      `insert into views.events (position, id, type, source, subject, org_id, timestamp, correlation, stream, revision)
-       values ($1, $2, 'git.push', 'github', '', 'org_1', now(), $2, $3, $4)`,
-      [String(position), id, stream, String(revision)],
-    );
+    await indexEvents(dataSource, store);
     expect(await trial().test(caller, { rule: pushes, eventId })).toMatchObject({ outcome: 'matched' });
     await expect(trial().test(stranger, { rule: pushes, eventId })).rejects.toMatchObject({ code: 'event.not_found' });
     await expect(trial().test(caller, { rule: pushes, eventId: 'evt_nonsense' })).rejects.toMatchObject({

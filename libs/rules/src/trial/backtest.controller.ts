@@ -8,8 +8,8 @@ import { DataSource } from 'typeorm';
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import { Takes } from '#libs/access/src/shapes.controller.js';
+import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
-import { Progress } from '#libs/event-store/src/subscriber.js';
 import type { RuleWarning } from '#libs/events/src/shapes/rule-shape.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
@@ -19,7 +19,7 @@ import { RuleBody } from '../language/rule-schema.js';
 import { warningsOf } from '../language/warnings.js';
 import { notFound } from '../rule/rule.js';
 import { RuleVersionView, RuleView } from '../rule/rule.view.js';
-import { rangeOf } from './backtest-range.adapter.js';
+import { rangeOf } from './backtest-range.js';
 import { parseBacktest, type RuleReference } from './backtest-request.js';
 import { type BacktestProgress, BacktestSlots, runBacktest } from './backtest-run.js';
 import type { BacktestReport } from './backtest.js';
@@ -91,7 +91,7 @@ export class BacktestController {
   constructor(
     @Inject(EventStore) private readonly store: EventStore,
     @Inject(DataSource) private readonly database: DataSource,
-    @Inject(Progress) private readonly progress: Progress,
+    @Inject(EventReader) private readonly events: EventReader,
     @Inject(Plugins) private readonly plugins: Plugins,
   ) {}
 
@@ -121,9 +121,9 @@ export class BacktestController {
     try {
       const other = request.compareTo && (await this.saved(caller, request.compareTo));
       const draft = request.rule.compiled;
-      const { store, database, progress } = this;
+      const { store, events } = this;
       const rules = other ? [draft, other.compiled] : [draft];
-      const { total, ...stretch } = await rangeOf({ store, database, progress }, caller.orgId, request, rules);
+      const { total, ...stretch } = await rangeOf(store, events, caller.orgId, request, rules);
       const order = { stretch, total, draft, other: other?.compiled };
       const warnings = warningsOf(request.rule.definition, draft);
       const run = (tell: (progress: BacktestProgress) => void) =>

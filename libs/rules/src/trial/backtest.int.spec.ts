@@ -6,6 +6,7 @@ import type { FastifyInstance } from 'fastify';
 import { DataSource } from 'typeorm';
 
 import type { Caller } from '#libs/access/src/caller.js';
+import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { EventStore, type ReadAllOptions } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
@@ -18,6 +19,7 @@ import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
+import { indexEvents } from '../../../event-index/testing/index-events.js';
 import { noWork } from '../../../persistence/testing/no-work.js';
 import { DecideRules } from '../decisions/decide.subscriber.js';
 import { DecisionProjection } from '../decisions/decision.projection.js';
@@ -69,7 +71,7 @@ beforeEach(async () => {
     providers: [
       { provide: EventStore, useFactory: () => store },
       { provide: DataSource, useFactory: () => dataSource },
-      { provide: Progress, useValue: progress },
+      { provide: EventReader, useFactory: () => new EventReader(dataSource, store, progress) },
       { provide: Plugins, useValue: new Plugins([]) },
     ],
   })
@@ -105,7 +107,6 @@ async function push(
   count: number,
   make: (n: number) => { data?: object; orgId?: string; type?: string; time?: string },
 ) {
-  const rows: string[][] = [];
   for (let n = 0; n < count; n++) {
     const { data = {}, orgId = 'org_1', type = 'git.push', time = '2026-11-20T00:00:00.000Z' } = make(n);
     const id = uuid7();
@@ -113,16 +114,10 @@ async function push(
       { type, data, timestamp: time },
       { id, orgId, actor: 'x', source: 'github', now: new Date() },
     );
-    const stream = streams.inbound('int_1', id);
-    const { position } = await store.append(stream, [event], 'no-stream');
-    rows.push([String(position), id, type, orgId, time, stream]);
+    await store.append(streams.inbound('int_1', id), [event], 'no-stream');
   }
-  await dataSource.query(
-    `insert into views.events (position, id, type, source, subject, org_id, timestamp, correlation, stream, revision)
-     select p, i, t, 'github', '', o, ts, i, s, 0
-     from unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::text[]) as e (p, i, t, o, ts, s)`,
-    [0, 1, 2, 3, 4, 5].map((column) => rows.map((row) => row[column])),
-  );
+  await indexEvents(dataSource, store);
+  store.reads = 0;
 }
 
 const draft = {

@@ -1,13 +1,12 @@
 import { Body, Controller, HttpCode, Inject, Post } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Type } from '@sinclair/typebox';
-import { DataSource } from 'typeorm';
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import { Takes } from '#libs/access/src/shapes.controller.js';
-import { EventStore, platformEvent } from '#libs/event-store/src/event-store.js';
-import { Progress } from '#libs/event-store/src/subscriber.js';
+import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
+import { platformEvent } from '#libs/event-store/src/event-store.js';
 import { ENGINE, type PlatformEvent } from '#libs/events/src/envelope.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
@@ -17,7 +16,6 @@ import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { checkedAt } from '../language/definition.js';
 import { RuleBody } from '../language/rule-schema.js';
-import { findEvent } from './event-index.adapter.js';
 import { type Trial, tryOut } from './trial.js';
 
 const TrialBody = Type.Object(
@@ -34,10 +32,8 @@ const TrialBody = Type.Object(
 @Controller('api/v1/rules')
 export class TrialController {
   constructor(
-    @Inject(EventStore) private readonly store: EventStore,
-    @Inject(DataSource) private readonly database: DataSource,
+    @Inject(EventReader) private readonly events: EventReader,
     @Inject(Clock) private readonly clock: Clock,
-    @Inject(Progress) private readonly progress: Progress,
     @Inject(Plugins) private readonly plugins: Plugins,
   ) {}
 
@@ -65,10 +61,9 @@ export class TrialController {
     if (typeof eventId !== 'string') problems.add('/eventId', 'Must be an event id, such as evt_….');
     problems.throwIfAny('rule.invalid_test', 'The test is invalid');
     const checked = checkedAt('/rule', body['rule'], this.plugins.actions);
-    const { store, database, progress } = this;
     const event = isObject(body['event'])
       ? eventOf(body['event'], caller.orgId, this.clock.now())
-      : platformEvent(await findEvent({ store, database, progress }, caller.orgId, eventId as string));
+      : platformEvent(await this.events.get(caller.orgId, eventId as string));
     return tryOut(checked, event);
   }
 }

@@ -4,6 +4,7 @@ import { DataSource } from 'typeorm';
 
 import { CurrentCaller } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
+import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
@@ -11,7 +12,6 @@ import { followers } from '#libs/events/src/followers.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 
 import { rulesAsked } from '../decisions/verdict-rows.adapter.js';
-import { findEvent } from './event-index.adapter.js';
 import { type NearRule, nearestRules, type RuleFilter } from './nearest-rules.js';
 
 export class WhyAnswer {
@@ -42,6 +42,7 @@ export class WhyController {
     @Inject(EventStore) private readonly store: EventStore,
     @Inject(DataSource) private readonly database: DataSource,
     @Inject(Progress) private readonly progress: Progress,
+    @Inject(EventReader) private readonly events: EventReader,
   ) {}
 
   @Get(':id/why')
@@ -51,10 +52,9 @@ export class WhyController {
   })
   @ApiResponse({ status: 200, type: WhyAnswer })
   async why(@CurrentCaller() { orgId }: Caller, @Param('id') id: string): Promise<WhyAnswer> {
-    const { store, database, progress } = this;
-    const event = await findEvent({ store, database, progress }, orgId, id);
+    const event = await this.events.get(orgId, id);
     const decided = await this.isDecided(event.position);
-    const asked = await rulesAsked(database, orgId, eventIdOf(event.id));
+    const asked = await rulesAsked(this.database, orgId, eventIdOf(event.id));
     const rules = await this.filters(orgId);
     const { type, metadata } = event;
     const others = rules.filter((rule) => !asked.has(rule.id));

@@ -2,8 +2,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import type { DataSource } from 'typeorm';
 
 import type { Caller } from '#libs/access/src/caller.js';
+import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
+import type { Progress } from '#libs/event-store/src/subscriber.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
@@ -12,6 +14,7 @@ import { uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
+import { indexEvents } from '../../../event-index/testing/index-events.js';
 import { WhyController } from './why.controller.js';
 
 const caller: Caller = { orgId: 'org_1', actor: 'token/tok_1', tokenId: 'tok_1', roles: ['auditor'] };
@@ -37,25 +40,20 @@ beforeEach(async () => {
   behind = [];
 });
 
-const controller = () =>
-  new WhyController(store, dataSource, {
+const controller = () => {
+  const progress: Progress = {
     whenProcessed: (name) =>
       behind.includes(name) ? Promise.reject(new Transient('subscriber.behind', 'behind')) : Promise.resolve(),
-  });
+  };
+  return new WhyController(store, dataSource, progress, new EventReader(dataSource, store, progress));
+};
 
 async function push(): Promise<string> {
   const id = uuid7();
   const context = { id, orgId: 'org_1', actor: 'x', source: 'github', now: RECORDED };
-  const { position } = await store.append(
-    streams.inbound('int_1', id),
-    [newEvent({ type: 'git.push', data: {} }, context)],
-    'no-stream',
-  );
-  await dataSource.query(
-    `insert into views.events (position, id, type, source, subject, org_id, timestamp, correlation, stream, revision)
-     values ($1, $2, 'git.push', 'github', '', 'org_1', now(), $2, $3, 0)`,
-    [String(position), id, streams.inbound('int_1', id)],
-  );
+  const stream = streams.inbound('int_1', id);
+  await store.append(stream, [newEvent({ type: 'git.push', data: {} }, context)], 'no-stream');
+  await indexEvents(dataSource, store);
   return eventIdOf(id);
 }
 

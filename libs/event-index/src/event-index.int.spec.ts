@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 
+import { type Parameters, parseQuery } from '#libs/audit/src/event-parameters.js';
+import { traceOf } from '#libs/audit/src/trace.js';
 import { PostgresEventStore } from '#libs/event-store/src/adapters/postgres/postgres-event-store.adapter.js';
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
@@ -13,9 +15,7 @@ import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import { EventIndex } from './event-index.projection.js';
-import { type Parameters, parseQuery } from './event-query.js';
 import { EventReader } from './event-reader.adapter.js';
-import { traceOf } from './trace.js';
 
 /** Answers as a projection that is never done. */
 class Behind extends Progress {

@@ -1,34 +1,9 @@
-import { catalogue } from '#libs/events/src/catalogue.js';
+import type { EventQuery, Order } from '#libs/event-index/src/event-query.js';
 import { eventUuidOf } from '#libs/events/src/envelope.js';
-import { typeMatcher } from '#libs/events/src/patterns.js';
-import { type CompiledExpression, compile } from '#libs/expressions/src/compile.js';
+import { compile } from '#libs/expressions/src/compile.js';
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { isUuid, type Uuid } from '#libs/kernel/src/ids.js';
 import { parseTime } from '#libs/kernel/src/times.js';
-
-export type Order = 'asc' | 'desc';
-
-/** What somebody wants to see of the log. */
-export interface EventQuery {
-  readonly orgId: string;
-  /** By name, glob, or `*`, which leaves out system types; empty means all of them, system types too. */
-  readonly types: readonly string[];
-  readonly source?: string;
-  readonly subject?: string;
-  readonly correlation?: Uuid;
-  /** Inclusive. */
-  readonly from?: Date;
-  /** Exclusive. */
-  readonly to?: Date;
-  readonly fromPosition?: bigint;
-  readonly toPosition?: bigint;
-  /** JMESPath over the event. */
-  readonly filter?: CompiledExpression;
-  readonly order: Order;
-  readonly limit: number;
-  /** Position of the last one seen. */
-  readonly after?: bigint;
-}
 
 export type Parameters = Readonly<Record<string, string | readonly string[] | undefined>>;
 
@@ -128,51 +103,3 @@ export const cursorOf = (position: bigint): string => Buffer.from(String(positio
 
 const cursorPosition = (cursor: string): bigint | undefined =>
   positionOf(Buffer.from(cursor, 'base64url').toString('latin1'));
-
-/** An SQL condition with its parameters, numbered from 1. */
-export interface Condition {
-  readonly sql: string;
-  readonly values: readonly unknown[];
-}
-
-/** Types that `*` leaves out, for the database to leave out too. */
-const hidden = (): readonly string[] => {
-  const ordinary = typeMatcher(['*']);
-  return Object.keys(catalogue).filter((type) => !ordinary(type));
-};
-
-/** The part of a query that the index can answer, after position `after`. */
-export function conditionOf(query: EventQuery, after: bigint | undefined): Condition {
-  const values: unknown[] = [query.orgId];
-  const parts = ['org_id = $1'];
-  const add = (sql: (parameter: string) => string, value: unknown): void => {
-    values.push(value);
-    parts.push(sql(`$${values.length}`));
-  };
-  if (query.types.length > 0) {
-    const alternatives = query.types.map((pattern) => {
-      values.push(pattern === '*' ? hidden() : pattern.includes('*') ? likeOf(pattern) : pattern);
-      const parameter = `$${values.length}`;
-      if (pattern === '*') return `type <> all(${parameter}::text[])`;
-      return pattern.includes('*') ? `type like ${parameter}` : `type = ${parameter}`;
-    });
-    parts.push(`(${alternatives.join(' or ')})`);
-  }
-  for (const name of ['source', 'subject'] as const) {
-    const pattern = query[name];
-    if (pattern === undefined) continue;
-    if (pattern.includes('*')) add((parameter) => `${name} like ${parameter}`, likeOf(pattern));
-    else add((parameter) => `${name} = ${parameter}`, pattern);
-  }
-  if (query.correlation) add((parameter) => `correlation = ${parameter}`, query.correlation);
-  if (query.from) add((parameter) => `timestamp >= ${parameter}`, query.from.toISOString());
-  if (query.to) add((parameter) => `timestamp < ${parameter}`, query.to.toISOString());
-  if (query.fromPosition !== undefined) add((parameter) => `position >= ${parameter}`, String(query.fromPosition));
-  if (query.toPosition !== undefined) add((parameter) => `position <= ${parameter}`, String(query.toPosition));
-  if (after !== undefined)
-    add((parameter) => `position ${query.order === 'asc' ? '>' : '<'} ${parameter}`, String(after));
-  return { sql: parts.join(' and '), values };
-}
-
-/** A glob as LIKE has it: everything but `*` stands for itself. */
-const likeOf = (glob: string): string => glob.replace(/[\\%_]/g, '\\$&').replaceAll('*', '%');

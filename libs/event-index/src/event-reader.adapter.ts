@@ -3,18 +3,47 @@ import type { DataSource } from 'typeorm';
 import { type EventStore, platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { readAt } from '#libs/event-store/src/reading.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
+import { eventUuidOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
-import { Transient } from '#libs/kernel/src/errors.js';
+import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 
 import { conditionOf, type EventQuery } from './event-query.js';
-import type { TracedEvent } from './trace.js';
 
-interface Place {
+/** A row of the index: enough to fetch its event. */
+interface Entry {
   readonly position: bigint;
   readonly type: string;
   readonly stream: string;
   readonly revision: bigint;
+}
+
+/** One event of a story, as the index has it. */
+export interface TracedEvent {
+  readonly id: Uuid;
+  readonly type: string;
+  readonly source: string;
+  readonly subject: string;
+  /** RFC 3339 UTC. */
+  readonly timestamp: string;
+  readonly causation: Uuid | undefined;
+}
+
+/** Events of some types in a part of the log: positions are inclusive, of the times `before` is exclusive. */
+export interface Span {
+  readonly orgId: string;
+  readonly types: readonly string[];
+  readonly from?: bigint;
+  readonly upTo: bigint;
+  readonly since?: Date;
+  readonly before?: Date;
+}
+
+/** How many events a span has, and between which positions; absent where there are none. */
+export interface Extent {
+  readonly total: number;
+  readonly first?: bigint;
+  readonly last?: bigint;
 }
 
 export interface EventPage {
@@ -42,15 +71,30 @@ export class EventReader {
   ) {}
 
   /**
-   * Waits until the index has what was in the log when asked, so that whoever was just told of an event finds it. Where
-   * it is far behind, answers with what is there.
+   * Waits until the index has what was in the log when asked, so that whoever was just told of an event finds it.
+   * @returns false where the index is far behind: then it answers with what it has.
    */
-  async settle(): Promise<void> {
+  async settle(): Promise<boolean> {
     try {
       await this.progress.whenProcessed(followers.eventIndex, await this.store.head(), FRESHNESS_MS);
+      return true;
     } catch (error) {
       if (!(error instanceof Transient)) throw error;
+      return false;
     }
+  }
+
+  /**
+   * An event of an organisation by its public id; also one that was recorded a moment ago.
+   * @throws Rejected `event.not_found`
+   */
+  async get(orgId: string, id: string): Promise<RecordedEvent> {
+    const uuid = eventUuidOf(id);
+    if (uuid !== undefined) {
+      const found = (await this.byId(orgId, uuid)) ?? (await this.settle(), await this.byId(orgId, uuid));
+      if (found) return found;
+    }
+    throw eventNotFound(id);
   }
 
   async page(query: EventQuery): Promise<EventPage> {
@@ -58,16 +102,16 @@ export class EventReader {
     let after = query.after;
     for (let scanned = 0; scanned < MAX_SCANNED;) {
       const wanted = query.filter ? PAGE : query.limit - found.length + 1;
-      const places = await this.places(query, after, wanted);
-      const events = await this.fetch(places);
-      for (const place of places) {
+      const entries = await this.entries(query, after, wanted);
+      const events = await this.fetch(entries);
+      for (const entry of entries) {
         if (found.length === query.limit) return { events: found, next: after! };
-        after = place.position;
-        const event = events.get(place.position);
+        after = entry.position;
+        const event = events.get(entry.position);
         if (event && (!query.filter || query.filter.test(platformEvent(event)))) found.push(event);
       }
-      if (places.length < wanted) return { events: found };
-      scanned += places.length;
+      if (entries.length < wanted) return { events: found };
+      scanned += entries.length;
     }
     return { events: found, next: after! };
   }
@@ -76,20 +120,20 @@ export class EventReader {
   async *all(query: EventQuery): AsyncGenerator<readonly RecordedEvent[]> {
     let after = query.after;
     for (;;) {
-      const places = await this.places(query, after, PAGE);
-      const events = await this.fetch(places);
-      yield places.flatMap(({ position }) => {
+      const entries = await this.entries(query, after, PAGE);
+      const events = await this.fetch(entries);
+      yield entries.flatMap(({ position }) => {
         const event = events.get(position);
         return event && (!query.filter || query.filter.test(platformEvent(event))) ? [event] : [];
       });
-      if (places.length < PAGE) return;
-      after = places.at(-1)!.position;
+      if (entries.length < PAGE) return;
+      after = entries.at(-1)!.position;
     }
   }
 
   async byId(orgId: string, id: Uuid): Promise<RecordedEvent | undefined> {
-    const [place] = await this.select('id = $1 and org_id = $2', [id, orgId], 'order by position limit 1');
-    return place && (await this.fetch([place])).get(place.position);
+    const [entry] = await this.select('id = $1 and org_id = $2', [id, orgId], 'order by position limit 1');
+    return entry && (await this.fetch([entry])).get(entry.position);
   }
 
   /** The correlation that an event belongs to. */
@@ -117,12 +161,42 @@ export class EventReader {
     }));
   }
 
-  private places(query: EventQuery, after: bigint | undefined, limit: number): Promise<readonly Place[]> {
+  /** Names of all types that are in the log. */
+  async types(): Promise<readonly string[]> {
+    // One look-up in the index for each type.
+    const rows = await this.database.query<{ type: string }[]>(
+      `with recursive known (type) as (
+         (select type from views.events order by type limit 1)
+         union all
+         select (select e.type from views.events e where e.type > known.type order by e.type limit 1)
+         from known where known.type is not null
+       ) select type from known where type is not null`,
+    );
+    return rows.map(({ type }) => type);
+  }
+
+  async extentOf({ orgId, types, from = 0n, upTo, since, before }: Span): Promise<Extent> {
+    const [row] = await this.database.query<{ total: string; first: string | null; last: string | null }[]>(
+      // The sums keep the planner from walking the log in search of the first and the last.
+      `select count(*)::text as total, min(position + 0)::text as first, max(position + 0)::text as last
+       from views.events where org_id = $1 and type = any($2) and position >= $3 and position <= $4
+         and ($5::timestamptz is null or timestamp >= $5) and ($6::timestamptz is null or timestamp < $6)`,
+      [orgId, types, String(from), String(upTo), since?.toISOString() ?? null, before?.toISOString() ?? null],
+    );
+    const { total, first, last } = row!;
+    return {
+      total: Number(total),
+      ...(first !== null && { first: BigInt(first) }),
+      ...(last !== null && { last: BigInt(last) }),
+    };
+  }
+
+  private entries(query: EventQuery, after: bigint | undefined, limit: number): Promise<readonly Entry[]> {
     const { sql, values } = conditionOf(query, after);
     return this.select(sql, values, `order by position ${query.order} limit ${limit}`);
   }
 
-  private async select(where: string, values: readonly unknown[], rest: string): Promise<readonly Place[]> {
+  private async select(where: string, values: readonly unknown[], rest: string): Promise<readonly Entry[]> {
     const rows = await this.database.query<{ position: string; type: string; stream: string; revision: string }[]>(
       `select position, type, stream, revision from views.events where ${where} ${rest}`,
       [...values],
@@ -131,14 +205,14 @@ export class EventReader {
   }
 
   /** By position. What retention has taken out of the log is missing. */
-  private async fetch(places: readonly Place[]): Promise<ReadonlyMap<bigint, RecordedEvent>> {
+  private async fetch(entries: readonly Entry[]): Promise<ReadonlyMap<bigint, RecordedEvent>> {
     const events = new Map<bigint, RecordedEvent>();
-    if (places.length === 0) return events;
-    const positions = places.map(({ position }) => position);
+    if (entries.length === 0) return events;
+    const positions = entries.map(({ position }) => position);
     const [first, last] =
       positions[0]! < positions.at(-1)! ? [positions[0]!, positions.at(-1)!] : [positions.at(-1)!, positions[0]!];
-    if (places.length > 1 && last - first < BigInt(places.length * DENSE)) {
-      const types = [...new Set(places.map(({ type }) => type))];
+    if (entries.length > 1 && last - first < BigInt(entries.length * DENSE)) {
+      const types = [...new Set(entries.map(({ type }) => type))];
       for (let from = first; from <= last;) {
         const page = await this.store.readAll({ from, filter: { types }, limit: PAGE });
         for (const event of page.events) events.set(event.position, event);
@@ -149,9 +223,9 @@ export class EventReader {
       }
       return events;
     }
-    for (let start = 0; start < places.length; start += AT_ONCE)
+    for (let start = 0; start < entries.length; start += AT_ONCE)
       await Promise.all(
-        places.slice(start, start + AT_ONCE).map(async ({ stream, revision }) => {
+        entries.slice(start, start + AT_ONCE).map(async ({ stream, revision }) => {
           const event = await readAt(this.store, stream, revision);
           if (event) events.set(event.position, event);
         }),
@@ -159,3 +233,6 @@ export class EventReader {
     return events;
   }
 }
+
+export const eventNotFound = (id: string): Rejected =>
+  new Rejected('not_found', 'event.not_found', `There is no event ${id}. GET /api/v1/events lists those there are.`);

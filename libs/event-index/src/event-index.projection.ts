@@ -1,0 +1,23 @@
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
+import { type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
+
+import { EventView } from './event.view.js';
+
+/** Keeps where every event is and what it is found by: one statement for thousands of events, since it sees them all. */
+export class EventIndex implements Subscriber {
+  readonly name = followers.eventIndex;
+  readonly reads = 'all' as const;
+  readonly writes = [] as const;
+  readonly batchSize = 2_000;
+
+  async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
+    await upsertRows(await context.transaction(), EventView, events.map(rowOf), { onConflict: 'nothing' });
+  }
+}
+
+function rowOf({ position, id, type, metadata, stream, revision }: RecordedEvent): RowOf<EventView> {
+  const { source, subject, orgId, timestamp, $correlationId: correlation, $causationId: causation = null } = metadata;
+  return { position, id, type, source, subject, orgId, timestamp, correlation, causation, stream, revision };
+}
