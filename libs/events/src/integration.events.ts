@@ -1,30 +1,13 @@
 import { Type } from '@sinclair/typebox';
 
 import { defineEvent } from './define-event.js';
+import { keptIntegrationSettings } from './shapes/integration-shape.js';
 
 const id = Type.String({ description: '`int_` and 26 characters' });
 const integrationId = 'int_01jq5x1d0wkz4s3v2n8m7b6c5a';
 
 /** Where a secret is kept; never the secret itself. */
 const SecretReference = Type.String({ description: 'reference into the store of secrets' });
-
-/** What of an integration may be changed later on; everything but its provider, its slug and its secret. */
-const settings = {
-  name: Type.String(),
-  /** A URL path of one's own, beside the slug. */
-  customPath: Type.Optional(Type.String()),
-  /** Addresses and CIDR ranges; absent means that everybody may send. */
-  allowedSources: Type.Optional(Type.Array(Type.String())),
-  rateLimit: Type.Optional(
-    Type.Object({
-      limit: Type.Integer({ minimum: 1, description: 'requests' }),
-      perMs: Type.Integer({ minimum: 1, description: 'in so many milliseconds' }),
-    }),
-  ),
-  dedupeKey: Type.Optional(Type.String({ description: 'JMESPath over the body' })),
-  expectedEvery: Type.Optional(Type.String({ description: 'longest silence that is not told: `1h`' })),
-  config: Type.Record(Type.String(), Type.Unknown(), { description: 'what the provider needs, without secrets' }),
-};
 
 /** The life of one configured inbound source. */
 export const integrationEvents = {
@@ -95,7 +78,7 @@ export const integrationEvents = {
       provider: Type.String(),
       slug: Type.String({ description: 'the unguessable part of its URL' }),
       secret: Type.Optional(SecretReference),
-      ...settings,
+      ...keptIntegrationSettings,
     }),
     example: {
       integrationId,
@@ -109,7 +92,7 @@ export const integrationEvents = {
   'integration.updated': defineEvent({
     description: 'Settings of an integration changed; holds all of them as they are now.',
     system: true,
-    data: Type.Object({ integrationId: id, ...settings }),
+    data: Type.Object({ integrationId: id, ...keptIntegrationSettings }),
     example: { integrationId, name: 'acme/app', rateLimit: { limit: 100, perMs: 60_000 }, config: {} },
   }),
   'integration.secret_rotated': defineEvent({

@@ -5,6 +5,7 @@ import { fastify, type FastifyInstance } from 'fastify';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { type Decide, execute, fold, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { readWhole } from '#libs/event-store/src/reading.js';
+import type { IntegrationSettings } from '#libs/events/src/shapes/integration-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { silentLog } from '#libs/kernel/src/log.js';
@@ -15,13 +16,7 @@ import { AgentReceivers } from '../src/agent-webhook/agent-receivers.js';
 import { agentWebhook } from '../src/agent-webhook/agent-webhook.js';
 import { SenderAddress } from '../src/integration/addresses.js';
 import { Counters } from '../src/integration/counters.js';
-import {
-  CreateIntegration,
-  create,
-  type Integration,
-  integration,
-  type IntegrationSettings,
-} from '../src/integration/integration.js';
+import { CreateIntegration, create, type Integration, integration } from '../src/integration/integration.js';
 import { IntegrationTable } from '../src/integration/integration.table.js';
 import { RateLimiter } from '../src/integration/rate-limiter.js';
 import { inboundRoutes } from '../src/receiving/inbound.adapter.js';

@@ -1,34 +1,25 @@
-import { Ajv, type ValidateFunction } from 'ajv';
-import addFormats from 'ajv-formats';
+import { type TSchema, Type } from '@sinclair/typebox';
 
 import type { ProviderConfig } from './define-provider.js';
 
 const NOTHING: ProviderConfig = { properties: {} };
-const compiled = new WeakMap<ProviderConfig, ValidateFunction>();
+const known = new WeakMap<ProviderConfig, TSchema>();
 
-/**
- * What tells whether `config` of an integration is as its provider wants it: compiled once. Unknown keys are problems: a
- * misspelt one would do nothing.
- * @throws Error if the schema of a key is none.
- */
-export function configCheck(config: ProviderConfig = NOTHING): ValidateFunction {
-  const known = compiled.get(config);
-  if (known) return known;
-  // One for each: two providers may use the same `$id`.
-  const ajv = new Ajv({ strict: false, allErrors: true });
-  addFormats.default(ajv);
-  const validate = ajv.compile(schemaOf(config));
-  compiled.set(config, validate);
-  return validate;
+/** What `config` of an integration must be for a provider. Unknown keys are problems: a misspelt one would do nothing. */
+export function configShape(config: ProviderConfig = NOTHING): TSchema {
+  let shape = known.get(config);
+  if (!shape) known.set(config, (shape = shapeOf(config)));
+  return shape;
 }
 
-function schemaOf({ properties, required = [], secrets = [] }: ProviderConfig): object {
+function shapeOf({ properties, required = [], secrets = [] }: ProviderConfig): TSchema {
   // Nobody but the platform writes a reference: one that was sent in would read somebody else's secret.
   const closed = Object.entries(properties).map(([key, schema]) => [
     key,
-    {
-      allOf: [schema, secrets.includes(key) ? { type: 'string' } : { not: { type: 'object', required: ['$secret'] } }],
-    },
+    { allOf: [schema, secrets.includes(key) ? { type: 'string' } : NO_REFERENCE] },
   ]);
-  return { type: 'object', properties: Object.fromEntries(closed) as object, required, additionalProperties: false };
+  const each = Object.fromEntries(closed) as object;
+  return Type.Unsafe({ type: 'object', properties: each, required, additionalProperties: false });
 }
+
+const NO_REFERENCE = { not: { type: 'object', required: ['$secret'] }, expected: 'a value of its own' };

@@ -1,7 +1,8 @@
+import { compileShape } from '#libs/events/src/shapes/shape-check.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 
-import { configCheck } from './config-schema.js';
+import { configShape } from './config-schema.js';
 import type { ProviderConfig } from './define-provider.js';
 import { isProofHeader } from './proof-headers.js';
 import { unusable } from './unusable.js';
@@ -56,7 +57,7 @@ function checkConfig(config: unknown, provider: string, plugin: string): asserts
     if (config[list] !== undefined && !isTexts(config[list], keys))
       throw unusable(plugin, `${list} in config of its provider ${provider} is not a list of keys of its properties`);
   try {
-    configCheck(config as unknown as ProviderConfig);
+    compileShape(configShape(config as unknown as ProviderConfig));
   } catch (error) {
     throw unusable(
       plugin,

@@ -12,7 +12,11 @@ const Thing = Type.Object(
     after: Type.Optional(Type.String({ pattern: '^\\d+s$', expected: 'a duration such as 30s' })),
     url: Type.Optional(Type.String({ format: 'uri' })),
     tags: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
+    targets: Type.Optional(Type.Array(Type.Union([Type.String(), Type.Object({ id: Type.String() })]))),
     target: Type.Optional(Type.Union([Type.String(), Type.Object({ id: Type.String() })])),
+    aim: Type.Optional(
+      Type.Union([Type.String(), Type.Object({ id: Type.String() })], { expected: 'an id, or { id }' }),
+    ),
     secret: Type.Optional(Type.String({ minLength: 16, writeOnly: true })),
     every: Type.Optional(
       Type.Object({ quiet: Type.String({ expected: 'a pause' }), max: Type.Optional(Type.String()) }, closed),
@@ -76,11 +80,18 @@ describe('the check of a shape', () => {
       'Must be one of a string, an object. Got 1.',
     ],
     [
-      'a union, told as a whole',
+      'the only alternative of a union that has the type of the value',
       { name: 'a', target: {} },
-      '/target',
+      '/target/id',
+      'missing_key',
+      '"id" is required.',
+    ],
+    [
+      'a union that words itself, as a whole',
+      { name: 'a', aim: {} },
+      '/aim',
       'bad_value',
-      'Must be one of a string, an object. Got an object.',
+      'Must be an id, or { id }. Got an object.',
     ],
     [
       'a schema that words itself',
@@ -117,6 +128,11 @@ describe('the check of a shape', () => {
     const found = problems(value);
     expect(found).toMatchObject([{ pointer, code: `thing.${code}`, isKey: code === 'unknown_key' }]);
     expect(found[0]!.detail).toEqual(typeof detail === 'string' ? detail : expect.stringMatching(detail));
+  });
+
+  it('looks at each entry of a list by itself', () => {
+    const found = problems({ name: 'a', targets: ['x', 1, {}, { id: 'y' }] });
+    expect(found.map(({ pointer }) => pointer)).toEqual(['/targets/1', '/targets/2/id']);
   });
 
   it('names a required key that is misspelt once, as the key that is wrong', () => {

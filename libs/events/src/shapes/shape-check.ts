@@ -53,10 +53,9 @@ export function shapeProblems(
   const validate = compileShape(schema);
   if (validate(value)) return [];
   const found = new Map<string, ShapeProblem>();
-  const errors = validate.errors ?? [];
+  const errors = withoutOtherAlternatives(validate.errors ?? []);
   for (const error of errors) {
-    // The alternative as a whole is worded by its own schema.
-    if (isWithinAlternative(error) || isMisspelt(error, errors)) continue;
+    if (isMisspelt(error, errors)) continue;
     if (isOpen && dependsOnOpen(error, isOpen)) continue;
     const problem = inWords(error, prefix, pointer, hidesValues);
     if (!found.has(problem.pointer)) found.set(problem.pointer, problem);
@@ -70,8 +69,38 @@ export function shapeProblems(
 const keywordsOf = ({ schemaPath }: ErrorObject): string =>
   schemaPath.replaceAll(/\/(properties|patternProperties)\/[^/]+/g, '');
 
-const isWithinAlternative = (error: ErrorObject): boolean =>
-  error.keyword === 'if' || /\/(anyOf|oneOf)\/\d+\/|\/not\/./.test(keywordsOf(error));
+/** Most errors that are looked at. A long list may have as many as it has entries. */
+const MOST_ERRORS = 1_000;
+
+/**
+ * Of several alternatives only the one is told that was meant: the only one that has the type of the value. Where there is
+ * none, or the schema words itself, what is told is that none fits.
+ */
+function withoutOtherAlternatives(all: readonly ErrorObject[]): readonly ErrorObject[] {
+  const errors = all.slice(0, MOST_ERRORS).filter((one) => one.keyword !== 'if' && !/\/not\/./.test(keywordsOf(one)));
+  const unions = errors
+    .filter(({ keyword }) => keyword === 'anyOf' || keyword === 'oneOf')
+    .map((error) => ({ error, at: error.instancePath, path: `${keywordsOf(error)}/`, meant: optionMeant(error) }));
+  return errors.filter((error) => {
+    const path = keywordsOf(error);
+    return unions.every((union) => {
+      if (union.error === error) return union.meant === undefined;
+      const isWithin = path.startsWith(union.path) && `${error.instancePath}/`.startsWith(`${union.at}/`);
+      return !isWithin || path.startsWith(`${union.path}${union.meant}/`);
+    });
+  });
+}
+
+function optionMeant(error: ErrorObject): number | undefined {
+  if ((error.parentSchema as { expected?: string }).expected !== undefined) return undefined;
+  const given = typeOf(error.data);
+  const isRight = ({ type }: { type?: unknown }): boolean =>
+    type === given || (type === 'integer' && given === 'number');
+  const options = optionsOf(error);
+  return options.filter(isRight).length === 1 ? options.findIndex(isRight) : undefined;
+}
+
+const typeOf = (value: unknown): string => (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value);
 
 /** Whether the error may vanish once the values are known that are open now. */
 function dependsOnOpen(error: ErrorObject, isOpen: (value: unknown) => boolean): boolean {

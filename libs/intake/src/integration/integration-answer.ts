@@ -1,8 +1,9 @@
 import { inGrace } from '#libs/access/src/secret-rotation.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
+import { asShown } from '#libs/events/src/shapes/fields.js';
+import { type IntegrationAnswer, integrationSettings } from '#libs/events/src/shapes/integration-shape.js';
 import { formatDuration } from '#libs/kernel/src/durations.js';
 
-import type { IntegrationAnswer } from './integration.body.js';
 import { secretReferenceIn } from './integration.js';
 import type { IntegrationCounterView, IntegrationView } from './integration.view.js';
 import { MASK } from './settings-check.js';
@@ -24,14 +25,14 @@ export function integrationAnswer(
   isCommunicator: boolean,
 ): IntegrationAnswer {
   const { slug, settings } = state;
-  const { customPath, rateLimit, allowedSources, dedupeKey, expectedEvery, config } = settings;
+  const { customPath, rateLimit, config } = settings;
   const inbound = `${publicUrl}/api/v1/webhooks/inbound/${slug}`;
   const count = (name: string): number => Number(counters.find(({ counter }) => counter === name)?.count ?? 0);
   const arrivals = counters.filter(({ counter }) => counter === 'received' || counter === 'duplicates');
   const last = Math.max(...arrivals.map(({ lastAt }) => lastAt.getTime()));
   return {
     id,
-    name: settings.name,
+    ...asShown(integrationSettings, settings),
     provider: state.provider,
     enabled: state.kind === 'active',
     slug,
@@ -44,11 +45,7 @@ export function integrationAnswer(
     },
     hasSecret: state.secret !== undefined,
     previousSecrets: inGrace(state.previous, now).map(({ validUntil }) => ({ validUntil })),
-    customPath: customPath ?? null,
-    allowedSources: allowedSources ?? null,
     rateLimit: rateLimit ? { limit: rateLimit.limit, per: formatDuration(rateLimit.perMs) } : null,
-    dedupeKey: dedupeKey ?? null,
-    expectedEvery: expectedEvery ?? null,
     silentSince: silentAt?.toISOString() ?? null,
     lastReconciliation: reconciled ?? null,
     config: Object.fromEntries(

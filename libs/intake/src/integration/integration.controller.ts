@@ -7,34 +7,30 @@ import { newAddressId } from '#libs/access/src/address-id.js';
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import { Secrets } from '#libs/access/src/secrets.js';
-import type { ThingCommand } from '#libs/event-store/src/command-handlers.js';
+import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
+import { carryOut } from '#libs/event-store/src/carry-out.js';
+import type { Committed, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
+import { followers } from '#libs/events/src/followers.js';
+import { checkBody } from '#libs/events/src/shapes/check-body.js';
+import {
+  CreatedIntegration,
+  IntegrationAnswer,
+  IntegrationChanges,
+  NewIntegration,
+} from '#libs/events/src/shapes/integration-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { PREFIXES } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
-import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
+import { type Page, readPage } from '#libs/persistence/src/paging.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { type Activity, integrationAnswer } from './integration-answer.js';
-import {
-  checkedSettings,
-  freshName,
-  newSlug,
-  refuseDedupeKeyOfAskable,
-  withStoredSecrets,
-} from './integration-input.js';
-import {
-  CreatedIntegration,
-  IntegrationAnswer,
-  IntegrationChanges,
-  IntegrationPage,
-  NewIntegration,
-} from './integration.body.js';
 import {
   CreateIntegration,
   DeleteIntegration,
@@ -45,10 +41,10 @@ import {
   type Integration,
   integrationNotFound,
 } from './integration.js';
-import { IntegrationProjection } from './integration.projection.js';
 import { IntegrationTable } from './integration.table.js';
 import { IntegrationCounterView, IntegrationView } from './integration.view.js';
-import { refuseProblems } from './settings-check.js';
+import { newSlug, freshName, refuseDedupeKeyOfAskable, settingsChange, withStoredSecrets } from './settings-change.js';
+import { checkSettings } from './settings-check.js';
 
 const DEFAULT_GRACE_SECONDS = 86_400;
 
@@ -56,25 +52,34 @@ const DEFAULT_GRACE_SECONDS = 86_400;
 @Controller('api/v1/integrations')
 export class IntegrationController {
   constructor(
-    @Inject(CommandBus) private readonly commands: CommandBus,
-    @Inject(Progress) private readonly progress: Progress,
+    @Inject(CommandBus) readonly commands: CommandBus,
+    @Inject(Progress) readonly progress: Progress,
     @Inject(DataSource) private readonly database: DataSource,
     @Inject(Secrets) private readonly secrets: Secrets,
     @Inject(Plugins) private readonly plugins: Plugins,
     @Inject(Settings) private readonly settings: Settings,
     @Inject(Clock) private readonly clock: Clock,
     @Inject(IntegrationTable) private readonly table: IntegrationTable,
-    @Inject(IntegrationProjection) private readonly projection: IntegrationProjection,
     @Inject(EventStore) private readonly store: EventStore,
   ) {}
 
   @Post()
   @Roles('integrator')
-  @ApiOperation({ summary: 'Set up an inbound source', description: 'Receives from the moment of this answer.' })
-  @ApiResponse({ status: 201, type: CreatedIntegration })
-  async create(@CurrentCaller() caller: Caller, @Body() body: NewIntegration): Promise<CreatedIntegration> {
+  @ApiOperation({ summary: 'Set up an inbound source', description: 'It receives as soon as this is answered.' })
+  @Takes(NewIntegration)
+  @Answers(CreatedIntegration, 201)
+  async create(@CurrentCaller() caller: Caller, @Body() sent: object): Promise<CreatedIntegration> {
+    const body = checkBody(NewIntegration, sent, {
+      prefix: 'integration',
+      check: (given, problems) => {
+        const name = problems.part(given, 'provider');
+        // Named by itself where nothing else is wrong.
+        if (name !== undefined && (problems.found.length === 0 || this.plugins.providers.has(name)))
+          checkSettings(given, this.provider(name), problems);
+      },
+    });
     const provider = this.provider(body.provider);
-    const { changes } = checkedSettings(body, provider, {});
+    const { changes } = settingsChange(body, provider, {});
     refuseDedupeKeyOfAskable(body, provider, { config: {}, ...changes });
     const { integration: prefix } = PREFIXES;
     const { secrets, store } = this;
@@ -101,61 +106,52 @@ export class IntegrationController {
 
   @Get()
   @ApiOperation({ summary: 'List integrations', description: 'Oldest first.' })
-  @ApiResponse({ status: 200, type: IntegrationPage })
+  @AnswersPage(IntegrationAnswer)
   async list(
     @CurrentCaller() { orgId }: Caller,
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
   ): Promise<Page<IntegrationAnswer>> {
-    const paging = pagingOf(limit, cursor, 2);
-    const query = this.database
-      .getRepository(IntegrationView)
-      .createQueryBuilder('integration')
-      .where('integration.orgId = :orgId', { orgId })
-      .orderBy('integration.createdAt')
-      .addOrderBy('integration.id')
-      .limit(paging.limit + 1);
-    if (paging.after)
-      query.andWhere('(integration.createdAt, integration.id) > (:at::timestamptz, :id)', {
-        at: paging.after[0],
-        id: paging.after[1],
-      });
-    const rows = await query.getMany();
+    const query = this.database.getRepository(IntegrationView).createQueryBuilder('integration');
+    query.where('integration.orgId = :orgId', { orgId });
+    const { rows, nextCursor } = await readPage(query, { limit, cursor }, { createdAt: 'time', id: 'text' });
     const activity = await this.activityOf(rows.map(({ id }) => id));
-    return pageOf(
-      rows,
-      paging,
-      ({ createdAt, id }) => [createdAt.toISOString(), id],
-      (row) => this.shown(row, activity.get(row.id)!),
-    );
+    return { data: rows.map((row) => this.shown(row, activity.get(row.id)!)), nextCursor };
   }
 
   @Get(':id')
   @ApiOperation({ summary: 'One integration', description: 'Counts lag by about a second.' })
-  @ApiResponse({ status: 200, type: IntegrationAnswer })
+  @Answers(IntegrationAnswer)
   view(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<IntegrationAnswer> {
     return this.answer(caller, id);
   }
 
   @Patch(':id')
   @Roles('integrator')
-  @ApiOperation({ summary: 'Change an integration', description: 'Also rotates its secret, disables and enables it.' })
-  @ApiResponse({ status: 200, type: IntegrationAnswer })
+  @ApiOperation({ summary: 'Change an integration', description: 'Rotates its secret, disables and enables it, too.' })
+  @Takes(IntegrationChanges)
+  @Answers(IntegrationAnswer)
   async change(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,
-    @Body() body: IntegrationChanges,
+    @Body() sent: object,
   ): Promise<IntegrationAnswer> {
     const current = (await this.found(caller, id)).state;
     const provider = this.provider(current.provider);
-    const { changes, removed } = checkedSettings(body, provider, current.settings.config);
+    const body = checkBody(IntegrationChanges, sent, {
+      prefix: 'integration',
+      check: (given, problems) => {
+        checkSettings(given, provider, problems);
+        if (given.graceSeconds !== undefined && given.secret === undefined)
+          problems.add('/graceSeconds', 'Must be sent with secret: it says how long the earlier one stays valid.');
+      },
+    });
+    const { changes, removed } = settingsChange(body, provider, current.settings.config);
     refuseDedupeKeyOfAskable(body, provider, {
       ...current.settings,
       ...changes,
       ...(removed.includes('dedupeKey') && { dedupeKey: undefined }),
     });
-    if (body.graceSeconds !== undefined && body.secret === undefined)
-      refuseProblems([{ pointer: '/graceSeconds', detail: 'says how long the old secret stays: send secret too' }]);
     this.refuseTakenPath(body.customPath, id);
     const { orgId } = caller;
     if (Object.keys(changes).length > 0 || removed.length > 0) {
@@ -176,19 +172,15 @@ export class IntegrationController {
   @Delete(':id')
   @Roles('integrator')
   @HttpCode(204)
-  @ApiOperation({ summary: 'Delete an integration', description: 'For good; its events stay.' })
+  @ApiOperation({ summary: 'Delete an integration', description: 'Its events stay.' })
   @ApiResponse({ status: 204 })
   async remove(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
     await this.run(new DeleteIntegration(id, caller));
   }
 
   /** Both the list and the table that receives have seen it when this resolves. */
-  private async run(command: ThingCommand<Integration>): Promise<void> {
-    const { position } = await this.commands.execute(command);
-    await Promise.all([
-      this.progress.whenProcessed(this.table.name, position),
-      this.progress.whenProcessed(this.projection.name, position),
-    ]);
+  private run(command: ThingCommand<Integration>): Promise<Committed<Integration>> {
+    return carryOut(this, command, followers.integrations, followers.integrationViews);
   }
 
   private async answer(caller: Caller, id: string): Promise<IntegrationAnswer> {
@@ -236,7 +228,7 @@ export class IntegrationController {
     if (provider) return provider;
     const known = [...this.plugins.providers.keys()].sort().join(', ');
     throw new Rejected('invalid', 'integration.unknown_provider', `There is no provider "${name}". Known: ${known}.`, {
-      problems: [{ pointer: '/provider', detail: `is one of ${known}` }],
+      problems: [{ pointer: '/provider', detail: `Must be one of ${known}.` }],
     });
   }
 
@@ -244,8 +236,8 @@ export class IntegrationController {
     if (typeof customPath !== 'string') return;
     const owner = this.table.ownerOfPath(customPath);
     if (owner === undefined || owner === id) return;
-    throw new Rejected('conflict', 'integration.path_taken', `The path "${customPath}" is taken. Choose another.`, {
-      problems: [{ pointer: '/customPath', detail: 'is taken' }],
+    throw new Rejected('conflict', 'integration.path_taken', `The path "${customPath}" is in use. Choose another.`, {
+      problems: [{ pointer: '/customPath', detail: 'Must be a path that is not in use.' }],
     });
   }
 

@@ -2,26 +2,10 @@ import { afterRotation, type PreviousSecret } from '#libs/access/src/secret-rota
 import { slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
+import type { IntegrationSettings } from '#libs/events/src/shapes/integration-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { canonicalJson, type JsonObject } from '#libs/kernel/src/json.js';
-
-import type { RateLimit } from './rate-limiter.js';
-
-/** What may be changed of an integration, apart from its secret and whether it is enabled. */
-export interface IntegrationSettings {
-  readonly name: string;
-  readonly customPath?: string;
-  /** Addresses and CIDR ranges; absent means that everybody may send. */
-  readonly allowedSources?: readonly string[];
-  readonly rateLimit?: RateLimit;
-  /** JMESPath over the body. */
-  readonly dedupeKey?: string;
-  /** Longest silence that is not told, as a duration. */
-  readonly expectedEvery?: string;
-  /** Checked by the provider's schema. A secret value is `{ "$secret": reference }`. */
-  readonly config: JsonObject;
-}
+import { canonicalJson } from '#libs/kernel/src/json.js';
 
 interface Facts {
   readonly orgId: string;
@@ -75,7 +59,7 @@ const exists = (state: Integration): state is Existing => state.kind === 'active
 /** Without the id, which the stream's name says. */
 function settingsOf(data: DataOf<'integration.updated'> | Omit<DataOf<'integration.updated'>, 'provider'>) {
   const { integrationId: _, ...settings } = data;
-  return settings as IntegrationSettings;
+  return settings;
 }
 
 /** References of all secrets that are still of use, those of `config` included. */
@@ -113,7 +97,7 @@ export function create(state: Integration, command: CreateIntegration): Drafts<'
       'integration.deleted',
       'This Idempotency-Key has made an integration that is deleted by now. Use a new key to make another.',
     );
-  const data = { integrationId: id, provider, slug, ...(secret === undefined ? {} : { secret }), ...written(settings) };
+  const data = { integrationId: id, provider, slug, ...(secret === undefined ? {} : { secret }), ...settings };
   return [{ type: 'integration.created', data }];
 }
 
@@ -123,7 +107,7 @@ export function update(state: Integration, command: UpdateIntegration): Drafts<'
   const next = { ...settings, ...command.changes } as Record<string, unknown>;
   for (const key of command.removed) delete next[key];
   if (canonicalJson(next) === canonicalJson(settings)) return [];
-  const data = { integrationId: command.id, ...written(next as unknown as IntegrationSettings) };
+  const data = { integrationId: command.id, ...(next as unknown as IntegrationSettings) };
   return [{ type: 'integration.updated', data }];
 }
 
@@ -173,12 +157,6 @@ function found(state: Integration, command: { readonly id: string; readonly auth
 export const integrationNotFound = (id: string): Rejected =>
   new Rejected('not_found', 'integration.not_found', `There is no integration ${id}. List them to see their ids.`);
 
-/** As the event has it: mutable lists, for the type alone. */
-function written(settings: IntegrationSettings) {
-  const { allowedSources, ...rest } = settings;
-  return { ...rest, ...(allowedSources === undefined ? {} : { allowedSources: [...allowedSources] }) };
-}
-
 export class CreateIntegration extends ThingCommand<Integration> {
   constructor(
     id: string,
@@ -198,7 +176,7 @@ export class UpdateIntegration extends ThingCommand<Integration> {
     id: string,
     author: Author,
     readonly changes: Partial<IntegrationSettings>,
-    /** Settings that are taken away. */
+    /** Settings that are removed. */
     readonly removed: readonly (keyof IntegrationSettings)[],
   ) {
     super(id, author);

@@ -16,7 +16,7 @@ import { createTestDatabase, type TestDatabase } from '../../../../test/support/
 import { githubHeaders, InboundServer } from '../../testing/inbound-server.js';
 import { CounterWriter } from '../receiving/counter-writer.adapter.js';
 import { TrialController } from '../receiving/trial.controller.js';
-import { newSlug } from './integration-input.js';
+import { newSlug } from './settings-change.js';
 import { IntegrationController } from './integration.controller.js';
 import {
   CreateIntegration,
@@ -90,7 +90,6 @@ beforeEach(async () => {
     whenProcessed: (name) => (name === followers.integrationViews ? follow() : Promise.resolve()),
   };
   const settings = new Settings({ publicUrl: 'https://mill.example.com' } as Settings);
-  const projection = new IntegrationProjection(secrets);
   api = new IntegrationController(
     commands,
     progress,
@@ -100,7 +99,6 @@ beforeEach(async () => {
     settings,
     clock,
     table,
-    projection,
     store,
   );
   trial = new TrialController(table, pipeline, store, clock);
@@ -251,7 +249,7 @@ describe('integrations by REST', () => {
       code: 'integration.dedupe_key_and_reconcile',
       kind: 'invalid',
       problems: expect.arrayContaining([expect.objectContaining({ pointer })]),
-      message: expect.stringMatching(/Leave dedupeKey out.*token, hookId, repository/),
+      message: expect.stringMatching(/Leave out dedupeKey.*token, hookId, repository/),
     });
     const config = { token: 'ghp_x', hookId: 7, repository: 'acme/app' };
     const made = { name: 'acme', provider: 'github' };

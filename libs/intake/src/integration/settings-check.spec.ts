@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
+import { checkBody } from '#libs/events/src/shapes/check-body.js';
+import { IntegrationChanges } from '#libs/events/src/shapes/integration-shape.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
@@ -9,11 +11,20 @@ import { slack } from '#libs/providers/src/slack.js';
 import { standardWebhooks } from '#libs/providers/src/standard-webhooks.js';
 
 import { MemorySecrets } from '../../testing/memory-secrets.js';
-import { checkedSettings, type GivenSettings, newSlug, withStoredSecrets } from './integration-input.js';
-import { configProblems, MASK, rateLimitOf } from './settings-check.js';
+import { newSlug, settingsChange, withStoredSecrets } from './settings-change.js';
+import { checkSettings, configProblems, MASK } from './settings-check.js';
+
+/** As a PATCH does it. */
+const checkedSettings = (given: object, provider: Provider, current: JsonObject) => {
+  const body = checkBody(IntegrationChanges, given, {
+    prefix: 'integration',
+    check: (some, problems) => checkSettings(some, provider, problems),
+  });
+  return settingsChange(body, provider, current);
+};
 
 /** Pointers of what is refused. */
-const pointersOf = (given: GivenSettings, provider: Provider = github): string[] => {
+const pointersOf = (given: object, provider: Provider = github): string[] => {
   try {
     checkedSettings(given, provider, {});
     return [];
@@ -70,7 +81,7 @@ describe('the config of an integration', () => {
       ...genericWebhook,
       config: { properties: { appId: { type: 'string' }, more: { type: 'object' } }, required: ['appId'] },
     };
-    expect(configProblems(provider, {})).toEqual([{ pointer: '/config/appId', detail: 'generic_webhook needs it' }]);
+    expect(configProblems(provider, {})).toMatchObject([{ pointer: '/config/appId', detail: '"appId" is required.' }]);
     expect(configProblems(provider, { appId: 'x', more: { $secret: 'ref' } })).toHaveLength(1);
   });
 
@@ -161,13 +172,13 @@ describe('the secret of an integration', () => {
     ['gives no text', (secret) => [secret]],
   ])('does not come back from a provider that %s', (_, checkSecret) => {
     const provider = { ...github, checkSecret } as Provider;
-    expect(refusal('hunter2-hunter2', provider)).toMatch(/^\[\{"pointer":"\/secret","detail":"is not a secret/);
+    expect(refusal('hunter2-hunter2', provider)).toMatch(/^\[\{"pointer":"\/secret","detail":"Must be a secret/);
     expect(refusal('hunter2-hunter2', provider)).not.toContain('hunter2');
   });
 });
 
 describe('the settings of an integration', () => {
-  it.each<[GivenSettings, string[]]>([
+  it.each<[object, string[]]>([
     [{ allowedSources: ['10.0.0.0/8', '::1'] }, []],
     [{ allowedSources: [] }, ['/allowedSources']],
     [{ allowedSources: ['10.0.0.1', 'example.com', '1'] }, ['/allowedSources/1', '/allowedSources/2']],
@@ -175,6 +186,14 @@ describe('the settings of an integration', () => {
     [{ dedupeKey: 'alert.id' }, []],
     [{ dedupeKey: "alert.id == 'open" }, ['/dedupeKey']],
     [{ rateLimit: 'many' }, ['/rateLimit']],
+    [{ rateLimit: 0 }, ['/rateLimit']],
+    [{ rateLimit: 1_000_001 }, ['/rateLimit']],
+    [{ rateLimit: [1] }, ['/rateLimit']],
+    [{ rateLimit: { limit: 1.5, per: '1x' } }, ['/rateLimit/limit']],
+    [{ rateLimit: { limit: 1, per: '1x' } }, ['/rateLimit/per']],
+    [{ rateLimit: { limit: 1, per: '10ms' } }, ['/rateLimit/per']],
+    [{ rateLimit: { limit: 1, per: '2d' } }, ['/rateLimit/per']],
+    [{ rateLimit: { limit: 1, burst: 2 } }, ['/rateLimit/burst']],
   ])('%j are refused at %j', (given, pointers) => {
     expect(pointersOf(given)).toEqual(pointers);
   });
@@ -189,7 +208,7 @@ describe('the settings of an integration', () => {
 
   it('are all checked at once, so that nobody has to try again and again', () => {
     expect(pointersOf({ allowedSources: ['x'], dedupeKey: '[', rateLimit: 0, config: { x: 1 } })).toEqual([
-      '/rateLimit/limit',
+      '/rateLimit',
       '/allowedSources/0',
       '/dedupeKey',
       '/config/x',
@@ -199,7 +218,7 @@ describe('the settings of an integration', () => {
   it('are taken away by null, and left alone where nothing is said', () => {
     expect(checkedSettings({ rateLimit: null, dedupeKey: null, name: 'x' }, github, {})).toEqual({
       changes: { name: 'x' },
-      removed: ['rateLimit', 'dedupeKey'],
+      removed: ['dedupeKey', 'rateLimit'],
     });
   });
 
@@ -210,13 +229,8 @@ describe('the settings of an integration', () => {
       { limit: 5, per: '10s' },
       { limit: 5, perMs: 10_000 },
     ],
-    [0, [expect.objectContaining({ pointer: '/rateLimit/limit' })]],
-    [{ limit: 1.5, per: '1x' }, [expect.anything(), expect.objectContaining({ pointer: '/rateLimit/per' })]],
-    [{ limit: 1, per: '10ms' }, [expect.objectContaining({ pointer: '/rateLimit/per' })]],
-    [{ limit: 1, burst: 2 }, [expect.objectContaining({ pointer: '/rateLimit/burst' })]],
-    [[1], [expect.objectContaining({ pointer: '/rateLimit' })]],
-  ])('have the rate limit %j as %j', (given, expected) => {
-    expect(rateLimitOf(given)).toEqual(expected);
+  ])('have the rate limit %j as %j', (rateLimit, expected) => {
+    expect(checkedSettings({ rateLimit }, github, {}).changes).toEqual({ rateLimit: expected });
   });
 
   it('have a slug with 192 random bits', () => {

@@ -3,11 +3,11 @@ import { gzipSync } from 'node:zlib';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
+import type { IntegrationSettings } from '#libs/events/src/shapes/integration-shape.js';
 import { headersOf, parseHttpFile } from '#libs/plugin-sdk/src/http-file.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
 
 import { githubHeaders, InboundServer, signature } from '../../testing/inbound-server.js';
-import type { IntegrationSettings } from '../integration/integration.js';
 import { undecodable } from './inbound.adapter.js';
 
 const FIXTURES = new URL('../../../providers/fixtures/', import.meta.url);

@@ -9,13 +9,13 @@ import { Clock } from '#libs/kernel/src/clock.js';
 import type { InboundRequest } from '#libs/plugin-sdk/src/define-provider.js';
 import { mediaTypeOf } from '#libs/plugin-sdk/src/inbound-body.js';
 
-import { TrialAnswer, TrialRequest } from '../integration/integration.body.js';
 import { integrationNotFound } from '../integration/integration.js';
 import { IntegrationTable } from '../integration/integration.table.js';
 import { InboundPipeline } from './pipeline.js';
 import { MAX_BODY_BYTES, Refusal, TOO_LARGE } from './refusal.js';
+import { TrialAnswer, TrialRequest } from './trial.body.js';
 
-/** Tries a saved request on an integration: it is checked and understood as if it had come in, and nothing is stored. */
+/** Tries a saved request on an integration: it is checked and interpreted as if it had come in, and nothing is stored. */
 @ApiTags('integrations')
 @Controller('api/v1/integrations')
 export class TrialController {

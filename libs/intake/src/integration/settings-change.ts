@@ -1,73 +1,46 @@
 import type { Secrets } from '#libs/access/src/secrets.js';
-import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
+import { type IntegrationSettings, integrationSettings } from '#libs/events/src/shapes/integration-shape.js';
+import { parseDuration } from '#libs/kernel/src/durations.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
 import { randomText } from '#libs/kernel/src/ids.js';
 import { canonicalJson, type Json, type JsonObject, pointerToken } from '#libs/kernel/src/json.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
 
-import type { IntegrationSettings } from './integration.js';
-import {
-  configProblems,
-  dedupeKeyProblems,
-  expectedEveryProblems,
-  isAskable,
-  MASK,
-  rateLimitOf,
-  refuseProblems,
-  secretProblems,
-  sourceProblems,
-} from './settings-check.js';
-
-/** Settings as they come in; `null` takes one away, `undefined` leaves it as it is. */
-export interface GivenSettings {
-  /** Checked here, and recorded by another command. */
-  readonly secret?: string | null | undefined;
-  readonly name?: string | undefined;
-  readonly customPath?: string | null | undefined;
-  readonly allowedSources?: readonly string[] | null | undefined;
-  readonly rateLimit?: unknown;
-  readonly dedupeKey?: string | null | undefined;
-  readonly expectedEvery?: string | null | undefined;
-  readonly config?: Readonly<Record<string, unknown>> | undefined;
-}
+import type { RateLimit } from './rate-limiter.js';
+import { type GivenSettings, isAskable, MASK } from './settings-check.js';
 
 export interface SettingsChange {
   readonly changes: Partial<IntegrationSettings>;
   readonly removed: readonly (keyof IntegrationSettings)[];
 }
 
-const REMOVABLE = ['customPath', 'allowedSources', 'rateLimit', 'dedupeKey', 'expectedEvery'] as const;
-
 /**
- * Settings as events hold them. Everything is checked before anything is stored.
+ * Settings that were checked, as events hold them.
  * @param current config as it is recorded, for masked values that are sent back.
- * @throws Rejected `integration.invalid` with a pointer for each problem; `integration.secret_needed` where an address
- * changes and a secret that would go there is masked.
+ * @throws Rejected `integration.secret_needed` where an address changes and a secret that would go there is masked.
  */
-export function checkedSettings(given: GivenSettings, provider: Provider, current: JsonObject): SettingsChange {
-  const problems: Problem[] = [];
-  const rateLimit =
-    given.rateLimit === undefined || given.rateLimit === null ? undefined : rateLimitOf(given.rateLimit);
-  if (Array.isArray(rateLimit)) problems.push(...(rateLimit as readonly Problem[]));
-  if (given.allowedSources) problems.push(...sourceProblems(given.allowedSources));
-  if (typeof given.dedupeKey === 'string') problems.push(...dedupeKeyProblems(given.dedupeKey));
-  if (typeof given.expectedEvery === 'string') problems.push(...expectedEveryProblems(given.expectedEvery));
-  if (typeof given.secret === 'string') problems.push(...secretProblems(provider, given.secret));
-  const config = given.config && withoutMasks(given.config, provider, current);
-  if (config) problems.push(...configProblems(provider, config.toCheck));
-  refuseProblems(problems);
+export function settingsChange(given: GivenSettings, provider: Provider, current: JsonObject): SettingsChange {
+  const config = given.config && withoutMasks(given.config as JsonObject, provider, current);
   if (config) refuseMovedSecrets(config, provider, current);
+  const { rateLimit } = given;
+  const names = Object.keys(integrationSettings) as (keyof typeof integrationSettings)[];
+  const plain = names.flatMap((name) =>
+    given[name] === undefined || given[name] === null ? [] : [[name, given[name]]],
+  );
   return {
     changes: {
-      ...(given.name !== undefined && { name: given.name }),
-      ...(typeof given.customPath === 'string' && { customPath: given.customPath }),
-      ...(given.allowedSources && { allowedSources: given.allowedSources }),
-      ...(rateLimit !== undefined && { rateLimit: rateLimit as NonNullable<IntegrationSettings['rateLimit']> }),
-      ...(typeof given.dedupeKey === 'string' && { dedupeKey: given.dedupeKey }),
-      ...(typeof given.expectedEvery === 'string' && { expectedEvery: given.expectedEvery }),
+      ...(Object.fromEntries(plain) as Partial<IntegrationSettings>),
+      ...(rateLimit !== undefined && rateLimit !== null && { rateLimit: rateLimitOf(rateLimit) }),
       ...(config && { config: config.toRecord }),
     },
-    removed: REMOVABLE.filter((key) => given[key] === null),
+    removed: ([...names, 'rateLimit'] as const).filter((name) => given[name] === null),
   };
+}
+
+/** `100`, which is a minute's, or `{ "limit": 100, "per": "1m" }`. */
+export function rateLimitOf(given: NonNullable<GivenSettings['rateLimit']>): RateLimit {
+  const { limit, per = '1m' } = typeof given === 'number' ? { limit: given } : given;
+  return { limit, perMs: parseDuration(per) };
 }
 
 /**
@@ -86,24 +59,21 @@ export function refuseDedupeKeyOfAskable(
   throw new Rejected(
     'invalid',
     'integration.dedupe_key_and_reconcile',
-    `An integration whose sender is asked for what never arrived has no dedupeKey: the sender's own ids tell its deliveries apart. Leave dedupeKey out (null), or one of ${needs} out of config.`,
+    `An integration whose sender is asked for what never arrived must not have a dedupeKey: the sender's own ids tell its deliveries apart. Leave out dedupeKey (null), or one of ${needs} in config.`,
     {
       problems: pointers.map((key) => ({
         pointer: `/${key}`,
-        detail: key === 'config' ? `has ${needs}, and there is a dedupeKey` : `with ${needs} in config there is none`,
+        detail:
+          key === 'config' ? `Must not have ${needs} beside a dedupeKey.` : `Must be left out: config has ${needs}.`,
       })),
     },
   );
 }
 
-/** A masked secret that has a value stands for it: what is recorded is the reference, what is checked any text. */
-function withoutMasks(given: Readonly<Record<string, unknown>>, provider: Provider, current: JsonObject) {
+/** A masked secret that has a value stands for it: what is recorded is the reference. */
+function withoutMasks(given: JsonObject, provider: Provider, current: JsonObject) {
   const kept = (provider.config?.secrets ?? []).filter((key) => given[key] === MASK && current[key] !== undefined);
-  return {
-    toCheck: given,
-    toRecord: { ...given, ...Object.fromEntries(kept.map((key) => [key, current[key]!])) } as JsonObject,
-    kept,
-  };
+  return { toRecord: { ...given, ...Object.fromEntries(kept.map((key) => [key, current[key]!])) }, kept };
 }
 
 /**
@@ -122,11 +92,11 @@ function refuseMovedSecrets(
   throw new Rejected(
     'invalid',
     'integration.secret_needed',
-    `${moved.join(' and ')} of config is changed: the stored ${kept.join(' and ')} is not sent to another address. Send it anew, instead of the mask.`,
+    `${moved.join(' and ')} of config changes, and the stored ${kept.join(' and ')} is not sent to another address. Send it anew, in place of the mask.`,
     {
       problems: kept.map((key) => ({
         pointer: `/config/${pointerToken(key)}`,
-        detail: `is masked, and ${moved.join(' and ')} changes: send its value`,
+        detail: `Must be sent anew, in place of the mask: ${moved.join(' and ')} changes.`,
       })),
     },
   );

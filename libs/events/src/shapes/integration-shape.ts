@@ -1,0 +1,189 @@
+import { type Static, type TObject, Type } from '@sinclair/typebox';
+
+import type { JsonObject } from '#libs/kernel/src/json.js';
+
+import { changes, closed, defaulted, kept, nullable, shown } from './fields.js';
+
+const MAX_GRACE_SECONDS = 30 * 24 * 60 * 60;
+
+const limit = Type.Integer({
+  minimum: 1,
+  maximum: 1_000_000,
+  expected: 'a whole number of requests from 1 to 1000000',
+});
+const name = Type.String({ minLength: 1, maxLength: 100, expected: '1 to 100 characters', examples: ['acme/app'] });
+
+/** Settings that are sent, kept and answered in the same form. A new one goes here. */
+export const integrationSettings = {
+  name,
+  customPath: Type.Optional(
+    Type.String({
+      pattern: '^[A-Za-z0-9][A-Za-z0-9._~-]{0,99}$',
+      expected: 'up to 100 letters, digits, ".", "_", "~" or "-", of which the first is a letter or a digit',
+      description: 'Also receive at /api/webhook/{customPath}.',
+      examples: ['acme'],
+    }),
+  ),
+  allowedSources: Type.Optional(
+    Type.Array(Type.String(), {
+      uniqueItems: true,
+      description: 'Addresses and CIDR ranges. Default: everybody may send.',
+      examples: [['140.82.112.0/20']],
+    }),
+  ),
+  dedupeKey: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 4096,
+      description: 'JMESPath over the body, or over each line or element of it: the same value is recorded once.',
+      examples: ['alert.id'],
+    }),
+  ),
+  expectedEvery: Type.Optional(
+    Type.String({
+      minLength: 2,
+      maxLength: 20,
+      description: 'The longest silence that is expected: beyond it integration.silent is recorded, once.',
+      examples: ['1h'],
+    }),
+  ),
+};
+
+const SECRET = 'Shared with the sender; kept encrypted.';
+const secret = Type.String({ minLength: 8, maxLength: 1024, writeOnly: true, expected: '8 to 1024 characters' });
+
+/** THE SHAPE OF AN INTEGRATION: its fields as they are sent. What `config` holds is for the provider to say. */
+export const integrationFields = {
+  provider: Type.String({
+    minLength: 1,
+    description: 'Which code understands the sender.',
+    expected: 'the name of a provider',
+    examples: ['github'],
+  }),
+  ...integrationSettings,
+  secret: Type.Optional({ ...secret, description: `${SECRET} Without it the slug alone authenticates.` }),
+  rateLimit: Type.Optional(
+    Type.Union(
+      [
+        Type.Integer({ ...limit, description: 'Requests per minute.' }),
+        closed({
+          limit,
+          per: Type.Optional(Type.String({ default: '1m', expected: 'a duration from 1s to 1d, such as 1m' })),
+        }),
+      ],
+      { description: 'Requests in each process: so many a minute, or `{ limit, per }`. Default: none.' },
+    ),
+  ),
+  config: defaulted(
+    Type.Record(Type.String(), Type.Unknown(), { description: 'By provider; unknown keys are refused.' }),
+    {},
+  ),
+};
+
+/** What is sent to create one. */
+export const NewIntegration = closed(integrationFields, { $id: 'NewIntegration' });
+export type NewIntegration = Static<typeof NewIntegration>;
+
+const { provider: _, ...changed } = changes(integrationFields);
+
+/** What is sent to change one. */
+export const IntegrationChanges = closed(
+  {
+    ...changed,
+    enabled: Type.Optional(Type.Boolean({ description: 'false: nothing is received until it is true again.' })),
+    secret: Type.Optional(
+      nullable({ ...secret, description: `A new one. ${SECRET} null: the slug alone authenticates.` }),
+    ),
+    graceSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: MAX_GRACE_SECONDS,
+        default: 86_400,
+        description:
+          'How long the earlier secret is still accepted; 0: not at all, nor any older one. With `secret` only.',
+      }),
+    ),
+    config: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), {
+        description: 'The whole of it. A masked secret keeps its value, unless an address in it changes.',
+      }),
+    ),
+  },
+  { $id: 'IntegrationChanges' },
+);
+export type IntegrationChanges = Static<typeof IntegrationChanges>;
+
+/** What of an integration may be changed later on, as the log keeps it: everything but its provider, slug and secret. */
+export const keptIntegrationSettings = {
+  ...kept(integrationSettings),
+  rateLimit: Type.Optional(
+    Type.Object({
+      limit: Type.Integer({ minimum: 1, description: 'requests' }),
+      perMs: Type.Integer({ minimum: 1, description: 'in so many milliseconds' }),
+    }),
+  ),
+  config: Type.Unsafe<JsonObject>(
+    Type.Record(Type.String(), Type.Unknown(), {
+      description: 'what the provider needs; a secret is `{ "$secret": reference }`',
+    }),
+  ),
+};
+export type IntegrationSettings = Static<TObject<typeof keptIntegrationSettings>>;
+
+const time = Type.String({ format: 'date-time' });
+
+/** An integration as it is answered. */
+export const IntegrationAnswer = Type.Object(
+  {
+    id: Type.String({ examples: ['int_01jq5x1d0wkz4s3v2n8m7b6c5a'] }),
+    ...shown(integrationSettings),
+    provider: Type.String(),
+    enabled: Type.Boolean(),
+    slug: Type.String(),
+    url: Type.String({ description: 'The address to give to the sender: by slug.' }),
+    urls: Type.Object({
+      inbound: Type.String({ description: 'By slug.' }),
+      direct: Type.String({ description: 'By id.' }),
+      custom: Type.Optional(Type.String({ description: 'By custom path.' })),
+      communicator: Type.Optional(
+        Type.String({ description: 'For chats: to be entered at Slack or as the messaging endpoint of a bot.' }),
+      ),
+    }),
+    hasSecret: Type.Boolean({ description: 'Whether requests have to be signed.' }),
+    previousSecrets: Type.Array(Type.Object({ validUntil: time }), {
+      description: 'Earlier secrets that are still accepted.',
+    }),
+    rateLimit: nullable(Type.Object({ limit: Type.Integer(), per: Type.String({ examples: ['1m'] }) })),
+    silentSince: nullable(
+      Type.String({ format: 'date-time', description: 'Since when it has been silent for longer than it expects.' }),
+    ),
+    lastReconciliation: nullable(
+      Type.Object({}, { description: 'What came of asking the sender for what it has delivered.' }),
+    ),
+    config: Type.Record(Type.String(), Type.Unknown(), { description: 'Secret values are masked.' }),
+    counts: Type.Object({
+      received: Type.Integer({ description: 'Stored, each for the first time.' }),
+      duplicates: Type.Integer({ description: 'Answered with the ids of the first time.' }),
+      retries: Type.Integer({ description: 'Announced by the sender as another try.' }),
+      refused: Type.Record(Type.String(), Type.Integer(), {
+        description: 'By reason.',
+        examples: [{ signature_mismatch: 2 }],
+      }),
+    }),
+    lastReceivedAt: nullable(time),
+    createdAt: time,
+    updatedAt: time,
+  },
+  { $id: 'IntegrationAnswer' },
+);
+export type IntegrationAnswer = Static<typeof IntegrationAnswer>;
+
+/** The answer to creating an integration. */
+export const CreatedIntegration = Type.Object(
+  {
+    ...IntegrationAnswer.properties,
+    secret: Type.Optional(Type.String({ description: 'Shown in this answer and never again.' })),
+  },
+  { $id: 'CreatedIntegration' },
+);
+export type CreatedIntegration = Static<typeof CreatedIntegration>;

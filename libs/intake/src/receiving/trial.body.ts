@@ -1,0 +1,47 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { IsNotEmpty, IsObject, IsString, ValidateIf } from 'class-validator';
+
+/** Unlike `IsOptional`, which also lets null through. */
+const IfGiven = () => ValidateIf((_, value) => value !== undefined);
+
+export class TrialRequest {
+  @ApiProperty({ type: Object, example: { 'x-github-event': 'push', 'content-type': 'application/json' } })
+  @IsObject()
+  headers!: Record<string, unknown>;
+
+  @ApiProperty({
+    oneOf: [{ type: 'string' }, { type: 'object' }],
+    description: 'The body as text, byte for byte; an object is written as JSON, so that its signature does not match.',
+  })
+  @IsNotEmpty()
+  body!: unknown;
+
+  @ApiPropertyOptional({ type: Object })
+  @IfGiven()
+  @IsObject()
+  query?: Record<string, unknown>;
+
+  @ApiPropertyOptional({ description: 'Checked against allowedSources, if given.' })
+  @IfGiven()
+  @IsString()
+  sourceIp?: string;
+}
+
+export class TrialAnswer {
+  @ApiProperty({ description: 'Whether the request would be stored.' })
+  accepted!: boolean;
+  @ApiProperty({ description: 'The status it would be answered with.' })
+  status!: number;
+  @ApiPropertyOptional({ description: 'Why it would be refused.' })
+  code?: string;
+  @ApiPropertyOptional()
+  detail?: string;
+  @ApiPropertyOptional({ description: 'How it was authenticated.' })
+  authentication?: string;
+  @ApiPropertyOptional({ type: String, nullable: true, description: 'null: every request is new.' })
+  deliveryId?: string | null;
+  @ApiPropertyOptional({ description: 'Whether this delivery is recorded already.' })
+  duplicate?: boolean;
+  @ApiPropertyOptional({ type: [Object], description: 'The events it would become.' })
+  events?: unknown[];
+}
