@@ -1,8 +1,8 @@
 import type { StepDefinition } from '#libs/plugin-sdk/src/define-step.js';
 
-import { http } from './http.js';
-import { log } from './log.js';
-import { transform } from './transform.js';
+import { http } from './http.step.js';
+import { log } from './log.step.js';
+import { transform } from './transform.step.js';
 
-/** The steps that come with the platform. `emit` and `redeliver_webhook` are the engine's own: they append to the log. */
+/** The steps that come with the platform through the door of plug-ins. Those that append to the log are in `libs/workflows`. */
 export const builtInSteps: readonly StepDefinition[] = [http, transform, log] as readonly StepDefinition[];

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { StepContext, StepHttpOutcome } from '#libs/plugin-sdk/src/define-step.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
-import { http } from './http.js';
+import { http } from './http.step.js';
 
 type Request = Parameters<StepContext['http']['request']>[0];
 type Input = Parameters<typeof http.run>[0];

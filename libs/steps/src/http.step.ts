@@ -4,15 +4,14 @@ import { retryAfterSeconds } from '#libs/plugin-sdk/index.js';
 import { defineStep, StepError, type StepHttpOutcome } from '#libs/plugin-sdk/src/define-step.js';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
-/** What is kept of an answer; a step's output may not be larger. */
+/** Most bytes of an answer: a step's output must not be larger. */
 const KEEP_BYTES = 128 * 1024;
 
 /**
- * One HTTP request. Its output is `{ status, headers, body }`, with `body` parsed where the answer says that it is JSON
- * (else text; null where there is none). An answer outside 2xx fails the step, as `curl --fail` does, but keeps its
- * output: with `onError: continue` the next step can look at `steps.<id>.output.status`. `expect` lists the statuses
- * that count as success in place of 2xx. Worth another attempt (`retry`): no answer at all, 408, 425, 429 and 5xx;
- * `Retry-After` is honoured.
+ * One HTTP request. The output is `{ status, headers, body }`, with `body` parsed where the answer is JSON (else text;
+ * null where there is none). An answer outside 2xx fails the step, as `curl --fail` does, but keeps its output: with
+ * `onError: continue` the next step can look at `steps.<id>.output.status`. `expect` lists the statuses that count as
+ * success in place of 2xx. Retryable: no answer at all, 408, 425, 429 and 5xx; `Retry-After` is honoured.
  */
 export const http = defineStep({
   name: 'http',
@@ -66,7 +65,7 @@ function answerOf(method: string, outcome: StepHttpOutcome, expect: readonly num
   if (outcome.truncated)
     throw new StepError({
       code: 'http.body_too_large',
-      message: `The answer is longer than ${KEEP_BYTES / 1024} KiB: ask for less, for instance page by page.`,
+      message: `The answer is longer than ${KEEP_BYTES / 1024} KiB. Request less, for instance page by page.`,
       retryable: false,
       output: { status: outcome.status, headers: outcome.headers, body: null },
     });
@@ -76,7 +75,7 @@ function answerOf(method: string, outcome: StepHttpOutcome, expect: readonly num
   const retryAfter = retryAfterSeconds(outcome.headers['retry-after'], new Date());
   throw new StepError({
     code: 'http.status',
-    message: `The ${method} request was answered with ${outcome.status}.`,
+    message: `The receiver answered the ${method} request with ${outcome.status}.`,
     retryable: outcome.status >= 500 || [408, 425, 429].includes(outcome.status),
     ...(retryAfter === undefined ? {} : { retryAfter }),
     output,
@@ -89,7 +88,7 @@ function withQuery(url: string, query: Readonly<Record<string, string | number |
   try {
     parsed = new URL(url);
   } catch {
-    throw new StepError({ code: 'http.bad_url', message: `"${url}" is not an absolute URL.`, retryable: false });
+    throw new StepError({ code: 'http.bad_url', message: `The URL must be absolute. Got "${url}".`, retryable: false });
   }
   for (const [name, value] of Object.entries(query)) parsed.searchParams.append(name, String(value));
   return parsed.href;
@@ -104,7 +103,7 @@ function requestHeaders(
   const headers: Record<string, string> = { accept: 'application/json, */*;q=0.5' };
   if (body !== undefined && body !== null)
     headers['content-type'] = typeof body === 'string' ? 'text/plain; charset=utf-8' : 'application/json';
-  // Who honours it does the thing once, also when an attempt timed out and nobody knows whether it had arrived.
+  // A receiver that honours it acts once, also when an attempt timed out and nobody knows whether it arrived.
   if (method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS') headers['idempotency-key'] = idempotencyKey;
   for (const [name, value] of Object.entries(given)) headers[name.toLowerCase()] = String(value);
   return headers;
