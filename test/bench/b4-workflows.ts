@@ -121,7 +121,7 @@ async function measure(
       ],
       ...(callers === 1 && { follow: { path: '/api/v1/runs', headers: authorization } }),
     });
-    await waitFor('the runs to end', () => allEnded(server), undefined, 600_000);
+    await waitFor('the runs to end', () => allEnded(server), undefined, 3_600_000);
     const seconds = (sharedClock() - load.start) / 1000;
     await caughtUp(server);
     const processor =

@@ -17,7 +17,7 @@ export async function caughtUp(server: TestServer): Promise<void> {
       return data.every(({ lag }) => lag === 0) && (await appended(server)) === before;
     },
     () => server.output,
-    600_000,
+    3_600_000,
   );
 }
 

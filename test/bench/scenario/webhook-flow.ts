@@ -146,7 +146,7 @@ export class WebhookFlow implements FlowTarget {
         return data.length === 0;
       },
       undefined,
-      600_000,
+      3_600_000,
     );
     await caughtUp(this.server);
   }
