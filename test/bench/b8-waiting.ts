@@ -90,7 +90,9 @@ async function run({ size }: BenchmarkOptions): Promise<Report> {
   /** Milliseconds from `dueAt` to the end of each run; `undefined` if not all were asleep in time. */
   const wakeTogether = async (dueAt: Date): Promise<readonly number[] | undefined> => {
     const until = dueAt.toISOString();
-    const copies = await copyStream(databaseUrl, streams.run(template), plan.due, new Map([[later, until]]));
+    const copies = await copyStream(databaseUrl, streams.run(template), plan.due, {
+      replace: new Map([[later, until]]),
+    });
     const started: string[] = [];
     await inLanes(Array.from({ length: plan.due }), 8, async () => void started.push((await begin(until)).id));
     await caughtUp(server);

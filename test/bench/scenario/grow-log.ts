@@ -38,7 +38,8 @@ export async function growLog(url: string, { after, events, rows }: Growth): Pro
     const end = head + copies * story;
     for (const name of VIEWS) {
       const table = `views.${name}`;
-      const found = await one(`select count(*) as count from ${table}`);
+      const where = name === 'runs' ? '' : `where position > ${after}`;
+      const found = await one(`select count(*) as count from ${table} ${where}`);
       // The index of events has one row per event; the other tables get as many as requested.
       const wanted = name === 'events' || found === 0 ? copies : Math.max(copies, Math.ceil((rows - found) / found));
       await client.query(await copyStatement(client, table, after, story, wanted, end - after));
@@ -55,6 +56,20 @@ export async function growLog(url: string, { after, events, rows }: Growth): Pro
   }
 }
 
+interface Column {
+  readonly name: string;
+  readonly type: string;
+}
+
+const columnsOf = async (client: pg.Client, table: string): Promise<readonly Column[]> =>
+  (
+    await client.query<Column>(
+      `select column_name as name, data_type as type from information_schema.columns
+        where table_schema || '.' || table_name = $1 and is_identity = 'NO' order by ordinal_position`,
+      [table],
+    )
+  ).rows;
+
 /** One statement that inserts copies 1 to n of the rows of a table; `span` keeps their positions inside the log. */
 async function copyStatement(
   client: pg.Client,
@@ -64,12 +79,8 @@ async function copyStatement(
   copies: number,
   span = Number.MAX_SAFE_INTEGER,
 ): Promise<string> {
-  const { rows } = await client.query<{ name: string; type: string }>(
-    `select column_name as name, data_type as type from information_schema.columns
-      where table_schema || '.' || table_name = $1 and is_identity = 'NO' order by ordinal_position`,
-    [table],
-  );
-  const copied = ({ name, type }: { name: string; type: string }): string => {
+  const columns = await columnsOf(client, table);
+  const copied = ({ name, type }: Column): string => {
     const column = `t.${name}`;
     if (name === 'position') return `${after} + 1 + (${column} - ${after + 1} + n::bigint * ${story}) % ${span}`;
     if (type === 'uuid') return `md5(${column} || ':' || n)::uuid`;
@@ -79,25 +90,32 @@ async function copyStatement(
       return `left(${column}, strpos(${column}, '_')) || left(md5(${column} || ':' || n), 26)`;
     return column;
   };
-  const isPlaced = rows.some(({ name }) => name === 'position');
-  return `insert into ${table} (${rows.map(({ name }) => name).join(', ')})
-    select ${rows.map(copied).join(', ')} from generate_series(1, ${copies}) n cross join ${table} t
+  const isPlaced = columns.some(({ name }) => name === 'position');
+  return `insert into ${table} (${columns.map(({ name }) => name).join(', ')})
+    select ${columns.map(copied).join(', ')} from generate_series(1, ${copies}) n cross join ${table} t
      ${isPlaced ? `where t.position > ${after} and t.position <= ${after + story} order by n, t.position` : ''}`;
+}
+
+export interface CopyOptions {
+  /** Other texts to replace. */
+  readonly replace?: ReadonlyMap<string, string>;
+  /** Types of events to leave out. */
+  readonly without?: readonly string[];
 }
 
 /**
  * Appends copies of one stream through the port of the log, so that projections write their rows. The id in the stream's name
- * (`<prefix>_…`) and the ids of its events are new in every copy; `also` replaces other texts. @returns the new ids.
+ * (`<prefix>_…`) and the ids of its events are new in every copy. @returns the new ids.
  */
 export async function copyStream(
   url: string,
   stream: string,
   copies: number,
-  also: ReadonlyMap<string, string> = new Map(),
+  { replace = new Map(), without = [] }: CopyOptions = {},
 ): Promise<readonly string[]> {
   const store = await PostgresEventStore.open({ connectionString: url });
   try {
-    const events = await store.readStream(stream);
+    const events = (await store.readStream(stream)).filter(({ type }) => !without.includes(type));
     const own = stream.slice(stream.indexOf('-') + 1);
     const prefix = own.slice(0, own.indexOf('_')) as Parameters<typeof publicId>[0];
     const ids: string[] = [];
@@ -106,7 +124,7 @@ export async function copyStream(
         Array.from({ length: Math.min(500, copies - n) }, async () => {
           const id = publicId(prefix, uuid7());
           ids.push(id);
-          const texts = new Map([...also, [own, id], ...events.map((event) => [event.id, uuid7()] as [Uuid, Uuid])]);
+          const texts = new Map([...replace, [own, id], ...events.map((event) => [event.id, uuid7()] as [Uuid, Uuid])]);
           await store.append(stream.replace(own, id), copiesOf(events, texts), 'no-stream');
         }),
       );
