@@ -182,8 +182,10 @@ describe('what an agent was asked to do', () => {
 describe('an agent', () => {
   it('is checked when it is saved, with a pointer for everything that is wrong', async () => {
     const wrong = { name: 'x', runtime: 'http', config: { uri: 'x' } };
-    await expect(server.post('/api/v1/agents', wrong)).rejects.toThrow(/agent[.]invalid.*config[/]url.*config[/]uri/);
-    await expect(agent({ runtime: 'magic' })).rejects.toThrow(/runtime must be one of/);
+    await expect(server.post('/api/v1/agents', wrong)).rejects.toThrow(
+      /agent[.]invalid.*config[/]uri.*Did you mean .{1,2}url/,
+    );
+    await expect(agent({ runtime: 'magic' })).rejects.toThrow(/runtime.*Must be one of/);
   });
 
   it('has a name of its own, which is free again when it is removed', async () => {

@@ -6,10 +6,10 @@ import type { Caller } from '#libs/access/src/caller.js';
 import { Secrets } from '#libs/access/src/secrets.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import type { ThingCommand } from '#libs/event-store/src/command-handlers.js';
+import type { NewAgent } from '#libs/events/src/shapes/agent-shape.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 
-import type { NewAgent } from './agent.body.js';
 import { AgentController } from './agent.controller.js';
 import type { Agent } from './agent.js';
 

@@ -7,32 +7,41 @@ import { newAddressId } from '#libs/access/src/address-id.js';
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import { Secrets } from '#libs/access/src/secrets.js';
+import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
+import { carryOut } from '#libs/event-store/src/carry-out.js';
 import type { Committed, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
+import {
+  AgentAnswer,
+  AgentChanges,
+  agentSettings,
+  type AgentSettings,
+  NewAgent,
+} from '#libs/events/src/shapes/agent-shape.js';
+import { checkBody } from '#libs/events/src/shapes/check-body.js';
+import { withDefaults } from '#libs/events/src/shapes/fields.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { PREFIXES, randomText } from '#libs/kernel/src/ids.js';
+import type { Problems } from '#libs/kernel/src/problems.js';
 import { Settings } from '#libs/kernel/src/settings.js';
-import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
+import { type Page, pagingOf, readPage } from '#libs/persistence/src/paging.js';
 
-import { configProblems, refuseProblems } from './agent-settings.js';
-import { AgentAnswer, AgentChanges, ExecutionAnswer, NewAgent } from './agent.body.js';
-import { type Agent, agentNotFound, type AgentSettings, RegisterAgent, RemoveAgent, UpdateAgent } from './agent.js';
+import { type Agent, agentNotFound, configProblems, RegisterAgent, RemoveAgent, UpdateAgent } from './agent.js';
+import { ExecutionAnswer } from './execution.body.js';
 import { AgentView } from './agent.view.js';
 import { Executions } from './executions.adapter.js';
-
-const DEFAULTS = { config: {}, webhookEnabled: false, auth: 'none', rateLimit: 100, maxConcurrent: 10 } as const;
 
 /** Agents, what they were asked to do, and their webhooks. */
 @ApiTags('agents')
 @Controller(['api/v1/agents', 'agents'])
 export class AgentController {
   constructor(
-    @Inject(CommandBus) private readonly commands: CommandBus,
+    @Inject(CommandBus) readonly commands: CommandBus,
     @Inject(DataSource) private readonly database: DataSource,
-    @Inject(Progress) private readonly progress: Progress,
+    @Inject(Progress) readonly progress: Progress,
     @Inject(Secrets) private readonly secrets: Secrets,
     @Inject(Settings) private readonly settings: Settings,
     @Inject(Executions) private readonly executions: Executions,
@@ -41,12 +50,12 @@ export class AgentController {
 
   @Post()
   @Roles('designer', 'integrator')
-  @ApiOperation({ summary: 'Set an agent up' })
-  @ApiResponse({ status: 201, type: AgentAnswer })
-  async create(@CurrentCaller() caller: Caller, @Body() body: NewAgent): Promise<AgentAnswer> {
-    const { secret: given, ...rest } = body;
-    const settings: AgentSettings = { ...DEFAULTS, ...withoutUndefined(rest) } as AgentSettings;
-    refuseProblems(configProblems(settings.runtime, settings.config));
+  @ApiOperation({ summary: 'Set up an agent' })
+  @Takes(NewAgent)
+  @Answers(AgentAnswer, 201)
+  async create(@CurrentCaller() caller: Caller, @Body() sent: object): Promise<AgentAnswer> {
+    const { secret: given, ...rest } = checkBody(NewAgent, sent, { prefix: 'agent', check: checkConfig({}) });
+    const settings = withDefaults(agentSettings, rest);
     const { secrets, store } = this;
     const id = await newAddressId(caller, { prefix: PREFIXES.agent, stream: streams.agent, secrets, store });
     await this.refuseTakenName(caller, settings.name, id);
@@ -60,31 +69,21 @@ export class AgentController {
 
   @Get()
   @ApiOperation({ summary: 'List agents', description: 'Oldest first.' })
+  @AnswersPage(AgentAnswer)
   async list(
     @CurrentCaller() { orgId }: Caller,
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
   ): Promise<Page<AgentAnswer>> {
-    const paging = pagingOf(limit, cursor, 2);
-    const query = this.database
-      .getRepository(AgentView)
-      .createQueryBuilder('agent')
-      .where('agent.orgId = :orgId and not agent.removed', { orgId })
-      .orderBy('agent.createdAt')
-      .addOrderBy('agent.id')
-      .limit(paging.limit + 1);
-    if (paging.after)
-      query.andWhere('(agent.createdAt, agent.id) > (:at::timestamptz, :id)', {
-        at: paging.after[0],
-        id: paging.after[1],
-      });
-    const placeOf = ({ createdAt, id }: AgentView) => [createdAt.toISOString(), id];
-    return pageOf(await query.getMany(), paging, placeOf, (row) => this.answer(row));
+    const query = this.database.getRepository(AgentView).createQueryBuilder('agent');
+    query.where('agent.orgId = :orgId and not agent.removed', { orgId });
+    const { rows, nextCursor } = await readPage(query, { limit, cursor }, { createdAt: 'time', id: 'text' });
+    return { data: rows.map((row) => this.answer(row)), nextCursor };
   }
 
   @Get(':id')
   @ApiOperation({ summary: 'One agent' })
-  @ApiResponse({ status: 200, type: AgentAnswer })
+  @Answers(AgentAnswer)
   async view(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<AgentAnswer> {
     return this.answer(await this.find(caller, id));
   }
@@ -92,16 +91,13 @@ export class AgentController {
   @Patch(':id')
   @Roles('designer', 'integrator')
   @ApiOperation({ summary: 'Change an agent', description: '`webhookEnabled: true` hands out its URL.' })
-  @ApiResponse({ status: 200, type: AgentAnswer })
-  async change(
-    @CurrentCaller() caller: Caller,
-    @Param('id') id: string,
-    @Body() { secret: given, ...body }: AgentChanges,
-  ): Promise<AgentAnswer> {
+  @Takes(AgentChanges)
+  @Answers(AgentAnswer)
+  async change(@CurrentCaller() caller: Caller, @Param('id') id: string, @Body() sent: object): Promise<AgentAnswer> {
     const { settings, hasSecret } = await this.find(caller, id);
-    const changes = withoutUndefined(body) as Partial<AgentSettings>;
+    const check = checkConfig(settings);
+    const { secret: given, ...changes } = checkBody(AgentChanges, sent, { prefix: 'agent', check });
     const next = { ...settings, ...changes };
-    refuseProblems(configProblems(next.runtime, next.config));
     await this.refuseTakenName(caller, next.name, id);
     const secret = given ?? (needsSecret(next) && !hasSecret ? newSecret() : undefined);
     const reference = secret === undefined ? undefined : await this.keep(caller, id, secret);
@@ -112,16 +108,16 @@ export class AgentController {
   @Delete(':id')
   @Roles('designer', 'integrator')
   @HttpCode(204)
-  @ApiOperation({ summary: 'Take an agent away', description: 'Its executions stay.' })
+  @ApiOperation({ summary: 'Remove an agent', description: 'Its executions stay.' })
   async remove(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
     await this.run(new RemoveAgent(id, caller));
   }
 
   @Get(':id/executions')
   @ApiOperation({
-    summary: 'What an agent was asked to do',
+    summary: 'List the executions of an agent',
     description:
-      'Newest first. What no runtime has begun is pending; by name also what was asked of an agent that is not there yet.',
+      'Newest first. What no runtime has started is pending. By name, requests to an agent that does not exist yet are listed, too.',
   })
   @ApiQuery({ name: 'trigger', required: false, enum: ['webhook', 'rule', 'workflow', 'manual', 'schedule'] })
   @ApiQuery({ name: 'status', required: false })
@@ -150,7 +146,7 @@ export class AgentController {
   @Post(':id/executions/:executionId/cancel')
   @Roles('designer', 'integrator')
   @HttpCode(200)
-  @ApiOperation({ summary: 'Cancel an execution', description: 'What has ended already stays as it is.' })
+  @ApiOperation({ summary: 'Cancel an execution', description: 'An execution that has ended stays as it is.' })
   @ApiResponse({ status: 200, type: ExecutionAnswer })
   cancel(
     @CurrentCaller() caller: Caller,
@@ -160,12 +156,12 @@ export class AgentController {
     return this.executions.cancel(caller, id, executionId);
   }
 
-  /** Rules and workflows name an agent by its name too: it means one. */
+  /** Rules and workflows may name an agent by its name: it must mean one. */
   private async refuseTakenName({ orgId }: Caller, name: string, id: string): Promise<void> {
     const row = await this.database.getRepository(AgentView).findOneBy({ orgId, name, removed: false, id: Not(id) });
     if (!row) return;
-    throw new Rejected('conflict', 'agent.name_taken', `There is an agent "${name}" already. Choose another name.`, {
-      problems: [{ pointer: '/name', detail: 'is taken' }],
+    throw new Rejected('conflict', 'agent.name_taken', `There is already an agent "${name}". Choose another name.`, {
+      problems: [{ pointer: '/name', detail: 'Must be a name that no other agent has.' }],
     });
   }
 
@@ -175,12 +171,8 @@ export class AgentController {
     return reference;
   }
 
-  private async run(command: ThingCommand<Agent>): Promise<void> {
-    const { position } = await this.commands.execute<ThingCommand<Agent>, Committed<Agent>>(command);
-    await Promise.all([
-      this.progress.whenProcessed(followers.agentViews, position),
-      this.progress.whenProcessed(followers.agentReceivers, position),
-    ]);
+  private run(command: ThingCommand<Agent>): Promise<Committed<Agent>> {
+    return carryOut(this, command, followers.agentViews, followers.agentReceivers);
   }
 
   private async find({ orgId }: Caller, id: string): Promise<AgentView> {
@@ -204,5 +196,11 @@ export class AgentController {
 const needsSecret = ({ webhookEnabled, auth }: AgentSettings): boolean => webhookEnabled && auth !== 'none';
 const newSecret = (): string => `mrs_${randomText(32)}`;
 
-const withoutUndefined = (given: object): object =>
-  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+/** What there is to check of an agent beyond its shape: what its runtime wants of `config`. */
+const checkConfig =
+  (current: Partial<AgentSettings>) =>
+  (given: AgentChanges, problems: Problems): void => {
+    const runtime = given.runtime === undefined ? current.runtime : problems.part(given, 'runtime');
+    const config = given.config === undefined ? (current.config ?? {}) : problems.part(given, 'config');
+    if (runtime && config) problems.addAll(configProblems(runtime, config));
+  };

@@ -1,14 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { configProblems } from './agent-settings.js';
+import type { AgentSettings } from '#libs/events/src/shapes/agent-shape.js';
+
 import {
-  type Agent,
-  type AgentSettings,
+  configProblems,
   register,
-  remove,
-  update,
   RegisterAgent,
+  remove,
   RemoveAgent,
+  type Agent,
+  update,
   UpdateAgent,
 } from './agent.js';
 

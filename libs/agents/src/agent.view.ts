@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-import type { AgentSettings } from './agent.js';
+import type { AgentSettings } from '#libs/events/src/shapes/agent-shape.js';
 
 /** An agent as REST lists it; removed ones are kept for their executions. */
 @Entity({ schema: 'views', name: 'agents' })

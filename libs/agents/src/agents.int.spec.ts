@@ -8,23 +8,14 @@ import { type Decide, execute, type ThingCommand } from '#libs/event-store/src/c
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { Subscriber } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
+import type { AgentSettings } from '#libs/events/src/shapes/agent-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { publicId, uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
-import {
-  RegisterAgent,
-  RemoveAgent,
-  UpdateAgent,
-  type Agent,
-  agent,
-  type AgentSettings,
-  register,
-  remove,
-  update,
-} from './agent.js';
+import { RegisterAgent, RemoveAgent, UpdateAgent, type Agent, agent, register, remove, update } from './agent.js';
 import { AgentProjection } from './agent.projection.js';
 import { AgentView, ExecutionView } from './agent.view.js';
 import { Executions } from './executions.adapter.js';

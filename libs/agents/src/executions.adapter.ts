@@ -13,7 +13,7 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 import { type Page, pageOf, type pagingOf } from '#libs/persistence/src/paging.js';
 
-import type { ExecutionAnswer } from './agent.body.js';
+import type { ExecutionAnswer } from './execution.body.js';
 import { agentNotFound } from './agent.js';
 import { AgentView, ExecutionView } from './agent.view.js';
 

@@ -1,25 +1,10 @@
 import { Type } from '@sinclair/typebox';
 
 import { defineEvent } from './define-event.js';
+import { AgentSettings } from './shapes/agent-shape.js';
 
 const agentId = Type.String({ description: '`agt_` and 26 characters' });
 const executionId = Type.String({ description: '`exec_` and 26 characters' });
-
-/** What of an agent may be changed later on; everything but its id. */
-export const AgentSettings = Type.Object({
-  name: Type.String(),
-  runtime: Type.Union([
-    Type.Literal('http'),
-    Type.Literal('openai'),
-    Type.Literal('workflow'),
-    Type.Literal('command'),
-  ]),
-  config: Type.Record(Type.String(), Type.Unknown(), { description: 'what the runtime needs, without secrets' }),
-  webhookEnabled: Type.Boolean({ description: 'whether it is received at /agents/{id}/webhook' }),
-  auth: Type.Union([Type.Literal('none'), Type.Literal('bearer'), Type.Literal('hmac')]),
-  rateLimit: Type.Integer({ minimum: 1, description: 'webhooks a minute' }),
-  maxConcurrent: Type.Integer({ minimum: 1, description: 'executions that run at the same time' }),
-});
 
 const settings = {
   name: 'triage',
