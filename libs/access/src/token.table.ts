@@ -1,9 +1,10 @@
+import { typesOf } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 
 import type { Role } from './caller.js';
-import { hashOf } from './token.js';
+import { hashOf, token } from './token.js';
 
 /** What is known of a token: all but its text. */
 export interface KnownToken {
@@ -21,7 +22,7 @@ export interface KnownToken {
 /** All valid tokens, in memory: a request is authenticated without asking the database. */
 export class TokenTable implements Table {
   readonly name = followers.tokens;
-  readonly reads = ['token.created', 'token.revoked'] as const;
+  readonly reads = typesOf(token);
   private readonly byId = new Map<string, KnownToken>();
   private readonly byHash = new Map<string, KnownToken>();
 

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 
 import { Secrets } from '#libs/access/src/secrets.js';
+import { typesOf } from '#libs/event-store/src/command-handlers.js';
 import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { readWhole } from '#libs/event-store/src/reading.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
@@ -9,19 +10,14 @@ import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { storable } from '#libs/kernel/src/text.js';
 
+import { agent } from './agent.js';
 import { executionOf } from './execution.js';
 
 /** Agents and their executions as rows. What no runtime has begun is pending, and stays visible until one does. */
 @Injectable()
 export class AgentProjection implements Subscriber {
   readonly name = followers.agentViews;
-  readonly reads = [
-    'agent.registered',
-    'agent.updated',
-    'agent.removed',
-    'agent.requested',
-    'agent.cancelled',
-  ] as const;
+  readonly reads = [...typesOf(agent), 'agent.requested', 'agent.cancelled'] as const;
   readonly writes = [] as const;
 
   constructor(

@@ -45,11 +45,13 @@ export abstract class ThingCommand<State = unknown> extends Command<Committed<St
 
 /** How the state of one kind of thing follows from its events. Every event it owns has its line in `evolve`. */
 export interface Slice<State, Own extends EventType> {
-  /** The thing, singular: `webhook`. */
+  /** The thing, singular: `webhook`. Its events have its id in `webhookId`. */
   readonly name: string;
   readonly stream: (id: string) => string;
   readonly initial: State;
   readonly evolve: { readonly [T in Own]: (state: State, data: DataOf<T>, event: EvolveContext) => State };
+  /** Whether nothing follows any more: tables forget it. */
+  readonly hasEnded?: (state: State) => boolean;
 }
 
 export interface EvolveContext {
@@ -62,6 +64,10 @@ export const slice =
   <State>() =>
   <Own extends EventType>(definition: Slice<State, Own>): Slice<State, Own> =>
     definition;
+
+/** The event types that a slice is folded from. */
+export const typesOf = <State, Own extends EventType>({ evolve }: Slice<State, Own>): readonly Own[] =>
+  Object.keys(evolve) as Own[];
 
 /** The verb: what happens, as facts. Pure. Returns no draft when there is nothing to do; throws `Rejected` to refuse. */
 export type Decide<State, Own extends EventType, C> = (

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 
-import { fold } from '#libs/event-store/src/command-handlers.js';
+import { fold, typesOf } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
@@ -16,7 +16,7 @@ type Row = StoredRow<IssueView>;
 @Injectable()
 export class IssueProjection implements Subscriber {
   readonly name = followers.issueViews;
-  readonly reads = ['issue.created', 'issue.updated', 'issue.status_changed', 'issue.commented'] as const;
+  readonly reads = typesOf(issue);
   readonly writes = [] as const;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {

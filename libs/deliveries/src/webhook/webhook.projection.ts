@@ -2,23 +2,19 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 
 import { Secrets } from '#libs/access/src/secrets.js';
+import { typesOf } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 
+import { webhook } from './webhook.js';
+
 /** Outbound webhooks as rows. When one is deleted its secrets go too. */
 @Injectable()
 export class WebhookProjection implements Subscriber {
   readonly name = followers.webhookViews;
-  readonly reads = [
-    'webhook.registered',
-    'webhook.updated',
-    'webhook.secret_rotated',
-    'webhook.enabled',
-    'webhook.disabled',
-    'webhook.deleted',
-  ] as const;
+  readonly reads = typesOf(webhook);
   readonly writes = [] as const;
 
   constructor(@Inject(Secrets) private readonly secrets: Secrets) {}

@@ -1,12 +1,14 @@
 import type { PreviousSecret } from '#libs/access/src/secret-rotation.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { SliceTable } from '#libs/event-store/src/slice-table.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { typeMatcher } from '#libs/events/src/patterns.js';
 import type { WebhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
-import { streams } from '#libs/events/src/streams.js';
 import { compile, type CompiledExpression } from '#libs/expressions/src/compile.js';
 import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
+
+import { webhook } from './webhook.js';
 
 /** An outbound webhook as the hot path needs it. Secrets are references. */
 export interface KnownWebhook {
@@ -26,50 +28,32 @@ export interface KnownWebhook {
 /** All outbound webhooks that exist, in memory. */
 export class WebhookTable implements Table {
   readonly name = followers.webhooks;
-  readonly reads = [
-    'webhook.registered',
-    'webhook.updated',
-    'webhook.secret_rotated',
-    'webhook.enabled',
-    'webhook.disabled',
-    'webhook.deleted',
-  ] as const;
+  private readonly states = new SliceTable(this.name, webhook);
+  readonly reads = this.states.reads;
   private readonly byId = new Map<string, KnownWebhook>();
   /** Active ones by event type, worked out when a type is first seen: types that come from outside are bounded by nothing else. */
   private readonly byType = new BoundedMap<string, readonly KnownWebhook[]>(10_000);
 
   clear(): void {
+    this.states.clear();
     this.byId.clear();
     this.byType.clear();
   }
 
   apply(event: RecordedEvent): void {
-    if (!event.is(...this.reads)) return;
-    const { webhookId } = event.data;
-    // Anybody may publish an event of a known type; what happens to a webhook is what its own stream says.
-    if (event.stream !== streams.webhook(webhookId)) return;
+    const change = this.states.after(event);
+    if (!change) return;
+    this.states.put(change);
     this.byType.clear();
-    if (event.is('webhook.registered')) {
-      const { secret, disabled, settings } = event.data;
-      const { orgId } = event.metadata;
-      this.byId.set(webhookId, {
-        id: webhookId,
-        orgId,
-        secret,
-        previous: [],
-        active: !disabled,
-        ...subscription(settings),
-      });
+    const { id, state } = change;
+    if (state.kind !== 'active' && state.kind !== 'disabled') {
+      this.byId.delete(id);
       return;
     }
-    const known = this.byId.get(webhookId);
-    if (!known) return;
-    if (event.is('webhook.updated')) this.byId.set(webhookId, { ...known, ...subscription(event.data.settings) });
-    else if (event.is('webhook.secret_rotated'))
-      this.byId.set(webhookId, { ...known, secret: event.data.secret, previous: event.data.previous });
-    else if (event.is('webhook.enabled')) this.byId.set(webhookId, { ...known, active: true });
-    else if (event.is('webhook.disabled')) this.byId.set(webhookId, { ...known, active: false });
-    else this.byId.delete(webhookId);
+    const { orgId, settings, secret, previous } = state;
+    const known = this.byId.get(id);
+    const same = known?.settings === settings ? known : subscription(settings);
+    this.byId.set(id, { ...same, id, orgId, secret, previous, active: state.kind === 'active' });
   }
 
   get(id: string): KnownWebhook | undefined {

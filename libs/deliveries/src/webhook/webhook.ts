@@ -53,6 +53,7 @@ export const webhook = slice<Webhook>()({
     'webhook.test': (state) => state,
     'webhook.recovery_requested': (state) => state,
   },
+  hasEnded: ({ kind }) => kind === 'deleted',
 });
 
 type Own =

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 
 import { Secrets } from '#libs/access/src/secrets.js';
-import { fold } from '#libs/event-store/src/command-handlers.js';
+import { fold, typesOf } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
@@ -13,25 +13,18 @@ import { type Integration, integration, secretReferences } from './integration.j
 @Injectable()
 export class IntegrationProjection implements Subscriber {
   readonly name = followers.integrationViews;
-  readonly reads = [
-    'integration.created',
-    'integration.updated',
-    'integration.secret_rotated',
-    'integration.enabled',
-    'integration.disabled',
-    'integration.deleted',
-  ] as const;
+  readonly reads = typesOf(integration);
   readonly writes = [];
 
   constructor(@Inject(Secrets) private readonly secrets: Secrets) {}
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     const transaction = await context.transaction();
-    for (const event of events) await this.project(transaction, event);
+    for (const event of events) if (event.is(...this.reads)) await this.project(transaction, event);
   }
 
-  private async project(transaction: EntityManager, event: RecordedEvent): Promise<void> {
-    const id = (event.data as unknown as { integrationId: string }).integrationId;
+  private async project(transaction: EntityManager, event: RecordedEvent<(typeof this.reads)[number]>): Promise<void> {
+    const id = event.data.integrationId;
     const [row] = await transaction.query<{ state: Integration; revision: string }[]>(
       'select state, revision from views.integrations where id = $1',
       [id],

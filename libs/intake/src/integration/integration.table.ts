@@ -1,6 +1,6 @@
 import type { Secrets } from '#libs/access/src/secrets.js';
-import { fold } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { SliceTable } from '#libs/event-store/src/slice-table.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
@@ -31,16 +31,9 @@ export interface Receiver {
 /** All integrations, in memory: no request asks the database. Disabled ones are not received at. */
 export class IntegrationTable implements Table {
   readonly name = followers.integrations;
-  readonly reads = [
-    'integration.created',
-    'integration.updated',
-    'integration.secret_rotated',
-    'integration.enabled',
-    'integration.disabled',
-    'integration.deleted',
-  ] as const;
+  private readonly states = new SliceTable(this.name, integration);
+  readonly reads = this.states.reads;
 
-  private readonly states = new Map<string, Integration>();
   private readonly byId = new Map<string, Receiver>();
   private readonly bySlug = new Map<string, Receiver>();
   private readonly byPath = new Map<string, Receiver>();
@@ -52,13 +45,12 @@ export class IntegrationTable implements Table {
   }
 
   async apply(event: RecordedEvent): Promise<void> {
-    const id = (event.data as unknown as { integrationId: string }).integrationId;
-    const state = fold(integration, [event], this.states.get(id));
+    const change = this.states.after(event);
+    if (!change) return;
     // Before anything changes: if the secrets cannot be read, the event is applied again.
-    const receiver = await this.receiverOf(id, state);
-    if (state.kind === 'deleted') this.states.delete(id);
-    else this.states.set(id, state);
-    this.forget(id);
+    const receiver = await this.receiverOf(change.id, change.state);
+    this.states.put(change);
+    this.forget(change.id);
     if (receiver) this.admit(receiver);
   }
 
@@ -91,7 +83,7 @@ export class IntegrationTable implements Table {
 
   /** Who has this path, in whichever organisation: paths are one namespace. */
   ownerOfPath(customPath: string): string | undefined {
-    for (const [id, state] of this.states)
+    for (const [id, state] of this.states.entries())
       if ('settings' in state && state.settings.customPath === customPath) return id;
     return undefined;
   }

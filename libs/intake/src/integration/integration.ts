@@ -1,5 +1,5 @@
 import { afterRotation, type PreviousSecret } from '#libs/access/src/secret-rotation.js';
-import { slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
+import { type Author, slice, ThingCommand, typesOf } from '#libs/event-store/src/command-handlers.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import type { IntegrationSettings } from '#libs/events/src/shapes/integration-shape.js';
@@ -51,7 +51,11 @@ export const integration = slice<Integration>()({
     'integration.disabled': (state) => (exists(state) ? { ...state, kind: 'disabled' } : state),
     'integration.deleted': (state) => (exists(state) ? { kind: 'deleted', orgId: state.orgId } : state),
   },
+  hasEnded: ({ kind }) => kind === 'deleted',
 });
+
+/** Everything that happens to an integration but the rotation of its secret. */
+export const CHANGES_OF_SETTINGS = typesOf(integration).filter((type) => type !== 'integration.secret_rotated');
 
 type Existing = Extract<Integration, Facts>;
 const exists = (state: Integration): state is Existing => state.kind === 'active' || state.kind === 'disabled';

@@ -1,52 +1,22 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 
-import { fold } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import type { Subscriber, SubscriberContext, Table } from '#libs/event-store/src/subscriber.js';
+import { SliceTable } from '#libs/event-store/src/slice-table.js';
+import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { backoff } from '#libs/kernel/src/backoff.js';
 import { WorkQueue } from '#libs/persistence/src/work/work.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
-import { type Integration, integration } from '../integration/integration.js';
+import { CHANGES_OF_SETTINGS, integration } from '../integration/integration.js';
 import { canReconcile } from '../integration/settings-check.js';
 import { RECONCILE_EVERY_MS, type ReconcileTask, RECONCILIATIONS } from './reconcile.js';
-
-const READS = [
-  'integration.created',
-  'integration.updated',
-  'integration.enabled',
-  'integration.disabled',
-  'integration.deleted',
-] as const;
 
 /** Longest time between two looks while one after the other fails: well within what senders remember. */
 const MAX_PAUSE_MS = 6 * 3_600_000;
 /** A sender that asks to wait for longer is asked again all the same. */
 const MAX_WAIT_MS = 86_400_000;
-
-/** States of all integrations, folded. */
-class States implements Table {
-  readonly name = followers.reconcilable;
-  readonly reads = READS;
-  private readonly states = new Map<string, Integration>();
-
-  clear(): void {
-    this.states.clear();
-  }
-
-  apply(event: RecordedEvent): void {
-    const { integrationId } = event.data as unknown as { integrationId: string };
-    const state = fold(integration, [event], this.states.get(integrationId));
-    if (state.kind === 'deleted') this.states.delete(integrationId);
-    else this.states.set(integrationId, state);
-  }
-
-  get(id: string): Integration | undefined {
-    return this.states.get(id);
-  }
-}
 
 interface Row {
   readonly runs: number;
@@ -58,9 +28,9 @@ interface Row {
 @Injectable()
 export class ScheduleReconciliations implements Subscriber {
   readonly name = RECONCILIATIONS;
-  readonly reads = [...READS, 'integration.reconciled'] as const;
+  readonly reads = [...CHANGES_OF_SETTINGS, 'integration.reconciled'] as const;
   readonly writes = [];
-  private readonly states = new States();
+  private readonly states = new SliceTable(followers.reconcilable, integration, CHANGES_OF_SETTINGS);
   readonly tables = [this.states];
 
   constructor(
@@ -72,15 +42,15 @@ export class ScheduleReconciliations implements Subscriber {
     const tx = await context.transaction();
     for (const event of events) {
       if (event.is('integration.reconciled')) await this.reconciled(tx, event);
-      else {
+      else if (event.is(...CHANGES_OF_SETTINGS)) {
         this.states.apply(event);
         await this.changed(tx, event);
       }
     }
   }
 
-  private async changed(tx: EntityManager, event: RecordedEvent): Promise<void> {
-    const { integrationId } = event.data as unknown as { integrationId: string };
+  private async changed(tx: EntityManager, event: RecordedEvent<(typeof CHANGES_OF_SETTINGS)[number]>): Promise<void> {
+    const { integrationId } = event.data;
     if (this.isReconcilable(integrationId)) return this.schedule(tx, integrationId, event, event.created);
     await this.work.remove(tx, RECONCILIATIONS, [integrationId]);
     if (event.type === 'integration.deleted')

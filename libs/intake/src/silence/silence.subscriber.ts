@@ -4,8 +4,10 @@ import type { EntityManager } from 'typeorm';
 import { appendOnce } from '#libs/event-store/src/append-once.js';
 import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
+import { SliceTable } from '#libs/event-store/src/slice-table.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { causedBy, ENGINE } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
@@ -13,8 +15,9 @@ import { timeAfter } from '#libs/kernel/src/times.js';
 import { WorkQueue } from '#libs/persistence/src/work/work.js';
 import { INBOUND_TYPES } from '#libs/plugin-sdk/src/inbound-types.js';
 
+import { CHANGES_OF_SETTINGS, integration } from '../integration/integration.js';
 import { SILENCES, type SilenceTask } from './silence.js';
-import { WatchedIntegrations } from './watched-integrations.js';
+import { type Watched, watchedOf } from './watched.js';
 
 const ACTOR = 'integration/';
 
@@ -35,19 +38,10 @@ interface Row {
 @Injectable()
 export class WatchSilence implements Subscriber {
   readonly name = SILENCES;
-  readonly reads = [
-    'integration.created',
-    'integration.updated',
-    'integration.enabled',
-    'integration.disabled',
-    'integration.deleted',
-    'integration.silent',
-    'integration.heard_again',
-    ...INBOUND_TYPES,
-  ] as const;
+  readonly reads = [...CHANGES_OF_SETTINGS, 'integration.silent', 'integration.heard_again', ...INBOUND_TYPES] as const;
   readonly writes = ['integration.heard_again'] as const;
-  private readonly watched = new WatchedIntegrations();
-  readonly tables = [this.watched];
+  private readonly states = new SliceTable(followers.watched, integration, CHANGES_OF_SETTINGS);
+  readonly tables = [this.states];
 
   constructor(
     @Inject(EventStore) private readonly store: EventStore,
@@ -68,23 +62,27 @@ export class WatchSilence implements Subscriber {
         const { integrationId } = event.data;
         await write(integrationId);
         await this.told(await context.transaction(), integrationId, event);
-      } else if (event.is(...this.watched.reads)) {
+      } else if (event.is(...CHANGES_OF_SETTINGS)) {
         const { integrationId } = event.data;
         await write(integrationId);
-        this.watched.apply(event);
+        this.states.apply(event);
         await this.changed(await context.transaction(), integrationId, event);
       } else {
         const { actor } = event.metadata;
         const id = actor.startsWith(ACTOR) ? actor.slice(ACTOR.length) : '';
-        if (this.watched.get(id)) heard.set(id, event);
+        if (this.watched(id)) heard.set(id, event);
       }
     }
     for (const id of [...heard.keys()]) await write(id);
   }
 
+  private watched(id: string): Watched | undefined {
+    return watchedOf(this.states.get(id));
+  }
+
   /** What it expects has changed, or whether it receives at all: from now on it has the whole time again. */
   private async changed(tx: EntityManager, id: string, event: RecordedEvent): Promise<void> {
-    if (!this.watched.get(id)) {
+    if (!this.watched(id)) {
       await this.leftAlone(tx, id, event);
       return;
     }
@@ -118,7 +116,7 @@ export class WatchSilence implements Subscriber {
     const row = await this.row(tx, id);
     if (!row) return;
     if (row.silentAt === null) return this.expect(tx, id, event, event.created, row);
-    const { orgId, name } = this.watched.get(id)!;
+    const { orgId, name } = this.watched(id)!;
     const silentMs = Math.max(0, event.created.getTime() - row.silentAt.getTime());
     const draft = { type: 'integration.heard_again' as const, data: { integrationId: id, name, silentMs } };
     const ours = newEvent(draft, {
@@ -136,7 +134,7 @@ export class WatchSilence implements Subscriber {
   /** The news has been recorded: silent, or no longer. */
   private async told(tx: EntityManager, id: string, event: RecordedEvent): Promise<void> {
     // Told while it was being disabled: nobody waits for it any more.
-    const silent = event.type === 'integration.silent' && this.watched.get(id) !== undefined;
+    const silent = event.type === 'integration.silent' && this.watched(id) !== undefined;
     await tx.query(
       'update views.integration_watch set silent_at = $2, episodes = $3, position = $4 where integration_id = $1',
       [id, silent ? event.created : null, Number(event.revision) + 1, String(event.position)],
@@ -147,7 +145,7 @@ export class WatchSilence implements Subscriber {
   }
 
   private async expect(tx: EntityManager, id: string, event: RecordedEvent, from: Date, row: Row): Promise<void> {
-    const watched = this.watched.get(id);
+    const watched = this.watched(id);
     if (!watched) return;
     const { orgId, name, expectedEvery, expectedMs } = watched;
     const lastReceivedAt = row.heardAt?.toISOString() ?? null;

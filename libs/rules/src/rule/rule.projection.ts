@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 
-import { fold } from '#libs/event-store/src/command-handlers.js';
+import { fold, typesOf } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
@@ -13,7 +13,7 @@ import { RuleVersionView, RuleView } from './rule.view.js';
 @Injectable()
 export class RuleProjection implements Subscriber {
   readonly name = followers.ruleViews;
-  readonly reads = ['rule.created', 'rule.updated', 'rule.enabled', 'rule.disabled', 'rule.archived'] as const;
+  readonly reads = typesOf(rule);
   readonly writes = [] as const;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {

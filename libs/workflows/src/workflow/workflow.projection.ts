@@ -1,17 +1,19 @@
 import { Injectable } from '@nestjs/common';
 
+import { typesOf } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 
+import { workflow } from './workflow.js';
 import { WorkflowVersionView } from './workflow.view.js';
 
 /** Workflows and their versions as rows. */
 @Injectable()
 export class WorkflowProjection implements Subscriber {
   readonly name = followers.workflowViews;
-  readonly reads = ['workflow.saved', 'workflow.activated', 'workflow.archived'] as const;
+  readonly reads = typesOf(workflow);
   readonly writes = [] as const;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {

@@ -1,3 +1,4 @@
+import { typesOf } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
@@ -7,7 +8,7 @@ import type { Definition, Trigger } from '../language/definition.js';
 import { parseWorkflow } from '../language/parse-workflow.js';
 import type { StepLibrary } from '../steps/step-library.js';
 import { listensTo } from '../triggers/registry.js';
-import type { Origin } from './workflow.js';
+import { type Origin, workflow } from './workflow.js';
 
 /** An active workflow. */
 export interface ActiveWorkflow {
@@ -35,7 +36,7 @@ const NONE: readonly Listener[] = [];
 /** Active workflows, and which of their triggers listen to an event type. */
 export class WorkflowTable implements Table {
   readonly name = followers.workflows;
-  readonly reads = ['workflow.saved', 'workflow.activated', 'workflow.archived'] as const;
+  readonly reads = typesOf(workflow);
 
   private readonly active = new Map<string, ActiveWorkflow>();
   private readonly ids = new Map<string, string>();

@@ -1,0 +1,55 @@
+import type { EventType } from '#libs/events/src/catalogue.js';
+
+import { fold, type Slice, typesOf } from './command-handlers.js';
+import type { RecordedEvent } from './event-store.js';
+import type { Table } from './subscriber.js';
+
+/** A thing after an event. */
+export interface Change<State> {
+  readonly id: string;
+  readonly state: State;
+}
+
+/**
+ * The state of everything of one kind, in memory. Each thing is folded from its own stream: whoever publishes an event of
+ * such a type changes nothing. What has ended is forgotten.
+ */
+export class SliceTable<State, Own extends EventType> implements Table {
+  private readonly states = new Map<string, State>();
+
+  /** @param reads the types that matter to whoever asks. */
+  constructor(
+    readonly name: string,
+    private readonly slice: Slice<State, Own>,
+    readonly reads: readonly Own[] = typesOf(slice),
+  ) {}
+
+  clear(): void {
+    this.states.clear();
+  }
+
+  apply(event: RecordedEvent): void {
+    const change = this.after(event);
+    if (change) this.put(change);
+  }
+
+  /** What an event makes of its thing; `undefined` if it is none of this kind. Changes nothing: for those that must wait first. */
+  after(event: RecordedEvent): Change<State> | undefined {
+    const id = (event.data as Readonly<Record<string, unknown>>)[`${this.slice.name}Id`];
+    if (typeof id !== 'string' || event.stream !== this.slice.stream(id)) return undefined;
+    return { id, state: fold(this.slice, [event], this.states.get(id)) };
+  }
+
+  put({ id, state }: Change<State>): void {
+    if (this.slice.hasEnded?.(state)) this.states.delete(id);
+    else this.states.set(id, state);
+  }
+
+  get(id: string): State | undefined {
+    return this.states.get(id);
+  }
+
+  entries(): Iterable<readonly [id: string, state: State]> {
+    return this.states;
+  }
+}
