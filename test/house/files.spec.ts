@@ -73,6 +73,16 @@ describe('the names of files', () => {
   });
 });
 
+describe('the stages', () => {
+  const stages = ['intake', 'rules', 'actions', 'workflows', 'deliveries', 'agents', 'issues', 'audit', 'access'];
+
+  it.each(stages)('%s has a README that says what each of its folders is for', (stage) => {
+    const readme = read(`libs/${stage}/README.md`);
+    const folders = sources.flatMap((name) => new RegExp(`^libs/${stage}/src/([^/]+)/`).exec(name)?.[1] ?? []);
+    expect([...new Set(folders)].filter((folder) => !readme.includes(`- \`${folder}/\`:`))).toEqual([]);
+  });
+});
+
 describe('the repository', () => {
   it('names no folder of one machine', () => {
     // Put together here, so that this file does not name them either.

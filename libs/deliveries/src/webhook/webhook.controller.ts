@@ -1,13 +1,13 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiOperation, ApiProperty, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { IsISO8601 } from 'class-validator';
 import { DataSource } from 'typeorm';
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
 import { Secrets } from '#libs/access/src/secrets.js';
 import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
+import { IsTime } from '#libs/access/src/time.body.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { carryOut } from '#libs/event-store/src/carry-out.js';
 import type { Committed, ThingCommand } from '#libs/event-store/src/command-handlers.js';
@@ -57,7 +57,7 @@ const OUTCOME_WAIT_MS = TEST_TIMEOUT_MS + 5_000;
 
 export class Recovery {
   @ApiProperty({ format: 'date-time', description: 'Everything that failed since then is delivered again.' })
-  @IsISO8601({ strict: true, strictSeparator: true })
+  @IsTime()
   since!: string;
 }
 
