@@ -5,7 +5,7 @@ import type { Json } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/nearest.js';
 
 import { type Reference, references } from './references.js';
-import type { Problems } from './problems.js';
+import type { SourceProblems } from './source-problems.js';
 
 /** What an expression sees where it stands in a workflow. */
 export interface Visible {
@@ -21,7 +21,7 @@ export const emptyTemplate: CompiledTemplate = compileTemplate({});
 /** Compiles the expressions of a workflow, and checks that what they name exists. */
 export class Expressions {
   constructor(
-    private readonly problems: Problems,
+    private readonly problems: SourceProblems,
     /** Ids of all steps, to tell a later step from one that does not exist. */
     private readonly allSteps: { has(id: string): boolean } = new Set<string>(),
   ) {}

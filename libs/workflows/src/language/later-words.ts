@@ -1,4 +1,4 @@
-import type { Problems } from './problems.js';
+import type { SourceProblems } from './source-problems.js';
 import type { RawObject } from './vocabulary.js';
 
 /**
@@ -19,7 +19,7 @@ export function hasLaterKey(
   known: readonly string[],
   pointer: string,
   instead: string,
-  problems: Problems,
+  problems: SourceProblems,
 ): boolean {
   const word = words.find((candidate) => Object.hasOwn(value, candidate) && !known.includes(candidate));
   if (word === undefined) return false;

@@ -8,7 +8,7 @@ import { WorkflowShape } from './fields.js';
 import { declaredInputs } from './inputs.js';
 import { hasLaterKey, LATER } from './later-words.js';
 import { durationOf } from './literals.js';
-import { Problems } from './problems.js';
+import { SourceProblems } from './source-problems.js';
 import { listOf, StepIds } from './step-ids.js';
 import { StepReader } from './step-reader.js';
 import { readTriggers } from './trigger-reader.js';
@@ -31,14 +31,14 @@ const ROOTS = ['event', 'inputs', 'steps', 'run', 'settings'];
 export function parseWorkflow(source: string, vocabulary: Vocabulary): ParsedWorkflow {
   const read = readYaml(source, LIMITS);
   if ('problem' in read) return { ok: false, problems: [read.problem] };
-  const problems = new Problems(read.document);
+  const problems = new SourceProblems(read.document);
   const definition = readDefinition(read.document.value, vocabulary, problems);
   if (definition && problems.found.length === 0) return { ok: true, definition };
   const inOrder = problems.found.toSorted((a, b) => a.line - b.line || a.column - b.column);
   return { ok: false, problems: inOrder.slice(0, MAX_PROBLEMS) };
 }
 
-function readDefinition(value: Json, vocabulary: Vocabulary, problems: Problems): Definition | undefined {
+function readDefinition(value: Json, vocabulary: Vocabulary, problems: SourceProblems): Definition | undefined {
   if (value === null) {
     problems.add('', 'yaml.empty', 'The text is empty. A workflow must have at least "name" and "steps".');
     return undefined;

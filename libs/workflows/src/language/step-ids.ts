@@ -1,6 +1,6 @@
 import { isObject } from '#libs/kernel/src/json.js';
 
-import type { Problems } from './problems.js';
+import type { SourceProblems } from './source-problems.js';
 import type { KeywordSyntax } from './vocabulary.js';
 
 /** Ids of all steps, given or generated; known before the first expression is checked. */
@@ -10,7 +10,7 @@ export class StepIds {
 
   constructor(
     private readonly keywords: readonly KeywordSyntax[],
-    private readonly problems: Problems,
+    private readonly problems: SourceProblems,
   ) {}
 
   has(id: string): boolean {

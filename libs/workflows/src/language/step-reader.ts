@@ -6,7 +6,7 @@ import { Expressions, type Visible } from './expressions.js';
 import { MAX_STEPS, UsesShape } from './fields.js';
 import { hasLaterKey, LATER } from './later-words.js';
 import { durationOf } from './literals.js';
-import type { Problems } from './problems.js';
+import type { SourceProblems } from './source-problems.js';
 import { listOf, type StepIds } from './step-ids.js';
 import { readUses } from './uses-reader.js';
 import type { RawObject, Reading, Vocabulary } from './vocabulary.js';
@@ -20,7 +20,7 @@ export class StepReader {
 
   constructor(
     private readonly vocabulary: Vocabulary,
-    private readonly problems: Problems,
+    private readonly problems: SourceProblems,
     private readonly ids: StepIds,
   ) {
     this.expressions = new Expressions(problems, ids);

@@ -3,14 +3,14 @@ import { suggestion } from '#libs/kernel/src/nearest.js';
 
 import type { Trigger } from './definition.js';
 import { LATER } from './later-words.js';
-import type { Problems } from './problems.js';
+import type { SourceProblems } from './source-problems.js';
 import type { TriggerSyntax } from './vocabulary.js';
 
 /** Reads triggers; what is no trigger is left out, and reported. */
 export function readTriggers(
   values: readonly unknown[],
   kinds: readonly TriggerSyntax[],
-  problems: Problems,
+  problems: SourceProblems,
 ): readonly Trigger[] {
   const triggers = values.flatMap((value, index) => {
     const pointer = `/triggers/${index}`;
@@ -29,7 +29,7 @@ function kindOf(
   value: unknown,
   pointer: string,
   kinds: readonly TriggerSyntax[],
-  problems: Problems,
+  problems: SourceProblems,
 ): TriggerSyntax | undefined {
   if (!isObject(value)) {
     problems.add(pointer, 'workflow.bad_value', 'A trigger must be an object with a "type".');

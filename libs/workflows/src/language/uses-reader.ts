@@ -8,7 +8,7 @@ import type { RetryPolicy, StepInput, UsesFields } from './definition.js';
 import { emptyTemplate } from './expressions.js';
 import { LATER } from './later-words.js';
 import { durationOf, isTemplate } from './literals.js';
-import { workflowProblems } from './problems.js';
+import { workflowProblems } from './source-problems.js';
 import type { NamedSyntax, RawObject, Reading, Vocabulary } from './vocabulary.js';
 
 export const DEFAULT_RETRY: RetryPolicy = {
@@ -62,8 +62,7 @@ function readInput({ definition }: NamedSyntax, value: unknown, reading: Reading
   const given = value ?? {};
   // A step with unknown keys has probably meant one of them: what is missing then is not the point.
   const isUnclear = value === undefined && !fits;
-  for (const problem of isUnclear ? [] : workflowProblems(schema, given, pointer)) {
-    if (isTemplate(valueAt(given, problem.pointer.slice(pointer.length)))) continue;
+  for (const problem of isUnclear ? [] : workflowProblems(schema, given, pointer, isTemplate)) {
     // Where `with` is missing altogether, the step is what to look at.
     const at = value === undefined ? reading.pointer : problem.pointer;
     problems.add(at, problem.code, problem.detail, problem.isKey && value !== undefined);
@@ -88,14 +87,4 @@ function readRetry(value: unknown): RetryPolicy | undefined {
     maxDelayMs: durationOf(value['maxDelay']) ?? DEFAULT_RETRY.maxDelayMs,
     jitter: value['jitter'] !== false,
   };
-}
-
-/** The value at a JSON pointer; `undefined` where it leads nowhere. */
-function valueAt(value: unknown, pointer: string): unknown {
-  let current = value;
-  for (const token of pointer.split('/').slice(1)) {
-    const key = token.replaceAll('~1', '/').replaceAll('~0', '~');
-    current = typeof current === 'object' && current !== null ? (current as RawObject)[key] : undefined;
-  }
-  return current;
 }

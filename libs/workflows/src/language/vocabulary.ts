@@ -2,7 +2,7 @@ import type { TObject } from '@sinclair/typebox';
 
 import type { NamedDefinition, Step, Trigger } from './definition.js';
 import type { Expressions, Visible } from './expressions.js';
-import type { Problems } from './problems.js';
+import type { SourceProblems } from './source-problems.js';
 
 /** What the language has words for. The readers are given it, since kinds of steps and triggers stand above the language. */
 export interface Vocabulary {
@@ -48,7 +48,7 @@ export interface Reading {
   /** What expressions of the step see. */
   readonly visible: Visible;
   readonly expressions: Expressions;
-  readonly problems: Problems;
+  readonly problems: SourceProblems;
   /** Reads a nested list; its steps see `visible` and each other. */
   readonly list: (
     value: unknown,
@@ -63,7 +63,7 @@ export interface NamedSyntax {
   readonly kind: string;
   readonly definition: NamedDefinition;
   /** What the schema of `with` cannot say. */
-  check?(input: RawObject, pointer: string, problems: Problems): void;
+  check?(input: RawObject, pointer: string, problems: SourceProblems): void;
 }
 
 /** A kind of trigger. */
@@ -74,5 +74,5 @@ export interface TriggerSyntax {
   /** A workflow has one of them at most. */
   readonly isSingle?: boolean;
   /** @param value fits the shape. */
-  read(value: RawObject, pointer: string, problems: Problems): Trigger;
+  read(value: RawObject, pointer: string, problems: SourceProblems): Trigger;
 }

@@ -7,7 +7,7 @@ import { suggestion } from '#libs/kernel/src/nearest.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import { isTemplate } from '../language/literals.js';
-import { workflowProblems } from '../language/problems.js';
+import { workflowProblems } from '../language/source-problems.js';
 import type { NamedKind } from './step-kind.js';
 import { inputOf } from './step-input.js';
 

@@ -3,7 +3,7 @@ import { isObject } from '#libs/kernel/src/json.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import type { UsesFields } from '../language/definition.js';
-import { workflowProblems } from '../language/problems.js';
+import { workflowProblems } from '../language/source-problems.js';
 
 /** Most bytes of one input or output of a step, as JSON. One append holds at most 1 MiB. */
 export const MAX_VALUE_BYTES = 256 * 1024;

@@ -5,7 +5,7 @@ import type { YamlDocument } from '#libs/yaml/src/read-yaml.js';
 import type { SourceProblem } from '#libs/yaml/src/source-position.js';
 
 /** Collects problems, each with its position in the text. */
-export class Problems {
+export class SourceProblems {
   readonly found: SourceProblem[] = [];
   constructor(private readonly document: YamlDocument) {}
 
@@ -23,5 +23,10 @@ export class Problems {
   }
 }
 
-export const workflowProblems = (schema: TSchema, value: unknown, pointer = ''): readonly ShapeProblem[] =>
-  shapeProblems(schema, value, { prefix: 'workflow', pointer });
+/** @param isOpen tells values that are not known yet, such as templates. */
+export const workflowProblems = (
+  schema: TSchema,
+  value: unknown,
+  pointer = '',
+  isOpen?: (value: unknown) => boolean,
+): readonly ShapeProblem[] => shapeProblems(schema, value, { prefix: 'workflow', pointer, ...(isOpen && { isOpen }) });

@@ -1,0 +1,190 @@
+import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
+import type { Uuid } from '#libs/kernel/src/ids.js';
+import { StepError } from '#libs/plugin-sdk/src/define-step.js';
+
+import type { Step } from '../language/definition.js';
+import { nestedIn } from '../steps/registry.js';
+import { failureOf } from '../steps/step-failure.js';
+import { plain } from '../steps/step-input.js';
+import type { Attempt, OwnData, Pass, Progress, RequestOutcome, StepDecision } from '../steps/step-kind.js';
+import {
+  type OpenStep,
+  type RunFailure,
+  stepIn,
+  type StepState,
+  type StepStates,
+  type TimerPurpose,
+} from '../steps/step-state.js';
+import type { RunDecision } from './run-decision.js';
+import { innerFrame, passIn, scopeOf, type ScopeFrame, stepsIn } from './scope.js';
+import { pathOf } from './step-path.js';
+
+/** Takes steps as far as they go; given to the steps that hold others. */
+export type Advance = (decision: RunDecision, steps: readonly Step[], frame: ScopeFrame) => Progress;
+
+/** One step of a run, as its kind sees it. */
+export class DecidedStep implements StepDecision {
+  readonly path: string;
+  /** What was pending before this step: when the step fails, everything in it is given up. */
+  private readonly pendingBefore = this.decision.pending;
+
+  constructor(
+    readonly decision: RunDecision,
+    readonly step: Step,
+    private readonly frame: ScopeFrame,
+    private readonly goThrough: Advance,
+  ) {
+    this.path = pathOf(frame.prefix, step.id);
+  }
+
+  get runId(): string {
+    return this.decision.identity.runId;
+  }
+
+  get start(): StepDecision['start'] {
+    return this.decision.run.start;
+  }
+
+  get now(): Date {
+    return this.decision.world.now;
+  }
+
+  get state(): StepState | undefined {
+    return stepIn(stepsIn(this.decision.run, this.frame), this.step.id);
+  }
+
+  get open(): OpenStep | undefined {
+    const { state } = this;
+    return state?.status === 'open' ? state : undefined;
+  }
+
+  scope(): Record<string, unknown> {
+    return scopeOf(this.decision.run, this.decision.world.event, this.frame);
+  }
+
+  record<T extends EventType>(type: T, data: OwnData<T>): void {
+    const identity = { ...this.decision.identity, path: this.path, stepId: this.step.id };
+    const known = catalogue[type].data.properties;
+    const own = Object.entries(identity).filter(([key]) => Object.hasOwn(known, key));
+    this.decision.record(type, { ...Object.fromEntries(own), ...data });
+  }
+
+  append({ subject, ...event }: Parameters<StepDecision['append']>[0]): void {
+    this.decision.append({ ...event, ...(subject === undefined ? {} : { subject }) });
+  }
+
+  setTimer(purpose: TimerPurpose, length: number): void {
+    this.decision.setTimer(this.path, purpose, length);
+  }
+
+  isDue(purpose: TimerPurpose): boolean {
+    const timer = purpose === 'timeout' ? this.open?.deadline : this.open?.timer;
+    return timer !== undefined && this.decision.isDue(this.path, purpose, timer);
+  }
+
+  outcomeOf(requestId: Uuid): RequestOutcome | undefined {
+    return this.decision.outcomeOf(requestId);
+  }
+
+  canAttempt(): boolean {
+    if (this.decision.world.attempting !== 'leave') return true;
+    this.decision.isUnfinished = true;
+    return false;
+  }
+
+  get isAttempting(): boolean {
+    const { attempting } = this.decision.world;
+    return attempting !== 'leave' && attempting.has(this.path);
+  }
+
+  attempt(attempt: Omit<Attempt, 'path' | 'step'>): void {
+    this.decision.attempt({ path: this.path, step: this.step, ...attempt });
+  }
+
+  advance(steps: readonly Step[]): Progress {
+    return this.goThrough(this.decision, steps, this.frame);
+  }
+
+  pass(index: number, item: unknown): Pass {
+    return new DecidedPass(this.decision, innerFrame(this.frame, this.step.id, index, item), this.goThrough);
+  }
+
+  completed(output: unknown): Progress {
+    this.record('workflow.step_completed', {
+      output: plain(output, 'step.output_too_large'),
+      ...this.spent(),
+    });
+    return 'done';
+  }
+
+  failed(error: RunFailure, output: unknown = null): Progress {
+    const continued = this.step.onError === 'continue';
+    this.decision.pending = this.pendingBefore;
+    this.record('workflow.error', { error, output, ...this.spent(), continued });
+    return continued ? 'done' : { failed: error };
+  }
+
+  private spent(): { attempts: number; startedAt: string } {
+    const { attempt = 1, startedAt = this.now.toISOString() } = this.open ?? {};
+    return { attempts: attempt, startedAt };
+  }
+
+  /** What a kind throws fails the step. */
+  guarded(decide: () => Progress): Progress {
+    try {
+      return decide();
+    } catch (error) {
+      return this.failed(failureOf(error, this.path), error instanceof StepError ? error.output : null);
+    }
+  }
+
+  /** A step that is still open may have run out of time. */
+  unlessOverdue(): Progress {
+    if (!this.isDue('timeout')) return 'open';
+    return this.failed({ code: 'step.timeout', message: 'The step took longer than its time limit.', path: this.path });
+  }
+}
+
+class DecidedPass implements Pass {
+  constructor(
+    private readonly decision: RunDecision,
+    private readonly frame: ScopeFrame,
+    private readonly goThrough: Advance,
+  ) {}
+
+  get isDone(): boolean {
+    return passIn(this.decision.run, this.frame).done;
+  }
+
+  get isBegun(): boolean {
+    return Object.keys(passIn(this.decision.run, this.frame).steps).length > 0;
+  }
+
+  scope(): Record<string, unknown> {
+    return scopeOf(this.decision.run, this.decision.world.event, this.frame);
+  }
+
+  advance(steps: readonly Step[]): Progress {
+    return this.goThrough(this.decision, steps, this.frame);
+  }
+
+  lastOutput(steps: readonly Step[]): unknown {
+    return lastOutput(steps, passIn(this.decision.run, this.frame).steps);
+  }
+}
+
+/** Of the last step in the text that has one; what is inside a step with shared scope counts in its place. */
+function lastOutput(steps: readonly Step[], states: StepStates): unknown {
+  for (const step of steps.toReversed()) {
+    const { lists, isShared } = nestedIn(step);
+    const state = stepIn(states, step.id);
+    if (isShared) {
+      for (const list of lists.toReversed()) {
+        const output = lastOutput(list, states);
+        if (output !== null) return output;
+      }
+    } else if (state?.status === 'completed' || (state?.status === 'failed' && state.output !== null))
+      return state.output;
+  }
+  return null;
+}
