@@ -1,4 +1,4 @@
-import { ADMIN_TOKEN, type TestServer, waitFor } from '../support/server.js';
+import { ADMIN_TOKEN, type TestServer } from '../support/server.js';
 import {
   atLeast,
   atMost,
@@ -14,6 +14,7 @@ import {
 import { type Acknowledged, runLoad } from './load/load-process.js';
 import { type Call, ReceiverProcess } from './load/receiver-process.js';
 import { BenchPostgres } from './measure/bench-postgres.js';
+import { pollGently } from './measure/poll-gently.js';
 import { sharedClock, usageOf } from './measure/process-usage.js';
 import { Dbos } from './peers/dbos.js';
 import { Faults } from './scenario/check-flow.js';
@@ -85,6 +86,7 @@ interface Figures {
 interface Run {
   readonly id: string;
   readonly status: string;
+  readonly endedAt?: string;
   readonly inputs: { readonly key: string };
   readonly outputs?: { readonly name: string; readonly size: number };
 }
@@ -121,17 +123,17 @@ async function measure(
       ],
       ...(callers === 1 && { follow: { path: '/api/v1/runs', headers: authorization } }),
     });
-    await waitFor('the runs to end', () => allEnded(server), undefined, 3_600_000);
-    const seconds = (sharedClock() - load.start) / 1000;
+    const startedAt = Date.now() - (sharedClock() - load.start);
+    await pollGently('the end of the runs', () => allEnded(server));
     await caughtUp(server);
     const processor =
       (await usageOf(server.child.pid!)).seconds -
       before.seconds +
       (await postgres.processorSeconds()) -
       postgresBefore;
-    await check(server, kind, acknowledged, await receiver.take(), faults);
+    const endedAt = await check(server, kind, acknowledged, await receiver.take(), faults);
     return {
-      perSecond: count / (callers === 1 ? load.seconds : seconds),
+      perSecond: count / (callers === 1 ? load.seconds : (endedAt - startedAt) / 1000),
       processorMs: (processor / count) * 1000,
       loadShare: load.processorShare,
     };
@@ -179,17 +181,19 @@ async function allEnded(server: TestServer): Promise<boolean> {
   return true;
 }
 
-/** Every started run has completed with its own output, and each of its calls was made once. */
+/** Every started run has completed with its own output, and each of its calls was made once. @returns when the last one ended. */
 async function check(
   server: TestServer,
   kind: Kind,
   acknowledged: readonly Acknowledged[],
   calls: readonly Call[],
   faults: Faults,
-): Promise<void> {
+): Promise<number> {
+  let last = 0;
   await inLanes(acknowledged, 16, async ({ id, answerId }) => {
-    const { status, inputs, outputs } = await server.get<Run>(`/api/v1/runs/${answerId}`);
+    const { status, inputs, outputs, endedAt = '' } = await server.get<Run>(`/api/v1/runs/${answerId}`);
     if (status !== 'completed') faults.add(`runs that are ${status}`, answerId);
+    last = Math.max(last, Date.parse(endedAt));
     if (inputs.key !== id) faults.add('runs with inputs of another', answerId);
     const size = kind === 'http' ? 200 : id.length;
     if (outputs?.name !== `runs/${id}` || outputs.size !== size) faults.add('runs with a wrong output', answerId);
@@ -197,6 +201,7 @@ async function check(
   const open = new Set(kind === 'http' ? acknowledged.flatMap(({ id }) => STEPS.map((step) => `/${step}/${id}`)) : []);
   for (const { path } of calls) if (!open.delete(path)) faults.add('calls made twice, or never asked for', path);
   for (const path of open) faults.add('calls never made', path);
+  return last;
 }
 
 async function run({ size, peers }: BenchmarkOptions): Promise<Report> {

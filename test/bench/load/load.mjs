@@ -66,7 +66,7 @@ const due = () => {
 };
 
 const ANSWER_ID = /"(?:eventIds":\["|id":")([^"]+)"/;
-const LOOK_AGAIN_MS = 2;
+const LOOK_AGAIN_MS = 5;
 
 /** Polls a run until it has ended. */
 async function runEnds(connection, id, answer) {

@@ -1,4 +1,5 @@
-import { type TestServer, waitFor } from '../../support/server.js';
+import type { TestServer } from '../../support/server.js';
+import { pollGently } from './poll-gently.js';
 
 interface Followers {
   readonly data: readonly { readonly lag: number }[];
@@ -9,15 +10,16 @@ interface Followers {
  * that another one has not seen, so nothing may have been appended while they were asked. For a server of one process.
  */
 export async function caughtUp(server: TestServer): Promise<void> {
-  await waitFor(
-    'all subscribers to catch up',
+  const noneLags = async (): Promise<boolean> =>
+    (await server.get<Followers>('/api/v1/subscribers')).data.every(({ lag }) => lag === 0);
+  await pollGently(
+    'the end of the log',
     async () => {
+      if (!(await noneLags())) return false;
       const before = await appended(server);
-      const { data } = await server.get<Followers>('/api/v1/subscribers');
-      return data.every(({ lag }) => lag === 0) && (await appended(server)) === before;
+      return (await noneLags()) && (await appended(server)) === before;
     },
     () => server.output,
-    3_600_000,
   );
 }
 

@@ -1,5 +1,6 @@
-import { type TestServer, waitFor } from '../../support/server.js';
+import type { TestServer } from '../../support/server.js';
 import { caughtUp } from '../measure/caught-up.js';
+import { pollGently } from '../measure/poll-gently.js';
 import type { Expectation, ReceiverProcess } from '../load/receiver-process.js';
 import { senderOf } from '../load/senders.js';
 import { discard, startServer } from './bench-server.js';
@@ -139,15 +140,10 @@ export class WebhookFlow implements FlowTarget {
   /** Resolves when all followers are at the end of the log and no delivery is pending. */
   async settled(): Promise<void> {
     await caughtUp(this.server);
-    await waitFor(
-      'the deliveries to end',
-      async () => {
-        const { data } = await this.server.get<{ data: object[] }>('/api/v1/deliveries?status=pending&limit=1');
-        return data.length === 0;
-      },
-      undefined,
-      3_600_000,
-    );
+    await pollGently('the end of the deliveries', async () => {
+      const { data } = await this.server.get<{ data: object[] }>('/api/v1/deliveries?status=pending&limit=1');
+      return data.length === 0;
+    });
     await caughtUp(this.server);
   }
 
