@@ -1,11 +1,10 @@
 import type { Uuid } from '#libs/kernel/src/ids.js';
-import type { JsonObject } from '#libs/kernel/src/json.js';
 
 /** Each action has a queue of its own: a process without its plug-in never takes one, and one that is slow delays no other. */
 export const queueOf = (action: string): string => `actions.run.${action}`;
 
 /** What a worker is told of one attempt. The key of its row is the request's UUID. */
-export interface ActionTask extends JsonObject {
+export interface ActionTask {
   /** Of the `action.requested`. */
   readonly request: Uuid;
   /** Where the log keeps it. */

@@ -91,7 +91,7 @@ async function requested(input: object = { team: 'db' }): Promise<RecordedEvent<
   return recorded as RecordedEvent<'action.requested'>;
 }
 
-const claimed = ({ id, stream, position }: RecordedEvent, attempt = 1, claims = 1): ClaimedWork => ({
+const claimed = ({ id, stream, position }: RecordedEvent, attempt = 1, claims = 1): ClaimedWork<ActionTask> => ({
   queue: queueOf('page-on-call'),
   key: id,
   dueAt: clock.now(),

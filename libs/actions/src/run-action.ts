@@ -38,7 +38,7 @@ type Requested = RecordedEvent<'action.requested'>;
  * Makes one attempt of one action of a plug-in, and records what became of it. The outcome of an attempt has one place in
  * the stream of its request, so that a process that lost its claim meanwhile cannot record a second one.
  */
-export class RunAction implements Worker {
+export class RunAction implements Worker<ActionTask> {
   readonly queue: string;
   readonly concurrency = 16;
   readonly writes = ['action.completed', 'action.failed'] as const;
@@ -50,8 +50,8 @@ export class RunAction implements Worker {
     this.queue = queueOf(action.name);
   }
 
-  async run(work: ClaimedWork, signal: AbortSignal): Promise<WorkDone> {
-    const task = work.payload as ActionTask;
+  async run(work: ClaimedWork<ActionTask>, signal: AbortSignal): Promise<WorkDone> {
+    const task = work.payload;
     // Also at the first claim: rows that were rebuilt from the log tell of what was done long ago.
     const recorded = await this.recordedBefore(task);
     if (recorded !== undefined) return { position: recorded };

@@ -30,7 +30,7 @@ export class ScheduleActions implements Subscriber {
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     /** The last word on each request. */
-    const due = new Map<Uuid, Work>();
+    const due = new Map<Uuid, Work<ActionTask>>();
     const ended = new Map<Uuid, string>();
     for (const event of events) {
       if (event.is('action.requested')) {
@@ -59,7 +59,7 @@ export class ScheduleActions implements Subscriber {
     await this.work.schedule(tx, [...due.values()]);
   }
 
-  private firstAttempt(event: RecordedEvent<'action.requested'>): Work | undefined {
+  private firstAttempt(event: RecordedEvent<'action.requested'>): Work<ActionTask> | undefined {
     if (!streams.isDecisions(event.stream)) return undefined;
     // Due at once, also where the clock of the log is ahead of ours.
     const dueAt = new Date(Math.min(event.created.getTime(), this.clock.now().getTime()));
@@ -68,7 +68,7 @@ export class ScheduleActions implements Subscriber {
   }
 }
 
-function nextAttempt(event: RecordedEvent<'action.failed'>, request: Uuid): Work | undefined {
+function nextAttempt(event: RecordedEvent<'action.failed'>, request: Uuid): Work<ActionTask> | undefined {
   const { final, nextAttemptAt, attempt, request: place } = event.data;
   if (final || nextAttemptAt === undefined) return undefined;
   return workOf(event, new Date(nextAttemptAt), { request, ...place, attempt: attempt + 1 });
@@ -78,4 +78,4 @@ const workOf = (
   { data, position }: RecordedEvent<'action.requested' | 'action.failed'>,
   dueAt: Date,
   payload: ActionTask,
-): Work => ({ queue: queueOf(data.action), key: payload.request, dueAt, payload, position });
+): Work<ActionTask> => ({ queue: queueOf(data.action), key: payload.request, dueAt, payload, position });

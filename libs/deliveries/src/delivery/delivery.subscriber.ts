@@ -17,7 +17,7 @@ import type { Work, WorkQueue } from '#libs/persistence/src/work/work.js';
 import { DisableWebhook, disable, webhook } from '../webhook/webhook.js';
 import { WebhookTable } from '../webhook/webhook.table.js';
 import { failedSince, loadDeliveries, loadHealth, saveDeliveries, saveHealth } from './delivery-rows.js';
-import { ATTEMPTS, type Delivery, taskOf } from './delivery.js';
+import { ATTEMPTS, type AttemptTask, type Delivery, taskOf } from './delivery.js';
 import { type Place, placeOf, type RecentEvents, RecentPlaces } from './recent-events.js';
 import { deliveriesNamedBy, type Disabling, type Due, type Refusal, Schedule } from './schedule.js';
 
@@ -80,7 +80,7 @@ export class ScheduleDeliveries implements Subscriber {
     );
   }
 
-  private workOf(row: Delivery, { cause, position, askedAt }: Due): Work {
+  private workOf(row: Delivery, { cause, position, askedAt }: Due): Work<AttemptTask> {
     const now = this.clock.now().getTime();
     const dueAt = new Date(row.nextAttemptAt!).getTime();
     // A first attempt is due at once, also where the clock of the log is ahead of ours.

@@ -2,7 +2,6 @@ import type { FailureClass } from '#libs/egress/src/egress.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Cause } from '#libs/events/src/envelope.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
-import type { JsonObject } from '#libs/kernel/src/json.js';
 import { timeAfter } from '#libs/kernel/src/times.js';
 
 /** Name of the queue of attempts. */
@@ -96,7 +95,7 @@ export function outcomeCause(cause: TaskCause, failedTarget: string | undefined)
 /** What stands for the receiver: its webhook, or `url` for all bare URLs. */
 export const targetOf = ({ webhookId }: Pick<Delivery, 'webhookId'>): string => webhookId ?? 'url';
 
-export function taskOf(delivery: Delivery, cause: TaskCause, late: boolean): AttemptTask & JsonObject {
+export function taskOf(delivery: Delivery, cause: TaskCause, late: boolean): AttemptTask {
   const { id, rootId, orgId, webhookId, url, kind, eventId, eventType, eventStream, eventRevision, ownPayload } =
     delivery;
   const event = { eventId, eventType, eventStream, eventRevision, ownPayload };

@@ -60,7 +60,7 @@ function givenWebhook(more: Partial<WebhookSettings> = {}, disabled = false): st
 }
 
 const EVENT = '{"branch":"main","big":12345678901234567890}';
-async function givenWork(webhookId: string | null, more: Partial<AttemptTask> = {}): Promise<ClaimedWork> {
+async function givenWork(webhookId: string | null, more: Partial<AttemptTask> = {}): Promise<ClaimedWork<AttemptTask>> {
   const id = uuid7();
   const stream = streams.inbound('int_1', id);
   const event = newEvent({ type: 'git.push', data: new RawJson(EVENT) }, { id, orgId: ORG, actor: 'test', now: START });
@@ -85,17 +85,17 @@ async function givenWork(webhookId: string | null, more: Partial<AttemptTask> = 
   };
   return workFor(task, position);
 }
-const workFor = (task: AttemptTask, position: bigint, claims = 1): ClaimedWork => ({
+const workFor = (task: AttemptTask, position: bigint, claims = 1): ClaimedWork<AttemptTask> => ({
   queue: ATTEMPTS,
   key: task.deliveryId,
   dueAt: START,
-  payload: task as never,
+  payload: task,
   position,
   claims,
 });
-const taskOf = (work: ClaimedWork) => work.payload as unknown as AttemptTask;
-const streamOf = (work: ClaimedWork) => store.readStream(streams.delivery(work.key));
-async function outcomeOf(work: ClaimedWork) {
+const taskOf = (work: ClaimedWork<AttemptTask>) => work.payload;
+const streamOf = (work: ClaimedWork<AttemptTask>) => store.readStream(streams.delivery(work.key));
+async function outcomeOf(work: ClaimedWork<AttemptTask>) {
   const [attempted, outcome] = await streamOf(work);
   if (!attempted?.is('delivery.attempted') || !outcome?.is('webhook.delivered', 'webhook.failed'))
     throw new Error('there is no outcome');

@@ -48,7 +48,7 @@ export interface AttemptDeliveryParts {
  * Makes one attempt of one delivery: signs, sends, classifies, records. The outcome has one place in the delivery's
  * stream, so that a process that lost its claim meanwhile cannot record a second one.
  */
-export class AttemptDelivery implements Worker {
+export class AttemptDelivery implements Worker<AttemptTask> {
   readonly queue = ATTEMPTS;
   readonly concurrency = 64;
   readonly perGroup = 8;
@@ -56,9 +56,9 @@ export class AttemptDelivery implements Worker {
 
   constructor(private readonly parts: AttemptDeliveryParts) {}
 
-  async run(work: ClaimedWork, signal: AbortSignal): Promise<WorkDone> {
+  async run(work: ClaimedWork<AttemptTask>, signal: AbortSignal): Promise<WorkDone> {
     const { clock, egress, progress, webhooks, recent } = this.parts;
-    const task = work.payload as unknown as AttemptTask;
+    const task = work.payload;
     if (work.claims > 1 || task.late) {
       const recorded = await this.recordedBefore(task);
       if (recorded !== undefined) return { position: recorded };

@@ -99,21 +99,20 @@ async function follow(): Promise<void> {
   handled = events.at(-1)?.position ?? handled;
 }
 
-async function scheduled(): Promise<(ClaimedWork & { readonly payload: ReconcileTask }) | undefined> {
+async function scheduled(): Promise<ClaimedWork<ReconcileTask> | undefined> {
   const [row] = await dataSource.query<{ key: string; due_at: Date; payload: ReconcileTask; position: string }[]>(
     'select key, due_at, payload, position from views.work where queue = $1',
     [RECONCILIATIONS],
   );
   return (
-    row &&
-    ({
+    row && {
       queue: RECONCILIATIONS,
       key: row.key,
       dueAt: row.due_at,
       payload: row.payload,
       position: BigInt(row.position),
       claims: 1,
-    } as never)
+    }
   );
 }
 const dueIn = async () => (await scheduled())!.dueAt.getTime() - server.clock.now().getTime();

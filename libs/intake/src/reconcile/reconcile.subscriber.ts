@@ -103,7 +103,7 @@ export class ScheduleReconciliations implements Subscriber {
       openSince: row?.openSince?.toISOString() ?? null,
     };
     await this.work.schedule(tx, [
-      { queue: RECONCILIATIONS, key: integrationId, dueAt, payload: { ...task }, position: event.position },
+      { queue: RECONCILIATIONS, key: integrationId, dueAt, payload: task, position: event.position },
     ]);
   }
 

@@ -179,7 +179,7 @@ function sinceOf({ completeAt, openSince }: Look, now: number): number {
 }
 
 /** Reconciles an integration when its row is due. */
-export class ReconcileIntegrations implements Worker {
+export class ReconcileIntegrations implements Worker<ReconcileTask> {
   readonly queue = RECONCILIATIONS;
   readonly concurrency = 4;
   readonly writes = ['integration.reconciled'] as const;
@@ -189,8 +189,8 @@ export class ReconcileIntegrations implements Worker {
     private readonly receiver: (integrationId: string) => Receiver | undefined,
   ) {}
 
-  async run(work: ClaimedWork, signal: AbortSignal): Promise<WorkDone> {
-    const { integrationId, runs, ...look } = work.payload as unknown as ReconcileTask;
+  async run(work: ClaimedWork<ReconcileTask>, signal: AbortSignal): Promise<WorkDone> {
+    const { integrationId, runs, ...look } = work.payload;
     const receiver = this.receiver(integrationId);
     const outcome = receiver && (await this.reconciler.ask(integrationId, look, signal));
     // Its row goes away with the event that says why.

@@ -87,22 +87,21 @@ const receive = async (): Promise<void> => {
   await server.pipeline.receive(server.table.withSlug(slug)!, request);
 };
 
-async function expected(): Promise<(ClaimedWork & { readonly payload: SilenceTask }) | undefined> {
+async function expected(): Promise<ClaimedWork<SilenceTask> | undefined> {
   const rows = await dataSource.query<{ key: string; due_at: Date; payload: SilenceTask; position: string }[]>(
     'select key, due_at, payload, position from views.work where queue = $1',
     [SILENCES],
   );
   const [row] = rows;
   return (
-    row &&
-    ({
+    row && {
       queue: SILENCES,
       key: row.key,
       dueAt: row.due_at,
       payload: row.payload,
       position: BigInt(row.position),
       claims: 1,
-    } as never)
+    }
   );
 }
 const dueIn = async (): Promise<number | undefined> => {

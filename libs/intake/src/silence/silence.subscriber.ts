@@ -158,9 +158,7 @@ export class WatchSilence implements Subscriber {
       episodes: row.episodes,
     };
     const dueAt = timeAfter(from, expectedMs);
-    await this.work.schedule(tx, [
-      { queue: SILENCES, key: id, dueAt, payload: { ...payload }, position: event.position },
-    ]);
+    await this.work.schedule(tx, [{ queue: SILENCES, key: id, dueAt, payload, position: event.position }]);
   }
 
   private async row(tx: EntityManager, id: string): Promise<Row | undefined> {

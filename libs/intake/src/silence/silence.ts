@@ -34,16 +34,16 @@ export interface TellSilenceParts {
 }
 
 /** Tells that an integration has been silent for longer than it says. */
-export class TellSilence implements Worker {
+export class TellSilence implements Worker<SilenceTask> {
   readonly queue = SILENCES;
   readonly concurrency = 16;
   readonly writes = ['integration.silent'] as const;
 
   constructor(private readonly parts: TellSilenceParts) {}
 
-  async run(work: ClaimedWork): Promise<WorkDone> {
+  async run(work: ClaimedWork<SilenceTask>): Promise<WorkDone> {
     const { store, clock, progress, movedAt } = this.parts;
-    const task = work.payload as unknown as SilenceTask;
+    const task = work.payload;
     // What came in before now may not have been noticed yet, after a restart above all: that would be a false alarm.
     await progress.whenProcessed(SILENCES, await store.head());
     const moved = await movedAt(task.integrationId);

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 
 import { Transient } from '#libs/kernel/src/errors.js';
+import type { JsonObject } from '#libs/kernel/src/json.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
 import { openDataSource } from '../data-source.adapter.js';
@@ -49,8 +50,8 @@ const remove = (...keys: string[]): Promise<void> => dataSource.transaction((tx)
 /** The lease of a process, twenty times faster. */
 const QUICK = { renewEvery: 100, trustFor: 300, deadAfter: 400 };
 
-async function start(run: Worker['run'], more: Partial<Worker> = {}): Promise<Workers> {
-  const worker: Worker = { queue: QUEUE, concurrency: 8, writes: [], run, ...more };
+async function start(run: Worker<JsonObject>['run'], more: Partial<Worker> = {}): Promise<Workers> {
+  const worker: Worker<JsonObject> = { queue: QUEUE, concurrency: 8, writes: [], run, ...more };
   const workers = new Workers({ dataSource, queue, workers: [worker], timing: QUICK });
   started.push(workers);
   await workers.start();

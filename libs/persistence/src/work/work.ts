@@ -1,15 +1,15 @@
 import type { EntityManager } from 'typeorm';
 
-import type { JsonObject } from '#libs/kernel/src/json.js';
-
 /**
  * Claimed work: what must be done is a row that a projection writes in the transaction of its checkpoint. Workers of
  * any process claim due rows (`FOR UPDATE SKIP LOCKED`), do the effect and append the outcome; the projection of the
  * outcome removes the row or gives it a new time. The log stays the truth: rows can be rebuilt from it.
  *
  * A row is claimed by a process, and free again when that process has not been heard of for 8 seconds.
+ *
+ * A queue has one kind of payload: what JSON can hold, which whoever schedules and whoever works name by one type.
  */
-export interface Work {
+export interface Work<Payload extends object = object> {
   /** `deliveries.attempt`, `workflows.run` … */
   readonly queue: string;
   /** One row per (queue, key): scheduling again replaces time, group and payload. */
@@ -17,7 +17,7 @@ export interface Work {
   readonly dueAt: Date;
   /** Rows of one group share a limit of concurrency: one slow receiver holds up nobody else. */
   readonly group?: string;
-  readonly payload: JsonObject;
+  readonly payload: Payload;
   /** Position of the event that this follows from. */
   readonly position: bigint;
 }
@@ -29,7 +29,7 @@ export abstract class WorkQueue {
   abstract remove(tx: EntityManager, queue: string, keys: readonly string[]): Promise<void>;
 }
 
-export interface ClaimedWork extends Work {
+export interface ClaimedWork<Payload extends object = object> extends Work<Payload> {
   /**
    * How often the row has been claimed since it was scheduled. From 2 on an earlier try may have got as far as its
    * outcome: look into the log before the effect.
@@ -43,7 +43,7 @@ export interface WorkDone {
 }
 
 /** Does one kind of claimed work, in every process that has the worker role. */
-export interface Worker {
+export interface Worker<Payload extends object = object> {
   readonly queue: string;
   /** Most rows at the same time in one process. */
   readonly concurrency: number;
@@ -56,5 +56,5 @@ export interface Worker {
    * record a second one. A `Transient` error gives the row back with a back-off; anything else too, a bounded number of
    * times, and then parks the row. `signal` aborts on shutdown and when the claim is lost.
    */
-  run(work: ClaimedWork, signal: AbortSignal): Promise<WorkDone>;
+  run(work: ClaimedWork<Payload>, signal: AbortSignal): Promise<WorkDone>;
 }

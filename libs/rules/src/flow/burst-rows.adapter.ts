@@ -37,11 +37,11 @@ export interface BurstTask {
 }
 
 /** @param asOf position of the event that makes it due anew. */
-export const taskOf = ({ ruleId, key, orgId, eventId, position, dueAt }: Burst, asOf: bigint): Work => ({
+export const taskOf = ({ ruleId, key, orgId, eventId, position, dueAt }: Burst, asOf: bigint): Work<BurstTask> => ({
   queue: BURSTS,
   key: windowId(ruleId, key),
   dueAt: new Date(dueAt),
-  payload: { ruleId, key, orgId, eventId, last: String(position) } satisfies BurstTask,
+  payload: { ruleId, key, orgId, eventId, last: String(position) },
   position: asOf,
 });
 

@@ -24,16 +24,16 @@ export interface EndBurstParts {
  * Tells that a burst is over. That is an event of the log, so that the rule decides in the log's order: a match recorded
  * before it makes the burst longer, one recorded after it begins another.
  */
-export class EndBursts implements Worker {
+export class EndBursts implements Worker<BurstTask> {
   readonly queue = BURSTS;
   readonly concurrency = 16;
   readonly writes = ['rule.burst_ended'] as const;
 
   constructor(private readonly parts: EndBurstParts) {}
 
-  async run(work: ClaimedWork): Promise<WorkDone> {
+  async run(work: ClaimedWork<BurstTask>): Promise<WorkDone> {
     const { store, clock, progress, lastOf } = this.parts;
-    const task = work.payload as unknown as BurstTask;
+    const task = work.payload;
     // What came in time may not have been decided yet, after a restart above all.
     await progress.whenProcessed(followers.decideRules, await store.head());
     const { ruleId, key, orgId, eventId, last: position } = task;

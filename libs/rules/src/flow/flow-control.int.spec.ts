@@ -97,10 +97,10 @@ const worker = () =>
 interface Row {
   readonly key: string;
   readonly due_at: Date;
-  readonly payload: ClaimedWork['payload'];
+  readonly payload: BurstTask;
   readonly position: string;
 }
-const tasks = async (): Promise<readonly ClaimedWork[]> =>
+const tasks = async (): Promise<readonly ClaimedWork<BurstTask>[]> =>
   (await dataSource.query<Row[]>('select * from views.work where queue = $1 order by key', [BURSTS])).map((row) => ({
     queue: BURSTS,
     key: row.key,
