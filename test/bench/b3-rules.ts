@@ -96,9 +96,9 @@ async function measureRules(rounds: number, events: number): Promise<RulesResult
   };
   // By turns, each for all events: who decides about one event after the other has its data at hand.
   for (let round = 0; round <= rounds; round++) {
-    const ours = await time('decide', (n) => table.ask(pushes[n]!)!.decided.map(({ rule }) => rule.name));
+    const ours = await time('decide', (n) => table.evaluate(pushes[n]!)!.decided.map(({ rule }) => rule.name));
     await time('recorded', (n) => {
-      const verdicts = table.ask(pushes[n]!)!;
+      const verdicts = table.evaluate(pushes[n]!)!;
       bytes += JSON.stringify([verdicts.sets.map(({ name }) => name), verdicts.failed]).length;
       return [];
     });
@@ -127,7 +127,7 @@ async function measureRules(rounds: number, events: number): Promise<RulesResult
     table.apply(changed);
     saves.push(performance.now() - began);
     began = performance.now();
-    table.ask(pushes[n % pushes.length]!);
+    table.evaluate(pushes[n % pushes.length]!);
     afterSaves.push(performance.now() - began);
   }
   const decideMs = median(times['decide']!);
@@ -184,7 +184,7 @@ function unindexed(events: number): number {
     for (const event of pushes) {
       void event.data;
       const began = performance.now();
-      table.ask(event);
+      table.evaluate(event);
       times.push(performance.now() - began);
     }
   return median(times);

@@ -6,7 +6,7 @@ import { MAX_HOPS } from '#libs/events/src/envelope.js';
 import { MAX_STEPS } from '#libs/expressions/src/values.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { MAX_REQUEST_BYTES } from '#libs/rules/src/decisions/decision-events.js';
-import { BASIC_STEPS } from '#libs/rules/src/engine/judge.js';
+import { BASIC_STEPS } from '#libs/rules/src/engine/evaluate-rule.js';
 import { checkRule } from '#libs/rules/src/language/definition.js';
 import { MAX_RULES } from '#libs/rules/src/rule/rule-rows.adapter.js';
 

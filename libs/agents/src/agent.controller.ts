@@ -32,7 +32,7 @@ import { type Page, pagingOf, readPage } from '#libs/persistence/src/paging.js';
 import { type Agent, agentNotFound, configProblems, RegisterAgent, RemoveAgent, UpdateAgent } from './agent.js';
 import { ExecutionAnswer } from './execution.body.js';
 import { AgentView } from './agent.view.js';
-import { Executions } from './executions.adapter.js';
+import { Executions } from './execution-list.adapter.js';
 
 /** Agents, what they were asked to do, and their webhooks. */
 @ApiTags('agents')

@@ -49,7 +49,7 @@ export type Decision = Static<typeof Decision>;
  * Rules that did not match for one reason: the same condition, by its place in the rule, and the same value seen. What the
  * condition says and wants is read from the rule's version.
  */
-export const FailedTogether = Type.Object({
+export const FailureGroup = Type.Object({
   /** JSON pointer into each of the rules. */
   pointer: Type.String(),
   /** What the condition's field was; long values are cut to 200 characters of JSON. */
@@ -139,7 +139,7 @@ export const ruleEvents = {
           eventType: Type.String(),
           /** Place in `asked`. */
           asked: Type.Integer({ minimum: 0 }),
-          failed: Type.Array(FailedTogether),
+          failed: Type.Array(FailureGroup),
           /** Rules that could not be evaluated. */
           decisions: Type.Optional(Type.Array(Decision)),
         }),
@@ -170,7 +170,7 @@ export const ruleEvents = {
       decisions: Type.Array(Decision),
       asked: Type.Optional(setNames),
       /** Rules of `asked` that did not match. */
-      failed: Type.Optional(Type.Array(FailedTogether)),
+      failed: Type.Optional(Type.Array(FailureGroup)),
       /** The verdict of a rule that waited for the end of a burst: it takes the place of the one recorded before. */
       afterBurst: Type.Optional(Type.Literal(true)),
     }),

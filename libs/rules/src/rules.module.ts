@@ -28,7 +28,7 @@ import {
   UpdateRule,
 } from './rule/rule.js';
 import { RuleProjection } from './rule/rule.projection.js';
-import { BacktestController } from './trial/backtest.controller.js';
+import { BacktestController } from './trial/backtest/backtest.controller.js';
 import { DecisionCheckController } from './trial/decision-check.controller.js';
 import { TrialController } from './trial/trial.controller.js';
 import { WhyController } from './trial/why.controller.js';

@@ -8,11 +8,11 @@ import { Cost } from '#libs/expressions/src/values.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { defineAction } from '#libs/plugin-sdk/src/define-action.js';
 
-import { knownRule } from '../engine/compiled-rule.js';
+import { compileRule } from '../engine/compiled-rule.js';
 import { checkRule, compileDefinition } from '../language/definition.js';
 import { ruleSchemaWith } from '../language/rule-schema.js';
 import { warningsOf } from '../language/warnings.js';
-import { parseBacktest } from '../trial/backtest-request.js';
+import { parseBacktest } from '../trial/backtest/backtest-request.js';
 import { actionTypes } from './built-in.js';
 
 const page = defineAction({
@@ -150,7 +150,7 @@ describe('a rule that names an action of a plug-in', () => {
   it('compiles when it comes from the log, whatever has become of the plug-in', () => {
     const { definition } = checkRule(paging({ team: 'db' }), known);
     expect(() => compileDefinition(definition)).not.toThrow();
-    expect(knownRule('rul_1', 'org_1', 1, definition)).not.toHaveProperty('broken');
+    expect(compileRule('rul_1', 'org_1', 1, definition)).not.toHaveProperty('broken');
   });
 
   it('is known to the JSON Schema for editors, templates and all', () => {

@@ -12,41 +12,41 @@ import { streams } from '#libs/events/src/streams.js';
 import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 
-import type { Verdicts } from '../engine/verdicts.js';
+import type { EventVerdicts } from '../engine/event-verdicts.js';
 import { erroredDecision, MAX_VERDICT_BYTES } from './decision-events.js';
 
-/** What is known of the end of a stretch's stream. */
-interface Stretch {
+/** What is known of the end of a stream. */
+interface StreamEnd {
   readonly next: bigint | 'no-stream';
-  /** The last event whose verdicts are there; events come in the order of the log. */
+  /** The last event whose verdicts are recorded; events come in the order of the log. */
   readonly through: bigint;
-  /** How many parts of each event's verdicts are there, where the stream was read again. */
+  /** How many parts of each event's verdicts are recorded, where the stream was read again. */
   readonly covered: Map<string, number> | undefined;
 }
 
-const NEW: Stretch = { next: 'no-stream', through: -1n, covered: undefined };
-/** A stretch is 65,536 positions: so many events in PostgreSQL, 64 KiB of the log in EventStoreDB. */
-const STRETCH_BITS = 16n;
-/** Stretches whose end is remembered. */
+const NEW: StreamEnd = { next: 'no-stream', through: -1n, covered: undefined };
+/** One stream for each 65,536 positions: so many events in PostgreSQL, 64 KiB of the log in EventStoreDB. */
+const POSITION_BITS = 16n;
+/** Streams whose end is remembered. */
 const MAX_KNOWN = 256;
 const MAX_TRIES = 5;
 
 /**
- * Records the verdicts on events by which no rule asks for anything: many events in one record, since most events are
- * such events. Which events share a record depends on how the log was read, so that no name could follow from it. Their
- * stream is named after a stretch of the log instead, and each append expects the revision that this instance knows. When
- * that is wrong, after a crash or because another instance was active, the stretch is read, and what it holds left out.
+ * Records the verdicts on events that no rule matched: many events in one record, since most events are such events. Which
+ * events share a record depends on how the log was read, so that no name can follow from it. Their stream is named after a
+ * part of the log instead, and each append expects the revision that this instance knows. When that is wrong, after a crash
+ * or because another instance was active, the stream is read, and what it holds is left out.
  */
-export class VerdictStretches {
-  private readonly known = new BoundedMap<string, Stretch>(MAX_KNOWN);
+export class BatchedVerdicts {
+  private readonly known = new BoundedMap<string, StreamEnd>(MAX_KNOWN);
 
   constructor(private readonly store: EventStore) {}
 
-  /** @param cases of one organisation, in the order of the log. */
-  async record(orgId: string, cases: readonly QuietCase[], now: Date): Promise<void> {
-    const byStream = new Map<string, QuietEntry[]>();
-    for (const entry of entriesOf(cases)) {
-      const stream = streams.verdicts(orgId, entry.event.position >> STRETCH_BITS);
+  /** @param unmatched of one organisation, in the order of the log. */
+  async record(orgId: string, unmatched: readonly UnmatchedEvent[], now: Date): Promise<void> {
+    const byStream = new Map<string, UnmatchedPart[]>();
+    for (const entry of partsOf(unmatched)) {
+      const stream = streams.verdicts(orgId, entry.event.position >> POSITION_BITS);
       const entries = byStream.get(stream);
       if (entries) entries.push(entry);
       else byStream.set(stream, [entry]);
@@ -54,7 +54,7 @@ export class VerdictStretches {
     for (const [stream, entries] of byStream) await this.append(stream, orgId, entries, now);
   }
 
-  private async append(stream: string, orgId: string, entries: readonly QuietEntry[], now: Date): Promise<void> {
+  private async append(stream: string, orgId: string, entries: readonly UnmatchedPart[], now: Date): Promise<void> {
     let left = entries;
     for (let tries = 1; ; tries++) {
       const at = await this.endOf(stream, left[0]!.event.position);
@@ -77,8 +77,8 @@ export class VerdictStretches {
     }
   }
 
-  /** An event that was put off comes when later ones are there already: then only the stream can tell. */
-  private async endOf(stream: string, position: bigint): Promise<Stretch> {
+  /** An event that was postponed comes after later ones: then only the stream can tell. */
+  private async endOf(stream: string, position: bigint): Promise<StreamEnd> {
     const at = this.known.get(stream) ?? NEW;
     if (at.covered || position > at.through) return at;
     const read = await this.read(stream);
@@ -86,7 +86,7 @@ export class VerdictStretches {
     return read;
   }
 
-  private async read(stream: string): Promise<Stretch> {
+  private async read(stream: string): Promise<StreamEnd> {
     const covered = new Map<string, number>();
     let next: bigint | 'no-stream' = 'no-stream';
     for (;;) {
@@ -101,41 +101,44 @@ export class VerdictStretches {
     }
   }
 
-  private remember(stream: string, stretch: Stretch): void {
+  private remember(stream: string, end: StreamEnd): void {
     this.known.delete(stream);
-    this.known.set(stream, stretch);
+    this.known.set(stream, end);
   }
 }
 
-/** An event by which no rule asks for anything. */
-export interface QuietCase {
+/** An event that no rule matched, and the verdicts on it. */
+export interface UnmatchedEvent {
   readonly event: RecordedEvent;
-  readonly verdicts: Verdicts;
+  readonly verdicts: EventVerdicts;
 }
 
 /** The verdicts on one event, or a part of them where they are many. */
-export interface QuietEntry {
+export interface UnmatchedPart {
   readonly event: RecordedEvent;
   readonly eventId: string;
   /** Counts the parts of one event. */
   readonly part: number;
-  readonly verdicts: Verdicts;
+  readonly verdicts: EventVerdicts;
 }
 
 /** Most events in one record, and bytes of their verdicts, roughly. */
-const MAX_ENTRIES = 500;
+const MAX_PARTS = 500;
 
-export const entriesOf = (cases: readonly QuietCase[]): readonly QuietEntry[] =>
-  cases.flatMap(({ event, verdicts }) => {
+export const partsOf = (unmatched: readonly UnmatchedEvent[]): readonly UnmatchedPart[] =>
+  unmatched.flatMap(({ event, verdicts }) => {
     const eventId = eventIdOf(event.id);
     return verdicts.parts(MAX_VERDICT_BYTES).map((each, part) => ({ event, eventId, part, verdicts: each }));
   });
 
 /** As many entries as one record takes, at least one, and the rest. */
-export function cut(entries: readonly QuietEntry[]): { some: readonly QuietEntry[]; rest: readonly QuietEntry[] } {
+export function cut(entries: readonly UnmatchedPart[]): {
+  some: readonly UnmatchedPart[];
+  rest: readonly UnmatchedPart[];
+} {
   let bytes = 0;
   let end = 0;
-  for (; end < entries.length && end < MAX_ENTRIES; end++) {
+  for (; end < entries.length && end < MAX_PARTS; end++) {
     bytes += entries[end]!.verdicts.weight + 100;
     if (end > 0 && bytes > MAX_VERDICT_BYTES) break;
   }
@@ -146,7 +149,7 @@ export function cut(entries: readonly QuietEntry[]): { some: readonly QuietEntry
  * One record about all of them. It follows from several events, so that it belongs to the story of none of them; a rule
  * that looks at such records must still come to an end.
  */
-export function noneMatched(orgId: string, entries: readonly QuietEntry[], now: Date): EventToAppend {
+export function noneMatched(orgId: string, entries: readonly UnmatchedPart[], now: Date): EventToAppend {
   const asked: string[][] = [];
   const places = new Map<string, number>();
   const events = entries.map(({ event, eventId, verdicts }): DataOf<'rule.none_matched'>['events'][number] => {

@@ -18,7 +18,7 @@ import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import { noWork } from '../../../persistence/testing/no-work.js';
 import { checkRule } from '../language/definition.js';
-import { Backtest } from '../trial/backtest.js';
+import { Backtest } from '../trial/backtest/backtest.js';
 import { tryOut } from '../trial/trial.js';
 import { DecideRules } from './decide.subscriber.js';
 import { type RecordedDecision, RecordedDecisions } from './recorded-decisions.js';

@@ -19,30 +19,30 @@ import { inParallel } from '#libs/kernel/src/in-parallel.js';
 import { WorkQueue } from '#libs/persistence/src/work/work.js';
 
 import { requestTypes } from '../actions/built-in.js';
-import { isBeyondHops } from '../engine/judge.js';
+import { isBeyondHops } from '../engine/evaluate-rule.js';
 import { RuleTable } from '../engine/rule.table.js';
-import type { Verdicts } from '../engine/verdicts.js';
+import type { EventVerdicts } from '../engine/event-verdicts.js';
 import { type BurstEnd, FlowControl, type Match } from '../flow/flow-control.adapter.js';
-import { VerdictStretches } from './batched-verdicts.js';
+import { BatchedVerdicts } from './batched-verdicts.js';
 import { appendsOf, recordAfterBurst, recordOf } from './decision-events.js';
 import { RuleSets } from './record-rule-sets.js';
 
 /** Most appends under way at a time: enough that group commit has something to group. */
 const CONCURRENT_APPENDS = 64;
-/** Longest turn at the processor, but for a single event, before everything else that waits gets one. */
+/** Longest time at the processor, but for a single event, before everything else that waits gets a turn. */
 const SLICE_MS = 5;
 
-/** One event with at least one rule that names its source and type. */
-interface Case {
+/** An event that at least one rule names by source and type, and the verdicts on it. */
+interface EvaluatedEvent {
   readonly event: RecordedEvent;
   readonly scope: PlatformEvent;
-  readonly verdicts: Verdicts;
+  readonly verdicts: EventVerdicts;
 }
 
 /**
- * Asks every rule in force about every event, and records the verdicts. Those on an event that a rule matched are
- * recorded with what its rules ask for, in one append to a stream named after the event: all or nothing, and once. Those
- * on all other events are recorded together, many events at a time.
+ * Evaluates every enabled rule for every event, and records the verdicts. Those on an event that a rule matched are recorded
+ * with the requests of its actions, in one append to a stream named after the event: all or nothing, and once. Those on all
+ * other events are recorded together, many events at a time.
  */
 @Injectable()
 export class DecideRules implements Subscriber {
@@ -59,7 +59,7 @@ export class DecideRules implements Subscriber {
   private readonly table = new RuleTable();
   readonly tables = [this.table];
   private readonly sets: RuleSets;
-  private readonly stretches: VerdictStretches;
+  private readonly batches: BatchedVerdicts;
   private readonly flow: FlowControl;
 
   constructor(
@@ -69,11 +69,11 @@ export class DecideRules implements Subscriber {
   ) {
     this.flow = new FlowControl(store, work);
     this.sets = new RuleSets(store);
-    this.stretches = new VerdictStretches(store);
+    this.batches = new BatchedVerdicts(store);
   }
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
-    const cases: Case[] = [];
+    const evaluated: EvaluatedEvent[] = [];
     const steps: (Match | BurstEnd)[] = [];
     let began = performance.now();
     for (const event of events) {
@@ -82,17 +82,17 @@ export class DecideRules implements Subscriber {
         await setImmediate();
         began = performance.now();
       }
-      const found = this.caseOf(event);
-      if (found) cases.push(found);
+      const found = this.evaluate(event);
+      if (found) evaluated.push(found);
       for (const { rule, verdict } of found?.verdicts.decided ?? [])
         if (verdict.outcome === 'matched') steps.push({ event, rule, verdict });
       if (event.is('rule.burst_ended')) steps.push({ event, rule: this.table.find(event.data.ruleId) });
-      // After it was asked about itself: a rule holds for every later event.
+      // After it was evaluated: a change of a rule applies to later events.
       if (event.type.startsWith('rule.')) this.table.apply(event);
     }
-    if (cases.length + steps.length === 0) return;
+    if (evaluated.length + steps.length === 0) return;
     const { held, after } = await this.flow.pass(steps, context);
-    const byOrg = groupBy(cases, ({ event }) => event.metadata.orgId);
+    const byOrg = groupBy(evaluated, ({ event }) => event.metadata.orgId);
     for (const [orgId, some] of byOrg)
       await this.sets.ensure(
         orgId,
@@ -100,21 +100,21 @@ export class DecideRules implements Subscriber {
         this.clock.now(),
       );
     crashPoint('rules.before-append');
-    // Events are independent of each other, but the quiet ones of an organisation follow one another in their streams.
-    const loud = cases.filter(({ verdicts }) => verdicts.hasMatch);
-    const quiet = [...byOrg].map(([orgId, some]) => ({
+    // Events are independent of each other, but unmatched ones of an organisation follow one another in their streams.
+    const matched = evaluated.filter(({ verdicts }) => verdicts.hasMatch);
+    const unmatched = [...byOrg].map(([orgId, some]) => ({
       orgId,
       some: some.filter(({ verdicts }) => !verdicts.hasMatch),
     }));
     const work = [
-      ...quiet
+      ...unmatched
         .filter(({ some }) => some.length > 0)
         .map(
           ({ orgId, some }) =>
             () =>
-              this.stretches.record(orgId, some, this.clock.now()),
+              this.batches.record(orgId, some, this.clock.now()),
         ),
-      ...loud.map(({ event, scope, verdicts }) => () => {
+      ...matched.map(({ event, scope, verdicts }) => () => {
         const events = recordOf(event, scope, verdicts, held, this.clock.now());
         return this.append(streams.decisions(event.id), events);
       }),
@@ -127,8 +127,8 @@ export class DecideRules implements Subscriber {
     crashPoint('rules.after-append');
   }
 
-  private caseOf(event: RecordedEvent): Case | undefined {
-    const verdicts = isBeyondHops(event) ? undefined : this.table.ask(event);
+  private evaluate(event: RecordedEvent): EvaluatedEvent | undefined {
+    const verdicts = isBeyondHops(event) ? undefined : this.table.evaluate(event);
     return verdicts && { event, scope: platformEvent(event), verdicts };
   }
 
@@ -137,7 +137,7 @@ export class DecideRules implements Subscriber {
     try {
       for (const some of appendsOf(events)) expected = (await this.store.append(stream, some, expected)).revision;
     } catch (error) {
-      // Decided already, by rules as they were then: what was recorded stands.
+      // Already decided, by rules as they were then: what is recorded stands.
       if (!(error instanceof WrongRevision)) throw error;
     }
   }

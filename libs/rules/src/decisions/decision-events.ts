@@ -9,9 +9,9 @@ import { type Uuid, uuid5 } from '#libs/kernel/src/ids.js';
 
 import type { ActionRequest } from '../actions/action-kind.js';
 import type { CompiledAction } from '../actions/compile-action.js';
-import type { KnownRule } from '../engine/compiled-rule.js';
-import { costOf, inWordsOf, type Verdict } from '../engine/judge.js';
-import type { Verdicts } from '../engine/verdicts.js';
+import type { CompiledRule } from '../engine/compiled-rule.js';
+import { costOf, errorInWords, type RuleVerdict } from '../engine/evaluate-rule.js';
+import type { EventVerdicts } from '../engine/event-verdicts.js';
 import type { AfterBurst } from '../flow/flow-control.adapter.js';
 import type { Failure } from '../language/condition.js';
 
@@ -21,15 +21,16 @@ export const MAX_VERDICT_BYTES = 256 * 1024;
 export const MAX_REQUEST_BYTES = MAX_APPEND_BYTES / 2;
 
 /**
- * Everything that is recorded about an event that a rule matched: the verdicts, and a request for each action of each rule that matched.
- * Ids follow from the event, the rule and the place of the action, so that recording again is recording the same. Pure.
+ * Everything that is recorded about an event that a rule matched: the verdicts, and a request for each action of each rule
+ * that matched. Ids follow from the event, the rule and the index of the action, so that recording again changes nothing.
+ * Pure.
  * @param held matches that may not act, and what holds them back.
  */
 export function recordOf(
   event: RecordedEvent,
   platformEvent: PlatformEvent,
-  verdicts: Verdicts,
-  held: ReadonlyMap<Verdict, Failure>,
+  verdicts: EventVerdicts,
+  held: ReadonlyMap<RuleVerdict, Failure>,
   now: Date,
 ): readonly EventToAppend[] {
   const record = new EventRecord(event, platformEvent, now);
@@ -43,7 +44,7 @@ export function recordOf(
   return [...evaluated, ...record.requests];
 }
 
-/** The same about a rule that waited for the end of a burst, of which the event was the last. */
+/** The same for a rule that waited for the end of a burst, of which the event was the last. */
 export function recordAfterBurst(
   event: RecordedEvent,
   platformEvent: PlatformEvent,
@@ -76,23 +77,23 @@ class EventRecord {
   }
 
   /** Adds the requests of a rule that may act. */
-  decide(rule: KnownRule, verdict: Verdict, held: Failure | undefined): Decision {
+  decide(rule: CompiledRule, verdict: RuleVerdict, held: Failure | undefined): Decision {
     if (verdict.outcome === 'errored') return erroredDecision(rule, verdict.error);
-    if (verdict.outcome === 'not_matched') return { ...who(rule), ...verdict, actions: [] };
+    if (verdict.outcome === 'not_matched') return { ...ruleFieldsOf(rule), ...verdict, actions: [] };
     if (held) return throttledDecision(rule, held);
     const before = this.requests.length;
     try {
       const cost = costOf(this.platformEvent);
-      const actions = rule.compiled.actions.map((action, index) => this.ask(rule, action, index, cost));
-      return { ...who(rule), outcome: 'matched', actions };
+      const actions = rule.compiled.actions.map((action, index) => this.request(rule, action, index, cost));
+      return { ...ruleFieldsOf(rule), outcome: 'matched', actions };
     } catch (error) {
-      // All actions of a rule or none: half of a rule is what nobody wrote.
+      // All actions of a rule or none.
       this.requests.length = before;
-      return erroredDecision(rule, inWordsOf(error));
+      return erroredDecision(rule, errorInWords(error));
     }
   }
 
-  private ask(rule: KnownRule, action: CompiledAction, index: number, cost: Cost): Decision['actions'][number] {
+  private request(rule: CompiledRule, action: CompiledAction, index: number, cost: Cost): Decision['actions'][number] {
     const { event, platformEvent, cause, requests } = this;
     const id = uuid5(event.id, followers.decideRules, rule.id, String(index));
     const requestedBy = { kind: 'rule' as const, ruleId: rule.id, ruleVersion: rule.version, index };
@@ -124,22 +125,22 @@ class EventRecord {
   }
 }
 
-const who = ({ id, name, version }: Pick<KnownRule, 'id' | 'name' | 'version'>) => ({
+const ruleFieldsOf = ({ id, name, version }: Pick<CompiledRule, 'id' | 'name' | 'version'>) => ({
   ruleId: id,
   ruleName: name,
   ruleVersion: version,
 });
 
 const throttledDecision = (rule: AfterBurst['rule'], failed: Failure | undefined): Decision => ({
-  ...who(rule),
+  ...ruleFieldsOf(rule),
   outcome: 'throttled',
   ...(failed && { failed }),
   actions: [],
 });
 
 /** The verdict of a rule that could not be evaluated, or whose actions could not be filled in. */
-export const erroredDecision = (rule: KnownRule, error: string): Decision => ({
-  ...who(rule),
+export const erroredDecision = (rule: CompiledRule, error: string): Decision => ({
+  ...ruleFieldsOf(rule),
   outcome: 'errored',
   error,
   actions: [],

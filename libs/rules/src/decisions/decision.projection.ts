@@ -10,7 +10,7 @@ import { followers } from '#libs/events/src/followers.js';
 import type { Decision } from '#libs/events/src/rule.events.js';
 import { type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 
-import type { FailedTogether } from '../engine/failed-rules.js';
+import type { FailureGroup } from '../engine/failed-rules.js';
 import { DecisionView } from './decision.view.js';
 
 /** One rule that is recorded by itself. */
@@ -30,12 +30,12 @@ interface VerdictRow {
   readonly eventType: string;
   readonly part: number;
   readonly asked: readonly string[];
-  readonly failed: readonly FailedTogether[];
+  readonly failed: readonly FailureGroup[];
   readonly decided: readonly string[];
 }
 
 /**
- * Verdicts as rows: one for each rule that matched, was held back or could not be asked, and one for each event with all
+ * EventVerdicts as rows: one for each rule that matched, was held back or could not be asked, and one for each event with all
  * rules that did not match. By event they answer "why did nothing run?", by rule "what did this rule do?".
  */
 @Injectable()

@@ -3,7 +3,7 @@ import type { Decision } from '#libs/events/src/rule.events.js';
 import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
 import { Problems } from '#libs/kernel/src/problems.js';
 
-import { expand } from '../engine/failed-rules.js';
+import { failedRulesOf } from '../engine/failed-rules.js';
 import type { RuleVersion } from '../engine/rule-set.js';
 import { ConditionCompiler } from '../language/condition-compiler.js';
 import type { Failure } from '../language/condition.js';
@@ -40,11 +40,11 @@ export class RecordedDecisions {
     readonly eventId: string;
     readonly decisions: readonly Decision[];
     readonly asked?: readonly string[];
-    readonly failed?: Parameters<typeof expand>[1];
+    readonly failed?: Parameters<typeof failedRulesOf>[1];
   }): readonly RecordedDecision[] {
     const { eventId, decisions, asked = [], failed = [] } = record;
     const sets = asked.map((name) => this.sets.get(name) ?? unknown(name));
-    const rest = expand(sets, failed, new Set(decisions.map(({ ruleId }) => ruleId)));
+    const rest = failedRulesOf(sets, failed, new Set(decisions.map(({ ruleId }) => ruleId)));
     return [
       ...decisions.map((decision) => ({ eventId, ...decision })),
       ...rest.map(({ ruleId, version, pointer, actual }): RecordedDecision => {

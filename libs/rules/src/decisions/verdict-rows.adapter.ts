@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import { eventUuidOf } from '#libs/events/src/envelope.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 
-import { expand, type FailedRule, type FailedTogether, failureAt } from '../engine/failed-rules.js';
+import { failedRulesOf, type FailedRule, type FailureGroup, failureAt } from '../engine/failed-rules.js';
 import type { RuleVersion } from '../engine/rule-set.js';
 
 /** A rule that did not match an event, and when that was recorded. */
@@ -33,7 +33,7 @@ interface Row {
   readonly part: number;
   readonly at: Date;
   readonly decided: readonly string[] | null;
-  readonly failed: readonly FailedTogether[];
+  readonly failed: readonly FailureGroup[];
   readonly event_type: string;
   readonly sets: readonly number[];
 }
@@ -52,7 +52,7 @@ export async function failedOnEvent(database: DataSource, orgId: string, eventId
     [...new Set(rows.flatMap((row) => row.sets))],
   ]);
   return rows.flatMap((row) =>
-    expand(
+    failedRulesOf(
       row.sets.map((id) => sets.get(id) ?? []),
       row.failed,
       new Set(row.decided),

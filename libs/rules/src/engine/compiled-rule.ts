@@ -4,30 +4,30 @@ import { remember } from '#libs/kernel/src/remember.js';
 
 import { type CompiledDefinition, compileDefinition } from '../language/definition.js';
 
-/** A rule in force. */
-export interface KnownRule {
+/** A saved rule, compiled. */
+export interface CompiledRule {
   readonly id: string;
   readonly orgId: string;
   readonly name: string;
   readonly version: number;
   readonly filter: Pick<RuleDefinition, 'eventSource' | 'eventType'>;
   readonly compiled: CompiledDefinition;
-  /** Set where a rule that was saved long ago no longer compiles: its verdict is always this error. */
+  /** Where a rule that was saved long ago no longer compiles: its verdict is always this error. */
   readonly broken?: string;
 }
 
-/** What ten thousand rules repeat is there once. */
-const same = remember((text) => text);
+/** What ten thousand rules repeat is kept once. */
+const interned = remember((text) => text);
 
 /** Compiles a rule as it was saved. Never throws for a rule that is no longer valid. */
-export function knownRule(id: string, orgId: string, version: number, definition: RuleDefinition): KnownRule {
+export function compileRule(id: string, orgId: string, version: number, definition: RuleDefinition): CompiledRule {
   const { name, eventSource, eventType } = definition;
   const rule = {
     id,
-    orgId: same(orgId),
+    orgId: interned(orgId),
     name,
     version,
-    filter: { eventSource: same(eventSource), eventType: same(eventType) },
+    filter: { eventSource: interned(eventSource), eventType: interned(eventType) },
   };
   try {
     // The linter's expressions are for whoever saves it.

@@ -1,11 +1,11 @@
 import type { Static } from '@sinclair/typebox';
 
-import type { FailedTogether as Schema } from '#libs/events/src/rule.events.js';
+import type { FailureGroup as Schema } from '#libs/events/src/rule.events.js';
 
 import { type RuleVersion, slotsOf } from './rule-set.js';
 
 /** Rules that did not match for one reason, as they are recorded. */
-export type FailedTogether = Static<typeof Schema>;
+export type FailureGroup = Static<typeof Schema>;
 
 /** One rule that did not match: the rest is in its version. */
 export interface FailedRule {
@@ -17,16 +17,16 @@ export interface FailedRule {
 
 /**
  * The rules that did not match, one by one, set by set.
- * @param asked rules of the sets that were asked, in the order of the record.
+ * @param asked rules of the sets that were evaluated, in the order of the record.
  * @param decided rules of theirs that are recorded by themselves.
  */
-export function expand(
+export function failedRulesOf(
   asked: readonly (readonly RuleVersion[])[],
-  failed: readonly FailedTogether[],
+  failed: readonly FailureGroup[],
   decided: ReadonlySet<string>,
 ): readonly FailedRule[] {
-  const named = asked.map(() => new Map<number, FailedTogether>());
-  const whole = new Map<number, FailedTogether>();
+  const named = asked.map(() => new Map<number, FailureGroup>());
+  const whole = new Map<number, FailureGroup>();
   for (const failure of failed) {
     for (const set of failure.sets ?? []) whole.set(set, failure);
     for (const [set, ranges] of failure.rules ?? []) for (const slot of slotsOf(ranges)) named[set]?.set(slot, failure);
@@ -40,6 +40,6 @@ export function expand(
 }
 
 /** Why one rule did not match; `undefined` for one that is not among those recorded so. */
-export const failureAt = (failed: readonly FailedTogether[], set: number, slot: number): FailedTogether | undefined =>
+export const failureAt = (failed: readonly FailureGroup[], set: number, slot: number): FailureGroup | undefined =>
   failed.find(({ rules = [] }) => rules.some(([place, ranges]) => place === set && slotsOf(ranges).includes(slot))) ??
   failed.find(({ sets = [] }) => sets.includes(set));

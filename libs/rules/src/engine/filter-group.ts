@@ -2,7 +2,7 @@ import type { Scalar } from '#libs/expressions/src/path.js';
 
 import type { Condition, IndexableTest, Probe } from '../language/condition.js';
 import type { CompiledDefinition } from '../language/definition.js';
-import type { KnownRule } from './compiled-rule.js';
+import type { CompiledRule } from './compiled-rule.js';
 import { RuleSet } from './rule-set.js';
 
 /** Values that a test accepts: a set where they are many. */
@@ -13,88 +13,88 @@ export const accepts = (accepted: Accepted, value: unknown): boolean =>
 
 const FEW = 8;
 
-/** A rule in force, in its place. */
-export interface Member {
-  readonly rule: KnownRule;
+/** An enabled rule, and where it is in the index. */
+export interface IndexedRule {
+  readonly rule: CompiledRule;
   /** Among the rules, by their creation. */
   readonly order: number;
-  readonly class: RuleClass;
-  readonly set: ArrangedSet;
-  /** For each test of its class, the values that the rule wants. */
+  readonly pathGroup: PathGroup;
+  readonly set: IndexedRuleSet;
+  /** For each test of its path group, the values that the rule wants. */
   readonly accepts: readonly Accepted[];
   readonly probe: Probe['test'] | undefined;
   slot: number;
-  /** The last event about which it was asked itself. */
-  askedAt: number;
+  /** The number of the last event for which it was evaluated by itself. */
+  evaluatedAt: number;
 }
 
-/** Rules on one shelf whose conditions begin by looking at the same paths, at the same places of the rule. */
-export interface RuleClass {
+/** Rules of a filter group whose conditions begin by reading the same paths, at the same places of the rule. */
+export interface PathGroup {
   readonly key: string;
-  readonly shelf: Shelf;
+  readonly filterGroup: FilterGroup;
   readonly tests: readonly Omit<IndexableTest, 'accepts'>[];
-  /** What is asked of each next. */
+  /** What is tested of each next. */
   readonly probe: Pick<Probe, 'pointer' | 'path'> | undefined;
-  readonly members: Set<Member>;
+  readonly members: Set<IndexedRule>;
   /** Members by the values that their first test accepts. */
-  readonly byValue: Map<Scalar, Member[]>;
+  readonly byValue: Map<Scalar, IndexedRule[]>;
   /** Its own sets with room, once it is large enough to have any. */
-  readonly withRoom: Set<ArrangedSet>;
+  readonly withRoom: Set<IndexedRuleSet>;
 }
 
-/** From so many rules on a class has sets of its own: their members fail together. Smaller ones share sets. */
+/** From so many rules on, a path group has sets of its own: their members fail together. Smaller ones share sets. */
 const OWN_SETS_FROM = 32;
 
-/** A set with what is needed to say how its members fared: most of them as those of one class do. */
-export class ArrangedSet extends RuleSet<Member> {
-  private arranged: Arrangement | undefined;
+/** A set that knows which path group most of its members are in: they mostly fail together. */
+export class IndexedRuleSet extends RuleSet<IndexedRule> {
+  private knownLayout: SetLayout | undefined;
 
   constructor(
     orgId: string,
-    readonly home: Set<ArrangedSet>,
+    readonly home: Set<IndexedRuleSet>,
   ) {
     super(orgId);
   }
 
-  override add(member: Member): void {
+  override add(member: IndexedRule): void {
     super.add(member);
-    this.arranged = undefined;
+    this.knownLayout = undefined;
   }
 
-  override remove(member: Member): void {
+  override remove(member: IndexedRule): void {
     super.remove(member);
-    this.arranged = undefined;
+    this.knownLayout = undefined;
   }
 
-  get arrangement(): Arrangement {
-    return (this.arranged ??= arrange(this.members));
+  get layout(): SetLayout {
+    return (this.knownLayout ??= layoutOf(this.members));
   }
 }
 
-export interface Arrangement {
-  /** The class whose first test decides for most; `undefined` where no class has a test. */
-  readonly main: RuleClass | undefined;
-  /** Members of other classes that have a test. */
-  readonly others: readonly Member[];
+export interface SetLayout {
+  /** The path group whose first test decides for most; `undefined` where none has a test. */
+  readonly main: PathGroup | undefined;
+  /** Members of other path groups that have a test. */
+  readonly others: readonly IndexedRule[];
 }
 
-function arrange(members: readonly Member[]): Arrangement {
-  const counts = new Map<RuleClass, number>();
-  for (const member of members)
-    if (member.class.tests.length > 0) counts.set(member.class, (counts.get(member.class) ?? 0) + 1);
+function layoutOf(members: readonly IndexedRule[]): SetLayout {
+  const tested = members.filter(({ pathGroup }) => pathGroup.tests.length > 0);
+  const counts = new Map<PathGroup, number>();
+  for (const { pathGroup } of tested) counts.set(pathGroup, (counts.get(pathGroup) ?? 0) + 1);
   const [main] = [...counts].sort(([, one], [, other]) => other - one)[0] ?? [];
-  return { main, others: members.filter((member) => member.class !== main && member.class.tests.length > 0) };
+  return { main, others: tested.filter(({ pathGroup }) => pathGroup !== main) };
 }
 
 const NOTHING: Pick<Condition, 'leading' | 'probe'> = { leading: [], probe: undefined };
 
 /** The rules of an organisation that name one source and one type, or one glob of each. */
-export class Shelf {
+export class FilterGroup {
   readonly matchesType: (type: string) => boolean;
   readonly matchesSource: (source: string) => boolean;
-  readonly classes = new Map<string, RuleClass>();
-  readonly sets = new Set<ArrangedSet>();
-  private readonly withRoom = new Set<ArrangedSet>();
+  readonly pathGroups = new Map<string, PathGroup>();
+  readonly sets = new Set<IndexedRuleSet>();
+  private readonly withRoom = new Set<IndexedRuleSet>();
 
   constructor(
     private readonly orgId: string,
@@ -105,66 +105,66 @@ export class Shelf {
     this.matchesSource = matchesSource;
   }
 
-  add(rule: KnownRule, order: number): Member {
+  add(rule: CompiledRule, order: number): IndexedRule {
     const { leading: tests, probe } = rule.broken === undefined ? rule.compiled.condition : NOTHING;
-    const each = this.classFor(tests, probe);
-    const set = this.setFor(each);
-    const member: Member = {
+    const pathGroup = this.pathGroupFor(tests, probe);
+    const set = this.setFor(pathGroup);
+    const member: IndexedRule = {
       rule,
       order,
-      class: each,
+      pathGroup,
       set,
       accepts: tests.map(({ accepts }) => (accepts.length > FEW ? new Set(accepts) : accepts)),
       probe: probe?.test,
       slot: 0,
-      askedAt: 0,
+      evaluatedAt: 0,
     };
     set.add(member);
     if (!set.hasRoom) set.home.delete(set);
-    each.members.add(member);
+    pathGroup.members.add(member);
     for (const value of member.accepts[0] ?? []) {
-      const those = each.byValue.get(value);
-      if (!those) each.byValue.set(value, [member]);
-      else if (those.at(-1) !== member) those.push(member);
+      const rules = pathGroup.byValue.get(value);
+      if (!rules) pathGroup.byValue.set(value, [member]);
+      else if (rules.at(-1) !== member) rules.push(member);
     }
     return member;
   }
 
-  remove(member: Member): void {
-    const { class: each, set } = member;
+  remove(member: IndexedRule): void {
+    const { pathGroup, set } = member;
     set.remove(member);
     if (set.members.length > 0) set.home.add(set);
     else {
       set.home.delete(set);
       this.sets.delete(set);
     }
-    each.members.delete(member);
+    pathGroup.members.delete(member);
     for (const value of member.accepts[0] ?? []) {
-      const those = each.byValue.get(value);
-      const place = those?.indexOf(member) ?? -1;
-      if (place >= 0) those!.splice(place, 1);
-      if (those?.length === 0) each.byValue.delete(value);
+      const rules = pathGroup.byValue.get(value);
+      const place = rules?.indexOf(member) ?? -1;
+      if (place >= 0) rules!.splice(place, 1);
+      if (rules?.length === 0) pathGroup.byValue.delete(value);
     }
-    if (each.members.size === 0) this.classes.delete(each.key);
+    if (pathGroup.members.size === 0) this.pathGroups.delete(pathGroup.key);
   }
 
-  private classFor(tests: readonly IndexableTest[], next: Probe | undefined): RuleClass {
+  private pathGroupFor(tests: readonly IndexableTest[], next: Probe | undefined): PathGroup {
     const looks = tests.map(({ pointer, path, seesFalse }) => ({ pointer, path, seesFalse }));
     const probe = next && { pointer: next.pointer, path: next.path };
     const key = JSON.stringify([looks, probe]);
-    let found = this.classes.get(key);
+    let found = this.pathGroups.get(key);
     if (!found) {
-      const byValue = new Map<Scalar, Member[]>();
-      found = { key, shelf: this, tests: looks, probe, members: new Set(), byValue, withRoom: new Set() };
-      this.classes.set(key, found);
+      const byValue = new Map<Scalar, IndexedRule[]>();
+      found = { key, filterGroup: this, tests: looks, probe, members: new Set(), byValue, withRoom: new Set() };
+      this.pathGroups.set(key, found);
     }
     return found;
   }
 
-  private setFor(each: RuleClass): ArrangedSet {
-    const home = each.members.size < OWN_SETS_FROM ? this.withRoom : each.withRoom;
+  private setFor(pathGroup: PathGroup): IndexedRuleSet {
+    const home = pathGroup.members.size < OWN_SETS_FROM ? this.withRoom : pathGroup.withRoom;
     for (const set of home) return set;
-    const set = new ArrangedSet(this.orgId, home);
+    const set = new IndexedRuleSet(this.orgId, home);
     home.add(set);
     this.sets.add(set);
     return set;

@@ -7,8 +7,8 @@ import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import { failureOf } from '../decisions/recorded-decisions.js';
-import { expand } from './failed-rules.js';
-import { judge } from './judge.js';
+import { failedRulesOf } from './failed-rules.js';
+import { evaluateConditions } from './evaluate-rule.js';
 import { RuleTable } from './rule.table.js';
 
 let position = 0n;
@@ -31,7 +31,7 @@ function oneByOne(table: RuleTable, event: RecordedEvent): Map<string, unknown> 
     table.rulesFor(orgId, event.type, source).map((rule) => {
       const verdict =
         rule.broken === undefined
-          ? judge(rule.compiled, platformEvent(event))
+          ? evaluateConditions(rule.compiled, platformEvent(event))
           : { outcome: 'errored', error: rule.broken };
       return [`${rule.id} ${rule.version}`, verdict];
     }),
@@ -46,11 +46,11 @@ function indexed(
   most = Infinity,
 ): Map<string, unknown> {
   const found = new Map<string, unknown>();
-  for (const part of table.ask(event)?.parts(most) ?? []) {
+  for (const part of table.evaluate(event)?.parts(most) ?? []) {
     for (const { rule, verdict } of part.decided) found.set(`${rule.id} ${rule.version}`, verdict);
     const asked = part.sets.map(({ rules }) => rules);
     const failed = JSON.parse(JSON.stringify(part.failed)) as typeof part.failed;
-    for (const one of expand(asked, failed, new Set(part.decided.map(({ rule }) => rule.id)))) {
+    for (const one of failedRulesOf(asked, failed, new Set(part.decided.map(({ rule }) => rule.id)))) {
       const key = `${one.ruleId} ${one.version}`;
       if (found.has(key)) throw new Error(`${key} has two verdicts`);
       found.set(key, { outcome: 'not_matched', failed: failureOf(conditions.get(key), one.pointer, one.actual) });
@@ -206,7 +206,7 @@ describe('verdicts by the index', () => {
     for (let n = 0; n < 500; n += 6) table.apply(recorded('rule.enabled', { ruleId: `rul_${n}` }));
     seen();
     for (let n = 0; n < 500; n++) table.apply(recorded('rule.archived', { ruleId: `rul_${n}` }));
-    expect(table.ask(recorded('git.push', {}))).toBeUndefined();
+    expect(table.evaluate(recorded('git.push', {}))).toBeUndefined();
   });
 
   it('of a rule that costs too much touch no other', () => {
@@ -223,7 +223,7 @@ describe('verdicts by the index', () => {
     const conditionsOn = (value: string) => ({ field: 'data.a', operator: 'equals', value });
     const filter = { eventSource: '*', eventType: 'git.push' };
     for (let n = 0; n < 40; n++) put(`rul_${n}`, { ...filter, conditions: conditionsOn('x') });
-    const verdicts = table.ask(recorded('git.push', { a: 'y' }))!;
+    const verdicts = table.evaluate(recorded('git.push', { a: 'y' }))!;
     const before = JSON.stringify([verdicts.sets, verdicts.failed]);
     for (let n = 0; n < 40; n += 2) table.apply(recorded('rule.archived', { ruleId: `rul_${n}` }));
     put('rul_1', { ...filter, conditions: conditionsOn('y') });
@@ -234,7 +234,7 @@ describe('verdicts by the index', () => {
     const filter = { eventSource: '*', eventType: 'git.push' };
     for (let n = 0; n < 500; n++)
       put(`rul_${n}`, { ...filter, conditions: { field: 'data.a', operator: 'equals', value: `v${n}` } });
-    const { sets, failed } = table.ask(recorded('git.push', { a: 'none' }))!;
+    const { sets, failed } = table.evaluate(recorded('git.push', { a: 'none' }))!;
     expect(JSON.stringify([sets.map(({ name }) => name), failed]).length).toBeLessThan(250);
   });
 });

@@ -3,12 +3,12 @@ import type { Table } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 
-import { type KnownRule, knownRule } from './compiled-rule.js';
+import { type CompiledRule, compileRule } from './compiled-rule.js';
 import { RuleIndex } from './rule-index.js';
-import type { Verdicts } from './verdicts.js';
+import type { EventVerdicts } from './event-verdicts.js';
 
 interface Entry {
-  readonly rule: KnownRule;
+  readonly rule: CompiledRule;
   readonly enabled: boolean;
   /** Among all rules, by their creation. */
   readonly order: number;
@@ -18,8 +18,8 @@ interface Entry {
 const MAX_REMEMBERED = 10_000;
 
 /**
- * The rules in force, by organisation. Archived and disabled rules are not among those that are asked. A change costs as
- * much with ten thousand rules as with ten.
+ * The enabled rules, by organisation. Archived and disabled ones are not evaluated. A change costs as much with ten thousand
+ * rules as with ten.
  */
 export class RuleTable implements Table {
   readonly name = followers.rules;
@@ -27,7 +27,7 @@ export class RuleTable implements Table {
 
   private readonly entries = new Map<string, Entry>();
   private readonly byOrg = new Map<string, RuleIndex>();
-  /** Whether a rule of any organisation names a type. May say so for a while after the last of them is gone. */
+  /** Whether a rule of any organisation names a type. May be true for a while after the last of them is gone. */
   private readonly wanted = new BoundedMap<string, boolean>(MAX_REMEMBERED);
   private created = 0;
 
@@ -38,7 +38,7 @@ export class RuleTable implements Table {
     this.created = 0;
   }
 
-  /** Whether a rule of any organisation may name this type: events that no rule could match cost one look-up. */
+  /** Whether a rule of any organisation may name this type: an event that no rule can match costs one look-up. */
   private mayMatch(type: string): boolean {
     const known = this.wanted.get(type);
     if (known !== undefined) return known;
@@ -48,21 +48,21 @@ export class RuleTable implements Table {
   }
 
   /** Rules whose source and type match, in the order in which they were created. */
-  rulesFor(orgId: string, type: string, source: string): readonly KnownRule[] {
+  rulesFor(orgId: string, type: string, source: string): readonly CompiledRule[] {
     return this.byOrg.get(orgId)?.rulesFor(type, source) ?? [];
   }
 
-  /** A rule in force. */
-  find(id: string): KnownRule | undefined {
+  /** An enabled rule. */
+  find(id: string): CompiledRule | undefined {
     const entry = this.entries.get(id);
     return entry?.enabled ? entry.rule : undefined;
   }
 
   /** The verdicts of all rules whose source and type match; `undefined` if there is none. */
-  ask(event: RecordedEvent): Verdicts | undefined {
+  evaluate(event: RecordedEvent): EventVerdicts | undefined {
     if (!this.mayMatch(event.type)) return undefined;
     const { orgId, source } = event.metadata;
-    return this.byOrg.get(orgId)?.ask(event.type, source, () => platformEvent(event));
+    return this.byOrg.get(orgId)?.evaluate(event.type, source, () => platformEvent(event));
   }
 
   apply(event: RecordedEvent): void {
@@ -70,7 +70,7 @@ export class RuleTable implements Table {
     if (event.is('rule.created')) {
       const { ruleId, version, enabled, definition } = event.data;
       const order = this.entries.get(ruleId)?.order ?? this.created++;
-      this.put({ rule: knownRule(ruleId, orgId, version, definition), enabled, order });
+      this.put({ rule: compileRule(ruleId, orgId, version, definition), enabled, order });
       return;
     }
     if (!event.is('rule.updated', 'rule.enabled', 'rule.disabled', 'rule.archived')) return;
@@ -78,7 +78,7 @@ export class RuleTable implements Table {
     if (!entry) return;
     if (event.is('rule.updated')) {
       const { ruleId, version, definition } = event.data;
-      this.put({ ...entry, rule: knownRule(ruleId, entry.rule.orgId, version, definition) });
+      this.put({ ...entry, rule: compileRule(ruleId, entry.rule.orgId, version, definition) });
     } else if (event.is('rule.enabled')) this.put({ ...entry, enabled: true });
     else if (event.is('rule.disabled')) this.put({ ...entry, enabled: false });
     else if (event.is('rule.archived')) {

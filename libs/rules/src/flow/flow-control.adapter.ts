@@ -5,40 +5,40 @@ import type { SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import type { WorkQueue } from '#libs/persistence/src/work/work.js';
 
-import type { KnownRule } from '../engine/compiled-rule.js';
-import { type Verdict, verdictOf, unfit } from '../engine/judge.js';
+import type { CompiledRule } from '../engine/compiled-rule.js';
+import { type RuleVerdict, evaluateRule, actionsProblem } from '../engine/evaluate-rule.js';
 import type { Failure } from '../language/condition.js';
 import type { CompiledBurst, CompiledThrottle } from '../language/definition.js';
 import { type Burst, BURSTS, loadBursts, removeBursts, saveBursts, taskOf } from './burst-rows.adapter.js';
-import { goneBeforeItsEnd, heldByBurst, heldByThrottle, heldByWindow } from './flow-control.js';
+import { heldByDisabling, heldByBurst, heldByThrottle, heldByWindow } from './flow-control.js';
 import { type KeptWindow, loadWindows, saveWindows } from './throttle-windows.adapter.js';
 import { keptKey, takeFirst, takeWithin, type ThrottleWindow, windowId } from './throttle.js';
 
 /** A rule that matched an event, before it is known whether it may act. */
 export interface Match {
   readonly event: RecordedEvent;
-  readonly rule: KnownRule;
-  readonly verdict: Extract<Verdict, { outcome: 'matched' }>;
+  readonly rule: CompiledRule;
+  readonly verdict: Extract<RuleVerdict, { outcome: 'matched' }>;
 }
 
 /** The log says that a burst is over; the rule as it is then, if it is in force. */
 export interface BurstEnd {
   readonly event: RecordedEvent<'rule.burst_ended'>;
-  readonly rule: KnownRule | undefined;
+  readonly rule: CompiledRule | undefined;
 }
 
 /** A rule that waited for the end of a burst, and what it makes of its last event now. */
 export interface AfterBurst {
   readonly event: RecordedEvent;
   /** As it is now; else what it was when it began to wait. */
-  readonly rule: KnownRule | Pick<KnownRule, 'id' | 'name' | 'version'>;
-  readonly verdict: Verdict;
+  readonly rule: CompiledRule | Pick<CompiledRule, 'id' | 'name' | 'version'>;
+  readonly verdict: RuleVerdict;
   readonly held: Failure | undefined;
 }
 
 export interface Flow {
   /** Matches that may not act, and what holds them back. */
-  readonly held: ReadonlyMap<Verdict, Failure>;
+  readonly held: ReadonlyMap<RuleVerdict, Failure>;
   readonly after: readonly AfterBurst[];
 }
 
@@ -56,7 +56,7 @@ export class FlowControl {
 
   /** @param steps in the order of the log. */
   async pass(steps: readonly (Match | BurstEnd)[], context: SubscriberContext): Promise<Flow> {
-    const held = new Map<Verdict, Failure>();
+    const held = new Map<RuleVerdict, Failure>();
     const counted = steps.filter((step) => {
       if (!('verdict' in step)) return true;
       const { rule, verdict, event } = step;
@@ -69,7 +69,7 @@ export class FlowControl {
     const tx = await context.transaction();
     const state = await BatchState.load(tx, counted);
     const after: AfterBurst[] = [];
-    const end = async (burst: Burst, rule: KnownRule | undefined): Promise<void> => {
+    const end = async (burst: Burst, rule: CompiledRule | undefined): Promise<void> => {
       const event = await this.read(burst.position, steps);
       // Retention may have taken it since.
       if (event) after.push(await this.afterBurst(event, burst, rule, state));
@@ -92,16 +92,16 @@ export class FlowControl {
   private async afterBurst(
     event: RecordedEvent,
     burst: Burst,
-    rule: KnownRule | undefined,
+    rule: CompiledRule | undefined,
     state: BatchState,
   ): Promise<AfterBurst> {
     if (!rule) {
       const { ruleId: id, ruleName: name, ruleVersion: version } = burst;
-      const verdict: Verdict = { outcome: 'matched' };
-      return { event, rule: { id, name, version }, verdict, held: goneBeforeItsEnd };
+      const verdict: RuleVerdict = { outcome: 'matched' };
+      return { event, rule: { id, name, version }, verdict, held: heldByDisabling };
     }
-    const verdict = verdictOf(rule, platformEvent(event));
-    const fits = (): boolean => unfit(rule.compiled, platformEvent(event)) === undefined;
+    const verdict = evaluateRule(rule, platformEvent(event));
+    const fits = (): boolean => actionsProblem(rule.compiled, platformEvent(event)) === undefined;
     const held =
       verdict.outcome === 'matched' && verdict.throttleKey !== undefined
         ? await state.throttleLater(rule, verdict.throttleKey, burst.dueAt, fits)
@@ -149,11 +149,11 @@ class BatchState {
   }
 
   /** Why a match may not act, or `undefined`. One whose actions cannot be filled in is not held back, and counts for nothing. */
-  holdBack(rule: KnownRule, { burstKey, throttleKey }: Match['verdict'], event: RecordedEvent): Failure | undefined {
+  holdBack(rule: CompiledRule, { burstKey, throttleKey }: Match['verdict'], event: RecordedEvent): Failure | undefined {
     const { burst, throttle } = rule.compiled;
     const time = event.created.getTime();
     let isUnfit: boolean | undefined;
-    const fits = (): boolean => !(isUnfit ??= unfit(rule.compiled, platformEvent(event)) !== undefined);
+    const fits = (): boolean => !(isUnfit ??= actionsProblem(rule.compiled, platformEvent(event)) !== undefined);
     if (burst?.kind === 'debounce') {
       if (!fits()) return undefined;
       this.wait(rule, burst, keptKey(burstKey!), event);
@@ -186,7 +186,7 @@ class BatchState {
 
   /** A match of long ago that may act now, unless there are too many of them. */
   async throttleLater(
-    rule: KnownRule,
+    rule: CompiledRule,
     throttleKey: string,
     time: number,
     fits: () => boolean,
@@ -223,7 +223,7 @@ class BatchState {
     }
   }
 
-  private wait(rule: KnownRule, burst: CompiledBurst, key: string, event: RecordedEvent): void {
+  private wait(rule: CompiledRule, burst: CompiledBurst, key: string, event: RecordedEvent): void {
     const time = event.created.getTime();
     const id = windowId(rule.id, key);
     const before = this.bursts.get(id);
@@ -246,7 +246,7 @@ class BatchState {
     this.endedBursts.delete(id);
   }
 
-  private isFirst(rule: KnownRule, burst: CompiledBurst, given: string, time: number, fits: () => boolean): boolean {
+  private isFirst(rule: CompiledRule, burst: CompiledBurst, given: string, time: number, fits: () => boolean): boolean {
     const key = onceKey(given);
     const { allowed, window } = takeFirst(this.windows.get(windowId(rule.id, key)), burst, rule.id, key, time);
     if (!allowed || fits()) this.keep(window, window.startedAt + burst.quietMs);
@@ -254,7 +254,7 @@ class BatchState {
   }
 
   private throttled(
-    rule: KnownRule,
+    rule: CompiledRule,
     throttle: CompiledThrottle,
     given: string,
     time: number,

@@ -34,7 +34,7 @@ export const heldByThrottle = ({ limit, per }: Pick<CompiledThrottle, 'limit' | 
 });
 
 /** The rule was switched off, or archived, while it waited for the end of a burst. */
-export const goneBeforeItsEnd: Failure = {
+export const heldByDisabling: Failure = {
   pointer: '',
   condition: 'the rule is enabled when the burst ends',
   field: 'enabled',

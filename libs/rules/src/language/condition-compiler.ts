@@ -21,10 +21,10 @@ export interface ConditionExpression {
 export const MAX_CONDITION_DEPTH = 32;
 export const MAX_CONDITIONS = 500;
 
-/** Places repeat in ten thousand rules. */
-const same = remember((text) => text);
+/** Pointers repeat in ten thousand rules. */
+const interned = remember((text) => text);
 
-/** What is compiled goes on, what is wrong is noted, so that one answer names every problem. */
+/** Compiles what is right and notes what is wrong, so that one answer names every problem. */
 export class ConditionCompiler {
   readonly expressions: ConditionExpression[] = [];
   private count = 0;
@@ -32,29 +32,29 @@ export class ConditionCompiler {
   constructor(private readonly problems: Problems) {}
 
   compile(json: unknown, place: string, depth = 0): Condition {
-    const pointer = same(place);
+    const pointer = interned(place);
     if (++this.count === MAX_CONDITIONS + 1)
       this.problems.add(pointer, `A rule must not have more than ${MAX_CONDITIONS} conditions.`, 'rule.too_large');
-    if (this.count > MAX_CONDITIONS) return nothing(pointer);
+    if (this.count > MAX_CONDITIONS) return placeholder(pointer);
     if (depth > MAX_CONDITION_DEPTH) {
       this.problems.add(
         pointer,
         `Groups must not be nested more than ${MAX_CONDITION_DEPTH} levels deep.`,
         'rule.too_deep',
       );
-      return nothing(pointer);
+      return placeholder(pointer);
     }
     if (!isObject(json)) {
       this.problems.add(
         pointer,
         'Must be a condition ({ field, operator, value } or { expression }) or a group ({ all }, { any } or { not }).',
       );
-      return nothing(pointer);
+      return placeholder(pointer);
     }
     const groups = ['all', 'any', 'not'].filter((key) => Object.hasOwn(json, key));
     if (groups.length > 1) {
       this.problems.add(pointer, `Must not have both ${groups.join(' and ')}: put one into the other.`);
-      return nothing(pointer);
+      return placeholder(pointer);
     }
     if (Object.hasOwn(json, 'not')) return this.not(json, pointer, depth);
     if (groups.length === 1) return this.group(json, groups[0] as 'all' | 'any', pointer, depth);
@@ -68,7 +68,7 @@ export class ConditionCompiler {
     const at = `${pointer}/${kind}`;
     if (!Array.isArray(members)) {
       this.problems.add(at, 'Must be a list of conditions.');
-      return nothing(pointer);
+      return placeholder(pointer);
     }
     if (members.length === 0 && kind === 'any')
       this.problems.add(at, 'Must have at least one condition: with none the rule never matches.');
@@ -84,7 +84,7 @@ export class ConditionCompiler {
   private expression(json: Record<string, unknown>, pointer: string): Condition {
     this.problems.unknownKeys(json, ['expression'], pointer);
     const compiled = this.jmespath(json['expression'], `${pointer}/expression`);
-    if (!compiled) return nothing(pointer);
+    if (!compiled) return placeholder(pointer);
     const leading = leadingEqualities(compiled.source).map(({ path, value }): IndexableTest => ({
       pointer,
       path,
@@ -100,18 +100,18 @@ export class ConditionCompiler {
     const compiled = this.jmespath(field, `${pointer}/field`);
     if (!isOperator(operator)) {
       this.problems.oneOf(operator, operators, `${pointer}/operator`);
-      return nothing(pointer);
+      return placeholder(pointer);
     }
     try {
       const test = testOf(operator, value);
-      if (!compiled) return nothing(pointer);
+      if (!compiled) return placeholder(pointer);
       const path = pathOf(compiled.source);
       const leading = comparisonOf(pointer, path, operator, value);
       return new LeafCondition({ pointer, expression: compiled, operator, value, test, leading, path });
     } catch (error) {
       if (!(error instanceof InvalidOperand)) throw error;
       this.problems.add(`${pointer}/value`, error.message);
-      return nothing(pointer);
+      return placeholder(pointer);
     }
   }
 
@@ -134,8 +134,8 @@ export class ConditionCompiler {
   }
 }
 
-/** Stands where a condition is wrong, until the rule is refused. */
-const nothing = (pointer: string): Condition => new GroupCondition('all', [], pointer);
+/** In place of a condition that is wrong, until the rule is refused. */
+const placeholder = (pointer: string): Condition => new GroupCondition('all', [], pointer);
 
 /** The condition of a rule that has none. */
 export const always: Condition = new GroupCondition('all', [], '/conditions');

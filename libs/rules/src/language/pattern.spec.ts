@@ -4,7 +4,7 @@ import { RE2JS } from 're2js';
 
 import { Cost, MAX_STEPS } from '#libs/expressions/src/values.js';
 
-import { BASIC_STEPS } from '../engine/judge.js';
+import { BASIC_STEPS } from '../engine/evaluate-rule.js';
 import { testOf } from './operators.js';
 
 const LIMIT = 1_000_000_000;

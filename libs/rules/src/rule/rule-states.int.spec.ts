@@ -36,7 +36,7 @@ const ruleOf = (eventType: string, branch = 'main') => ({
   actions: [{ type: 'create_issue', with: { title: 'look' } }],
 });
 
-type Verdict = 'matched' | 'not_matched' | 'no decision';
+type RuleVerdict = 'matched' | 'not_matched' | 'no decision';
 type Way = (id: string, eventType: string) => Promise<unknown>;
 const nothing: Way = () => Promise.resolve();
 
@@ -45,8 +45,8 @@ interface Change {
   /** As it is when the first event comes; absent: there is no rule yet. */
   readonly first?: (eventType: string) => object;
   readonly change: Way;
-  readonly before: Verdict;
-  readonly after: Verdict;
+  readonly before: RuleVerdict;
+  readonly after: RuleVerdict;
   /** Of the rule as it is after the change. */
   readonly version: number;
 }

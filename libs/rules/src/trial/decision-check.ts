@@ -1,8 +1,8 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 
-import { expand, type FailedTogether } from '../engine/failed-rules.js';
-import { isBeyondHops } from '../engine/judge.js';
+import { failedRulesOf, type FailureGroup } from '../engine/failed-rules.js';
+import { isBeyondHops } from '../engine/evaluate-rule.js';
 import type { RuleVersion } from '../engine/rule-set.js';
 import { RuleTable } from '../engine/rule.table.js';
 
@@ -124,13 +124,13 @@ export class DecisionCheck {
     eventId: string,
     decisions: readonly { readonly ruleId: string; readonly ruleVersion: number }[],
     asked: readonly string[],
-    failed: readonly FailedTogether[],
+    failed: readonly FailureGroup[],
   ): void {
     const sets = asked.map((name) => this.sets.get(name) ?? []);
     const decided = new Set(decisions.map(({ ruleId }) => ruleId));
     const pairs = [
       ...decisions.map(({ ruleId, ruleVersion }) => `${ruleId} ${ruleVersion}`),
-      ...expand(sets, failed, decided).map(({ ruleId, version }) => `${ruleId} ${version}`),
+      ...failedRulesOf(sets, failed, decided).map(({ ruleId, version }) => `${ruleId} ${version}`),
     ];
     const expected = this.open.get(eventId);
     if (!expected) {

@@ -11,15 +11,15 @@ export interface RuleFilter {
 }
 
 /**
- * Why a rule has no verdict on an event: it does not name its `source`, its `type` or `both`; it names the event, but is
- * `disabled`, was `created_later`, or was `changed_later` (enabled, or saved with another filter).
+ * Why a rule has no verdict on an event: it does not name its `source`, its `type` or `both`; or it does, but is `disabled`,
+ * was `created_later`, or was `changed_later` (enabled, or saved with another filter).
  */
-export type NoVerdict = 'source' | 'type' | 'both' | 'disabled' | 'created_later' | 'changed_later';
+export type NoVerdictReason = 'source' | 'type' | 'both' | 'disabled' | 'created_later' | 'changed_later';
 
 export interface NearRule {
   readonly ruleId: string;
   readonly ruleName: string;
-  readonly reason: NoVerdict;
+  readonly reason: NoVerdictReason;
   readonly eventSource: string;
   readonly eventType: string;
 }
@@ -46,7 +46,7 @@ export function nearestRules(event: SeenEvent, rules: readonly RuleFilter[], mos
     }));
 }
 
-function reasonOf({ eventSource, eventType, status, createdAt }: RuleFilter, event: SeenEvent): NoVerdict {
+function reasonOf({ eventSource, eventType, status, createdAt }: RuleFilter, event: SeenEvent): NoVerdictReason {
   const ofType = typeMatcher([eventType])(event.type);
   const ofSource = globMatcher(eventSource)(event.source);
   if (!ofType) return ofSource ? 'type' : 'both';
@@ -55,7 +55,7 @@ function reasonOf({ eventSource, eventType, status, createdAt }: RuleFilter, eve
   return status === 'disabled' ? 'disabled' : 'changed_later';
 }
 
-const DISTANCES: Readonly<Record<NoVerdict, number>> = {
+const DISTANCES: Readonly<Record<NoVerdictReason, number>> = {
   disabled: 0,
   changed_later: 1,
   created_later: 2,
@@ -65,7 +65,7 @@ const DISTANCES: Readonly<Record<NoVerdict, number>> = {
 };
 
 /** Among those of another type, the ones of the same family (`git.push` and `git.tag_pushed`) are nearer. */
-function distanceOf({ eventType }: RuleFilter, reason: NoVerdict, { type }: SeenEvent): number {
+function distanceOf({ eventType }: RuleFilter, reason: NoVerdictReason, { type }: SeenEvent): number {
   const isKin = eventType.split('.')[0] === type.split('.')[0];
   return DISTANCES[reason] + ((reason === 'type' || reason === 'both') && !isKin ? 1 : 0);
 }

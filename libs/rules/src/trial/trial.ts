@@ -3,7 +3,7 @@ import type { RuleWarning } from '#libs/events/src/shapes/rule-shape.js';
 import type { Json } from '#libs/kernel/src/json.js';
 
 import type { ActionRequest } from '../actions/action-kind.js';
-import { costOf, inWordsOf, judge, trace, draftContext } from '../engine/judge.js';
+import { costOf, errorInWords, evaluateConditions, trace, draftContext } from '../engine/evaluate-rule.js';
 import type { Failure, TraceEntry } from '../language/condition.js';
 import type { CheckedRule } from '../language/definition.js';
 import { warningsOf } from '../language/warnings.js';
@@ -48,7 +48,7 @@ export function tryOut({ definition, compiled }: CheckedRule, event: PlatformEve
       ({ pointer, holds }) => !holds && (pointer === '/eventSource' || pointer === '/eventType'),
     );
     if (outside) return { outcome: 'not_matched', failed: filterFailure(outside), trace: seen, warnings, actions: [] };
-    const verdict = judge(compiled, event);
+    const verdict = evaluateConditions(compiled, event);
     if (verdict.outcome === 'not_matched')
       return { outcome: 'not_matched', failed: verdict.failed, trace: seen, warnings, actions: [] };
     if (verdict.outcome === 'errored')
@@ -70,7 +70,7 @@ export function tryOut({ definition, compiled }: CheckedRule, event: PlatformEve
     };
     return { outcome: 'matched', trace: seen, warnings, actions, ...(Object.keys(flow).length > 0 && { flow }) };
   } catch (error) {
-    return { outcome: 'errored', error: inWordsOf(error), trace: seen, warnings, actions: [] };
+    return { outcome: 'errored', error: errorInWords(error), trace: seen, warnings, actions: [] };
   }
 }
 

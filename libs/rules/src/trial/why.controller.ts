@@ -19,7 +19,7 @@ export class WhyAnswer {
   @ApiProperty({ example: 'git.push' }) type!: string;
   @ApiProperty({ example: 'github' }) source!: string;
   @ApiProperty({ description: 'False while the rules have not been asked about the event yet.' }) decided!: boolean;
-  @ApiProperty({ description: 'Verdicts: `GET /api/v1/events/{id}/decisions` has them.' }) decisions!: number;
+  @ApiProperty({ description: 'EventVerdicts: `GET /api/v1/events/{id}/decisions` has them.' }) decisions!: number;
   @ApiProperty({ description: 'Rules that are there, without those that are archived.' }) rules!: number;
   @ApiProperty({
     type: [Object],

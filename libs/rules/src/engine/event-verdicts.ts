@@ -1,6 +1,6 @@
-import type { KnownRule } from './compiled-rule.js';
-import type { FailedTogether } from './failed-rules.js';
-import type { Verdict } from './judge.js';
+import type { CompiledRule } from './compiled-rule.js';
+import type { FailureGroup } from './failed-rules.js';
+import type { RuleVerdict } from './evaluate-rule.js';
 import { type FormedSet, rangesOf } from './rule-set.js';
 
 /** A failure that rules share: the same place in the rule, the same value seen. */
@@ -15,14 +15,14 @@ export interface SharedFailure {
 
 /** A rule that matched, or that could not be asked. */
 export interface Decided {
-  readonly rule: KnownRule;
-  readonly verdict: Exclude<Verdict, { outcome: 'not_matched' }>;
+  readonly rule: CompiledRule;
+  readonly verdict: Exclude<RuleVerdict, { outcome: 'not_matched' }>;
   /** Place of its set. */
   readonly set: number;
 }
 
 /** What all rules that look at an event made of it. A change of a rule does not reach what was answered before. */
-export class Verdicts {
+export class EventVerdicts {
   constructor(
     readonly sets: readonly FormedSet[],
     private readonly failures: readonly SharedFailure[],
@@ -35,7 +35,7 @@ export class Verdicts {
   }
 
   /** The rules that did not match, as they are recorded. */
-  get failed(): readonly FailedTogether[] {
+  get failed(): readonly FailureGroup[] {
     return this.failures
       .filter(({ whole, some }) => whole.length > 0 || some.size > 0)
       .map(({ pointer, actual, whole, some }) => ({
@@ -49,15 +49,15 @@ export class Verdicts {
   }
 
   /** As several, each about some of the sets and small enough for one record. */
-  parts(mostWeight: number): readonly Verdicts[] {
+  parts(mostWeight: number): readonly EventVerdicts[] {
     if (this.sets.length <= 1 || this.weight <= mostWeight) return [this];
     const middle = this.sets.length >> 1;
     return [...this.slice(0, middle).parts(mostWeight), ...this.slice(middle, this.sets.length).parts(mostWeight)];
   }
 
-  private slice(from: number, to: number): Verdicts {
+  private slice(from: number, to: number): EventVerdicts {
     const within = (set: number): boolean => set >= from && set < to;
-    return new Verdicts(
+    return new EventVerdicts(
       this.sets.slice(from, to),
       this.failures.map(({ pointer, actual, whole, some }) => ({
         pointer,

@@ -1,9 +1,9 @@
 import { platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { eventIdOf, type PlatformEvent } from '#libs/events/src/envelope.js';
 
-import { isBeyondHops, judge, unfit } from '../engine/judge.js';
-import type { Failure } from '../language/condition.js';
-import type { CompiledDefinition } from '../language/definition.js';
+import { isBeyondHops, evaluateConditions, actionsProblem } from '../../engine/evaluate-rule.js';
+import type { Failure } from '../../language/condition.js';
+import type { CompiledDefinition } from '../../language/definition.js';
 import { SimulatedFlow } from './simulated-flow.js';
 
 export type BacktestOutcome = 'matched' | 'not_matched' | 'throttled' | 'errored';
@@ -170,13 +170,13 @@ class Side {
       return;
     }
     const scope: PlatformEvent = platformEvent(event);
-    const verdict = judge(this.rule, scope);
+    const verdict = evaluateConditions(this.rule, scope);
     if (verdict.outcome !== 'matched') {
       this.count(sampleOf(event), verdict);
       settled(false);
       return;
     }
-    const error = unfit(this.rule, scope);
+    const error = actionsProblem(this.rule, scope);
     const sample = sampleOf(event);
     this.flow.pass(verdict, event.created, error === undefined, (held) => {
       if (held) this.count(sample, { outcome: 'throttled', failed: held });

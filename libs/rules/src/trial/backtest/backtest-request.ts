@@ -3,8 +3,8 @@ import { isObject } from '#libs/kernel/src/json.js';
 import { Problems } from '#libs/kernel/src/problems.js';
 import { parseTime } from '#libs/kernel/src/times.js';
 
-import { type KnownActions, NO_ACTIONS } from '../actions/plugin-actions.js';
-import { checkedAt, type CheckedRule } from '../language/definition.js';
+import { type KnownActions, NO_ACTIONS } from '../../actions/plugin-actions.js';
+import { checkedAt, type CheckedRule } from '../../language/definition.js';
 
 /** An end of a range: a place in the log, or a time. */
 export type Bound = { readonly position: bigint } | { readonly time: Date };

@@ -1,8 +1,8 @@
 import type { EventStore } from '#libs/event-store/src/event-store.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
-import type { CompiledDefinition } from '../language/definition.js';
-import { scan, type Stretch } from './backtest-scan.js';
+import type { CompiledDefinition } from '../../language/definition.js';
+import { scan, type LogRange } from './backtest-scan.js';
 import { Backtest, type BacktestReport } from './backtest.js';
 
 /** How far a backtest is. */
@@ -54,7 +54,7 @@ export class BacktestSlots {
 }
 
 export interface BacktestOrder {
-  readonly stretch: Stretch;
+  readonly range: LogRange;
   /** About how many events there are. */
   readonly total: number;
   readonly draft: CompiledDefinition;
@@ -64,7 +64,7 @@ export interface BacktestOrder {
 /** Runs a backtest from the beginning to its end or until `signal` aborts, telling how far it is a few times a second. */
 export async function runBacktest(
   store: Pick<EventStore, 'readAll'>,
-  { stretch, total, draft, other }: BacktestOrder,
+  { range, total, draft, other }: BacktestOrder,
   tell: (progress: BacktestProgress) => void,
   signal: AbortSignal,
 ): Promise<BacktestReport & { readonly elapsedMs: number }> {
@@ -73,7 +73,7 @@ export async function runBacktest(
   let told = began;
   await scan(
     store,
-    stretch,
+    range,
     (event) => {
       backtest.look(event);
       const now = performance.now();

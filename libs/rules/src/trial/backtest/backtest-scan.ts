@@ -1,9 +1,14 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
 
+import type { EventReader, Extent } from '#libs/event-index/src/event-reader.adapter.js';
 import type { AllPage, EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { catalogue } from '#libs/events/src/catalogue.js';
 
-/** The part of the log that a backtest looks at. Positions are inclusive, times those that the events carry. */
-export interface Stretch {
+import type { CompiledDefinition } from '../../language/definition.js';
+import type { BacktestRequest } from './backtest-request.js';
+
+/** The part of the log that a backtest reads. Positions are inclusive, times those that the events carry. */
+export interface LogRange {
   readonly orgId: string;
   readonly types: readonly string[];
   readonly from?: bigint;
@@ -11,6 +16,51 @@ export interface Stretch {
   /** Inclusive, and exclusive; milliseconds. */
   readonly since?: number;
   readonly before?: number;
+}
+
+/** A range, and about how many events it has. */
+export interface CountedRange extends LogRange {
+  readonly total: number;
+}
+
+/** Finds where in the log the events of a backtest are. It ends with the newest event at the moment of the request. */
+export async function rangeOf(
+  store: Pick<EventStore, 'head'>,
+  index: EventReader,
+  orgId: string,
+  { from, to }: Pick<BacktestRequest, 'from' | 'to'>,
+  rules: readonly CompiledDefinition[],
+): Promise<CountedRange> {
+  const head = await store.head();
+  const isFresh = await index.settle();
+  const known = [...new Set([...Object.keys(catalogue), ...(await index.types())])];
+  const types = known.filter((type) => rules.some((rule) => rule.matchesType(type)));
+  const upTo = to && 'position' in to && to.position < head ? to.position : head;
+  const since = from && 'time' in from ? from.time : undefined;
+  const before = to && 'time' in to ? to.time : undefined;
+  const { total, first, last } = await index.extentOf({
+    orgId,
+    types,
+    upTo,
+    ...(from && 'position' in from && { from: from.position }),
+    ...(since && { since }),
+    ...(before && { before }),
+  });
+  return {
+    orgId,
+    // With a fresh index that found nothing there is nothing to read.
+    types: isFresh && first === undefined ? [] : types,
+    total,
+    ...beginningOf(from, first),
+    upTo: isFresh && last !== undefined ? last : upTo,
+    ...(since && { since: since.getTime() }),
+    ...(before && { before: before.getTime() }),
+  };
+}
+
+function beginningOf(from: BacktestRequest['from'], first: Extent['first']): { readonly from?: bigint } {
+  if (first !== undefined) return { from: first };
+  return from && 'position' in from ? { from: from.position } : {};
 }
 
 /** Events of one read: with bodies of 7 KB about 1 MB, and two are in memory. */
@@ -21,17 +71,17 @@ const SLICE_MS = 3;
 const BUSY_MS = 1;
 
 /**
- * Shows every event of the stretch to `look`, in the order of the log, while it holds up nobody: a page is read while the
+ * Shows every event of the range to `look`, in the order of the log, while it holds up nobody: a page is read while the
  * one before is looked at, at most two are in memory, and after each slice the event loop has its turn.
  * @throws the reason of `signal` as soon as it aborts.
  */
 export async function scan(
   store: Pick<EventStore, 'readAll'>,
-  stretch: Stretch,
+  range: LogRange,
   look: (event: RecordedEvent) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const { types, upTo, from } = stretch;
+  const { types, upTo, from } = range;
   if (types.length === 0 || (from !== undefined && from > upTo)) return;
   const filter = { types };
   const read = (options: { readonly from?: bigint; readonly after?: bigint }): Promise<AllPage> => {
@@ -47,7 +97,7 @@ export async function scan(
     if (!isLast) next = read({ after: page.position });
     for (const event of page.events) {
       if (event.position > upTo) return;
-      if (!isWithin(stretch, event)) continue;
+      if (!isWithin(range, event)) continue;
       look(event);
       if (performance.now() - started < SLICE_MS) continue;
       await giveWay(SLICE_MS, signal);
@@ -70,7 +120,7 @@ function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> 
   });
 }
 
-function isWithin({ orgId, since, before }: Stretch, { metadata }: RecordedEvent): boolean {
+function isWithin({ orgId, since, before }: LogRange, { metadata }: RecordedEvent): boolean {
   if (metadata.orgId !== orgId) return false;
   if (since === undefined && before === undefined) return true;
   const time = Date.parse(metadata.timestamp);

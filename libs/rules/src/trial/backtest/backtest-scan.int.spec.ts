@@ -8,9 +8,9 @@ import { newEvent } from '#libs/event-store/src/new-event.js';
 import { streams } from '#libs/events/src/streams.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
-import { createTestDatabase } from '../../../../test/support/database.js';
-import { EventStoreDbDouble } from '../../../event-store/testing/eventstoredb-double/eventstoredb-double.adapter.js';
-import { scan, type Stretch } from './backtest-scan.js';
+import { createTestDatabase } from '../../../../../test/support/database.js';
+import { EventStoreDbDouble } from '../../../../event-store/testing/eventstoredb-double/eventstoredb-double.adapter.js';
+import { scan, type LogRange } from './backtest-scan.js';
 
 interface Opened {
   readonly store: EventStore;
@@ -56,9 +56,9 @@ describe.each(adapters)('scanning a log in %s', (_, open) => {
   });
   afterAll(() => opened.close());
 
-  const seen = async (more: Partial<Stretch> = {}) => {
+  const seen = async (more: Partial<LogRange> = {}) => {
     const ids: string[] = [];
-    const whole: Stretch = { orgId: 'org_1', types: ['git.push', 'pr.opened'], upTo: await opened.store.head() };
+    const whole: LogRange = { orgId: 'org_1', types: ['git.push', 'pr.opened'], upTo: await opened.store.head() };
     await scan(opened.store, { ...whole, ...more }, ({ id }) => ids.push(id), new AbortController().signal);
     return ids;
   };

@@ -7,47 +7,50 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import type { RequestContext } from '../actions/action-kind.js';
 import type { Failure, TraceEntry } from '../language/condition.js';
 import type { CompiledDefinition } from '../language/definition.js';
-import type { KnownRule } from './compiled-rule.js';
+import type { CompiledRule } from './compiled-rule.js';
 
 /**
- * What a rule makes of an event whose source and type it names. `matched` may still become `throttled`: that depends on
- * the matches before.
+ * The verdict of a rule on an event whose source and type it names. `matched` may still become `throttled`: that depends
+ * on earlier matches.
  */
-export type Verdict =
+export type RuleVerdict =
   | { readonly outcome: 'matched'; readonly throttleKey?: string; readonly burstKey?: string }
   | { readonly outcome: 'not_matched'; readonly failed: Failure }
   | { readonly outcome: 'errored'; readonly error: string };
 
-/** What follows from nothing but verdicts: rules about it would go on for ever, so that beyond the limit none is asked. */
+/** What follows from nothing but verdicts: rules about it would never end, so that beyond the limit none is evaluated. */
 export const isBeyondHops = (event: RecordedEvent): boolean =>
   event.is('rule.evaluated', 'rule.none_matched', 'rule.burst_ended', 'action.refused') &&
   event.metadata.hop > MAX_HOPS;
 
-/** Steps that every rule may take about every event to decide, and again to fill in what it asks for: some 5 ms. */
+/** Steps that a rule may take to be evaluated for an event, and again to fill in its actions: some 5 ms. */
 export const BASIC_STEPS = 100_000;
 
 /**
- * What it may cost to decide one rule about an event, keys included, or to fill in all its actions: one step more for each byte of it, so that a large one can be looked through, and a
- * rule that would take a long time about a small one soon ends and holds up no other.
+ * What it may cost to evaluate one rule for an event, keys included, or to fill in all its actions: one step more for each
+ * byte of the event, so that a large one can be searched, and a rule that takes long for a small one soon ends.
  */
 export const costOf = (event: PlatformEvent<unknown>): Cost =>
   new Cost(BASIC_STEPS, () => Math.min(MAX_STEPS - BASIC_STEPS, Buffer.byteLength(JSON.stringify(event))));
 
-/** What a rule in force makes of an event of which nobody has asked yet whether it names it. */
-export function verdictOf({ broken, compiled, filter }: KnownRule, event: PlatformEvent<unknown>): Verdict {
+/** The verdict of an enabled rule on any event, also one that it does not name. */
+export function evaluateRule({ broken, compiled, filter }: CompiledRule, event: PlatformEvent<unknown>): RuleVerdict {
   if (broken !== undefined) return { outcome: 'errored', error: broken };
   if (!compiled.matchesType(event.type)) return notNamed('eventType', 'type', event.type, filter.eventType);
   if (!compiled.matchesSource(event.source)) return notNamed('eventSource', 'source', event.source, filter.eventSource);
-  return judge(compiled, event);
+  return evaluateConditions(compiled, event);
 }
 
-const notNamed = (key: string, field: string, actual: string, expected: string): Verdict => ({
+const notNamed = (key: string, field: string, actual: string, expected: string): RuleVerdict => ({
   outcome: 'not_matched',
   failed: { pointer: `/${key}`, condition: `${key} ${expected}`, field, actual, expected },
 });
 
 /** Pure; never throws: what goes wrong in one rule is that rule's verdict. */
-export function judge({ condition, throttle, burst }: CompiledDefinition, event: PlatformEvent<unknown>): Verdict {
+export function evaluateConditions(
+  { condition, throttle, burst }: CompiledDefinition,
+  event: PlatformEvent<unknown>,
+): RuleVerdict {
   try {
     const cost = costOf(event);
     const failed = condition.check(event, cost);
@@ -58,14 +61,14 @@ export function judge({ condition, throttle, burst }: CompiledDefinition, event:
       ...(burst && { burstKey: keyOf(burst.key?.render(event, cost)) }),
     };
   } catch (error) {
-    return { outcome: 'errored', error: inWordsOf(error) };
+    return { outcome: 'errored', error: errorInWords(error) };
   }
 }
 
 const keyOf = (value: unknown): string =>
   value === undefined || value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value);
 
-/** Every condition of a rule with what it saw, the source and type first. @throws Rejected `expression.too_costly` */
+/** Every condition of a rule with the value it saw, source and type first. @throws Rejected `expression.too_costly` */
 export function trace(
   { eventSource, eventType }: RuleDefinition,
   rule: CompiledDefinition,
@@ -93,20 +96,20 @@ export function trace(
   ];
 }
 
-/** What a person reads; a bug in one rule's evaluation must not stop the others, but must be seen. */
-export const inWordsOf = (error: unknown): string =>
+/** For people. A bug in the evaluation of one rule must not stop the others, but must be seen. */
+export const errorInWords = (error: unknown): string =>
   error instanceof Rejected
     ? error.message
     : `internal error: ${error instanceof Error ? error.message : String(error)}`;
 
-/** Why the actions of a rule that matched cannot be asked for, in words: then none of them is. */
-export function unfit({ actions }: CompiledDefinition, event: PlatformEvent<unknown>): string | undefined {
+/** Why the actions of a rule that matched cannot be filled in; `undefined` if they can. */
+export function actionsProblem({ actions }: CompiledDefinition, event: PlatformEvent<unknown>): string | undefined {
   try {
     const cost = costOf(event);
     actions.forEach((action, index) => action.request(event, draftContext(event, index), cost));
     return undefined;
   } catch (error) {
-    return inWordsOf(error);
+    return errorInWords(error);
   }
 }
 

@@ -8,10 +8,10 @@ import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
-import { checkRule } from '../language/definition.js';
+import { checkRule } from '../../language/definition.js';
 import { parseBacktest } from './backtest-request.js';
 import { BacktestSlots, MAX_BACKTESTS, MAX_BACKTESTS_OF_ONE, runBacktest } from './backtest-run.js';
-import { scan, type Stretch } from './backtest-scan.js';
+import { scan, type LogRange } from './backtest-scan.js';
 import { Backtest, type Counts, SAMPLES } from './backtest.js';
 import { SimulatedFlow } from './simulated-flow.js';
 
@@ -49,7 +49,7 @@ async function logOf(events: readonly Past[]) {
 
 const everything = (store: MemoryEventStore) => store.readAll({ limit: 100_000 }).then(({ events }) => events);
 const never = new AbortController().signal;
-const wholeLog: Stretch = { orgId: 'org_1', types: ['git.push'], upTo: 2n ** 62n };
+const wholeLog: LogRange = { orgId: 'org_1', types: ['git.push'], upTo: 2n ** 62n };
 
 async function seenBy(draft: Backtest, events: readonly Past[]) {
   for (const event of await everything(await logOf(events))) draft.look(event);
@@ -317,9 +317,9 @@ describe('simulated flow control', () => {
 });
 
 describe('the scan', () => {
-  const positionsOf = async (store: MemoryEventStore, stretch: Partial<Stretch>) => {
+  const positionsOf = async (store: MemoryEventStore, range: Partial<LogRange>) => {
     const seen: number[] = [];
-    await scan(store, { ...wholeLog, ...stretch }, ({ position }) => seen.push(Number(position)), never);
+    await scan(store, { ...wholeLog, ...range }, ({ position }) => seen.push(Number(position)), never);
     return seen;
   };
 
@@ -410,7 +410,7 @@ describe('running a backtest', () => {
   it('tells how far it is, at the end that it is done', async () => {
     const store = await logOf(Array.from({ length: 400 }, () => ({ data: { branch: 'main' } })));
     const told: object[] = [];
-    const order = { stretch: wholeLog, total: 400, draft: rule() };
+    const order = { range: wholeLog, total: 400, draft: rule() };
     const report = await runBacktest(store, order, (progress) => told.push(progress), never);
     expect(report).toMatchObject({ scanned: 400, matched: 400, elapsedMs: expect.any(Number) });
     expect(told.at(-1)).toMatchObject({ scanned: 400, total: 400, percent: 100, rate: expect.any(Number) });

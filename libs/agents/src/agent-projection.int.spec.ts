@@ -18,7 +18,7 @@ import { createTestDatabase, type TestDatabase } from '../../../test/support/dat
 import { RegisterAgent, RemoveAgent, UpdateAgent, type Agent, agent, register, remove, update } from './agent.js';
 import { AgentProjection } from './agent.projection.js';
 import { AgentView, ExecutionView } from './agent.view.js';
-import { Executions } from './executions.adapter.js';
+import { Executions } from './execution-list.adapter.js';
 import { RequestAgents } from './webhook.subscriber.js';
 
 const caller: Caller = { orgId: 'org_1', actor: 'token/tok_1', tokenId: 'tok_1', roles: ['designer'] };

@@ -14,12 +14,12 @@ import type { RuleWarning } from '#libs/events/src/shapes/rule-shape.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
-import { type CompiledDefinition, compileDefinition } from '../language/definition.js';
-import { RuleBody } from '../language/rule-schema.js';
-import { warningsOf } from '../language/warnings.js';
-import { notFound } from '../rule/rule.js';
-import { RuleVersionView, RuleView } from '../rule/rule.view.js';
-import { rangeOf } from './backtest-range.js';
+import { type CompiledDefinition, compileDefinition } from '../../language/definition.js';
+import { RuleBody } from '../../language/rule-schema.js';
+import { warningsOf } from '../../language/warnings.js';
+import { notFound } from '../../rule/rule.js';
+import { RuleVersionView, RuleView } from '../../rule/rule.view.js';
+import { rangeOf } from './backtest-scan.js';
 import { parseBacktest, type RuleReference } from './backtest-request.js';
 import { type BacktestProgress, BacktestSlots, runBacktest } from './backtest-run.js';
 import type { BacktestReport } from './backtest.js';
@@ -123,8 +123,8 @@ export class BacktestController {
       const draft = request.rule.compiled;
       const { store, events } = this;
       const rules = other ? [draft, other.compiled] : [draft];
-      const { total, ...stretch } = await rangeOf(store, events, caller.orgId, request, rules);
-      const order = { stretch, total, draft, other: other?.compiled };
+      const { total, ...range } = await rangeOf(store, events, caller.orgId, request, rules);
+      const order = { range, total, draft, other: other?.compiled };
       const warnings = warningsOf(request.rule.definition, draft);
       const run = (tell: (progress: BacktestProgress) => void) =>
         runBacktest(store, order, tell, aborter.signal).then((report) => ({ ...answerOf(report, other), warnings }));

@@ -1,8 +1,8 @@
-import type { Verdict } from '../engine/judge.js';
-import { heldByBurst, heldByThrottle, heldByWindow } from '../flow/flow-control.js';
-import { keptKey } from '../flow/throttle.js';
-import type { Failure } from '../language/condition.js';
-import type { CompiledDefinition } from '../language/definition.js';
+import type { RuleVerdict } from '../../engine/evaluate-rule.js';
+import { heldByBurst, heldByThrottle, heldByWindow } from '../../flow/flow-control.js';
+import { keptKey } from '../../flow/throttle.js';
+import type { Failure } from '../../language/condition.js';
+import type { CompiledDefinition } from '../../language/definition.js';
 import { type SimulatedWindow, SimulatedWindows } from './simulated-windows.js';
 
 interface ThrottleWindow extends SimulatedWindow {
@@ -20,7 +20,7 @@ interface Waiting {
   readonly settle: Settle;
 }
 
-type Matched = Extract<Verdict, { outcome: 'matched' }>;
+type Matched = Extract<RuleVerdict, { outcome: 'matched' }>;
 
 /** Told what holds a match back, if anything does. */
 export type Settle = (held: Failure | undefined) => void;

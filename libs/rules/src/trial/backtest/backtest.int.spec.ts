@@ -18,14 +18,14 @@ import { uuid7 } from '#libs/kernel/src/ids.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
-import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
-import { indexEvents } from '../../../event-index/testing/index-events.js';
-import { noWork } from '../../../persistence/testing/no-work.js';
-import { DecideRules } from '../decisions/decide.subscriber.js';
-import { DecisionProjection } from '../decisions/decision.projection.js';
-import { RecordedDecisions } from '../decisions/recorded-decisions.js';
-import { checkRule } from '../language/definition.js';
-import { RuleVersionView, RuleView } from '../rule/rule.view.js';
+import { createTestDatabase, type TestDatabase } from '../../../../../test/support/database.js';
+import { indexEvents } from '../../../../event-index/testing/index-events.js';
+import { noWork } from '../../../../persistence/testing/no-work.js';
+import { DecideRules } from '../../decisions/decide.subscriber.js';
+import { DecisionProjection } from '../../decisions/decision.projection.js';
+import { RecordedDecisions } from '../../decisions/recorded-decisions.js';
+import { checkRule } from '../../language/definition.js';
+import { RuleVersionView, RuleView } from '../../rule/rule.view.js';
 import { MAX_BACKTESTS_OF_ONE } from './backtest-run.js';
 import { BacktestController } from './backtest.controller.js';
 
