@@ -1,6 +1,5 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Type } from '@sinclair/typebox';
-import type { DataSource } from 'typeorm';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
@@ -11,7 +10,6 @@ import { streams } from '#libs/events/src/streams.js';
 import { SystemClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { PostgresCheckpoints } from '#libs/persistence/src/checkpoints.adapter.js';
-import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import { AdvisoryLocks } from '#libs/persistence/src/session/advisory-locks.adapter.js';
 import { SessionConnection } from '#libs/persistence/src/session/session-connection.adapter.js';
 import { PostgresWorkQueue } from '#libs/persistence/src/work/work-queue.adapter.js';
@@ -19,25 +17,15 @@ import { Workers } from '#libs/persistence/src/work/workers.adapter.js';
 import { type ActionContext, type ActionDefinition, defineAction } from '#libs/plugin-sdk/src/define-action.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { useViews } from '../../../test/support/views.js';
 import { ActionWorkers } from './action-workers.js';
 import { ScheduleActions } from './schedule.subscriber.js';
 
-let database: TestDatabase;
-let dataSource: DataSource;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await openDataSource({ url: database.url, poolSize: 5, entities: [] });
-});
-afterAll(async () => {
-  await dataSource.destroy();
-  await database.drop();
-});
+const views = useViews({ poolSize: 5 });
 
 let store: MemoryEventStore;
 let servers: (() => Promise<void>)[];
 beforeEach(async () => {
-  await dataSource.query('truncate views.work');
   await forgetCheckpoints();
   store = new MemoryEventStore();
   servers = [];
@@ -46,22 +34,22 @@ afterEach(async () => {
   for (const stop of servers) await stop();
 });
 
-const forgetCheckpoints = () => dataSource.query('truncate views.checkpoints');
+const forgetCheckpoints = () => views.dataSource.query('truncate views.checkpoints');
 
 /** A server that has these plug-ins. Resolves to what stops it. */
 async function server(...actions: ActionDefinition[]): Promise<() => Promise<void>> {
-  const session = new SessionConnection(database.url);
-  const queue = new PostgresWorkQueue(dataSource);
+  const session = new SessionConnection(views.url);
+  const queue = new PostgresWorkQueue(views.dataSource);
   const clock = new SystemClock();
   const runner = new Runner({
     store,
-    checkpoints: new PostgresCheckpoints(dataSource),
+    checkpoints: new PostgresCheckpoints(views.dataSource),
     locks: new AdvisoryLocks(session),
     signals: session,
   });
   const http = { request: () => Promise.reject(new Error('nobody asks')) };
   const { all } = new ActionWorkers(actions, { store, clock, http, retrySchedule: [20, 40] });
-  const workers = new Workers({ dataSource, queue, workers: all });
+  const workers = new Workers({ dataSource: views.dataSource, queue, workers: all });
   await runner.start({ subscribers: [new ScheduleActions(queue, clock)], tables: [] });
   await workers.start();
   const stop = async () => {
@@ -94,7 +82,7 @@ async function request(name: string, n = 1, stream = streams.decisions(uuid7()))
 const logged = async (...types: EventType[]) =>
   (await store.readAll({ from: 0n, filter: { types }, limit: 1_000 })).events;
 const rows = (): Promise<{ queue: string; state: string }[]> =>
-  dataSource.query('select queue, state from views.work order by queue, key');
+  views.dataSource.query('select queue, state from views.work order by queue, key');
 
 async function until<T>(what: string, condition: () => Promise<T | false>, timeoutMs = 15_000): Promise<T> {
   for (const deadline = Date.now() + timeoutMs; ;) {

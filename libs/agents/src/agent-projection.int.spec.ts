@@ -1,20 +1,18 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { DataSource } from 'typeorm';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import type { Caller } from '#libs/access/src/caller.js';
 import { Secrets } from '#libs/access/src/secrets.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { type Decide, execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
-import type { Subscriber } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import type { AgentSettings } from '#libs/events/src/shapes/agent-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { publicId, uuid7 } from '#libs/kernel/src/ids.js';
-import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { useViews } from '../../../test/support/views.js';
+import { Follower } from '../../persistence/testing/follower.js';
 import { RegisterAgent, RemoveAgent, UpdateAgent, type Agent, agent, register, remove, update } from './agent.js';
 import { AgentProjection } from './agent.projection.js';
 import { AgentView, ExecutionView } from './agent.view.js';
@@ -47,44 +45,24 @@ class NamesOfSecrets extends Secrets {
   }
 }
 
-let database: TestDatabase;
-let dataSource: DataSource;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await openDataSource({ url: database.url, entities: [AgentView, ExecutionView] });
-});
-afterAll(async () => {
-  await dataSource.destroy();
-  await database.drop();
-});
+const views = useViews({ entities: [AgentView, ExecutionView] });
 
 const clock = new FixedClock('2026-11-20T13:14:15.123Z');
 let store: MemoryEventStore;
 let secrets: NamesOfSecrets;
 let executions: Executions;
-let checkpoints: Map<string, bigint>;
+let follower: Follower;
 beforeEach(async () => {
-  await dataSource.query('truncate views.agents, views.agent_executions');
   store = new MemoryEventStore(() => clock.now());
   secrets = new NamesOfSecrets();
-  checkpoints = new Map();
-  executions = new Executions(dataSource, store, { whenProcessed: () => follow() }, clock);
+  follower = new Follower(store, views.dataSource);
+  executions = new Executions(views.dataSource, store, { whenProcessed: () => follow() }, clock);
 });
 
 /** Lets both subscribers handle what is new for them. */
 async function follow(): Promise<void> {
-  for (const subscriber of [new RequestAgents(store, clock), new AgentProjection(store, secrets)] as Subscriber[]) {
-    const from = checkpoints.get(subscriber.name) ?? 0n;
-    const { events } = await store.readAll({ limit: 1_000 });
-    const wanted = events.filter(
-      ({ type, position }) => position > from && (subscriber.reads as readonly string[]).includes(type),
-    );
-    const signal = new AbortController().signal;
-    await dataSource.transaction((tx) =>
-      subscriber.handle(wanted, { transaction: () => Promise.resolve(tx), signal }).then(() => undefined),
-    );
-    checkpoints.set(subscriber.name, events.at(-1)?.position ?? from);
-  }
+  await follower.run(new RequestAgents(store, clock));
+  await follower.run(new AgentProjection(store, secrets));
 }
 const run = async <C extends ThingCommand<Agent>>(
   command: C,
@@ -145,10 +123,10 @@ describe('an execution', () => {
     const id = await requested('triage');
     expect(await executions.cancel(caller, 'agt_1', id)).toMatchObject({ status: 'cancelled' });
     expect(await executions.cancel(caller, 'agt_1', id)).toMatchObject({ status: 'cancelled' });
-    const before = await dataSource.query('select * from views.agent_executions');
-    checkpoints.clear();
+    const before = await views.dataSource.query('select * from views.agent_executions');
+    follower = new Follower(store, views.dataSource);
     await follow();
-    expect(await dataSource.query('select * from views.agent_executions')).toEqual(before);
+    expect(await views.dataSource.query('select * from views.agent_executions')).toEqual(before);
     expect((await store.readStream(streams.cancelled(id))).length).toBe(1);
   });
 
@@ -175,7 +153,7 @@ describe('the secret of an agent', () => {
     await run(new UpdateAgent('agt_1', caller, { rateLimit: 7 }), update);
     expect([...secrets.kept]).toEqual(['b', 'c']);
     // Everything handled again from the start keeps what is in use.
-    checkpoints.clear();
+    follower = new Follower(store, views.dataSource);
     await follow();
     expect([...secrets.kept]).toEqual(['b', 'c']);
     await run(new RemoveAgent('agt_1', caller), remove);

@@ -1,5 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { DataSource } from 'typeorm';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import type { Caller } from '#libs/access/src/caller.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
@@ -7,33 +6,23 @@ import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { publicId, uuid7 } from '#libs/kernel/src/ids.js';
-import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { useViews } from '../../../test/support/views.js';
+import { Follower } from '../../persistence/testing/follower.js';
 import { PendingActionController } from './pending-action.controller.js';
 import { PendingActions } from './pending-action.projection.js';
 
 const byRule = { kind: 'rule' as const, ruleId: 'rul_1', ruleVersion: 1, index: 0 };
 const caller: Caller = { orgId: 'org_1', actor: 'token/tok_1', tokenId: 'tok_1', roles: [] };
 
-let database: TestDatabase;
-let dataSource: DataSource;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await openDataSource({ url: database.url, entities: [] });
-});
-afterAll(async () => {
-  await dataSource.destroy();
-  await database.drop();
-});
+const views = useViews();
 
 let store: MemoryEventStore;
-let handled: bigint;
+let follower: Follower;
 let minute: number;
 beforeEach(async () => {
-  await dataSource.query('truncate views.pending_actions');
   store = new MemoryEventStore();
-  handled = 0n;
+  follower = new Follower(store, views.dataSource);
   minute = 0;
 });
 
@@ -54,18 +43,9 @@ const message = (text: string, orgId?: string) =>
 const agent = (name: string) =>
   record({ type: 'agent.requested', data: { requestedBy: byRule, eventId: 'evt_1', agent: name, input: {} } });
 
-async function follow(from = handled): Promise<void> {
-  const { events } = await store.readAll({ limit: 1_000 });
-  const wanted = events.filter(({ position }) => position > from);
-  const signal = new AbortController().signal;
-  await dataSource.transaction((tx) =>
-    new PendingActions().handle(wanted, { transaction: () => Promise.resolve(tx), signal }),
-  );
-  handled = events.at(-1)?.position ?? handled;
-}
+const follow = () => follower.run(new PendingActions());
 /** As the runner: a reader waits until it is there. */
-const controller = (whenProcessed = () => follow()) =>
-  new PendingActionController(dataSource, store, { whenProcessed });
+const controller = (whenProcessed = follow) => new PendingActionController(views.dataSource, store, { whenProcessed });
 const list = (...query: (string | undefined)[]) => controller().list(caller, ...query);
 
 describe('actions that nobody carries out', () => {
@@ -98,7 +78,7 @@ describe('actions that nobody carries out', () => {
   it('are there once, whatever is handled again, and gone when they are taken back', async () => {
     const id = publicId('exec', await agent('triage'));
     await follow();
-    await follow(0n);
+    await follower.again(new PendingActions());
     expect((await list()).data).toHaveLength(1);
     await record({ type: 'agent.cancelled', data: { executionId: id } });
     expect((await list()).data).toEqual([]);

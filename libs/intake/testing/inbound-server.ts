@@ -87,12 +87,17 @@ export class InboundServer {
     return { id, slug, url: `${this.url}/api/v1/webhooks/inbound/${slug}` };
   }
 
-  /** Carries a command out and lets the table see it. */
+  /** Carries a command out and lets the table see what it did. */
   async run<C extends ThingCommand<Integration>>(
     command: C,
     decide: Decide<Integration, IntegrationEvent, C>,
   ): Promise<void> {
     await execute(this.store, this.clock, integration, decide, command);
+    await this.see();
+  }
+
+  /** Lets the table see what is new in the log. */
+  async see(): Promise<void> {
     const { events } = await this.store.readAll({ from: this.seen, limit: 100_000 });
     for (const event of events)
       if (event.position > this.seen) {

@@ -1,6 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { CommandBus } from '@nestjs/cqrs';
-import type { DataSource, EntityManager } from 'typeorm';
 
 import type { Caller } from '#libs/access/src/caller.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
@@ -8,60 +7,29 @@ import { execute, type ThingCommand } from '#libs/event-store/src/command-handle
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { Progress, Subscriber } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
-import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
-import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { useViews } from '../../../test/support/views.js';
+import { Follower } from '../../persistence/testing/follower.js';
 import { IssueController } from './issue.controller.js';
 import { CommentOnIssue, OpenIssue, UpdateIssue, comment, issue, open, update } from './issue.js';
 import { IssueProjection } from './issue.projection.js';
 import { IssueCommentView, IssueView } from './issue.view.js';
 import { OpenIssues } from './open.subscriber.js';
 
-let database: TestDatabase;
-let dataSource: DataSource;
+const views = useViews({ entities: [IssueView, IssueCommentView] });
 let store: MemoryEventStore;
-let checkpoints: Map<string, bigint>;
+let follower: Follower;
 const clock = new FixedClock();
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await openDataSource({ url: database.url, entities: [IssueView, IssueCommentView] });
-});
-afterAll(async () => {
-  await dataSource.destroy();
-  await database.drop();
-});
 beforeEach(async () => {
-  await dataSource.query('truncate views.issues, views.issue_comments, views.issue_keys');
   store = new MemoryEventStore();
-  checkpoints = new Map();
+  follower = new Follower(store, views.dataSource);
 });
 
-/** Lets a subscriber handle what is new for it, its views in one transaction; `crash` loses the transaction. */
-async function run(subscriber: Subscriber, crash = false): Promise<void> {
-  for (;;) {
-    const from = (checkpoints.get(subscriber.name) ?? 0n) + 1n;
-    const { events } = await store.readAll({ from, limit: 100 });
-    const read = events.filter(({ type }) => (subscriber.reads as readonly string[]).includes(type));
-    if (events.length === 0) return;
-    const lost = new Error('crash');
-    await dataSource
-      .transaction(async (tx: EntityManager) => {
-        const context = { transaction: () => Promise.resolve(tx), signal: new AbortController().signal };
-        if (read.length > 0) await subscriber.handle(read, context);
-        if (crash) throw lost;
-      })
-      .catch((error: unknown) => {
-        if (error !== lost) throw error;
-      });
-    if (crash) return;
-    checkpoints.set(subscriber.name, events.at(-1)!.position);
-  }
-}
+const run = (subscriber: Subscriber, crash = false) => follower.run(subscriber, crash);
 
 async function requested(given: Partial<DataOf<'issue.requested'>> = {}, orgId = 'org_1'): Promise<string> {
   const id = uuid7();
@@ -204,7 +172,7 @@ describe('a dedupe key', () => {
     await run(new OpenIssues(store, clock));
     expect((await outcomes()).map(({ type }) => type)).toEqual(['issue.created', 'issue.created']);
     await run(new IssueProjection());
-    expect(await dataSource.getRepository(IssueView).count()).toBe(1);
+    expect(await views.dataSource.getRepository(IssueView).count()).toBe(1);
   });
 });
 
@@ -220,7 +188,7 @@ describe('the REST controller', () => {
       execute(store, clock, issue, decisions.get(command.constructor) as never, command as never),
   } as unknown as CommandBus;
   const progress: Progress = { whenProcessed: () => run(new IssueProjection()) };
-  const controller = () => new IssueController(commands, dataSource, progress);
+  const controller = () => new IssueController(commands, views.dataSource, progress);
 
   it('opens, changes, comments on and lists issues', async () => {
     const api = controller();
@@ -274,12 +242,11 @@ describe('the rows', () => {
     await change((await outcomes())[0]!.issueId!, { status: 'closed', labels: ['x'] });
     await run(new IssueProjection(), true);
     await run(new IssueProjection());
-    const rows = () => dataSource.query('select * from views.issues order by id');
+    const rows = () => views.dataSource.query('select * from views.issues order by id');
     const before = await rows();
     expect(before).toMatchObject([{ status: 'closed', comments: 1, labels: ['x'], body: 'NUL \ufffd inside' }]);
-    await dataSource.query('truncate views.issues, views.issue_comments');
-    checkpoints.delete(followers.issueViews);
-    await run(new IssueProjection());
+    await views.dataSource.query('truncate views.issues, views.issue_comments');
+    await follower.again(new IssueProjection());
     expect(await rows()).toEqual(before);
   });
 });

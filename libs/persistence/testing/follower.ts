@@ -20,10 +20,21 @@ export class Follower {
     this.checkpoints.set(name, position);
   }
 
+  /** The position up to which a subscriber has handled everything. */
+  handled(name: string): bigint {
+    return this.checkpoints.get(name) ?? 0n;
+  }
+
+  /** Handles once more what came after `position`, as after a crash or a rebuild. */
+  async again(subscriber: Subscriber, position = 0n): Promise<void> {
+    this.skipTo(subscriber.name, position);
+    await this.run(subscriber);
+  }
+
   /** @param crash loses the transaction of the first batch, after whatever was appended, and ends there. */
   async run(subscriber: Subscriber, crash = false): Promise<void> {
     const { name, reads, tables = [] } = subscriber;
-    const done = (): bigint => this.checkpoints.get(name) ?? 0n;
+    const done = (): bigint => this.handled(name);
     for (const table of tables) {
       table.clear();
       for await (const event of this.all(0n)) if (event.position <= done()) await table.apply(event);

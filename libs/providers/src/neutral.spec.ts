@@ -159,7 +159,7 @@ describe('the quirks of GitLab', () => {
 });
 
 describe('bodies recorded from GitLab', () => {
-  const RECORDED = new URL('../fixtures/gitlab-recorded/', import.meta.url);
+  const RECORDED = new URL('../testing/fixtures/gitlab/', import.meta.url);
   const types: Record<string, string> = {
     'push.json': 'git.push',
     'tag_push.json': 'git.tag_pushed',

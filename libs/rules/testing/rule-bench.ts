@@ -32,9 +32,6 @@ import {
 } from '../src/rule/rule.js';
 import { RuleProjection } from '../src/rule/rule.projection.js';
 
-export const VIEWS =
-  'views.rules, views.rule_versions, views.decisions, views.event_verdicts, views.rule_rolls, views.rule_roll_sets, views.rule_sets, views.rule_set_members, views.rule_throttles, views.events';
-
 export const callerOf = (orgId: string): Caller => ({
   orgId,
   actor: 'token/tok_1',

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { CommandBus } from '@nestjs/cqrs';
 import type { DataSource } from 'typeorm';
 
@@ -8,11 +8,11 @@ import type { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
-import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
 
-import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
+import { useViews } from '../../../../test/support/views.js';
+import { Follower } from '../../../persistence/testing/follower.js';
 import { githubHeaders, InboundServer } from '../../testing/inbound-server.js';
 import { CounterWriter } from '../receiving/counter-writer.adapter.js';
 import { TrialController } from '../receiving/trial.controller.js';
@@ -48,39 +48,22 @@ const decisions = new Map<unknown, unknown>([
   [DeleteIntegration, remove],
 ]);
 
-let database: TestDatabase;
-let dataSource: DataSource;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await openDataSource({ url: database.url, entities: [IntegrationView, IntegrationCounterView] });
-});
-afterAll(async () => {
-  await dataSource.destroy();
-  await database.drop();
-});
+const views = useViews({ entities: [IntegrationView, IntegrationCounterView] });
 
 let server: InboundServer;
 let api: IntegrationController;
 let trial: TrialController;
-let projected: bigint;
+let follower: Follower;
 
-/** Table and list see what is new; the second time around too, since a crash may make it so. */
-async function follow(from = projected): Promise<void> {
-  const { store, table, secrets } = server;
-  const projection = new IntegrationProjection(secrets);
-  const { events } = await store.readAll({ from: from + 1n, limit: 1000 });
-  const read = events.filter(({ type }) => (projection.reads as readonly string[]).includes(type));
-  for (const event of read) await table.apply(event);
-  await dataSource.transaction((tx) =>
-    projection.handle(read, { transaction: () => Promise.resolve(tx), signal: new AbortController().signal }),
-  );
-  projected = events.at(-1)?.position ?? projected;
+/** Table and list see what is new. */
+async function follow(): Promise<void> {
+  await server.see();
+  await follower.run(new IntegrationProjection(server.secrets));
 }
 
 beforeEach(async () => {
-  await dataSource.query('truncate views.integrations, views.integration_counters');
-  projected = 0n;
   server = new InboundServer([builtInProviders]);
+  follower = new Follower(server.store, views.dataSource);
   const { store, clock, secrets, table, pipeline } = server;
   const commands = {
     execute: (command: ThingCommand) =>
@@ -93,7 +76,7 @@ beforeEach(async () => {
   api = new IntegrationController(
     commands,
     progress,
-    dataSource,
+    views.dataSource,
     secrets,
     new Plugins([builtInProviders]),
     settings,
@@ -140,7 +123,7 @@ describe('integrations by REST', () => {
     const shown = await api.view(caller, made.id);
     expect(shown).not.toHaveProperty('secret');
     const { events } = await server.store.readAll({ limit: 10 });
-    const [row] = await dataSource.query<object[]>('select state from views.integrations');
+    const [row] = await views.dataSource.query<object[]>('select state from views.integrations');
     for (const text of [JSON.stringify(shown), events[0]!.dataJson + events[0]!.metadataJson, JSON.stringify(row)])
       expect(text).not.toMatch(/secret-1|ghp_x/);
   });
@@ -305,7 +288,7 @@ describe('integrations by REST', () => {
 
   it('count what they receive and refuse, over several processes', async () => {
     const { id, slug } = await api.create(caller, { name: 'acme', provider: 'github', secret: 'secret-1' });
-    const writer = new CounterWriter(dataSource, server.counters);
+    const writer = new CounterWriter(views.dataSource, server.counters);
     await receive(slug, 'secret-1', 'one');
     await receive(slug, 'secret-1', 'one');
     await receive(slug, 'wrong');
@@ -327,7 +310,7 @@ describe('integrations by REST', () => {
     const away = { query: () => Promise.reject(new Error('away')) } as unknown as DataSource;
     await new CounterWriter(away, server.counters).flush();
     await receive(slug, 'x');
-    await new CounterWriter(dataSource, server.counters).flush();
+    await new CounterWriter(views.dataSource, server.counters).flush();
     expect((await api.view(caller, id)).counts.received).toBe(2);
   });
 });
@@ -337,10 +320,10 @@ describe('the list of integrations', () => {
     const { id } = await api.create(caller, { name: 'acme', provider: 'github', secret: 'secret-1' });
     await api.change(caller, id, { name: 'new', secret: 'secret-2', graceSeconds: 60 });
     const before = await api.view(caller, id);
-    await follow(0n);
+    await follower.again(new IntegrationProjection(server.secrets));
     expect(await api.view(caller, id)).toEqual(before);
-    await dataSource.query('truncate views.integrations');
-    await follow(0n);
+    await views.dataSource.query('truncate views.integrations');
+    await follower.again(new IntegrationProjection(server.secrets));
     expect(await api.view(caller, id)).toEqual(before);
     expect([...server.secrets.kept.values()].sort()).toEqual(['secret-1', 'secret-2']);
   });

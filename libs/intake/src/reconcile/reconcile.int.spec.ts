@@ -1,9 +1,7 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { DataSource } from 'typeorm';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import type { Caller } from '#libs/access/src/caller.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
-import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import { PostgresWorkQueue } from '#libs/persistence/src/work/work-queue.adapter.js';
 import type { ClaimedWork } from '#libs/persistence/src/work/work.js';
 import {
@@ -14,7 +12,8 @@ import {
 } from '#libs/plugin-sdk/src/define-provider.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
-import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
+import { useViews } from '../../../../test/support/views.js';
+import { Follower } from '../../../persistence/testing/follower.js';
 import { AUTHOR, InboundServer } from '../../testing/inbound-server.js';
 import { DisableIntegration, UpdateIntegration, disable, update } from '../integration/integration.js';
 import { ReconcileController } from './reconcile.controller.js';
@@ -54,53 +53,35 @@ const sender = defineProvider({
 });
 const plugins = [{ name: 'specs', sdk: 1 as const, providers: [sender] }];
 
-let database: TestDatabase;
-let dataSource: DataSource;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await openDataSource({ url: database.url, entities: [] });
-});
-afterAll(async () => {
-  await dataSource.destroy();
-  await database.drop();
-});
+const views = useViews();
 
 let server: InboundServer;
 let subscriber: ScheduleReconciliations;
 let reconciler: Reconciler;
 let worker: ReconcileIntegrations;
-let handled: bigint;
+let follower: Follower;
 let id: string;
 
 beforeEach(async () => {
-  await dataSource.query('truncate views.integration_reconciliations, views.work');
   asked = [];
   answer = () => Promise.resolve({ checked: 0, missing: [] });
   const store: MemoryEventStore = new MemoryEventStore(() => server.clock.now());
   server = new InboundServer(plugins, [], store);
-  subscriber = new ScheduleReconciliations(new PostgresWorkQueue(dataSource), new Plugins(plugins));
+  subscriber = new ScheduleReconciliations(new PostgresWorkQueue(views.dataSource), new Plugins(plugins));
   const { clock, table } = server;
   const http = { request: () => Promise.reject(new Error('not here')) };
   const { providers } = new Plugins(plugins);
   reconciler = new Reconciler({ store, clock, http, providers, receiver: (one) => table.withId(one) });
   worker = new ReconcileIntegrations(reconciler, (one) => table.withId(one));
-  handled = 0n;
+  follower = new Follower(store, views.dataSource);
   ({ id } = await server.integration('sender', { config: { token: 't' } }));
   await follow();
 });
 
-async function follow(): Promise<void> {
-  const { events } = await server.store.readAll({ limit: 10_000 });
-  const wanted = events.filter(
-    ({ type, position }) => position > handled && (subscriber.reads as readonly string[]).includes(type),
-  );
-  const signal = new AbortController().signal;
-  await dataSource.transaction((tx) => subscriber.handle(wanted, { transaction: () => Promise.resolve(tx), signal }));
-  handled = events.at(-1)?.position ?? handled;
-}
+const follow = () => follower.run(subscriber);
 
 async function scheduled(): Promise<ClaimedWork<ReconcileTask> | undefined> {
-  const [row] = await dataSource.query<{ key: string; due_at: Date; payload: ReconcileTask; position: string }[]>(
+  const [row] = await views.dataSource.query<{ key: string; due_at: Date; payload: ReconcileTask; position: string }[]>(
     'select key, due_at, payload, position from views.work where queue = $1',
     [RECONCILIATIONS],
   );

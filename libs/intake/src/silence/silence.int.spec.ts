@@ -1,13 +1,12 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { DataSource } from 'typeorm';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
-import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import { PostgresWorkQueue } from '#libs/persistence/src/work/work-queue.adapter.js';
 import type { ClaimedWork } from '#libs/persistence/src/work/work.js';
 import { genericWebhook } from '#libs/providers/src/generic-webhook.js';
 
-import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
+import { useViews } from '../../../../test/support/views.js';
+import { Follower } from '../../../persistence/testing/follower.js';
 import { AUTHOR, InboundServer, NOW } from '../../testing/inbound-server.js';
 import {
   DeleteIntegration,
@@ -24,57 +23,30 @@ import { WatchSilence } from './silence.subscriber.js';
 
 const HOUR = 3_600_000;
 
-let database: TestDatabase;
-let dataSource: DataSource;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await openDataSource({ url: database.url, entities: [] });
-});
-afterAll(async () => {
-  await dataSource.destroy();
-  await database.drop();
-});
+const views = useViews();
 
 let server: InboundServer;
 let subscriber: WatchSilence;
-let handled: bigint;
+let follower: Follower;
 let id: string;
 let slug: string;
 
 beforeEach(async () => {
-  await dataSource.query('truncate views.integration_watch, views.work');
   // The log takes its times from the clock that the test moves.
   const store: MemoryEventStore = new MemoryEventStore(() => server.clock.now());
   server = new InboundServer([{ name: 'generic', sdk: 1, providers: [genericWebhook] }], [], store);
   restart();
-  handled = 0n;
+  follower = new Follower(store, views.dataSource);
   ({ id, slug } = await server.integration('generic_webhook', { expectedEvery: '1h' }));
   await follow();
 });
 
 /** Another instance, as after a crash: what it knows, it knows from the log. */
 function restart(): void {
-  subscriber = new WatchSilence(server.store, new PostgresWorkQueue(dataSource), server.clock);
+  subscriber = new WatchSilence(server.store, new PostgresWorkQueue(views.dataSource), server.clock);
 }
 
-/** As the runner does it. `from`: what was handled before a crash is handled again. */
-async function follow(from = handled): Promise<void> {
-  const { events } = await server.store.readAll({ limit: 10_000 });
-  const wanted = events.filter(({ type }) => (subscriber.reads as readonly string[]).includes(type));
-  for (const table of subscriber.tables) {
-    table.clear();
-    for (const event of wanted)
-      if (event.position <= from && (table.reads as readonly string[]).includes(event.type)) table.apply(event);
-  }
-  const signal = new AbortController().signal;
-  await dataSource.transaction((tx) =>
-    subscriber.handle(
-      wanted.filter(({ position }) => position > from),
-      { transaction: () => Promise.resolve(tx), signal },
-    ),
-  );
-  handled = events.at(-1)?.position ?? handled;
-}
+const follow = () => follower.run(subscriber);
 
 const receive = async (): Promise<void> => {
   const request = {
@@ -88,7 +60,7 @@ const receive = async (): Promise<void> => {
 };
 
 async function expected(): Promise<ClaimedWork<SilenceTask> | undefined> {
-  const rows = await dataSource.query<{ key: string; due_at: Date; payload: SilenceTask; position: string }[]>(
+  const rows = await views.dataSource.query<{ key: string; due_at: Date; payload: SilenceTask; position: string }[]>(
     'select key, due_at, payload, position from views.work where queue = $1',
     [SILENCES],
   );
@@ -115,7 +87,7 @@ const worker = (beforeAppend = () => Promise.resolve()): TellSilence =>
     clock: server.clock,
     progress: { whenProcessed: () => beforeAppend() },
     movedAt: async (integrationId) => {
-      const [row] = await dataSource.query<{ position: string }[]>(
+      const [row] = await views.dataSource.query<{ position: string }[]>(
         'select position from views.integration_watch where integration_id = $1',
         [integrationId],
       );
@@ -169,12 +141,12 @@ describe('an integration that says how often it expects something', () => {
   it('is told to be heard of again once, whatever restarts happen, and then watched again', async () => {
     await fallSilent();
     server.clock.advance(2 * HOUR);
-    const before = handled;
+    const before = follower.handled(subscriber.name);
     await receive();
     await receive();
     await follow();
     restart();
-    await follow(before);
+    await follower.again(subscriber, before);
     const [, again, ...more] = await told();
     expect(more).toEqual([]);
     expect(again).toMatchObject({ type: 'integration.heard_again', data: { silentMs: 2 * HOUR } });
@@ -219,14 +191,16 @@ describe('an integration that says how often it expects something', () => {
     await server.run(new DeleteIntegration(id, AUTHOR), remove);
     await follow();
     expect(await expected()).toBeUndefined();
-    expect(await dataSource.query('select * from views.integration_watch')).toEqual([]);
+    expect(await views.dataSource.query('select * from views.integration_watch')).toEqual([]);
   });
 
   it('is watched anew when it is enabled again, also where it was silent when it was disabled', async () => {
     await fallSilent();
     await server.run(new DisableIntegration(id, AUTHOR), disable);
     await follow();
-    expect(await dataSource.query('select 1 from views.integration_watch where silent_at is not null')).toEqual([]);
+    expect(await views.dataSource.query('select 1 from views.integration_watch where silent_at is not null')).toEqual(
+      [],
+    );
     restart();
     await server.run(new EnableIntegration(id, AUTHOR), enable);
     await follow();
@@ -260,7 +234,9 @@ describe('an integration that says how often it expects something', () => {
     await follow();
     await server.run(new EnableIntegration(id, AUTHOR), enable);
     await follow();
-    expect(await dataSource.query('select 1 from views.integration_watch where silent_at is not null')).toEqual([]);
+    expect(await views.dataSource.query('select 1 from views.integration_watch where silent_at is not null')).toEqual(
+      [],
+    );
     await fallSilent();
     expect((await told()).map(({ type }) => type)).toEqual(['integration.silent', 'integration.silent']);
   });

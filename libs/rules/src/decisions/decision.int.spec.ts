@@ -1,5 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { DataSource } from 'typeorm';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import type { Caller } from '#libs/access/src/caller.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
@@ -9,9 +8,8 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
-import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 
-import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
+import { useViews } from '../../../../test/support/views.js';
 import { Follower } from '../../../persistence/testing/follower.js';
 import { noWork } from '../../../persistence/testing/no-work.js';
 import { RuleProjection } from '../rule/rule.projection.js';
@@ -20,30 +18,17 @@ import { type DecisionAnswer, DecisionController } from './decision.controller.j
 import { DecisionProjection } from './decision.projection.js';
 import { type RecordedDecision, RecordedDecisions } from './recorded-decisions.js';
 
-let database: TestDatabase;
-let dataSource: DataSource;
+const views = useViews();
 let store: MemoryEventStore;
 let clock: FixedClock;
 let decider: DecideRules;
 let follower: Follower;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await openDataSource({ url: database.url, entities: [] });
-});
-afterAll(async () => {
-  await dataSource.destroy();
-  await database.drop();
-});
 beforeEach(async () => {
-  await dataSource.query(
-    `truncate views.rules, views.rule_versions, views.decisions, views.event_verdicts, views.rule_rolls,
-              views.rule_roll_sets, views.rule_sets, views.rule_set_members`,
-  );
   clock = new FixedClock('2026-11-20T12:00:00Z');
   store = new MemoryEventStore(() => clock.now());
   decider = new DecideRules(store, clock, noWork);
-  follower = new Follower(store, dataSource);
+  follower = new Follower(store, views.dataSource);
 });
 
 const caller: Caller = { orgId: 'org_1', actor: 'token/tok_1', tokenId: 'tok_1', roles: ['admin'] };
@@ -108,7 +93,7 @@ async function logged(): Promise<readonly RecordedDecision[]> {
 }
 
 const noWait: Progress = { whenProcessed: () => Promise.resolve() };
-const api = (progress = noWait) => new DecisionController(dataSource, progress);
+const api = (progress = noWait) => new DecisionController(views.dataSource, progress);
 
 async function pages(
   ask: (cursor?: string) => Promise<{ data: readonly DecisionAnswer[]; nextCursor: string | null }>,
@@ -205,7 +190,7 @@ describe('the decisions of a history', () => {
       });
     for (let n = 0; n < 40; n++) await append('git.push', { branch: 'other' });
     await settle();
-    const [rows] = await dataSource.query<{ verdicts: string; decisions: string; bytes: string }[]>(
+    const [rows] = await views.dataSource.query<{ verdicts: string; decisions: string; bytes: string }[]>(
       `select (select count(*) from views.event_verdicts) as verdicts, (select count(*) from views.decisions) as decisions,
               (select sum(pg_column_size(v.*)) from views.event_verdicts v) as bytes`,
     );
@@ -223,8 +208,8 @@ describe('the decisions of a history', () => {
     });
     const first = await append('git.push', { branch: 'topic' });
     await settle();
-    const [row] = await dataSource.query<{ roll_id: number }[]>('select roll_id from views.event_verdicts');
-    await dataSource.query(
+    const [row] = await views.dataSource.query<{ roll_id: number }[]>('select roll_id from views.event_verdicts');
+    await views.dataSource.query(
       `insert into views.event_verdicts (event_id, position, part, roll_id, at, decided, failed)
        select gen_random_uuid(), 1000 + n, 0, $1, '2026-11-21T00:00:00Z'::timestamptz + n * interval '1 second',
               array['rul_a'], '[]'

@@ -1,5 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { DataSource } from 'typeorm';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
@@ -10,11 +9,10 @@ import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
-import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import { PostgresWorkQueue } from '#libs/persistence/src/work/work-queue.adapter.js';
 import type { ClaimedWork, WorkDone } from '#libs/persistence/src/work/work.js';
 
-import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
+import { useViews } from '../../../../test/support/views.js';
 import { Follower } from '../../../persistence/testing/follower.js';
 import { DecideRules } from '../decisions/decide.subscriber.js';
 import { decisionsOnEvent } from '../decisions/decision-lists.adapter.js';
@@ -23,32 +21,19 @@ import { DecisionCheck } from '../trial/decision-check.js';
 import { BURSTS, type BurstTask, lastOfBurst } from './burst-rows.adapter.js';
 import { EndBursts } from './end-bursts.worker.js';
 
-let database: TestDatabase;
-let dataSource: DataSource;
+const views = useViews();
 let store: MemoryEventStore;
 let clock: FixedClock;
 let follower: Follower;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await openDataSource({ url: database.url, entities: [] });
-});
-afterAll(async () => {
-  await dataSource.destroy();
-  await database.drop();
-});
 beforeEach(async () => {
-  await dataSource.query(
-    `truncate views.decisions, views.event_verdicts, views.rule_rolls, views.rule_roll_sets, views.rule_sets,
-              views.rule_set_members, views.rule_throttles, views.rule_bursts, views.work`,
-  );
   clock = new FixedClock('2026-11-20T12:00:00Z');
   store = new MemoryEventStore(() => clock.now());
-  follower = new Follower(store, dataSource);
+  follower = new Follower(store, views.dataSource);
 });
 
 const run = (subscriber: Subscriber, crash = false) => follower.run(subscriber, crash);
-const decider = () => new DecideRules(store, clock, new PostgresWorkQueue(dataSource));
+const decider = () => new DecideRules(store, clock, new PostgresWorkQueue(views.dataSource));
 const decide = (crash = false) => run(decider(), crash);
 
 async function append(type: string, data: object, stream = `test-${uuid7()}`, hop = 0): Promise<string> {
@@ -79,7 +64,7 @@ async function outcomes(...events: readonly string[]): Promise<readonly string[]
   return Promise.all(
     events.map(async (eventId) => {
       const query = { orgId: 'org_1', eventId, after: '' };
-      const found = await decisionsOnEvent(dataSource, query, 10, () => Promise.resolve());
+      const found = await decisionsOnEvent(views.dataSource, query, 10, () => Promise.resolve());
       expect(found).toHaveLength(1);
       const { outcome, failed } = found[0]!;
       return outcome === 'throttled' ? `throttled ${failed!.pointer}` : outcome;
@@ -92,7 +77,7 @@ const issues = async () => (await all('issue.requested')).map(({ data }) => (dat
 
 const progress: Progress = { whenProcessed: () => decide() };
 const worker = () =>
-  new EndBursts({ store, clock, progress, lastOf: (burst: BurstTask) => lastOfBurst(dataSource, burst) });
+  new EndBursts({ store, clock, progress, lastOf: (burst: BurstTask) => lastOfBurst(views.dataSource, burst) });
 
 interface Row {
   readonly key: string;
@@ -101,14 +86,16 @@ interface Row {
   readonly position: string;
 }
 const tasks = async (): Promise<readonly ClaimedWork<BurstTask>[]> =>
-  (await dataSource.query<Row[]>('select * from views.work where queue = $1 order by key', [BURSTS])).map((row) => ({
-    queue: BURSTS,
-    key: row.key,
-    dueAt: row.due_at,
-    payload: row.payload,
-    position: BigInt(row.position),
-    claims: 1,
-  }));
+  (await views.dataSource.query<Row[]>('select * from views.work where queue = $1 order by key', [BURSTS])).map(
+    (row) => ({
+      queue: BURSTS,
+      key: row.key,
+      dueAt: row.due_at,
+      payload: row.payload,
+      position: BigInt(row.position),
+      claims: 1,
+    }),
+  );
 /** Does what is due, as the workers of all processes would. */
 async function endBursts(): Promise<readonly WorkDone[]> {
   const due = (await tasks()).filter(({ dueAt }) => dueAt <= clock.now());
@@ -127,7 +114,7 @@ describe('hours', () => {
     await decide();
     expect(await outcomes(first, second)).toEqual(['matched', 'throttled /window']);
     const query = { orgId: 'org_1', eventId: second, after: '' };
-    const [shown] = await decisionsOnEvent(dataSource, query, 10, () => Promise.resolve());
+    const [shown] = await decisionsOnEvent(views.dataSource, query, 10, () => Promise.resolve());
     expect(shown!.failed).toMatchObject({ actual: 'fri 12:01', expected: expect.stringContaining('09:00-12:01 UTC') });
   });
 
@@ -240,7 +227,7 @@ describe('debounce', () => {
     expect(await outcomes(...events)).toEqual([held, 'matched', 'matched']);
     expect(await issues()).toEqual(['b', 'a']);
     expect(await tasks()).toEqual([]);
-    expect(await dataSource.query('select * from views.rule_bursts')).toEqual([]);
+    expect(await views.dataSource.query('select * from views.rule_bursts')).toEqual([]);
   });
 
   it('names the event that led to the action, and what told that the burst is over', async () => {
@@ -303,7 +290,7 @@ describe('debounce', () => {
     clock.advance(60_000);
     const [task] = await tasks();
     const late: Progress = { whenProcessed: () => Promise.resolve() };
-    const blind = new EndBursts({ store, clock, progress: late, lastOf: (one) => lastOfBurst(dataSource, one) });
+    const blind = new EndBursts({ store, clock, progress: late, lastOf: (one) => lastOfBurst(views.dataSource, one) });
     clock.advance(-1);
     const second = await push();
     clock.advance(1);
@@ -366,7 +353,7 @@ describe('debounce', () => {
     expect(await issues()).toEqual([]);
     await run(new DecisionProjection());
     const query = { orgId: 'org_1', eventId, after: '' };
-    const [shown] = await decisionsOnEvent(dataSource, query, 10, () => Promise.resolve());
+    const [shown] = await decisionsOnEvent(views.dataSource, query, 10, () => Promise.resolve());
     expect(shown).toMatchObject({
       outcome: 'throttled',
       ruleName: 'alert',

@@ -1,34 +1,22 @@
 import { text } from 'node:stream/consumers';
 
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { StreamableFile } from '@nestjs/common';
 import { load, loadAll } from 'js-yaml';
-import type { DataSource } from 'typeorm';
 
 import { WrongRevision } from '#libs/event-store/src/event-store.js';
 import type { SavedRule } from '#libs/events/src/shapes/rule-shape.js';
-import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 
-import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
-import { callerOf, RuleBench, VIEWS } from '../../testing/rule-bench.js';
+import { useViews } from '../../../../test/support/views.js';
+import { callerOf, RuleBench } from '../../testing/rule-bench.js';
 import { MAX_RULES, refuseTooMany } from './rule-rows.adapter.js';
 import { RuleVersionView, RuleView } from './rule.view.js';
 
-let database: TestDatabase;
-let dataSource: DataSource;
+const views = useViews({ entities: [RuleView, RuleVersionView] });
 let bench: RuleBench;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await openDataSource({ url: database.url, entities: [RuleView, RuleVersionView] });
-});
-afterAll(async () => {
-  await dataSource.destroy();
-  await database.drop();
-});
 beforeEach(async () => {
-  await dataSource.query(`truncate ${VIEWS}`);
-  bench = new RuleBench(dataSource);
+  bench = new RuleBench(views.dataSource);
 });
 
 const own = callerOf('org_1');
@@ -41,7 +29,7 @@ const logged = async () => (await bench.store.readAll({ limit: 10_000 })).events
 
 /** Rows of rules that nobody saved: as many as one likes at once. */
 const fill = (rules: number, orgId = 'org_1', status = 'enabled') =>
-  dataSource.query(
+  views.dataSource.query(
     `insert into views.rules (id, org_id, name, version, status, definition, revision, created_at, updated_at)
      select 'rul_' || $2 || $3 || lpad(n::text, 6, '0'), $2, 'rule ' || n, 1, $3,
             json_build_object('name', 'rule ' || n, 'eventSource', '*', 'eventType', 'git.push', 'actions', json_build_array()),
@@ -113,7 +101,7 @@ describe('every change of a rule', () => {
   it('of parts is merged with what is there, or is a conflict, where somebody else was faster', async () => {
     const { id } = await create(pushes);
     // The view is behind: what the change is merged with is not what is there.
-    await dataSource.query(`update views.rules set revision = 7 where id = $1`, [id]);
+    await views.dataSource.query(`update views.rules set revision = 7 where id = $1`, [id]);
     await expect(api().change(own, id, { name: 'b' }, bench.reply)).rejects.toBeInstanceOf(WrongRevision);
   });
 });
@@ -232,12 +220,12 @@ describe('the number of rules', () => {
     await fill(200);
     await fill(10_000, 'org_1', 'archived');
     await fill(10_000, 'org_2');
-    await dataSource.query('analyze views.rules');
-    const plan = await dataSource.query<{ 'QUERY PLAN': string }[]>(
+    await views.dataSource.query('analyze views.rules');
+    const plan = await views.dataSource.query<{ 'QUERY PLAN': string }[]>(
       `explain select count(*) from (select from views.rules where org_id = 'org_1' and status <> 'archived' limit 10000) counted`,
     );
     expect(plan.map((line) => line['QUERY PLAN']).join('\n')).toContain('rules_in_use');
-    await refuseTooMany(dataSource, 'org_1', 201);
-    await expect(refuseTooMany(dataSource, 'org_1', 200)).rejects.toMatchObject({ code: 'rule.too_many' });
+    await refuseTooMany(views.dataSource, 'org_1', 201);
+    await expect(refuseTooMany(views.dataSource, 'org_1', 200)).rejects.toMatchObject({ code: 'rule.too_many' });
   });
 });

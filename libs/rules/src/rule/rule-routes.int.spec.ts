@@ -1,7 +1,6 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { CommandBus } from '@nestjs/cqrs';
 import { Type } from '@sinclair/typebox';
-import type { DataSource } from 'typeorm';
 
 import type { Caller } from '#libs/access/src/caller.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
@@ -15,12 +14,11 @@ import { streams } from '#libs/events/src/streams.js';
 import type { RuleAnswer } from '#libs/events/src/shapes/rule-shape.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
-import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import type { Page } from '#libs/persistence/src/paging.js';
 import { defineAction } from '#libs/plugin-sdk/src/define-action.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
-import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
+import { useViews } from '../../../../test/support/views.js';
 import { indexEvents } from '../../../event-index/testing/index-events.js';
 import { Follower } from '../../../persistence/testing/follower.js';
 import { noWork } from '../../../persistence/testing/no-work.js';
@@ -47,27 +45,15 @@ import {
 import { RuleProjection } from './rule.projection.js';
 import { RuleVersionView, RuleView } from './rule.view.js';
 
-let database: TestDatabase;
-let dataSource: DataSource;
+const views = useViews({ entities: [RuleView, RuleVersionView, DecisionView] });
 let store: MemoryEventStore;
 let clock: FixedClock;
 let follower: Follower;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await openDataSource({ url: database.url, entities: [RuleView, RuleVersionView, DecisionView] });
-});
-afterAll(async () => {
-  await dataSource.destroy();
-  await database.drop();
-});
 beforeEach(async () => {
-  await dataSource.query(
-    'truncate views.rules, views.rule_versions, views.decisions, views.event_verdicts, views.rule_rolls, views.rule_roll_sets, views.rule_sets, views.rule_set_members, views.rule_throttles, views.events',
-  );
   clock = new FixedClock();
   store = new MemoryEventStore(() => clock.now());
-  follower = new Follower(store, dataSource);
+  follower = new Follower(store, views.dataSource);
 });
 
 const run = (subscriber: Subscriber, crash = false) => follower.run(subscriber, crash);
@@ -93,7 +79,7 @@ const pageOnCall = defineAction({
   run: () => Promise.resolve(null),
 });
 const plugins = new Plugins([{ name: 'pager', sdk: 1, actions: [pageOnCall] }]);
-const api = () => new RuleController(commands, dataSource, progress, plugins);
+const api = () => new RuleController(commands, views.dataSource, progress, plugins);
 const headers: Record<string, string> = {};
 const list = async (status?: string, limit?: string, cursor?: string, who = caller) =>
   (await api().list(who, reply, status, limit, cursor)) as Page<RuleAnswer>;
@@ -220,7 +206,7 @@ describe('rules by REST', () => {
 });
 
 describe('decisions by REST', () => {
-  const decisions = () => new DecisionController(dataSource, progress);
+  const decisions = () => new DecisionController(views.dataSource, progress);
 
   it('answer why nothing ran, by event and by rule', async () => {
     const main = await api().create(caller, pushes, reply);
@@ -302,7 +288,7 @@ describe('decisions by REST', () => {
     await run(new DecisionProjection(), true);
     await run(new DecisionProjection());
     expect(await rows()).toEqual(before);
-    await dataSource.query(
+    await views.dataSource.query(
       'truncate views.decisions, views.event_verdicts, views.rule_rolls, views.rule_roll_sets, views.rule_sets, views.rule_set_members',
     );
     follower.skipTo(followers.decisionViews, 0n);
@@ -376,7 +362,7 @@ describe('a throttle', () => {
     clock.advance(61_000);
     await push({ key: 'later' });
     await decide();
-    expect(await dataSource.query('select key from views.rule_throttles')).toEqual([{ key: 'later' }]);
+    expect(await views.dataSource.query('select key from views.rule_throttles')).toEqual([{ key: 'later' }]);
   });
 });
 
@@ -393,7 +379,7 @@ describe('a rule that names an action of a plug-in', () => {
       action: 'page-on-call',
       input: { text: 'look at main' },
     });
-    expect((await new DecisionController(dataSource, progress).ofRule(caller, id)).data).toEqual([
+    expect((await new DecisionController(views.dataSource, progress).ofRule(caller, id)).data).toEqual([
       expect.objectContaining({
         outcome: 'matched',
         actions: [{ type: 'page-on-call', requestId: eventIdOf(request.id) }],
@@ -403,7 +389,7 @@ describe('a rule that names an action of a plug-in', () => {
 
   it('is refused where no plug-in has it, also when it is changed, and goes on as it was', async () => {
     const { id } = await api().create(caller, paging, reply);
-    const without = new RuleController(commands, dataSource, progress, new Plugins([]));
+    const without = new RuleController(commands, views.dataSource, progress, new Plugins([]));
     const refused = { code: 'rule.invalid', problems: [expect.objectContaining({ pointer: '/actions/0/type' })] };
     await expect(without.create(caller, paging, reply)).rejects.toMatchObject(refused);
     await expect(without.replace(caller, id, paging, reply)).rejects.toMatchObject(refused);
@@ -417,7 +403,7 @@ describe('a rule that names an action of a plug-in', () => {
 });
 
 describe('trying a rule', () => {
-  const trial = () => new TrialController(new EventReader(dataSource, store, progress), clock, plugins);
+  const trial = () => new TrialController(new EventReader(views.dataSource, store, progress), clock, plugins);
 
   it('says what every condition saw, and shows the actions filled in, and does nothing', async () => {
     const answer = await trial().test(caller, {
@@ -483,7 +469,7 @@ describe('trying a rule', () => {
         outcome: 'matched',
         flow: { throttle: { key: 'db-1', limit: 1, per: '10m' } },
       });
-    expect(await dataSource.query('select * from views.rule_throttles')).toEqual([]);
+    expect(await views.dataSource.query('select * from views.rule_throttles')).toEqual([]);
   });
 
   it('shows the action of a plug-in like any other', async () => {
@@ -506,7 +492,7 @@ describe('trying a rule', () => {
 
   it('finds an event that was recorded, in the own organisation alone', async () => {
     const eventId = await push({ branch: 'main' });
-    await indexEvents(dataSource, store);
+    await indexEvents(views.dataSource, store);
     expect(await trial().test(caller, { rule: pushes, eventId })).toMatchObject({ outcome: 'matched' });
     await expect(trial().test(stranger, { rule: pushes, eventId })).rejects.toMatchObject({ code: 'event.not_found' });
     await expect(trial().test(caller, { rule: pushes, eventId: 'evt_nonsense' })).rejects.toMatchObject({

@@ -1,29 +1,16 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { DataSource } from 'typeorm';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 
-import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
-
-import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
-import { callerOf, RuleBench, VIEWS } from '../../testing/rule-bench.js';
+import { useViews } from '../../../../test/support/views.js';
+import { callerOf, RuleBench } from '../../testing/rule-bench.js';
 import { RuleVersionView, RuleView } from './rule.view.js';
 
 /** What a change of a rule means for the events before it and after it: each kind of change, however they meet. */
 
-let database: TestDatabase;
-let dataSource: DataSource;
+const views = useViews({ entities: [RuleView, RuleVersionView] });
 let bench: RuleBench;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await openDataSource({ url: database.url, entities: [RuleView, RuleVersionView] });
-});
-afterAll(async () => {
-  await dataSource.destroy();
-  await database.drop();
-});
 beforeEach(async () => {
-  await dataSource.query(`truncate ${VIEWS}`);
-  bench = new RuleBench(dataSource);
+  bench = new RuleBench(views.dataSource);
 });
 
 const own = callerOf('org_1');

@@ -1,5 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { DataSource } from 'typeorm';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import type { Caller } from '#libs/access/src/caller.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
@@ -11,31 +10,20 @@ import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
-import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 
-import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
+import { useViews } from '../../../../test/support/views.js';
 import { indexEvents } from '../../../event-index/testing/index-events.js';
 import { WhyController } from './why.controller.js';
 
 const caller: Caller = { orgId: 'org_1', actor: 'token/tok_1', tokenId: 'tok_1', roles: ['auditor'] };
 const RECORDED = new Date('2026-11-20T12:00:00Z');
 
-let database: TestDatabase;
-let dataSource: DataSource;
+const views = useViews();
 let store: MemoryEventStore;
 /** Names of subscribers that do not get on. */
 let behind: readonly string[];
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await openDataSource({ url: database.url, entities: [] });
-});
-afterAll(async () => {
-  await dataSource.destroy();
-  await database.drop();
-});
 beforeEach(async () => {
-  await dataSource.query('truncate views.rules, views.decisions, views.events');
   store = new MemoryEventStore(() => RECORDED);
   behind = [];
 });
@@ -45,7 +33,7 @@ const controller = () => {
     whenProcessed: (name) =>
       behind.includes(name) ? Promise.reject(new Transient('subscriber.behind', 'behind')) : Promise.resolve(),
   };
-  return new WhyController(store, dataSource, progress, new EventReader(dataSource, store, progress));
+  return new WhyController(store, views.dataSource, progress, new EventReader(views.dataSource, store, progress));
 };
 
 async function push(): Promise<string> {
@@ -53,12 +41,12 @@ async function push(): Promise<string> {
   const context = { id, orgId: 'org_1', actor: 'x', source: 'github', now: RECORDED };
   const stream = streams.inbound('int_1', id);
   await store.append(stream, [newEvent({ type: 'git.push', data: {} }, context)], 'no-stream');
-  await indexEvents(dataSource, store);
+  await indexEvents(views.dataSource, store);
   return eventIdOf(id);
 }
 
 const save = (id: string, definition: object, more: { orgId?: string; status?: string; at?: string } = {}) =>
-  dataSource.query(
+  views.dataSource.query(
     `insert into views.rules (id, org_id, name, version, status, definition, revision, created_at, updated_at)
      values ($1, $2, $1, 1, $3, $4, 0, $5, $5)`,
     [
@@ -80,7 +68,7 @@ describe('why a rule has no verdict', () => {
     await save('gone', {}, { status: 'archived' });
     await save('theirs', {}, { orgId: 'org_2' });
     await save('asked', {});
-    await dataSource.query(
+    await views.dataSource.query(
       `insert into views.decisions (position, ordinal, event_id, event_type, org_id, rule_id, rule_name, rule_version, outcome, actions, at)
        values (9, 0, $1, 'git.push', 'org_1', 'asked', 'asked', 1, 'matched', '[]', now())`,
       [eventId],

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -15,10 +15,9 @@ import { streams } from '#libs/events/src/streams.js';
 import { SystemClock } from '#libs/kernel/src/clock.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
-import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
-import { createTestDatabase, type TestDatabase } from '../../../../../test/support/database.js';
+import { useViews } from '../../../../../test/support/views.js';
 import { indexEvents } from '../../../../event-index/testing/index-events.js';
 import { noWork } from '../../../../persistence/testing/no-work.js';
 import { DecideRules } from '../../decisions/decide.subscriber.js';
@@ -43,24 +42,14 @@ class WaitingStore extends MemoryEventStore {
   }
 }
 
-let database: TestDatabase;
-let dataSource: DataSource;
+const views = useViews({ entities: [RuleView, RuleVersionView] });
 let store: WaitingStore;
 let application: NestFastifyApplication;
 let url: string;
 /** Whether the index is as far as the log. */
 let fresh: boolean;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  dataSource = await openDataSource({ url: database.url, entities: [RuleView, RuleVersionView] });
-});
-afterAll(async () => {
-  await dataSource.destroy();
-  await database.drop();
-});
 beforeEach(async () => {
-  await dataSource.query('truncate views.rules, views.rule_versions, views.events');
   store = new WaitingStore();
   fresh = true;
   const progress: Progress = {
@@ -70,8 +59,8 @@ beforeEach(async () => {
     controllers: [BacktestController],
     providers: [
       { provide: EventStore, useFactory: () => store },
-      { provide: DataSource, useFactory: () => dataSource },
-      { provide: EventReader, useFactory: () => new EventReader(dataSource, store, progress) },
+      { provide: DataSource, useFactory: () => views.dataSource },
+      { provide: EventReader, useFactory: () => new EventReader(views.dataSource, store, progress) },
       { provide: Plugins, useValue: new Plugins([]) },
     ],
   })
@@ -116,7 +105,7 @@ async function push(
     );
     await store.append(streams.inbound('int_1', id), [event], 'no-stream');
   }
-  await indexEvents(dataSource, store);
+  await indexEvents(views.dataSource, store);
   store.reads = 0;
 }
 
@@ -152,13 +141,13 @@ const message = { integration: 'int_1', channel: '${{ data.channel }}', text: 'l
 /** Lets the rules decide about everything that is in the log, and shows what they decided. */
 async function decide(): Promise<void> {
   const { events } = await store.readAll({ limit: 10_000 });
-  await dataSource.query('truncate views.decisions, views.rule_throttles');
+  await views.dataSource.query('truncate views.decisions, views.rule_throttles');
   for (const [subscriber, given] of [
     [new DecideRules(store, new SystemClock(), noWork), () => Promise.resolve(events)],
     [new DecisionProjection(), async () => (await store.readAll({ limit: 10_000 })).events],
   ] as const) {
     const read = (await given()).filter(({ type }) => subscriber.reads === 'all' || type.startsWith('rule.'));
-    await dataSource.transaction((tx) =>
+    await views.dataSource.transaction((tx) =>
       subscriber.handle(read, { transaction: () => Promise.resolve(tx), signal: new AbortController().signal }),
     );
   }
@@ -219,21 +208,21 @@ describe('a backtest by REST', () => {
   it('sees what the index does not have yet', async () => {
     await push(2, () => ({ data: { branch: 'main' } }));
     fresh = false;
-    await dataSource.query('delete from views.events where position = 2');
+    await views.dataSource.query('delete from views.events where position = 2');
     expect(await backtest()).toMatchObject({ scanned: 2, matched: 2 });
-    await dataSource.query('truncate views.events');
+    await views.dataSource.query('truncate views.events');
     expect(await backtest()).toMatchObject({ scanned: 2 });
   });
 
   it('compares with the version in force, and with one that was saved before', async () => {
     await push(4, (n) => ({ data: { branch: ['main', 'next', 'trunk', 'x'][n] } }));
     const version = (value: string) => ({ ...draft, eventSource: '*', conditions: { ...draft.conditions, value } });
-    await dataSource.query(
+    await views.dataSource.query(
       `insert into views.rules (id, org_id, name, version, status, definition, revision, created_at, updated_at)
        values ('rul_1', 'org_1', 'r', 2, 'disabled', $1, 1, now(), now())`,
       [JSON.stringify(version('trunk'))],
     );
-    await dataSource.query(
+    await views.dataSource.query(
       `insert into views.rule_versions (rule_id, version, org_id, definition, saved_by, saved_at)
        values ('rul_1', 1, 'org_1', $1, 'x', now())`,
       [JSON.stringify(version('next'))],
@@ -259,7 +248,7 @@ describe('a backtest by REST', () => {
 
   it('compares with a rule about other types over the events of both', async () => {
     await push(2, (n) => ({ type: n === 0 ? 'git.push' : 'git.tag_pushed', data: { branch: 'main' } }));
-    await dataSource.query(
+    await views.dataSource.query(
       `insert into views.rules (id, org_id, name, version, status, definition, revision, created_at, updated_at)
        values ('rul_1', 'org_1', 'r', 1, 'enabled', $1, 0, now(), now())`,
       [JSON.stringify({ name: 'tags', eventSource: '*', eventType: 'git.tag_pushed', actions: [] })],
