@@ -1,29 +1,29 @@
 import type { EntityManager } from 'typeorm';
 
-import { loadRows, removeRows, type StoredRow, upsertRows } from '#libs/persistence/src/rows.adapter.js';
+import { loadRows, removeRows, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 import type { Work } from '#libs/persistence/src/work/work.js';
 
+import type { Burst } from './flow-policy.js';
 import { BurstView } from './flow.view.js';
-import { windowId } from './throttle.js';
+import { windowId } from './throttle-windows.adapter.js';
 
 /** The queue of bursts that will be over, and of what tells that they are. */
 export const BURSTS = 'rules.bursts';
 
-/** Matches of a rule with `debounce` that follow each other: what waits for its end. */
-export interface Burst {
+/** The match that waits for the end of its burst, and the rule as it was then. */
+export interface WaitingMatch {
+  readonly orgId: string;
+  readonly ruleName: string;
+  readonly ruleVersion: number;
+  readonly eventId: string;
+  readonly position: bigint;
+}
+
+/** A burst of one rule and key. */
+export interface KeptBurst extends Burst<WaitingMatch> {
   readonly ruleId: string;
   /** Filled in; a hash where it is long. */
   readonly key: string;
-  readonly orgId: string;
-  /** Of the rule when it matched last. */
-  readonly ruleName: string;
-  readonly ruleVersion: number;
-  /** The last event that matched. */
-  readonly eventId: string;
-  readonly position: bigint;
-  /** Milliseconds since 1970, by the time at which the log took the events. */
-  readonly startedAt: number;
-  readonly dueAt: number;
 }
 
 /** What is to be told when a burst is over. */
@@ -37,31 +37,39 @@ export interface BurstTask {
 }
 
 /** @param asOf position of the event that makes it due anew. */
-export const taskOf = ({ ruleId, key, orgId, eventId, position, dueAt }: Burst, asOf: bigint): Work<BurstTask> => ({
+export const taskOf = ({ ruleId, key, dueAt, last }: KeptBurst, asOf: bigint): Work<BurstTask> => ({
   queue: BURSTS,
   key: windowId(ruleId, key),
   dueAt: new Date(dueAt),
-  payload: { ruleId, key, orgId, eventId, last: String(position) },
+  payload: { ruleId, key, orgId: last.orgId, eventId: last.eventId, last: String(last.position) },
   position: asOf,
 });
 
-type BurstKey = Pick<Burst, 'ruleId' | 'key'>;
-
-const burstOf = (row: StoredRow<BurstView>): Burst => ({
-  ...row,
-  position: BigInt(row.position),
-  startedAt: Number(row.startedAt),
-  dueAt: Number(row.dueAt),
-});
+type BurstKey = Pick<KeptBurst, 'ruleId' | 'key'>;
 
 /** In the transaction of the checkpoint, as the windows of throttles are. */
-export async function loadBursts(tx: EntityManager, wanted: readonly BurstKey[]): Promise<Map<string, Burst>> {
+export async function loadBursts(tx: EntityManager, wanted: readonly BurstKey[]): Promise<Map<string, KeptBurst>> {
   const rows = await loadRows(tx, BurstView, wanted);
-  return new Map(rows.map((row) => [windowId(row.ruleId, row.key), burstOf(row)]));
+  return new Map(
+    rows.map(({ ruleId, key, startedAt, dueAt, ...last }) => [
+      windowId(ruleId, key),
+      {
+        ruleId,
+        key,
+        startedAt: Number(startedAt),
+        dueAt: Number(dueAt),
+        last: { ...last, position: BigInt(last.position) },
+      },
+    ]),
+  );
 }
 
-export const saveBursts = (tx: EntityManager, bursts: readonly Burst[]): Promise<void> =>
-  upsertRows(tx, BurstView, bursts);
+export const saveBursts = (tx: EntityManager, bursts: readonly KeptBurst[]): Promise<void> =>
+  upsertRows(
+    tx,
+    BurstView,
+    bursts.map(({ last, ...burst }) => ({ ...burst, ...last })),
+  );
 
 export const removeBursts = (tx: EntityManager, bursts: readonly BurstKey[]): Promise<void> =>
   removeRows(tx, BurstView, bursts);

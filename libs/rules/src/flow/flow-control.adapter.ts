@@ -6,13 +6,30 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import type { WorkQueue } from '#libs/persistence/src/work/work.js';
 
 import type { CompiledRule } from '../engine/compiled-rule.js';
-import { type RuleVerdict, evaluateRule, actionsProblem } from '../engine/evaluate-rule.js';
+import { actionsProblem, evaluateRule, type RuleVerdict } from '../engine/evaluate-rule.js';
 import type { Failure } from '../language/condition.js';
-import type { CompiledBurst, CompiledThrottle } from '../language/definition.js';
-import { type Burst, BURSTS, loadBursts, removeBursts, saveBursts, taskOf } from './burst-rows.adapter.js';
-import { heldByDisabling, heldByBurst, heldByThrottle, heldByWindow } from './flow-control.js';
-import { type KeptWindow, loadWindows, saveWindows } from './throttle-windows.adapter.js';
-import { keptKey, takeFirst, takeWithin, type ThrottleWindow, windowId } from './throttle.js';
+import {
+  BURSTS,
+  type KeptBurst,
+  loadBursts,
+  removeBursts,
+  saveBursts,
+  taskOf,
+  type WaitingMatch,
+} from './burst-rows.adapter.js';
+import {
+  type Burst,
+  count,
+  type Flow,
+  type FlowState,
+  keptKey,
+  keysOf,
+  outsideHours,
+  throttled,
+  type Window,
+} from './flow-policy.js';
+import { heldByDisabling } from './held-back.js';
+import { type KeptWindow, loadWindows, saveWindows, windowId } from './throttle-windows.adapter.js';
 
 /** A rule that matched an event, before it is known whether it may act. */
 export interface Match {
@@ -36,17 +53,15 @@ export interface AfterBurst {
   readonly held: Failure | undefined;
 }
 
-export interface Flow {
+export interface Settled {
   /** Matches that may not act, and what holds them back. */
   readonly held: ReadonlyMap<RuleVerdict, Failure>;
   readonly after: readonly AfterBurst[];
 }
 
 /**
- * Decides which matches may act. State is kept in the transaction of the checkpoint, so that an event that is looked at
- * again meets it as it was; time is that at which the log took the event, so that the answer is the same. Without a rule
- * whose matches are counted nothing is read. What one control holds back does not count for the next: hours, then `once`
- * or `debounce`, then `throttle`.
+ * Decides which matches may act, by the policy. State is kept in the transaction of the checkpoint, so that an event that is
+ * looked at again meets it as it was. Without a rule whose matches are counted nothing is read.
  */
 export class FlowControl {
   constructor(
@@ -55,35 +70,34 @@ export class FlowControl {
   ) {}
 
   /** @param steps in the order of the log. */
-  async pass(steps: readonly (Match | BurstEnd)[], context: SubscriberContext): Promise<Flow> {
+  async pass(steps: readonly (Match | BurstEnd)[], context: SubscriberContext): Promise<Settled> {
     const held = new Map<RuleVerdict, Failure>();
     const counted = steps.filter((step) => {
       if (!('verdict' in step)) return true;
       const { rule, verdict, event } = step;
-      const { window } = rule.compiled;
-      if (window && !window.isOpen(event.created)) held.set(verdict, heldByWindow(window, event.created));
-      else return verdict.burstKey !== undefined || verdict.throttleKey !== undefined;
-      return false;
+      const closed = outsideHours(rule.compiled, event.created);
+      if (closed) held.set(verdict, closed);
+      return !closed && (verdict.burstKey !== undefined || verdict.throttleKey !== undefined);
     });
     if (counted.length === 0) return { held, after: [] };
     const tx = await context.transaction();
     const state = await BatchState.load(tx, counted);
     const after: AfterBurst[] = [];
-    const end = async (burst: Burst, rule: CompiledRule | undefined): Promise<void> => {
-      const event = await this.read(burst.position, steps);
+    const end = async (ruleId: string, burst: Burst<WaitingMatch>, rule: CompiledRule | undefined): Promise<void> => {
+      const event = await this.read(burst.last.position, steps);
       // Retention may have taken it since.
-      if (event) after.push(await this.afterBurst(event, burst, rule, state));
+      if (event) after.push(await this.afterBurst(event, ruleId, burst, rule, state));
     };
     for (const step of counted) {
       if (!('verdict' in step)) {
         const burst = state.endBurst(step.event);
-        if (burst) await end(burst, step.rule);
+        if (burst) await end(burst.ruleId, burst, step.rule);
         continue;
       }
-      const { rule, verdict, event } = step;
-      const failed = state.holdBack(rule, verdict, event);
-      if (failed) held.set(verdict, failed);
-      for (const burst of state.takeOver()) await end(burst, rule);
+      const { rule, verdict } = step;
+      const flow = state.count(step);
+      if (flow.held) held.set(verdict, flow.held);
+      if (flow.overtaken) await end(rule.id, flow.overtaken, rule);
     }
     await state.save(this.work, counted[0]!.event.created.getTime());
     return { held, after };
@@ -91,21 +105,18 @@ export class FlowControl {
 
   private async afterBurst(
     event: RecordedEvent,
-    burst: Burst,
+    ruleId: string,
+    { dueAt, last }: Burst<WaitingMatch>,
     rule: CompiledRule | undefined,
     state: BatchState,
   ): Promise<AfterBurst> {
     if (!rule) {
-      const { ruleId: id, ruleName: name, ruleVersion: version } = burst;
       const verdict: RuleVerdict = { outcome: 'matched' };
-      return { event, rule: { id, name, version }, verdict, held: heldByDisabling };
+      const gone = { id: ruleId, name: last.ruleName, version: last.ruleVersion };
+      return { event, rule: gone, verdict, held: heldByDisabling };
     }
     const verdict = evaluateRule(rule, platformEvent(event));
-    const fits = (): boolean => actionsProblem(rule.compiled, platformEvent(event)) === undefined;
-    const held =
-      verdict.outcome === 'matched' && verdict.throttleKey !== undefined
-        ? await state.throttleLater(rule, verdict.throttleKey, burst.dueAt, fits)
-        : undefined;
+    const held = verdict.outcome === 'matched' ? await state.throttleLater({ event, rule, verdict }, dueAt) : undefined;
     return { event, rule, verdict, held };
   }
 
@@ -121,14 +132,13 @@ export class FlowControl {
 class BatchState {
   private readonly changedWindows = new Map<string, KeptWindow>();
   /** With the position of the event that changed them. */
-  private readonly changedBursts = new Map<string, { readonly burst: Burst; readonly asOf: bigint }>();
-  private readonly endedBursts = new Map<string, Burst>();
-  private readonly overtaken: Burst[] = [];
+  private readonly changedBursts = new Map<string, { readonly burst: KeptBurst; readonly asOf: bigint }>();
+  private readonly endedBursts = new Map<string, KeptBurst>();
 
   private constructor(
     private readonly tx: EntityManager,
-    private readonly windows: Map<string, ThrottleWindow>,
-    private readonly bursts: Map<string, Burst>,
+    private readonly windows: Map<string, Window>,
+    private readonly bursts: Map<string, KeptBurst>,
   ) {}
 
   static async load(tx: EntityManager, steps: readonly (Match | BurstEnd)[]): Promise<BatchState> {
@@ -139,41 +149,29 @@ class BatchState {
         bursts.push(step.event.data);
         continue;
       }
-      const { rule, verdict } = step;
-      const { burst } = rule.compiled;
-      if (burst?.kind === 'once') windows.push({ ruleId: rule.id, key: onceKey(verdict.burstKey!) });
-      if (burst?.kind === 'debounce') bursts.push({ ruleId: rule.id, key: keptKey(verdict.burstKey!) });
-      else if (verdict.throttleKey !== undefined) windows.push({ ruleId: rule.id, key: keptKey(verdict.throttleKey) });
+      const { id: ruleId, compiled } = step.rule;
+      const keys = keysOf(compiled, step.verdict);
+      windows.push(...keys.windows.map((key) => ({ ruleId, key })));
+      bursts.push(...keys.bursts.map((key) => ({ ruleId, key })));
     }
     return new BatchState(tx, await loadWindows(tx, windows), await loadBursts(tx, bursts));
   }
 
-  /** Why a match may not act, or `undefined`. One whose actions cannot be filled in is not held back, and counts for nothing. */
-  holdBack(rule: CompiledRule, { burstKey, throttleKey }: Match['verdict'], event: RecordedEvent): Failure | undefined {
-    const { burst, throttle } = rule.compiled;
-    const time = event.created.getTime();
+  count({ rule, verdict, event }: Match): Flow<WaitingMatch> {
     let isUnfit: boolean | undefined;
     const fits = (): boolean => !(isUnfit ??= actionsProblem(rule.compiled, platformEvent(event)) !== undefined);
-    if (burst?.kind === 'debounce') {
-      if (!fits()) return undefined;
-      this.wait(rule, burst, keptKey(burstKey!), event);
-      return heldByBurst(burst, burstKey!);
-    }
-    if (burst && !this.isFirst(rule, burst, burstKey!, time, fits)) return heldByBurst(burst, burstKey!);
-    return throttle && this.throttled(rule, throttle, throttleKey!, time, fits);
-  }
-
-  /** Bursts that had ended when the last match came, before anything said so. */
-  takeOver(): readonly Burst[] {
-    return this.overtaken.splice(0);
+    const { orgId, name: ruleName, version: ruleVersion } = rule;
+    const match = { orgId, ruleName, ruleVersion, eventId: eventIdOf(event.id), position: event.position };
+    const asked = { ...verdict, time: event.created.getTime(), fits, match };
+    return count(rule.compiled, asked, this.of(rule.id, event.position));
   }
 
   /** The burst that is over, unless it has gone on since. */
-  endBurst({ data, position }: RecordedEvent<'rule.burst_ended'>): Burst | undefined {
+  endBurst({ data, position }: RecordedEvent<'rule.burst_ended'>): KeptBurst | undefined {
     const id = windowId(data.ruleId, data.key);
     const burst = this.bursts.get(id);
     if (!burst) return undefined;
-    if (burst.position !== BigInt(data.position)) {
+    if (burst.last.position !== BigInt(data.position)) {
       // Its task waits for what becomes of this event: it is due anew.
       this.changedBursts.set(id, { burst, asOf: position });
       return undefined;
@@ -184,25 +182,22 @@ class BatchState {
     return burst;
   }
 
-  /** A match of long ago that may act now, unless there are too many of them. */
-  async throttleLater(
-    rule: CompiledRule,
-    throttleKey: string,
-    time: number,
-    fits: () => boolean,
-  ): Promise<Failure | undefined> {
-    const { throttle } = rule.compiled;
+  /** Why a match that has waited for the end of its burst may not act then. */
+  async throttleLater({ rule, verdict, event }: Match, time: number): Promise<Failure | undefined> {
+    const { throttleKey } = verdict;
+    if (throttleKey === undefined) return undefined;
     const key = keptKey(throttleKey);
     const id = windowId(rule.id, key);
     const known = this.windows.get(id) ?? (await loadWindows(this.tx, [{ ruleId: rule.id, key }])).get(id);
     if (known) this.windows.set(id, known);
-    return throttle && this.throttled(rule, throttle, throttleKey, time, fits);
+    const fits = (): boolean => actionsProblem(rule.compiled, platformEvent(event)) === undefined;
+    return throttled(rule.compiled, { throttleKey, time, fits }, this.of(rule.id, event.position));
   }
 
   async save(work: WorkQueue, time: number): Promise<void> {
     if (this.changedWindows.size > 0) await saveWindows(this.tx, [...this.changedWindows.values()], time);
-    if (this.endedBursts.size > 0) {
-      const ended = [...this.endedBursts.values()];
+    const ended = [...this.endedBursts.values()];
+    if (ended.length > 0) {
       await removeBursts(this.tx, ended);
       await work.remove(
         this.tx,
@@ -210,8 +205,8 @@ class BatchState {
         ended.map(({ ruleId, key }) => windowId(ruleId, key)),
       );
     }
-    if (this.changedBursts.size > 0) {
-      const changed = [...this.changedBursts.values()];
+    const changed = [...this.changedBursts.values()];
+    if (changed.length > 0) {
       await saveBursts(
         this.tx,
         changed.map(({ burst }) => burst),
@@ -223,55 +218,23 @@ class BatchState {
     }
   }
 
-  private wait(rule: CompiledRule, burst: CompiledBurst, key: string, event: RecordedEvent): void {
-    const time = event.created.getTime();
-    const id = windowId(rule.id, key);
-    const before = this.bursts.get(id);
-    const goesOn = before !== undefined && time < before.dueAt;
-    if (before && !goesOn) this.overtaken.push(before);
-    const startedAt = goesOn ? before.startedAt : time;
-    const now: Burst = {
-      ruleId: rule.id,
-      key,
-      orgId: rule.orgId,
-      ruleName: rule.name,
-      ruleVersion: rule.version,
-      eventId: eventIdOf(event.id),
-      position: event.position,
-      startedAt,
-      dueAt: Math.min(time + burst.quietMs, startedAt + burst.maxWaitMs),
+  /** What is counted of one rule, changed by the event at `asOf`. */
+  private of(ruleId: string, asOf: bigint): FlowState<WaitingMatch> {
+    return {
+      window: (key) => this.windows.get(windowId(ruleId, key)),
+      keepWindow: (key, window, endsAt) => {
+        const id = windowId(ruleId, key);
+        this.windows.set(id, window);
+        this.changedWindows.set(id, { ruleId, key, ...window, endsAt });
+      },
+      burst: (key) => this.bursts.get(windowId(ruleId, key)),
+      keepBurst: (key, burst) => {
+        const id = windowId(ruleId, key);
+        const kept = { ruleId, key, ...burst };
+        this.bursts.set(id, kept);
+        this.changedBursts.set(id, { burst: kept, asOf });
+        this.endedBursts.delete(id);
+      },
     };
-    this.bursts.set(id, now);
-    this.changedBursts.set(id, { burst: now, asOf: event.position });
-    this.endedBursts.delete(id);
-  }
-
-  private isFirst(rule: CompiledRule, burst: CompiledBurst, given: string, time: number, fits: () => boolean): boolean {
-    const key = onceKey(given);
-    const { allowed, window } = takeFirst(this.windows.get(windowId(rule.id, key)), burst, rule.id, key, time);
-    if (!allowed || fits()) this.keep(window, window.startedAt + burst.quietMs);
-    return allowed;
-  }
-
-  private throttled(
-    rule: CompiledRule,
-    throttle: CompiledThrottle,
-    given: string,
-    time: number,
-    fits: () => boolean,
-  ): Failure | undefined {
-    const key = keptKey(given);
-    const { allowed, window } = takeWithin(this.windows.get(windowId(rule.id, key)), throttle, rule.id, key, time);
-    if (allowed && fits()) this.keep(window, window.startedAt + throttle.perMs);
-    return allowed ? undefined : heldByThrottle(throttle, given);
-  }
-
-  private keep(window: ThrottleWindow, endsAt: number): void {
-    const id = windowId(window.ruleId, window.key);
-    this.windows.set(id, window);
-    this.changedWindows.set(id, { ...window, endsAt });
   }
 }
-
-/** No key of a throttle begins so by accident: a rule may have both. */
-const onceKey = (key: string): string => `\u0001once ${keptKey(key)}`;

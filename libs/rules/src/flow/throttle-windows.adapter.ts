@@ -3,12 +3,17 @@ import type { EntityManager } from 'typeorm';
 import { loadRows, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 
 import { ThrottleView } from './flow.view.js';
-import { type ThrottleWindow, windowId } from './throttle.js';
+import type { Window } from './flow-policy.js';
 
-/** A window as it is kept: with the time after which nobody asks for it any more. */
-export interface KeptWindow extends ThrottleWindow {
+/** A window of one rule and key, with the time after which nobody asks for it any more. */
+export interface KeptWindow extends Window {
+  readonly ruleId: string;
+  /** At most 200 characters. */
+  readonly key: string;
   readonly endsAt: number;
 }
+
+export const windowId = (ruleId: string, key: string): string => `${ruleId} ${key}`;
 
 /**
  * Throttle windows in the transaction of the checkpoint: an event that is looked at again, after a crash, meets the
@@ -17,13 +22,10 @@ export interface KeptWindow extends ThrottleWindow {
 export async function loadWindows(
   tx: EntityManager,
   wanted: readonly { readonly ruleId: string; readonly key: string }[],
-): Promise<Map<string, ThrottleWindow>> {
+): Promise<Map<string, Window>> {
   const rows = await loadRows(tx, ThrottleView, wanted);
   return new Map(
-    rows.map(({ ruleId, key, startedAt, used }) => [
-      windowId(ruleId, key),
-      { ruleId, key, startedAt: Number(startedAt), used },
-    ]),
+    rows.map(({ ruleId, key, startedAt, used }) => [windowId(ruleId, key), { startedAt: Number(startedAt), used }]),
   );
 }
 
