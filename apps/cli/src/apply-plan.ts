@@ -21,7 +21,7 @@ interface SavedWorkflow {
 }
 
 type SavedRule = Rule & Readonly<Record<string, unknown>>;
-type Outcome = Pick<Applied, 'change' | 'problems' | 'warnings'>;
+type FileOutcome = Pick<Applied, 'change' | 'problems' | 'warnings'>;
 
 /** Saves under way at a time: each waits until the server has written it down, and the server can do several. */
 const CONCURRENT = 16;
@@ -34,13 +34,13 @@ const CONCURRENT = 16;
  */
 export async function apply(shell: Shell, wanted: readonly Wanted[], isDry: boolean): Promise<Outcomes> {
   const plan = new Plan(shell, await savedOnes(shell, wanted));
-  const outcomes = new Map<Wanted, Outcome>();
+  const outcomes = new Map<Wanted, FileOutcome>();
   const documents = groups(wanted, ({ path }) => path);
   const isOneOfSeveral = ({ path }: Wanted): boolean => documents.get(path)!.length > 1;
   const failed = (one: Wanted): boolean => outcomes.get(one)?.change === 'failed';
   let stopped: unknown;
 
-  const inTurn = async (some: readonly Wanted[], work: (one: Wanted) => Promise<Outcome>, doing: string) => {
+  const inTurn = async (some: readonly Wanted[], work: (one: Wanted) => Promise<FileOutcome>, doing: string) => {
     const tell = progressOf(shell, some.length, doing);
     const left = new Set(some);
     const underWay = new Set<Wanted>();
@@ -81,9 +81,9 @@ export async function apply(shell: Shell, wanted: readonly Wanted[], isDry: bool
 }
 
 const APPLIED = 'applied';
-const skipped = (detail: string): Outcome => ({ change: 'skipped', problems: [{ detail }] });
+const skipped = (detail: string): FileOutcome => ({ change: 'skipped', problems: [{ detail }] });
 const LEFT = skipped('Not tried any more.');
-const UNKNOWN: Outcome = {
+const UNKNOWN: FileOutcome = {
   change: 'failed',
   problems: [
     { detail: 'No answer came: it may be saved or not. Apply again, which changes nothing that is so already.' },
@@ -111,12 +111,12 @@ class Plan {
     private readonly saved: Saved,
   ) {}
 
-  isChange({ change }: Outcome): boolean {
+  isChange({ change }: FileOutcome): boolean {
     return change === 'created' || change === 'updated';
   }
 
   /** As far as it is known without asking. */
-  known(one: Wanted): Outcome {
+  known(one: Wanted): FileOutcome {
     if (one.kind === 'unreadable') return { change: 'failed', problems: [one.problem] };
     if (one.kind === 'workflow') return { change: this.saved.flows.has(one.name) ? 'updated' : 'created' };
     const [saved, other] = this.saved.rules.get(one.name) ?? [];
@@ -127,7 +127,7 @@ class Plan {
   }
 
   /** What saving would change; checked as it is when it is saved. */
-  async check(one: Wanted): Promise<Outcome> {
+  async check(one: Wanted): Promise<FileOutcome> {
     if (one.kind === 'workflow') return this.checkWorkflow(one);
     if (one.kind !== 'rule') return this.known(one);
     const { warnings } = await this.shell.call<{ warnings: readonly Warning[] }>('POST', '/api/v1/rules/test', {
@@ -137,7 +137,7 @@ class Plan {
     return { ...this.known(one), warnings };
   }
 
-  async save(one: Wanted): Promise<Outcome> {
+  async save(one: Wanted): Promise<FileOutcome> {
     if (one.kind === 'workflow') {
       const outcome = await this.checkWorkflow(one);
       if (this.isChange(outcome))
@@ -155,7 +155,7 @@ class Plan {
   }
 
   /** @throws what ends everything: that nobody answers, and Ctrl-C. */
-  async attempt(one: Wanted, work: (one: Wanted) => Promise<Outcome>): Promise<Outcome> {
+  async attempt(one: Wanted, work: (one: Wanted) => Promise<FileOutcome>): Promise<FileOutcome> {
     try {
       return await work(one);
     } catch (error) {
@@ -164,7 +164,7 @@ class Plan {
     }
   }
 
-  private async checkWorkflow(one: Wanted & { readonly kind: 'workflow' }): Promise<Outcome> {
+  private async checkWorkflow(one: Wanted & { readonly kind: 'workflow' }): Promise<FileOutcome> {
     const { valid, version, errors } = await this.shell.call<Checked>('POST', '/api/v1/workflows/validate', {
       source: one.source,
     });

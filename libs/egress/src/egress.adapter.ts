@@ -195,7 +195,7 @@ export class HttpEgress extends Egress {
     if (REDIRECTS.has(status))
       return cutOff({
         failureClass: 'redirect',
-        detail: `it answered ${status}: redirects are not followed, give the final URL`,
+        detail: `the receiver answered ${status}: redirects are not followed, give the final URL`,
       });
     const max = request.maxBytes ?? MAX_BYTES;
     const tooLarge: Failing = { failureClass: 'body_too_large', detail: `the answer is longer than ${max} bytes` };

@@ -201,7 +201,7 @@ export class Running {
     else
       await this.append(
         'webhook.failed',
-        { ...data, failureClass: 'status', detail: `it answered ${status}`, retryable: true },
+        { ...data, failureClass: 'status', detail: `the receiver answered ${status}`, retryable: true },
         { cause },
       );
   }

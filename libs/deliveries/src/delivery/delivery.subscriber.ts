@@ -18,7 +18,7 @@ import { DisableWebhook, disable, webhook } from '../webhook/webhook.js';
 import { WebhookTable } from '../webhook/webhook.table.js';
 import { failedSince, loadDeliveries, loadHealth, saveDeliveries, saveHealth } from './delivery-rows.js';
 import { ATTEMPTS, type AttemptTask, type Delivery, taskOf } from './delivery.js';
-import { type Place, placeOf, type RecentEvents, RecentPlaces } from './recent-events.js';
+import { type EventPlace, placeOf, type RecentEvents, RecentPlaces } from './recent-events.js';
 import { deliveriesNamedBy, type Disabling, type Due, type Refusal, Schedule } from './schedule.js';
 
 /** A row written so long after its event is written by a rebuild, or after an outage: look before sending. */
@@ -126,8 +126,8 @@ export class ScheduleDeliveries implements Subscriber {
   }
 
   /** Where the events are that requests name, by the request's UUID. */
-  private async placesNamedBy(events: readonly RecordedEvent[]): Promise<Map<string, Place>> {
-    const places = new Map<string, Place>();
+  private async placesNamedBy(events: readonly RecordedEvent[]): Promise<Map<string, EventPlace>> {
+    const places = new Map<string, EventPlace>();
     for (const event of events) {
       if (!event.is('webhook.requested') || event.data.payload !== undefined) continue;
       const place = await this.placeNamedBy(event);
@@ -136,7 +136,7 @@ export class ScheduleDeliveries implements Subscriber {
     return places;
   }
 
-  private async placeNamedBy(request: RecordedEvent<'webhook.requested'>): Promise<Place | undefined> {
+  private async placeNamedBy(request: RecordedEvent<'webhook.requested'>): Promise<EventPlace | undefined> {
     const uuid = eventUuidOf(request.data.eventId);
     if (uuid === undefined) return undefined;
     const recent = this.recent.get(uuid);

@@ -120,10 +120,10 @@ export function taskOf(delivery: Delivery, cause: TaskCause, late: boolean): Att
 export const revisionBefore = (attempt: number): bigint | 'no-stream' =>
   attempt === 1 ? 'no-stream' : BigInt(2 * (attempt - 1) - 1);
 
-type Outcome = RecordedEvent<'webhook.delivered' | 'webhook.failed'>;
+type OutcomeEvent = RecordedEvent<'webhook.delivered' | 'webhook.failed'>;
 
 /** The row after an outcome. An outcome that is known already changes nothing. */
-export function settle(delivery: Delivery, event: Outcome): Delivery {
+export function settle(delivery: Delivery, event: OutcomeEvent): Delivery {
   const { attempt, latencyMs, status } = event.data;
   if (attempt <= delivery.attempts) return delivery;
   const at = event.metadata.timestamp;

@@ -33,13 +33,13 @@ export class RecentEvents {
 const keyOf = (stream: string, revision: bigint | string): string => `${revision}@${stream}`;
 
 /** Where an event stands in the log. */
-export interface Place {
+export interface EventPlace {
   readonly stream: string;
   readonly revision: string;
   readonly type: string;
 }
 
-export const placeOf = ({ stream, revision, type }: RecordedEvent): Place => ({
+export const placeOf = ({ stream, revision, type }: RecordedEvent): EventPlace => ({
   stream,
   revision: String(revision),
   type,
@@ -49,13 +49,13 @@ const MAX_PLACES = 20_000;
 
 /** Where the newest events are, by their UUIDs: a request that names an event usually follows it closely. */
 export class RecentPlaces {
-  private readonly places = new BoundedMap<Uuid, Place>(MAX_PLACES);
+  private readonly places = new BoundedMap<Uuid, EventPlace>(MAX_PLACES);
 
   note(event: RecordedEvent): void {
     this.places.set(event.id, placeOf(event));
   }
 
-  get(event: Uuid): Place | undefined {
+  get(event: Uuid): EventPlace | undefined {
     return this.places.get(event);
   }
 }

@@ -11,7 +11,7 @@ import { type Given, ORG, recorded, registered, settings, START } from '../../te
 import type { Health } from '../webhook/health.js';
 import { WebhookTable } from '../webhook/webhook.table.js';
 import type { Delivery } from './delivery.js';
-import { placeOf, type Place } from './recent-events.js';
+import { placeOf, type EventPlace } from './recent-events.js';
 import { Schedule } from './schedule.js';
 
 const OTHER = 'org_00000000000000000000000002';
@@ -20,7 +20,7 @@ const at = (seconds: number): Date => new Date(START.getTime() + seconds * 1000)
 interface Before {
   readonly rows?: ReadonlyMap<string, Delivery>;
   readonly health?: ReadonlyMap<string, Health>;
-  readonly places?: ReadonlyMap<string, Place>;
+  readonly places?: ReadonlyMap<string, EventPlace>;
   readonly table?: WebhookTable;
 }
 
@@ -47,7 +47,12 @@ function outcome(delivery: Delivery, more: Partial<DataOf<'webhook.failed'>> | '
   };
   const place = { stream: streams.delivery(delivery.id), ...given };
   if (more === 'delivered') return recorded('webhook.delivered', { ...about, status: 200 }, place);
-  const failure = { failureClass: 'status' as const, status: 500, detail: 'it answered 500', retryable: true };
+  const failure = {
+    failureClass: 'status' as const,
+    status: 500,
+    detail: 'the receiver answered 500',
+    retryable: true,
+  };
   return recorded('webhook.failed', { ...about, ...failure, ...more }, place);
 }
 const again = (deliveryId: string, afterMs = 60_000, given: Given = {}) =>

@@ -18,7 +18,7 @@ import {
   type TaskCause,
 } from './delivery.js';
 import { isWanted, mayCause, wouldEcho } from './matching.js';
-import { type Place, placeOf } from './recent-events.js';
+import { type EventPlace, placeOf } from './recent-events.js';
 
 /** An attempt that is due from the delivery's `nextAttemptAt`, and what asked for it. */
 export interface Due {
@@ -70,7 +70,7 @@ export class Schedule {
     private readonly rows: ReadonlyMap<string, Delivery>,
     private readonly healthBefore: ReadonlyMap<string, Health>,
     /** Where events are that requests name, by the UUID of the request. */
-    private readonly places: ReadonlyMap<string, Place>,
+    private readonly places: ReadonlyMap<string, EventPlace>,
   ) {}
 
   get isEmpty(): boolean {
@@ -214,7 +214,7 @@ export class Schedule {
     }
   }
 
-  private open(opening: Opening, event: Place & { readonly id: string }, by: RecordedEvent): void {
+  private open(opening: Opening, event: EventPlace & { readonly id: string }, by: RecordedEvent): void {
     const createdAt = by.created.toISOString();
     const row: Delivery = {
       rootId: opening.id,

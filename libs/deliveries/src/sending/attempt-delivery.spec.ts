@@ -171,7 +171,7 @@ describe('an attempt', () => {
     egress.answer = (): EgressOutcome => ({
       kind: 'failed',
       failureClass: 'redirect',
-      detail: 'it answered 302',
+      detail: 'the receiver answered 302',
       status: 302,
       headers: { location: 'https://elsewhere.example/' },
       latencyMs: 1,

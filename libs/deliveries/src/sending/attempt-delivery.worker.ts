@@ -20,7 +20,7 @@ import { TEST_TIMEOUT_MS } from '../webhook/test-delivery.js';
 import type { WebhookTable } from '../webhook/webhook.table.js';
 import type { CredentialCache, WebhookCredentials } from './credentials.js';
 import { outgoing, recordedRequest, recordedResponse } from './outgoing.js';
-import { type Verdict, verdictOn, withheld } from './verdict.js';
+import { type AttemptResult, resultOf, withheld } from './attempt-result.js';
 
 /** For receivers that are named by nothing but their URL. */
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -91,7 +91,7 @@ export class AttemptDelivery implements Worker<AttemptTask> {
       task,
       startedAt,
       { request, ...(response && { response }) },
-      verdictOn(outcome, clock.now()),
+      resultOf(outcome, clock.now()),
     );
     crashPoint('deliveries.after-outcome');
     return done;
@@ -126,7 +126,7 @@ export class AttemptDelivery implements Worker<AttemptTask> {
     task: AttemptTask,
     startedAt: Date,
     seen: Pick<DataOf<'delivery.attempted'>, 'request' | 'response'>,
-    verdict: Verdict,
+    result: AttemptResult,
   ): Promise<WorkDone> {
     const { store, clock } = this.parts;
     const { deliveryId, webhookId, attempt } = task;
@@ -135,9 +135,9 @@ export class AttemptDelivery implements Worker<AttemptTask> {
       actor: ENGINE,
       now: clock.now(),
       subject: webhookId === null ? `delivery/${deliveryId}` : `webhook/${webhookId}`,
-      cause: outcomeCause(task.cause, verdict.kind === 'failed' ? targetOf(task) : undefined),
+      cause: outcomeCause(task.cause, result.kind === 'failed' ? targetOf(task) : undefined),
     };
-    const events = draftsOf(task, startedAt, seen, verdict).map((draft, index) =>
+    const events = draftsOf(task, startedAt, seen, result).map((draft, index) =>
       newEvent(draft, { ...context, id: uuid5(this.queue, deliveryId, String(attempt), String(index)) }),
     );
     const { position } = await appendOnce(store, streams.delivery(deliveryId), events, revisionBefore(attempt));
@@ -167,18 +167,18 @@ function draftsOf(
   { deliveryId, webhookId, eventId, eventType, attempt, kind }: AttemptTask,
   startedAt: Date,
   seen: Pick<DataOf<'delivery.attempted'>, 'request' | 'response'>,
-  verdict: Verdict,
+  result: AttemptResult,
 ): readonly [EventDraft, EventDraft] {
-  const { latencyMs } = verdict;
+  const { latencyMs } = result;
   const about = { deliveryId, ...(webhookId !== null && { webhookId }), eventId, eventType, attempt, latencyMs };
   const attempted: EventDraft = {
     type: 'delivery.attempted',
     data: { ...about, ...seen, startedAt: startedAt.toISOString() },
   };
-  if (verdict.kind === 'delivered')
-    return [attempted, { type: 'webhook.delivered', data: { ...about, status: verdict.status } }];
-  const { kind: _, ...failure } = verdict;
+  if (result.kind === 'delivered')
+    return [attempted, { type: 'webhook.delivered', data: { ...about, status: result.status } }];
+  const { kind: _, ...failure } = result;
   // A test is for whoever is looking: trying again behind their back tells nobody anything.
-  const retryable = verdict.retryable && kind !== 'test';
+  const retryable = result.retryable && kind !== 'test';
   return [attempted, { type: 'webhook.failed', data: { ...about, ...failure, retryable } }];
 }

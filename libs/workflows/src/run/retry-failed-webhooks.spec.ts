@@ -23,7 +23,7 @@ const first: DataOf<'webhook.failed'> = {
   latencyMs: 3,
   failureClass: 'status',
   status: 500,
-  detail: 'it answered 500',
+  detail: 'the receiver answered 500',
   retryable: true,
 };
 const failed = (attempt: number, more: object = {}): RequestOutcome => ({

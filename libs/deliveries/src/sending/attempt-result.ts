@@ -2,7 +2,7 @@ import type { EgressOutcome, FailureClass } from '#libs/egress/src/egress.js';
 import { retryAfterSeconds } from '#libs/kernel/src/retry-after.js';
 
 /** What one attempt came to. */
-export type Verdict =
+export type AttemptResult =
   | { readonly kind: 'delivered'; readonly status: number; readonly latencyMs: number }
   | {
       readonly kind: 'failed';
@@ -18,7 +18,7 @@ export type Verdict =
  * A 2xx is a success and everything else a failure that another attempt may mend, also a 4xx: receivers are deployed,
  * certificates renewed, names mended. Only a 410 says that it is over.
  */
-export function verdictOn(outcome: EgressOutcome, now: Date): Verdict {
+export function resultOf(outcome: EgressOutcome, now: Date): AttemptResult {
   const { latencyMs } = outcome;
   if (outcome.kind === 'failed') {
     const { failureClass, detail, status } = outcome;
@@ -38,7 +38,8 @@ export function verdictOn(outcome: EgressOutcome, now: Date): Verdict {
     kind: 'failed',
     failureClass: 'status',
     status,
-    detail: status === 410 ? 'it answered 410 Gone: the webhook is disabled' : `it answered ${status}`,
+    detail:
+      status === 410 ? 'the receiver answered 410 Gone: the webhook is disabled' : `the receiver answered ${status}`,
     retryable: status !== 410,
     latencyMs,
     ...(retryAfter !== undefined && { retryAfter }),
@@ -46,7 +47,7 @@ export function verdictOn(outcome: EgressOutcome, now: Date): Verdict {
 }
 
 /** An attempt that was not made, for a reason that lies with us. */
-export const withheld = (detail: string): Verdict => ({
+export const withheld = (detail: string): AttemptResult => ({
   kind: 'failed',
   failureClass: 'refused_address',
   detail,

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { EgressOutcome } from '#libs/egress/src/egress.js';
 
 import { START } from '../../testing/given.js';
-import { verdictOn, withheld } from './verdict.js';
+import { resultOf, withheld } from './attempt-result.js';
 
 const answered = (status: number, headers: Record<string, string> = {}): EgressOutcome => ({
   kind: 'response',
@@ -14,13 +14,13 @@ const answered = (status: number, headers: Record<string, string> = {}): EgressO
   latencyMs: 3,
 });
 
-describe('the verdict on an attempt', () => {
+describe('the result of an attempt', () => {
   it.each([200, 201, 202, 204, 299])('is a delivery for %i', (status) =>
-    expect(verdictOn(answered(status), START)).toEqual({ kind: 'delivered', status, latencyMs: 3 }),
+    expect(resultOf(answered(status), START)).toEqual({ kind: 'delivered', status, latencyMs: 3 }),
   );
 
   it.each([304, 400, 401, 403, 404, 422, 429, 500, 503])('is a failure worth another try for %i', (status) =>
-    expect(verdictOn(answered(status), START)).toMatchObject({
+    expect(resultOf(answered(status), START)).toMatchObject({
       kind: 'failed',
       failureClass: 'status',
       status,
@@ -28,19 +28,18 @@ describe('the verdict on an attempt', () => {
     }),
   );
 
-  it('is final for 410', () =>
-    expect(verdictOn(answered(410), START)).toMatchObject({ status: 410, retryable: false }));
+  it('is final for 410', () => expect(resultOf(answered(410), START)).toMatchObject({ status: 410, retryable: false }));
 
   it('keeps what the receiver asks for', () => {
-    expect(verdictOn(answered(429, { 'retry-after': '30' }), START)).toMatchObject({ retryAfter: 30 });
-    expect(verdictOn(answered(503), START)).not.toHaveProperty('retryAfter');
+    expect(resultOf(answered(429, { 'retry-after': '30' }), START)).toMatchObject({ retryAfter: 30 });
+    expect(resultOf(answered(503), START)).not.toHaveProperty('retryAfter');
   });
 
   it.each(['timeout', 'dns', 'connect', 'tls', 'refused_address', 'redirect', 'body_too_large'] as const)(
     'is a failure worth another try for %s',
     (failureClass) => {
       const outcome: EgressOutcome = { kind: 'failed', failureClass, detail: 'why', latencyMs: 9 };
-      expect(verdictOn(outcome, START)).toEqual({
+      expect(resultOf(outcome, START)).toEqual({
         kind: 'failed',
         failureClass,
         detail: 'why',
