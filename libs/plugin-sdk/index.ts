@@ -35,7 +35,7 @@ export {
   textsOf,
 } from './src/fields.js';
 export { type InboundType, isInboundType } from './src/inbound-types.js';
-export { retryAfterSeconds } from '#libs/kernel/src/retry-after.js';
+export { retryAfterSeconds } from '#libs/kernel/src/time/retry-after.js';
 export { standardKey, standardSignature } from './src/standard-webhooks.js';
 export {
   type HmacScheme,

@@ -1,4 +1,4 @@
-import { tryParseDuration } from '#libs/kernel/src/durations.js';
+import { tryParseDuration } from '#libs/kernel/src/time/durations.js';
 
 import { ServerSaidNo } from './failures.js';
 import type { BacktestLine, BacktestProgress, BacktestResult } from './rule-answers.js';

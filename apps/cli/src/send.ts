@@ -4,7 +4,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Command } from 'commander';
 
 import type { JsonObject } from '#libs/kernel/src/json.js';
-import { parseTime } from '#libs/kernel/src/times.js';
+import { parseTime } from '#libs/kernel/src/time/times.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
 import {
   headersOf,

@@ -3,7 +3,7 @@ import { isAbsolute, resolve } from 'node:path';
 import ipaddr from 'ipaddr.js';
 
 import { parseKey } from '#libs/access/src/key-file.js';
-import { tryParseDuration } from '#libs/kernel/src/durations.js';
+import { tryParseDuration } from '#libs/kernel/src/time/durations.js';
 import { nearest } from '#libs/kernel/src/nearest.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 

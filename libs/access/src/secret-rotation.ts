@@ -1,4 +1,4 @@
-import { timeAfter } from '#libs/kernel/src/times.js';
+import { timeAfter } from '#libs/kernel/src/time/times.js';
 
 /** A secret that was replaced and is accepted, or signed with, a while longer. */
 export interface PreviousSecret {

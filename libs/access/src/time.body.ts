@@ -1,6 +1,6 @@
 import { ValidateBy } from 'class-validator';
 
-import { parseTime } from '#libs/kernel/src/times.js';
+import { parseTime } from '#libs/kernel/src/time/times.js';
 
 /** A field of a request's body that is a time, as {@link parseTime} reads it. */
 export const IsTime = (): PropertyDecorator =>

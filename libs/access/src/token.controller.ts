@@ -5,7 +5,7 @@ import { ArrayNotEmpty, ArrayUnique, IsIn, IsOptional, IsString, Length } from '
 
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { parseTime } from '#libs/kernel/src/times.js';
+import { parseTime } from '#libs/kernel/src/time/times.js';
 
 import { CurrentCaller, Roles } from './caller.controller.js';
 import { type Caller, newIdFor, type Role } from './caller.js';

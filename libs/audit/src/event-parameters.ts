@@ -3,7 +3,7 @@ import { eventUuidOf } from '#libs/events/src/envelope.js';
 import { compile } from '#libs/expressions/src/compile.js';
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { isUuid, type Uuid } from '#libs/kernel/src/ids.js';
-import { parseTime } from '#libs/kernel/src/times.js';
+import { parseTime } from '#libs/kernel/src/time/times.js';
 
 export type Parameters = Readonly<Record<string, string | readonly string[] | undefined>>;
 

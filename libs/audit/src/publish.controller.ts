@@ -14,7 +14,7 @@ import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { parseTime } from '#libs/kernel/src/times.js';
+import { parseTime } from '#libs/kernel/src/time/times.js';
 
 import { publishable } from './publishable.js';
 

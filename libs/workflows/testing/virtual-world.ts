@@ -3,7 +3,7 @@ import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-stor
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
-import { formatDuration } from '#libs/kernel/src/durations.js';
+import { formatDuration } from '#libs/kernel/src/time/durations.js';
 import { derivedId, type Uuid } from '#libs/kernel/src/ids.js';
 
 import { foldRun, type RunState } from '../src/engine/run-state.js';

@@ -2,7 +2,7 @@ import type { FailureClass } from '#libs/egress/src/egress.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Cause } from '#libs/events/src/envelope.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
-import { timeAfter } from '#libs/kernel/src/times.js';
+import { timeAfter } from '#libs/kernel/src/time/times.js';
 
 /** Name of the queue of attempts. */
 export const ATTEMPTS = 'deliveries.attempt';

@@ -1,5 +1,5 @@
 import type { EgressOutcome, FailureClass } from '#libs/egress/src/egress.js';
-import { retryAfterSeconds } from '#libs/kernel/src/retry-after.js';
+import { retryAfterSeconds } from '#libs/kernel/src/time/retry-after.js';
 
 /** What one attempt came to. */
 export type AttemptResult =

@@ -29,7 +29,7 @@ import {
 } from '#libs/events/src/shapes/webhook-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { uuidOf } from '#libs/kernel/src/ids.js';
-import { parseTime } from '#libs/kernel/src/times.js';
+import { parseTime } from '#libs/kernel/src/time/times.js';
 import { type Page, readPage } from '#libs/persistence/src/paging.js';
 
 import { newSecret } from './signing.js';

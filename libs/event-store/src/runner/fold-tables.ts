@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { type Backoff, backoff } from '#libs/kernel/src/backoff.js';
+import { type Backoff, backoff } from '#libs/kernel/src/time/backoff.js';
 import { messageOf, Transient } from '#libs/kernel/src/errors.js';
 import type { Log } from '#libs/kernel/src/log.js';
 

@@ -1,4 +1,4 @@
-import type { Backoff } from '#libs/kernel/src/backoff.js';
+import type { Backoff } from '#libs/kernel/src/time/backoff.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import type { Log } from '#libs/kernel/src/log.js';
 

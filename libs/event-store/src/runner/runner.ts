@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 
-import type { Backoff } from '#libs/kernel/src/backoff.js';
+import type { Backoff } from '#libs/kernel/src/time/backoff.js';
 import { type Clock, SystemClock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { backoff } from '#libs/kernel/src/backoff.js';
+import { backoff } from '#libs/kernel/src/time/backoff.js';
 import { messageOf, Transient } from '#libs/kernel/src/errors.js';
 
 import type { RecordedEvent, SubscriptionItem } from '../event-store.js';

@@ -2,7 +2,7 @@ import { inGrace } from '#libs/access/src/secret-rotation.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { asShown } from '#libs/events/src/shapes/fields.js';
 import { type IntegrationAnswer, integrationSettings } from '#libs/events/src/shapes/integration-shape.js';
-import { formatDuration } from '#libs/kernel/src/durations.js';
+import { formatDuration } from '#libs/kernel/src/time/durations.js';
 
 import { secretReferenceIn } from './integration.js';
 import type { IntegrationCounterView, IntegrationView } from './integration.view.js';

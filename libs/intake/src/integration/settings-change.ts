@@ -1,6 +1,6 @@
 import type { Secrets } from '#libs/access/src/secrets.js';
 import { type IntegrationSettings, integrationSettings } from '#libs/events/src/shapes/integration-shape.js';
-import { parseDuration } from '#libs/kernel/src/durations.js';
+import { parseDuration } from '#libs/kernel/src/time/durations.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { randomText } from '#libs/kernel/src/ids.js';
 import { canonicalJson, type Json, type JsonObject, pointerToken } from '#libs/kernel/src/json.js';

@@ -1,6 +1,6 @@
 import type { IntegrationChanges } from '#libs/events/src/shapes/integration-shape.js';
 import { type ShapeProblem, shapeProblems } from '#libs/events/src/shapes/shape-check.js';
-import { tryParseDuration } from '#libs/kernel/src/durations.js';
+import { tryParseDuration } from '#libs/kernel/src/time/durations.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
 import type { Problems } from '#libs/kernel/src/problems.js';

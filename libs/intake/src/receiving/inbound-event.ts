@@ -5,7 +5,7 @@ import type { RequestMetadata } from '#libs/events/src/envelope.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
 import { beginning } from '#libs/kernel/src/text.js';
-import { readTime } from '#libs/kernel/src/times.js';
+import { readTime } from '#libs/kernel/src/time/times.js';
 import type { NormalisedEvent } from '#libs/plugin-sdk/src/define-provider.js';
 import { isInboundType } from '#libs/plugin-sdk/src/inbound-types.js';
 

@@ -5,7 +5,7 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { SliceTable } from '#libs/event-store/src/slice-table.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
-import { backoff } from '#libs/kernel/src/backoff.js';
+import { backoff } from '#libs/kernel/src/time/backoff.js';
 import { WorkQueue } from '#libs/persistence/src/work/work.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 

@@ -1,4 +1,4 @@
-import { parseDuration } from '#libs/kernel/src/durations.js';
+import { parseDuration } from '#libs/kernel/src/time/durations.js';
 
 import type { Integration } from '../integration/integration.js';
 

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import pg from 'pg';
 
-import { backoff } from '#libs/kernel/src/backoff.js';
+import { backoff } from '#libs/kernel/src/time/backoff.js';
 import { messageOf, Rejected } from '#libs/kernel/src/errors.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
 

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 
 import { Signals } from '#libs/event-store/src/runner/locks.js';
-import { backoff } from '#libs/kernel/src/backoff.js';
+import { backoff } from '#libs/kernel/src/time/backoff.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
 

@@ -7,7 +7,7 @@ import type { Caller } from '#libs/access/src/caller.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { parseTime } from '#libs/kernel/src/times.js';
+import { parseTime } from '#libs/kernel/src/time/times.js';
 import { cursorOf, type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
 import { decisionsOfRule, decisionsOnEvent, type PlacedDecision } from './decision-lists.adapter.js';

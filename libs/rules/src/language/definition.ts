@@ -5,7 +5,7 @@ import { withDefaults } from '#libs/events/src/shapes/fields.js';
 import { type RuleAction, type RuleDefinition, ruleFields, RuleShape } from '#libs/events/src/shapes/rule-shape.js';
 import { shapeProblems } from '#libs/events/src/shapes/shape-check.js';
 import { compileTemplate, type CompiledTemplate } from '#libs/expressions/src/template.js';
-import { tryParseDuration } from '#libs/kernel/src/durations.js';
+import { tryParseDuration } from '#libs/kernel/src/time/durations.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { Problems } from '#libs/kernel/src/problems.js';

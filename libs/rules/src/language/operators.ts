@@ -1,7 +1,7 @@
 import { includes } from '#libs/expressions/src/includes.js';
 import { type Cost, isEqual, order } from '#libs/expressions/src/values.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
-import { parseDateTime } from '#libs/kernel/src/times.js';
+import { parseDateTime } from '#libs/kernel/src/time/times.js';
 
 import { compilePattern, type Pattern } from './pattern.js';
 

@@ -1,7 +1,7 @@
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
-import { timeAfter } from '#libs/kernel/src/times.js';
+import { timeAfter } from '#libs/kernel/src/time/times.js';
 
 import type { Definition } from '../language/definition.js';
 import type { Attempt, RequestOutcome } from '../steps/step-kind.js';

@@ -1,5 +1,5 @@
-import { tryParseDuration } from '#libs/kernel/src/durations.js';
-import { parseDateTime } from '#libs/kernel/src/times.js';
+import { tryParseDuration } from '#libs/kernel/src/time/durations.js';
+import { parseDateTime } from '#libs/kernel/src/time/times.js';
 
 /** What it is will be known when the run comes there. */
 export const isTemplate = (value: unknown): boolean => typeof value === 'string' && value.includes('${{');

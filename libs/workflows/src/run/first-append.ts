@@ -3,7 +3,7 @@ import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { type Cause, eventIdOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
-import { formatDuration } from '#libs/kernel/src/durations.js';
+import { formatDuration } from '#libs/kernel/src/time/durations.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 
 import { decide } from '../engine/decide.js';

@@ -9,7 +9,7 @@ import { newEvent } from '#libs/event-store/src/new-event.js';
 import { readAt, readLast, readWhole } from '#libs/event-store/src/reading.js';
 import type { Cause, EventMetadata, PlatformEvent } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
-import { type Backoff, backoff } from '#libs/kernel/src/backoff.js';
+import { type Backoff, backoff } from '#libs/kernel/src/time/backoff.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { Transient } from '#libs/kernel/src/errors.js';

@@ -15,7 +15,7 @@ import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { Settings } from '#libs/kernel/src/settings.js';
-import { parseTime } from '#libs/kernel/src/times.js';
+import { parseTime } from '#libs/kernel/src/time/times.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
 import type { Definition } from '../language/definition.js';

@@ -1,4 +1,4 @@
-import { timeAfter } from '#libs/kernel/src/times.js';
+import { timeAfter } from '#libs/kernel/src/time/times.js';
 import { type EffectStep, StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import type { LibraryKind } from './step-kind.js';

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox';
 
-import { tryParseDuration } from '#libs/kernel/src/durations.js';
+import { tryParseDuration } from '#libs/kernel/src/time/durations.js';
 
 import { Duration } from '../language/fields.js';
 import { requestStep } from './request-step.js';

@@ -1,6 +1,6 @@
-import { backoff } from '#libs/kernel/src/backoff.js';
+import { backoff } from '#libs/kernel/src/time/backoff.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
-import { noSooner } from '#libs/kernel/src/retry-after.js';
+import { noSooner } from '#libs/kernel/src/time/retry-after.js';
 
 import type { RetryPolicy } from '../language/definition.js';
 

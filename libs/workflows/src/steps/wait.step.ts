@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox';
 
 import type { CompiledTemplate } from '#libs/expressions/src/template.js';
-import { tryParseDuration } from '#libs/kernel/src/durations.js';
+import { tryParseDuration } from '#libs/kernel/src/time/durations.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 

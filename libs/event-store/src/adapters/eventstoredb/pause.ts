@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { backoff } from '#libs/kernel/src/backoff.js';
+import { backoff } from '#libs/kernel/src/time/backoff.js';
 
 /** Milliseconds to wait after the given number of failures: from 50 to a second. */
 export const pauseAfter = (failures: number, random?: number): number =>

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 
-import { backoff } from '#libs/kernel/src/backoff.js';
+import { backoff } from '#libs/kernel/src/time/backoff.js';
 
 import { connect, discard } from './connection.adapter.js';
 import type { Feed } from './feed.js';

@@ -1,4 +1,4 @@
-import { backoff } from '#libs/kernel/src/backoff.js';
+import { backoff } from '#libs/kernel/src/time/backoff.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 
 import { matcher } from '../../event-filter.js';

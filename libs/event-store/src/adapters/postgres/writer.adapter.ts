@@ -1,6 +1,6 @@
 import type pg from 'pg';
 
-import { backoff } from '#libs/kernel/src/backoff.js';
+import { backoff } from '#libs/kernel/src/time/backoff.js';
 import type { Transient } from '#libs/kernel/src/errors.js';
 
 import {

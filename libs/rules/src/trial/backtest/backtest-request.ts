@@ -1,7 +1,7 @@
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { Problems } from '#libs/kernel/src/problems.js';
-import { parseTime } from '#libs/kernel/src/times.js';
+import { parseTime } from '#libs/kernel/src/time/times.js';
 
 import { type KnownActions, NO_ACTIONS } from '../../actions/plugin-actions.js';
 import { checkedAt, type CheckedRule } from '../../language/definition.js';

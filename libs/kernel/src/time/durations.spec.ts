@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { formatDuration, parseDuration, tryParseDuration } from './durations.js';
-import { Rejected } from './errors.js';
+import { Rejected } from '../errors.js';
 
 describe('a duration', () => {
   it.each([

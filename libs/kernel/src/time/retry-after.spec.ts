@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { retryAfterSeconds } from './retry-after.js';
+import { noSooner, retryAfterSeconds } from './retry-after.js';
 
 const now = new Date('2026-01-01T00:00:00.000Z');
 
@@ -44,5 +44,15 @@ describe('Retry-After', () => {
         expect(Number.isInteger(seconds) && seconds >= 0 && seconds <= 86_400).toBe(true);
       }),
     );
+  });
+});
+
+describe('a planned pause', () => {
+  it('is as long as planned, or as long as the other side asks, up to a day', () => {
+    expect(noSooner(5_000)).toBe(5_000);
+    expect(noSooner(5_000, 2)).toBe(5_000);
+    expect(noSooner(5_000, 60)).toBe(60_000);
+    expect(noSooner(5_000, 1e9)).toBe(86_400_000);
+    expect(noSooner(90_000_000, 60)).toBe(90_000_000);
   });
 });

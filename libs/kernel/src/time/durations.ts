@@ -1,4 +1,4 @@
-import { Rejected } from './errors.js';
+import { Rejected } from '../errors.js';
 
 const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const PATTERN = /^(\d{1,12})(ms|s|m|h|d)$/;
