@@ -6,7 +6,8 @@ import { readAt } from '#libs/event-store/src/reading.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { ENGINE } from '#libs/events/src/envelope.js';
-import type { WebhookFormat } from '#libs/events/src/shapes/webhook-shape.js';
+import { withDefaults } from '#libs/events/src/shapes/fields.js';
+import { type WebhookFormat, type WebhookSettings, webhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
@@ -22,15 +23,9 @@ import type { CredentialCache, WebhookCredentials } from './credentials.js';
 import { outgoing, recordedRequest, recordedResponse } from './outgoing.js';
 import { type AttemptResult, resultOf, withheld } from './attempt-result.js';
 
-/** For receivers that are named by nothing but their URL. */
-const DEFAULT_TIMEOUT_MS = 30_000;
-
-/** Where an attempt goes; what it carries is not known yet. */
+/** Where an attempt goes, and how. */
 interface Receiver {
-  readonly url: string;
-  readonly format: WebhookFormat;
-  readonly timeoutMs: number;
-  readonly signatureHeader: string | undefined;
+  readonly settings: Omit<WebhookSettings, 'events'>;
   readonly credentials: WebhookCredentials;
 }
 
@@ -73,8 +68,9 @@ export class AttemptDelivery implements Worker<AttemptTask> {
       (await readAt(this.parts.store, task.eventStream, task.eventRevision));
     if (!event) return this.record(task, startedAt, {}, withheld('The event is not in the log any more.'));
 
-    const { url, format, timeoutMs, signatureHeader, credentials } = receiver;
-    const message = outgoing(task, bodyFor(task, event, format), credentials, signatureHeader, startedAt);
+    const { settings, credentials } = receiver;
+    const { url, format, timeoutMs } = settings;
+    const message = outgoing(task, bodyFor(task, event, format), credentials, settings, startedAt);
     crashPoint('deliveries.before-effect');
     const outcome = await egress.request({
       method: 'POST',
@@ -99,17 +95,16 @@ export class AttemptDelivery implements Worker<AttemptTask> {
 
   /** Where an attempt goes, or why nothing may be sent. */
   private async receiverOf({ webhookId, url, kind }: AttemptTask, now: Date): Promise<Receiver | string> {
-    if (webhookId === null) return { ...BARE, url: url! };
+    // A receiver that is named by nothing but its URL.
+    if (webhookId === null)
+      return { settings: withDefaults(webhookSettings, { url: url! }), credentials: { secrets: [], headers: {} } };
     const webhook = this.parts.webhooks.get(webhookId);
     if (!webhook) return 'The webhook was deleted: nothing was sent.';
     if (!webhook.active && kind !== 'test')
       return 'The webhook is disabled: nothing was sent. Enable it, then redeliver.';
-    const { settings } = webhook;
+    const { timeoutMs } = webhook.settings;
     return {
-      url: settings.url,
-      format: settings.format,
-      timeoutMs: kind === 'test' ? Math.min(settings.timeoutMs, TEST_TIMEOUT_MS) : settings.timeoutMs,
-      signatureHeader: settings.signatureHeader,
+      settings: { ...webhook.settings, ...(kind === 'test' && { timeoutMs: Math.min(timeoutMs, TEST_TIMEOUT_MS) }) },
       credentials: await this.parts.credentials.of(webhook, now),
     };
   }
@@ -144,13 +139,6 @@ export class AttemptDelivery implements Worker<AttemptTask> {
     return { position };
   }
 }
-
-const BARE = {
-  format: 'platform',
-  timeoutMs: DEFAULT_TIMEOUT_MS,
-  signatureHeader: undefined,
-  credentials: { secrets: [], headers: {} },
-} as const;
 
 const bodyFor = ({ ownPayload }: AttemptTask, event: RecordedEvent, format: WebhookFormat): Body =>
   ownPayload && event.is('webhook.requested') ? payloadBody(event.data.payload) : bodyOf(event, format);

@@ -11,7 +11,7 @@ const credentials = { secrets: ['some secret'], headers: { Authorization: 'Beare
 
 describe('an attempt', () => {
   it('says what it is, and is signed for the message it repeats', () => {
-    const { headers } = outgoing(task, body, credentials, undefined, START);
+    const { headers } = outgoing(task, body, credentials, {}, START);
     expect(headers).toMatchObject({
       'Content-Type': 'application/json',
       'X-Millrace-Event': 'git.push',
@@ -25,12 +25,12 @@ describe('an attempt', () => {
 
   it("lets no header of the receiver's own take the place of ours", () => {
     const forged = { secrets: ['some secret'], headers: { 'webhook-id': 'msg_evil', 'X-Millrace-Event': 'no' } };
-    const { headers } = outgoing(task, body, forged, undefined, START);
+    const { headers } = outgoing(task, body, forged, {}, START);
     expect(headers).toMatchObject({ 'webhook-id': 'msg_1', 'X-Millrace-Event': 'git.push' });
   });
 
   it.each([undefined, 'X-GitProductivity-Signature'])('is recorded without signatures and secrets (%s)', (header) => {
-    const message = outgoing(task, body, credentials, header, START);
+    const message = outgoing(task, body, credentials, header === undefined ? {} : { signatureHeader: header }, START);
     const recorded = recordedRequest('https://example.com/', message, 'platform');
     const text = JSON.stringify(recorded);
     expect(text).not.toMatch(/Bearer|ops|some secret|sha256=|v1,/);

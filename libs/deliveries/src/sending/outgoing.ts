@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import type { DataOf } from '#libs/events/src/catalogue.js';
+import type { WebhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
 
 import { type AttemptTask, messageIdOf } from '../delivery/delivery.js';
 import type { Body } from '../webhook/format.js';
@@ -21,7 +22,7 @@ export function outgoing(
   task: Pick<AttemptTask, 'deliveryId' | 'rootId' | 'eventType'>,
   { text, contentType }: Body,
   credentials: WebhookCredentials,
-  signatureHeader: string | undefined,
+  { signatureHeader }: Pick<WebhookSettings, 'signatureHeader'>,
   now: Date,
 ): Outgoing {
   const told = {
