@@ -14,20 +14,19 @@ import { DataSource } from 'typeorm';
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
-import type { Committed } from '#libs/event-store/src/command-handlers.js';
+import { carryOut } from '#libs/event-store/src/carry-out.js';
+import type { ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuid5, uuid7 } from '#libs/kernel/src/ids.js';
-import { parseTime } from '#libs/kernel/src/time/times.js';
-import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
+import { type Page, readPage } from '#libs/persistence/src/paging.js';
 
 import {
   CommentOnIssue,
   OpenIssue,
   UpdateIssue,
   type Issue,
-  type IssueChanges,
   type IssueFields,
   type IssueStatus,
   notFound,
@@ -81,7 +80,7 @@ export class NewIssue {
   team?: string | null;
 }
 
-/** What is given is changed; `null` takes a field away. */
+/** What is given is changed; `null` removes a field. */
 export class ChangedIssue extends PartialType(NewIssue) {}
 
 export class NewComment {
@@ -111,10 +110,10 @@ export class IssueAnswer {
   @ApiProperty({
     type: String,
     nullable: true,
-    description: 'Further requests with it add a comment while it is open.',
+    description: 'Later requests with the same key add a comment while the issue is open.',
   })
   dedupeKey!: string | null;
-  @ApiProperty({ description: 'How many there are.' })
+  @ApiProperty({ description: 'Number of comments.' })
   comments!: number;
   @ApiProperty({ example: 'rule/rul_01jq5x1d0wkz4s3v2n8m7b6c5a' })
   createdBy!: string;
@@ -140,9 +139,9 @@ export class CommentAnswer {
 @Controller('api/v1/issues')
 export class IssueController {
   constructor(
-    @Inject(CommandBus) private readonly commands: CommandBus,
+    @Inject(CommandBus) readonly commands: CommandBus,
     @Inject(DataSource) private readonly database: DataSource,
-    @Inject(Progress) private readonly progress: Progress,
+    @Inject(Progress) readonly progress: Progress,
   ) {}
 
   @Post()
@@ -151,7 +150,7 @@ export class IssueController {
   @ApiResponse({ status: 201, type: IssueAnswer })
   async open(@CurrentCaller() caller: Caller, @Body() body: NewIssue): Promise<IssueAnswer> {
     const id = newIdFor(caller, 'iss');
-    return this.after(caller, await this.commands.execute(new OpenIssue(id, caller, fieldsOf(body))));
+    return this.after(caller, new OpenIssue(id, caller, fieldsOf(body)));
   }
 
   @Get()
@@ -165,18 +164,12 @@ export class IssueController {
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
   ): Promise<Page<IssueAnswer>> {
-    const paging = pagingOf(limit, cursor, 2);
-    const query = this.database
-      .getRepository(IssueView)
-      .createQueryBuilder('issue')
-      .where('issue.orgId = :orgId', { orgId })
-      .orderBy('issue.createdAt', 'DESC')
-      .addOrderBy('issue.id', 'DESC')
-      .limit(paging.limit + 1);
+    const query = this.database.getRepository(IssueView).createQueryBuilder('issue');
+    query.where('issue.orgId = :orgId', { orgId });
     if (status) query.andWhere('issue.status = :status', { status });
     if (assignee) query.andWhere('issue.assignee = :assignee', { assignee });
-    if (paging.after) query.andWhere('(issue.createdAt, issue.id) < (:time, :id)', placeOf(paging.after));
-    return pageOf(await query.getMany(), paging, ({ createdAt, id }) => [createdAt.toISOString(), id], answerOf);
+    const { rows, nextCursor } = await readPage(query, { limit, cursor }, { createdAt: 'time', id: 'text' }, 'DESC');
+    return { data: rows.map(answerOf), nextCursor };
   }
 
   @Get(':id')
@@ -188,7 +181,7 @@ export class IssueController {
 
   @Patch(':id')
   @Roles('designer', 'integrator')
-  @ApiOperation({ summary: 'Change an issue', description: '`null` takes a field away.' })
+  @ApiOperation({ summary: 'Change an issue', description: '`null` removes a field.' })
   @ApiResponse({ status: 200, type: IssueAnswer })
   async change(
     @CurrentCaller() caller: Caller,
@@ -198,10 +191,10 @@ export class IssueController {
     const changes = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
     for (const field of ['title', 'status', 'labels'])
       if (changes[field] === null)
-        throw new Rejected('invalid', 'issue.invalid', `"${field}" cannot be taken away.`, {
-          problems: [{ pointer: `/${field}`, detail: 'must not be null.' }],
+        throw new Rejected('invalid', 'issue.invalid', `"${field}" must not be removed.`, {
+          problems: [{ pointer: `/${field}`, detail: 'Must not be null.' }],
         });
-    return this.after(caller, await this.commands.execute(new UpdateIssue(id, caller, changes as IssueChanges)));
+    return this.after(caller, new UpdateIssue(id, caller, changes));
   }
 
   @Get(':id/comments')
@@ -213,16 +206,10 @@ export class IssueController {
     @Query('cursor') cursor?: string,
   ): Promise<Page<CommentAnswer>> {
     await this.find(caller, id);
-    const paging = pagingOf(limit, cursor, 1);
-    const query = this.database
-      .getRepository(IssueCommentView)
-      .createQueryBuilder('comment')
-      .where('comment.issueId = :id', { id })
-      .orderBy('comment.position')
-      .limit(paging.limit + 1);
-    const after = paging.after?.[0] ?? '';
-    if (/^\d{1,18}$/.test(after)) query.andWhere('comment.position > :after', { after });
-    return pageOf(await query.getMany(), paging, ({ position }) => [position], commentAnswerOf);
+    const query = this.database.getRepository(IssueCommentView).createQueryBuilder('comment');
+    query.where('comment.issueId = :id', { id });
+    const { rows, nextCursor } = await readPage(query, { limit, cursor }, { position: 'number' });
+    return { data: rows.map(commentAnswerOf), nextCursor };
   }
 
   @Post(':id/comments')
@@ -236,16 +223,15 @@ export class IssueController {
   ): Promise<CommentAnswer> {
     const { idempotencyKey: key, orgId } = caller;
     const commentId = key === undefined ? uuid7() : uuid5('comment', orgId, id, key);
-    const committed = await this.commands.execute(new CommentOnIssue(id, caller, commentId, body.body));
-    await this.progress.whenProcessed(followers.issueViews, committed.position);
+    await carryOut(this, new CommentOnIssue(id, caller, commentId, body.body), followers.issueViews);
     const row = await this.database.getRepository(IssueCommentView).findOneBy({ id: commentId, orgId });
     if (!row) throw notFound(id);
     return commentAnswerOf(row);
   }
 
-  private async after(caller: Caller, { id, position }: Committed<Issue>): Promise<IssueAnswer> {
-    await this.progress.whenProcessed(followers.issueViews, position);
-    return this.view(caller, id);
+  private async after(caller: Caller, command: ThingCommand<Issue>): Promise<IssueAnswer> {
+    await carryOut(this, command, followers.issueViews);
+    return this.view(caller, command.id);
   }
 
   private async find({ orgId }: Caller, id: string): Promise<IssueView> {
@@ -265,11 +251,6 @@ function fieldsOf({ title, body, status, priority, labels, assignee, team }: New
     ...(assignee && { assignee }),
     ...(team && { team }),
   };
-}
-
-/** What is no time in a cursor that somebody made up finds nothing. */
-function placeOf([time = '', id = '']: readonly string[]) {
-  return { time: parseTime(time) ?? new Date(0), id };
 }
 
 const answerOf = (row: IssueView): IssueAnswer => ({

@@ -1,6 +1,8 @@
 import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm';
 
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { isStorable } from '#libs/kernel/src/text.js';
+import { parseTime } from '#libs/kernel/src/time/times.js';
 
 /** One page of a list, as every list of the API answers. */
 export interface Page<T> {
@@ -49,9 +51,9 @@ export interface AskedPage {
 export type SortKey<Row> = { readonly [K in keyof Row]?: keyof typeof KINDS };
 
 const KINDS = {
-  text: { cast: 'text', isRight: () => true },
-  time: { cast: 'timestamptz', isRight: (text: string) => !Number.isNaN(Date.parse(text)) },
-  number: { cast: 'bigint', isRight: (text: string) => /^\d{1,18}$/.test(text) },
+  text: { cast: 'text', isRight: isStorable },
+  time: { cast: 'timestamptz', isRight: (text: string) => parseTime(text) !== undefined },
+  number: { cast: 'bigint', isRight: (text: string) => /^\d{1,19}$/.test(text) && BigInt(text) < 2n ** 63n },
 } as const;
 
 /**

@@ -5,12 +5,13 @@ import { DataSource } from 'typeorm';
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
+import { carryOut } from '#libs/event-store/src/carry-out.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuidOf } from '#libs/kernel/src/ids.js';
-import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
+import { type Page, readPage } from '#libs/persistence/src/paging.js';
 
 import { webhookNotFound } from '../webhook/webhook.js';
 import { WebhookView } from '../webhook/webhook.view.js';
@@ -35,10 +36,10 @@ const AGAIN = 'A new delivery of the same event with the same `webhook-id`, sign
 @Controller('api/v1')
 export class DeliveryController {
   constructor(
-    @Inject(CommandBus) private readonly commands: CommandBus,
+    @Inject(CommandBus) readonly commands: CommandBus,
     @Inject(DataSource) private readonly database: DataSource,
     @Inject(EventStore) private readonly store: EventStore,
-    @Inject(Progress) private readonly progress: Progress,
+    @Inject(Progress) readonly progress: Progress,
   ) {}
 
   @Get('deliveries')
@@ -82,7 +83,10 @@ export class DeliveryController {
   }
 
   @Get('deliveries/:id')
-  @ApiOperation({ summary: 'One delivery with all its attempts', description: 'Requests and responses as they were.' })
+  @ApiOperation({
+    summary: 'One delivery with all its attempts',
+    description: 'With requests and responses as they were sent and received.',
+  })
   @ApiResponse({ status: 200, type: DeliveryDetail })
   async view(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<DeliveryDetail> {
     return this.detailOf(await this.find(caller, id));
@@ -144,8 +148,7 @@ export class DeliveryController {
   private async again(caller: Caller, row: DeliveryView): Promise<DeliveryAnswer> {
     await this.checkRedeliverable(caller, row);
     const id = newIdFor(caller, 'del');
-    const { position } = await this.commands.execute(new RequestRedelivery(id, caller, row.id));
-    await this.progress.whenProcessed(followers.scheduleDeliveries, position);
+    await carryOut(this, new RequestRedelivery(id, caller, row.id), followers.scheduleDeliveries);
     return answerOf(await this.find(caller, id));
   }
 
@@ -172,29 +175,18 @@ export class DeliveryController {
     webhookId: string | undefined,
   ): Promise<Page<DeliveryAnswer>> {
     const { status, type, eventId, from, to, limit, cursor } = plain(filters);
-    const paging = pagingOf(limit, cursor, 2);
     if (status && !STATUSES.includes(status))
       throw new Rejected('invalid', 'list.bad_status', `"status" must be one of ${STATUSES.join(', ')}.`);
-    const query = this.database
-      .getRepository(DeliveryView)
-      .createQueryBuilder('delivery')
-      .where('delivery.orgId = :orgId', { orgId })
-      .orderBy('delivery.position', 'DESC')
-      .addOrderBy('delivery.id', 'DESC')
-      .limit(paging.limit + 1);
+    const query = this.database.getRepository(DeliveryView).createQueryBuilder('delivery');
+    query.where('delivery.orgId = :orgId', { orgId });
     if (webhookId) query.andWhere('delivery.webhookId = :webhookId', { webhookId });
     if (status) query.andWhere('delivery.status = :status', { status });
     if (type) query.andWhere('delivery.eventType = :type', { type });
     if (eventId) query.andWhere('delivery.eventId = :eventId', { eventId });
     if (from) query.andWhere('delivery.createdAt >= :from', { from: timeOf('from', from) });
     if (to) query.andWhere('delivery.createdAt < :to', { to: timeOf('to', to) });
-    if (paging.after) {
-      const [position, id] = paging.after;
-      if (!/^\d{1,19}$/.test(position!))
-        throw new Rejected('invalid', 'list.bad_cursor', '"cursor" must be the nextCursor of the page before.');
-      query.andWhere('(delivery.position, delivery.id) < (:position, :id)', { position, id });
-    }
-    return pageOf(await query.getMany(), paging, ({ position, id }) => [position, id], answerOf);
+    const { rows, nextCursor } = await readPage(query, { limit, cursor }, { position: 'number', id: 'text' }, 'DESC');
+    return { data: rows.map(answerOf), nextCursor };
   }
 
   private async find({ orgId }: Caller, id: string, webhookId?: string): Promise<DeliveryView> {

@@ -1,4 +1,5 @@
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { TestDelivery } from '#libs/events/src/shapes/webhook-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
 
@@ -30,3 +31,13 @@ export async function outcomeOf(
     enough.abort();
   }
 }
+
+/** Stands for the test of a webhook that is created without being switched on. */
+export const SKIPPED: TestDelivery = {
+  deliveryId: null,
+  status: 'skipped',
+  responseCode: null,
+  latencyMs: null,
+  failureClass: null,
+  detail: 'The webhook is disabled. POST …/test tries it all the same.',
+};

@@ -33,9 +33,8 @@ import { parseTime } from '#libs/kernel/src/time/times.js';
 import { type Page, readPage } from '#libs/persistence/src/paging.js';
 
 import { newSecret } from './signing.js';
-import { outcomeOf, TEST_TIMEOUT_MS, testDeliveryId } from './test-delivery.js';
+import { outcomeOf, SKIPPED, TEST_TIMEOUT_MS, testDeliveryId } from './test-delivery.js';
 import { warningsOf, webhookCheck } from './webhook-check.js';
-import { answerOf, SKIPPED } from './webhook-answer.js';
 import {
   DeleteWebhook,
   DisableWebhook,
@@ -49,7 +48,7 @@ import {
   type Webhook,
   webhookNotFound,
 } from './webhook.js';
-import { WebhookHealthView, WebhookView } from './webhook.view.js';
+import { answerOf, WebhookHealthView, WebhookView } from './webhook.view.js';
 
 const DEFAULT_GRACE_SECONDS = 86_400;
 /** Longer than a test may take: an answer without an outcome means that no worker is running. */

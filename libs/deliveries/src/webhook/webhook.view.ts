@@ -1,6 +1,9 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-import type { WebhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
+import { asShown } from '#libs/events/src/shapes/fields.js';
+import { type WebhookAnswer, type WebhookSettings, webhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
+
+import { SIGNATURE_HEADER } from './signing.js';
 
 /** An outbound webhook as it is configured now. Deleted ones have no row. */
 @Entity({ schema: 'views', name: 'webhooks' })
@@ -44,3 +47,26 @@ export class WebhookHealthView {
   @Column('timestamptz', { name: 'failing_since', nullable: true })
   failingSince!: Date | null;
 }
+
+/** A webhook as it is shown. */
+export const answerOf = (
+  { id, settings, status, disabledReason, disabledDetail, graceUntil, createdAt, updatedAt }: WebhookView,
+  health: WebhookHealthView | undefined,
+): WebhookAnswer => ({
+  id,
+  ...asShown(webhookSettings, settings),
+  headers: Object.fromEntries((settings.headers?.names ?? []).map((name) => [name, '(hidden)'])),
+  signatureHeader: settings.signatureHeader ?? SIGNATURE_HEADER,
+  status,
+  disabled: status === 'disabled',
+  disabledReason,
+  disabledDetail,
+  sendCount: Number(health?.sendCount ?? 0),
+  failureCount: Number(health?.failureCount ?? 0),
+  lastSentAt: health?.lastSentAt?.toISOString() ?? null,
+  consecutiveFailures: health?.consecutiveFailures ?? 0,
+  failingSince: health?.failingSince?.toISOString() ?? null,
+  graceUntil: graceUntil?.toISOString() ?? null,
+  createdAt: createdAt.toISOString(),
+  updatedAt: updatedAt.toISOString(),
+});

@@ -30,7 +30,6 @@ import { type Page, readPage } from '#libs/persistence/src/paging.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
-import { type Activity, integrationAnswer } from './integration-answer.js';
 import {
   CreateIntegration,
   DeleteIntegration,
@@ -42,7 +41,7 @@ import {
   integrationNotFound,
 } from './integration.js';
 import { IntegrationTable } from './integration.table.js';
-import { IntegrationCounterView, IntegrationView } from './integration.view.js';
+import { integrationAnswer, IntegrationCounterView, IntegrationView, type Activity } from './integration.view.js';
 import { newSlug, freshName, refuseDedupeKeyOfAskable, settingsChange, withStoredSecrets } from './settings-change.js';
 import { checkSettings } from './settings-check.js';
 
