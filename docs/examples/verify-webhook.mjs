@@ -3,6 +3,14 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
 
+/** The bytes behind a secret: base64 after `whsec_`, or its text. Throws where there are none: anybody could sign with an empty key. */
+function keyOf(secret) {
+  const prefix = 'whsec_';
+  const key = secret.startsWith(prefix) ? Buffer.from(secret.slice(prefix.length), 'base64') : Buffer.from(secret);
+  if (key.length === 0) throw new Error('WEBHOOK_SECRET must be the secret that the webhook was set up with.');
+  return key;
+}
+
 /** Whether `rawBody` comes from someone who knows `secret`, unchanged, and was sent within the last five minutes. */
 export function verify(rawBody, headers, secret, now = Date.now()) {
   const id = headers['webhook-id'];
@@ -10,9 +18,8 @@ export function verify(rawBody, headers, secret, now = Date.now()) {
   const signatures = headers['webhook-signature'];
   if (!id || !timestamp || !signatures) return false;
   if (!(Math.abs(now / 1000 - Number(timestamp)) <= 300)) return false;
-  const key = secret.startsWith('whsec_') ? Buffer.from(secret.slice('whsec_'.length), 'base64') : Buffer.from(secret);
   const expected = Buffer.from(
-    `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.`).update(rawBody).digest('base64')}`,
+    `v1,${createHmac('sha256', keyOf(secret)).update(`${id}.${timestamp}.`).update(rawBody).digest('base64')}`,
   );
   // During a rotation there are two signatures, separated by a space: one that fits is enough.
   return signatures.split(' ').some((signature) => {
@@ -22,8 +29,8 @@ export function verify(rawBody, headers, secret, now = Date.now()) {
 }
 
 const secret = process.env.WEBHOOK_SECRET ?? '';
-if (secret === '') throw new Error('Set WEBHOOK_SECRET to the secret that the webhook was set up with.');
-/** Messages that were dealt with: the same `webhook-id` may come again. A real program keeps this in its database. */
+keyOf(secret);
+/** Messages that were handled: the same `webhook-id` may come again. A real program keeps this in its database. */
 const seen = new Set();
 
 createServer((request, response) => {

@@ -1,4 +1,4 @@
-import { Logger, Module } from '@nestjs/common';
+import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
 
@@ -8,6 +8,7 @@ import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
+import { LOG, type Log } from '#libs/kernel/src/log.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { AgentReceivers } from './agent-webhook/agent-receivers.js';
@@ -62,7 +63,14 @@ import { WatchSilence } from './silence/silence.subscriber.js';
     CounterWriter,
     {
       provide: InboundPipeline,
-      useFactory: (store: EventStore, clock: Clock, { providers }: Plugins, counters: Counters, http: Egress) =>
+      useFactory: (
+        store: EventStore,
+        clock: Clock,
+        { providers }: Plugins,
+        counters: Counters,
+        http: Egress,
+        log: Log,
+      ) =>
         new InboundPipeline({
           store,
           clock,
@@ -70,9 +78,9 @@ import { WatchSilence } from './silence/silence.subscriber.js';
           counters,
           http,
           limiter: new RateLimiter(),
-          log: nestLog(),
+          log,
         }),
-      inject: [EventStore, Clock, Plugins, Counters, Egress],
+      inject: [EventStore, Clock, Plugins, Counters, Egress, LOG],
     },
     InboundRoutes,
     ScheduleReconciliations,
@@ -114,15 +122,4 @@ async function movedAt(database: DataSource, integrationId: string): Promise<big
     [integrationId],
   );
   return row && BigInt(row.position);
-}
-
-function nestLog() {
-  const logger = new Logger('intake');
-  const line = (fields: object, message: string): string => `${message} ${JSON.stringify(fields)}`;
-  return {
-    debug: (fields: object, message: string) => logger.debug(line(fields, message)),
-    info: (fields: object, message: string) => logger.log(line(fields, message)),
-    warn: (fields: object, message: string) => logger.warn(line(fields, message)),
-    error: (fields: object, message: string) => logger.error(line(fields, message)),
-  };
 }

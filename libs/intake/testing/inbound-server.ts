@@ -8,7 +8,7 @@ import { readWhole } from '#libs/event-store/src/reading.js';
 import type { IntegrationSettings } from '#libs/events/src/shapes/integration-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
-import { silentLog } from '#libs/kernel/src/log.js';
+import type { Log } from '#libs/kernel/src/log.js';
 import type { Plugin } from '#libs/plugin-sdk/src/define-plugin.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
@@ -28,8 +28,17 @@ export const NOW = '2026-11-20T13:14:15.123Z';
 
 type IntegrationEvent = keyof typeof integration.evolve;
 
+/** A line of the server's log. */
+export interface Line {
+  readonly level: keyof Log;
+  readonly fields: object;
+  readonly message: string;
+}
+
 /** Everything between the socket and the log, with a log in memory and a clock that stands still. */
 export class InboundServer {
+  /** What the server has logged. */
+  readonly lines: Line[] = [];
   readonly clock = new FixedClock(NOW);
   readonly store: MemoryEventStore;
   readonly secrets = new MemorySecrets();
@@ -46,6 +55,7 @@ export class InboundServer {
     plugins: readonly Plugin[],
     private readonly trustProxy: readonly string[] = [],
     store: MemoryEventStore = new MemoryEventStore(),
+    verifyLimitMs?: number,
   ) {
     this.store = store;
     const { clock, counters } = this;
@@ -56,8 +66,15 @@ export class InboundServer {
       providers: new Map([...providers, [agentWebhook.name, agentWebhook]]),
       counters,
       limiter: new RateLimiter(),
-      log: silentLog,
+      log: this.logInto(),
+      ...(verifyLimitMs !== undefined && { timeLimitMs: verifyLimitMs }),
     });
+  }
+
+  private logInto(): Log {
+    const write = (level: keyof Log) => (fields: object, message: string) =>
+      void this.lines.push({ level, fields, message });
+    return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
   }
 
   async start(): Promise<this> {

@@ -36,22 +36,23 @@ export interface ProviderContext {
 }
 
 /**
- * Why a request was not believed. The sender reads a text made from it, and refusals are counted by it, so it is one of
- * a few words and never holds anything of the request.
+ * Why a request was refused. The sender reads a text made from it, and refusals are counted by it, so it is one of these
+ * words and never holds anything of the request.
  *
  * - `signature_missing`: no signature, token or header where the scheme wants one
  * - `signature_malformed`: there is one, but it cannot be a signature of this scheme
  * - `signature_mismatch`: it is well-formed and made with none of the secrets
  * - `stale`: correctly signed, but the timestamp is outside the tolerance
- * - `unavailable`: whether it is right cannot be found out now, since keys cannot be fetched; the sender is asked to try
- *   again
+ * - `unavailable`: it cannot be checked now, since keys cannot be fetched; the sender is asked to try again
  */
 export type RefusalReason =
   'signature_missing' | 'signature_malformed' | 'signature_mismatch' | 'stale' | 'unavailable';
 
 export type Verdict =
   /** `authentication` is recorded with the event: `hmac-sha256`, `bearer`, `jwt`, or `slug` when no secret is set. */
-  { readonly ok: true; readonly authentication: string } | { readonly ok: false; readonly reason: RefusalReason };
+  | { readonly ok: true; readonly authentication: string }
+  /** `detail` is for the log of the server, not for the sender: why keys cannot be fetched. Holds no secret. */
+  | { readonly ok: false; readonly reason: RefusalReason; readonly detail?: string };
 
 /**
  * What the platform has made of the body: the value of a JSON body, of the JSON in the field `payload` of a form, an
@@ -213,6 +214,11 @@ export interface Provider {
   readonly name: string;
   /** One sentence for people. */
   readonly description: string;
+  /**
+   * What proves that a request is genuine, as a noun phrase: `X-Acme-Signature: v1= and 64 hex digits, the HMAC-SHA256 of
+   * the raw body`. Whoever sends no proof or a malformed one reads it.
+   */
+  readonly wants?: string;
   /** What `config` of an integration may hold. Absent: nothing. */
   readonly config?: ProviderConfig;
   /**

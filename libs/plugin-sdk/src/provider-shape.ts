@@ -33,8 +33,9 @@ export function checkProvider(provider: unknown, plugin: string): void {
       throw unusable(plugin, `${method} of its provider ${provider['name']} is not a function`);
   if (provider['communicator'] !== undefined && typeof provider['communicator'] !== 'boolean')
     throw unusable(plugin, `communicator of its provider ${provider['name']} is neither true nor false`);
-  if (provider['refusesInbound'] !== undefined && typeof provider['refusesInbound'] !== 'string')
-    throw unusable(plugin, `refusesInbound of its provider ${provider['name']} is not a text`);
+  for (const text of ['wants', 'refusesInbound'])
+    if (provider[text] !== undefined && typeof provider[text] !== 'string')
+      throw unusable(plugin, `${text} of its provider ${provider['name']} must be a string`);
   const { name, keepHeaders = [], config, reconcile } = provider;
   if (!isTexts(keepHeaders) || keepHeaders.some((header) => header !== header.toLowerCase()))
     throw unusable(plugin, `keepHeaders of its provider ${name} is not a list of lower-case header names`);

@@ -1,3 +1,5 @@
+import { createHmac } from 'node:crypto';
+
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
@@ -58,12 +60,13 @@ describe('HMAC signatures', () => {
     );
   });
 
-  it('are not believed with any bit of the signature changed, nor cut or lengthened', () => {
+  it('are not believed with any bit of the signature changed but for its case, nor cut or lengthened', () => {
     fc.assert(
       fc.property(bytes, secret, fc.nat(71 * 8 - 1), (body, key, bit) => {
         const signature = sign(body, key);
         const other = Buffer.from(signature, 'latin1');
         other[bit >> 3]! ^= 1 << (bit & 7);
+        fc.pre(other.toString('latin1').toLowerCase() !== signature);
         for (const wrong of [
           other.toString('latin1'),
           signature.slice(0, 1 + (bit >> 3)).slice(0, 70),
@@ -72,6 +75,28 @@ describe('HMAC signatures', () => {
           expect(verifyHmac(request(body, wrong), context(key), SCHEME).ok).toBe(false);
       }),
     );
+  });
+
+  it('are believed in upper and lower case', () => {
+    fc.assert(
+      fc.property(bytes, secret, (body, key) => {
+        for (const signature of [sign(body, key).toUpperCase(), `sha256=${sign(body, key).slice(7).toUpperCase()}`])
+          expect(verifyHmac(request(body, signature), context(key), SCHEME).ok).toBe(true);
+      }),
+    );
+  });
+
+  it('are never made or believed with an empty secret', () => {
+    const body = Buffer.from('{}');
+    expect(() => hmacSha256Hex('', body)).toThrow('must not be empty');
+    expect(() => hmacSha256Hex(Buffer.alloc(0), body)).toThrow('must not be empty');
+    const forged = `sha256=${createHmac('sha256', '').update(body).digest('hex')}`;
+    for (const secrets of [[''], ['', 'right'], ['right', '']])
+      expect(verifyHmac(request(body, forged), context(...secrets), SCHEME)).toEqual({
+        ok: false,
+        reason: 'signature_mismatch',
+      });
+    expect(verifyHmac(request(body, sign(body, 'right')), context('', 'right'), SCHEME).ok).toBe(true);
   });
 
   it('are believed with any of several secrets, and with no other', () => {
@@ -117,7 +142,7 @@ describe('a secret in a header', () => {
   /** As Node reads what a sender writes. */
   const read = (secret: string, encoding: 'utf8' | 'latin1' = 'utf8') =>
     Buffer.from(secret, encoding).toString('latin1');
-  const text = fc.string({ unit: 'grapheme', maxLength: 40 });
+  const text = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 });
 
   it.each(['geheim-ä123', 'voilà', 'пароль', '秘密🔑'])('may be %s, in UTF-8', (secret) => {
     expect(holdsSecret(read(secret), ['another', secret])).toBe(true);
@@ -145,6 +170,8 @@ describe('a secret in a header', () => {
       }),
     );
     expect(holdsSecret('', [])).toBe(false);
+    expect(holdsSecret('', [''])).toBe(false);
+    expect(holdsSecret('', ['', 'right'])).toBe(false);
   });
 });
 

@@ -1,3 +1,5 @@
+import { createHmac } from 'node:crypto';
+
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
@@ -37,8 +39,15 @@ describe('a standard signature', () => {
     expect(standardKey('plain secret')).toEqual(Buffer.from('plain secret'));
   });
 
-  it.each(['whsec_', 'whsec_!', 'whsec_a', 'whsec_YQ=a', 'whsec_YWJj='])('has no key for the secret %s', (secret) => {
-    expect(standardKey(secret)).toBeUndefined();
+  it.each(['', 'whsec_', 'whsec_!', 'whsec_a', 'whsec_YQ=a', 'whsec_YWJj='])(
+    'has no key for the secret %s',
+    (secret) => {
+      expect(standardKey(secret)).toBeUndefined();
+    },
+  );
+
+  it('is not made with an empty key', () => {
+    expect(() => standardSignature(Buffer.alloc(0), 'msg_1', 1, '{}')).toThrow('must not be empty');
   });
 
   it('takes base64 with or without its padding', () => {
@@ -69,7 +78,7 @@ describe('a receiver', () => {
 
   it.each(['webhook-id', 'webhook-timestamp', 'webhook-signature'])('refuses a delivery without %s', (name) => {
     const headers: Record<string, string | undefined> = { ...headersOf(), [name]: undefined };
-    expect(verifyWebhook(official.body, headers, official.secret, { now })).toEqual({
+    expect(verifyWebhook(official.body, headers, official.secret, { now })).toMatchObject({
       ok: false,
       reason: 'header_missing',
     });
@@ -77,7 +86,7 @@ describe('a receiver', () => {
 
   it.each([301, -301])('refuses a delivery that is %i seconds off, and accepts it within a wider tolerance', (off) => {
     const later = new Date(now.getTime() + off * 1000);
-    expect(verifyWebhook(official.body, headersOf(), official.secret, { now: later })).toEqual({
+    expect(verifyWebhook(official.body, headersOf(), official.secret, { now: later })).toMatchObject({
       ok: false,
       reason: 'timestamp_outside_tolerance',
     });
@@ -92,14 +101,47 @@ describe('a receiver', () => {
       official.secret,
       { now },
     );
-    expect(verified).toEqual({ ok: false, reason: 'timestamp_outside_tolerance' });
+    expect(verified).toMatchObject({ ok: false, reason: 'timestamp_outside_tolerance' });
   });
 
-  it('names a secret of its own that cannot be one', () => {
-    expect(verifyWebhook(official.body, headersOf(), 'whsec_!', { now })).toEqual({
-      ok: false,
-      reason: 'secret_malformed',
-    });
+  it('accepts a good signature behind any number of others, of versions that it does not know', () => {
+    for (const others of ['v1h,abcd hmac512,AAAA', Array(40).fill('v9,AAAA').join(' '), 'nonsense'])
+      for (const several of [`${others} ${official.signature}`, `${official.signature} ${others}`]) {
+        const headers = headersOf({ 'webhook-signature': several });
+        expect(verifyWebhook(official.body, headers, official.secret, { now }).ok).toBe(true);
+      }
+  });
+
+  it.each([
+    ['whsec_!'],
+    ['whsec_'],
+    ['whsec_!!!'],
+    [''],
+    [['']],
+    [['', official.secret]],
+    [[official.secret, '']],
+    [[]],
+  ])('refuses to work with the secret %j, whoever signed with it', (secret) => {
+    const signed = `${official.id}.${official.timestamp}.${official.body}`;
+    const forged = `v1,${createHmac('sha256', '').update(signed).digest('base64')}`;
+    for (const signature of [official.signature, forged]) {
+      const headers = headersOf({ 'webhook-signature': signature });
+      expect(verifyWebhook(official.body, headers, secret, { now })).toMatchObject({
+        ok: false,
+        reason: 'secret_malformed',
+        detail: expect.stringContaining('none may be empty'),
+      });
+    }
+  });
+
+  it('refuses to check a hex signature with an empty secret', () => {
+    const forged = `sha256=${createHmac('sha256', '').update('{}').digest('hex')}`;
+    expect(() => verifyHexSignature('{}', forged, '')).toThrow('The secret must not be empty');
+  });
+
+  it('takes a hex signature in upper and lower case', () => {
+    const signature = `sha256=${hmacSha256Hex('secret', '{}')}`;
+    expect(verifyHexSignature('{}', signature.toUpperCase(), 'secret')).toBe(true);
   });
 
   it('accepts what was signed, and nothing with any bit changed', () => {
@@ -122,14 +164,21 @@ describe('a receiver', () => {
     );
   });
 
-  it('never throws, whatever it is given', () => {
+  it('never throws, whatever is sent', () => {
     const texts = fc.option(fc.string(), { nil: undefined });
     fc.assert(
-      fc.property(fc.string(), texts, texts, texts, fc.string(), (body, id, timestamp, signature, secret) => {
-        const headers = { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signature };
-        expect(verifyWebhook(body, headers, secret).ok).toBe(false);
-        expect(verifyHexSignature(body, signature ?? '', secret)).toBe(false);
-      }),
+      fc.property(
+        fc.string(),
+        texts,
+        texts,
+        texts,
+        fc.string({ minLength: 1 }),
+        (body, id, timestamp, signature, secret) => {
+          const headers = { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signature };
+          expect(verifyWebhook(body, headers, secret).ok).toBe(false);
+          expect(verifyHexSignature(body, signature ?? '', secret)).toBe(false);
+        },
+      ),
     );
   });
 });

@@ -1,5 +1,6 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 
+import { hmacSha256Hex } from './signatures.js';
 import { standardKey, standardSignature } from './standard-webhooks.js';
 
 /** Headers as Node, Express, Fastify (objects) or `fetch` (a `Headers`) have them. */
@@ -13,17 +14,31 @@ export interface VerifyOptions {
   readonly now?: Date;
 }
 
-/** The delivery is what its sender made of it; `messageId` is the same for every attempt: remember it to do things once. */
+/** `messageId` is the same for every attempt: remember it, so that a repeat has no effect. */
 export type Verified =
   | { readonly ok: true; readonly messageId: string; readonly sentAt: Date }
   | {
       readonly ok: false;
-      readonly reason: 'header_missing' | 'timestamp_outside_tolerance' | 'secret_malformed' | 'signature_mismatch';
+      readonly reason: keyof typeof DETAILS;
+      /** What is wrong and what to do, for a log. Holds nothing of the request and no secret. */
+      readonly detail: string;
     };
 
+const DETAILS = {
+  header_missing: 'The request must have the headers webhook-id, webhook-timestamp and webhook-signature.',
+  timestamp_outside_tolerance:
+    'webhook-timestamp must be the time in seconds since 1970 and close to now. Check the clocks; a delivery that is sent again later is refused.',
+  secret_malformed:
+    'There must be at least one secret, and none may be empty or have anything but base64 after whsec_. Check the setting that holds it.',
+  signature_mismatch:
+    'No signature matches. Verify the bytes exactly as they came, with the secret that the webhook was set up with.',
+} as const;
+
+const refused = (reason: keyof typeof DETAILS): Verified => ({ ok: false, reason, detail: DETAILS[reason] });
+
 /**
- * For receivers: whether a delivery comes from a Millrace that knows `secret`, unchanged and now. Checks the Standard
- * Webhooks signature, which covers the time and so is safe against repetition.
+ * For receivers: whether a delivery was sent by a Millrace that knows `secret`, unchanged and now. Checks the Standard
+ * Webhooks signature, which covers the time and so protects against replay.
  *
  * @param rawBody the bytes as they came, before any parsing: JSON that was parsed and written again is another text.
  * @param secret as it was shown when the webhook was set up; several during a rotation.
@@ -34,35 +49,35 @@ export function verifyWebhook(
   secret: string | readonly string[],
   options: VerifyOptions = {},
 ): Verified {
+  const keys = (typeof secret === 'string' ? [secret] : secret).map(standardKey);
+  if (keys.length === 0 || !keys.every((key) => key !== undefined)) return refused('secret_malformed');
   const id = header(headers, 'webhook-id');
   const timestamp = header(headers, 'webhook-timestamp');
   const signatures = header(headers, 'webhook-signature');
-  if (!id || !timestamp || !signatures) return { ok: false, reason: 'header_missing' };
+  if (!id || !timestamp || !signatures) return refused('header_missing');
   const seconds = /^\d{1,12}$/.test(timestamp) ? Number(timestamp) : Number.NaN;
   const distance = Math.abs((options.now ?? new Date()).getTime() / 1000 - seconds);
-  if (!(distance <= (options.toleranceSeconds ?? 300))) return { ok: false, reason: 'timestamp_outside_tolerance' };
-  const keys = (typeof secret === 'string' ? [secret] : secret).map(standardKey);
-  const given = signatures.split(' ').slice(0, MAX_SIGNATURES);
+  if (!(distance <= (options.toleranceSeconds ?? 300))) return refused('timestamp_outside_tolerance');
+  // Signatures of other versions may stand beside it.
+  const given = signatures.split(' ').filter((one) => one.startsWith('v1,'));
   let matches = false;
   for (const key of keys) {
-    if (key === undefined) return { ok: false, reason: 'secret_malformed' };
     const expected = standardSignature(key, id, timestamp, rawBody);
-    // No early end: the time must not tell which signature it was.
-    for (const one of given) matches = isEqual(one, expected) || matches;
+    // Compares with all of them: the time must not reveal which signature it was.
+    for (const one of given.slice(0, MAX_SIGNATURES)) matches = isEqual(one, expected) || matches;
   }
-  return matches
-    ? { ok: true, messageId: id, sentAt: new Date(seconds * 1000) }
-    : { ok: false, reason: 'signature_mismatch' };
+  return matches ? { ok: true, messageId: id, sentAt: new Date(seconds * 1000) } : refused('signature_mismatch');
 }
 
 const MAX_SIGNATURES = 16;
 
 /**
- * Whether `X-Millrace-Signature: sha256=…` (or the header that was chosen in its place) fits the body. It covers the body
- * alone: a recorded delivery that is sent again passes. Prefer {@link verifyWebhook}.
+ * Whether `X-Millrace-Signature: sha256=…` (or the header that replaces it) matches the body. It covers the body alone: a
+ * recorded delivery that is sent again passes. Prefer {@link verifyWebhook}.
+ * @throws RangeError for an empty secret: anybody could sign with it.
  */
 export function verifyHexSignature(rawBody: Buffer | string, signature: string, secret: string): boolean {
-  return isEqual(signature, `sha256=${createHmac('sha256', secret).update(rawBody).digest('hex')}`);
+  return isEqual(signature.toLowerCase(), `sha256=${hmacSha256Hex(secret, rawBody)}`);
 }
 
 function isEqual(given: string, expected: string): boolean {

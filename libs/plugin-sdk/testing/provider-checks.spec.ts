@@ -85,6 +85,31 @@ const MISTAKES: readonly (readonly [mistake: string, broken: Partial<Provider>, 
   ['believes everybody', { verify: () => ({ ok: true, authentication: 'none' }) }, /with a wrong secret/],
   ['believes nobody', { verify: () => NO }, /[.]http is believed$/],
   [
+    'returns true in place of a verdict',
+    { verify: async (request, context) => anything((await verify(request, context)).ok) },
+    /[.]http is believed$/,
+  ],
+  [
+    'names no authentication',
+    {
+      verify: async (request, context) => {
+        const verdict = await verify(request, context);
+        return verdict.ok ? anything({ ok: true }) : verdict;
+      },
+    },
+    /[.]http is believed$/,
+  ],
+  [
+    'refuses for a reason of its own',
+    {
+      verify: async (request, context) => {
+        const verdict = await verify(request, context);
+        return verdict.ok ? verdict : anything({ ok: false, reason: 'bad_signature' });
+      },
+    },
+    /with a wrong secret/,
+  ],
+  [
     'takes the signature for optional',
     {
       verify: (request, context) =>
@@ -252,6 +277,16 @@ describe('the checks of providers', () => {
 
   it.each(MISTAKES)('find a provider that %s', async (_, broken, found) => {
     expect(await failures(given({ provider: { ...shipyard, ...broken } }), found)).not.toEqual([]);
+  });
+
+  it('say what verify must return', async () => {
+    const found = await failures(
+      given({ provider: { ...shipyard, verify: () => anything(true) } }),
+      /[.]http is believed$/,
+    );
+    expect(found[0]).toContain(
+      'verify must return { ok: true, authentication } or { ok: false, reason }; it returned true',
+    );
   });
 
   it('find a saved request of which nothing is expected, and an expectation without one', async () => {

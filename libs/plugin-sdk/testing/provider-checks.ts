@@ -11,6 +11,7 @@ import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 import type { InboundRequest, Provider, ProviderContext, Verdict } from '../src/define-provider.js';
 import { isInboundType } from '../src/inbound-types.js';
 import { isProofHeader } from '../src/proof-headers.js';
+import { verdictProblem } from '../src/verdict-shape.js';
 import { changed, changesOf, headerValue, otherLetter, without } from './changes.js';
 import {
   answerTo,
@@ -83,8 +84,11 @@ export function providerChecks(given: ProviderUnderTest): readonly Check[] {
   });
   const proof = given.proof ?? Object.keys(provider.sign?.([...saved.values()][0] ?? NO_REQUEST, context()) ?? {});
   const wrong = given.wrongSecret ?? otherLetter(given.secret, given.secret.length - 1);
-  const verify = async (request: InboundRequest, more: Partial<ProviderContext> = {}): Promise<Verdict> =>
-    provider.verify(request, context(more));
+  const verify = async (request: InboundRequest, more: Partial<ProviderContext> = {}): Promise<Verdict> => {
+    const verdict = await provider.verify(request, context(more));
+    strictEqual(verdictProblem(verdict), undefined);
+    return verdict;
+  };
   const refused = async (request: InboundRequest, what: string, more: Partial<ProviderContext> = {}) => {
     const verdict = await verify(request, more);
     ok(!verdict.ok, `${what} was believed`);

@@ -7,7 +7,7 @@ import {
 import { fieldsOf, type Json, objectOf, textOf } from '#libs/plugin-sdk/src/fields.js';
 import { isInboundType } from '#libs/plugin-sdk/src/inbound-types.js';
 
-import { bearerConfig, signSharedSecret, verifySharedSecret } from './shared-secret.js';
+import { bearerConfig, SHARED_SECRET_WANTS, signSharedSecret, verifySharedSecret } from './shared-secret.js';
 
 const UNREADABLE: Unreadable = {
   unreadable:
@@ -18,6 +18,7 @@ const UNREADABLE: Unreadable = {
 export const cloudevents = defineProvider({
   name: 'cloudevents',
   description: 'CloudEvents 1.0: structured, binary or batch, signed or with a bearer token.',
+  wants: SHARED_SECRET_WANTS,
   config: bearerConfig,
   keepHeaders: [
     'user-agent',

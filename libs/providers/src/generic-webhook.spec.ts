@@ -27,13 +27,15 @@ const normalise = (headers: Record<string, string>, value: Json) =>
 const signature = (secret: string) => `sha256=${hmacSha256Hex(secret, BODY)}`;
 
 describe('a generic webhook', () => {
-  it('is believed by its slug alone where no secret is set', () => {
+  it('is believed by its URL alone where no secret is set', () => {
     expect(verify({}, [])).toEqual({ ok: true, authentication: 'slug' });
   });
 
   it.each([
     ['x-webhook-signature', 'hmac-sha256'],
     ['x-hub-signature-256', 'hmac-sha256'],
+    // Bitbucket's and Jira's.
+    ['x-hub-signature', 'hmac-sha256'],
   ])('is believed by %s', (header, authentication) => {
     expect(verify({ [header]: signature('key') }, ['new', 'key'])).toEqual({ ok: true, authentication });
     expect(verify({ [header]: signature('other') }, ['new', 'key'])).toEqual({
@@ -61,6 +63,13 @@ describe('a generic webhook', () => {
     expect(verify(headers as Record<string, string>, ['key'])).toEqual({ ok: false, reason });
   });
 
+  it('may show a token beside the SHA-1 signature of an older sender, which proves nothing by itself', () => {
+    const sha1 = { 'x-hub-signature': `sha1=${'0'.repeat(40)}` };
+    expect(verify(sha1, ['key'])).toEqual({ ok: false, reason: 'signature_malformed' });
+    expect(verify({ ...sha1, authorization: 'Bearer key' }, ['key'])).toMatchObject({ ok: true });
+    expect(verify({ ...sha1, authorization: 'Bearer other' }, ['key'])).toMatchObject({ ok: false });
+  });
+
   it('asks for the token alone where its config says so', () => {
     expect(verify({ 'x-webhook-signature': signature('key') }, ['key'], { bearer: true })).toMatchObject({ ok: false });
     expect(verify({ authorization: 'Bearer key' }, ['key'], { bearer: true })).toMatchObject({ ok: true });
@@ -70,6 +79,7 @@ describe('a generic webhook', () => {
     ['X-Event-Type first', { 'x-event-type': 'a', 'x-github-event': 'b', 'x-webhook-event': 'c' }, { type: 'd' }, 'a'],
     ['then X-GitHub-Event', { 'x-github-event': 'b', 'x-webhook-event': 'c' }, { type: 'd' }, 'b'],
     ['then X-Webhook-Event', { 'x-webhook-event': 'c' }, { type: 'd' }, 'c'],
+    ['then X-Event-Key', { 'x-event-key': 'repo:push' }, { type: 'd' }, 'repo:push'],
     ["then the body's event", {}, { event: 'e', type: 'd' }, 'e'],
     ["then the body's type", {}, { event: 7, type: 'd' }, 'd'],
     ['else says just webhook', { 'x-event-type': '' }, [1, 2], 'webhook'],
@@ -91,9 +101,9 @@ describe('a generic webhook', () => {
   });
 
   it('keeps no header that may hold a secret', () => {
-    for (const provider of [genericWebhook])
-      expect(provider.keepHeaders!.filter((name) => /auth|signature|cookie|token|key$/.test(name))).toEqual([
-        'idempotency-key',
-      ]);
+    expect(genericWebhook.keepHeaders!.filter((name) => /auth|signature|cookie|token|key$/.test(name))).toEqual([
+      'x-event-key',
+      'idempotency-key',
+    ]);
   });
 });

@@ -1,21 +1,20 @@
 import { defineProvider } from '#libs/plugin-sdk/src/define-provider.js';
 import { fieldsOf, textOf } from '#libs/plugin-sdk/src/fields.js';
 
-import { bearerConfig, signSharedSecret, verifySharedSecret } from './shared-secret.js';
+import { bearerConfig, SHARED_SECRET_WANTS, signSharedSecret, verifySharedSecret } from './shared-secret.js';
 
-/**
- * Any program that can send JSON or a form. It signs the raw body (`X-Webhook-Signature` or `X-Hub-Signature-256`) or
- * shows the secret itself as a bearer token; `config.bearer` asks for the token and looks at no signature.
- */
+/** Any program that can send a request. */
 export const genericWebhook = defineProvider({
   name: 'generic_webhook',
   description: 'Any sender: signed with HMAC-SHA256, with a bearer token, or by its unguessable URL alone.',
+  wants: SHARED_SECRET_WANTS,
   config: bearerConfig,
   keepHeaders: [
     'user-agent',
     'x-event-type',
     'x-github-event',
     'x-webhook-event',
+    'x-event-key',
     'idempotency-key',
     'x-request-id',
     'traceparent',
@@ -30,6 +29,7 @@ export const genericWebhook = defineProvider({
       headers['x-event-type'] ||
       headers['x-github-event'] ||
       headers['x-webhook-event'] ||
+      headers['x-event-key'] ||
       (textOf(body['event']) ?? textOf(body['type']) ?? 'webhook');
     return {
       deliveryId: headers['idempotency-key'],

@@ -31,6 +31,8 @@ const TAG = 'refs/tags/';
 export const github = defineProvider({
   name: 'github',
   description: 'GitHub webhooks, signed with X-Hub-Signature-256.',
+  wants:
+    'X-Hub-Signature-256: sha256= and 64 hex digits, the HMAC-SHA256 of the raw body; set the secret of the webhook at GitHub',
   config: {
     properties: {
       apiUrl: { type: 'string', format: 'uri', description: 'of GitHub Enterprise Server; default api.github.com' },

@@ -34,6 +34,8 @@ export const gitlab = defineProvider({
   name: 'gitlab',
   description:
     'GitLab webhooks: with a secret token, or signed as Standard Webhooks where the secret begins with whsec_.',
+  wants:
+    'X-Gitlab-Token, the secret token of the webhook at GitLab; or, where the secret begins with whsec_, webhook-id, webhook-timestamp and webhook-signature',
   keepHeaders: [
     'user-agent',
     'x-gitlab-event',

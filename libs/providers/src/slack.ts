@@ -22,6 +22,8 @@ const WRITTEN: ReadonlySet<string> = new Set(['bot_message', 'file_share', 'me_m
 export const slack = defineProvider({
   name: 'slack',
   description: 'Slack apps: Events API, slash commands and interactions, signed with X-Slack-Signature.',
+  wants:
+    'X-Slack-Request-Timestamp, in seconds since 1970, and X-Slack-Signature: v0= and 64 hex digits, the HMAC-SHA256 of v0:{timestamp}:{body} with the signing secret of the app',
   config: {
     properties: {
       botToken: { type: 'string', minLength: 1, description: 'xoxb-…, with which messages are sent' },

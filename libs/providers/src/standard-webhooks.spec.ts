@@ -5,6 +5,7 @@ import fc from 'fast-check';
 
 import type { InboundRequest } from '#libs/plugin-sdk/src/define-provider.js';
 import { headersOf, parseHttpFile } from '#libs/plugin-sdk/src/http-file.js';
+import { readable } from '#libs/plugin-sdk/testing/readable.js';
 
 import { signStandardWebhook, standardWebhooks } from './standard-webhooks.js';
 
@@ -76,6 +77,44 @@ describe('a Standard Webhooks signature', () => {
         ok: true,
         authentication: 'hmac-sha256',
       });
+  });
+
+  it('may stand beside any number of others, of versions and forms that are unknown', () => {
+    const { headers } = symmetric;
+    const right = headers['webhook-signature'];
+    const others = ['v1h,abcd hmac512,AAAA', 'v1,AAAA', 'v2,', '===', 'x', Array(40).fill('v9,AAAA').join(' ')];
+    for (const other of others)
+      for (const several of [`${other} ${right}`, `${right} ${other}`]) {
+        const request = { ...symmetric, headers: { ...headers, 'webhook-signature': several } };
+        expect(verify(request, {}, [SECRET])).toEqual({ ok: true, authentication: 'hmac-sha256' });
+      }
+  });
+
+  it('may come in the headers of Svix, whose id is the delivery id then', () => {
+    const svix = (headers: InboundRequest['headers']) =>
+      Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.replace('webhook', 'svix'), value]));
+    const request = { ...symmetric, headers: svix(symmetric.headers) };
+    expect(verify(request, {}, [SECRET])).toEqual({ ok: true, authentication: 'hmac-sha256' });
+    expect(verify({ ...request, rawBody: Buffer.from('{}') }, {}, [SECRET])).toEqual(mismatch);
+    const id = (headers: InboundRequest['headers']) =>
+      readable(
+        standardWebhooks.normalise(
+          { value: {}, kind: 'json', request: { ...symmetric, headers } },
+          { secrets: [], config: {}, now },
+        ),
+      ).deliveryId;
+    expect(id(request.headers)).toBe('msg_2Lml1');
+    // The id that is recorded is the one that is signed, whatever stands beside it.
+    expect(id({ ...request.headers, 'webhook-id': 'another' })).toBe('msg_2Lml1');
+    const signed = signStandardWebhook(request, { secrets: [SECRET], config: {}, now });
+    expect(Object.keys(signed)).toEqual(['svix-id', 'svix-timestamp', 'svix-signature']);
+    expect(verify({ ...request, headers: signed }, {}, [SECRET])).toMatchObject({ ok: true });
+  });
+
+  it('with the time in milliseconds is refused', () => {
+    const signed = signStandardWebhook(symmetric, { secrets: [SECRET], config: {}, now });
+    const headers = { ...signed, 'webhook-timestamp': `${signed['webhook-timestamp']}000` };
+    expect(verify({ ...symmetric, headers }, {}, [SECRET])).toEqual(malformed);
   });
 
   it.each(['v1', 'v1,', 'abc', 'v1,a b', `v1,${'A'.repeat(43)}`, Array(20).fill('v1,AAAA').join(' ')])(

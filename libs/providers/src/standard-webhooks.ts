@@ -14,13 +14,16 @@ import { STANDARD_SECRET_PREFIX, standardKey, standardSignature } from '#libs/pl
 const PUBLIC_KEY = /^whpk_([A-Za-z0-9+/]{43}=)$/;
 /** What stands before the 32 bytes of an Ed25519 key in SubjectPublicKeyInfo. */
 const ED25519_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
-const ENTRY = /^v\d+[a-z]?,([A-Za-z0-9+/]+={0,2})$/;
+/** Bytes of a signature by its version. Any other version is one that we do not know: it stands beside ours. */
+const SIGNATURE_BYTES: Readonly<Record<string, number>> = { v1: 32, v1a: 64 };
 const MAX_SIGNATURES = 16;
 
 /** Any sender that follows the Standard Webhooks specification: symmetric (`v1`) or Ed25519 (`v1a`) signatures. */
 export const standardWebhooks = defineProvider({
   name: 'standard_webhooks',
-  description: 'Senders that follow Standard Webhooks: signed with webhook-signature, v1 or v1a.',
+  description: 'Senders that follow Standard Webhooks: signed with webhook-signature (or svix-signature), v1 or v1a.',
+  wants:
+    'webhook-id, webhook-timestamp (seconds since 1970, not milliseconds) and webhook-signature: v1, and the base64 HMAC-SHA256 of {id}.{timestamp}.{body}, or v1a, and the Ed25519 signature; several signatures are separated by spaces',
   config: {
     properties: {
       publicKey: {
@@ -30,12 +33,12 @@ export const standardWebhooks = defineProvider({
       },
     },
   },
-  keepHeaders: ['user-agent', 'webhook-id', 'webhook-timestamp', 'traceparent'],
+  keepHeaders: ['user-agent', 'webhook-id', 'webhook-timestamp', 'svix-id', 'svix-timestamp', 'traceparent'],
 
   checkSecret(secret) {
     if (secret.startsWith(STANDARD_SECRET_PREFIX) && standardKey(secret)) return undefined;
-    const shape = 'is whsec_ and base64, as the sender shows it';
-    return secret.startsWith('whpk_') ? `${shape}: a public key (whpk_) belongs into config.publicKey` : shape;
+    const shape = 'Must be whsec_ and base64, as the sender shows it.';
+    return secret.startsWith('whpk_') ? `${shape} Put a public key (whpk_) into config.publicKey.` : shape;
   },
   verify: verifyStandardWebhook,
   sign: signStandardWebhook,
@@ -45,7 +48,7 @@ export const standardWebhooks = defineProvider({
     const eventType = textOf(body['type']) ?? 'webhook';
     const known = isInboundType(eventType);
     return {
-      deliveryId: headers['webhook-id'],
+      deliveryId: proofOf(headers)?.id ?? (headers['webhook-id'] || headers['svix-id']),
       eventType,
       events: [
         {
@@ -63,19 +66,25 @@ export const standardWebhooks = defineProvider({
 export function verifyStandardWebhook(request: InboundRequest, { secrets, config, now }: ProviderContext): Verdict {
   const publicKey = textOf(config['publicKey']);
   if (secrets.length === 0 && publicKey === undefined) return { ok: true, authentication: 'slug' };
-  const { headers, rawBody } = request;
-  const id = headers['webhook-id'];
-  const timestamp = headers['webhook-timestamp'];
-  const signatures = headers['webhook-signature'];
-  if (!id || !timestamp || !signatures) return { ok: false, reason: 'signature_missing' };
-  const given = signatures.split(/,? +/);
-  if (!/^\d{1,12}$/.test(timestamp) || given.length > MAX_SIGNATURES || !given.every(isEntry))
-    return { ok: false, reason: 'signature_malformed' };
-  const by = signedBy(given, { id, timestamp, rawBody }, secrets, publicKey);
+  const proof = proofOf(request.headers);
+  if (!proof) return { ok: false, reason: 'signature_missing' };
+  const { id, timestamp, signatures } = proof;
+  const given = signatures.split(/,? +/).filter(isSignature).slice(0, MAX_SIGNATURES);
+  if (!/^\d{1,12}$/.test(timestamp) || given.length === 0) return { ok: false, reason: 'signature_malformed' };
+  const by = signedBy(given, { id, timestamp, rawBody: request.rawBody }, secrets, publicKey);
   if (by === undefined) return { ok: false, reason: 'signature_mismatch' };
   // After the signature: whoever cannot sign learns nothing about the clock.
   if (!withinTolerance(Number(timestamp) * 1000, now)) return { ok: false, reason: 'stale' };
   return { ok: true, authentication: by };
+}
+
+/** The three headers, by their own names or by those of Svix, which many senders still use. */
+function proofOf(headers: InboundRequest['headers']) {
+  for (const prefix of ['webhook', 'svix']) {
+    const [id, timestamp, signatures] = ['id', 'timestamp', 'signature'].map((name) => headers[`${prefix}-${name}`]);
+    if (id && timestamp && signatures) return { id, timestamp, signatures };
+  }
+  return undefined;
 }
 
 function signedBy(
@@ -86,7 +95,7 @@ function signedBy(
 ): 'hmac-sha256' | 'ed25519' | undefined {
   let symmetric = false;
   let asymmetric = false;
-  // No early end: the time must not tell which signature or secret it was.
+  // Compares with all of them: the time must not reveal which signature or secret it was.
   for (const secret of secrets) {
     const key = standardKey(secret);
     if (key === undefined) continue;
@@ -103,10 +112,13 @@ function signedBy(
   return symmetric ? 'hmac-sha256' : asymmetric ? 'ed25519' : undefined;
 }
 
-/** Base64 has several ways to write the same bytes; a signature has one. */
-function isEntry(entry: string): boolean {
-  const [, encoded] = ENTRY.exec(entry) ?? [];
-  return encoded !== undefined && Buffer.from(encoded, 'base64').toString('base64') === encoded;
+/** Of a version that we know, and written in the one canonical way: base64 has several for the same bytes. */
+function isSignature(entry: string): boolean {
+  const comma = entry.indexOf(',');
+  const [version, encoded] = [entry.slice(0, comma), entry.slice(comma + 1)];
+  if (!Object.hasOwn(SIGNATURE_BYTES, version)) return false;
+  const bytes = Buffer.from(encoded, 'base64');
+  return bytes.length === SIGNATURE_BYTES[version] && bytes.toString('base64') === encoded;
 }
 
 const isEqual = (left: Buffer, right: Buffer): boolean => left.length === right.length && timingSafeEqual(left, right);
@@ -122,18 +134,19 @@ function ed25519Key(publicKey: string): KeyObject | undefined {
   }
 }
 
-/** Headers that a sender with the first secret sends; the id of the request is kept if it has one. */
+/** Headers that a sender with the first secret sends; the id of the request, and by which names it says it, are kept. */
 export function signStandardWebhook(
   { headers, rawBody }: Pick<InboundRequest, 'headers' | 'rawBody'>,
   { secrets: [secret], now }: ProviderContext,
 ): Record<string, string> {
   const key = secret === undefined ? undefined : standardKey(secret);
   if (key === undefined) return {};
-  const id = headers['webhook-id'] || 'msg_saved';
+  const prefix = !headers['webhook-id'] && headers['svix-id'] ? 'svix' : 'webhook';
+  const id = headers[`${prefix}-id`] || 'msg_saved';
   const timestamp = String(Math.floor(now.getTime() / 1000));
   return {
-    'webhook-id': id,
-    'webhook-timestamp': timestamp,
-    'webhook-signature': standardSignature(key, id, timestamp, rawBody),
+    [`${prefix}-id`]: id,
+    [`${prefix}-timestamp`]: timestamp,
+    [`${prefix}-signature`]: standardSignature(key, id, timestamp, rawBody),
   };
 }

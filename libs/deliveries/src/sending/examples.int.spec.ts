@@ -38,6 +38,17 @@ describe('the example for receivers', () => {
     expect(await post(signed([secret]))).toBe('200 seen before');
   });
 
+  it.each(['', 'whsec_', 'whsec_!!!'])(
+    'does not start with the secret %j, which anybody could sign with',
+    async (secret) => {
+      child = spawn(process.execPath, [EXAMPLE, '0'], { env: { ...process.env, WEBHOOK_SECRET: secret } });
+      let said = '';
+      child.stderr!.on('data', (chunk: Buffer) => (said += chunk.toString()));
+      const [code] = (await once(child, 'close')) as [number];
+      expect([code, said]).toEqual([1, expect.stringContaining('WEBHOOK_SECRET must be')]);
+    },
+  );
+
   it('accepts both signatures of a rotation', async () => {
     const [fresh, old] = [newSecret(), newSecret()];
     const post = await receiver(old);

@@ -81,4 +81,12 @@ describe('a webhook that is saved', () => {
       { pointer: '/events/0', detail: expect.stringContaining('issue.created') },
     ]);
   });
+
+  it('is warned of a secret that Standard Webhooks libraries do not accept', () => {
+    expect(warningsOf(['*'], 'a plain old secret')).toEqual([
+      { pointer: '/secret', detail: expect.stringContaining('whsec_ and base64') },
+    ]);
+    for (const secret of ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', undefined, null])
+      expect(warningsOf(['*'], secret)).toEqual([]);
+  });
 });

@@ -7,6 +7,7 @@ import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { pointerToken } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/nearest.js';
 import type { Problems } from '#libs/kernel/src/problems.js';
+import { STANDARD_SECRET_PREFIX } from '#libs/plugin-sdk/src/standard-webhooks.js';
 
 import { secretRefusal, SIGNATURE_HEADER } from './signing.js';
 
@@ -48,15 +49,25 @@ export const webhookCheck =
       add('/rateLimit', 'Must be left out: at most 8 deliveries are under way to one webhook at a time.');
   };
 
-/** What is allowed and probably not meant. */
-export function warningsOf(events: readonly string[]): Problem[] {
+/**
+ * What is allowed and probably not meant.
+ * @param secret where a new one was given.
+ */
+export function warningsOf(events: readonly string[], secret?: string | null): Problem[] {
   const types = Object.keys(catalogue);
-  return events.flatMap((pattern, index) => {
+  const warnings = events.flatMap((pattern, index) => {
     if (types.some(globMatcher(pattern))) return [];
     const detail = `No built-in event type is called ${pattern}. ${suggestion(pattern, types)}`.trim();
     return [{ pointer: `/events/${index}`, detail }];
   });
+  if (typeof secret === 'string' && !secret.startsWith(STANDARD_SECRET_PREFIX))
+    warnings.push({ pointer: '/secret', detail: NOT_STANDARD });
+  return warnings;
 }
+
+const NOT_STANDARD =
+  'Standard Webhooks libraries cannot verify webhook-signature with this secret: they need whsec_ and base64. ' +
+  'Leave the secret out to get one; X-Millrace-Signature and verifyWebhook work with any secret.';
 
 function checkOwnHeaders(
   headers: Readonly<Record<string, unknown>>,

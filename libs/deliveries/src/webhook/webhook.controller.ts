@@ -91,7 +91,7 @@ export class WebhookController {
     const disabled = body.disabled === true;
     const committed = await this.run(new RegisterWebhook(id, caller, settings, reference, disabled));
     const testDelivery = disabled ? SKIPPED : await this.testOutcome(id, committed);
-    return { ...(await this.view(caller, id)), warnings: warningsOf(body.events), secret, testDelivery };
+    return { ...(await this.view(caller, id)), warnings: warningsOf(body.events, body.secret), secret, testDelivery };
   }
 
   @Get()
@@ -141,7 +141,7 @@ export class WebhookController {
       await this.run(new DisableWebhook(id, caller, 'manual', `Disabled by ${caller.actor}.`));
     else if (body.disabled === false) await this.run(new EnableWebhook(id, caller));
     const answer = await this.view(caller, id);
-    return { ...answer, warnings: warningsOf(answer.events), ...(secret !== undefined && { secret }) };
+    return { ...answer, warnings: warningsOf(answer.events, body.secret), ...(secret !== undefined && { secret }) };
   }
 
   @Delete(':id')

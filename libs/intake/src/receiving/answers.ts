@@ -10,18 +10,18 @@ export interface Written {
   readonly body: string;
   /** Seconds. */
   readonly retryAfter?: number | undefined;
-  /** Methods that the address takes, for a 405. */
+  /** Methods that the address accepts, for a 405. */
   readonly allow?: string | undefined;
 }
 
 /** What of a refusal goes over the wire. */
 type Refused = Pick<Refusal, 'status' | 'code' | 'detail' | 'retryAfter' | 'allow'>;
 
-/** How a family of routes says the same things. */
+/** How a family of routes writes its answers. */
 export interface AnswerForm {
   accepted(outcome: Accepted): Written;
   refused(refusal: Refused): Written;
-  /** Made once: to the last byte the same for whatever is not there. */
+  /** Written once, so that it is the same to the last byte for every address where nothing receives. */
   readonly notFound: Written;
 }
 
@@ -29,16 +29,16 @@ export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 const JSON_TYPE = 'application/json; charset=utf-8';
 
 const TITLES: Readonly<Record<number, string>> = {
-  400: 'The request cannot be read',
+  400: 'Invalid request',
   401: 'Not authenticated',
   403: 'Not allowed',
   404: 'Not found',
-  405: 'Nothing is received here',
+  405: 'Method not allowed',
   413: 'Too large',
-  415: 'Format not understood',
+  415: 'Unsupported format',
   429: 'Too many requests',
-  500: 'A fault in the server',
-  503: 'Not available at the moment',
+  500: 'Internal error',
+  503: 'Not available',
 };
 
 /** 202 and the ids; refusals are problems as in RFC 9457. */
@@ -51,7 +51,7 @@ export const platformForm: AnswerForm = {
   notFound: problem(NOT_FOUND),
 };
 
-/** The envelope of custom paths: 200, and 400, 404 or 500 for whatever kind of refusal it is. */
+/** The envelope of custom paths: 200, and 400, 404 or 500 for every refusal. */
 export const customPathForm: AnswerForm = {
   accepted: ({ eventIds, duplicate, answer }) =>
     answer
@@ -61,7 +61,7 @@ export const customPathForm: AnswerForm = {
           contentType: JSON_TYPE,
           body: JSON.stringify({
             success: true,
-            message: duplicate ? 'Webhook had been processed before' : 'Webhook processed successfully',
+            message: duplicate ? 'Webhook was already processed' : 'Webhook processed successfully',
             data: { eventIds, duplicate },
           }),
         },
@@ -69,7 +69,7 @@ export const customPathForm: AnswerForm = {
   notFound: envelope(NOT_FOUND),
 };
 
-/** Chats show what they are answered to whoever wrote: nothing, unless their provider says what. */
+/** Chats show the answer to whoever wrote: it is empty, unless the provider gives one. */
 export const communicatorForm: AnswerForm = {
   accepted: ({ answer }) => ({
     status: answer?.status ?? 200,
@@ -81,8 +81,8 @@ export const communicatorForm: AnswerForm = {
 };
 
 /**
- * The envelope of agents' webhooks. The execution has the id of the event that came in, with a prefix of its own; several
- * lines or elements are as many executions.
+ * The envelope of agents' webhooks. The execution has the id of the inbound event, with another prefix; each line or
+ * element is an execution of its own.
  */
 export const agentForm: AnswerForm = {
   accepted: ({ eventIds }) => {

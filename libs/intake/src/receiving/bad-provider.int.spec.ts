@@ -40,6 +40,19 @@ const VERIFIERS: Readonly<Record<string, Partial<Provider>>> = {
   verify_throws: { verify: failing },
   verify_rejects: { verify: rejected },
   verify_gives_nothing: { verify: () => undefined as never },
+  verify_gives_true: { verify: () => true as never },
+  verify_gives_a_text: { verify: () => Promise.resolve('ok') as never },
+  verify_says_ok_in_words: { verify: () => ({ ok: 'yes', authentication: 'x' }) as never },
+  verify_names_no_authentication: { verify: () => ({ ok: true }) as never },
+};
+/** Never answers. */
+const hanging = () => new Promise<never>(() => undefined);
+const OTHERS: Readonly<Record<string, Partial<Provider>>> = {
+  verify_hangs: { verify: hanging },
+  verify_gives_an_unknown_reason: { verify: () => ({ ok: false, reason: 'bad_signature' }) as never },
+  verify_is_a_thenable: {
+    verify: () => ({ then: (done: (verdict: object) => void) => done({ ok: true, authentication: 'x' }) }) as never,
+  },
 };
 
 describe('a provider with a bug', () => {
@@ -48,10 +61,10 @@ describe('a provider with a bug', () => {
   const hear = (error: unknown): void => void unheard.push(error);
   beforeAll(async () => {
     process.on('unhandledRejection', hear);
-    const providers = Object.entries({ ...PROVIDERS, ...VERIFIERS }).map(([name, broken]) =>
+    const providers = Object.entries({ ...PROVIDERS, ...VERIFIERS, ...OTHERS }).map(([name, broken]) =>
       defineProvider({ name, ...good, ...broken }),
     );
-    server = await new InboundServer([definePlugin({ name: 'buggy', sdk: 1, providers })]).start();
+    server = await new InboundServer([definePlugin({ name: 'buggy', sdk: 1, providers })], [], undefined, 20).start();
   });
   afterAll(async () => {
     process.off('unhandledRejection', hear);
@@ -78,6 +91,37 @@ describe('a provider with a bug', () => {
     expect(answer.status).toBe(500);
     expect(await answer.json()).toMatchObject({ code: 'inbound.provider_failed' });
     expect(await server.received()).toHaveLength(before);
+    const { level, fields, message } = server.lines.at(-1)!;
+    expect([level, message]).toEqual(['error', 'a provider failed']);
+    expect(fields).toMatchObject({ provider, method: 'verify' });
+    expect((fields as { err: Error }).err.stack).toContain('at ');
+  });
+
+  it('is refused with 401 where its reason is unknown, and the log says so', async () => {
+    const answer = await post('verify_gives_an_unknown_reason');
+    expect([answer.status, await answer.json()]).toMatchObject([401, { code: 'inbound.signature_mismatch' }]);
+    const { fields } = server.lines.at(-1)!;
+    expect((fields as { err: Error }).err.message).toContain(
+      'signature_mismatch, stale, unavailable; it is bad_signature',
+    );
+  });
+
+  it('is answered with 503 where verify hangs, with one line in the log a minute', async () => {
+    const { id, url } = await server.integration('verify_hangs');
+    const about = () => server.lines.filter(({ fields }) => (fields as { integration?: string }).integration === id);
+    const ask = () => fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
+    for (const answer of [await ask(), await ask()]) {
+      expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '10']);
+      expect(await answer.json()).toMatchObject({ code: 'inbound.verify_timeout' });
+    }
+    expect(about()).toMatchObject([{ level: 'warn', fields: { reason: 'timeout' } }]);
+    server.clock.advance(60_000);
+    await ask();
+    expect(about()).toHaveLength(2);
+  });
+
+  it('may give anything that can be awaited', async () => {
+    expect((await post('verify_is_a_thenable')).status).toBe(202);
   });
 
   it('ends no process with a promise that nobody waits for', async () => {

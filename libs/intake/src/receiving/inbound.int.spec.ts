@@ -299,7 +299,6 @@ describe('a request that is refused', () => {
     ['no signature', {}, 'inbound.signature_missing'],
     ['no prefix', { 'x-hub-signature-256': 'a'.repeat(64) }, 'inbound.signature_malformed'],
     ['an empty one', { 'x-hub-signature-256': '' }, 'inbound.signature_malformed'],
-    ['upper case', { 'x-hub-signature-256': signature(PUSH, SECRET).toUpperCase() }, 'inbound.signature_malformed'],
     ['another secret', { 'x-hub-signature-256': signature(PUSH, 'another') }, 'inbound.signature_mismatch'],
     ['another body', { 'x-hub-signature-256': signature(`${PUSH} `, SECRET) }, 'inbound.signature_mismatch'],
   ])('gets 401 with %s', async (_, headers, code) => {

@@ -3,7 +3,6 @@ import { hash } from 'node:crypto';
 import type { EventToAppend } from '#libs/event-store/src/event-store.js';
 import type { RequestMetadata } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
-import { messageOf } from '#libs/kernel/src/errors.js';
 import { type Uuid, uuid5, uuid7 } from '#libs/kernel/src/ids.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import type { Log } from '#libs/kernel/src/log.js';
@@ -21,13 +20,8 @@ import { byDelivery, type Element } from './by-delivery.js';
 import { type DeliveryFacts, type InboundDraft, inboundEventsOf } from './inbound-event.js';
 import { atOnce } from './provider-output.js';
 import { EVENT_TOO_LARGE, malformed, Refusal, unreadable } from './refusal.js';
-
-/** A request that is from whom it says. */
-export interface Verified {
-  readonly provider: Provider;
-  readonly context: ProviderContext;
-  readonly authentication: string;
-}
+import { reportFailure } from './report-failure.js';
+import type { Verified } from './verify-request.js';
 
 /** What the sender delivered under one id. */
 export interface Delivery {
@@ -185,11 +179,6 @@ function eventOf(event: NormalisedEvent): NormalisedEvent {
     throw new TypeError('an event has no type, subject or data');
   const when = typeof timestamp === 'string' || typeof timestamp === 'number' ? timestamp : undefined;
   return { type, subject, timestamp: when, data };
-}
-
-/** A bug of a plug-in: reported, and never of harm to what was sent. */
-export function reportFailure(log: Log, provider: Provider, method: string, error: unknown): void {
-  log.error({ provider: provider.name, method, error: messageOf(error) }, 'a provider failed');
 }
 
 function requestMetadata(

@@ -3,7 +3,7 @@ import type { BodyFault } from '#libs/plugin-sdk/src/inbound-body.js';
 
 import type { CountedReason } from '../integration/counters.js';
 
-/** The "no" to a request: not thrown, since on this path refusing is as ordinary as accepting. */
+/** Why a request is not accepted. Returned, not thrown: on this path refusing is as ordinary as accepting. */
 export class Refusal {
   constructor(
     readonly status: number,
@@ -13,7 +13,7 @@ export class Refusal {
     readonly reason: CountedReason,
     /** Seconds. */
     readonly retryAfter?: number,
-    /** Methods that the address takes, for a 405. */
+    /** Methods that the address accepts, for a 405. */
     readonly allow?: string,
   ) {}
 }
@@ -21,50 +21,62 @@ export class Refusal {
 /** Largest body, in bytes. */
 export const MAX_BODY_BYTES = 1024 * 1024;
 
-/** One and the same for unknown, disabled, deleted and malformed addresses: nothing can be found out by trying. */
+/** Identical for unknown, disabled, deleted and malformed addresses: trying them reveals nothing. */
 export const NOT_FOUND = {
   status: 404,
   code: 'inbound.not_found',
-  detail: 'Nothing is received at this address. Copy it again from the integration, and see that it is enabled.',
+  detail:
+    'No integration receives at this address. Copy the address from the integration again and check that it is enabled.',
 } as const;
 
-const unauthenticated: Readonly<Record<RefusalReason, Refusal>> = {
-  signature_missing: new Refusal(
-    401,
-    'inbound.signature_missing',
-    'The request is not signed. Send the signature (or the token) that the provider of this integration asks for.',
-    'signature_missing',
-  ),
-  signature_malformed: new Refusal(
-    401,
-    'inbound.signature_malformed',
-    'What was sent as signature cannot be one: for HMAC-SHA256 write sha256= and 64 lower-case hex digits.',
-    'signature_malformed',
-  ),
-  signature_mismatch: new Refusal(
-    401,
-    'inbound.signature_mismatch',
-    'The signature does not belong to this body and secret. Sign the raw bytes as they are sent, with the secret of this integration.',
-    'signature_mismatch',
-  ),
-  stale: new Refusal(
-    401,
-    'inbound.stale',
-    'The signed time is more than five minutes from now. Check the clock of the sender; old requests cannot be sent again as they are.',
-    'stale',
-  ),
-  unavailable: new Refusal(
-    503,
-    'inbound.keys_unavailable',
-    'The keys with which this sender signs cannot be fetched at the moment. Send it again after the seconds in Retry-After.',
-    'unavailable',
-    10,
-  ),
+const refusals: Readonly<Record<RefusalReason, (wants: string) => Refusal>> = {
+  signature_missing: (wants) =>
+    new Refusal(
+      401,
+      'inbound.signature_missing',
+      `The request has no signature or token. Send ${wants}.`,
+      'signature_missing',
+    ),
+  signature_malformed: (wants) =>
+    new Refusal(
+      401,
+      'inbound.signature_malformed',
+      `The signature or token is malformed. Send ${wants}.`,
+      'signature_malformed',
+    ),
+  signature_mismatch: () => MISMATCH,
+  stale: () => STALE,
+  unavailable: () => KEYS_UNAVAILABLE,
 };
 
-/** Unknown words of a provider count as a mismatch: they must not become part of an answer. */
-export const refusedBecause = (reason: RefusalReason): Refusal =>
-  Object.hasOwn(unauthenticated, reason) ? unauthenticated[reason] : unauthenticated.signature_mismatch;
+const MISMATCH = new Refusal(
+  401,
+  'inbound.signature_mismatch',
+  "The signature or token does not match the body and this integration's secret. Sign the raw bytes exactly as they are sent.",
+  'signature_mismatch',
+);
+const STALE = new Refusal(
+  401,
+  'inbound.stale',
+  'The signed time is more than five minutes from now. Check the clock of the sender; an old request cannot be sent again unchanged.',
+  'stale',
+);
+const KEYS_UNAVAILABLE = new Refusal(
+  503,
+  'inbound.keys_unavailable',
+  'The keys of this sender cannot be fetched now, so the request cannot be verified. Send it again after the seconds in Retry-After.',
+  'unavailable',
+  10,
+);
+
+/**
+ * Words that we do not know count as a mismatch: a provider's words must not become part of an answer.
+ * @param wants what the provider says that a sender must send.
+ */
+export const refusedBecause = (
+  reason: RefusalReason,
+  wants = 'the signature or token that the provider of this integration asks for',
+): Refusal => (Object.hasOwn(refusals, reason) ? refusals[reason](wants) : MISMATCH);
 
 export const TOO_LARGE = new Refusal(
   413,
@@ -76,14 +88,14 @@ export const TOO_LARGE = new Refusal(
 export const EVENT_TOO_LARGE = new Refusal(
   413,
   'inbound.event_too_large',
-  'The body is within 1 MiB, but not the event with what the platform adds to it. Send a few kilobytes less.',
+  'The body is at most 1 MiB, but the event made of it is larger than the log takes. Send a smaller body.',
   'too_large',
 );
 
 export const SOURCE_REFUSED = new Refusal(
   403,
   'inbound.source_address',
-  'This address may not send to this integration. Add it to allowedSources, or send from one that is there.',
+  'This address may not send to this integration. Add it to allowedSources, or send from an address that is listed there.',
   'source_address',
 );
 
@@ -91,7 +103,7 @@ export const rateLimited = (waitMs: number): Refusal =>
   new Refusal(
     429,
     'inbound.rate_limited',
-    'More requests than the rate limit of this integration allows. Try again after the seconds in Retry-After.',
+    'The rate limit of this integration is exceeded. Try again after the seconds in Retry-After.',
     'rate_limited',
     Math.max(1, Math.ceil(waitMs / 1000)),
   );
@@ -113,7 +125,7 @@ export const unreadable = ({ status, code, detail }: BodyFault): Refusal =>
 export const UNAVAILABLE = new Refusal(
   503,
   'inbound.unavailable',
-  'The event cannot be stored at the moment and has not been acknowledged. Send it again after the seconds in Retry-After.',
+  'The event cannot be stored now and was not acknowledged. Send it again after the seconds in Retry-After.',
   'unavailable',
   5,
 );
@@ -121,40 +133,48 @@ export const UNAVAILABLE = new Refusal(
 export const PROVIDER_MISSING = new Refusal(
   503,
   'inbound.provider_missing',
-  'The plug-in that understands this integration is not loaded. Add it to MILLRACE_PLUGINS; the sender may try again.',
+  'The plug-in with the provider of this integration is not loaded. Add it to MILLRACE_PLUGINS; the sender may try again.',
   'unavailable',
   60,
 );
 
-/** Other methods than POST, on every inbound address alike, whether something is received there or not. */
+/** Other methods than POST, on every inbound address alike, whether an integration receives there or not. */
 export const METHOD_NOT_ALLOWED = new Refusal(
   405,
   'inbound.method_not_allowed',
-  'Webhooks are sent with POST.',
+  'Send webhooks with POST.',
   'malformed',
   undefined,
   'POST',
 );
 
-/** For providers at which nothing comes in. */
+/** For providers that receive nothing. */
 export const notInbound = (detail: string): Refusal =>
   new Refusal(405, 'inbound.not_inbound', detail, 'not_inbound', undefined, '');
 
 export const PROVIDER_FAILED = new Refusal(
   500,
   'inbound.provider_failed',
-  'The provider of this integration failed while checking the request. The log of the server says how; the sender may try again.',
+  'The provider of this integration failed while it verified the request. The log of the server has the error; the sender may try again.',
   'failed',
+);
+
+export const VERIFY_TIMED_OUT = new Refusal(
+  503,
+  'inbound.verify_timeout',
+  'The provider of this integration did not verify the request in time. Send it again after the seconds in Retry-After.',
+  'unavailable',
+  10,
 );
 
 export const BROKEN_OFF = malformed(
   'inbound.broken_off',
-  'The body is not as long as Content-Length says: it broke off on the way. Send it again.',
+  'The body is shorter than Content-Length says: the connection was interrupted. Send it again.',
 );
 
 export const FAILED = new Refusal(
   500,
   'inbound.failed',
-  'Something went wrong in the server before the event was stored. Send it again.',
+  'An internal error occurred before the event was stored. Send it again.',
   'failed',
 );
