@@ -33,7 +33,7 @@ const withPostgres = {
 };
 
 /** Specs of one stage share a world: what they import is loaded once. */
-const grouped = { runner: '<rootDir>/test/support/jest/group-runner.mjs' };
+const grouped = (atLeast) => ({ runner: ['<rootDir>/test/support/jest/group-runner.mjs', { atLeast }] });
 
 const roots = ['apps', 'libs', 'test'];
 const matching = (suffix, not = '') => roots.map((root) => `<rootDir>/${root}/**/${not}${suffix}`);
@@ -45,8 +45,8 @@ export default {
   testTimeout: 300_000,
   workerGracefulExitTimeout: 30_000,
   projects: [
-    { ...project('unit', matching('!(*.int|*.e2e).spec.ts')), ...grouped },
-    { ...project('int', matching('*.int.spec.ts')), ...grouped, ...withPostgres },
+    { ...project('unit', matching('!(*.int|*.e2e).spec.ts')), ...grouped(12) },
+    { ...project('int', matching('*.int.spec.ts')), ...grouped(1), ...withPostgres },
     { ...project('e2e', matching('*.e2e.spec.ts')), ...withPostgres },
   ],
 };

@@ -105,7 +105,7 @@ describe('what is not an expression', () => {
           }
         },
       ),
-      { numRuns: 5_000 },
+      { numRuns: 1_500 },
     );
   });
 });
@@ -260,7 +260,15 @@ describe('an expression that asks for too much', () => {
       `{x: ${Array(60).fill('[@, @]').join(' | ')}, y: ${Array(60).fill('[@, @]').join(' | ')}} | x == y`,
     ],
   ])('is ended when it %s', (_, expression) => {
-    expect(() => compile(expression).evaluate('some text')).toThrow(
+    const cost = new Cost(MAX_STEPS / 20);
+    expect(() => compile(expression).evaluate('some text', cost)).toThrow(
+      expect.objectContaining({ code: 'expression.too_costly' }),
+    );
+  });
+
+  it('is ended without being told how much is too much', () => {
+    const doubling = Array(100).fill("join('', [@, @])").join(' | ');
+    expect(() => compile(doubling).evaluate('some text')).toThrow(
       expect.objectContaining({ code: 'expression.too_costly' }),
     );
   });

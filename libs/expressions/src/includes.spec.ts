@@ -24,7 +24,7 @@ describe('looking for a part of a text', () => {
         if (one.part.length > 64 && one.text.includes(one.part)) found++;
         expect(includes(one.text, one.part, new Cost())).toBe(one.text.includes(one.part));
       }),
-      { numRuns: 2_000 },
+      { numRuns: 500 },
     );
     expect(found).toBeGreaterThan(20);
   });

@@ -44,7 +44,7 @@ describe('the path of an expression', () => {
         const expression = `@${steps.map(({ text }) => text).join('')}`;
         expect(walk(pathOf(expression)!, scope)).toEqual(compile(expression).evaluate(scope));
       }),
-      { numRuns: 2_000 },
+      { numRuns: 500 },
     );
   });
 });
@@ -88,7 +88,7 @@ describe('the equalities that an expression begins with', () => {
         const fails = leadingEqualities(expression).some(({ path, value }) => walk(path, given) !== value);
         if (fails) expect(compile(expression).evaluate(given)).toBe(false);
       }),
-      { numRuns: 1_000 },
+      { numRuns: 500 },
     );
   });
 });

@@ -270,7 +270,7 @@ describe('whatever JSON GitHub may send', () => {
         for (const { type, data } of normalise(name, value as Json).events)
           expect(problemsOf(type as EventType, data)).toEqual([]);
       }),
-      { numRuns: 500 },
+      { numRuns: 150 },
     );
   });
 
@@ -294,7 +294,7 @@ describe('whatever JSON GitHub may send', () => {
             expect(problemsOf(type as EventType, data)).toEqual([]);
         },
       ),
-      { numRuns: 1500 },
+      { numRuns: 400 },
     );
   });
 });

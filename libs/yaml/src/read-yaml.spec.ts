@@ -147,7 +147,7 @@ describe('a text that is read', () => {
         const problem = problemOf(text.join(''));
         return problem === undefined || (problem.line >= 1 && problem.column >= 1);
       }),
-      { numRuns: 2000 },
+      { numRuns: 500 },
     );
   });
 });

@@ -12,12 +12,13 @@ const stageOf = ({ path, context }) => relative(context.config.rootDir, path).sp
 /**
  * Jest gives each file a world of its own and loads all that it imports once more: for most specs that takes far longer than
  * their tests. This runner puts the specs of a stage into one world, and tells jest of each file as if it had run alone.
+ * Stages with fewer than `atLeast` specs share a world with the next ones.
  */
 export default class GroupRunner extends TestRunner {
   async runTests(tests, watcher, options) {
-    const groups = Map.groupBy?.(tests, stageOf) ?? groupBy(tests, stageOf);
-    const sorted = [...groups.values()].sort((one, other) => weightOf(other) - weightOf(one));
-    await super.runTests(sorted.map(asOneTest), watcher, options);
+    const groups = [...groupsOf(tests, this._options?.atLeast ?? 1)];
+    groups.sort((one, other) => weightOf(other) - weightOf(one));
+    await super.runTests(groups.map(asOneTest), watcher, options);
   }
 
   on(event, listener) {
@@ -34,6 +35,18 @@ export default class GroupRunner extends TestRunner {
         return super.on(event, listener);
     }
   }
+}
+
+function* groupsOf(tests, atLeast) {
+  let group = [];
+  for (const test of [...tests].sort((one, other) => (one.path < other.path ? -1 : 1))) {
+    if (group.length >= atLeast && stageOf(test) !== stageOf(group.at(-1))) {
+      yield group;
+      group = [];
+    }
+    group.push(test);
+  }
+  if (group.length > 0) yield group;
 }
 
 async function each(things, tell) {
@@ -89,13 +102,3 @@ function resultsOf({ members, context }, whole, globalConfig) {
   });
 }
 const endOf = ({ startAt, duration }, otherwise) => (startAt ? startAt + (duration ?? 0) : otherwise);
-
-/** `Map.groupBy`, which Node 20 does not have. */
-function groupBy(things, keyOf) {
-  const groups = new Map();
-  for (const thing of things) {
-    const key = keyOf(thing);
-    groups.set(key, [...(groups.get(key) ?? []), thing]);
-  }
-  return groups;
-}

@@ -69,7 +69,7 @@ describe('the inbound pipeline', () => {
           else expect(outcome.eventIds.length).toBeGreaterThan(0);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 

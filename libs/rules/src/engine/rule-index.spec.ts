@@ -153,7 +153,7 @@ describe('verdicts by the index', () => {
           for (const { type, data: given, source } of events) look(type, given, source);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 
@@ -173,7 +173,7 @@ describe('verdicts by the index', () => {
         }
         look('git.push', { a: 'x', b: 1, c: { d: 'x' }, list: [] });
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 

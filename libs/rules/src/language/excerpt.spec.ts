@@ -43,7 +43,7 @@ describe('an excerpt', () => {
         expect(typeof kept !== 'string' || !/[\ud800-\udbff](?![\udc00-\udfff])/.test(kept)).toBe(true);
         expect(inWords(value).length).toBeLessThanOrEqual(EXCERPT_LENGTH);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 

@@ -160,7 +160,7 @@ describe('a rule as YAML', () => {
         const { later, description } = load(yaml(definition)) as typeof definition;
         expect(JSON.stringify([later, description])).toBe(JSON.stringify([definition.later, text]));
       }),
-      { numRuns: 500 },
+      { numRuns: 150 },
     );
   });
 

@@ -124,7 +124,7 @@ describe('a process that is killed at any append', () => {
         expect(ends(after)).toEqual(ends(before));
         expect((await rough.world.run()).status).toBe((await calm.world.run()).status);
       }),
-      { numRuns: 80 },
+      { numRuns: 40 },
     );
   });
 
@@ -137,7 +137,7 @@ describe('a process that is killed at any append', () => {
         const run = await world.run();
         expect(run.status === 'completed' || run.status === 'failed').toBe(true);
       }),
-      { numRuns: 80 },
+      { numRuns: 40 },
     );
   });
 
@@ -212,7 +212,7 @@ describe('two processes that drive one run', () => {
         expectSound(await world.events());
         expect((await world.run()).status).toMatch(/completed|failed/);
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 });

@@ -416,7 +416,7 @@ describe('the parser', () => {
         const parsed = parseWorkflow(parts.join(''), testSteps);
         return parsed.ok || parsed.problems.every(({ line, column }) => line >= 1 && column >= 1);
       }),
-      { numRuns: 2000 },
+      { numRuns: 500 },
     );
   });
 
@@ -449,7 +449,7 @@ describe('the parser', () => {
       fc.property(value, (json) => {
         parseWorkflow(JSON.stringify(json), testSteps);
       }),
-      { numRuns: 2000 },
+      { numRuns: 500 },
     );
   });
 });
