@@ -1,5 +1,6 @@
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { beginning } from '#libs/kernel/src/text.js';
+import { startTimer } from '#libs/kernel/src/time/timer.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 /** Most bytes of what an action gives back, as JSON. */
@@ -32,7 +33,7 @@ export async function attempted(
   signal.throwIfAborted();
   const limit = new AbortController();
   const either = AbortSignal.any([signal, limit.signal]);
-  const timer = setTimeout(() => limit.abort(), timeoutMs);
+  const stopTimer = startTimer(timeoutMs, () => limit.abort());
   const stopped = new Promise<never>((_, reject) => {
     // Its reason is looked up below: what the action itself makes of the signal may come first.
     either.addEventListener('abort', () => reject(new Error('stopped')), { once: true });
@@ -45,7 +46,7 @@ export async function attempted(
     signal.throwIfAborted();
     return failed(limit.signal.aborted ? timedOut(timeoutMs) : error);
   } finally {
-    clearTimeout(timer);
+    stopTimer();
   }
 }
 

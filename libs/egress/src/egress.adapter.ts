@@ -1,8 +1,10 @@
 import http from 'node:http';
 import https from 'node:https';
-import { isIPv6, type LookupFunction } from 'node:net';
+import { isIPv6 } from 'node:net';
 
-import axios, { type AxiosInstance } from 'axios';
+import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
+
+import { startTimer } from '#libs/kernel/src/time/timer.js';
 
 import {
   addressRefusal,
@@ -13,19 +15,16 @@ import {
   parseTarget,
   type Target,
 } from './addresses.js';
+import { type Agents, agentsWith, type Pinned } from './agents.adapter.js';
 import { Egress, type EgressOutcome, type EgressRequest } from './egress.js';
 import { describeFailure, failureOf } from './failures.js';
 import { checkHeaders } from './headers.js';
+import { headersOf, readBody } from './read-answer.js';
+import { isRepeatable, UsedConnection } from './repeat.js';
 import { type Resolve, systemResolver } from './resolver.adapter.js';
 
 const KEEP_BYTES = 64 * 1024;
 const MAX_BYTES = 1024 * 1024;
-/** Below the five seconds after which many servers close an idle connection: a POST is never sent into a closing one. */
-const IDLE_MS = 4_000;
-const MAX_SOCKETS_PER_HOST = 128;
-const MAX_IDLE_PER_HOST = 16;
-/** How long the next address of a name waits for the one before. */
-const NEXT_ADDRESS_MS = 1_000;
 const REDIRECTS = new Set([300, 301, 302, 303, 307, 308]);
 
 /** What only tests change. */
@@ -37,57 +36,29 @@ export interface HttpEgressOptions {
 
 type Failed = Extract<EgressOutcome, { kind: 'failed' }>;
 type Failing = Omit<Failed, 'kind' | 'latencyMs'>;
-
-/** The addresses of one request, all checked, and the only ones its connection can go to. */
-interface Pinned {
-  readonly lookup: LookupFunction;
-  /** Part of the pool's key: a kept connection is used again only by requests that were given the same addresses. */
-  readonly pin: string;
-}
-
-const poolKey = (name: string, options: object | undefined): string =>
-  `${name}|${(options as Partial<Pinned> | undefined)?.pin ?? ''}`;
-
-class PinnedHttpAgent extends http.Agent {
-  override getName(options?: Parameters<http.Agent['getName']>[0]): string {
-    return poolKey(super.getName(options), options);
-  }
-}
-
-class PinnedHttpsAgent extends https.Agent {
-  override getName(options?: https.RequestOptions): string {
-    return poolKey(super.getName(options), options);
-  }
-}
+type Answer = Omit<Extract<EgressOutcome, { kind: 'response' }>, 'kind' | 'latencyMs'>;
+type Beginning = AxiosResponse<http.IncomingMessage>;
 
 /**
- * The way out through axios. A name is resolved here, every address checked, and the connection's own look-up answers
- * with these addresses alone, so that a name that changes its mind between check and connection (DNS rebinding) gains
- * nothing. TLS still checks the certificate against the name.
+ * Sends through axios. A name is resolved here, every address is checked, and the connection's own lookup returns these
+ * addresses only: a name that resolves to another address after the check (DNS rebinding) changes nothing. TLS still
+ * checks the certificate against the name.
  */
 export class HttpEgress extends Egress {
   private readonly policy: CompiledPolicy;
   private readonly resolve: Resolve;
-  private readonly agents: { readonly http: http.Agent; readonly https: https.Agent };
+  /** Connections are used again. */
+  private readonly kept: Agents;
+  /** Each request opens its own connection. */
+  private readonly fresh: Agents;
   private readonly client: AxiosInstance;
 
   constructor(policy: OutboundPolicy, options: HttpEgressOptions = {}) {
     super();
     this.policy = compilePolicy(policy);
     this.resolve = options.resolve ?? systemResolver();
-    const pool = {
-      keepAlive: true,
-      timeout: IDLE_MS,
-      maxSockets: MAX_SOCKETS_PER_HOST,
-      maxFreeSockets: MAX_IDLE_PER_HOST,
-      scheduling: 'lifo' as const,
-      autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
-    };
-    this.agents = {
-      http: new PinnedHttpAgent(pool),
-      // Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED in the environment cannot switch the check off.
-      https: new PinnedHttpsAgent({ ...pool, rejectUnauthorized: true, ...(options.ca && { ca: options.ca }) }),
-    };
+    this.kept = agentsWith({ keepAlive: true }, options.ca);
+    this.fresh = agentsWith({ keepAlive: false }, options.ca);
     this.client = axios.create({
       adapter: 'http',
       proxy: false,
@@ -95,8 +66,6 @@ export class HttpEgress extends Egress {
       decompress: false,
       responseType: 'stream',
       maxBodyLength: Infinity,
-      httpAgent: this.agents.http,
-      httpsAgent: this.agents.https,
       transformRequest: [],
       transformResponse: [],
       validateStatus: () => true,
@@ -120,10 +89,10 @@ export class HttpEgress extends Egress {
 
     const limit = new AbortController();
     let timedOut = false;
-    const timer = setTimeout(() => {
+    const stopTimer = startTimer(request.timeoutMs, () => {
       timedOut = true;
       limit.abort();
-    }, request.timeoutMs);
+    });
     const onAbort = () => limit.abort();
     request.signal.addEventListener('abort', onAbort, { once: true });
     try {
@@ -141,15 +110,17 @@ export class HttpEgress extends Egress {
       const { failureClass, code } = failureOf(error);
       return failed({ failureClass, detail: describeFailure(failureClass, code) });
     } finally {
-      clearTimeout(timer);
+      stopTimer();
       request.signal.removeEventListener('abort', onAbort);
     }
   }
 
   /** Ends all connections that are kept for later. */
   close(): void {
-    this.agents.http.destroy();
-    this.agents.https.destroy();
+    for (const { http: plain, https: secure } of [this.kept, this.fresh]) {
+      plain.destroy();
+      secure.destroy();
+    }
   }
 
   private async pin({ host, literal }: Target, signal: AbortSignal): Promise<Pinned | Failing> {
@@ -173,21 +144,10 @@ export class HttpEgress extends Egress {
     };
   }
 
-  private async call(request: EgressRequest, url: URL, pinned: Pinned, signal: AbortSignal) {
-    const { request: send } = url.protocol === 'https:' ? https : http;
-    const response = await this.client.request<http.IncomingMessage>({
-      method: request.method,
-      url: url.href,
-      headers: { 'User-Agent': 'Millrace', Accept: '*/*', 'Accept-Encoding': 'identity', ...request.headers },
-      ...(request.body === undefined ? {} : { data: Buffer.from(request.body) }),
-      signal,
-      transport: {
-        request: (options: https.RequestOptions, respond: (response: http.IncomingMessage) => void) =>
-          send(Object.assign(options, pinned), respond),
-      },
-    });
-    const { status, data: stream } = response;
-    const headers = plainHeaders(stream.headers);
+  private async call(request: EgressRequest, url: URL, pinned: Pinned, signal: AbortSignal): Promise<Answer | Failing> {
+    const { status, data: stream } = await this.send(request, url, pinned, signal);
+    const headers = headersOf(stream.headers);
+    const { 'set-cookie': setCookie } = stream.headers;
     const cutOff = (failing: Failing): Failing => {
       stream.destroy();
       return { ...failing, status, headers };
@@ -195,29 +155,60 @@ export class HttpEgress extends Egress {
     if (REDIRECTS.has(status))
       return cutOff({
         failureClass: 'redirect',
-        detail: `the receiver answered ${status}: redirects are not followed, give the final URL`,
+        detail: `the receiver answered ${status}: redirects are not followed, use the final URL`,
       });
-    const max = request.maxBytes ?? MAX_BYTES;
+    const isSuccess = status >= 200 && status < 300;
+    const { keepBytes: keep = KEEP_BYTES, maxBytes: max = MAX_BYTES } = request;
     const tooLarge: Failing = { failureClass: 'body_too_large', detail: `the answer is longer than ${max} bytes` };
-    if (Number(headers['content-length'] ?? 0) > max && request.method !== 'HEAD') return cutOff(tooLarge);
-    const keep = request.keepBytes ?? KEEP_BYTES;
-    const kept: Buffer[] = [];
-    let size = 0;
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      if (size < keep) kept.push(chunk.subarray(0, keep - size));
-      size += chunk.length;
-      if (size > max) return cutOff(tooLarge);
-    }
-    return { status, headers, body: Buffer.concat(kept), truncated: size > keep };
+    if (isSuccess && Number(headers['content-length'] ?? 0) > max && request.method !== 'HEAD') return cutOff(tooLarge);
+    const { body, size, error } = await readBody(stream, keep, max);
+    if (isSuccess && size > max) return cutOff(tooLarge);
+    // The status of a failure says what happened, however its body ends.
+    if (error !== undefined && (isSuccess || request.signal.aborted)) throw error;
+    const truncated = size > keep || error !== undefined;
+    return { status, headers, ...(setCookie && { setCookie }), body, truncated };
   }
-}
 
-function plainHeaders(headers: http.IncomingHttpHeaders): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(headers).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, Array.isArray(value) ? value.join(', ') : value]],
-    ),
-  );
+  /**
+   * Sends the request; resolves at the beginning of the answer. A kept connection may be closed by the receiver while the
+   * request is on its way. Then it is sent once more, on a new connection, if a repeat can do no harm.
+   */
+  private async send(request: EgressRequest, url: URL, pinned: Pinned, signal: AbortSignal): Promise<Beginning> {
+    const connection = new UsedConnection();
+    try {
+      return await this.sendThrough(this.kept, request, url, pinned, signal, connection);
+    } catch (error) {
+      if (signal.aborted || !isRepeatable(request) || !connection.wasClosedBeforeUse(error)) throw error;
+      return this.sendThrough(this.fresh, request, url, pinned, signal);
+    }
+  }
+
+  private sendThrough(
+    agents: Agents,
+    request: EgressRequest,
+    url: URL,
+    pinned: Pinned,
+    signal: AbortSignal,
+    connection?: UsedConnection,
+  ): Promise<Beginning> {
+    const { request: open } = url.protocol === 'https:' ? https : http;
+    return this.client.request<http.IncomingMessage>({
+      method: request.method,
+      url: url.href,
+      headers: { 'User-Agent': 'Millrace', Accept: '*/*', 'Accept-Encoding': 'identity', ...request.headers },
+      ...(request.body === undefined ? {} : { data: Buffer.from(request.body) }),
+      signal,
+      httpAgent: agents.http,
+      httpsAgent: agents.https,
+      transport: {
+        request: (options: https.RequestOptions, respond: (response: http.IncomingMessage) => void) => {
+          const opened = open(Object.assign(options, pinned), respond);
+          connection?.watch(opened);
+          return opened;
+        },
+      },
+    });
+  }
 }
 
 /** `promise`, or a rejection as soon as `signal` aborts: a look-up cannot be called back, only left alone. */

@@ -302,6 +302,172 @@ describe('the way out', () => {
     });
   });
 
+  describe('keeps the status of an answer outside 2xx', () => {
+    it.each([400, 410, 429, 500, 503])('%i, with the first bytes of a body without end', async (status) => {
+      const url = await serve((_, reply) => {
+        reply.writeHead(status, { 'Retry-After': '7' });
+        const more = () => reply.destroyed || reply.write(Buffer.alloc(64 * 1024, 'a'), more);
+        more();
+      });
+      const outcome = response(await call(url, { keepBytes: 1_000 }));
+      expect(outcome).toMatchObject({ status, truncated: true, headers: { 'retry-after': '7' } });
+      expect(outcome.body.toString()).toBe('a'.repeat(1_000));
+    });
+
+    it('with a body that is announced as 1 GB', async () => {
+      const url = await serve((_, reply) => {
+        reply.writeHead(503, { 'Content-Length': String(1024 ** 3) });
+        reply.write(Buffer.alloc(2 * 1024 * 1024));
+      });
+      expect(response(await call(url))).toMatchObject({ status: 503, truncated: true });
+    });
+
+    it('with a body that is cut off', async () => {
+      const url = await serve((request, reply) => {
+        reply.writeHead(410, { 'Content-Length': '1000' });
+        reply.write('only this', () => request.socket.resetAndDestroy());
+      });
+      expect(response(await call(url))).toMatchObject({ status: 410, truncated: true });
+    });
+
+    it('with a body that never ends', async () => {
+      const url = await serve((_, reply) => {
+        reply.writeHead(503);
+        reply.write('wait');
+      });
+      const outcome = response(await call(url, { timeoutMs: 100 }));
+      expect({ ...outcome, body: outcome.body.toString() }).toMatchObject({
+        status: 503,
+        body: 'wait',
+        truncated: true,
+      });
+    });
+
+    it('but not when the caller has called it back', async () => {
+      const controller = new AbortController();
+      const url = await serve((_, reply) => {
+        reply.writeHead(503);
+        reply.write('wait', () => controller.abort(new Error('shutting down')));
+      });
+      await expect(call(url, { signal: controller.signal })).rejects.toThrow('shutting down');
+    });
+  });
+
+  describe('on a kept connection that the receiver has closed', () => {
+    /** Answers the first request of each connection, and does `then` at the second. */
+    async function closing(then: (socket: Socket) => void, first = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok') {
+      const connections: string[][] = [];
+      const port = await listen(
+        net.createServer((socket) => {
+          const requests: string[] = [];
+          connections.push(requests);
+          socket.on('data', (chunk) => {
+            requests.push(chunk.toString());
+            if (requests.length === 1) socket.write(first);
+            else then(socket);
+          });
+        }),
+      );
+      return { url: `http://127.0.0.1:${port}/`, connections };
+    }
+    const reset = (socket: Socket) => socket.resetAndDestroy();
+
+    it.each([
+      ['GET', {}],
+      ['HEAD', {}],
+      ['OPTIONS', {}],
+      ['POST', { 'Idempotency-Key': 'k' }],
+      ['PUT', { 'idempotency-key': 'k' }],
+      ['POST', { 'webhook-id': 'msg_1' }],
+    ])('sends a %s with %j again at once, on a new connection', async (method, headers) => {
+      for (const close of [reset, (socket: Socket) => socket.end()]) {
+        const { url, connections } = await closing(close, 'HTTP/1.1 204 No Content\r\n\r\n');
+        const by = egress();
+        for (let sent = 0; sent < 4; sent++)
+          expect(response(await call(url, { method, headers }, by)).status).toBe(204);
+        // The first is kept and fails at its second request; those that replace it are not kept.
+        expect(connections.map((requests) => requests.length)).toEqual([2, 1, 2, 1]);
+      }
+    });
+
+    it('does not send what has no key again: the receiver may have acted', async () => {
+      const { url, connections } = await closing(reset);
+      const by = egress();
+      response(await call(url, {}, by));
+      expect(failure(await call(url, {}, by)).failureClass).toBe('connect');
+      expect(connections).toHaveLength(1);
+    });
+
+    it('does not send again once a part of the answer has come', async () => {
+      const { url, connections } = await closing((socket) =>
+        socket.write('HTTP/1.1 2', () => socket.resetAndDestroy()),
+      );
+      const by = egress();
+      response(await call(url, { method: 'GET' }, by));
+      expect(failure(await call(url, { method: 'GET' }, by)).failureClass).toBe('connect');
+      expect(connections).toHaveLength(1);
+    });
+
+    it('sends once more only', async () => {
+      let connections = 0;
+      const port = await listen(
+        net.createServer((socket) => {
+          let requests = 0;
+          connections++;
+          socket.on('data', () => {
+            if (connections > 1 || ++requests > 1) socket.resetAndDestroy();
+            else socket.write('HTTP/1.1 204 No Content\r\n\r\n');
+          });
+        }),
+      );
+      const by = egress();
+      const url = `http://127.0.0.1:${port}/`;
+      response(await call(url, { method: 'GET' }, by));
+      expect(failure(await call(url, { method: 'GET' }, by)).failureClass).toBe('connect');
+      expect(connections).toBe(2);
+    });
+
+    it('does not send again on a connection that was new', async () => {
+      let connections = 0;
+      const port = await listen(
+        net.createServer((socket) => {
+          connections++;
+          socket.on('data', () => socket.resetAndDestroy());
+        }),
+      );
+      expect(failure(await call(`http://127.0.0.1:${port}/`, { method: 'GET' })).failureClass).toBe('connect');
+      expect(connections).toBe(1);
+    });
+
+    it('sends again over TLS, with the same checks', async () => {
+      let requests = 0;
+      const server = https.createServer(tls, (request, reply) => {
+        if (++requests === 2) request.socket.destroy();
+        else reply.end('ok');
+      });
+      const port = await listen(server);
+      const by = egress({ ca: tls.cert, resolve: async () => ['127.0.0.1'] });
+      const url = `https://receiver.test:${port}/`;
+      for (let sent = 0; sent < 2; sent++) expect(response(await call(url, { method: 'GET' }, by)).status).toBe(200);
+      expect(requests).toBe(3);
+    });
+  });
+
+  it('waits as long as it may, also beyond what a timer of Node holds', async () => {
+    const url = await serve((_, reply) => setImmediate(() => reply.end('ok')));
+    for (const timeoutMs of [2 ** 31, 366 * 86_400_000])
+      expect(response(await call(url, { timeoutMs })).status).toBe(200);
+  });
+
+  it('gives back cookies one by one, beside the other headers', async () => {
+    const cookies = ['a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT', 'b=2'];
+    const url = await serve((_, reply) => reply.writeHead(200, { 'Set-Cookie': cookies, Vary: ['a', 'b'] }).end());
+    const outcome = response(await call(url));
+    expect(outcome.setCookie).toEqual(cookies);
+    expect(outcome.headers).toMatchObject({ vary: 'a, b' });
+    expect(outcome.headers).not.toHaveProperty('set-cookie');
+  });
+
   describe('refuses addresses', () => {
     const nobody = { allowHttpTargets: true, allowPrivateTargets: [] };
 

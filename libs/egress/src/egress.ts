@@ -1,6 +1,6 @@
 /**
- * THE WAY OUT: every HTTP call that Millrace makes to an address somebody configured. HTTPS and public addresses only,
- * unless allowed; the name is resolved once, every address checked, and the connection made to the checked one;
+ * THE WAY OUT: every HTTP request that Millrace sends to an address that somebody configured. HTTPS and public addresses
+ * only, unless allowed; the name is resolved once, every address is checked, and the connection goes to a checked one;
  * redirects are not followed; time and size are bounded. Its own injection token.
  */
 export abstract class Egress {
@@ -19,7 +19,7 @@ export interface EgressRequest {
   readonly timeoutMs: number;
   /** What is kept of the response (default 64 KiB). */
   readonly keepBytes?: number;
-  /** A response longer than this is cut off and fails as `body_too_large` (default 1 MiB). */
+  /** No more is read (default 1 MiB). A longer 2xx fails as `body_too_large`; of any other answer the status counts. */
   readonly maxBytes?: number;
   readonly signal: AbortSignal;
 }
@@ -31,9 +31,12 @@ export type EgressOutcome =
   | {
       readonly kind: 'response';
       readonly status: number;
+      /** By lower-case name, without `set-cookie`. */
       readonly headers: Readonly<Record<string, string>>;
-      /** At most `keepBytes`. */
+      readonly setCookie?: readonly string[];
+      /** At most `keepBytes`, as they came: a compressed body stays compressed. */
       readonly body: Buffer;
+      /** The body is longer, or, of an answer outside 2xx, ended early. */
       readonly truncated: boolean;
       readonly latencyMs: number;
     }

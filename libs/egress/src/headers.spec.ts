@@ -5,8 +5,8 @@ import { anyCharacter } from '#libs/kernel/testing/any-character.js';
 
 import { checkHeaders, headerRefusal } from './headers.js';
 
-describe('a header on the way out', () => {
-  it('passes with an ordinary name and value', () => {
+describe('a header of a request', () => {
+  it('is accepted with an ordinary name and value', () => {
     expect(headerRefusal('X-Api-Key', 'abc 123 \u00e9')).toBeUndefined();
     expect(() => checkHeaders({ Authorization: 'Bearer abc', 'X-Empty': '' })).not.toThrow();
   });
@@ -15,13 +15,16 @@ describe('a header on the way out', () => {
     expect(headerRefusal('X-A', value)).toBeDefined(),
   );
 
+  it('is refused when it is too long, and says so', () =>
+    expect(headerRefusal('X-A', 'x'.repeat(8193))).toMatch(/X-A must have at most 8192 characters/));
+
   it.each(['', 'a b', 'a:b', 'a\r\nb', 'é', 'x'.repeat(200)])('is refused with the name %j', (name) =>
     expect(headerRefusal(name, 'x')).toBeDefined(),
   );
 
   it.each(['Host', 'host', 'Content-Length', 'Transfer-Encoding', 'Connection', 'Upgrade', 'TE', 'Keep-Alive'])(
     'is refused when it would steer the connection: %s',
-    (name) => expect(headerRefusal(name, 'x')).toMatch(/leave it out/),
+    (name) => expect(headerRefusal(name, 'x')).toMatch(/Remove it/),
   );
 
   it('that is accepted never holds a line break', () => {

@@ -97,7 +97,7 @@ export interface StepHttp {
     readonly timeoutMs: number;
     /** What is kept of the response (default 64 KiB). */
     readonly keepBytes?: number;
-    /** A longer response is cut off and fails (default 1 MiB). */
+    /** No more is read (default 1 MiB). A longer 2xx fails; of any other answer the status counts. */
     readonly maxBytes?: number;
     readonly signal: AbortSignal;
   }): Promise<StepHttpOutcome>;
@@ -107,8 +107,12 @@ export type StepHttpOutcome =
   | {
       readonly kind: 'response';
       readonly status: number;
+      /** By lower-case name, without `set-cookie`. */
       readonly headers: Readonly<Record<string, string>>;
+      readonly setCookie?: readonly string[];
+      /** As it came: `readHttpBody` unpacks and decodes it. */
       readonly body: Buffer;
+      /** The body is longer, or, of an answer outside 2xx, ended early. */
       readonly truncated: boolean;
       readonly latencyMs: number;
     }

@@ -1,12 +1,24 @@
+import { gzipSync } from 'node:zlib';
+
 import { describe, expect, it } from '@jest/globals';
 
-import type { StepContext, StepHttpOutcome } from '#libs/plugin-sdk/src/define-step.js';
-import { StepError } from '#libs/plugin-sdk/src/define-step.js';
+import { parseJson, stringifyJson } from '#libs/kernel/src/exact-json.js';
+import { type StepContext, StepError, type StepHttpOutcome } from '#libs/plugin-sdk/src/define-step.js';
 
 import { http } from './http.step.js';
 
 type Request = Parameters<StepContext['http']['request']>[0];
 type Input = Parameters<typeof http.run>[0];
+
+const answer = (more: Partial<Extract<StepHttpOutcome, { kind: 'response' }>>): StepHttpOutcome => ({
+  kind: 'response',
+  status: 200,
+  headers: {},
+  body: Buffer.alloc(0),
+  truncated: false,
+  latencyMs: 1,
+  ...more,
+});
 
 const json = (status: number, body: string, headers: Record<string, string> = {}): StepHttpOutcome => ({
   kind: 'response',
@@ -155,11 +167,65 @@ describe('the http step', () => {
     expect(error!.output).toMatchObject({ status: 302, headers: { location: 'elsewhere' } });
   });
 
-  it('does not pass off half an answer as the whole', async () => {
-    const outcome: StepHttpOutcome = {
-      ...(json(200, 'x') as Extract<StepHttpOutcome, { kind: 'response' }>),
-      truncated: true,
-    };
-    expect((await sent({ url: 'https://example.com' }, outcome)).error).toMatchObject({ code: 'http.body_too_large' });
+  it.each([200, 201, 503, 429])(
+    'shows the beginning of a long answer only where its status is a failure: %i',
+    async (status) => {
+      const long = answer({
+        status,
+        headers: { 'content-type': 'application/json' },
+        body: Buffer.from('{"a":'),
+        truncated: true,
+      });
+      const { error } = await sent({ url: 'https://example.com' }, long);
+      if (status < 300)
+        expect(error).toMatchObject({ code: 'http.body_too_large', retryable: false, output: { status, body: null } });
+      else expect(error).toMatchObject({ code: 'http.status', retryable: true, output: { status, body: '{"a":' } });
+    },
+  );
+
+  it('takes a status that is expected for a success, which must be whole', async () => {
+    const long = answer({ status: 404, truncated: true, body: Buffer.from('x') });
+    const { error } = await sent({ url: 'https://example.com', expect: [404] }, long);
+    expect(error).toMatchObject({ code: 'http.body_too_large' });
+  });
+
+  it('unpacks what was packed although nobody asked for it, within bounds', async () => {
+    const packed = (text: string) =>
+      answer({ headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' }, body: gzipSync(text) });
+    expect((await sent({ url: 'https://example.com' }, packed('{"a":1}'))).output).toMatchObject({ body: { a: 1 } });
+    const bomb = await sent({ url: 'https://example.com' }, packed(' '.repeat(10 * 1024 * 1024)));
+    expect(bomb.error).toMatchObject({ code: 'http.body_too_large' });
+  });
+
+  it.each<[string, Buffer, unknown]>([
+    ['application/json', Buffer.from('\ufeff{"a":1}'), { a: 1 }],
+    ['text/plain; charset=iso-8859-1', Buffer.from('café', 'latin1'), 'café'],
+    ['image/png', Buffer.from([0x89, 0x50, 0xff]), { base64: 'iVD/', contentType: 'image/png' }],
+  ])('decodes %s', async (type, body, expected) => {
+    const { output } = await sent({ url: 'https://example.com' }, answer({ headers: { 'content-type': type }, body }));
+    expect(output).toMatchObject({ body: expected });
+  });
+
+  it('gives back cookies as a list', async () => {
+    const setCookie = ['a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT', 'b=2'];
+    const { output } = await sent({ url: 'https://example.com' }, answer({ setCookie, headers: { vary: 'a, b' } }));
+    expect(output).toMatchObject({ headers: { 'set-cookie': setCookie, vary: 'a, b' } });
+  });
+
+  it('keeps the digits of numbers, in and out', async () => {
+    const text = '{"id":7615917337495251231,"price":1.10,"tiny":1e-400}';
+    const { output, request } = await sent(
+      {
+        url: 'https://example.com',
+        method: 'POST',
+        body: parseJson(text),
+        query: { id: parseJson('7615917337495251231') as number },
+      },
+      answer({ headers: { 'content-type': 'application/json' }, body: Buffer.from(text) }),
+    );
+    expect(request.body).toContain('"id":7615917337495251231');
+    expect(request.body).toContain('"tiny":1e-400');
+    expect(request.url).toBe('https://example.com/?id=7615917337495251231');
+    expect(stringifyJson((output as { body: unknown }).body)).toContain('"id":7615917337495251231');
   });
 });

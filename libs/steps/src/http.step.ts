@@ -1,17 +1,18 @@
 import { Type } from '@sinclair/typebox';
 
-import { retryAfterSeconds } from '#libs/plugin-sdk/index.js';
+import { parseJson, readHttpBody, type ReadBody, retryAfterSeconds, stringifyJson } from '#libs/plugin-sdk/index.js';
 import { defineStep, StepError, type StepHttpOutcome } from '#libs/plugin-sdk/src/define-step.js';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
-/** Most bytes of an answer: a step's output must not be larger. */
+/** Most bytes of an answer, also unpacked: a step's output must not be larger. */
 const KEEP_BYTES = 128 * 1024;
 
 /**
- * One HTTP request. The output is `{ status, headers, body }`, with `body` parsed where the answer is JSON (else text;
- * null where there is none). An answer outside 2xx fails the step, as `curl --fail` does, but keeps its output: with
- * `onError: continue` the next step can look at `steps.<id>.output.status`. `expect` lists the statuses that count as
- * success in place of 2xx. Retryable: no answer at all, 408, 425, 429 and 5xx; `Retry-After` is honoured.
+ * One HTTP request. The output is `{ status, headers, body }`, with `body` read as the headers of the answer say: JSON is
+ * parsed, other text is decoded, anything else is `{ base64, contentType }`, and no body is null. An answer outside 2xx
+ * fails the step, as `curl --fail` does, but keeps its output: with `onError: continue` the next step can look at
+ * `steps.<id>.output.status`. `expect` lists the statuses that count as success in place of 2xx. Retryable: no answer at
+ * all, 408, 425, 429 and 5xx; `Retry-After` is honoured.
  */
 export const http = defineStep({
   name: 'http',
@@ -44,7 +45,7 @@ export const http = defineStep({
       method,
       url: target,
       headers: requestHeaders(method, headers, body, context.idempotencyKey),
-      ...(body === undefined || body === null ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(body === undefined || body === null ? {} : { body: typeof body === 'string' ? body : stringifyJson(body) }),
       timeoutMs: context.timeoutMs,
       keepBytes: KEEP_BYTES,
       signal: context.signal,
@@ -53,7 +54,7 @@ export const http = defineStep({
   },
 });
 
-function answerOf(method: string, outcome: StepHttpOutcome, expect: readonly number[] | undefined) {
+async function answerOf(method: string, outcome: StepHttpOutcome, expect: readonly number[] | undefined) {
   if (outcome.kind === 'failed')
     throw new StepError({
       code: `http.${outcome.failureClass}`,
@@ -62,21 +63,24 @@ function answerOf(method: string, outcome: StepHttpOutcome, expect: readonly num
       output:
         outcome.status === undefined ? null : { status: outcome.status, headers: outcome.headers ?? {}, body: null },
     });
-  if (outcome.truncated)
+  const { status, setCookie } = outcome;
+  const headers = { ...outcome.headers, ...(setCookie && { 'set-cookie': setCookie }) };
+  const read = await readHttpBody(outcome, KEEP_BYTES);
+  const isGood = expect ? expect.includes(status) : status >= 200 && status < 300;
+  if (isGood && read.isCut)
     throw new StepError({
       code: 'http.body_too_large',
-      message: `The answer is longer than ${KEEP_BYTES / 1024} KiB. Request less, for instance page by page.`,
+      message: `The answer is longer than ${KEEP_BYTES / 1024} KiB, or its Content-Encoding is damaged. Request less, for instance page by page.`,
       retryable: false,
-      output: { status: outcome.status, headers: outcome.headers, body: null },
+      output: { status, headers, body: null },
     });
-  const output = { status: outcome.status, headers: outcome.headers, body: bodyOf(outcome.headers, outcome.body) };
-  const good = expect ? expect.includes(outcome.status) : outcome.status >= 200 && outcome.status < 300;
-  if (good) return output;
+  const output = { status, headers, body: bodyOf(read) };
+  if (isGood) return output;
   const retryAfter = retryAfterSeconds(outcome.headers['retry-after'], new Date());
   throw new StepError({
     code: 'http.status',
-    message: `The receiver answered the ${method} request with ${outcome.status}.`,
-    retryable: outcome.status >= 500 || [408, 425, 429].includes(outcome.status),
+    message: `The receiver answered the ${method} request with ${status}.`,
+    retryable: status >= 500 || [408, 425, 429].includes(status),
     ...(retryAfter === undefined ? {} : { retryAfter }),
     output,
   });
@@ -109,13 +113,20 @@ function requestHeaders(
   return headers;
 }
 
-function bodyOf(headers: Readonly<Record<string, string>>, body: Buffer): unknown {
-  if (body.length === 0) return null;
-  const text = body.toString('utf8');
-  const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? '';
-  if (type !== 'application/json' && !type.endsWith('+json')) return text;
+function bodyOf(read: ReadBody): unknown {
+  switch (read.kind) {
+    case 'empty':
+      return null;
+    case 'binary':
+      return { base64: read.bytes.toString('base64'), contentType: read.contentType };
+    case 'text':
+      return read.isJson && !read.isCut ? parsed(read.text) : read.text;
+  }
+}
+
+function parsed(text: string): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    return parseJson(text);
   } catch {
     return text;
   }

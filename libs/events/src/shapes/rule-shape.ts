@@ -1,5 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 
+import { DURATION_PATTERN } from '#libs/kernel/src/time/durations.js';
+
 import { changes, closed, defaulted, kept } from './fields.js';
 
 /** Most actions of one rule. */
@@ -29,7 +31,7 @@ const pattern = (description: string, example: string) =>
 const duration = (description: string) =>
   Type.String({
     description,
-    pattern: '^\\d{1,12}(ms|s|m|h|d)$',
+    pattern: DURATION_PATTERN,
     expected: 'a duration from 1ms to 30d, such as 10m',
     examples: ['10m'],
   });

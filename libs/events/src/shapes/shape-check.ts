@@ -256,7 +256,8 @@ const typeInWords = (type: unknown): string =>
     .map((one) => TYPES[String(one)] ?? String(one))
     .join(' or ');
 
-function got(value: unknown): string {
+/** What was given, in a sentence. */
+export function got(value: unknown): string {
   if (value === null || value === undefined) return 'Got nothing.';
   if (Array.isArray(value)) return value.length === 0 ? 'Got an empty list.' : 'Got a list.';
   if (isObject(value)) return 'Got an object.';

@@ -1,4 +1,4 @@
-/** Nobody is waited for longer. */
+/** The longest wait for anybody. */
 const LONGEST_SECONDS = 24 * 60 * 60;
 
 /**
@@ -15,6 +15,9 @@ export function retryAfterSeconds(header: string | undefined, now: Date): number
   return Math.min(Math.max(Math.ceil((at - now.getTime()) / 1000), 0), LONGEST_SECONDS);
 }
 
-/** A planned pause in milliseconds, made longer where the other side asked for so many seconds; a day at most. */
+/**
+ * A planned pause in milliseconds, longer where the other side asked for so many seconds, at most a day. What is not a
+ * number of seconds asks for nothing.
+ */
 export const noSooner = (plannedMs: number, retryAfter: number = 0): number =>
-  Math.max(plannedMs, Math.min(retryAfter, LONGEST_SECONDS) * 1000);
+  retryAfter > 0 ? Math.max(plannedMs, Math.min(retryAfter, LONGEST_SECONDS) * 1000) : plannedMs;

@@ -1,14 +1,16 @@
 import { type TProperties, type TSchema, Type } from '@sinclair/typebox';
 
+import { DURATION_IN_WORDS, DURATION_PATTERN } from '#libs/kernel/src/time/durations.js';
+
 /**
  * Schemas that the shapes of the language are made of. From a shape follow what the reader accepts, what its messages say
  * is allowed, and what editors complete. `expected` words a schema for people; `inEditors` is a schema that editors check
  * in its place, where the reader checks level by level so that each message is about one thing.
  */
 export const Duration = Type.String({
-  pattern: '^\\d{1,12}(ms|s|m|h|d)$',
-  description: 'A duration: 250ms, 10s, 5m, 2h, 3d.',
-  expected: 'a duration: a whole number and ms, s, m, h or d, such as 30s or 5m',
+  pattern: DURATION_PATTERN,
+  description: 'A duration: 250ms, 10s, 5m, 2h, 3d; at most 366d.',
+  expected: DURATION_IN_WORDS,
 });
 export const Template = Type.String({ minLength: 1, description: 'A string, with ${{ JMESPath }} where values go.' });
 export const Condition = Type.Union([Type.String({ minLength: 1 }), Type.Boolean()], {

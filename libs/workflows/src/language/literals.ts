@@ -7,6 +7,9 @@ export const isTemplate = (value: unknown): boolean => typeof value === 'string'
 /** RFC 3339 with seconds or without. */
 export const isTime = (text: string): boolean => parseDateTime(text) !== undefined;
 
+/** The same in words. */
+export const TIME_IN_WORDS = 'an RFC 3339 time such as 2026-11-20T09:00:00Z, in the years 0001 to 9999';
+
 /** Milliseconds; `undefined` where it is no duration. */
 export const durationOf = (value: unknown): number | undefined =>
   typeof value === 'string' ? tryParseDuration(value) : undefined;

@@ -147,13 +147,13 @@ describe('a mistake is named with its place, what is allowed, and what was proba
       'a duration without a unit',
       withSteps('  - id: a\n    uses: echo\n    with: { value: 1 }\n    timeout: 30\n'),
       { code: 'workflow.bad_value', pointer: '/steps/0/timeout', line: 6, column: 14 },
-      'Must be a duration: a whole number and ms, s, m, h or d, such as 30s or 5m. Got 30.',
+      'Must be a duration of at most 366d: a whole number and ms, s, m, h or d, such as 30s, 5m or 2d. Got 30.',
     ],
     [
       'a wait without a time',
       withSteps('  - wait: { for: soon }\n'),
       { code: 'workflow.bad_value', pointer: '/steps/0/wait/for', line: 3, column: 18 },
-      'Must be a duration such as 30s or 5m. Got "soon".',
+      'Must be a duration of at most 366d: a whole number and ms, s, m, h or d, such as 30s, 5m or 2d. Got "soon".',
     ],
     [
       'an expression that does not parse',

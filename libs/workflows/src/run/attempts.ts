@@ -1,4 +1,5 @@
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
+import { startTimer } from '#libs/kernel/src/time/timer.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import type { Attempt, AttemptResult } from '../steps/step-kind.js';
@@ -56,16 +57,15 @@ export class Attempts {
   /** Resolves when an attempt has ended, `timeoutMs` has passed, or the process stops. */
   async nextEnd(timeoutMs: number | undefined): Promise<void> {
     if (this.results.length > 0 || this.signal.aborted) return;
-    let timer: NodeJS.Timeout | undefined;
+    let stopTimer: () => void = () => undefined;
     const stop = () => this.wake();
     await new Promise<void>((resolve) => {
       this.wake = resolve;
-      // A timer further away than this would fire at once.
-      if (timeoutMs !== undefined) timer = setTimeout(resolve, Math.min(timeoutMs, 2 ** 31 - 1));
+      if (timeoutMs !== undefined) stopTimer = startTimer(timeoutMs, resolve);
       this.signal.addEventListener('abort', stop, { once: true });
     });
     this.signal.removeEventListener('abort', stop);
-    clearTimeout(timer);
+    stopTimer();
     this.wake = () => undefined;
   }
 
@@ -77,7 +77,7 @@ export class Attempts {
     this.signal.addEventListener('abort', stop, { once: true });
     const limit = attempt.step.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const report = (result: AttemptResult) => {
-      clearTimeout(timer);
+      stopTimer();
       this.signal.removeEventListener('abort', stop);
       // Stopped, or ended already: a step that goes on after its time is over is not heard.
       if (this.busy.get(attempt.path) !== busy || controller.signal.aborted) return;
@@ -86,7 +86,7 @@ export class Attempts {
       this.results.push(result);
       this.wake();
     };
-    const timer = setTimeout(() => report({ attempt, thrown: timedOut(limit) }), Math.min(limit, 2 ** 31 - 1));
+    const stopTimer = startTimer(limit, () => report({ attempt, thrown: timedOut(limit) }));
     crashPoint('workflows.before-step');
     // A step that throws before its first await is a failed attempt like any other.
     Promise.resolve()

@@ -1,4 +1,5 @@
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { parseJson, stringifyJson, wroteExactNumbers } from '#libs/kernel/src/exact-json.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
@@ -21,7 +22,7 @@ export function inputOf({ uses, input }: UsesFields, scope: unknown): Record<str
       checked[key] = expression.source;
       filled[key] = expression.evaluate(scope);
     }
-    const [problem] = workflowProblems(uses.inputSchema, checked);
+    const [problem] = workflowProblems(uses.inputSchema, forSchema(checked));
     if (problem)
       throw new StepError({
         code: 'step.bad_input',
@@ -39,7 +40,7 @@ export function inputOf({ uses, input }: UsesFields, scope: unknown): Record<str
 export function plain(value: unknown, tooLarge: string): unknown {
   let text: string | undefined;
   try {
-    text = JSON.stringify(value ?? null);
+    text = stringifyJson(value ?? null);
   } catch {
     text = undefined;
   }
@@ -51,8 +52,14 @@ export function plain(value: unknown, tooLarge: string): unknown {
       message: `The value is larger than ${MAX_VALUE_BYTES / 1024} KiB. Keep less of it.`,
       retryable: false,
     });
-  return isObject(value) || Array.isArray(value) ? (JSON.parse(text) as unknown) : (value ?? null);
+  return isObject(value) || Array.isArray(value) ? parseJson(text) : (value ?? null);
 }
+
+/** Schemas know the numbers of JavaScript only: for a check any other number may be rounded. */
+const forSchema = (value: unknown): unknown => {
+  const text = stringifyJson(value);
+  return wroteExactNumbers() ? (JSON.parse(text) as unknown) : value;
+};
 
 /** Expressions that ask for too much fail the step that they belong to. */
 export function evaluating<T>(evaluate: () => T): T {

@@ -1,12 +1,13 @@
 import { Type } from '@sinclair/typebox';
 
+import { got } from '#libs/events/src/shapes/shape-check.js';
 import type { CompiledTemplate } from '#libs/expressions/src/template.js';
-import { tryParseDuration } from '#libs/kernel/src/time/durations.js';
+import { DURATION_IN_WORDS, tryParseDuration } from '#libs/kernel/src/time/durations.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import { closed, described, stepShape, Template } from '../language/fields.js';
-import { isTemplate, isTime } from '../language/literals.js';
+import { isTemplate, isTime, TIME_IN_WORDS } from '../language/literals.js';
 import type { KeywordKind, StepDecision } from './step-kind.js';
 import { evaluating } from './step-input.js';
 
@@ -31,7 +32,7 @@ export const waitStep: KeywordKind<WaitFields> = {
         '`for` a duration, or `until` a time.',
       ),
     },
-    'Lets time pass, also over restarts.',
+    'Waits for a time. Uses no resources while waiting, and survives restarts.',
   ),
   pace: 'lasting',
 
@@ -46,13 +47,9 @@ export const waitStep: KeywordKind<WaitFields> = {
         'A wait must have either "for" (a duration) or "until" (a time, RFC 3339).',
       );
     if (typeof duration === 'string' && !isTemplate(duration) && tryParseDuration(duration) === undefined)
-      problems.add(`${at}/for`, 'workflow.bad_value', `Must be a duration such as 30s or 5m. Got "${duration}".`);
+      problems.add(`${at}/for`, 'workflow.bad_value', `Must be ${DURATION_IN_WORDS}. ${got(duration)}`);
     if (typeof until === 'string' && !isTemplate(until) && !isTime(until))
-      problems.add(
-        `${at}/until`,
-        'workflow.bad_value',
-        `Must be an RFC 3339 time such as 2026-11-20T09:00:00Z. Got "${until}".`,
-      );
+      problems.add(`${at}/until`, 'workflow.bad_value', `Must be ${TIME_IN_WORDS}. ${got(until)}`);
     const template = (key: 'for' | 'until') =>
       typeof fields[key] === 'string' ? expressions.template(fields[key], `${at}/${key}`, visible) : undefined;
     return { for: template('for'), until: template('until') };
@@ -64,17 +61,17 @@ export const waitStep: KeywordKind<WaitFields> = {
   },
 };
 
-/** Milliseconds; a time that is over is no wait at all. */
+/** Milliseconds; 0 for a time in the past. */
 function lengthOf(step: WaitFields, decision: StepDecision): number {
   const given = evaluating(() => (step.for ?? step.until)!.render(decision.scope()));
   const text = typeof given === 'string' ? given.trim() : '';
   if (step.for === undefined && isTime(text)) return Math.max(0, Date.parse(text) - decision.now.getTime());
   const length = step.for === undefined ? undefined : tryParseDuration(text);
   if (length !== undefined) return length;
-  const expected = step.for ? 'a duration such as 30s or 5m' : 'an RFC 3339 time such as 2026-11-20T09:00:00Z';
+  const expected = step.for ? DURATION_IN_WORDS : TIME_IN_WORDS;
   throw new StepError({
     code: 'wait.bad_time',
-    message: `The wait must be ${expected}. Got ${JSON.stringify(given)}.`,
+    message: `The wait must be ${expected}. ${got(given)}`,
     retryable: false,
   });
 }
