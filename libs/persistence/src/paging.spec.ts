@@ -40,6 +40,8 @@ describe('paging', () => {
     ['other JSON', Buffer.from('{"a":1}').toString('base64url')],
     ['a key of another list', Buffer.from('["a","b"]').toString('base64url')],
     ['a key that is not text', Buffer.from('[1]').toString('base64url')],
+    ['a text that no column holds', Buffer.from(JSON.stringify(['\0'])).toString('base64url')],
+    ['half of a surrogate pair', Buffer.from(JSON.stringify(['\ud800'])).toString('base64url')],
   ])('refuses a cursor that is %s', (_, cursor) => {
     expect(() => pagingOf(undefined, cursor, 1)).toThrow(expect.objectContaining({ code: 'list.bad_cursor' }));
   });

@@ -96,7 +96,7 @@ function limitOf(text: string | undefined): number {
 function keyOf(cursor: string, parts: number): readonly string[] {
   try {
     const key: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
-    if (Array.isArray(key) && key.length === parts && key.every((part) => typeof part === 'string')) return key;
+    if (Array.isArray(key) && key.length === parts && key.every(isText)) return key;
   } catch {
     // Not one of ours.
   }
@@ -105,3 +105,5 @@ function keyOf(cursor: string, parts: number): readonly string[] {
 
 const badCursor = (): Rejected =>
   new Rejected('invalid', 'list.bad_cursor', '"cursor" must be the nextCursor of the page before.');
+
+const isText = (part: unknown): part is string => typeof part === 'string' && isStorable(part);
