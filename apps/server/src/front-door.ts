@@ -90,7 +90,7 @@ function whileStarting(request: IncomingMessage, response: ServerResponse): void
     );
   const body = {
     type: 'about:blank',
-    title: 'Not available at the moment',
+    title: 'Unavailable',
     status: 503,
     code: 'server.starting',
     detail: 'The server is starting. Try again in a moment.',

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { NotFoundException } from '@nestjs/common';
+import { IsIn, IsNotEmpty, validate } from 'class-validator';
 
 import { WrongRevision } from '#libs/event-store/src/event-store.js';
 import { streams } from '#libs/events/src/streams.js';
@@ -127,7 +128,7 @@ describe('a route that is not there', () => {
   });
 });
 
-describe('a body that is not as it should be', () => {
+describe('a body that is invalid', () => {
   it('is answered with a pointer for each problem, also deep inside', () => {
     const { kind, code, problems } = invalidRequest([
       { property: 'name', value: 7, constraints: { isString: 'name must be a string' } },
@@ -142,16 +143,34 @@ describe('a body that is not as it should be', () => {
     ]);
     expect({ kind, code }).toEqual({ kind: 'invalid', code: 'request.invalid' });
     expect(problems).toEqual([
-      { pointer: '/name', detail: 'must be a string' },
-      { pointer: '/evnts', detail: 'is not known here' },
-      { pointer: '/roles', detail: 'is required' },
-      { pointer: '/actions/0/a~1b', detail: 'must be a URL' },
+      { pointer: '/name', detail: 'Must be a string.', code: 'request.bad_value' },
+      { pointer: '/evnts', detail: 'Unknown key "evnts".', code: 'request.unknown_key' },
+      { pointer: '/roles', detail: '"roles" is required.', code: 'request.missing_key' },
+      { pointer: '/actions/0/a~1b', detail: 'Must be a URL.', code: 'request.bad_value' },
+    ]);
+  });
+
+  it('names the keys that its class has where one is unknown', async () => {
+    class Body {
+      @IsNotEmpty()
+      event!: string;
+      @IsIn(['a', 'b'], { each: true })
+      roles!: string[];
+    }
+    const errors = await validate(Object.assign(new Body(), { evnt: 1, event: '', roles: ['c'] }), {
+      whitelist: true,
+      forbidNonWhitelisted: true,
+    });
+    expect(invalidRequest(errors).problems.map(({ pointer, detail }) => `${pointer} ${detail}`)).toEqual([
+      '/evnt Unknown key "evnt". Did you mean "event"? Allowed: event, roles.',
+      '/event Must not be empty.',
+      '/roles Each entry must be one of the following values: a, b.',
     ]);
   });
 
   it('that is no object at all is told so', () => {
     expect(invalidRequest([{ property: '', constraints: { unknownValue: 'x' } }]).problems).toEqual([
-      { pointer: '', detail: 'must be a JSON object' },
+      { pointer: '', detail: 'Must be a JSON object.', code: 'request.bad_value' },
     ]);
   });
 });

@@ -37,22 +37,22 @@ const STATUS: Readonly<Record<RejectionKind, number>> = {
 };
 
 const TITLES: Readonly<Record<number, string>> = {
-  400: 'The request cannot be read',
+  400: 'Malformed request',
   401: 'Not authenticated',
   403: 'Not allowed',
   404: 'Not found',
-  405: 'Not possible here',
-  408: 'The request took too long',
-  409: 'In conflict with what is there',
+  405: 'Method not allowed',
+  408: 'Request timeout',
+  409: 'Conflict',
   412: 'Changed in the meantime',
   413: 'Too large',
-  414: 'Too long',
-  415: 'Format not understood',
-  422: 'Not acceptable as it is',
+  414: 'URI too long',
+  415: 'Unsupported media type',
+  422: 'Invalid request',
   429: 'Too many requests',
   431: 'Headers too large',
-  500: 'A fault in the server',
-  503: 'Not available at the moment',
+  500: 'Internal error',
+  503: 'Unavailable',
 };
 
 /** Codes of what the HTTP layer itself refuses, by status: these errors know nothing better. */
@@ -79,13 +79,13 @@ export function problemOf(error: unknown): ProblemAnswer {
     return answer(
       409,
       'revision.conflict',
-      'Somebody else changed this at the same time. Read it again, and repeat the change if it still makes sense.',
+      'It was changed at the same time by another request. Read it again, and repeat the change if it still makes sense.',
     );
   const status = httpStatusOf(error);
   if (status !== undefined && status >= 400 && status < 500)
     return answer(status, HTTP_CODES[status] ?? 'http.refused', detailOf(status, error as Error));
   const errorId = newId('evt').replace('evt_', 'err_');
-  return answer(500, 'server.internal', `Something went wrong in the server; it is in its log as ${errorId}.`, {
+  return answer(500, 'server.internal', `An internal error occurred. It is in the server's log as ${errorId}.`, {
     body: { errorId },
     bug: error,
   });
@@ -128,10 +128,10 @@ export function httpStatusOf(error: unknown): number | undefined {
 
 /** In our words where Fastify's help nobody, or repeat what was sent. */
 const DETAILS: Readonly<Record<string, string>> = {
-  FST_ERR_CTP_INVALID_JSON_BODY: 'The body is not valid JSON, or has a key such as __proto__ that no request needs.',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'The body must be valid JSON, without keys such as __proto__.',
   FST_ERR_CTP_EMPTY_JSON_BODY: 'The body is empty. Send a JSON object, or leave the Content-Type out.',
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'The body is not as long as Content-Length says.',
-  FST_ERR_BAD_URL: 'The path cannot be decoded: a percent sign is followed by two hexadecimal digits.',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'The body must be as long as Content-Length says.',
+  FST_ERR_BAD_URL: 'The path cannot be decoded: a percent sign must be followed by two hexadecimal digits.',
 };
 
 function detailOf(status: number, error: Error): string {
@@ -139,9 +139,9 @@ function detailOf(status: number, error: Error): string {
   if (known !== undefined) return known;
   switch (status) {
     case 413:
-      return 'The body is larger than this server takes, which is 1 MiB.';
+      return 'The body must not be larger than 1 MiB.';
     case 414:
-      return 'The path has a part that is longer than anything this server knows.';
+      return 'The path has a part that is too long.';
     case 415:
       return 'Send the body as JSON, with the header "Content-Type: application/json".';
     default:

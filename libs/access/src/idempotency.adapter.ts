@@ -62,7 +62,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
         throw new Rejected(
           'conflict',
           'idempotency.in_progress',
-          'The same request is being carried out at this moment. Send it again to get its answer.',
+          'The same request is in progress. Send it again to get its answer.',
           { retryAfter: 1 },
         );
       case 'first':

@@ -59,7 +59,7 @@ export class TokenGuard implements CanActivate {
       throw new Rejected(
         'invalid',
         'idempotency.key_malformed',
-        'An Idempotency-Key has 1 to 255 visible ASCII characters without spaces, such as a UUID.',
+        'Idempotency-Key must be 1 to 255 visible ASCII characters without spaces, such as a UUID.',
       );
     return {
       tokenId: token.id,

@@ -24,7 +24,7 @@ export class NewToken {
   @ApiProperty({ enum: ROLE_NAMES, isArray: true, description: '`admin` includes all others.' })
   @ArrayNotEmpty()
   @ArrayUnique()
-  @IsIn(ROLE_NAMES, { each: true, message: `each must be one of ${ROLE_NAMES.join(', ')}` })
+  @IsIn(ROLE_NAMES, { each: true, message: `each entry must be one of ${ROLE_NAMES.join(', ')}` })
   roles!: Role[];
 
   @ApiPropertyOptional({ description: 'RFC 3339; without it the token is valid until it is revoked.' })
@@ -44,9 +44,9 @@ export class TokenAnswer {
   expiresAt!: string | null;
   @ApiProperty({ format: 'date-time' })
   createdAt!: string;
-  @ApiProperty({ description: 'Who made it.' })
+  @ApiProperty({ description: 'Who created it.' })
   createdBy!: string;
-  @ApiProperty({ description: "The operator's own, from MILLRACE_ADMIN_TOKEN or the first start." })
+  @ApiProperty({ description: 'From MILLRACE_ADMIN_TOKEN or the first start.' })
   bootstrap!: boolean;
 }
 
@@ -73,7 +73,7 @@ export class TokenController {
   ) {}
 
   @Post()
-  @ApiOperation({ summary: 'Make an API token', description: 'Its text is in this answer and is not kept.' })
+  @ApiOperation({ summary: 'Create an API token', description: 'Its text is in this answer and is not kept.' })
   @ApiResponse({ status: 201, type: CreatedToken })
   async create(@CurrentCaller() caller: Caller, @Body() body: NewToken): Promise<CreatedToken> {
     const id = newIdFor(caller, 'tok');
@@ -87,7 +87,7 @@ export class TokenController {
   }
 
   @Get()
-  @ApiOperation({ summary: 'List valid API tokens', description: 'Without their texts, which nobody has.' })
+  @ApiOperation({ summary: 'List valid API tokens', description: 'Without their texts, which are not kept.' })
   @ApiResponse({ status: 200, type: TokenPage })
   list(@CurrentCaller() caller: Caller, @Query('limit') limit?: string, @Query('cursor') cursor?: string): TokenPage {
     const size = Math.min(Math.max(Number(limit ?? 50) || 50, 1), 200);
@@ -109,8 +109,7 @@ export class TokenController {
   @HttpCode(204)
   @ApiOperation({
     summary: 'Revoke an API token',
-    description:
-      'It is refused from the moment of this answer, and by other processes as soon as they have read of it.',
+    description: 'It is refused as soon as this is answered, and by other processes as soon as they have read of it.',
   })
   @ApiResponse({ status: 204 })
   async revoke(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
@@ -122,7 +121,11 @@ export class TokenController {
   private known(caller: Caller, id: string): KnownToken {
     const known = this.tokens.get(caller.orgId, id);
     if (known) return known;
-    throw new Rejected('not_found', 'token.not_found', `There is no valid token ${id}. List them to see their ids.`);
+    throw new Rejected(
+      'not_found',
+      'token.not_found',
+      `There is no valid token ${id}. GET /api/v1/tokens lists the existing ones.`,
+    );
   }
 }
 

@@ -42,15 +42,15 @@ export const IDEMPOTENCY_HOURS = 24;
  */
 export function createToken(state: Token, command: CreateToken, now: Date): Drafts {
   if (command.expiresAt !== undefined && command.expiresAt <= now)
-    throw new Rejected('invalid', 'token.expiry_past', 'The token would never be valid: choose a time in the future.', {
-      problems: [{ pointer: '/expiresAt', detail: 'lies in the past' }],
+    throw new Rejected('invalid', 'token.expiry_past', 'expiresAt must be a time in the future.', {
+      problems: [{ pointer: '/expiresAt', detail: 'Must be a time in the future.' }],
     });
   const unseen = state.kind === 'active' && now.getTime() - state.createdAt.getTime() < IDEMPOTENCY_HOURS * 3_600_000;
   if (state.kind !== 'unknown' && !unseen)
     throw new Rejected(
       'conflict',
       'token.exists',
-      'This Idempotency-Key made a token more than 24 hours ago. Use a new key to make another.',
+      'This Idempotency-Key was used for a token more than 24 hours ago. Use a new key for another.',
     );
   return [created(command)];
 }
@@ -64,7 +64,11 @@ export function installBootstrapToken(state: Token, command: InstallBootstrapTok
 
 export function revokeToken(state: Token, command: RevokeToken): Drafts {
   if (state.kind === 'unknown')
-    throw new Rejected('not_found', 'token.not_found', `There is no token ${command.id}. List them to see their ids.`);
+    throw new Rejected(
+      'not_found',
+      'token.not_found',
+      `There is no token ${command.id}. GET /api/v1/tokens lists the existing ones.`,
+    );
   return state.kind === 'revoked' ? [] : [{ type: 'token.revoked', data: { tokenId: command.id } }];
 }
 

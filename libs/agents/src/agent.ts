@@ -44,7 +44,7 @@ export const register: Decision<RegisterAgent> = (state, { id, settings, secret 
   throw new Rejected(
     'conflict',
     'agent.exists',
-    'This Idempotency-Key has made another agent before. Use a new key for a new agent.',
+    'This Idempotency-Key was used for another agent. Use a new key for a new agent.',
   );
 };
 
@@ -68,7 +68,7 @@ function known(state: Agent, id: string, orgId: string): Extract<Agent, { kind: 
 }
 
 export const agentNotFound = (id: string): Rejected =>
-  new Rejected('not_found', 'agent.not_found', `There is no agent ${id}. GET /api/v1/agents lists those there are.`);
+  new Rejected('not_found', 'agent.not_found', `There is no agent ${id}. GET /api/v1/agents lists the existing ones.`);
 
 export class RegisterAgent extends ThingCommand<Agent> {
   constructor(

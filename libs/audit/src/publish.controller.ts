@@ -79,7 +79,7 @@ export class PublishController {
       throw new Rejected(
         'invalid',
         'event.data_invalid',
-        `The data is not as the schema of ${type} says: GET /api/v1/event-types/${type} shows it, with an example.`,
+        `The data does not fit the schema of ${type}. GET /api/v1/event-types/${type} shows the schema, with an example.`,
         { problems },
       );
     const id = newIdFor(caller, 'evt');
@@ -109,7 +109,7 @@ export class PublishController {
         throw new Rejected(
           'conflict',
           'event.key_reused',
-          'This Idempotency-Key has published another event before. Use a new key.',
+          'This Idempotency-Key was used for another event. Use a new key.',
           { cause: error },
         );
       throw error;

@@ -235,4 +235,4 @@ export class EventReader {
 }
 
 export const eventNotFound = (id: string): Rejected =>
-  new Rejected('not_found', 'event.not_found', `There is no event ${id}. GET /api/v1/events lists those there are.`);
+  new Rejected('not_found', 'event.not_found', `There is no event ${id}. GET /api/v1/events lists the existing ones.`);

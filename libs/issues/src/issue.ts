@@ -72,7 +72,7 @@ type Decision<C> = Decide<Issue, IssueEventType, C>;
 export const open: Decision<OpenIssue> = (state, { id, fields }) => {
   if (state.kind === 'unknown') return [{ type: 'issue.created', data: created(id, fields) }];
   if (canonicalJson(state.fields) === canonicalJson(fields)) return [];
-  throw new Rejected('conflict', 'issue.exists', `There is another issue ${id} already: change it with PATCH.`);
+  throw new Rejected('conflict', 'issue.exists', `There is already another issue ${id}: change it with PATCH.`);
 };
 
 /** A change of the status and a change of the rest are two facts. What changes nothing is none. */
@@ -113,7 +113,7 @@ function known(state: Issue, id: string, orgId: string): Extract<Issue, { kind: 
 }
 
 export const notFound = (id: string): Rejected =>
-  new Rejected('not_found', 'issue.not_found', `There is no issue ${id}. GET /api/v1/issues lists those there are.`);
+  new Rejected('not_found', 'issue.not_found', `There is no issue ${id}. GET /api/v1/issues lists the existing ones.`);
 
 function merged(before: IssueFields, changes: IssueChanges): IssueFields {
   const entries = Object.entries({ ...before, ...changes }).filter(

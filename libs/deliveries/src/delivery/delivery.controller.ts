@@ -195,7 +195,7 @@ export class DeliveryController {
     throw new Rejected(
       'not_found',
       'delivery.not_found',
-      `There is no delivery ${id}. GET /api/v1/deliveries lists them.`,
+      `There is no delivery ${id}. GET /api/v1/deliveries lists the existing ones.`,
     );
   }
 

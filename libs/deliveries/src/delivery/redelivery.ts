@@ -37,6 +37,6 @@ export function requestRedelivery(
   throw new Rejected(
     'conflict',
     'delivery.key_used',
-    'This Idempotency-Key has asked for the redelivery of another delivery. Use a new key.',
+    'This Idempotency-Key was used to redeliver another delivery. Use a new key.',
   );
 }

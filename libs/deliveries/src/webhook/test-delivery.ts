@@ -39,5 +39,5 @@ export const SKIPPED: TestDelivery = {
   responseCode: null,
   latencyMs: null,
   failureClass: null,
-  detail: 'The webhook is disabled. POST …/test tries it all the same.',
+  detail: 'The webhook is disabled. POST …/test sends a test anyway.',
 };

@@ -226,7 +226,8 @@ export class WebhookController {
     const deliveryId = testDeliveryId(id, event!.id);
     const outcome = await outcomeOf(this.store, deliveryId, position, OUTCOME_WAIT_MS);
     const nothing = { deliveryId, responseCode: null, latencyMs: null, failureClass: null, detail: null };
-    if (!outcome) return { ...nothing, status: 'pending', detail: 'There was no outcome yet. Is a worker running?' };
+    if (!outcome)
+      return { ...nothing, status: 'pending', detail: 'There is no outcome yet. Check that a worker is running.' };
     await this.progress.whenProcessed(followers.scheduleDeliveries, outcome.position);
     const { latencyMs, status } = outcome.data;
     const answered = { ...nothing, latencyMs, responseCode: status ?? null };

@@ -85,7 +85,7 @@ export function register(state: Webhook, { id, settings, secret, disabled }: Reg
     throw new Rejected(
       'conflict',
       'webhook.exists',
-      'This Idempotency-Key has set up another webhook. Use a new key for a new one, or PATCH the existing one.',
+      'This Idempotency-Key was used for another webhook. Use a new key for a new one, or PATCH the existing one.',
     );
   return test;
 }
@@ -141,7 +141,7 @@ export function recover(state: Webhook, { id, since }: RecoverWebhook, now: Date
     throw new Rejected(
       'conflict',
       'webhook.disabled',
-      'This webhook is disabled, so that nothing can be delivered to it. Enable it first: PATCH { "disabled": false }.',
+      'This webhook is disabled: nothing can be delivered to it. Enable it first: PATCH { "disabled": false }.',
     );
   if (since > now)
     throw new Rejected('invalid', 'webhook.since_future', '`since` lies in the future: name the time of the outage.', {
@@ -159,7 +159,7 @@ export const webhookNotFound = (id: string): Rejected =>
   new Rejected(
     'not_found',
     'webhook.not_found',
-    `There is no outbound webhook ${id}. GET /api/v1/outbound-webhooks lists those that exist.`,
+    `There is no outbound webhook ${id}. GET /api/v1/outbound-webhooks lists the existing ones.`,
   );
 
 export class RegisterWebhook extends ThingCommand<Webhook> {

@@ -92,14 +92,14 @@ export function create(state: Integration, command: CreateIntegration): Drafts<'
     throw new Rejected(
       'conflict',
       'integration.exists',
-      'This Idempotency-Key has made another integration before. Use a new key for a new integration.',
+      'This Idempotency-Key was used for another integration. Use a new key for a new integration.',
     );
   }
   if (state.kind === 'deleted')
     throw new Rejected(
       'conflict',
       'integration.deleted',
-      'This Idempotency-Key has made an integration that is deleted by now. Use a new key to make another.',
+      'This Idempotency-Key was used for an integration that has been deleted. Use a new key for a new one.',
     );
   const data = { integrationId: id, provider, slug, ...(secret === undefined ? {} : { secret }), ...settings };
   return [{ type: 'integration.created', data }];
@@ -159,7 +159,11 @@ function found(state: Integration, command: { readonly id: string; readonly auth
 }
 
 export const integrationNotFound = (id: string): Rejected =>
-  new Rejected('not_found', 'integration.not_found', `There is no integration ${id}. List them to see their ids.`);
+  new Rejected(
+    'not_found',
+    'integration.not_found',
+    `There is no integration ${id}. GET /api/v1/integrations lists the existing ones.`,
+  );
 
 export class CreateIntegration extends ThingCommand<Integration> {
   constructor(

@@ -27,7 +27,7 @@ const problems = {
   400: problem('Verified, but not readable: not UTF-8, not JSON, nested deeper than 64 levels, broken off.'),
   401: problem('Signature or token missing, malformed, wrong, or its timestamp too old.'),
   403: problem('Sent from an address that is not among allowedSources.'),
-  404: problem('Nothing is received here: unknown, malformed, disabled or deleted, which cannot be told apart.'),
+  404: problem('Not found: unknown, malformed, disabled and deleted addresses all have this answer.'),
   405: problem('The provider of the integration takes no webhooks; the text says where to go.'),
   413: problem('Larger than 1 MiB.'),
   415: problem('A content type or encoding that is not read.'),

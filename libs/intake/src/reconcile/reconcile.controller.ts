@@ -81,7 +81,7 @@ export class ReconcileController {
       throw new Rejected(
         'conflict',
         'integration.not_reconcilable',
-        'The sender of this integration cannot be asked: it is disabled, its provider cannot be asked at all (GitHub can), its config lacks token, hookId or repository, or it has a dedupeKey.',
+        'The sender of this integration cannot be asked: the integration is disabled, its provider does not support it (GitHub does), its config lacks token, hookId or repository, or it has a dedupeKey.',
       );
     const position = await this.reconciler.recordNext(caller.orgId, caller.actor, outcome);
     await this.progress.whenProcessed(RECONCILIATIONS, position);

@@ -232,7 +232,7 @@ export class RuleController {
       return await carryOut(this, command, followers.ruleViews);
     } catch (error) {
       if (!(error instanceof WrongRevision) || command.expectedRevision === merged) throw error;
-      throw new Rejected('conflict', 'revision.changed', 'The rule was changed in the meantime: read it again first.');
+      throw new Rejected('conflict', 'revision.changed', 'The rule has been changed since. Read it again first.');
     }
   }
 

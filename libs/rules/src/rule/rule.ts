@@ -13,7 +13,7 @@ interface Facts {
 
 /**
  * A trigger rule. `unknown` until it is created; then `enabled` or `disabled`, as often as one likes; `archived` is
- * final. What changes a rule holds for every later event of the log, and for no earlier one.
+ * final. A change applies to later events of the log, and to no earlier one.
  */
 export type Rule = { readonly status: 'unknown' } | ({ readonly status: 'enabled' | 'disabled' | 'archived' } & Facts);
 
@@ -48,7 +48,7 @@ export const create: Decision<CreateRule> = (state, { id, definition, enabled })
   if (state.status === 'unknown')
     return [{ type: 'rule.created', data: { ruleId: id, version: 1, enabled, definition } }];
   if (isSame(state.definition, definition)) return [];
-  throw new Rejected('conflict', 'rule.exists', `There is another rule ${id} already: change it with PUT.`);
+  throw new Rejected('conflict', 'rule.exists', `There is already another rule ${id}: change it with PUT.`);
 };
 
 /** A save that changes nothing makes no version. */
@@ -87,11 +87,15 @@ function known(state: Rule, id: string, orgId: string): Existing {
 function inForce(state: Rule, id: string, orgId: string): Existing {
   const existing = known(state, id, orgId);
   if (existing.status !== 'archived') return existing;
-  throw new Rejected('conflict', 'rule.archived', `Rule ${id} is archived for good: create a new one.`);
+  throw new Rejected(
+    'conflict',
+    'rule.archived',
+    `Rule ${id} is archived and cannot be enabled again. Create a new one.`,
+  );
 }
 
 export const notFound = (id: string): Rejected =>
-  new Rejected('not_found', 'rule.not_found', `There is no rule ${id}. GET /api/v1/rules lists those there are.`);
+  new Rejected('not_found', 'rule.not_found', `There is no rule ${id}. GET /api/v1/rules lists the existing ones.`);
 
 const isSame = (one: RuleDefinition, other: RuleDefinition): boolean => canonicalJson(one) === canonicalJson(other);
 

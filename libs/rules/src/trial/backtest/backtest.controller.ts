@@ -99,7 +99,7 @@ export class BacktestController {
   @HttpCode(200)
   @Roles('designer', 'integrator', 'auditor')
   @ApiOperation({
-    summary: 'Ask a rule about the events of the past',
+    summary: 'Evaluate a rule for past events',
     description:
       'Nothing is done. With `Accept: application/x-ndjson` lines come as it goes on: `{"progress":{"scanned","total","percent","rate"}}`, at the end `{"result":{…}}` or `{"error":{"code","detail"}}`. Closing the connection ends the backtest.',
   })
@@ -161,7 +161,7 @@ export class BacktestController {
     if (error instanceof Transient)
       return { code: error.code, detail: 'The server cannot read the log at the moment. Try again shortly.' };
     this.log.error(error);
-    return { code: 'server.internal', detail: 'Something went wrong in the server; it is in its log.' };
+    return { code: 'server.internal', detail: "An internal error occurred. It is in the server's log." };
   }
 
   private async saved({ orgId }: Caller, { ruleId, version }: RuleReference): Promise<Other> {
@@ -175,7 +175,7 @@ export class BacktestController {
     throw new Rejected(
       'not_found',
       'rule.version_not_found',
-      `Rule ${ruleId} has no version ${version}. GET /api/v1/rules/${ruleId}/versions lists those there are.`,
+      `Rule ${ruleId} has no version ${version}. GET /api/v1/rules/${ruleId}/versions lists the existing ones.`,
     );
   }
 }
