@@ -40,7 +40,14 @@ export async function fuzzServer(options: TargetOptions): Promise<TargetResult> 
           () => false,
         ),
       ).catch(() => false);
-    const result = await fuzzRoute({ ...options, slowMs: 1_000, url: server.url, places, lanes: 32, isStored });
+    const result = await fuzzRoute({
+      ...options,
+      ...(options.slowMs && { slowMs: 1_000 }),
+      url: server.url,
+      places,
+      lanes: 32,
+      isStored,
+    });
     // What the server itself calls a fault is one, also where the sender saw nothing of it.
     const faults = server.output.split('\n').filter((line) => /"level":(50|60)/.test(line));
     const failures = faults

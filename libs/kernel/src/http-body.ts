@@ -103,7 +103,7 @@ interface Unpacked {
 /** The encoding that was applied last is named last. A text that is not packed although the header says so is left as it is. */
 async function unpack(body: Buffer, encodings: readonly string[], maxBytes: number): Promise<Unpacked> {
   let [bytes, isCut] = [body, false];
-  for (const encoding of encodings.toReversed()) {
+  for (const encoding of [...encodings].reverse()) {
     const unpacker = unpackerOf(encoding, bytes);
     if (unpacker === undefined) return { bytes, isCut, isPacked: true };
     const next = await through(unpacker, bytes, maxBytes);
