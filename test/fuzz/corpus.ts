@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { JsonObject } from '#libs/kernel/src/json.js';
 import type { InboundRequest, Provider, ProviderContext } from '#libs/plugin-sdk/src/define-provider.js';
 import { headersOf, type HttpFile, parseHttpFile } from '#libs/plugin-sdk/src/http-file.js';
-import { mediaTypeOf } from '#libs/plugin-sdk/src/inbound-body.js';
+import { mediaTypeOf } from '#libs/plugin-sdk/src/body/inbound-body.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
 
 export interface Saved {

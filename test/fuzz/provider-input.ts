@@ -2,7 +2,7 @@ import { ok } from 'node:assert/strict';
 
 import { problemsOf } from '#libs/events/src/check.js';
 import type { InboundBody, Provider, ProviderContext } from '#libs/plugin-sdk/src/define-provider.js';
-import { BodyFault, parseBody } from '#libs/plugin-sdk/src/inbound-body.js';
+import { BodyFault, parseBody } from '#libs/plugin-sdk/src/body/inbound-body.js';
 import { isInboundType } from '#libs/plugin-sdk/src/inbound-types.js';
 
 import { NOW, requestOf, type Target } from './corpus.js';

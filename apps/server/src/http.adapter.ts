@@ -111,7 +111,7 @@ export async function createHttp(
 const isApi = ({ url }: RouteOptions): boolean =>
   /^\/(api\/v1|agents)\b/.test(url) &&
   !url.startsWith('/api/v1/webhooks/') &&
-  !url.endsWith('/:id/webhook') &&
+  !/\/:id\/webhook\/?$/.test(url) &&
   !url.endsWith('/openapi.json');
 
 function callerKey(request: FastifyRequest, tokens: TokenTable | undefined): string {

@@ -2,7 +2,7 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { isUuid } from '#libs/kernel/src/ids.js';
 import { isWellFormed } from '#libs/kernel/src/text.js';
 
-import { type EventToAppend, type ExpectedRevision, MAX_APPEND_BYTES } from './event-store.js';
+import { type EventToAppend, type ExpectedRevision, LARGEST_APPEND_BYTES } from './event-store.js';
 
 /** Longest name of a stream or a type, in UTF-16 units: what fits every adapter's index. */
 export const MAX_NAME_LENGTH = 512;
@@ -49,11 +49,11 @@ export function checkAppend(stream: string, events: readonly EventToAppend[], ex
       );
     bytes += Buffer.byteLength(event.data) + Buffer.byteLength(event.metadata) + 2 * event.type.length;
   }
-  if (bytes > MAX_APPEND_BYTES)
+  if (bytes > LARGEST_APPEND_BYTES)
     throw new Rejected(
       'too_large',
       'log.append_too_large',
-      `An append to ${stream} has ${bytes} bytes; the log takes ${MAX_APPEND_BYTES} at once. Split it or store less.`,
+      `An append to ${stream} has ${bytes} bytes; the log takes ${LARGEST_APPEND_BYTES} at once. Split it or store less.`,
     );
   return bytes;
 }

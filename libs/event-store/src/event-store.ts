@@ -20,7 +20,8 @@ export abstract class EventStore {
   /**
    * Appends atomically and durably: when the promise resolves, the events survive a power cut.
    * @throws WrongRevision if the stream is not where `expected` says.
-   * @throws Rejected `log.append_too_large` beyond {@link MAX_APPEND_BYTES}, before anything is sent.
+   * @throws Rejected `log.append_too_large` beyond {@link LARGEST_APPEND_BYTES}, before anything is sent; EventStoreDB also
+   * refuses what is beyond its own limit.
    * @throws Transient `log.unavailable`: the outcome is unknown; retry with the same ids and expectation.
    */
   abstract append(stream: string, events: readonly EventToAppend[], expected: ExpectedRevision): Promise<AppendResult>;
@@ -49,8 +50,14 @@ export abstract class EventStore {
   abstract close(): Promise<void>;
 }
 
-/** EventStoreDB's default limit of one append; the port holds every adapter to it. */
+/** EventStoreDB's default limit of one append: what every log takes. Stay within it wherever there is a choice. */
 export const MAX_APPEND_BYTES = 1024 * 1024;
+
+/**
+ * The port's own limit, for an inbound body of 1 MiB and what is added to it. EventStoreDB takes more than
+ * {@link MAX_APPEND_BYTES} only with a larger `MaxAppendSize`.
+ */
+export const LARGEST_APPEND_BYTES = 4 * MAX_APPEND_BYTES;
 
 /** `any` exists for tests only: an append without expectation is not idempotent. */
 export type ExpectedRevision = bigint | 'no-stream' | 'stream-exists' | 'any';

@@ -55,13 +55,14 @@ export type Verdict =
   | { readonly ok: false; readonly reason: RefusalReason; readonly detail?: string };
 
 /**
- * What the platform has made of the body: the value of a JSON body, of the JSON in the field `payload` of a form, an
- * object of the fields of any other form, one line of an NDJSON body, or one element of a batch of CloudEvents
- * (`normalise` is then called once a line or element; those with the same delivery id are one delivery).
+ * What the platform has made of the body: the value of a JSON body (`{}` for an empty one), of the JSON in the field
+ * `payload` of a form, an object of the fields of any other form, one line of an NDJSON body, or one element of a batch of
+ * CloudEvents (`normalise` is then called once a line or element; those with the same delivery id are one delivery). A body
+ * of another type is `{ text }` or `{ base64 }`, for providers with `anyBody`.
  */
 export interface InboundBody {
   readonly value: Json;
-  readonly kind: 'json' | 'form' | 'ndjson' | 'batch';
+  readonly kind: 'json' | 'form' | 'ndjson' | 'batch' | 'text' | 'bytes';
   readonly request: InboundRequest;
 }
 
@@ -228,6 +229,11 @@ export interface Provider {
   checkSecret?(secret: string): string | undefined;
   /** Lower-case names of headers worth keeping with the event. Never name one that holds a secret or a signature. */
   readonly keepHeaders?: readonly string[];
+  /**
+   * Whether bodies of any type are read: one that is neither JSON, a form nor NDJSON is given as `{ "text": … }`, or as
+   * `{ "base64": … }` where it is no text. Default false: JSON of any type is read, and everything else answered with 415.
+   */
+  readonly anyBody?: boolean;
   /** A chat: it is also received at `/api/communicator/webhook/{id}`, where what is stored is answered with an empty 200. */
   readonly communicator?: boolean;
   /**
@@ -252,6 +258,12 @@ export interface Provider {
    * for a body of which nothing was to be stored. Absent or `undefined`: `{ "eventIds": […], "duplicate": … }`.
    */
   respond?(body: InboundBody, receipt: Receipt, context: ProviderContext): Answer | undefined;
+  /**
+   * The headers of the answer to OPTIONS, by which some senders ask whether they may deliver. `undefined`: 405, as without
+   * this method. Nothing is verified before and nothing is stored.
+   * @param perMinute the integration's rate limit, in requests a minute.
+   */
+  preflight?(request: InboundRequest, perMinute: number | undefined): Readonly<Record<string, string>> | undefined;
   /** Finds what the sender delivered and the platform never saw. */
   readonly reconcile?: Reconcile;
   /**

@@ -1,3 +1,4 @@
+import { isExactNumber } from '#libs/kernel/src/exact-json.js';
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 
 export type { Json, JsonObject };
@@ -11,12 +12,14 @@ export type Fields = Readonly<Record<string, Json | undefined>>;
 const NOTHING: Fields = Object.freeze(Object.create(null) as Record<string, never>);
 
 /** The fields of an object; of anything else none. */
-export const fieldsOf = (value: Json | undefined): Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : NOTHING;
+export const fieldsOf = (value: Json | undefined): Fields => (isRecord(value) ? value : NOTHING);
 
 /** The object itself; of anything else an empty one. */
-export const objectOf = (value: Json | undefined): JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
+export const objectOf = (value: Json | undefined): JsonObject => (isRecord(value) ? value : {});
+
+/** A number that JavaScript cannot hold is an object here, and none to the sender. */
+const isRecord = (value: Json | undefined): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !isExactNumber(value);
 
 /** The elements of an array; of anything else none. */
 export const listOf = (value: Json | undefined): readonly Json[] =>
@@ -32,15 +35,20 @@ export const integerOf = (value: Json | undefined): number | undefined =>
 export const booleanOf = (value: Json | undefined): boolean | undefined =>
   typeof value === 'boolean' ? value : undefined;
 
-/** An id as text, whether the sender uses numbers or texts. */
+/** An id as text, whether the sender uses numbers or texts. Numbers of any length keep their digits. */
 export const idOf = (value: Json | undefined): string | undefined => {
+  if (isExactNumber(value)) return value.text;
   const number = integerOf(value);
   return number === undefined ? textOf(value) : String(number);
 };
 
-/** Those elements that are texts. */
+/** Those elements that are texts; none of anything that is no array. Where "not sent" differs from "none", ask {@link knownTextsOf}. */
 export const textsOf = (value: Json | undefined): readonly string[] =>
   listOf(value).filter((element) => typeof element === 'string');
+
+/** Those elements that are texts; `undefined` if the list is missing, null or of another type. */
+export const knownTextsOf = (value: Json | undefined): readonly string[] | undefined =>
+  Array.isArray(value) ? textsOf(value as Json) : undefined;
 
 /** The object without fields that are `undefined`: what is not known is absent. */
 export function known<Given extends Readonly<Record<string, Json | undefined>>>(

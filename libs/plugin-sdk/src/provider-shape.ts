@@ -22,17 +22,18 @@ export function checkProvider(provider: unknown, plugin: string): void {
   for (const method of ['verify', 'normalise'])
     if (typeof provider[method] !== 'function')
       throw unusable(plugin, `its provider ${provider['name']} has no function ${method}`);
-  for (const method of ['normalise', 'respond', 'sign', 'checkSecret'])
+  for (const method of ['normalise', 'respond', 'preflight', 'sign', 'checkSecret'])
     if (isAsync(provider[method]))
       throw unusable(
         plugin,
         `${method} of its provider ${provider['name']} is async: it has to give its result at once; only verify may wait`,
       );
-  for (const method of ['respond', 'sign', 'checkSecret'])
+  for (const method of ['respond', 'preflight', 'sign', 'checkSecret'])
     if (provider[method] !== undefined && typeof provider[method] !== 'function')
       throw unusable(plugin, `${method} of its provider ${provider['name']} is not a function`);
-  if (provider['communicator'] !== undefined && typeof provider['communicator'] !== 'boolean')
-    throw unusable(plugin, `communicator of its provider ${provider['name']} is neither true nor false`);
+  for (const flag of ['anyBody', 'communicator'])
+    if (provider[flag] !== undefined && typeof provider[flag] !== 'boolean')
+      throw unusable(plugin, `${flag} of its provider ${provider['name']} must be true or false`);
   for (const text of ['wants', 'refusesInbound'])
     if (provider[text] !== undefined && typeof provider[text] !== 'string')
       throw unusable(plugin, `${text} of its provider ${provider['name']} must be a string`);

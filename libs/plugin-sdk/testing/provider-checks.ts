@@ -197,7 +197,7 @@ export function providerChecks(given: ProviderUnderTest): readonly Check[] {
       );
     });
     check(`${file} with any part of it changed never makes it throw`, () => {
-      const [{ value, kind } = NO_VALUE] = valuesOf(request);
+      const [{ value, kind } = NO_VALUE] = valuesOf(request, provider);
       fc.assert(
         fc.property(changed(value), (other) => {
           const body = { value: other, kind, request };
@@ -213,7 +213,7 @@ export function providerChecks(given: ProviderUnderTest): readonly Check[] {
         fc.asyncProperty(headers, fc.boolean(), async (some, instead) => {
           const other = { ...request, headers: instead ? some : { ...request.headers, ...some } };
           await verify(other);
-          const [first = NO_VALUE] = valuesOf(request);
+          const [first = NO_VALUE] = valuesOf(request, provider);
           inShape(provider.normalise({ ...first, request: other }, context()));
         }),
         { numRuns: RUNS },

@@ -2,7 +2,7 @@ import { fail, ok, strictEqual } from 'node:assert/strict';
 
 import type { InboundRequest, Normalised, Provider, ProviderContext } from '../src/define-provider.js';
 import { headersOf, parseHttpFile } from '../src/http-file.js';
-import { BodyFault, mediaTypeOf, parseBody } from '../src/inbound-body.js';
+import { BodyFault, mediaTypeOf, parseBody } from '../src/body/inbound-body.js';
 
 export const NO_VALUE = { value: null, kind: 'json' } as const;
 export const NO_REQUEST: InboundRequest = {
@@ -24,8 +24,8 @@ export function requestOf(bytes: Buffer, name: string): InboundRequest {
   }
 }
 
-export function valuesOf(request: InboundRequest) {
-  const parsed = parseBody(request);
+export function valuesOf(request: InboundRequest, provider: Provider) {
+  const parsed = parseBody(request, provider.anyBody);
   if (parsed instanceof BodyFault) fail(`the platform does not read this body: ${parsed.code}: ${parsed.detail}`);
   return parsed.values.map(({ value }) => ({ value, kind: parsed.kind }));
 }
@@ -36,7 +36,7 @@ export function understood(
   request: InboundRequest,
   context: ProviderContext,
 ): readonly Normalised[] {
-  return valuesOf(request).map((value) => {
+  return valuesOf(request, provider).map((value) => {
     const made = provider.normalise({ ...value, request }, context);
     if ('unreadable' in made) fail(`unreadable: ${made.unreadable}`);
     inShape(made);
@@ -45,7 +45,7 @@ export function understood(
 }
 
 export function answerTo(provider: Provider, request: InboundRequest, context: ProviderContext) {
-  const [value] = valuesOf(request);
+  const [value] = valuesOf(request, provider);
   return provider.respond?.({ ...value!, request }, { eventIds: ['evt_1'], duplicate: false }, context);
 }
 

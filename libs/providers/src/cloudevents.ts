@@ -1,6 +1,7 @@
 import {
   defineProvider,
   type InboundBody,
+  type InboundRequest,
   type Normalised,
   type Unreadable,
 } from '#libs/plugin-sdk/src/define-provider.js';
@@ -19,6 +20,7 @@ export const cloudevents = defineProvider({
   name: 'cloudevents',
   description: 'CloudEvents 1.0: structured, binary or batch, signed or with a bearer token.',
   wants: SHARED_SECRET_WANTS,
+  anyBody: true,
   config: bearerConfig,
   keepHeaders: [
     'user-agent',
@@ -34,6 +36,7 @@ export const cloudevents = defineProvider({
 
   verify: verifySharedSecret,
   sign: signSharedSecret,
+  preflight: permission,
 
   normalise(body) {
     const isBinary = body.kind !== 'batch' && body.request.contentType !== 'application/cloudevents+json';
@@ -42,6 +45,19 @@ export const cloudevents = defineProvider({
     return 'unreadable' in made ? made : { ...made, idOf: 'event' };
   },
 });
+
+const ORIGIN = /^[\x21-\x7e]{1,253}$/;
+
+/** The handshake of the CloudEvents webhook specification: whoever knows the address may deliver. */
+function permission({ headers }: InboundRequest, perMinute: number | undefined) {
+  const origin = headers['webhook-request-origin'];
+  if (origin === undefined || !ORIGIN.test(origin)) return undefined;
+  return {
+    allow: 'POST',
+    'webhook-allowed-origin': origin,
+    ...(headers['webhook-request-rate'] !== undefined && { 'webhook-allowed-rate': String(perMinute ?? '*') }),
+  };
+}
 
 function structured(value: Json): Normalised | Unreadable {
   const event = fieldsOf(value);

@@ -8,9 +8,11 @@ export const genericWebhook = defineProvider({
   name: 'generic_webhook',
   description: 'Any sender: signed with HMAC-SHA256, with a bearer token, or by its unguessable URL alone.',
   wants: SHARED_SECRET_WANTS,
+  anyBody: true,
   config: bearerConfig,
   keepHeaders: [
     'user-agent',
+    'content-type',
     'x-event-type',
     'x-github-event',
     'x-webhook-event',

@@ -8,7 +8,7 @@ import { compile } from '#libs/expressions/src/compile.js';
 import type { Json } from '#libs/kernel/src/json.js';
 import type { InboundRequest, Provider } from '#libs/plugin-sdk/src/define-provider.js';
 import { headersOf, parseHttpFile } from '#libs/plugin-sdk/src/http-file.js';
-import { mediaTypeOf, parseBody } from '#libs/plugin-sdk/src/inbound-body.js';
+import { mediaTypeOf, parseBody } from '#libs/plugin-sdk/src/body/inbound-body.js';
 import { readable } from '#libs/plugin-sdk/testing/readable.js';
 
 import { github } from './github.js';

@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
-import { MAX_APPEND_BYTES, WrongRevision } from '../event-store.js';
+import { LARGEST_APPEND_BYTES, MAX_APPEND_BYTES, WrongRevision } from '../event-store.js';
 import { anEvent, aStream, idsOf, revisionsOf, someEvents } from './given.js';
 import { group } from './group.js';
 import type { Open } from './open-store.js';
@@ -148,13 +148,14 @@ export function appending(open: Open): void {
       for (const stream of streams) expect(idsOf(await subject.store.readStream(stream))).toEqual(idsOf(events));
     });
 
-    test('takes an append of 1 MiB and refuses one byte more before sending it', async () => {
-      const overhead = 2 * 'thing.happened'.length + '{"text":""}'.length + anEvent().metadata.length;
-      const sized = (bytes: number) => anEvent({ data: JSON.stringify({ text: 'x'.repeat(bytes - overhead) }) });
+    const overhead = 2 * 'thing.happened'.length + '{"text":""}'.length + anEvent().metadata.length;
+    const sized = (bytes: number) => anEvent({ data: JSON.stringify({ text: 'x'.repeat(bytes - overhead) }) });
+
+    test('takes an append of 1 MiB, and refuses more than 4 MiB before sending it', async () => {
       const stream = aStream();
       const full = sized(MAX_APPEND_BYTES);
       await subject.store.append(stream, [full], 'no-stream');
-      const refused = subject.store.append(stream, [sized(MAX_APPEND_BYTES + 1)], 0n);
+      const refused = subject.store.append(stream, [sized(LARGEST_APPEND_BYTES + 1)], 0n);
       await expect(refused).rejects.toBeInstanceOf(Rejected);
       await expect(refused).rejects.toMatchObject({ kind: 'too_large', code: 'log.append_too_large' });
       const events = await subject.store.readStream(stream);
@@ -162,8 +163,21 @@ export function appending(open: Open): void {
       expect(events[0]!.dataJson === full.data).toBe(true);
     });
 
+    test('takes an append of 4 MiB whole, or says that its server takes less', async () => {
+      const stream = aStream();
+      const largest = sized(LARGEST_APPEND_BYTES);
+      const code = await subject.store.append(stream, [largest], 'no-stream').then(
+        () => 'taken',
+        (error: unknown) => (error as Rejected).code,
+      );
+      const texts = (await subject.store.readStream(stream)).map(({ dataJson }) => dataJson);
+      expect([code, texts.map((text) => text === largest.data)]).toEqual(
+        code === 'taken' ? ['taken', [true]] : ['log.append_too_large', []],
+      );
+    });
+
     test('measures an append in bytes, not in characters, and over all its events', async () => {
-      const text = JSON.stringify({ text: 'é'.repeat(MAX_APPEND_BYTES / 4) });
+      const text = JSON.stringify({ text: 'é'.repeat(LARGEST_APPEND_BYTES / 4) });
       const events = [anEvent({ data: text }), anEvent({ data: text })];
       await expect(subject.store.append(aStream(), events, 'no-stream')).rejects.toMatchObject({
         code: 'log.append_too_large',

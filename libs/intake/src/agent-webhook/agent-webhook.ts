@@ -5,18 +5,29 @@ import { verifyBearer, verifyHmac } from '#libs/plugin-sdk/src/signatures.js';
 const SIGNATURE = { header: 'x-webhook-signature', prefix: 'sha256=' } as const;
 
 /**
- * What is sent to the webhook of an agent. No integration can be made of it: its addresses are there while an agent's
- * webhook is enabled, and `config` is what the agent says.
+ * Requests to the webhook of an agent. No integration uses this provider: its addresses exist while an agent's webhook is
+ * enabled, and `config` comes from the agent.
  */
 export const agentWebhook = defineProvider({
   name: 'agent_webhook',
   description: 'The webhook of an agent.',
-  keepHeaders: ['user-agent', 'idempotency-key', 'x-event-type', 'x-github-event', 'x-request-id', 'traceparent'],
+  wants:
+    'X-Webhook-Signature: sha256= and 64 hex digits, the HMAC-SHA256 of the raw body, where the agent asks for hmac; or Authorization: Bearer and the secret, where it asks for bearer',
+  anyBody: true,
+  keepHeaders: [
+    'user-agent',
+    'content-type',
+    'idempotency-key',
+    'x-event-type',
+    'x-github-event',
+    'x-request-id',
+    'traceparent',
+  ],
 
   verify(request, context): Verdict {
     const { auth } = context.config;
     if (auth === 'none') return { ok: true, authentication: 'slug' };
-    // Asked for a proof and given no secret to hold it against: nobody can prove anything.
+    // A proof is wanted and there is no secret: nobody can give one.
     if (context.secrets.length === 0) return { ok: false, reason: 'signature_mismatch' };
     return auth === 'hmac' ? verifyHmac(request, context, SIGNATURE) : verifyBearer(request, context);
   },

@@ -87,7 +87,7 @@ export const communicatorForm: AnswerForm = {
 export const agentForm: AnswerForm = {
   accepted: ({ eventIds }) => {
     const ids = eventIds.map((id) => executionIdOf(eventUuidOf(id)!));
-    const data = { executionId: ids[0], status: 'running', ...(ids.length > 1 && { executionIds: ids }) };
+    const data = { executionId: ids[0], status: 'running', ...(ids.length !== 1 && { executionIds: ids }) };
     return { status: 202, contentType: JSON_TYPE, body: JSON.stringify({ success: true, data }) };
   },
   refused: agentError,

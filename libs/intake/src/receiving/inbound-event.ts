@@ -1,7 +1,8 @@
-import { type EventToAppend, MAX_APPEND_BYTES } from '#libs/event-store/src/event-store.js';
+import { type EventToAppend, LARGEST_APPEND_BYTES, MAX_APPEND_BYTES } from '#libs/event-store/src/event-store.js';
 import { newEvent, RawJson } from '#libs/event-store/src/new-event.js';
 import { satisfies } from '#libs/events/src/check.js';
 import type { RequestMetadata } from '#libs/events/src/envelope.js';
+import { stringifyJson } from '#libs/kernel/src/exact-json.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
 import { beginning } from '#libs/kernel/src/text.js';
@@ -14,7 +15,7 @@ import { shortened } from './shorten.js';
 /** A subject is a name; one that goes on for ever would be a text. */
 const MAX_SUBJECT = 512;
 
-/** What is said of the delivery in each of its events. */
+/** What each event of a delivery says about it. */
 export interface DeliveryFacts {
   readonly integrationId: string;
   readonly orgId: string;
@@ -37,13 +38,29 @@ export interface InboundDraft {
 }
 
 /**
- * The events of one delivery as the log takes them; `undefined` if they do not fit into one append, even without the
- * neutral fields' long lists and texts.
+ * What is given up, one after the other, until the events fit: neutral fields that the payload has as well, so that the
+ * append is one that every log takes; and where the payload alone leaves no room for that, it may be a larger one.
  */
-export function inboundEventsOf(facts: DeliveryFacts, drafts: readonly InboundDraft[]): EventToAppend[] | undefined {
-  for (const budget of [undefined, 'without-paths', 'short'] as const) {
+const WAYS_TO_FIT = [
+  [undefined, MAX_APPEND_BYTES],
+  ['without-paths', MAX_APPEND_BYTES],
+  ['short', MAX_APPEND_BYTES],
+  ['without-paths', LARGEST_APPEND_BYTES],
+] as const;
+
+/**
+ * The events of one delivery as the log takes them; `undefined` if they do not fit into one append.
+ * @param isDivisible whether they may be several appends as well: a large one is not needed then.
+ */
+export function inboundEventsOf(
+  facts: DeliveryFacts,
+  drafts: readonly InboundDraft[],
+  isDivisible: boolean,
+): EventToAppend[] | undefined {
+  for (const [budget, bytes] of WAYS_TO_FIT) {
+    if (isDivisible && bytes > MAX_APPEND_BYTES) continue;
     const events = drafts.map((draft) => inboundEvent(facts, draft, budget));
-    if (fits(events)) return events;
+    if (fits(events, bytes)) return events;
   }
   return undefined;
 }
@@ -54,7 +71,6 @@ function inboundEvent(
   budget: 'without-paths' | 'short' | undefined,
 ): EventToAppend {
   const { type, subject, timestamp, data } = acceptable(draft.normalised);
-  const neutral = budget === undefined ? data : shortened(data, budget);
   const context = {
     id: draft.id,
     orgId: facts.orgId,
@@ -70,7 +86,7 @@ function inboundEvent(
       type,
       ...(subject === '' ? {} : { subject: beginning(subject, MAX_SUBJECT) }),
       ...(when === undefined ? {} : { timestamp: when }),
-      data: new RawJson(dataText(facts, draft, neutral, budget !== undefined)),
+      data: new RawJson(dataText(facts, draft, data, budget)),
     },
     context,
   );
@@ -79,35 +95,32 @@ function inboundEvent(
 /** The webhooks of agents are received like integrations. */
 const kindOf = (id: string): 'agent' | 'integration' => (id.startsWith('agt_') ? 'agent' : 'integration');
 
-/** A type that may not come from outside, or fields that its schema does not know: then it is what it is, a webhook. */
+/** A type that may not come from outside, or fields that do not satisfy its schema, become `webhook.received`. */
 function acceptable(event: NormalisedEvent): NormalisedEvent {
   const { type, data } = event;
   if (isInboundType(type) && satisfies(type, data)) return event;
   return { ...event, type: 'webhook.received', data: satisfies('webhook.received', data) ? data : {} };
 }
 
-/** Fields that are the platform's, whatever a provider says. */
-const OURS: ReadonlySet<string> = new Set([
-  'provider',
-  'eventType',
-  'action',
-  'deliveryId',
-  'sourceIp',
-  'payload',
-  'truncated',
-]);
+/** Fields that only the platform sets. */
+const OURS: ReadonlySet<string> = new Set(['provider', 'eventType', 'action', 'deliveryId', 'sourceIp', 'payload']);
 
 /**
- * The text of `data`, put together around the payload as the sender wrote it: parsed and written again, numbers beyond
- * 2^53 and duplicate keys would be other ones.
+ * The text of `data`, put together around the payload as the sender wrote it: parsed and written again, it could lose digits
+ * and duplicate keys.
  */
-function dataText(facts: DeliveryFacts, draft: InboundDraft, neutral: JsonObject, truncated: boolean): string {
+function dataText(
+  facts: DeliveryFacts,
+  draft: InboundDraft,
+  data: JsonObject,
+  budget: 'without-paths' | 'short' | undefined,
+): string {
   const { eventType, action, payload } = draft;
+  const neutral = budget === undefined ? data : shortened(data, budget);
   let text = `{"provider":${JSON.stringify(facts.provider)},"eventType":${JSON.stringify(eventType)}`;
   if (action !== undefined) text += `,"action":${JSON.stringify(action)}`;
   text += `,"deliveryId":${JSON.stringify(facts.deliveryId)},"sourceIp":${JSON.stringify(facts.sourceIp)}`;
-  if (truncated) text += ',"truncated":true';
-  const fields = JSON.stringify(withoutOurs(neutral));
+  const fields = stringifyJson(withoutOurs(neutral));
   // What is not written as an object (a class with a `toJSON` of its own) has no fields.
   if (fields.length > 2 && fields.startsWith('{')) text += `,${fields.slice(1, -1)}`;
   return `${text},"payload":${payload}}`;
@@ -119,20 +132,20 @@ function withoutOurs(neutral: JsonObject): JsonObject {
   return neutral;
 }
 
-/** RFC 3339 UTC. What is before 1970 is no time of an event but a default of the sender's language. */
+/** RFC 3339 UTC. A time before 1970 is a default of the sender's language, not the time of an event. */
 function timeOf(timestamp: string | number | undefined): string | undefined {
   const time = timestamp === undefined ? undefined : readTime(timestamp);
   return time && time.getTime() >= 0 ? time.toISOString() : undefined;
 }
 
-/** As the log counts it. The exact size is only taken where the text is long enough for it to matter. */
-function fits(events: readonly EventToAppend[]): boolean {
+/** As the log counts it. The exact size is only computed where the text is long enough for it to matter. */
+function fits(events: readonly EventToAppend[], limit: number): boolean {
   let most = 0;
   // A UTF-16 unit is at most three bytes of UTF-8.
   for (const { type, data, metadata } of events) most += 3 * (data.length + metadata.length) + 2 * type.length;
-  if (most <= MAX_APPEND_BYTES) return true;
+  if (most <= limit) return true;
   let bytes = 0;
   for (const { type, data, metadata } of events)
     bytes += Buffer.byteLength(data) + Buffer.byteLength(metadata) + 2 * type.length;
-  return bytes <= MAX_APPEND_BYTES;
+  return bytes <= limit;
 }

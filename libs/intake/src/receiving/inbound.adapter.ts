@@ -4,7 +4,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 
 import { Settings } from '#libs/kernel/src/settings.js';
 import type { InboundRequest } from '#libs/plugin-sdk/src/define-provider.js';
-import { mediaTypeOf } from '#libs/plugin-sdk/src/inbound-body.js';
+import { mediaTypeOf } from '#libs/plugin-sdk/src/body/inbound-body.js';
 
 import { AgentReceivers } from '../agent-webhook/agent-receivers.js';
 import { SenderAddress } from '../integration/addresses.js';
@@ -19,19 +19,11 @@ import {
   type Written,
 } from './answers.js';
 import { InboundPipeline } from './pipeline.js';
-import {
-  BROKEN_OFF,
-  FAILED,
-  MAX_BODY_BYTES,
-  METHOD_NOT_ALLOWED,
-  Refusal,
-  TOO_LARGE,
-  UNSUPPORTED_TYPE,
-} from './refusal.js';
+import { BROKEN_OFF, FAILED, MAX_BODY_BYTES, METHOD_NOT_ALLOWED, Refusal, TOO_LARGE } from './refusal.js';
 
 /**
- * The inbound routes, on Fastify itself: between the socket and the pipeline nothing is done that a request does not
- * need. They have their own content type parser, which hands on the raw bytes, since signatures are made over these.
+ * The inbound routes, on Fastify itself: between the socket and the pipeline there is only what a request needs. They have
+ * their own content type parser, which passes on the raw bytes, since signatures are made over these.
  */
 @Injectable()
 export class InboundRoutes implements OnModuleInit {
@@ -63,13 +55,16 @@ export interface InboundParts {
 interface Received extends FastifyRequest {
   receiver?: Receiver;
   form?: AnswerForm;
+  sentType?: string | undefined;
 }
 
-const OTHER_METHODS = ['GET', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+const OTHER_METHODS = ['GET', 'PUT', 'PATCH', 'DELETE'];
+/** Of a chat's answer, which shows none of the ids. */
+const MOST_IDS = 20;
 const NO_BYTES = Buffer.alloc(0);
 const NO_QUERY: Readonly<Record<string, string>> = Object.freeze({});
 
-/** A Fastify plug-in: encapsulated, so that its parser and its error handler hold for these routes alone. */
+/** A Fastify plug-in: encapsulated, so that its parser and its error handler apply to these routes alone. */
 export async function inboundRoutes(
   fastify: FastifyInstance,
   { pipeline, table, agents, sender }: InboundParts,
@@ -80,6 +75,7 @@ export async function inboundRoutes(
   );
   fastify.decorateRequest('receiver');
   fastify.decorateRequest('form');
+  fastify.decorateRequest('sentType');
   fastify.setErrorHandler((error: FastifyError, request: Received, reply) => {
     const refusal = refusalOf(error);
     if (refusal === FAILED) request.log.error(error);
@@ -89,19 +85,42 @@ export async function inboundRoutes(
 
   /** The rest of the path decides who receives. It is looked up before a byte of the body is read. */
   const receive = (url: string, form: AnswerForm, find: (rest: string) => Receiver | undefined): void => {
+    const receiverOf = ({ params }: FastifyRequest): Receiver | undefined => {
+      const rest = Object.values(params as Record<string, string>)[0] ?? '';
+      return find(rest.endsWith('/') ? rest.slice(0, -1) : rest);
+    };
     fastify.post(url, {
       bodyLimit: MAX_BODY_BYTES,
       onRequest: (request: Received, reply, done) => {
-        const receiver = find(Object.values(request.params as Record<string, string>)[0] ?? '');
+        const receiver = receiverOf(request);
         request.form = form;
         if (!receiver) return void write(reply, form.notFound);
         request.receiver = receiver;
+        // Fastify refuses what is not a media type; to a signature over the bytes it makes no difference.
+        request.sentType = request.raw.headers['content-type'];
+        request.raw.headers['content-type'] = undefined;
         done();
       },
       handler: async (request: Received, reply) => {
+        request.raw.headers['content-type'] = request.sentType;
         const outcome = await pipeline.receive(request.receiver!, viewOf(request, sender));
-        return write(reply, outcome instanceof Refusal ? form.refused(outcome) : form.accepted(outcome));
+        if (outcome instanceof Refusal) return write(reply, form.refused(outcome));
+        if (outcome.answer) reply.header('x-millrace-event-ids', outcome.eventIds.slice(0, MOST_IDS).join(' '));
+        return write(reply, form.accepted(outcome));
       },
+    });
+    fastify.route({
+      method: ['HEAD', 'OPTIONS'],
+      url,
+      onRequest: (request, reply) => {
+        const receiver = receiverOf(request);
+        const { method } = request;
+        if (!receiver) return void write(reply, method === 'HEAD' ? form.notFound : form.refused(METHOD_NOT_ALLOWED));
+        const outcome = pipeline.handshake(receiver, method, viewOf(request, sender));
+        if (outcome instanceof Refusal) return void write(reply, form.refused(outcome));
+        void reply.headers(outcome).send();
+      },
+      handler: () => undefined,
     });
   };
   const route = (path: string, form: AnswerForm, find: (rest: string) => Receiver | undefined): void => {
@@ -109,6 +128,7 @@ export async function inboundRoutes(
     fastify.route({
       method: OTHER_METHODS,
       url: `${path}/*`,
+      exposeHeadRoute: false,
       // Before the body is read.
       onRequest: (_, reply) => void write(reply, form.refused(METHOD_NOT_ALLOWED)),
       handler: () => undefined,
@@ -134,9 +154,9 @@ export async function inboundRoutes(
     },
   };
   for (const path of Object.keys(FORMS) as (keyof typeof FORMS)[]) route(path, FORMS[path], finders[path]);
-  // Beside what REST has there.
+  // Beside the REST routes.
   for (const path of ['/agents', '/api/v1/agents'])
-    receive(`${path}/:id/webhook`, agentForm, (id) => agents.withId(id));
+    for (const end of ['', '/']) receive(`${path}/:id/webhook${end}`, agentForm, (id) => agents.withId(id));
 }
 
 /** Every inbound address begins with one of these, and is answered in its form. */
@@ -150,7 +170,7 @@ const FORMS = {
 
 /**
  * The answer to an inbound address that cannot be decoded (`%zz`), which no route sees: to the last byte that of any other
- * at which nothing is received. `undefined` if the path is none of ours.
+ * address where nothing receives. `undefined` if the path is not an inbound one.
  */
 export function undecodable(path: string): Written | undefined {
   const prefix = Object.keys(FORMS).find((one) => path.startsWith(`${one}/`)) as keyof typeof FORMS | undefined;
@@ -158,7 +178,7 @@ export function undecodable(path: string): Written | undefined {
   return prefix && FORMS[prefix].notFound;
 }
 
-const AGENT_WEBHOOK = /^(?:\/api\/v1)?\/agents\/[^/]+\/webhook(?:$|\?)/;
+const AGENT_WEBHOOK = /^(?:\/api\/v1)?\/agents\/[^/]+\/webhook\/?(?:$|\?)/;
 
 function viewOf(request: Received, sender: SenderAddress): InboundRequest {
   const { headers, socket } = request.raw;
@@ -171,16 +191,15 @@ function viewOf(request: Received, sender: SenderAddress): InboundRequest {
   };
 }
 
-/** Of a parameter that is given several times, the last. */
+/** A parameter that is given several times has its last value. */
 const flat = (query: Record<string, unknown>): Record<string, string> =>
   Object.fromEntries(
     Object.entries(query).map(([name, value]) => [name, String(Array.isArray(value) ? value.at(-1) : value)]),
   );
 
-/** What Fastify itself found wrong while it read the body. */
+/** What Fastify found wrong while it read the body. */
 function refusalOf(error: FastifyError): Refusal {
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return TOO_LARGE;
-  if (error.statusCode === 415) return UNSUPPORTED_TYPE;
   const cutOff = error.code === 'ECONNRESET' || error.code === 'ERR_STREAM_PREMATURE_CLOSE';
   return cutOff || (error.statusCode !== undefined && error.statusCode < 500) ? BROKEN_OFF : FAILED;
 }

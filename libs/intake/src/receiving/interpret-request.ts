@@ -13,7 +13,7 @@ import type {
   Provider,
   ProviderContext,
 } from '#libs/plugin-sdk/src/define-provider.js';
-import { BodyFault, parseBody } from '#libs/plugin-sdk/src/inbound-body.js';
+import { BodyFault, parseBody } from '#libs/plugin-sdk/src/body/inbound-body.js';
 
 import type { Receiver } from '../integration/integration.table.js';
 import { byDelivery, type Element } from './by-delivery.js';
@@ -25,34 +25,34 @@ import type { Verified } from './verify-request.js';
 
 /** What the sender delivered under one id. */
 export interface Delivery {
-  /** Undefined: the sender gave none, every request is new. */
+  /** Undefined: the sender gave none, and every request is new. */
   readonly deliveryId: string | undefined;
   /** Named after the delivery: it can be opened once. */
   readonly stream: string;
   readonly events: readonly EventToAppend[];
-  /** How many lines or elements it is made of: one of several may come again with more of them. */
+  /** Number of lines or elements in it: a delivery of several may come again with more. */
   readonly elements: number;
 }
 
-/** What a request becomes: everything but the append. */
+/** What becomes of a request: everything but the append. */
 export interface Understood extends Verified {
-  /** One; of several lines or elements, one for each id. None where the provider wants nothing recorded. */
+  /** One; of several lines or elements, one for each id. None where the provider wants nothing recorded, or the batch is empty. */
   readonly deliveries: readonly Delivery[];
-  /** For the provider's own answer, where it has one: of several lines the first. */
+  /** For the provider's own answer, where it has one: the first line or element. */
   readonly body: InboundBody | undefined;
   readonly retry: string | undefined;
 }
 
-/** Parses a request that was verified, asks its provider what happened, and puts the events together. */
+/** Parses a verified request, asks its provider what happened, and puts the events together. */
 export function understand(
   receiver: Receiver,
   request: InboundRequest,
   verified: Verified,
   log: Log,
 ): Understood | Refusal {
-  const parsed = parseBody(request);
-  if (parsed instanceof BodyFault) return unreadable(parsed);
   const { provider, context, authentication } = verified;
+  const parsed = parseBody(request, provider.anyBody);
+  if (parsed instanceof BodyFault) return unreadable(parsed);
   const elements: Element[] = [];
   for (const { value, text } of parsed.values) {
     const made = normalised(provider, { value, kind: parsed.kind, request }, context, log);
@@ -60,7 +60,7 @@ export function understand(
     const deliveryId = receiver.dedupeKey?.of(value) ?? made.deliveryId;
     elements.push({ ...made, deliveryId, payload: text });
   }
-  const { retry } = elements[0]!;
+  const retry = elements[0]?.retry;
   const metadata = requestMetadata(verified, request, retry);
   const deliveries: Delivery[] = [];
   const deliver = (part: readonly Element[]): Refusal | undefined => {
@@ -71,15 +71,16 @@ export function understand(
   };
   for (const part of byDelivery(elements)) {
     let refusal = deliver(part);
-    // What has no id need not be together: it is new in any case.
+    // What has no id need not be stored together: it is new in any case.
     if (refusal === EVENT_TOO_LARGE && part[0]!.deliveryId === undefined) {
       refusal = undefined;
       for (const element of part) refusal ??= deliver([element]);
     }
     if (refusal) return refusal;
   }
-  // What nobody will look at is let go before the append: what lives through it costs a collection twice.
-  const body = provider.respond && { value: parsed.values[0]!.value, kind: parsed.kind, request };
+  // What nobody needs any more is released before the append: garbage that survives it is collected at twice the cost.
+  const [first] = parsed.values;
+  const body = provider.respond && first && { value: first.value, kind: parsed.kind, request };
   return { provider, context, authentication, deliveries, body, retry };
 }
 
@@ -110,27 +111,34 @@ function deliveryOf(
     request: metadata,
     now: context.now,
   };
-  const events = eventsOf(facts, drafts, provider, log);
+  const isDivisible = deliveryId === undefined && elements.length > 1;
+  const events = eventsOf(facts, drafts, isDivisible, provider, log);
   return events ? { deliveryId, stream, events, elements: elements.length } : EVENT_TOO_LARGE;
 }
 
 /**
- * Of the events of a delivery: the first has the UUID that its stream is named after, the others follow from it. So they
- * are derived from integration, delivery and place, and the usual single event costs one hash, not two.
+ * The first event of a delivery has the UUID that its stream is named after, the others follow from it. So they are
+ * derived from integration, delivery and place, and the usual single event costs one hash, not two.
  */
 export function eventUuid(stream: string, index: number): Uuid {
   const first = streams.uuidIn(stream);
   return index === 0 ? first : uuid5('inbound', first, String(index));
 }
 
-/** Fields that JSON cannot hold are a bug of the provider too: then the events are kept without them. */
-function eventsOf(facts: DeliveryFacts, drafts: readonly InboundDraft[], provider: Provider, log: Log) {
+/** Fields that JSON cannot hold are a bug of the provider too: the events are kept without them. */
+function eventsOf(
+  facts: DeliveryFacts,
+  drafts: readonly InboundDraft[],
+  isDivisible: boolean,
+  provider: Provider,
+  log: Log,
+) {
   try {
-    return inboundEventsOf(facts, drafts);
+    return inboundEventsOf(facts, drafts, isDivisible);
   } catch (error) {
     reportFailure(log, provider, 'normalise', error);
     const bare = drafts.map((draft) => ({ ...draft, normalised: { ...draft.normalised, data: {} } }));
-    return inboundEventsOf(facts, bare);
+    return inboundEventsOf(facts, bare, isDivisible);
   }
 }
 
@@ -138,8 +146,8 @@ function eventsOf(facts: DeliveryFacts, drafts: readonly InboundDraft[], provide
 type Made = Omit<Element, 'payload'>;
 
 /**
- * What the provider makes of a body, in the shape that it has promised. A provider that fails does not lose it: the
- * request was believed, so it is kept as the webhook that it is.
+ * What the provider makes of a body, in the shape that it has promised. A provider that fails loses nothing: the request is
+ * genuine, so it is recorded as `webhook.received`.
  */
 function normalised(provider: Provider, body: InboundBody, context: ProviderContext, log: Log): Made | Refusal {
   try {
@@ -172,7 +180,7 @@ function normalised(provider: Provider, body: InboundBody, context: ProviderCont
 
 const textOf = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
 
-/** @throws TypeError for what no provider may give. */
+/** @throws TypeError for what no provider may return. */
 function eventOf(event: NormalisedEvent): NormalisedEvent {
   const { type, subject, timestamp, data } = event;
   if (typeof type !== 'string' || typeof subject !== 'string' || !isObject(data))

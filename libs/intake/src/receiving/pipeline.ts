@@ -10,8 +10,17 @@ import type { Receiver } from '../integration/integration.table.js';
 import type { RateLimiter } from '../integration/rate-limiter.js';
 import { type Delivery, understand, type Understood } from './interpret-request.js';
 import { moreThan } from './more-than.js';
-import { answerOf } from './provider-output.js';
-import { EVENT_TOO_LARGE, rateLimited, Refusal, SOURCE_REFUSED, UNAVAILABLE } from './refusal.js';
+import { answerOf, preflightOf } from './provider-output.js';
+import {
+  EVENT_TOO_LARGE,
+  METHOD_NOT_ALLOWED,
+  notInbound,
+  PROVIDER_MISSING,
+  rateLimited,
+  Refusal,
+  SOURCE_REFUSED,
+  UNAVAILABLE,
+} from './refusal.js';
 import { reportFailure } from './report-failure.js';
 import { RequestVerifier, type VerifierParts } from './verify-request.js';
 
@@ -57,6 +66,26 @@ export class InboundPipeline {
   /** Counts what was refused before the pipeline saw it: a body that is too large or was cut off. */
   refusedEarly(receiver: Receiver, refusal: Refusal): void {
     this.parts.counters.count(receiver.id, `refused.${refusal.reason}`, this.parts.clock.now().getTime());
+  }
+
+  /**
+   * The answer to HEAD and OPTIONS, by which senders ask whether anything receives here and whether they may deliver: its
+   * headers. Stores and counts nothing.
+   */
+  handshake(receiver: Receiver, method: string, request: InboundRequest): Readonly<Record<string, string>> | Refusal {
+    const provider = this.parts.providers.get(receiver.provider);
+    if (!provider) return PROVIDER_MISSING;
+    if (provider.refusesInbound !== undefined) return notInbound(provider.refusesInbound);
+    if (receiver.allowed && !receiver.allowed.has(request.sourceIp)) return SOURCE_REFUSED;
+    if (method === 'HEAD') return {};
+    const { rateLimit } = receiver;
+    const perMinute = rateLimit && Math.max(1, Math.floor((rateLimit.limit * 60_000) / rateLimit.perMs));
+    try {
+      return preflightOf(provider.preflight?.(request, perMinute)) ?? METHOD_NOT_ALLOWED;
+    } catch (error) {
+      reportFailure(this.parts.log, provider, 'preflight', error);
+      return METHOD_NOT_ALLOWED;
+    }
   }
 
   private admit(receiver: Receiver, { sourceIp }: InboundRequest, now: Date): Refusal | undefined {

@@ -1,10 +1,19 @@
 import type { Answer } from '#libs/plugin-sdk/src/define-provider.js';
 
-/** What is given at once. @throws TypeError for a promise; a failure of that one would end the process, unheard. */
+/** What is given at once. @throws TypeError for a promise, whose failure would end the process unheard. */
 export function atOnce<Made>(made: Made): Made {
   if (typeof made !== 'object' || made === null || !('then' in made) || typeof made.then !== 'function') return made;
   Promise.resolve(made).catch(() => undefined);
-  throw new TypeError('it gave a promise: only verify may wait');
+  throw new TypeError('it returned a promise: only verify may be async');
+}
+
+/** Headers that can be written. @throws TypeError for anything else. */
+export function preflightOf(given: Readonly<Record<string, string>> | undefined) {
+  if (given === undefined) return undefined;
+  for (const [name, value] of Object.entries(atOnce(given)))
+    if (!/^[a-z0-9-]+$/.test(name) || typeof value !== 'string' || !/^[\x20-\x7e]*$/.test(value))
+      throw new TypeError(`its header ${name} must have a lower-case name and a value in ASCII`);
+  return given;
 }
 
 /** An answer that can be written. @throws TypeError for anything else. */
@@ -12,10 +21,10 @@ export function answerOf(given: Answer | undefined): Answer | undefined {
   if (given === undefined) return undefined;
   const { status, contentType, body } = atOnce(given);
   if (!Number.isInteger(status) || status < 200 || status > 299)
-    throw new TypeError('its answer has no status from 200 to 299, although the request is stored');
-  if (typeof body !== 'string') throw new TypeError('the body of its answer is no text');
+    throw new TypeError('the status of its answer must be from 200 to 299: the request is stored');
+  if (typeof body !== 'string') throw new TypeError('the body of its answer must be a string');
   if (contentType === undefined) return { status, body };
   if (typeof contentType !== 'string' || !/^[\x20-\x7e]+$/.test(contentType))
-    throw new TypeError('the contentType of its answer is no media type');
+    throw new TypeError('the contentType of its answer must be a media type');
   return { status, contentType, body };
 }

@@ -1,5 +1,5 @@
 import type { RefusalReason } from '#libs/plugin-sdk/src/define-provider.js';
-import type { BodyFault } from '#libs/plugin-sdk/src/inbound-body.js';
+import type { BodyFault } from '#libs/plugin-sdk/src/body/inbound-body.js';
 
 import type { CountedReason } from '../integration/counters.js';
 
@@ -107,13 +107,6 @@ export const rateLimited = (waitMs: number): Refusal =>
     'rate_limited',
     Math.max(1, Math.ceil(waitMs / 1000)),
   );
-
-export const UNSUPPORTED_TYPE = new Refusal(
-  415,
-  'inbound.unsupported_type',
-  'Send application/json, application/x-www-form-urlencoded or application/x-ndjson, in UTF-8, and say so in Content-Type.',
-  'unsupported_type',
-);
 
 export const malformed = (code: string, detail: string): Refusal => new Refusal(400, code, detail, 'malformed');
 

@@ -39,6 +39,7 @@ describe('the addresses of chats', () => {
       for (const name of ['message', 'slash-command', 'block-actions']) {
         const answer = await sendSaved(`slack/${name}.http`, address);
         expect([name, answer.status, await answer.text()]).toEqual([name, 200, '']);
+        expect(answer.headers.get('x-millrace-event-ids')).toMatch(/^evt_[0-9a-z]{26}$/);
       }
     }
     const types = (await server.received()).filter(({ metadata }) => metadata.actor === `integration/${id}`);
@@ -161,6 +162,14 @@ describe('a CloudEvent without data', () => {
     expect(await last()).toMatchObject({ type: 'webhook.received', data: { eventType: 'message.received' } });
   });
 
+  it('is none where a batch is empty: that is accepted, and nothing is recorded', async () => {
+    const { url } = await server.integration('cloudevents');
+    const before = (await server.received()).length;
+    const answer = await ask(url, { 'content-type': 'application/cloudevents-batch+json' }, '[]');
+    expect([answer.status, await answer.json()]).toEqual([202, { eventIds: [], duplicate: false }]);
+    expect(await server.received()).toHaveLength(before);
+  });
+
   it('is accepted in structured mode and in a batch', async () => {
     const { url } = await server.integration('cloudevents');
     const one = { ...attributes, id: '1' };
@@ -175,7 +184,7 @@ describe('a CloudEvent without data', () => {
     const { url } = await server.integration('cloudevents');
     const answer = await ask(url, binary);
     expect([answer.status, await answer.json()]).toMatchObject([400, { code: 'inbound.unreadable' }]);
-    expect((await ask(url, {})).status).toBe(415);
+    expect((await ask(url, {})).status).toBe(400);
     expect((await ask(url, { 'content-type': 'application/json' })).status).toBe(400);
   });
 });
@@ -194,6 +203,58 @@ describe('an address', () => {
           status === 405 ? 'POST' : null,
         ]);
       }
+  });
+
+  it('answers HEAD with 200 where something receives, and as any other where nothing does', async () => {
+    const { url, id } = await server.integration('generic_webhook', { customPath: 'heads' });
+    const receiving = [url, `${url}/`, at(`/webhooks/${id}`), at('/api/webhook/heads')];
+    const nothing = [at('/api/v1/webhooks/inbound/wh_nothing'), at('/webhooks/int_nothing'), at('/api/webhook/none')];
+    const before = (await server.received()).length;
+    const head = async (address: string) => {
+      const answer = await fetch(address, { method: 'HEAD' });
+      return [answer.status, await answer.text()];
+    };
+    for (const address of receiving) expect([address, await head(address)]).toEqual([address, [200, '']]);
+    for (const address of nothing) expect([address, await head(address)]).toEqual([address, [404, '']]);
+    const { url: mcp } = await server.integration('mcp_server');
+    expect(await head(mcp)).toEqual([405, '']);
+    const { url: locked } = await server.integration('generic_webhook', { allowedSources: ['203.0.113.7'] });
+    expect(await head(locked)).toEqual([403, '']);
+    expect(await server.received()).toHaveLength(before);
+  });
+
+  it('grants a sender of CloudEvents that it may deliver', async () => {
+    const options = (address: string, headers: Record<string, string>) =>
+      fetch(address, { method: 'OPTIONS', headers });
+    const asked = { 'webhook-request-origin': 'eventemitter.example.com', 'webhook-request-rate': '120' };
+    const { url } = await server.integration('cloudevents', { secret: 'right' });
+    const granted = await options(url, asked);
+    expect([granted.status, await granted.text()]).toEqual([200, '']);
+    expect(Object.fromEntries(granted.headers)).toMatchObject({
+      allow: 'POST',
+      'webhook-allowed-origin': 'eventemitter.example.com',
+      'webhook-allowed-rate': '*',
+    });
+    const withoutRate = await options(url, { 'webhook-request-origin': 'eventemitter.example.com' });
+    expect(withoutRate.headers.get('webhook-allowed-rate')).toBeNull();
+    const { url: limited } = await server.integration('cloudevents', { rateLimit: { limit: 5, perMs: 1_000 } });
+    expect((await options(limited, asked)).headers.get('webhook-allowed-rate')).toBe('300');
+  });
+
+  it('refuses OPTIONS where no such permission is asked for or given', async () => {
+    const { url } = await server.integration('cloudevents');
+    const { url: other } = await server.integration('generic_webhook');
+    const asked = { 'webhook-request-origin': 'eventemitter.example.com' };
+    for (const [address, headers] of [
+      [url, {}],
+      [url, { 'webhook-request-origin': 'x'.repeat(300) }],
+      [url, { 'webhook-request-origin': 'a b' }],
+      [other, asked],
+      [at('/api/v1/webhooks/inbound/wh_nothing'), asked],
+    ] as const) {
+      const answer = await fetch(address, { method: 'OPTIONS', headers });
+      expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'POST']);
+    }
   });
 
   it('that cannot be decoded is answered as one at which nothing is received', async () => {

@@ -7,7 +7,7 @@ import { EventStore, type EventToAppend } from '#libs/event-store/src/event-stor
 import { eventIdOf, type EventMetadata } from '#libs/events/src/envelope.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import type { InboundRequest } from '#libs/plugin-sdk/src/define-provider.js';
-import { mediaTypeOf } from '#libs/plugin-sdk/src/inbound-body.js';
+import { mediaTypeOf } from '#libs/plugin-sdk/src/body/inbound-body.js';
 
 import { integrationNotFound } from '../integration/integration.js';
 import { IntegrationTable } from '../integration/integration.table.js';

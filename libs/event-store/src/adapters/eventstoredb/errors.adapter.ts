@@ -91,7 +91,7 @@ export const tooLargeForServer = (limit: number): Rejected =>
   new Rejected(
     'too_large',
     'log.append_too_large',
-    `EventStoreDB takes ${limit} bytes in one append (its MaxAppendSize). Split the append or raise the limit to 1048576.`,
+    `EventStoreDB takes ${limit} bytes in one append (its MaxAppendSize). Split the append, or set MaxAppendSize of the server to 4194304.`,
   );
 
 const accessDenied = (error: unknown): Error =>
