@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { streams } from '#libs/events/src/streams.js';
+import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { type TestServer, waitFor } from '../support/server.js';
+import { type TestServer } from '../support/server.js';
 import { atMost, type Benchmark, type BenchmarkOptions, type Report, row, say, type Size } from './benchmark.js';
 import { BenchPostgres, query } from './measure/bench-postgres.js';
 import { caughtUp } from './measure/caught-up.js';

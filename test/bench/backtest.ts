@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
 
+import { waitFor } from '#libs/kernel/testing/wait-for.js';
+
 import { githubPush, githubRequest, send } from '../support/github.js';
-import { TestServer, waitFor } from '../support/server.js';
+import { TestServer } from '../support/server.js';
 import { median } from './benchmark.js';
 
 /**

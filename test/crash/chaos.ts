@@ -3,11 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { waitFor } from '#libs/kernel/testing/wait-for.js';
 import type { CheckResult } from '#libs/rules/src/trial/decision-check.js';
 
 import { githubPush, githubRequest, send } from '../support/github.js';
 import { Receiver } from '../support/receiver.js';
-import { freePort, TestServer, waitFor } from '../support/server.js';
+import { freePort, TestServer } from '../support/server.js';
 
 /**
  * Kills the server with `kill -9` at random moments under load, again and again, and then holds what it finds against

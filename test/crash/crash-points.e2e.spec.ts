@@ -4,10 +4,12 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
+import { waitFor } from '#libs/kernel/testing/wait-for.js';
+
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { githubPush, githubRequest, send } from '../support/github.js';
 import { Receiver } from '../support/receiver.js';
-import { freePort, TestServer, waitFor } from '../support/server.js';
+import { freePort, TestServer } from '../support/server.js';
 
 /** Every named place between an append, an effect and its outcome; a new effect adds its own here. */
 const CRASH_POINTS = [

@@ -1,9 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 
+import { waitFor } from '#libs/kernel/testing/wait-for.js';
+
 import { createTestDatabase } from '../support/database.js';
 import { githubPush, githubRequest, send } from '../support/github.js';
 import { Receiver } from '../support/receiver.js';
-import { TestServer, waitFor } from '../support/server.js';
+import { TestServer } from '../support/server.js';
 
 const SECRET = 'takeover-secret-0123456789';
 interface Delivery {

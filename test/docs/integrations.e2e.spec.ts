@@ -3,9 +3,11 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
+import { waitFor } from '#libs/kernel/testing/wait-for.js';
+
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type Example, follow } from '../support/doc-examples.js';
-import { ADMIN_TOKEN, ROOT, TestServer, waitFor } from '../support/server.js';
+import { ADMIN_TOKEN, ROOT, TestServer } from '../support/server.js';
 
 let page: string;
 let database: TestDatabase;

@@ -6,10 +6,11 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
+import { waitFor } from '#libs/kernel/testing/wait-for.js';
 import { parseHttpFile } from '#libs/plugin-sdk/src/http-file.js';
 
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { ADMIN_TOKEN, ROOT, TestServer, waitFor } from '../support/server.js';
+import { ADMIN_TOKEN, ROOT, TestServer } from '../support/server.js';
 
 /** Somebody follows docs/providers/writing-a-provider.md, to the letter, in an empty folder. */
 const EXAMPLE = join(ROOT, 'docs/examples/provider-shipyard');

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { ADMIN_TOKEN, freePort, TestServer, waitFor } from '../support/server.js';
+import { waitFor } from '#libs/kernel/testing/wait-for.js';
+
+import { ADMIN_TOKEN, freePort, TestServer } from '../support/server.js';
 
 interface Agent {
   readonly id: string;

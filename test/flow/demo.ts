@@ -1,6 +1,8 @@
+import { waitFor } from '#libs/kernel/testing/wait-for.js';
+
 import { OpenIdStandIn } from '../support/openid.js';
 import { Receiver } from '../support/receiver.js';
-import { TestServer, waitFor } from '../support/server.js';
+import { TestServer } from '../support/server.js';
 import { type Sender, senders } from './demo-senders.js';
 
 /**

@@ -1,7 +1,8 @@
 import { randomText } from '#libs/kernel/src/ids.js';
+import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
 import { OpenIdStandIn } from '../support/openid.js';
-import { TestServer, waitFor } from '../support/server.js';
+import { TestServer } from '../support/server.js';
 import { targets } from './corpus.js';
 import type { Place } from './route-input.js';
 import { fuzzRoute } from './route-target.js';

@@ -5,6 +5,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
+import { waitFor } from '#libs/kernel/testing/wait-for.js';
+
 /** The server as a user runs it: the built program in its own process, spoken to over HTTP. */
 export const ROOT = resolve(import.meta.dirname, '../..');
 export const ADMIN_TOKEN = 'mr_test_0123456789abcdefghijklmnopqrstuvwxyz';
@@ -150,22 +152,3 @@ export class TestServer {
 }
 
 const jsonHeaders = { 'content-type': 'application/json' };
-
-/**
- * Polls until `condition` holds; fails with what was waited for, and with `more`. The limit is for what will never come: a
- * test that depends on it depends on the machine.
- */
-export async function waitFor<T>(
-  what: string,
-  condition: () => Promise<T | false | undefined> | T | false | undefined,
-  more: () => string = () => '',
-  timeoutMs = 240_000,
-): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const result = await condition();
-    if (result) return result;
-    if (Date.now() > deadline) throw new Error(`${what} did not come within ${timeoutMs} ms\n${more()}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-}

@@ -92,13 +92,12 @@ describe('the front door', () => {
     });
     const underWay = fetch(`http://127.0.0.1:${port}/`);
     await reached;
-    const closing = door.close(10_000);
+    // A door that waits for all of its patience does so longer than a test may take.
+    const closing = door.close(3_600_000);
     await expect(fetch(`http://127.0.0.1:${port}/`)).rejects.toThrow();
-    const answered = performance.now();
     answerNow();
     expect(await (await underWay).text()).toBe('finished');
     await closing;
-    expect(performance.now() - answered).toBeLessThan(2_000);
   });
 
   it('when it closes, waits no longer than its patience', async () => {

@@ -9,6 +9,7 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { SystemClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
+import { waitFor } from '#libs/kernel/testing/wait-for.js';
 import { PostgresCheckpoints } from '#libs/persistence/src/checkpoints.adapter.js';
 import { AdvisoryLocks } from '#libs/persistence/src/session/advisory-locks.adapter.js';
 import { SessionConnection } from '#libs/persistence/src/session/session-connection.adapter.js';
@@ -84,16 +85,8 @@ const logged = async (...types: EventType[]) =>
 const rows = (): Promise<{ queue: string; state: string }[]> =>
   views.dataSource.query('select queue, state from views.work order by queue, key');
 
-async function until<T>(what: string, condition: () => Promise<T | false>, timeoutMs = 15_000): Promise<T> {
-  for (const deadline = Date.now() + timeoutMs; ;) {
-    const value = await condition();
-    if (value !== false) return value;
-    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
 const ended = (count: number) =>
-  until(`${count} outcomes, and no work left`, async () => {
+  waitFor(`${count} outcomes, and no work left`, async () => {
     const outcomes = (await logged('action.completed', 'action.failed')).filter(
       (event) => !event.is('action.failed') || event.data.final,
     );
@@ -138,8 +131,8 @@ describe('requests for actions of plug-ins', () => {
     const stop = await server(action('here', () => 'done'));
     await request('elsewhere');
     await request('here');
-    await until('the other one', async () => (await logged('action.completed')).length === 1);
-    await until('its row', async () => (await rows()).length === 1);
+    await waitFor('the other one', async () => (await logged('action.completed')).length === 1);
+    await waitFor('its row', async () => (await rows()).length === 1);
     expect(await rows()).toEqual([{ queue: 'actions.run.elsewhere', state: 'ready' }]);
     await stop();
     await server(action('elsewhere', () => 'done'));
@@ -186,8 +179,8 @@ describe('requests for actions of plug-ins', () => {
       'any',
     );
     await request('count', 2);
-    await until('the one after it', async () => (await logged('action.completed')).length === 3);
-    await until('its row to go', async () => (await rows()).length === 1);
+    await waitFor('the one after it', async () => (await logged('action.completed')).length === 3);
+    await waitFor('its row to go', async () => (await rows()).length === 1);
     expect(await rows()).toEqual([{ queue: 'actions.run.elsewhere', state: 'ready' }]);
     expect(calls).toBe(2);
   });

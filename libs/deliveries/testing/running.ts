@@ -153,17 +153,3 @@ export class Running {
     }
   }
 }
-
-/** Waits for a condition, looking often. */
-export async function until<T>(
-  what: string,
-  condition: () => Promise<T | undefined | false>,
-  timeoutMs = 15_000,
-): Promise<T> {
-  for (const deadline = Date.now() + timeoutMs; ;) {
-    const value = await condition();
-    if (value !== undefined && value !== false) return value;
-    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}

@@ -119,7 +119,6 @@ describe('the way out', () => {
       const url = await serve(() => undefined);
       const outcome = failure(await call(url, { timeoutMs: 100 }));
       expect(outcome).toMatchObject({ failureClass: 'timeout', detail: expect.stringContaining('100 ms') });
-      expect(outcome.latencyMs).toBeLessThan(3_000);
     });
 
     it('when the connection is accepted and TLS never starts', async () => {
@@ -131,7 +130,6 @@ describe('the way out', () => {
       const url = await serve((_, reply) => drip(reply, 20));
       const outcome = failure(await call(url, { timeoutMs: 200 }));
       expect(outcome.failureClass).toBe('timeout');
-      expect(outcome.latencyMs).toBeLessThan(3_000);
     });
 
     it('when the headers come byte by byte', async () => {

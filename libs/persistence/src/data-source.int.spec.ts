@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 
+import { until } from '#libs/kernel/testing/wait-for.js';
+
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import { freePort } from '../../../test/support/server.js';
 import { TcpProxy } from '../../../test/support/tcp-proxy.js';
@@ -184,10 +186,3 @@ describe('a database that goes away', () => {
     await until(() => poolOf(dataSource).totalCount === 0);
   });
 });
-
-async function until(condition: () => boolean, timeoutMs = 5_000): Promise<void> {
-  for (const deadline = Date.now() + timeoutMs; !condition();) {
-    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${condition.toString()}`);
-    await new Promise((done) => setTimeout(done, 5));
-  }
-}

@@ -113,7 +113,7 @@ describe('a view has every event exactly once', () => {
     expect(await seen()).toEqual(upTo(60));
   });
 
-  test('when the active process is killed and another one takes over, within 10 seconds', async () => {
+  test('when the active process is killed and another one takes over', async () => {
     const active = Child.start(await append(0, 20));
     await active.says('done');
     const heir = Child.start(await append(20, 20));
@@ -121,11 +121,9 @@ describe('a view has every event exactly once', () => {
     expect(new Set((await admin.query<{ by: string }>('select by from seen')).rows.map(({ by }) => by)).size).toBe(1);
 
     active.process.kill('SIGKILL');
-    const killedAt = Date.now();
     const position = await append(40, 20);
     await active.dies();
     await heir.says('active');
-    expect(Date.now() - killedAt).toBeLessThan(10_000);
     await Child.start(position).says('done');
     expect(await seen()).toEqual(upTo(60));
   });

@@ -7,6 +7,7 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { Runner } from '#libs/event-store/src/runner/runner.js';
 import type { Subscriber } from '#libs/event-store/src/subscriber.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
+import { until } from '#libs/kernel/testing/wait-for.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import { PostgresCheckpoints } from './checkpoints.adapter.js';
@@ -88,13 +89,6 @@ const view = (by: string, before: (events: readonly RecordedEvent[]) => void = (
 
 const seen = async (): Promise<{ n: number; by: string }[]> =>
   (await admin.query<{ n: number; by: string }>('select n, by from seen order by n')).rows;
-
-async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
-  for (const deadline = Date.now() + timeoutMs; !(await condition());) {
-    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${condition.toString()}`);
-    await new Promise((done) => setTimeout(done, 5));
-  }
-}
 
 const terminate = (condition: string): Promise<unknown> =>
   admin.query(

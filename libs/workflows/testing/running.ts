@@ -16,6 +16,7 @@ import { Clock, SystemClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { LOG, type Log } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
+import { waitFor } from '#libs/kernel/testing/wait-for.js';
 import { PostgresCheckpoints } from '#libs/persistence/src/checkpoints.adapter.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import { AdvisoryLocks } from '#libs/persistence/src/session/advisory-locks.adapter.js';
@@ -168,7 +169,7 @@ export class Running {
 
   /** Resolves when the row of the run has one of the statuses. */
   async untilStatus(id: string, ...statuses: string[]): Promise<RunShown> {
-    return until(`run ${id} to be ${statuses.join(' or ')}`, async () => {
+    return waitFor(`run ${id} to be ${statuses.join(' or ')}`, async () => {
       const shown = await this.view(id);
       return statuses.includes(shown.status) && shown;
     });
@@ -223,18 +224,4 @@ export interface RunShown {
     readonly output?: unknown;
     readonly attempts: readonly { readonly resumed: number }[];
   }[];
-}
-
-/** Waits for a condition, looking often. */
-export async function until<T>(
-  what: string,
-  condition: () => Promise<T | undefined | false>,
-  timeoutMs = 15_000,
-): Promise<T> {
-  for (const deadline = Date.now() + timeoutMs; ;) {
-    const value = await condition();
-    if (value !== undefined && value !== false) return value;
-    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }

@@ -4,7 +4,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { freePort, waitFor } from '../../support/server.js';
+import { waitFor } from '#libs/kernel/testing/wait-for.js';
+
+import { freePort } from '../../support/server.js';
 import type { Expectation, ReceiverProcess } from '../load/receiver-process.js';
 import { senderOf } from '../load/senders.js';
 import type { FlowTarget, Requests } from '../scenario/drive-flow.js';

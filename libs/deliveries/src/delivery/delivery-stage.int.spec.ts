@@ -8,10 +8,11 @@ import { followers } from '#libs/events/src/followers.js';
 import type { NewWebhook, WebhookChanges } from '#libs/events/src/shapes/webhook-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { newId } from '#libs/kernel/src/ids.js';
+import { waitFor } from '#libs/kernel/testing/wait-for.js';
 import { verifyHexSignature, verifyWebhook } from '#libs/plugin-sdk/src/verify-webhook.js';
 
 import { createTestDatabase } from '../../../../test/support/database.js';
-import { Running, until } from '../../testing/running.js';
+import { Running } from '../../testing/running.js';
 import type { DeliveryAnswer } from './delivery.body.js';
 
 interface Call {
@@ -71,9 +72,9 @@ const deliveriesOf = async (webhookId: string, filters = {}): Promise<readonly D
   );
 /** The one delivery of a webhook, once it has come to `end`. */
 const finished = (webhookId: string, end: string) =>
-  until(`the delivery is ${end}`, async () => (await deliveriesOf(webhookId)).find((one) => one.status === end));
+  waitFor(`the delivery is ${end}`, async () => (await deliveriesOf(webhookId)).find((one) => one.status === end));
 const failedOnce = (webhookId: string) =>
-  until('an attempt has failed', async () => (await deliveriesOf(webhookId)).find((one) => one.attempts > 0));
+  waitFor('an attempt has failed', async () => (await deliveriesOf(webhookId)).find((one) => one.attempts > 0));
 
 function retrying(times: number, afterMs: number): void {
   const controller = new AbortController();
@@ -261,7 +262,7 @@ describe('an event', () => {
     const { id } = await create(url);
     await push();
     await finished(id, 'failed');
-    const webhook = await until('it is disabled', async () => {
+    const webhook = await waitFor('it is disabled', async () => {
       const seen = await stage.webhooks.view(stage.caller, id);
       return seen.status === 'disabled' && seen;
     });
@@ -284,15 +285,15 @@ describe('an event', () => {
     const { id: quickId } = await create(quick.url);
     const count = 30;
     for (let i = 0; i < count; i++) await push();
-    await until('the quick one has all', async () => {
+    await waitFor('the quick one has all', async () => {
       return (await deliveriesOf(quickId, { status: 'success' })).length === count;
     });
-    await until('eight are held', async () => held.length >= 8);
+    await waitFor('eight are held', async () => held.length >= 8);
     expect(most).toBe(8);
     expect(await deliveriesOf(slowId, { status: 'success' })).toHaveLength(0);
     const release = setInterval(() => held.splice(0).forEach((answer) => answer()), 5);
     closers.push(() => clearInterval(release));
-    await until('the slow one has all', async () => {
+    await waitFor('the slow one has all', async () => {
       return (await deliveriesOf(slowId, { status: 'success' })).length === count;
     });
     expect(most).toBe(8);
@@ -395,7 +396,7 @@ describe('delivering again', () => {
       await stage.deliveries.redeliver(caller, first.id),
     ];
     expect(two.id).toBe(one.id);
-    await until('both are sent', async () => (await deliveriesOf(id, { status: 'success' })).length === 2);
+    await waitFor('both are sent', async () => (await deliveriesOf(id, { status: 'success' })).length === 2);
     expect(calls).toHaveLength(2);
   });
 
@@ -421,10 +422,10 @@ describe('delivering again', () => {
     retrying(0, 0);
     const { id } = await create(url);
     for (let i = 0; i < 5; i++) await push();
-    await until('all have failed', async () => (await deliveriesOf(id, { status: 'failed' })).length === 5);
+    await waitFor('all have failed', async () => (await deliveriesOf(id, { status: 'failed' })).length === 5);
     isUp = true;
     expect(await stage.webhooks.recover(stage.caller, id, { since })).toEqual({ redelivered: 5 });
-    await until('all are delivered', async () => (await deliveriesOf(id, { status: 'success' })).length === 5);
+    await waitFor('all are delivered', async () => (await deliveriesOf(id, { status: 'success' })).length === 5);
     expect(await stage.webhooks.recover(stage.caller, id, { since })).toEqual({ redelivered: 0 });
     expect(new Set(calls.map(({ headers }) => headers['webhook-id'])).size).toBe(5);
     expect(calls).toHaveLength(10);
@@ -450,7 +451,7 @@ describe('an action of a rule', () => {
   it('to a webhook that does not exist is refused, once', async () => {
     const request = { requestedBy, eventId: eventIdOf((await push()).id), webhookId: newId('whk') };
     await stage.append('webhook.requested', request, { stream: streams.decisions('1') });
-    const refused = await until('it is refused', async () => (await stage.logged('action.refused'))[0]);
+    const refused = await waitFor('it is refused', async () => (await stage.logged('action.refused'))[0]);
     expect(refused.data).toMatchObject({ action: 'send_webhook', reason: 'unknown-webhook', requestedBy });
   });
 
@@ -458,7 +459,7 @@ describe('an action of a rule', () => {
     const { url, calls } = await receiver(status(200));
     const request = { requestedBy, eventId: eventIdOf((await push()).id), url, payload: { text: 'hello' } };
     await stage.append('webhook.requested', request, { stream: streams.decisions('1') });
-    const delivery = await until('it is delivered', async () => {
+    const delivery = await waitFor('it is delivered', async () => {
       return (await stage.deliveries.list(stage.caller, { status: 'success' })).data[0];
     });
     expect(delivery).toMatchObject({ webhookId: null, url });
@@ -473,7 +474,7 @@ describe('lists of deliveries', () => {
     const { url } = await receiver(status(200));
     const { id } = await create(url, { events: ['git.push', 'git.tag_pushed'] });
     const events = [await push(), await stage.append('git.tag_pushed', {} as never), await push()];
-    await until('all are sent', async () => (await deliveriesOf(id, { status: 'success' })).length === 3);
+    await waitFor('all are sent', async () => (await deliveriesOf(id, { status: 'success' })).length === 3);
     const list = (filters: object) => stage.deliveries.listOfWebhook(stage.caller, id, filters);
 
     const all = (await list({})).data.filter(({ kind }) => kind !== 'test');

@@ -25,7 +25,7 @@ export class Follower {
   }
 
   /** Resolves when `condition` holds; rejects with what has been seen so far if it does not within `milliseconds`. */
-  until(what: string, condition: (follower: this) => boolean, milliseconds = 20_000): Promise<void> {
+  until(what: string, condition: (follower: this) => boolean, milliseconds = 240_000): Promise<void> {
     return new Promise((resolve, reject) => {
       const check = (): void => {
         if (this.failure === undefined && !condition(this)) return;

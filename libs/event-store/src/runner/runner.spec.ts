@@ -4,6 +4,7 @@ import { streams } from '#libs/events/src/streams.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
+import { until } from '#libs/kernel/testing/wait-for.js';
 
 import { MemoryCheckpoints, MemoryLocks, memoryManager, MemorySignals } from '../../testing/memory-runner.js';
 import { MemoryEventStore } from '../adapters/memory/memory-event-store.js';
@@ -219,7 +220,7 @@ describe('an event that a subscriber cannot handle', () => {
       }),
     ]);
     await append(event(1));
-    await until(async () => (await runner.parked()).length === 2, 20_000);
+    await until(async () => (await runner.parked()).length === 2);
     await runner.whenProcessed('test.view', 2n, 20_000);
     expect(await store.head()).toBe(2n);
   });
@@ -341,10 +342,3 @@ describe('of several processes', () => {
     expect(zombie).toEqual([]);
   });
 });
-
-async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 60_000): Promise<void> {
-  for (const deadline = Date.now() + timeoutMs; !(await condition());) {
-    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${condition.toString()}`);
-    await new Promise((done) => setTimeout(done, 2));
-  }
-}

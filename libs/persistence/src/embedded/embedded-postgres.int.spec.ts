@@ -8,6 +8,8 @@ import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 
+import { until } from '#libs/kernel/testing/wait-for.js';
+
 import { EmbeddedPostgres, type EmbeddedPostgresOptions } from './embedded-postgres.adapter.js';
 import { postgresAccount } from './postgres-account.adapter.js';
 import { layout } from './postgres-folder.adapter.js';
@@ -86,13 +88,6 @@ async function query(server: EmbeddedPostgres, sql: string): Promise<Record<stri
     return (await client.query<Record<string, unknown>>(sql)).rows;
   } finally {
     await client.end();
-  }
-}
-
-async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
-  for (const deadline = Date.now() + timeoutMs; !(await condition());) {
-    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${condition.toString()}`);
-    await new Promise((done) => setTimeout(done, 10));
   }
 }
 

@@ -6,9 +6,10 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import type { Log } from '#libs/kernel/src/log.js';
+import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
-import { answered, Running, type RunningOptions, until } from '../../testing/running.js';
+import { answered, Running, type RunningOptions } from '../../testing/running.js';
 
 let database: TestDatabase;
 let store: MemoryEventStore;
@@ -161,7 +162,7 @@ outputs: { all: "\${{ steps.each.output.results[].status }}" }
     await saving.stop();
     // Nothing follows the log while the run begins and all its requests are answered.
     const begun = idle.runs.begin(idle.caller, 'asks', { body: {} }).catch((error: unknown) => error);
-    const requests = await until('the requests', async () => {
+    const requests = await waitFor('the requests', async () => {
       const all = await idle.logged('webhook.redelivery_requested');
       return all.length === 3 && all;
     });
@@ -170,7 +171,7 @@ outputs: { all: "\${{ steps.each.output.results[].status }}" }
     await begun;
     const [first] = await back.logged('workflow.started');
     const { runId } = first!.data as { runId: string };
-    await until('the row of the run', async () => back.view(runId).catch(() => undefined));
+    await waitFor('the row of the run', async () => back.view(runId).catch(() => undefined));
     await back.untilStatus(runId, 'completed');
   });
 });
@@ -189,13 +190,13 @@ describe('a run that is cancelled', () => {
     });
     await one.save(CALLS);
     const id = await one.begin('calls');
-    await until('the call to begin', () => Promise.resolve(one.egress.requests.length === 1));
+    await waitFor('the call to begin', () => Promise.resolve(one.egress.requests.length === 1));
     expect(await one.runs.cancel(one.caller, id)).toMatchObject({ status: 'cancelled' });
     await stopped;
     // Again is done already; what has ended otherwise cannot be cancelled.
     expect(await one.runs.cancel(one.caller, id)).toMatchObject({ status: 'cancelled' });
     expect(await one.logged('workflow.step_completed')).toEqual([]);
-    await until(
+    await waitFor(
       'its work to be gone',
       async () => (await one.dataSource.query('select * from views.work')).length === 0,
     );
@@ -220,7 +221,7 @@ describe('a process that ends', () => {
       new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))));
     await first.save(CALLS);
     const id = await first.begin('calls');
-    await until('the call to begin', () => Promise.resolve(first.egress.requests.length === 1));
+    await waitFor('the call to begin', () => Promise.resolve(first.egress.requests.length === 1));
     const second = await process();
     processes.splice(processes.indexOf(first), 1);
     await first.stop();
@@ -313,11 +314,11 @@ describe('the folder of workflows', () => {
     await put('notes.txt', 'nothing');
     const one = await process({ folder });
     await one.files.start();
-    await until('both to be shown', async () => (await inForce(one)).length === 2);
+    await waitFor('both to be shown', async () => (await inForce(one)).length === 2);
     await put('a.yaml', named('a', 2));
-    await until('the change', async () => (await one.logged('workflow.saved')).length === 3);
+    await waitFor('the change', async () => (await one.logged('workflow.saved')).length === 3);
     await unlink(join(folder, 'b.yml'));
-    await until('b to be gone', async () => (await inForce(one)).join() === 'a');
+    await waitFor('b to be gone', async () => (await inForce(one)).join() === 'a');
   });
 
   it('says where a broken file is wrong, and keeps the last good version', async () => {
@@ -327,7 +328,7 @@ describe('the folder of workflows', () => {
     await put('a.yaml', named('a', 1));
     const one = await process({ folder, log });
     await one.files.start();
-    await until('a to be shown', async () => (await inForce(one)).length === 1);
+    await waitFor('a to be shown', async () => (await inForce(one)).length === 1);
     await put('a.yaml', 'name: a\nsteps:\n  - uses: ecko\n');
     await one.files.sync();
     await one.files.sync();
@@ -351,7 +352,7 @@ describe('the folder of workflows', () => {
     await put('a.yaml', named('a', 1));
     const one = await process({ folder });
     await one.files.start();
-    await until('a to be shown', async () => (await inForce(one)).length === 1);
+    await waitFor('a to be shown', async () => (await inForce(one)).length === 1);
     // A link to itself: there is a file, and no way to look at it.
     await unlink(join(folder, 'a.yaml'));
     await symlink('a.yaml', join(folder, 'a.yaml'));
@@ -364,7 +365,7 @@ describe('the folder of workflows', () => {
     await put('a.yaml', named('a', 1));
     const one = await process({ folder });
     await one.files.start();
-    await until('a to be shown', async () => (await inForce(one)).length === 1);
+    await waitFor('a to be shown', async () => (await inForce(one)).length === 1);
     await rm(folder, { recursive: true });
     await one.files.sync();
     expect(await inForce(one)).toEqual(['a']);

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
 import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
+import { until } from '#libs/kernel/testing/wait-for.js';
 
 import { EventStoreDbDouble } from '../../../testing/eventstoredb-double/eventstoredb-double.adapter.js';
 import { Follower } from '../../contract/follower.js';
@@ -9,6 +10,8 @@ import { anEvent, aStream, idsOf, outcomeOf, readEverything, someEvents } from '
 import { WrongRevision } from '../../event-store.js';
 import { EventStoreDbEventStore } from './eventstoredb-event-store.adapter.js';
 
+/** More than any of these takes on a busy machine, and far less than the network's own limits, which are minutes. */
+const BOUND_SECONDS = 60;
 const seconds = (start: number): number => (Date.now() - start) / 1000;
 
 describe('the EventStoreDB adapter before a server that fails', () => {
@@ -66,7 +69,7 @@ describe('the EventStoreDB adapter before a server that fails', () => {
     const event = anEvent();
     expect(await store.append(aStream(), [event], 'no-stream')).toMatchObject({ revision: 0n, repeated: false });
     await follower.untilEvents(1);
-    expect(seconds(start)).toBeLessThan(10);
+    expect(seconds(start)).toBeLessThan(BOUND_SECONDS);
     await follower.stop();
     expect(idsOf(follower.events)).toEqual([event.id]);
   });
@@ -97,7 +100,6 @@ describe('the EventStoreDB adapter before a server that fails', () => {
       expect(result.position).toBe(stored.at(-1)!.position);
       expect(await store.append(stream, events, 0n)).toEqual({ ...result, repeated: true });
     },
-    20_000,
   );
 
   test('appends without a revision are told from repetitions although the server has forgotten their ids', async () => {
@@ -160,7 +162,7 @@ describe('the EventStoreDB adapter before a server that fails', () => {
       await expect(store.append(aStream(), [anEvent()], 'no-stream')).rejects.toMatchObject({
         code: 'log.unavailable',
       });
-    expect(seconds(start)).toBeLessThan(6);
+    expect(seconds(start)).toBeLessThan(BOUND_SECONDS);
     await server.restart();
     expect(await store.append(aStream(), [anEvent()], 'no-stream')).toMatchObject({ revision: 0n });
   });
@@ -171,7 +173,7 @@ describe('the EventStoreDB adapter before a server that fails', () => {
     const opening = EventStoreDbEventStore.open({ connectionString: server.connectionString });
     await expect(opening).rejects.toMatchObject({ code: 'log.unavailable' });
     await expect(opening).rejects.toThrow('EVENTSTORE_URL');
-    expect(seconds(start)).toBeLessThan(8);
+    expect(seconds(start)).toBeLessThan(BOUND_SECONDS);
     await server.restart();
   });
 
@@ -228,7 +230,3 @@ describe('the EventStoreDB adapter before a server that fails', () => {
     expect(JSON.parse(metadata!.dataJson)).toEqual({ $maxCount: 100, owner: 'somebody', $tb: 2 });
   });
 });
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
-}

@@ -15,6 +15,7 @@ import { streams } from '#libs/events/src/streams.js';
 import { SystemClock } from '#libs/kernel/src/clock.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
+import { until, waitFor } from '#libs/kernel/testing/wait-for.js';
 import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
 
 import { useViews } from '../../../../../test/support/views.js';
@@ -158,14 +159,6 @@ function closeGate(): () => void {
   let open = (): void => undefined;
   store.gate = new Promise((resolve) => (open = resolve));
   return open;
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error('waited in vain');
-    await new Promise((resolve) => setImmediate(resolve));
-  }
 }
 
 describe('a backtest by REST', () => {
@@ -330,8 +323,7 @@ describe('a backtest by REST', () => {
       aborter.abort();
       expect(await Promise.all(gone)).toEqual(gone.map(() => 'gone'));
       // The slots are free again although the page that each waits for has not come, and no other page is read.
-      for (const deadline = Date.now() + 5_000; (await nothing()).status === 429;)
-        if (Date.now() > deadline) throw new Error('the backtests go on for nobody');
+      await until(async () => (await nothing()).status !== 429);
       const { reads } = store;
       open();
       expect((await nothing()).status).toBe(200);
@@ -345,10 +337,10 @@ describe('a backtest by REST', () => {
     const answers = Array.from({ length: MAX_BACKTESTS_OF_ONE }, () => post({ rule: draft }));
     await until(() => store.reads >= 2);
     expect(await (await fetch(`${url}/ping`)).text()).toBe('pong');
-    let refused = await post({ rule: draft });
-    for (const deadline = Date.now() + 5_000; refused.status !== 429 && Date.now() < deadline;)
-      refused = await post({ rule: draft });
-    expect(refused.status).toBe(429);
+    const refused = await waitFor('the refusal', async () => {
+      const answer = await post({ rule: draft });
+      return answer.status === 429 && answer;
+    });
     expect(await refused.json()).toMatchObject({ code: 'backtest.busy' });
     open();
     for (const answer of await Promise.all(answers)) expect(await answer.json()).toMatchObject({ scanned: 1_000 });
@@ -360,15 +352,10 @@ describe('a backtest by REST', () => {
     const busy = { ...draft, conditions: { expression: 'length(data.commits[?id > `10`].id) > `100`' } };
     let isOver = false;
     const answer = backtest({ rule: busy }).finally(() => (isOver = true));
-    const waits: number[] = [];
-    while (!isOver) {
-      const began = performance.now();
-      await (await fetch(`${url}/ping`)).text();
-      waits.push(performance.now() - began);
-    }
+    let answered = 0;
+    for (; !isOver; answered++) await (await fetch(`${url}/ping`)).text();
     expect(await answer).toMatchObject({ scanned: 8_000, notMatched: 8_000 });
-    waits.sort((one, two) => one - two);
-    expect(waits.length).toBeGreaterThan(5);
-    expect(waits[Math.floor(waits.length / 2)]).toBeLessThan(100);
+    // One or two, if the backtest kept the thread to itself.
+    expect(answered).toBeGreaterThan(5);
   });
 });
