@@ -13,6 +13,7 @@ interface Checked {
   readonly valid: boolean;
   readonly version: string;
   readonly errors: readonly FileProblem[];
+  readonly warnings: readonly Warning[];
 }
 
 interface SavedWorkflow {
@@ -165,16 +166,21 @@ class Plan {
   }
 
   private async checkWorkflow(one: Wanted & { readonly kind: 'workflow' }): Promise<FileOutcome> {
-    const { valid, version, errors } = await this.shell.call<Checked>('POST', '/api/v1/workflows/validate', {
+    const { valid, version, errors, warnings } = await this.shell.call<Checked>('POST', '/api/v1/workflows/validate', {
       source: one.source,
     });
-    const begins = one.line - 1;
+    const inFile = <T extends { line?: number; column?: number }>({ line = 1, column = 1, ...more }: T) => ({
+      ...more,
+      line: line + one.line - 1,
+      column,
+    });
     if (!valid) {
-      const problems = errors.map(({ line = 1, column = 1, ...more }) => ({ ...more, line: line + begins, column }));
+      const problems = errors.map(inFile);
       return { change: 'failed', problems: problems.length > 0 ? problems : [{ detail: 'It is not valid.' }] };
     }
     const [saved] = this.saved.flows.get(one.name) ?? [];
-    return { change: saved ? (saved.version === version ? 'unchanged' : 'updated') : 'created' };
+    const change = saved ? (saved.version === version ? 'unchanged' : 'updated') : 'created';
+    return { change, warnings: warnings.map(inFile) };
   }
 }
 

@@ -1,6 +1,7 @@
 import type { FileProblem } from './apply-files.js';
 import type { Applied, Outcomes } from './apply-outcome.js';
 import { EXIT } from './failures.js';
+import type { Warning } from './rule-answers.js';
 import { warningLines } from './rule-text.js';
 import type { Shell } from './shell.js';
 
@@ -18,8 +19,7 @@ export function progressOf(shell: Shell, total: number, doing: string): () => vo
 
 /** Shows what became of the documents, and how many are what; the exit code: 1 if one failed. */
 export function report(shell: Shell, { applied }: Outcomes, isDry: boolean): number {
-  for (const { file, warnings = [] } of applied)
-    warningLines(warnings).forEach((line) => shell.note(`${file}: ${line}`));
+  for (const one of applied) for (const warning of one.warnings ?? []) shell.note(warningLine(one, warning));
   const failed = applied.filter(({ change }) => change === 'failed');
   for (const one of failed) for (const problem of one.problems ?? []) shell.note(problemLine(one, problem));
   if (shell.json) shell.print(JSON.stringify(applied, null, 2));
@@ -35,6 +35,12 @@ export function report(shell: Shell, { applied }: Outcomes, isDry: boolean): num
 }
 
 const isDone = ({ change }: Applied): boolean => change !== 'unchanged' && change !== 'skipped';
+
+function warningLine({ file, path }: Applied, warning: Warning): string {
+  const { line, column = 1, pointer, message } = warning;
+  if (line === undefined) return `${file}: ${warningLines([warning]).join()}`;
+  return `${path}:${line}:${column}: warning: ${pointer} ${message}`;
+}
 
 /** `rules/a.yaml:3:5: /conditions/field …`, as compilers and editors have it. */
 function problemLine({ file, path }: Applied, { line, column, pointer, detail, code }: FileProblem): string {

@@ -23,7 +23,7 @@ const files = [file('rules/a.json', rule), file('workflows/b.json', flow)];
 const RULES = 'GET /api/v1/rules?limit=200';
 const FLOWS = 'GET /api/v1/workflows?limit=200';
 const none = { data: [], nextCursor: null };
-const valid = { valid: true, version: 'v1', errors: [] };
+const valid = { valid: true, version: 'v1', errors: [], warnings: [] };
 const changes = ({ applied }: { readonly applied: readonly { readonly change: string }[] }) =>
   applied.map(({ change }) => change);
 
@@ -120,6 +120,18 @@ describe('applying', () => {
     expect(report(shell, applied, true)).toBe(0);
     expect(shell.notes[0]).toBe('rules/a.json: warning: /conditions: odd');
     expect(shell.out).toContain('workflows/b.json | workflow | hello | to be created');
+  });
+
+  it('places what a workflow is warned about in its file', async () => {
+    const warnings = [{ pointer: '/steps/0/if', code: 'x', message: 'No field ouput.', line: 2, column: 7 }];
+    const shell = new FakeShell({
+      [FLOWS]: none,
+      'POST /api/v1/workflows/validate': { ...valid, warnings },
+      'PUT /api/v1/workflows/a': {},
+    });
+    const wanted = wantedOf([{ file: 'flows.yaml', text: '---\nname: a\nsteps: []\n' }]);
+    report(shell, await apply(shell, wanted, false), false);
+    expect(shell.notes[0]).toBe('flows.yaml:2:7: warning: /steps/0/if No field ouput.');
   });
 
   it('goes on after what fails, names it with its place, and fails in the end', async () => {

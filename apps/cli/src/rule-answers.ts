@@ -1,10 +1,13 @@
 import type { Decision } from '#libs/events/src/rule.events.js';
-import type { RuleAnswer, RuleWarning as Warning, SavedRule } from '#libs/events/src/shapes/rule-shape.js';
+import type { RuleAnswer, RuleWarning, SavedRule } from '#libs/events/src/shapes/rule-shape.js';
 
 /** What the API answers about rules, as much of it as is shown. */
 
 export type { Decision } from '#libs/events/src/rule.events.js';
-export type { RuleVersionAnswer as RuleVersion, RuleWarning as Warning } from '#libs/events/src/shapes/rule-shape.js';
+export type { RuleVersionAnswer as RuleVersion } from '#libs/events/src/shapes/rule-shape.js';
+
+/** `line` and `column` are in the text of a workflow; `column` alone is in the value at the pointer. */
+export type Warning = RuleWarning & { readonly line?: number };
 
 /** A rule as it is answered, with its warnings where it was saved. */
 export type Rule = RuleAnswer & Partial<Pick<SavedRule, 'warnings'>>;

@@ -14,7 +14,11 @@ describe('the name that was probably meant', () => {
     ['branches', 'branch'],
     ['contain', 'contains'],
     ['ip', 'id'],
+    ['not', 'not_equals'],
+    ['branchName', 'branch'],
+    ['event.id', 'id'],
     ['something', undefined],
+    ['valid', undefined],
     ['', undefined],
     ['x'.repeat(10_000), undefined],
   ])('by %s is %s', (given, wanted) => {
@@ -23,6 +27,15 @@ describe('the name that was probably meant', () => {
 
   it('is the name itself where there is one', () => {
     fc.assert(fc.property(fc.constantFrom(...NAMES), (name) => expect(nearest(name, NAMES)).toBe(name)));
+  });
+
+  it.each([
+    ['attempts', 'maxAttempts'],
+    ['max_attempts', 'maxAttempts'],
+    ['timeoutMs', 'timeout'],
+    ['delay', 'delay'],
+  ])('is told by its words: %s is %s', (given, wanted) => {
+    expect(nearest(given, ['maxDelay', 'delay', 'maxAttempts', 'timeout'])).toBe(wanted);
   });
 
   it('is put as a question, or not at all', () => {

@@ -35,6 +35,8 @@ export interface EffectStep<Schema extends TSchema = TSchema> {
   readonly description: string;
   /** JSON Schema of `with`, after its templates are filled in. */
   readonly inputSchema: Schema;
+  /** JSON Schema of the output: fields that it does not have are warned about. Default: anything. */
+  readonly outputSchema?: TSchema;
   readonly effects: true;
   /**
    * Does it. What it returns (anything that JSON can hold, up to 256 KiB) is `steps.<id>.output`.
@@ -53,6 +55,8 @@ export interface PureStep<Schema extends TSchema = TSchema> {
    * checked when the workflow is saved, and `run` is given its value over the scope of the step.
    */
   readonly inputSchema: Schema;
+  /** JSON Schema of the output: fields that it does not have are warned about. Default: anything. */
+  readonly outputSchema?: TSchema;
   readonly effects: false;
   /** @throws StepError */
   run(input: Static<Schema>): unknown;

@@ -38,6 +38,11 @@ export const http = defineStep({
     },
     { additionalProperties: false },
   ),
+  outputSchema: Type.Object({
+    status: Type.Integer(),
+    headers: Type.Record(Type.String(), Type.Union([Type.String(), Type.Array(Type.String())])),
+    body: Type.Unknown(),
+  }),
   effects: true,
   async run({ url, method = 'GET', headers = {}, query = {}, body, expect }, context) {
     const target = withQuery(url, query);

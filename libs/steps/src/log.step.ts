@@ -16,6 +16,11 @@ export const log = defineStep({
     },
     { additionalProperties: false },
   ),
+  outputSchema: Type.Object({
+    level: Type.String(),
+    message: Type.String(),
+    data: Type.Optional(Type.Unknown()),
+  }),
   effects: false,
   run: ({ message, level = 'info', data }) => ({
     level,

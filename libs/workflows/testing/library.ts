@@ -12,6 +12,7 @@ const call = defineStep({
     { to: Type.String({ minLength: 1 }), times: Type.Optional(Type.Integer({ minimum: 0 })) },
     { additionalProperties: false },
   ),
+  outputSchema: Type.Object({ status: Type.Integer() }),
   effects: true,
   async run({ to }, { http, idempotencyKey, timeoutMs, signal, log }) {
     log('calling', { to });
@@ -48,4 +49,4 @@ const compute = defineStep({
 });
 
 export const testDefinitions = [call, echo, compute] as readonly StepDefinition[];
-export const testSteps = new StepLibrary(testDefinitions);
+export const testSteps = new StepLibrary(testDefinitions, ['github', 'gitlab']);

@@ -58,6 +58,39 @@ describe('the position', () => {
   });
 });
 
+describe('the position in a text', () => {
+  const text = [
+    'plain: a == "b"',
+    "single: 'it''s here'",
+    'double: "a b"',
+    'escaped: "a\\tb c"',
+    'literal: |',
+    '  one',
+    '  two three',
+    'folded: >-',
+    '  one',
+    '  two three',
+    'copy: &x some text',
+    'same: *x',
+  ].join('\n');
+  it.each([
+    ['/plain', 'b', [1, 14]],
+    ['/single', 's here', [2, 14]],
+    ['/double', 'b', [3, 12]],
+    ['/literal', 'three', [7, 7]],
+    ['/folded', 'three', [10, 7]],
+    ['/copy', 'text', [11, 15]],
+    // An escape, an alias, and what is not there: the value.
+    ['/escaped', 'c', [4, 10]],
+    ['/same', 'text', [12, 8]],
+    ['/nothing', 'x', [1, 1]],
+  ])('of %s at "%s" is known', (pointer, part, [line, column]) => {
+    const { value, positionIn } = documentOf(text);
+    const whole = (value as Record<string, string>)[pointer.slice(1)] ?? '';
+    expect(positionIn(pointer, whole.indexOf(part))).toEqual({ line, column });
+  });
+});
+
 describe('a text that is refused', () => {
   it.each([
     ['is not YAML', 'name: [x\nsteps: 1\n', 'yaml.malformed', 2, 1],

@@ -21,6 +21,8 @@ export interface YamlDocument {
   position(pointer: string): SourcePosition;
   /** Of the key that leads to the value; of the value itself in a list. */
   keyPosition(pointer: string): SourcePosition;
+  /** Of a character of a text: `offset` counts in the value. Of the value where the character is written as an escape. */
+  positionIn(pointer: string, offset: number): SourcePosition;
 }
 
 export interface YamlLimits {
@@ -73,7 +75,19 @@ export function readYaml(
         if (offset !== undefined || at === '') return locate(offset ?? 0);
       }
     };
-    return { document: { value, position: near(reader.values), keyPosition: near(reader.keys) } };
+    const position = near(reader.values);
+    return {
+      document: {
+        value,
+        position,
+        keyPosition: near(reader.keys),
+        positionIn(pointer, offset) {
+          const text = reader.texts.get(pointer);
+          const at = text && offsetIn(source, text, offset);
+          return at === undefined ? position(pointer) : locate(at);
+        },
+      },
+    };
   } catch (error) {
     if (error instanceof Refusal) return refuse(error.code, error.detail, error.offset, error.pointer);
     if (!(error instanceof YAMLException)) throw error;
@@ -88,6 +102,8 @@ class Reader {
   /** Offsets by JSON pointer. What an alias stands for is at the alias. */
   readonly values = new Map<string, number>();
   readonly keys = new Map<string, number>();
+  /** Of texts that are not behind an alias. */
+  readonly texts = new Map<string, TextRange>();
   /** Where the events of each anchored value begin. */
   private readonly anchors = new Map<string, number>();
   private count = 0;
@@ -129,6 +145,8 @@ class Reader {
         : event.type === EVENT_ID.SEQUENCE
           ? this.sequence(pointer, depth, alias)
           : this.mapping(pointer, depth, alias);
+    if (event.type === EVENT_ID.SCALAR && typeof value === 'string' && alias === undefined)
+      this.texts.set(pointer, { start: event.valueStart, end: event.valueEnd, value });
     // Known from here on only, so that a value cannot hold itself.
     if (event.anchorStart >= 0) this.anchors.set(this.source.slice(event.anchorStart, event.anchorEnd), start);
     return value;
@@ -202,6 +220,27 @@ class Reader {
       );
     return value as Json;
   }
+}
+
+/** A text as it is written, from `start` to `end` in the source, and as it is read. */
+interface TextRange {
+  readonly start: number;
+  readonly end: number;
+  readonly value: string;
+}
+
+/**
+ * Where a character of a text is in the source: what is written is what is read, but for indentation, folded lines and
+ * doubled quotes, which are passed over. `undefined` where an escape stands in between.
+ */
+function offsetIn(source: string, { start, end, value }: TextRange, offset: number): number | undefined {
+  let at = start;
+  for (let read = 0; at < end; at++) {
+    if (source[at] !== value[read]) continue;
+    if (read === offset) return at;
+    read++;
+  }
+  return undefined;
 }
 
 /** Quotes belong to a value; one that is left empty has no offset. */

@@ -14,13 +14,18 @@ export interface ShapeProblem extends Problem {
   readonly isKey: boolean;
 }
 
+export type IsOpen = (value: unknown) => boolean | 'text';
+
 export interface ShapeCheckOptions {
   /** How the codes begin: the thing that is checked, such as `workflow` or `webhook`. */
   readonly prefix: string;
   /** JSON pointer of the value in the caller's document. Default: the document itself. */
   readonly pointer?: string;
-  /** Tells values that are not known yet, such as templates: what depends on one is left out. */
-  readonly isOpen?: (value: unknown) => boolean;
+  /**
+   * Tells values that are not known yet, such as templates: what depends on one is left out. `'text'` where it is known
+   * that the value will be a text.
+   */
+  readonly isOpen?: IsOpen;
   /** Leave out what was found: it may be anybody's, and the problems are kept. */
   readonly hidesValues?: boolean;
 }
@@ -103,15 +108,15 @@ function optionMeant(error: ErrorObject): number | undefined {
 const typeOf = (value: unknown): string => (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value);
 
 /** Whether the error may vanish once the values are known that are open now. */
-function dependsOnOpen(error: ErrorObject, isOpen: (value: unknown) => boolean): boolean {
+function dependsOnOpen(error: ErrorObject, isOpen: IsOpen): boolean {
   // What follows from a condition is not known to follow.
   if (/\/(then|else)\//.test(keywordsOf(error))) return true;
-  return OF_THE_STRUCTURE.has(error.keyword) ? isOpen(error.data) : holdsOpen(error.data, isOpen);
+  if (error.keyword === 'type') return isOpen(error.data) === true;
+  return OF_THE_STRUCTURE.has(error.keyword) ? isOpen(error.data) !== false : holdsOpen(error.data, isOpen);
 }
 
 /** Of a list or an object these look at how it is built, which is known before its values are. */
 const OF_THE_STRUCTURE = new Set([
-  'type',
   'required',
   'additionalProperties',
   'propertyNames',
@@ -123,8 +128,8 @@ const OF_THE_STRUCTURE = new Set([
   'additionalItems',
 ]);
 
-const holdsOpen = (value: unknown, isOpen: (value: unknown) => boolean): boolean => {
-  if (isOpen(value)) return true;
+const holdsOpen = (value: unknown, isOpen: IsOpen): boolean => {
+  if (isOpen(value) !== false) return true;
   if (Array.isArray(value)) return value.some((item) => holdsOpen(item, isOpen));
   return isObject(value) && Object.values(value).some((item) => holdsOpen(item, isOpen));
 };

@@ -1,5 +1,6 @@
 import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
 import type { RuleDefinition, RuleWarning } from '#libs/events/src/shapes/rule-shape.js';
+import { eventSchema } from '#libs/expressions/src/event-schema.js';
 import { lint, type LintWarning } from '#libs/expressions/src/lint.js';
 import { fieldOf, fieldsOf, type JsonSchema } from '#libs/expressions/src/schema.js';
 import { isObject, pointerToken } from '#libs/kernel/src/json.js';
@@ -59,25 +60,6 @@ function withoutData(warning: LintWarning, source: string, schema: JsonSchema | 
   return {
     ...warning,
     message: `there is no field ${name} here. Did you mean "data.${name}"? What happened is under data.`,
-  };
-}
-
-const TEXT = { type: 'string' };
-
-/** The schema of an event as expressions see it: a field is known if one of the types has it. */
-function eventSchema(types: readonly EventType[]): JsonSchema {
-  return {
-    type: 'object',
-    required: ['id', 'type', 'source', 'subject', 'orgId', 'timestamp', 'data'],
-    properties: {
-      id: TEXT,
-      type: TEXT,
-      source: TEXT,
-      subject: TEXT,
-      orgId: TEXT,
-      timestamp: TEXT,
-      data: { anyOf: types.map((type) => catalogue[type].data as JsonSchema) },
-    },
   };
 }
 

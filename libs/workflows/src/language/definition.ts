@@ -1,5 +1,6 @@
 import type { TSchema } from '@sinclair/typebox';
 
+import type { EventType } from '#libs/events/src/catalogue.js';
 import type { CompiledExpression } from '#libs/expressions/src/compile.js';
 import type { CompiledTemplate } from '#libs/expressions/src/template.js';
 
@@ -22,6 +23,8 @@ export interface Trigger {
   readonly type: string;
   /** What is asked of whoever starts a run; absent where nobody is asked. */
   readonly inputs?: InputSpecs;
+  /** Known types of the events that start a run; absent where no event does. */
+  readonly types?: readonly EventType[];
 }
 
 /** What every step has; each kind adds fields of its own. */
@@ -50,6 +53,8 @@ export interface NamedDefinition {
   readonly description: string;
   /** JSON Schema of `with`, once its templates are filled in. */
   readonly inputSchema: TSchema;
+  /** JSON Schema of `steps.<id>.output`, for warnings about fields that it does not have. Default: anything. */
+  readonly outputSchema?: TSchema;
 }
 
 /** What `with` says, in two parts: what is filled in, and what is evaluated (`format: 'jmespath'`). */

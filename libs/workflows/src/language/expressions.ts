@@ -1,25 +1,25 @@
 import { compile, type CompiledExpression } from '#libs/expressions/src/compile.js';
+import { lint, type LintWarning } from '#libs/expressions/src/lint.js';
+import { fieldOf, type JsonSchema } from '#libs/expressions/src/schema.js';
 import { compileTemplate, type CompiledTemplate } from '#libs/expressions/src/template.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import type { Json } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/nearest.js';
 
 import { type Reference, references } from './references.js';
+import { scopeSchema, type Visible } from './scope-schema.js';
 import type { SourceProblems } from './source-problems.js';
-
-/** What an expression sees where it stands in a workflow. */
-export interface Visible {
-  readonly roots: readonly string[];
-  /** Ids of the steps before it. */
-  readonly steps: readonly string[];
-  /** Names of the declared inputs; `undefined` where none are declared. */
-  readonly inputs: readonly string[] | undefined;
-}
 
 export const emptyTemplate: CompiledTemplate = compileTemplate({});
 
-/** Compiles the expressions of a workflow, and checks that what they name exists. */
+/**
+ * Compiles the expressions of a workflow, and checks that what they name exists. A name that is never there is a problem;
+ * a field that a value of its schema does not have is a warning.
+ */
 export class Expressions {
+  /** What is known of the outputs of steps, by id. */
+  readonly outputs = new Map<string, JsonSchema | undefined>();
+
   constructor(
     private readonly problems: SourceProblems,
     /** Ids of all steps, to tell a later step from one that does not exist. */
@@ -30,13 +30,15 @@ export class Expressions {
   condition(value: unknown, pointer: string, visible: Visible): CompiledExpression | undefined {
     if (typeof value === 'boolean') return compile(value ? '`true`' : '`false`');
     if (typeof value !== 'string') return undefined;
-    return this.expression(unwrapped(value), pointer, visible);
+    const inner = unwrapped(value);
+    return this.expression(inner, pointer, visible, value.indexOf(inner));
   }
 
-  expression(source: string, pointer: string, visible: Visible): CompiledExpression | undefined {
+  /** @param offset of the expression in the text at the pointer. */
+  expression(source: string, pointer: string, visible: Visible, offset = 0): CompiledExpression | undefined {
     try {
       const compiled = compile(source);
-      this.check(references(source), pointer, visible);
+      this.check(source, pointer, visible, offset);
       return compiled;
     } catch (error) {
       if (!(error instanceof Rejected)) throw error;
@@ -48,8 +50,8 @@ export class Expressions {
   template(value: Json, pointer: string, visible: Visible): CompiledTemplate | undefined {
     try {
       const compiled = compileTemplate(value, pointer);
-      for (const { pointer: place, expression } of compiled.expressions)
-        this.check(references(expression.source), place, visible);
+      for (const { pointer: place, column, expression } of compiled.expressions)
+        this.check(expression.source, place, visible, column - 1);
       return compiled;
     } catch (error) {
       if (!(error instanceof Rejected)) throw error;
@@ -59,26 +61,33 @@ export class Expressions {
     }
   }
 
-  private check(found: readonly Reference[], pointer: string, visible: Visible): void {
-    for (const [root, name] of found) {
-      if (root === undefined) continue;
-      if (root === 'secrets')
-        this.problems.add(pointer, 'workflow.unsupported', '"secrets" is not supported yet in expressions.');
-      else if (!visible.roots.includes(root))
-        this.problems.add(
-          pointer,
-          'workflow.unknown_name',
-          `"${root}" is not in scope here. ${suggestion(root, visible.roots)}In scope: ${visible.roots.join(', ')}.`,
-        );
-      else if (root === 'steps' && name !== undefined && !visible.steps.includes(name))
-        this.step(name, pointer, visible);
-      else if (root === 'inputs' && name !== undefined && visible.inputs?.includes(name) === false)
-        this.problems.add(
-          pointer,
-          'workflow.unknown_name',
-          `There is no input "${name}". ${suggestion(name, visible.inputs)}Inputs: ${visible.inputs.join(', ') || 'none'}.`,
-        );
-    }
+  private check(source: string, pointer: string, visible: Visible, offset: number): void {
+    const before = this.problems.found.length;
+    for (const reference of references(source)) this.checkName(reference, source, pointer, visible);
+    if (this.problems.found.length > before) return;
+    this.problems.suspect(() => {
+      for (const warning of lint(source, { schema: scopeSchema(visible, this.outputs) }))
+        this.problems.warn(pointer, warning.code, inSentence(warning), offset + warning.column - 1);
+    });
+  }
+
+  private checkName([root, name]: Reference, source: string, pointer: string, visible: Visible): void {
+    if (root === undefined) return;
+    if (root === 'secrets')
+      this.problems.add(pointer, 'workflow.unsupported', '"secrets" is not supported yet in expressions.');
+    else if (!Object.hasOwn(visible.roots, root))
+      this.problems.add(
+        pointer,
+        'workflow.unknown_name',
+        `"${root}" is not in scope here. ${meant(root, source, visible)}In scope: ${Object.keys(visible.roots).join(', ')}.`,
+      );
+    else if (root === 'steps' && name !== undefined && !visible.steps.includes(name)) this.step(name, pointer, visible);
+    else if (root === 'inputs' && name !== undefined && visible.inputs?.includes(name) === false)
+      this.problems.add(
+        pointer,
+        'workflow.unknown_name',
+        `There is no input "${name}". ${suggestion(name, visible.inputs)}Inputs: ${visible.inputs.join(', ') || 'none'}.`,
+      );
   }
 
   private step(name: string, pointer: string, visible: Visible): void {
@@ -89,6 +98,21 @@ export class Expressions {
     this.problems.add(pointer, 'workflow.unknown_step', `${detail.trim()} ${before}`);
   }
 }
+
+/** What was probably meant by a name that is not in scope, in a sentence. */
+function meant(name: string, source: string, { roots }: Visible): string {
+  if (['true', 'false', 'null'].includes(name)) return `Write the value in backticks: \`${name}\`. `;
+  if (source.includes(`"${name}"`)) return `Double quotes make it a name. Write a text in single quotes: '${name}'. `;
+  const { event, data } = roots;
+  const inEvent = event?.properties?.['data'];
+  const places: Readonly<Record<string, JsonSchema | undefined>> = { data, event, 'event.data': inEvent };
+  const has = (schema: JsonSchema | undefined) => schema !== undefined && typeof fieldOf(schema, name) === 'object';
+  const path = Object.keys(places).find((key) => has(places[key]));
+  return path === undefined ? suggestion(name, Object.keys(roots)) : `Did you mean "${path}.${name}"? `;
+}
+
+const inSentence = ({ message }: LintWarning): string =>
+  `${message.charAt(0).toUpperCase()}${message.slice(1).replace(/\.?$/, '.')}`;
 
 /** `${{ expression }}` without its braces; text that is more than one template stays as it is. */
 function unwrapped(text: string): string {

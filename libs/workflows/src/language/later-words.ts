@@ -12,17 +12,17 @@ export const LATER = {
   uses: ['send_webhook', 'dispatch_agent', 'create_issue', 'send_message', 'set', 'workflow', 'approval'],
 } as const;
 
-/** Whether an object has a key that is kept for later; if so that is reported. */
-export function hasLaterKey(
+/** The object without the keys that are kept for later, which are reported. */
+export function withoutLaterKeys(
   value: RawObject,
   words: readonly string[],
   known: readonly string[],
   pointer: string,
   instead: string,
   problems: SourceProblems,
-): boolean {
-  const word = words.find((candidate) => Object.hasOwn(value, candidate) && !known.includes(candidate));
-  if (word === undefined) return false;
-  problems.add(`${pointer}/${word}`, 'workflow.unsupported', `"${word}" is not supported yet. ${instead}`, true);
-  return true;
+): RawObject {
+  const later = words.filter((word) => Object.hasOwn(value, word) && !known.includes(word));
+  for (const word of later)
+    problems.add(`${pointer}/${word}`, 'workflow.unsupported', `"${word}" is not supported yet. ${instead}`, true);
+  return Object.fromEntries(Object.entries(value).filter(([key]) => !later.includes(key)));
 }

@@ -4,6 +4,13 @@ import { parseDateTime } from '#libs/kernel/src/time/times.js';
 /** What it is will be known when the run comes there. */
 export const isTemplate = (value: unknown): boolean => typeof value === 'string' && value.includes('${{');
 
+/** Whether a value is known only when the run comes there; `'text'` of a text with templates in it. */
+export function isOpen(value: unknown): boolean | 'text' {
+  if (typeof value !== 'string' || !isTemplate(value)) return false;
+  const isWhole = value.startsWith('${{') && value.endsWith('}}') && value.lastIndexOf('${{') === 0;
+  return isWhole || 'text';
+}
+
 /** RFC 3339 with seconds or without. */
 export const isTime = (text: string): boolean => parseDateTime(text) !== undefined;
 

@@ -132,6 +132,12 @@ describe('a mistake is named with its place, what is allowed, and what was proba
       'Unknown key "wiht". Did you mean "with"? Allowed: id, name, if, timeout, onError, uses, with, retry.',
     ],
     [
+      'an unknown key that is a word of a known one',
+      withSteps('  - uses: echo\n    with: { value: 1 }\n    retry: { attempts: 3 }\n'),
+      { code: 'workflow.unknown_key', pointer: '/steps/0/retry/attempts', line: 5, column: 14 },
+      'Unknown key "attempts". Did you mean "maxAttempts"? Allowed: maxAttempts, delay, backoff, maxDelay, jitter.',
+    ],
+    [
       'a step that does nothing',
       withSteps('  - id: a\n    name: idle\n'),
       { code: 'workflow.missing_key', pointer: '/steps/0', line: 3, column: 5 },
@@ -323,6 +329,17 @@ describe('a mistake is named with its place, what is allowed, and what was proba
 });
 
 describe('a word that the language keeps for later', () => {
+  it.each([
+    ['at the top', 'name: x\nwhen: a\nconcurrency: {}\nsteps:\n  - uses: ecko\n', ['/concurrency', '/steps/0/uses']],
+    [
+      'of a step',
+      withSteps('  - { while: x, uses: ecko }\n  - uses: cal\n'),
+      ['/steps/0/while', '/steps/0/uses', '/steps/1/uses'],
+    ],
+  ])('%s hides no other problem', (_, source, pointers) => {
+    expect(problemsOf(source).map(({ pointer }) => pointer)).toEqual(expect.arrayContaining(pointers));
+  });
+
   const later = (place: keyof typeof LATER, taken: readonly string[]) =>
     LATER[place].filter((word) => !taken.includes(word));
   const keywords = testSteps.keywords.map(({ name }) => name);

@@ -1,13 +1,31 @@
 import type { TSchema } from '@sinclair/typebox';
 
-import { type ShapeProblem, shapeProblems } from '#libs/events/src/shapes/shape-check.js';
+import { type IsOpen, type ShapeProblem, shapeProblems } from '#libs/events/src/shapes/shape-check.js';
 import type { YamlDocument } from '#libs/yaml/src/read-yaml.js';
 import type { SourceProblem } from '#libs/yaml/src/source-position.js';
 
 /** Collects problems, each with its position in the text. */
 export class SourceProblems {
   readonly found: SourceProblem[] = [];
+  private readonly suspected: (() => void)[] = [];
+  private readonly warned: SourceProblem[] = [];
   constructor(private readonly document: YamlDocument) {}
+
+  /** A check for what is allowed and probably not meant. It runs only when somebody asks for warnings. */
+  suspect(check: () => void): void {
+    this.suspected.push(check);
+  }
+
+  /** Called by such a check. @param offset of the place in the text at the pointer. */
+  warn(pointer: string, code: string, detail: string, offset = 0): void {
+    this.warned.push({ pointer, code, detail, ...this.document.positionIn(pointer, offset) });
+  }
+
+  /** Warnings in the order of the text. */
+  warnings(): readonly SourceProblem[] {
+    for (const check of this.suspected.splice(0)) check();
+    return inOrder(this.warned);
+  }
 
   /** @param isKey whether the key at the pointer is wrong rather than its value. */
   add(pointer: string, code: string, detail: string, isKey = false): void {
@@ -15,18 +33,21 @@ export class SourceProblems {
     this.found.push({ pointer, code, detail, ...position });
   }
 
-  /** Whether `value` fits; what does not is added. */
-  fits(schema: TSchema, value: unknown, pointer: string): boolean {
-    const problems = workflowProblems(schema, value, pointer);
+  /** Whether `value` fits; what does not is added. @param isOpen tells values that are not known yet, such as templates. */
+  fits(schema: TSchema, value: unknown, pointer: string, isOpen?: IsOpen): boolean {
+    const problems = workflowProblems(schema, value, pointer, isOpen);
     for (const { pointer: at, code, detail, isKey } of problems) this.add(at, code, detail, isKey);
     return problems.length === 0;
   }
 }
+
+export const inOrder = (problems: readonly SourceProblem[]): readonly SourceProblem[] =>
+  problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
 
 /** @param isOpen tells values that are not known yet, such as templates. */
 export const workflowProblems = (
   schema: TSchema,
   value: unknown,
   pointer = '',
-  isOpen?: (value: unknown) => boolean,
+  isOpen?: IsOpen,
 ): readonly ShapeProblem[] => shapeProblems(schema, value, { prefix: 'workflow', pointer, ...(isOpen && { isOpen }) });

@@ -1,11 +1,13 @@
+import type { JsonSchema } from '#libs/expressions/src/schema.js';
 import { isObject, pointerToken } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/nearest.js';
 
-import type { Step } from './definition.js';
-import { Expressions, type Visible } from './expressions.js';
+import type { Step, UsesFields } from './definition.js';
+import { Expressions } from './expressions.js';
 import { MAX_STEPS, UsesShape } from './fields.js';
-import { hasLaterKey, LATER } from './later-words.js';
+import { LATER, withoutLaterKeys } from './later-words.js';
 import { durationOf } from './literals.js';
+import type { Visible } from './scope-schema.js';
 import type { SourceProblems } from './source-problems.js';
 import { listOf, type StepIds } from './step-ids.js';
 import { readUses } from './uses-reader.js';
@@ -13,7 +15,7 @@ import type { RawObject, Reading, Vocabulary } from './vocabulary.js';
 
 /** Reads steps: of which kind each is, whether it fits, and whether what its expressions name exists. */
 export class StepReader {
-  private readonly expressions: Expressions;
+  readonly expressions: Expressions;
   /** Keys of which a step has exactly one. */
   private readonly keywords: readonly string[];
   private readonly keys: readonly string[];
@@ -47,10 +49,17 @@ export class StepReader {
     return { steps, visible: seen };
   }
 
-  private step(raw: unknown, pointer: string, visible: Visible): Step | undefined {
-    const keyword = this.keywordOf(raw, pointer);
-    if (keyword === undefined || !isObject(raw)) return undefined;
+  private step(given: unknown, pointer: string, visible: Visible): Step | undefined {
     const { problems, expressions } = this;
+    const oneOf = `one of ${this.keywords.join(', ')}`;
+    if (!isObject(given)) {
+      problems.add(pointer, 'workflow.bad_value', `A step must be an object with ${oneOf}.`);
+      return undefined;
+    }
+    const raw = withoutLaterKeys(given, LATER.step, this.keywords, pointer, `A step must have ${oneOf}.`, problems);
+    const isReported = Object.keys(raw).length < Object.keys(given).length;
+    const keyword = this.keywordOf(raw, pointer, oneOf, isReported);
+    if (keyword === undefined) return undefined;
     const syntax = this.vocabulary.keywords.find(({ name }) => name === keyword);
     const fits = problems.fits(syntax?.shape ?? UsesShape, raw, pointer);
     // Read on all the same, so that one save names every problem.
@@ -59,18 +68,16 @@ export class StepReader {
     const read = syntax
       ? { kind: syntax.name, ...syntax.read(raw, reading) }
       : readUses(raw, reading, fits, this.vocabulary.named);
+    const { uses } = (read ?? {}) as Partial<UsesFields>;
+    expressions.outputs.set(common.id, (syntax ?? uses)?.outputSchema as JsonSchema | undefined);
     return fits && read ? { ...common, ...read } : undefined;
   }
 
-  /** The key that says of which kind a step is; `undefined` if that is not clear, and reported. */
-  private keywordOf(raw: unknown, pointer: string): string | undefined {
-    const oneOf = `one of ${this.keywords.join(', ')}`;
-    if (!isObject(raw)) {
-      this.problems.add(pointer, 'workflow.bad_value', `A step must be an object with ${oneOf}.`);
-      return undefined;
-    }
-    if (hasLaterKey(raw, LATER.step, this.keywords, pointer, `A step must have ${oneOf}.`, this.problems))
-      return undefined;
+  /**
+   * The key that says of which kind a step is; `undefined` if that is not clear, and reported.
+   * @param isReported whether a key that the step should not have has been reported already.
+   */
+  private keywordOf(raw: RawObject, pointer: string, oneOf: string, isReported: boolean): string | undefined {
     const found = this.keywords.filter((keyword) => Object.hasOwn(raw, keyword));
     if (found.length > 1)
       this.problems.add(
@@ -78,8 +85,9 @@ export class StepReader {
         'workflow.bad_value',
         `A step must have ${oneOf}; this one has ${found.join(' and ')}.`,
       );
-    else if (found.length === 0) this.withoutKeyword(raw, pointer, oneOf);
-    else if (found[0] !== 'uses' && Object.hasOwn(raw, 'retry'))
+    else if (found.length === 0) {
+      if (!isReported) this.withoutKeyword(raw, pointer, oneOf);
+    } else if (found[0] !== 'uses' && Object.hasOwn(raw, 'retry'))
       this.problems.add(
         `${pointer}/retry`,
         'workflow.unknown_key',

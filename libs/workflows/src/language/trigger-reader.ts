@@ -4,19 +4,19 @@ import { suggestion } from '#libs/kernel/src/nearest.js';
 import type { Trigger } from './definition.js';
 import { LATER } from './later-words.js';
 import type { SourceProblems } from './source-problems.js';
-import type { TriggerSyntax } from './vocabulary.js';
+import type { TriggerSyntax, Vocabulary } from './vocabulary.js';
 
 /** Reads triggers; what is no trigger is left out, and reported. */
 export function readTriggers(
   values: readonly unknown[],
-  kinds: readonly TriggerSyntax[],
+  { triggers: kinds, sources }: Pick<Vocabulary, 'triggers' | 'sources'>,
   problems: SourceProblems,
 ): readonly Trigger[] {
   const triggers = values.flatMap((value, index) => {
     const pointer = `/triggers/${index}`;
     const kind = kindOf(value, pointer, kinds, problems);
     return kind && problems.fits(kind.shape, value, pointer)
-      ? [kind.read(value as Record<string, unknown>, pointer, problems)]
+      ? [kind.read(value as Record<string, unknown>, pointer, problems, sources)]
       : [];
   });
   for (const { name } of kinds.filter(({ isSingle }) => isSingle))

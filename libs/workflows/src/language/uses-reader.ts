@@ -7,7 +7,7 @@ import { suggestion } from '#libs/kernel/src/nearest.js';
 import type { RetryPolicy, StepInput, UsesFields } from './definition.js';
 import { emptyTemplate } from './expressions.js';
 import { LATER } from './later-words.js';
-import { durationOf, isTemplate } from './literals.js';
+import { durationOf, isOpen } from './literals.js';
 import { workflowProblems } from './source-problems.js';
 import type { NamedSyntax, RawObject, Reading, Vocabulary } from './vocabulary.js';
 
@@ -62,7 +62,7 @@ function readInput({ definition }: NamedSyntax, value: unknown, reading: Reading
   const given = value ?? {};
   // A step with unknown keys has probably meant one of them: what is missing then is not the point.
   const isUnclear = value === undefined && !fits;
-  for (const problem of isUnclear ? [] : workflowProblems(schema, given, pointer, isTemplate)) {
+  for (const problem of isUnclear ? [] : workflowProblems(schema, given, pointer, isOpen)) {
     // Where `with` is missing altogether, the step is what to look at.
     const at = value === undefined ? reading.pointer : problem.pointer;
     problems.add(at, problem.code, problem.detail, problem.isKey && value !== undefined);

@@ -1,7 +1,8 @@
-import type { TObject } from '@sinclair/typebox';
+import type { TObject, TSchema } from '@sinclair/typebox';
 
 import type { NamedDefinition, Step, Trigger } from './definition.js';
-import type { Expressions, Visible } from './expressions.js';
+import type { Expressions } from './expressions.js';
+import type { Visible } from './scope-schema.js';
 import type { SourceProblems } from './source-problems.js';
 
 /** What the language has words for. The readers are given it, since kinds of steps and triggers stand above the language. */
@@ -11,6 +12,8 @@ export interface Vocabulary {
   /** What `uses` may name. */
   readonly named: ReadonlyMap<string, NamedSyntax>;
   readonly triggers: readonly TriggerSyntax[];
+  /** Sources of the events that integrations receive. */
+  readonly sources: readonly string[];
 }
 
 export type RawObject = Readonly<Record<string, unknown>>;
@@ -22,6 +25,8 @@ export interface KeywordSyntax<Fields extends object = object> {
   /** All keys of such a step, made with `stepShape`. */
   readonly shape: TObject;
   readonly nesting?: Nesting<Fields>;
+  /** JSON Schema of `steps.<id>.output`. Default: anything. */
+  readonly outputSchema?: TSchema;
   /** The fields that the kind adds. Called even if the shape does not fit, so that one save names every problem. */
   read(raw: RawObject, reading: Reading): Fields & NotCommon;
 }
@@ -73,6 +78,6 @@ export interface TriggerSyntax {
   readonly shape: TObject;
   /** A workflow has one of them at most. */
   readonly isSingle?: boolean;
-  /** @param value fits the shape. */
-  read(value: RawObject, pointer: string, problems: SourceProblems): Trigger;
+  /** @param value fits the shape. @param sources of the events that integrations receive. */
+  read(value: RawObject, pointer: string, problems: SourceProblems, sources: readonly string[]): Trigger;
 }

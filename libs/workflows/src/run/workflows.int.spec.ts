@@ -338,6 +338,21 @@ describe('the folder of workflows', () => {
     expect(await one.logged('workflow.archived')).toEqual([]);
   });
 
+  it('with what is probably not meant is active, and says so once', async () => {
+    const lines: string[] = [];
+    const note = (_: object, message: string) => void lines.push(message);
+    await put(
+      'a.yaml',
+      'name: a\nsteps:\n  - { id: b, uses: call, with: { to: x } }\n  - { uses: echo, if: steps.b.ouput, with: { value: 1 } }\n',
+    );
+    const one = await process({ folder, log: { debug: note, info: note, warn: note, error: note } });
+    await one.files.start();
+    await put('c.yaml', named('c', 1));
+    await one.files.sync();
+    const said = lines.filter((line) => line.includes('a.yaml:4:31: warning: '));
+    expect(said).toEqual([expect.stringContaining('Did you mean "output"?')]);
+  });
+
   it('does not undo at the next start what was saved through the API', async () => {
     await put('a.yaml', named('a', 1));
     const one = await process({ folder });

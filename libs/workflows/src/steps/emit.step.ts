@@ -3,11 +3,12 @@ import { type TObject, Type } from '@sinclair/typebox';
 import { catalogue, type EventType, isEventType, isSystemType } from '#libs/events/src/catalogue.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
+import { isObject } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/nearest.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
-import { isTemplate } from '../language/literals.js';
-import { workflowProblems } from '../language/source-problems.js';
+import { isOpen, isTemplate } from '../language/literals.js';
+import { type SourceProblems, workflowProblems } from '../language/source-problems.js';
 import type { NamedKind } from './step-kind.js';
 import { inputOf } from './step-input.js';
 
@@ -40,12 +41,14 @@ export const emitStep: NamedKind = {
     },
     { additionalProperties: false },
   ),
+  outputSchema: Type.Object({ eventId: Type.String() }),
   pace: 'instant',
   appends: EMITTABLE,
 
-  check({ type }, pointer, problems) {
-    if (typeof type !== 'string' || isTemplate(type) || isEmittable(type)) return;
-    if (isEventType(type))
+  check({ type, data }, pointer, problems) {
+    if (typeof type !== 'string' || isTemplate(type)) return;
+    if (isEmittable(type)) checkData(type, data, pointer, problems);
+    else if (isEventType(type))
       problems.add(
         `${pointer}/type`,
         'workflow.event_type_not_allowed',
@@ -67,16 +70,24 @@ export const emitStep: NamedKind = {
   },
 };
 
+/** What is written down in `data` must fit already; what templates give is checked when it is known. */
+function checkData(type: EventType, data: unknown, pointer: string, problems: SourceProblems): void {
+  if (data !== undefined && !isObject(data)) return;
+  const schema: TObject = catalogue[type].data;
+  problems.fits(schema, withoutNulls(data ?? {}, schema), `${pointer}/data`, isOpen);
+}
+
+/** What an expression did not find is null; in events it is absent. */
+const withoutNulls = (data: object, { required = [] }: TObject): object =>
+  Object.fromEntries(Object.entries(data).filter(([key, value]) => value !== null || required.includes(key)));
+
 /** @throws StepError if there is no such type, or `data` does not fit it. */
 function eventOf(input: Record<string, unknown>) {
   const type = String(input['type']);
   if (!isEmittable(type))
     throw new StepError({ code: 'emit.type', message: `"${type}" cannot be emitted. ${ALLOWED}`, retryable: false });
   const schema: TObject = catalogue[type].data;
-  // What an expression did not find is null; in events it is absent.
-  const data = Object.fromEntries(
-    Object.entries(input['data'] ?? {}).filter(([key, value]) => value !== null || schema.required?.includes(key)),
-  );
+  const data = withoutNulls(input['data'] ?? {}, schema);
   const [problem] = workflowProblems(schema, data, '/data');
   if (problem)
     throw new StepError({

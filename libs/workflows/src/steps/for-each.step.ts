@@ -1,8 +1,10 @@
 import { Type } from '@sinclair/typebox';
 
 import type { CompiledExpression } from '#libs/expressions/src/compile.js';
+import type { JsonSchema } from '#libs/expressions/src/schema.js';
 import type { CompiledTemplate } from '#libs/expressions/src/template.js';
-import type { Json } from '#libs/kernel/src/json.js';
+import { isExactNumber, isNumber } from '#libs/kernel/src/exact-json.js';
+import { isObject, type Json } from '#libs/kernel/src/json.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import type { Step } from '../language/definition.js';
@@ -40,6 +42,7 @@ export const forEachStep: KeywordKind<ForEachFields, { readonly isStopped: boole
     'Runs its steps for each item of a list, with `item` and `index` in scope.',
   ),
   nesting: { at: ['steps'], scope: 'own', lists: ({ steps }) => [steps] },
+  outputSchema: Type.Object({ results: Type.Array(Type.Unknown()), stopped: Type.Boolean() }),
   pace: 'lasting',
   events: {
     'run.loop_entered': { evolve: (step) => ({ ...step, noted: { isStopped: false } }) },
@@ -54,7 +57,7 @@ export const forEachStep: KeywordKind<ForEachFields, { readonly isStopped: boole
 
   read(raw, { pointer, visible, expressions, problems, list }) {
     const { forEach, concurrency, until } = raw;
-    const inside = { ...visible, roots: [...new Set([...visible.roots, 'item', 'index'])] };
+    const inside = { ...visible, roots: { ...visible.roots, item: {}, index: Type.Integer() as JsonSchema } };
     const body = list(raw['steps'], `${pointer}/steps`, inside);
     const items = expressions.template(forEach as Json, `${pointer}/forEach`, visible);
     if (typeof forEach === 'string' && items?.expressions.length === 0)
@@ -97,12 +100,21 @@ export const forEachStep: KeywordKind<ForEachFields, { readonly isStopped: boole
 function itemsOf(template: CompiledTemplate, decision: StepDecision): readonly unknown[] {
   const items = evaluating(() => template.render(decision.scope()));
   if (!Array.isArray(items))
-    throw new StepError({ code: 'loop.no_list', message: 'forEach must be given a list.', retryable: false });
+    throw new StepError({
+      code: 'loop.no_list',
+      message: `forEach needs a list; the expression returned ${typeInWords(items)}.`,
+      retryable: false,
+    });
   if (items.length > MAX_ITEMS)
     throw new StepError({
       code: 'loop.too_long',
-      message: `forEach must be given at most ${MAX_ITEMS} items. Got ${items.length}.`,
+      message: `forEach takes at most ${MAX_ITEMS} items; the expression returned ${items.length}.`,
       retryable: false,
     });
   return items as unknown[];
+}
+
+function typeInWords(value: unknown): string {
+  if (value === null) return 'null';
+  return isObject(value) && !isExactNumber(value) ? 'an object' : `a ${isNumber(value) ? 'number' : typeof value}`;
 }

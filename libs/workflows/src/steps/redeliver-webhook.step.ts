@@ -24,6 +24,16 @@ export const redeliverWebhookStep = requestStep({
     },
     { additionalProperties: false },
   ),
+  outputSchema: Type.Object({
+    delivered: Type.Boolean(),
+    retryable: Type.Boolean(),
+    attempt: Type.Optional(Type.Integer()),
+    status: Type.Optional(Type.Integer()),
+    failureClass: Type.Optional(Type.String()),
+    detail: Type.Optional(Type.String()),
+    retryAfter: Type.Optional(Type.Integer()),
+    refused: Type.Optional(Type.String()),
+  }),
   request: 'webhook.redelivery_requested',
   requestData: ({ delivery, after }, { runId, path }) => ({
     requestedBy: { kind: 'run', runId, stepId: path },

@@ -11,8 +11,14 @@ export class StepLibrary implements Vocabulary {
   readonly triggers: readonly TriggerSyntax[] = triggerKinds;
   readonly named: ReadonlyMap<string, NamedSyntax>;
 
-  /** @throws Error if two steps have one name, or one has a name that the language keeps for itself. */
-  constructor(steps: readonly StepDefinition[]) {
+  /**
+   * @param sources of the events that integrations receive.
+   * @throws Error if two steps have one name, or one has a name that the language keeps for itself.
+   */
+  constructor(
+    steps: readonly StepDefinition[],
+    readonly sources: readonly string[] = [],
+  ) {
     const named = new Map(namedKinds.map((kind) => [kind.name, namedSyntax(kind)]));
     const later: readonly string[] = LATER.uses;
     for (const step of steps) {

@@ -32,6 +32,7 @@ export const switchStep: KeywordKind<SwitchFields, { readonly taken: number }> =
     'Runs the steps of the first case that is true.',
   ),
   nesting: { at: ['switch', '*', 'steps'], scope: 'shared', lists: ({ cases }) => cases.map(({ steps }) => steps) },
+  outputSchema: Type.Object({ case: Type.Union([Type.Integer(), Type.Null()]) }),
   pace: 'lasting',
   events: {
     'run.branch_taken': { evolve: (step, { case: taken }) => ({ ...step, noted: { taken } }) },

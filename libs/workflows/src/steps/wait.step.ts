@@ -34,6 +34,7 @@ export const waitStep: KeywordKind<WaitFields> = {
     },
     'Waits for a time. Uses no resources while waiting, and survives restarts.',
   ),
+  outputSchema: Type.Object({ until: Type.String() }),
   pace: 'lasting',
 
   read({ wait }, { pointer, visible, expressions, problems }) {

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 
-import { catalogue } from '#libs/events/src/catalogue.js';
+import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
+import { ENGINE } from '#libs/events/src/envelope.js';
 import { globMatcher, typeMatcher } from '#libs/events/src/patterns.js';
 import type { CompiledExpression } from '#libs/expressions/src/compile.js';
 import { suggestion } from '#libs/kernel/src/nearest.js';
@@ -8,6 +9,8 @@ import { suggestion } from '#libs/kernel/src/nearest.js';
 import type { Trigger } from '../language/definition.js';
 import { Expressions } from '../language/expressions.js';
 import { closed, Condition, described, Globs } from '../language/fields.js';
+import { visibleToTrigger } from '../language/scope-schema.js';
+import type { SourceProblems } from '../language/source-problems.js';
 import { pathMatcher } from './path-globs.js';
 import type { TriggerKind } from './trigger-kind.js';
 
@@ -22,11 +25,6 @@ export interface EventTrigger extends Trigger {
 }
 
 const eventTypes: readonly string[] = Object.keys(catalogue);
-const WHEN = {
-  roots: ['id', 'type', 'source', 'subject', 'orgId', 'timestamp', 'data', 'event'],
-  steps: [],
-  inputs: [],
-};
 
 /** Types that have branches, and files. */
 const hasBranch = (type: string): boolean => type === 'git.push' || type.startsWith('pr.');
@@ -52,7 +50,7 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
     'Starts a run for each event that fits.',
   ),
 
-  read(value, pointer, problems) {
+  read(value, pointer, problems, sources) {
     const events = globs(value['event'])!;
     for (const [index, pattern] of events.entries())
       if (!eventTypes.some(globMatcher(pattern)))
@@ -66,13 +64,20 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
       if (value[key] !== undefined && !isWithBranch)
         problems.add(`${pointer}/${key}`, 'workflow.bad_value', `"${key}" goes with git.push and pr.* only.`, true);
     const when = value['when'];
+    const source = globs(value['source']);
+    problems.suspect(() => warnAboutSources(value['source'], `${pointer}/source`, problems, sources));
+    const types = (eventTypes as readonly EventType[]).filter((type) => listensTo(events, type));
     return {
       type: 'event',
+      types,
       event: events,
-      source: globs(value['source']),
+      source,
       branches: globs(value['branches']),
       paths: globs(value['paths']),
-      when: when === undefined ? undefined : new Expressions(problems).condition(when, `${pointer}/when`, WHEN),
+      when:
+        when === undefined
+          ? undefined
+          : new Expressions(problems).condition(when, `${pointer}/when`, visibleToTrigger(types)),
     };
   },
 
@@ -80,10 +85,7 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
    * `*` alone leaves out what runs record about themselves, besides all that it leaves out anyway: a workflow that listens
    * to everything does not hear every step of every run. Name the type, or `workflow.*`, to get it.
    */
-  listensTo({ event }, type) {
-    const patterns = type.startsWith('workflow.') ? event.filter((pattern) => pattern !== '*') : event;
-    return patterns.length > 0 && typeMatcher(patterns)(type);
-  },
+  listensTo: ({ event }, type) => listensTo(event, type),
 
   /** An event without branches or files does not fit a trigger that names some. */
   fits({ source, branches, paths, when }, event) {
@@ -94,6 +96,26 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
     return when === undefined || when.test({ ...event, event });
   },
 };
+
+function listensTo(event: readonly string[], type: string): boolean {
+  const patterns = type.startsWith('workflow.') ? event.filter((pattern) => pattern !== '*') : event;
+  return patterns.length > 0 && typeMatcher(patterns)(type);
+}
+
+/** Sources of integrations are lower case; events that programs publish may have others. */
+function warnAboutSources(value: unknown, pointer: string, problems: SourceProblems, sources: readonly string[]): void {
+  const known = [...sources, ENGINE, 'api'];
+  for (const [index, source] of (globs(value) ?? []).entries()) {
+    if (known.some(globMatcher(source))) continue;
+    const near = suggestion(source, known);
+    if (near === '' && source === source.toLowerCase()) continue;
+    problems.warn(
+      Array.isArray(value) ? `${pointer}/${index}` : pointer,
+      'workflow.unlikely_source',
+      `No integration has the source "${source}"; upper and lower case differ. ${near}Sources: ${known.join(', ')}.`,
+    );
+  }
+}
 
 interface CodeData {
   readonly branch?: string;

@@ -12,7 +12,16 @@ import { type Log, silentLog } from '#libs/kernel/src/log.js';
 import { MAX_SOURCE_BYTES, parseWorkflow } from '../language/parse-workflow.js';
 import type { StepLibrary } from '../steps/step-library.js';
 import { type SourceFile, syncOf } from './folder-sync.js';
-import { ArchiveWorkflow, SaveWorkflow, archive, save, type Workflow, workflow, workflowIdOf } from './workflow.js';
+import {
+  ArchiveWorkflow,
+  SaveWorkflow,
+  archive,
+  save,
+  type Workflow,
+  versionOf,
+  workflow,
+  workflowIdOf,
+} from './workflow.js';
 import type { WorkflowTable } from './workflow.table.js';
 
 export interface WorkflowFilesOptions {
@@ -49,6 +58,8 @@ export class WorkflowFiles {
   private seen = '';
   /** What was logged about a file: it is not logged again until the file changes. */
   private readonly said = new Map<string, string>();
+  /** The version of a file whose warnings were logged. */
+  private readonly warned = new Map<string, string>();
 
   constructor(private readonly options: WorkflowFilesOptions) {
     this.log = options.log ?? silentLog;
@@ -123,6 +134,11 @@ export class WorkflowFiles {
     const source = size > MAX_SOURCE_BYTES ? '' : await readFile(path, 'utf8');
     const parsed = parseWorkflow(source, this.options.library);
     if (parsed.ok) {
+      const version = versionOf(source);
+      if (this.warned.get(file) !== version)
+        for (const { line, column, detail } of parsed.warnings())
+          this.log.warn({ file }, `${path}:${line}:${column}: warning: ${detail}`);
+      this.warned.set(file, version);
       this.said.delete(file);
       return { file, source, name: parsed.definition.name };
     }

@@ -1,27 +1,28 @@
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
-import type { SourceProblem } from '#libs/yaml/src/source-position.js';
+import type { SourcePosition } from '#libs/yaml/src/source-position.js';
 
-import type { Definition } from '../language/definition.js';
-import { parseWorkflow } from '../language/parse-workflow.js';
+import { type ParsedWorkflow, parseWorkflow } from '../language/parse-workflow.js';
 import type { StepLibrary } from '../steps/step-library.js';
 
-/** A problem as the API shows it: the pointer is into the workflow, line and column are in its text. */
-export const shown = ({ pointer, code, detail, line, column }: SourceProblem): Problem => ({
-  pointer,
-  code,
-  detail: `line ${line}, column ${column}: ${detail}`,
-  line,
-  column,
-});
+/** What is allowed and probably not meant. The pointer is into the workflow, line and column are in its text. */
+export interface SourceWarning extends SourcePosition {
+  readonly pointer: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+export const warningsIn = (parsed: ParsedWorkflow): readonly SourceWarning[] =>
+  parsed.ok ? parsed.warnings().map(({ detail, ...place }) => ({ ...place, message: detail })) : [];
 
 /**
- * A workflow that may be saved.
+ * Checks a workflow that is to be saved.
  * @param name the name that it must have, where the address says one.
+ * @returns its warnings.
  * @throws Rejected `workflow.invalid` with every problem.
  */
-export function checkedSource(source: string, library: StepLibrary, name?: string): Definition {
+export function checkedSource(source: string, library: StepLibrary, name?: string): readonly SourceWarning[] {
   const parsed = parseWorkflow(source, library);
-  if (!parsed.ok) throw invalid(parsed.problems.map(shown));
+  if (!parsed.ok) throw invalid(parsed.problems);
   if (name !== undefined && parsed.definition.name !== name)
     throw invalid([
       {
@@ -30,8 +31,11 @@ export function checkedSource(source: string, library: StepLibrary, name?: strin
         detail: `The text is named "${parsed.definition.name}", the address "${name}". Use the same name.`,
       },
     ]);
-  return parsed.definition;
+  return warningsIn(parsed);
 }
 
-const invalid = (problems: readonly Problem[]): Rejected =>
-  new Rejected('invalid', 'workflow.invalid', `The workflow was not saved: ${problems[0]!.detail}`, { problems });
+function invalid(problems: readonly Problem[]): Rejected {
+  const { detail, line, column } = problems[0]!;
+  const place = line === undefined ? '' : `line ${line}, column ${column}: `;
+  return new Rejected('invalid', 'workflow.invalid', `The workflow was not saved: ${place}${detail}`, { problems });
+}

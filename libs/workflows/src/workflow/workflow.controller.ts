@@ -14,7 +14,7 @@ import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
 import { parseWorkflow } from '../language/parse-workflow.js';
 import { StepLibrary } from '../steps/step-library.js';
-import { checkedSource, shown } from './workflow-source.js';
+import { checkedSource, type SourceWarning, warningsIn } from './workflow-source.js';
 import {
   ActivateWorkflow,
   ArchiveWorkflow,
@@ -41,6 +41,13 @@ export class ActivationBody {
   version!: string;
 }
 
+interface Checked {
+  readonly valid: boolean;
+  readonly version: string;
+  readonly errors: readonly Problem[];
+  readonly warnings: readonly SourceWarning[];
+}
+
 @ApiTags('workflows')
 @Controller('api/v1/workflows')
 export class WorkflowController {
@@ -56,7 +63,8 @@ export class WorkflowController {
   @Roles('designer')
   @ApiOperation({
     summary: 'Save a workflow and activate it',
-    description: 'A new version, unless the text is one already. Runs under way keep the version that they began with.',
+    description:
+      'A new version, unless the text is one already. Runs under way keep the version that they began with. `warnings` are about what is allowed and probably not meant.',
   })
   @ApiConsumes('application/json', 'text/yaml')
   @ApiBody({ type: WorkflowBody })
@@ -66,22 +74,30 @@ export class WorkflowController {
     @Req() request: { body: unknown },
   ): Promise<object> {
     const source = sourceIn(request.body);
-    checkedSource(source, this.library, name);
+    const warnings = checkedSource(source, this.library, name);
     const id = workflowIdOf(caller.orgId, name);
     await this.settled(await this.commands.execute(new SaveWorkflow(id, caller, name, source, 'api')));
-    return this.view(caller, name);
+    return { ...(await this.view(caller, name)), warnings };
   }
 
   @Post('validate')
   @Roles('designer', 'integrator', 'auditor')
   @HttpCode(200)
-  @ApiOperation({ summary: 'Check a workflow without saving it', description: 'Every problem with line and column.' })
+  @ApiOperation({
+    summary: 'Check a workflow without saving it',
+    description: '`errors` and `warnings`, each with line and column. A text with warnings alone is valid.',
+  })
   @ApiConsumes('application/json', 'text/yaml')
   @ApiBody({ type: WorkflowBody })
-  validate(@Req() request: { body: unknown }): { valid: boolean; version: string; errors: readonly Problem[] } {
+  validate(@Req() request: { body: unknown }): Checked {
     const source = sourceIn(request.body);
     const parsed = parseWorkflow(source, this.library);
-    return { valid: parsed.ok, version: versionOf(source), errors: parsed.ok ? [] : parsed.problems.map(shown) };
+    return {
+      valid: parsed.ok,
+      version: versionOf(source),
+      errors: parsed.ok ? [] : parsed.problems,
+      warnings: warningsIn(parsed),
+    };
   }
 
   @Get()

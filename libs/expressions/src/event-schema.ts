@@ -1,0 +1,20 @@
+import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
+
+import type { JsonSchema } from './schema.js';
+
+const TEXT = { type: 'string' };
+
+/** An event of one of these types as expressions see it: a field is known if one of the types has it. */
+export const eventSchema = (types: readonly EventType[]): JsonSchema => ({
+  type: 'object',
+  required: ['id', 'type', 'source', 'subject', 'orgId', 'timestamp', 'data'],
+  properties: {
+    id: TEXT,
+    type: TEXT,
+    source: TEXT,
+    subject: TEXT,
+    orgId: TEXT,
+    timestamp: TEXT,
+    data: { anyOf: types.map((type) => catalogue[type].data as JsonSchema) },
+  },
+});

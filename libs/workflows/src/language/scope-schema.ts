@@ -1,0 +1,73 @@
+import { Type } from '@sinclair/typebox';
+
+import type { EventType } from '#libs/events/src/catalogue.js';
+import { eventSchema } from '#libs/expressions/src/event-schema.js';
+import type { JsonSchema } from '#libs/expressions/src/schema.js';
+
+import type { Trigger } from './definition.js';
+import { declaredInputs, type InputSpec } from './inputs.js';
+
+/** What an expression sees where it stands in a workflow. */
+export interface Visible {
+  /** Names, each with what is known of its value. */
+  readonly roots: Readonly<Record<string, JsonSchema>>;
+  /** Ids of the steps before it. */
+  readonly steps: readonly string[];
+  /** Names of the declared inputs; `undefined` where none are declared. */
+  readonly inputs: readonly string[] | undefined;
+}
+
+/** What may be anything. */
+const ANYTHING: JsonSchema = {};
+
+const text = Type.String();
+export const failureSchema = Type.Object({ code: text, message: text, path: text }) as JsonSchema;
+const runSchema = Type.Object({ id: text, workflow: text, version: text, startedAt: text }) as JsonSchema;
+const settingsSchema = Type.Object({ retrySchedule: Type.Array(text) }) as JsonSchema;
+
+/** What the first step of a workflow sees. */
+export function visibleAtFirst(triggers: readonly Trigger[]): Visible {
+  const types = new Set(triggers.flatMap((trigger) => trigger.types ?? []));
+  const inputs = declaredInputs({ triggers });
+  return {
+    roots: {
+      event: types.size === 0 ? ANYTHING : eventSchema([...types]),
+      inputs: inputs === undefined ? ANYTHING : objectOf(mapValues(inputs, inputSchema)),
+      steps: ANYTHING,
+      run: runSchema,
+      settings: settingsSchema,
+    },
+    steps: [],
+    inputs: inputs && Object.keys(inputs),
+  };
+}
+
+/** What `when` of a trigger sees: the event's own fields at the top, and the event. */
+export function visibleToTrigger(types: readonly EventType[]): Visible {
+  const event = eventSchema(types);
+  return { roots: { ...event.properties, event }, steps: [], inputs: [] };
+}
+
+/** Everything that an expression sees, as one schema. */
+export function scopeSchema(
+  { roots, steps }: Visible,
+  outputs: ReadonlyMap<string, JsonSchema | undefined>,
+): JsonSchema {
+  const stepSchema = (id: string): JsonSchema =>
+    objectOf({ status: text, output: outputs.get(id) ?? ANYTHING, error: failureSchema });
+  const all = Object.fromEntries(steps.map((id) => [id, stepSchema(id)]));
+  return objectOf({ ...roots, ...(Object.hasOwn(roots, 'steps') && { steps: objectOf(all) }) });
+}
+
+const objectOf = (properties: Readonly<Record<string, JsonSchema>>): JsonSchema => ({
+  type: 'object',
+  properties,
+  required: Object.keys(properties),
+});
+
+/** Of a select only that it is one value is told. */
+const inputSchema = ({ type }: InputSpec): JsonSchema =>
+  type === 'select' ? { type: ['string', 'number'] } : { type };
+
+const mapValues = <T, U>(object: Readonly<Record<string, T>>, change: (value: T) => U): Record<string, U> =>
+  Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]));
