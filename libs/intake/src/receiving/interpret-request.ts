@@ -35,7 +35,7 @@ export interface Delivery {
 }
 
 /** What becomes of a request: everything but the append. */
-export interface Understood extends Verified {
+export interface InterpretedRequest extends Verified {
   /** One; of several lines or elements, one for each id. None where the provider wants nothing recorded, or the batch is empty. */
   readonly deliveries: readonly Delivery[];
   /** For the provider's own answer, where it has one: the first line or element. */
@@ -44,12 +44,12 @@ export interface Understood extends Verified {
 }
 
 /** Parses a verified request, asks its provider what happened, and puts the events together. */
-export function understand(
+export function interpretRequest(
   receiver: Receiver,
   request: InboundRequest,
   verified: Verified,
   log: Log,
-): Understood | Refusal {
+): InterpretedRequest | Refusal {
   const { provider, context, authentication } = verified;
   const parsed = parseBody(request, provider.anyBody);
   if (parsed instanceof BodyFault) return unreadable(parsed);

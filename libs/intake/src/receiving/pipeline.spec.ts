@@ -10,7 +10,7 @@ import { builtInProviders } from '#libs/providers/src/built-in.js';
 import { AUTHOR, githubHeaders, InboundServer, signature } from '../../testing/inbound-server.js';
 import { RotateSecret, rotateSecret } from '../integration/integration.js';
 import type { Receiver } from '../integration/integration.table.js';
-import type { Understood } from './interpret-request.js';
+import type { InterpretedRequest } from './interpret-request.js';
 import { Refusal } from './refusal.js';
 
 const request = (headers: Record<string, string>, body: Buffer | string) => ({
@@ -21,7 +21,7 @@ const request = (headers: Record<string, string>, body: Buffer | string) => ({
   sourceIp: '127.0.0.1',
 });
 
-const idsOf = ({ deliveries }: Understood) => deliveries.flatMap(({ events }) => events.map(({ id }) => id));
+const idsOf = ({ deliveries }: InterpretedRequest) => deliveries.flatMap(({ events }) => events.map(({ id }) => id));
 
 describe('the inbound pipeline', () => {
   let server: InboundServer;

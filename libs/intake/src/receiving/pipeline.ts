@@ -8,7 +8,7 @@ import type { Answer, InboundRequest, Receipt } from '#libs/plugin-sdk/src/defin
 import type { Counters } from '../integration/counters.js';
 import type { Receiver } from '../integration/integration.table.js';
 import type { RateLimiter } from '../integration/rate-limiter.js';
-import { type Delivery, understand, type Understood } from './interpret-request.js';
+import { type Delivery, interpretRequest, type InterpretedRequest } from './interpret-request.js';
 import { moreThan } from './more-than.js';
 import { answerOf, preflightOf } from './provider-output.js';
 import {
@@ -99,19 +99,19 @@ export class InboundPipeline {
     const checked = this.verifier.verify(receiver, request, now);
     const verified = checked instanceof Promise ? await checked : checked;
     if (verified instanceof Refusal) return verified;
-    const understood = understand(receiver, request, verified, this.parts.log);
-    if (understood instanceof Refusal) return understood;
-    if (understood.retry !== undefined) this.parts.counters.count(receiver.id, 'retries', now.getTime());
-    const { deliveries } = understood;
+    const interpreted = interpretRequest(receiver, request, verified, this.parts.log);
+    if (interpreted instanceof Refusal) return interpreted;
+    if (interpreted.retry !== undefined) this.parts.counters.count(receiver.id, 'retries', now.getTime());
+    const { deliveries } = interpreted;
     const receipt = deliveries.length === 1 ? await this.append(deliveries[0]!) : await this.appendAll(deliveries);
-    return receipt instanceof Refusal ? receipt : this.answered(understood, receipt);
+    return receipt instanceof Refusal ? receipt : this.answered(interpreted, receipt);
   }
 
   /** Whether the request would be accepted, and as what; stores and counts nothing. */
-  async examine(receiver: Receiver, request: InboundRequest, now: Date): Promise<Understood | Refusal> {
+  async examine(receiver: Receiver, request: InboundRequest, now: Date): Promise<InterpretedRequest | Refusal> {
     if (receiver.allowed && request.sourceIp !== '' && !receiver.allowed.has(request.sourceIp)) return SOURCE_REFUSED;
     const verified = await this.verifier.verify(receiver, request, now);
-    return verified instanceof Refusal ? verified : understand(receiver, request, verified, this.parts.log);
+    return verified instanceof Refusal ? verified : interpretRequest(receiver, request, verified, this.parts.log);
   }
 
   /**
@@ -164,7 +164,7 @@ export class InboundPipeline {
     }
   }
 
-  private answered({ provider, body, context }: Understood, receipt: Receipt): Accepted {
+  private answered({ provider, body, context }: InterpretedRequest, receipt: Receipt): Accepted {
     if (!provider.respond || !body) return receipt;
     try {
       return { ...receipt, answer: answerOf(provider.respond(body, receipt, context)) };
