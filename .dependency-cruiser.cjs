@@ -14,23 +14,28 @@ const mayImport = (lib, allowed, comment) => ({
 });
 
 /**
- * The rooms of a stage, from the top down: a file may import from its own room and from those below. The stage's README
- * says in a sentence what each room holds.
+ * The rooms of a folder, from the top down: a file may import from its own room and from those below. The README of the
+ * library says in a sentence what each room holds.
  */
 const ROOMS = {
-  rules: ['trial', 'rule', 'decisions', 'flow', 'engine', 'language', 'actions'],
-  workflows: ['run', 'workflow', 'engine', 'steps', 'triggers', 'language'],
-  intake: ['receiving', 'agent-webhook', 'reconcile', 'silence', 'integration'],
-  deliveries: ['sending', 'delivery', 'webhook'],
-  persistence: ['embedded', 'work', 'session'],
+  'libs/rules/src': ['trial', 'rule', 'decisions', 'flow', 'engine', 'language', 'actions'],
+  'libs/workflows/src': ['run', 'workflow', 'engine', 'steps', 'triggers', 'language'],
+  'libs/workflows/src/steps': ['control', 'waiting', 'effects', 'kind'],
+  'libs/intake/src': ['trial', 'receiving', 'agent-webhook', 'reconcile', 'silence', 'integration'],
+  'libs/deliveries/src': ['sending', 'delivery', 'webhook'],
+  'libs/persistence/src': ['embedded', 'work', 'session'],
+  'libs/access/src': ['idempotency', 'secrets', 'token'],
+  'libs/kernel/src': ['text', 'time'],
+  'apps/server/src': ['http', 'health'],
+  'apps/cli/src': ['apply', 'rule'],
 };
-const roomRules = Object.entries(ROOMS).flatMap(([lib, rooms]) =>
+const roomRules = Object.entries(ROOMS).flatMap(([folder, rooms]) =>
   rooms.slice(1).map((room, index) => ({
-    name: `rooms-${lib}-${room}`,
+    name: `rooms-${folder}/${room}`,
     severity: 'error',
-    comment: `Arrows between the rooms of ${lib} run one way: ${rooms.join(' → ')}.`,
-    from: { path: `^libs/${lib}/src/${room}/`, pathNot: '[.]spec[.]ts$' },
-    to: { path: `^libs/${lib}/src/(${rooms.slice(0, index + 1).join('|')})/` },
+    comment: `Arrows between the rooms of ${folder} run one way: ${rooms.join(' → ')}.`,
+    from: { path: `^${folder}/${room}/`, pathNot: '[.]spec[.]ts$' },
+    to: { path: `^${folder}/(${rooms.slice(0, index + 1).join('|')})/` },
   })),
 );
 

@@ -4,8 +4,8 @@ import { dirname, join, resolve } from 'node:path';
 
 import { describe, expect, it } from '@jest/globals';
 
-import { Decision } from '#libs/events/src/rule.events.js';
-import { RunStatus } from '#libs/events/src/workflow.events.js';
+import { Decision } from '#libs/events/src/types/rule.events.js';
+import { RunStatus } from '#libs/events/src/types/workflow.events.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const textOf = (name: string): string => readFileSync(join(ROOT, name), 'utf8');
@@ -67,7 +67,7 @@ describe('ARCHITECTURE.md', () => {
   };
   const machines: Readonly<Record<string, readonly string[]>> = {
     Run: RunStatus.anyOf.map(({ const: status }) => status),
-    Step: literals('libs/workflows/src/steps/step-state.ts', /^.*readonly status: ('\w+').*$/gm),
+    Step: literals('libs/workflows/src/steps/kind/step-state.ts', /^.*readonly status: ('\w+').*$/gm),
     Delivery: literals('libs/deliveries/src/delivery/delivery.ts', /readonly status: ([^;]+);/g),
     'Rule decision': Decision.properties.outcome.anyOf.map(({ const: outcome }) => outcome),
     Work: literals('libs/persistence/src/migrations/0001-core.ts', /check \(state in \(([^)]+)\)\)/g),

@@ -9,8 +9,8 @@ import { MAX_OUTPUT_BYTES } from '#libs/actions/src/attempt.js';
 import { TIMEOUT_MS } from '#libs/actions/src/run-action.js';
 import { isEventType } from '#libs/events/src/catalogue.js';
 import { formatDuration } from '#libs/kernel/src/time/durations.js';
-import { loadPlugins } from '#libs/plugin-sdk/src/load-plugins.js';
-import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+import { loadPlugins } from '#libs/plugin-sdk/src/loading/load-plugins.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 import { checkRule } from '#libs/rules/src/language/definition.js';
 import { warningsOf } from '#libs/rules/src/language/warnings.js';
 

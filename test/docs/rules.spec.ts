@@ -10,7 +10,7 @@ import { ruleCommands } from '#apps/cli/src/rule.js';
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import { compile } from '#libs/expressions/src/compile.js';
 import { lint } from '#libs/expressions/src/lint.js';
-import { github } from '#libs/providers/src/github.js';
+import { github } from '#libs/providers/src/github/github.js';
 import { checkRule } from '#libs/rules/src/language/definition.js';
 import { operators } from '#libs/rules/src/language/operators.js';
 import { warningsOf } from '#libs/rules/src/language/warnings.js';

@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { FakeShell } from '../testing/fake-shell.js';
-import { wantedOf } from './apply-files.js';
-import { apply } from './apply-plan.js';
-import { report } from './apply-report.js';
-import { isSame } from './apply-same.js';
+import { wantedOf } from './apply/apply-files.js';
+import { apply } from './apply/apply-plan.js';
+import { report } from './apply/apply-report.js';
+import { isSame } from './apply/apply-same.js';
 import { ServerSaidNo, Unreachable } from './failures.js';
 
 const rule = { name: 'pushes', eventType: 'git.push', actions: [{ type: 'create_issue' }] };

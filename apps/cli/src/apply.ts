@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 
-import { textFiles, wantedOf } from './apply-files.js';
-import { apply } from './apply-plan.js';
-import { report } from './apply-report.js';
+import { textFiles, wantedOf } from './apply/apply-files.js';
+import { apply } from './apply/apply-plan.js';
+import { report } from './apply/apply-report.js';
 import type { Act } from './shell.js';
 
 /** `millrace apply -f …` */

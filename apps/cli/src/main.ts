@@ -4,7 +4,7 @@ import { applyCommand } from './apply.js';
 import { Connection } from './connection.js';
 import { EXIT, exitCodeOf, linesOf } from './failures.js';
 import { targetOf } from './profile.js';
-import { readDocument } from './rule-file.js';
+import { readDocument } from './rule/rule-file.js';
 import { ruleCommands } from './rule.js';
 import { sendCommand } from './send.js';
 import type { Act, Shell, Surroundings } from './shell.js';

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 
-import { type ExportOptions, exportRules } from './rule-export.js';
-import * as verbs from './rule-verbs.js';
+import { type ExportOptions, exportRules } from './rule/rule-export.js';
+import * as verbs from './rule/rule-verbs.js';
 import type { Act } from './shell.js';
 
 const STATUSES = ['enabled', 'disabled', 'archived'];

@@ -13,8 +13,8 @@ import {
   parseHttpFile,
   writeHttpFile,
 } from '#libs/plugin-sdk/src/http-file.js';
-import { loadPlugins } from '#libs/plugin-sdk/src/load-plugins.js';
-import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+import { loadPlugins } from '#libs/plugin-sdk/src/loading/load-plugins.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
 
 import { EXIT, UsageError } from './failures.js';

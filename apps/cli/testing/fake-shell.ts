@@ -1,4 +1,4 @@
-import { UnreadableFile } from '../src/rule-file.js';
+import { UnreadableFile } from '../src/rule/rule-file.js';
 import type { Shell } from '../src/shell.js';
 
 const file = 'rule.yaml';

@@ -1,7 +1,7 @@
 import { type DynamicModule, type INestApplicationContext, Module, type Type } from '@nestjs/common';
 
 import { AccessModule } from '#libs/access/src/access.module.js';
-import { TokenTable } from '#libs/access/src/token.table.js';
+import { TokenTable } from '#libs/access/src/token/token.table.js';
 import { ActionWorkers } from '#libs/actions/src/action-workers.js';
 import { ActionsModule } from '#libs/actions/src/actions.module.js';
 import { ScheduleActions } from '#libs/actions/src/schedule.subscriber.js';

@@ -2,9 +2,9 @@ import { isAbsolute, resolve } from 'node:path';
 
 import ipaddr from 'ipaddr.js';
 
-import { parseKey } from '#libs/access/src/key-file.js';
+import { parseKey } from '#libs/access/src/secrets/key-file.js';
 import { tryParseDuration } from '#libs/kernel/src/time/durations.js';
-import { nearest } from '#libs/kernel/src/nearest.js';
+import { nearest } from '#libs/kernel/src/text/nearest.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 
 export type ServerRole = 'api' | 'worker';

@@ -2,8 +2,8 @@ import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import { DataSource } from 'typeorm';
 
-import { Keyring } from '#libs/access/src/keyring.js';
-import { Secrets } from '#libs/access/src/secrets.js';
+import { Keyring } from '#libs/access/src/secrets/keyring.js';
+import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Runner } from '#libs/event-store/src/runner/runner.js';
@@ -12,18 +12,18 @@ import { Clock } from '#libs/kernel/src/clock.js';
 import type { Log } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { WorkQueue } from '#libs/persistence/src/work/work.js';
-import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
-import { DocumentsController } from './documents.controller.js';
-import { Health } from './health.adapter.js';
-import { HealthController } from './health.controller.js';
+import { DocumentsController } from './http/documents.controller.js';
+import { Health } from './health/health.adapter.js';
+import { HealthController } from './health/health.controller.js';
 import { LOG } from './logging.js';
-import { Metrics } from './metrics.js';
-import { ApiDocument } from './openapi.adapter.js';
-import { ProblemFilter } from './problem.adapter.js';
-import { RouteTable } from './route-table.js';
-import { Schemas } from './schemas.js';
-import { SubscriberController } from './subscriber.controller.js';
+import { Metrics } from './health/metrics.js';
+import { ApiDocument } from './http/openapi.adapter.js';
+import { ProblemFilter } from './http/problem.adapter.js';
+import { RouteTable } from './http/route-table.js';
+import { Schemas } from './http/schemas.js';
+import { SubscriberController } from './health/subscriber.controller.js';
 
 /** What every stage may ask for, made before the application is put together. */
 export interface Core {

@@ -3,7 +3,7 @@ import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import { bannerOf } from './banner.js';
 import { parseConfig } from './config.js';
 import { type Closers, startDatabase } from './database.adapter.js';
-import { FrontDoor } from './front-door.js';
+import { FrontDoor } from './http/front-door.js';
 import { createLog } from './logging.js';
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);

@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 
-import { keyFromFile, readKeyFile } from '#libs/access/src/key-file.js';
-import { Keyring } from '#libs/access/src/keyring.js';
+import { keyFromFile, readKeyFile } from '#libs/access/src/secrets/key-file.js';
+import { Keyring } from '#libs/access/src/secrets/keyring.js';
 import type { EventStore } from '#libs/event-store/src/event-store.js';
 import type { Log } from '#libs/kernel/src/log.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';

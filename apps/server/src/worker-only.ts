@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http';
 
-import { PROBLEM_TYPE } from './problem.js';
+import { PROBLEM_TYPE } from './http/problem.js';
 
 const OPEN = new Set(['/healthz', '/readyz', '/metrics']);
 

@@ -5,12 +5,12 @@ import { DataSource } from 'typeorm';
 
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 
-import { IdempotencyStore } from './idempotency-store.adapter.js';
-import { IdempotencyInterceptor } from './idempotency.adapter.js';
-import { Keyring } from './keyring.js';
+import { IdempotencyStore } from './idempotency/idempotency-store.adapter.js';
+import { IdempotencyInterceptor } from './idempotency/idempotency.adapter.js';
+import { Keyring } from './secrets/keyring.js';
 import { establish, organisation, EstablishOrganisation } from './organisation.js';
-import { TokenGuard } from './token-guard.adapter.js';
-import { TokenController } from './token.controller.js';
+import { TokenGuard } from './token/token-guard.adapter.js';
+import { TokenController } from './token/token.controller.js';
 import {
   CreateToken,
   InstallBootstrapToken,
@@ -19,8 +19,8 @@ import {
   installBootstrapToken,
   revokeToken,
   token,
-} from './token.js';
-import { TokenTable } from './token.table.js';
+} from './token/token.js';
+import { TokenTable } from './token/token.table.js';
 
 /** Who may do what: tokens, the guard before every route, and the memory of requests with an `Idempotency-Key`. */
 @Module({

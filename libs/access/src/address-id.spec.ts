@@ -7,7 +7,7 @@ import { derivedId, uuid7, uuidOf } from '#libs/kernel/src/ids.js';
 
 import { newAddressId } from './address-id.js';
 import type { Caller } from './caller.js';
-import { Secrets } from './secrets.js';
+import { Secrets } from './secrets/secrets.js';
 
 class KeptSecrets extends Secrets {
   readonly kept = new Map<string, string>();

@@ -4,7 +4,7 @@ import type { EventStore } from '#libs/event-store/src/event-store.js';
 import { type Prefix, publicId, randomText, uuid8 } from '#libs/kernel/src/ids.js';
 
 import { type Caller, newIdFor } from './caller.js';
-import type { Secrets } from './secrets.js';
+import type { Secrets } from './secrets/secrets.js';
 
 export interface AddressIdParts {
   readonly prefix: Prefix;

@@ -5,7 +5,7 @@ import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { LOG, type Log } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
-import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { ActionWorkers } from './action-workers.js';
 import { ScheduleActions } from './schedule.subscriber.js';

@@ -1,5 +1,5 @@
 import type { DataOf } from '#libs/events/src/catalogue.js';
-import { beginning } from '#libs/kernel/src/text.js';
+import { beginning } from '#libs/kernel/src/text/text.js';
 import { startTimer } from '#libs/kernel/src/time/timer.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 

@@ -3,7 +3,7 @@ import type { CommandBus } from '@nestjs/cqrs';
 import type { DataSource } from 'typeorm';
 
 import type { Caller } from '#libs/access/src/caller.js';
-import { Secrets } from '#libs/access/src/secrets.js';
+import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import type { ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { NewAgent } from '#libs/events/src/shapes/agent-shape.js';

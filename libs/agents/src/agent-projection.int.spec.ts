@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import type { Caller } from '#libs/access/src/caller.js';
-import { Secrets } from '#libs/access/src/secrets.js';
+import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { type Decide, execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';

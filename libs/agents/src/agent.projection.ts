@@ -1,14 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 
-import { Secrets } from '#libs/access/src/secrets.js';
+import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { typesOf } from '#libs/event-store/src/command-handlers.js';
 import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { readWhole } from '#libs/event-store/src/reading.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
-import { storable } from '#libs/kernel/src/text.js';
+import { storable } from '#libs/kernel/src/text/text.js';
 
 import { agent } from './agent.js';
 import { executionOf } from './execution.js';

@@ -1,7 +1,7 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { eventIdOf, requestedExecutionId } from '#libs/events/src/envelope.js';
-import { beginning, storable } from '#libs/kernel/src/text.js';
+import { beginning, storable } from '#libs/kernel/src/text/text.js';
 
 /** Requests that a stage may leave lying; all others are carried out, or refused with a reason, as soon as they are read. */
 export const PENDING_REQUESTS = ['agent.requested', 'message.requested', 'action.requested'] as const;

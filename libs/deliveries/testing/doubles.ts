@@ -1,4 +1,4 @@
-import { Secrets } from '#libs/access/src/secrets.js';
+import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { Egress, type EgressOutcome, type EgressRequest } from '#libs/egress/src/egress.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 

@@ -3,7 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import { DataSource } from 'typeorm';
 
 import type { Caller } from '#libs/access/src/caller.js';
-import { Secrets } from '#libs/access/src/secrets.js';
+import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { HttpEgress } from '#libs/egress/src/egress.adapter.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';

@@ -1,6 +1,6 @@
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isUuid } from '#libs/kernel/src/ids.js';
-import { isWellFormed } from '#libs/kernel/src/text.js';
+import { isWellFormed } from '#libs/kernel/src/text/text.js';
 
 import { type EventToAppend, type ExpectedRevision, LARGEST_APPEND_BYTES } from './event-store.js';
 

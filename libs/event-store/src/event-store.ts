@@ -2,7 +2,7 @@ import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import type { EventMetadata, PlatformEvent } from '#libs/events/src/envelope.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import { upcast } from '#libs/events/src/upcasters.js';
-import { parseJson } from '#libs/kernel/src/exact-json.js';
+import { parseJson } from '#libs/kernel/src/text/exact-json.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
 

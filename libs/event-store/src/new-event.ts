@@ -1,6 +1,6 @@
 import { catalogue, type DataOf, type EventType, isEventType } from '#libs/events/src/catalogue.js';
 import { type Cause, ENGINE, type EventMetadata, type RequestMetadata } from '#libs/events/src/envelope.js';
-import { mayHoldExactNumbers, stringifyJson, wroteExactNumbers } from '#libs/kernel/src/exact-json.js';
+import { mayHoldExactNumbers, stringifyJson, wroteExactNumbers } from '#libs/kernel/src/text/exact-json.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 
 import type { EventToAppend } from './event-store.js';

@@ -1,17 +1,17 @@
 import type { Static } from '@sinclair/typebox';
 
-import { accessEvents } from './access.events.js';
-import { actionEvents } from './action.events.js';
-import { agentEvents } from './agent.events.js';
-import { deliveryEvents } from './delivery.events.js';
-import { gitEvents } from './git.events.js';
-import { inboundEvents } from './inbound.events.js';
-import { integrationEvents } from './integration.events.js';
-import { issueEvents } from './issue.events.js';
-import { ruleEvents } from './rule.events.js';
-import { subscriberEvents } from './subscriber.events.js';
-import { webhookEvents } from './webhook.events.js';
-import { workflowEvents } from './workflow.events.js';
+import { accessEvents } from './types/access.events.js';
+import { actionEvents } from './types/action.events.js';
+import { agentEvents } from './types/agent.events.js';
+import { deliveryEvents } from './types/delivery.events.js';
+import { gitEvents } from './types/git.events.js';
+import { inboundEvents } from './types/inbound.events.js';
+import { integrationEvents } from './types/integration.events.js';
+import { issueEvents } from './types/issue.events.js';
+import { ruleEvents } from './types/rule.events.js';
+import { subscriberEvents } from './types/subscriber.events.js';
+import { webhookEvents } from './types/webhook.events.js';
+import { workflowEvents } from './types/workflow.events.js';
 
 /** Every event type of the platform, by name. A released type is never edited: add one, and an upcaster. */
 export const catalogue = {

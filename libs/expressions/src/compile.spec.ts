@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { parseJson, stringifyJson } from '#libs/kernel/src/exact-json.js';
+import { parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { compile } from './compile.js';
 import { ExpressionError, MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_LENGTH } from './expression-error.js';

@@ -1,4 +1,4 @@
-import { ExactNumber, isExactNumber, isNumber, parseJson, stringifyJson } from '#libs/kernel/src/exact-json.js';
+import { ExactNumber, isExactNumber, isNumber, parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import type { Node } from './ast.js';
 import { includes } from './includes.js';

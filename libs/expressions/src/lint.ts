@@ -1,4 +1,4 @@
-import { suggestion } from '#libs/kernel/src/nearest.js';
+import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
 import { childrenOf, type Node } from './ast.js';
 import { defaultFor, mayBeMissing, startOf } from './missing.js';

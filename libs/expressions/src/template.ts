@@ -1,5 +1,5 @@
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
-import { isExactNumber, stringifyJson } from '#libs/kernel/src/exact-json.js';
+import { isExactNumber, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { type Json, pointerToken } from '#libs/kernel/src/json.js';
 
 import { type CompiledExpression, compile } from './compile.js';

@@ -1,6 +1,6 @@
 import jmespath from 'jmespath';
 
-import { parseJson } from '#libs/kernel/src/exact-json.js';
+import { parseJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { ExpressionError, malformed, MAX_EXPRESSION_LENGTH } from './expression-error.js';
 

@@ -1,5 +1,5 @@
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { compareNumbers, ExactNumber, isExactNumber, isNumber } from '#libs/kernel/src/exact-json.js';
+import { compareNumbers, ExactNumber, isExactNumber, isNumber } from '#libs/kernel/src/text/exact-json.js';
 
 /**
  * JMESPath's truth: `false`, `null`, and empty strings, arrays and objects are false; all else is true, 0 too.

@@ -2,14 +2,14 @@ import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
 
-import { Secrets } from '#libs/access/src/secrets.js';
+import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { LOG, type Log } from '#libs/kernel/src/log.js';
-import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { AgentReceivers } from './agent-webhook/agent-receivers.js';
 import { agentWebhook } from './agent-webhook/agent-webhook.js';
@@ -36,7 +36,7 @@ import { RateLimiter } from './integration/rate-limiter.js';
 import { CounterWriter } from './receiving/counter-writer.adapter.js';
 import { InboundRoutes } from './receiving/inbound.adapter.js';
 import { InboundPipeline } from './receiving/pipeline.js';
-import { TrialController } from './receiving/trial.controller.js';
+import { TrialController } from './trial/trial.controller.js';
 import { ReconcileController } from './reconcile/reconcile.controller.js';
 import { ReconcileIntegrations, Reconciler } from './reconcile/reconcile.js';
 import { ScheduleReconciliations } from './reconcile/reconcile.subscriber.js';

@@ -10,7 +10,7 @@ import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import type { Log } from '#libs/kernel/src/log.js';
 import type { Plugin } from '#libs/plugin-sdk/src/define-plugin.js';
-import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { AgentReceivers } from '../src/agent-webhook/agent-receivers.js';
 import { agentWebhook } from '../src/agent-webhook/agent-webhook.js';

@@ -1,4 +1,4 @@
-import { Secrets } from '#libs/access/src/secrets.js';
+import { Secrets } from '#libs/access/src/secrets/secrets.js';
 
 /** Secrets in memory, for specs. */
 export class MemorySecrets extends Secrets {

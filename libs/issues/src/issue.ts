@@ -2,7 +2,7 @@ import type { Static } from '@sinclair/typebox';
 
 import { type Decide, slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
-import type { IssueStatus as StatusSchema } from '#libs/events/src/issue.events.js';
+import type { IssueStatus as StatusSchema } from '#libs/events/src/types/issue.events.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { canonicalJson } from '#libs/kernel/src/json.js';

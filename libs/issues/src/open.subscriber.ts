@@ -13,7 +13,7 @@ import { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { derivedId, uuid5 } from '#libs/kernel/src/ids.js';
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
-import { indexKey } from '#libs/kernel/src/text.js';
+import { indexKey } from '#libs/kernel/src/text/text.js';
 import { loadRows, removeRows, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 
 import { DedupeKeys } from './dedupe-keys.js';

@@ -1,6 +1,6 @@
 import { type Problem, Rejected } from './errors.js';
 import { pointerToken } from './json.js';
-import { suggestion } from './nearest.js';
+import { suggestion } from './text/nearest.js';
 
 /**
  * Collects everything that is wrong with a document, so that one answer names all of it. A detail is a sentence that says

@@ -8,7 +8,7 @@ import {
   type ParkedEvent,
   type StoredCheckpoint,
 } from '#libs/event-store/src/runner/checkpoints.js';
-import { storable } from '#libs/kernel/src/text.js';
+import { storable } from '#libs/kernel/src/text/text.js';
 
 import { poolOf } from './data-source.adapter.js';
 import { databaseError, inDatabase } from './database-errors.js';

@@ -1,7 +1,7 @@
 import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm';
 
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { isStorable } from '#libs/kernel/src/text.js';
+import { isStorable } from '#libs/kernel/src/text/text.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
 
 /** One page of a list, as every list of the API answers. */

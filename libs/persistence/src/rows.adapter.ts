@@ -1,6 +1,6 @@
 import { type EntityManager, getMetadataArgsStorage } from 'typeorm';
 
-import { storable, storableJson } from '#libs/kernel/src/text.js';
+import { storable, storableJson } from '#libs/kernel/src/text/text.js';
 
 /**
  * Rows of views in sets: one statement for all of them, made from what their entity says about table, columns and key.

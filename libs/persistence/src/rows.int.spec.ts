@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import fc from 'fast-check';
 import { Column, type DataSource, Entity, PrimaryColumn } from 'typeorm';
 
-import { storable } from '#libs/kernel/src/text.js';
+import { storable } from '#libs/kernel/src/text/text.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import { openDataSource } from './data-source.adapter.js';

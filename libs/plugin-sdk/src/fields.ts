@@ -1,4 +1,4 @@
-import { isExactNumber } from '#libs/kernel/src/exact-json.js';
+import { isExactNumber } from '#libs/kernel/src/text/exact-json.js';
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 
 export type { Json, JsonObject };

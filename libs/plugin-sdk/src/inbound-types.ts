@@ -1,5 +1,5 @@
-import { gitEvents } from '#libs/events/src/git.events.js';
-import { inboundEvents } from '#libs/events/src/inbound.events.js';
+import { gitEvents } from '#libs/events/src/types/git.events.js';
+import { inboundEvents } from '#libs/events/src/types/inbound.events.js';
 
 /** Types that both the platform and trackers outside record. */
 const SHARED = ['issue.created', 'issue.updated', 'issue.status_changed'] as const;

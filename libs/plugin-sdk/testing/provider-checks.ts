@@ -11,7 +11,7 @@ import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 import type { InboundRequest, Provider, ProviderContext, Verdict } from '../src/define-provider.js';
 import { isInboundType } from '../src/inbound-types.js';
 import { isProofHeader } from '../src/proof-headers.js';
-import { verdictProblem } from '../src/verdict-shape.js';
+import { verdictProblem } from '../src/loading/verdict-shape.js';
 import { changed, changesOf, headerValue, otherLetter, without } from './changes.js';
 import {
   answerTo,

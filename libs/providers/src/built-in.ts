@@ -1,12 +1,12 @@
 import { definePlugin } from '#libs/plugin-sdk/src/define-plugin.js';
 
-import { botframework } from './botframework.js';
+import { botframework } from './botframework/botframework.js';
 import { cloudevents } from './cloudevents.js';
 import { genericWebhook } from './generic-webhook.js';
-import { github } from './github.js';
-import { gitlab } from './gitlab.js';
+import { github } from './github/github.js';
+import { gitlab } from './gitlab/gitlab.js';
 import { mcpServer } from './mcp-server.js';
-import { slack } from './slack.js';
+import { slack } from './slack/slack.js';
 import { standardWebhooks } from './standard-webhooks.js';
 
 /** The providers that come with the platform, through the door that everybody uses. */

@@ -11,9 +11,9 @@ import { headersOf, parseHttpFile } from '#libs/plugin-sdk/src/http-file.js';
 import { mediaTypeOf, parseBody } from '#libs/plugin-sdk/src/body/inbound-body.js';
 import { readable } from '#libs/plugin-sdk/testing/readable.js';
 
-import { github } from './github.js';
-import { gitlab } from './gitlab.js';
-import { slack } from './slack.js';
+import { github } from './github/github.js';
+import { gitlab } from './gitlab/gitlab.js';
+import { slack } from './slack/slack.js';
 
 const context = { secrets: [], config: {}, now: new Date() };
 

@@ -10,7 +10,7 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
-import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { Follower } from '../../persistence/testing/follower.js';
 import { noWork } from '../../persistence/testing/no-work.js';

@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib';
 
 import { describe, expect, it } from '@jest/globals';
 
-import { parseJson, stringifyJson } from '#libs/kernel/src/exact-json.js';
+import { parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { type StepContext, StepError, type StepHttpOutcome } from '#libs/plugin-sdk/src/define-step.js';
 
 import { http } from './http.step.js';

@@ -24,7 +24,7 @@ import { SessionConnection } from '#libs/persistence/src/session/session-connect
 import { PostgresWorkQueue } from '#libs/persistence/src/work/work-queue.adapter.js';
 import { WorkQueue } from '#libs/persistence/src/work/work.js';
 import { Workers } from '#libs/persistence/src/work/workers.adapter.js';
-import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { AdvanceRun } from '../src/run/advance-run.worker.js';
 import { Cancellations } from '../src/run/cancellations.js';

@@ -13,7 +13,7 @@ import { parseWorkflow } from '../src/language/parse-workflow.js';
 import type { StepLibrary } from '../src/steps/step-library.js';
 import type { MakeAttempt } from '../src/run/attempts.js';
 import { runEvents, runUntilIdle } from '../src/run/run-until-idle.js';
-import type { RequestOutcome } from '../src/steps/step-kind.js';
+import type { RequestOutcome } from '../src/steps/kind/step-kind.js';
 import { testSteps } from './library.js';
 
 export interface WorldOptions {

@@ -1,7 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
 
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { isStorable } from '#libs/kernel/src/text.js';
+import { isStorable } from '#libs/kernel/src/text/text.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
 
 import type { Attempt } from './attempt-history.js';

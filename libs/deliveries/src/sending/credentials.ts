@@ -1,5 +1,5 @@
-import { inGrace } from '#libs/access/src/secret-rotation.js';
-import type { Secrets } from '#libs/access/src/secrets.js';
+import { inGrace } from '#libs/access/src/secrets/secret-rotation.js';
+import type { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 
 import type { KnownWebhook } from '../webhook/webhook.table.js';

@@ -5,7 +5,7 @@ import type { WebhookChanges } from '#libs/events/src/shapes/webhook-shape.js';
 import { compile } from '#libs/expressions/src/compile.js';
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { pointerToken } from '#libs/kernel/src/json.js';
-import { suggestion } from '#libs/kernel/src/nearest.js';
+import { suggestion } from '#libs/kernel/src/text/nearest.js';
 import type { Problems } from '#libs/kernel/src/problems.js';
 import { STANDARD_SECRET_PREFIX } from '#libs/plugin-sdk/src/standard-webhooks.js';
 

@@ -5,7 +5,7 @@ import { DataSource } from 'typeorm';
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
-import { Secrets } from '#libs/access/src/secrets.js';
+import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
 import { IsTime } from '#libs/access/src/time.body.js';
 import { Egress } from '#libs/egress/src/egress.js';

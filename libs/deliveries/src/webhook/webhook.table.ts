@@ -1,4 +1,4 @@
-import type { PreviousSecret } from '#libs/access/src/secret-rotation.js';
+import type { PreviousSecret } from '#libs/access/src/secrets/secret-rotation.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { SliceTable } from '#libs/event-store/src/slice-table.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';

@@ -1,4 +1,4 @@
-import { afterRotation, type PreviousSecret } from '#libs/access/src/secret-rotation.js';
+import { afterRotation, type PreviousSecret } from '#libs/access/src/secrets/secret-rotation.js';
 import { slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
 import type { WebhookSettings } from '#libs/events/src/shapes/webhook-shape.js';

@@ -2,7 +2,7 @@ import { causedBy } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { messageOf, Transient } from '#libs/kernel/src/errors.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
-import { beginning } from '#libs/kernel/src/text.js';
+import { beginning } from '#libs/kernel/src/text/text.js';
 
 import { type EventStore, type RecordedEvent, WrongRevision } from '../event-store.js';
 import { newEvent } from '../new-event.js';

@@ -4,7 +4,7 @@ import addFormats from 'ajv-formats';
 
 import type { Problem } from '#libs/kernel/src/errors.js';
 import { isObject, pointerToken } from '#libs/kernel/src/json.js';
-import { nearest, suggestion } from '#libs/kernel/src/nearest.js';
+import { nearest, suggestion } from '#libs/kernel/src/text/nearest.js';
 
 /** One way in which a value does not fit its schema. */
 export interface ShapeProblem extends Problem {

@@ -8,14 +8,14 @@ import type { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
-import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
 
 import { useViews } from '../../../../test/support/views.js';
 import { Follower } from '../../../persistence/testing/follower.js';
 import { githubHeaders, InboundServer } from '../../testing/inbound-server.js';
 import { CounterWriter } from '../receiving/counter-writer.adapter.js';
-import { TrialController } from '../receiving/trial.controller.js';
+import { TrialController } from '../trial/trial.controller.js';
 import { newSlug } from './settings-change.js';
 import { IntegrationController } from './integration.controller.js';
 import {

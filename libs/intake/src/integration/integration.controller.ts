@@ -6,7 +6,7 @@ import { DataSource, In } from 'typeorm';
 import { newAddressId } from '#libs/access/src/address-id.js';
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
-import { Secrets } from '#libs/access/src/secrets.js';
+import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
 import { carryOut } from '#libs/event-store/src/carry-out.js';
 import type { Committed, ThingCommand } from '#libs/event-store/src/command-handlers.js';
@@ -28,7 +28,7 @@ import { PREFIXES } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { type Page, readPage } from '#libs/persistence/src/paging.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
-import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import {
   CreateIntegration,

@@ -1,4 +1,4 @@
-import { afterRotation, type PreviousSecret } from '#libs/access/src/secret-rotation.js';
+import { afterRotation, type PreviousSecret } from '#libs/access/src/secrets/secret-rotation.js';
 import { type Author, slice, ThingCommand, typesOf } from '#libs/event-store/src/command-handlers.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';

@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-import { inGrace } from '#libs/access/src/secret-rotation.js';
+import { inGrace } from '#libs/access/src/secrets/secret-rotation.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { asShown } from '#libs/events/src/shapes/fields.js';
 import { type IntegrationAnswer, integrationSettings } from '#libs/events/src/shapes/integration-shape.js';

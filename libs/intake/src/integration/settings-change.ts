@@ -1,4 +1,4 @@
-import type { Secrets } from '#libs/access/src/secrets.js';
+import type { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { type IntegrationSettings, integrationSettings } from '#libs/events/src/shapes/integration-shape.js';
 import { parseDuration } from '#libs/kernel/src/time/durations.js';
 import { Rejected } from '#libs/kernel/src/errors.js';

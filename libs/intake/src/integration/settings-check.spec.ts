@@ -6,8 +6,8 @@ import type { JsonObject } from '#libs/kernel/src/json.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
 import { genericWebhook } from '#libs/providers/src/generic-webhook.js';
-import { github } from '#libs/providers/src/github.js';
-import { slack } from '#libs/providers/src/slack.js';
+import { github } from '#libs/providers/src/github/github.js';
+import { slack } from '#libs/providers/src/slack/slack.js';
 import { standardWebhooks } from '#libs/providers/src/standard-webhooks.js';
 
 import { MemorySecrets } from '../../testing/memory-secrets.js';

@@ -2,10 +2,10 @@ import { type EventToAppend, LARGEST_APPEND_BYTES, MAX_APPEND_BYTES } from '#lib
 import { newEvent, RawJson } from '#libs/event-store/src/new-event.js';
 import { satisfies } from '#libs/events/src/check.js';
 import type { RequestMetadata } from '#libs/events/src/envelope.js';
-import { stringifyJson } from '#libs/kernel/src/exact-json.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
-import { beginning } from '#libs/kernel/src/text.js';
+import { beginning } from '#libs/kernel/src/text/text.js';
 import { readTime } from '#libs/kernel/src/time/times.js';
 import type { NormalisedEvent } from '#libs/plugin-sdk/src/define-provider.js';
 import { isInboundType } from '#libs/plugin-sdk/src/inbound-types.js';

@@ -1,6 +1,6 @@
-import { isExactNumber } from '#libs/kernel/src/exact-json.js';
+import { isExactNumber } from '#libs/kernel/src/text/exact-json.js';
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
-import { beginning } from '#libs/kernel/src/text.js';
+import { beginning } from '#libs/kernel/src/text/text.js';
 
 /** Lists of paths in a commit: what makes a large push large. */
 const PATHS: ReadonlySet<string> = new Set(['added', 'modified', 'removed']);

@@ -1,7 +1,7 @@
 import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 import type { Log } from '#libs/kernel/src/log.js';
 import type { InboundRequest, Provider, ProviderContext, Verdict } from '#libs/plugin-sdk/src/define-provider.js';
-import { verdictProblem } from '#libs/plugin-sdk/src/verdict-shape.js';
+import { verdictProblem } from '#libs/plugin-sdk/src/loading/verdict-shape.js';
 
 import { type Receiver, validSecrets } from '../integration/integration.table.js';
 import {

@@ -5,8 +5,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 
 import { HttpEgress } from '#libs/egress/src/egress.adapter.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
-import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
-import { github } from '#libs/providers/src/github.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
+import { github } from '#libs/providers/src/github/github.js';
 
 import { AUTHOR, githubHeaders, InboundServer } from '../../testing/inbound-server.js';
 import { DeleteIntegration, DisableIntegration, disable, remove } from '../integration/integration.js';

@@ -10,7 +10,7 @@ import {
   type ReconcileContext,
   type Reconciliation,
 } from '#libs/plugin-sdk/src/define-provider.js';
-import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { useViews } from '../../../../test/support/views.js';
 import { Follower } from '../../../persistence/testing/follower.js';

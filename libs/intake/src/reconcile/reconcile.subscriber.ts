@@ -7,7 +7,7 @@ import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscr
 import { followers } from '#libs/events/src/followers.js';
 import { backoff } from '#libs/kernel/src/time/backoff.js';
 import { WorkQueue } from '#libs/persistence/src/work/work.js';
-import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { CHANGES_OF_SETTINGS, integration } from '../integration/integration.js';
 import { canReconcile } from '../integration/settings-check.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { ExactNumber } from '#libs/kernel/src/exact-json.js';
+import { ExactNumber } from '#libs/kernel/src/text/exact-json.js';
 import type { Json } from '#libs/kernel/src/json.js';
 import { anyCharacter } from '#libs/kernel/testing/any-character.js';
 

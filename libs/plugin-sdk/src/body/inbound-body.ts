@@ -1,4 +1,4 @@
-import { ExactNumber, parseJson, stringifyJson } from '#libs/kernel/src/exact-json.js';
+import { ExactNumber, parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import type { Json } from '#libs/kernel/src/json.js';
 
 import type { InboundBody, InboundRequest, Provider } from '../define-provider.js';

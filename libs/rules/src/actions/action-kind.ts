@@ -1,10 +1,10 @@
 import { type TObject, type TSchema, Type, type TUnsafe } from '@sinclair/typebox';
 
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
-import type { ACTION_REQUESTS } from '#libs/events/src/action.events.js';
+import type { ACTION_REQUESTS } from '#libs/events/src/types/action.events.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { stringifyJson } from '#libs/kernel/src/exact-json.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 import type { Problems } from '#libs/kernel/src/problems.js';
 

@@ -3,7 +3,7 @@ import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { type Cause, causedBy, eventIdOf, MAX_HOPS, type PlatformEvent } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
-import type { Decision } from '#libs/events/src/rule.events.js';
+import type { Decision } from '#libs/events/src/types/rule.events.js';
 import type { Cost } from '#libs/expressions/src/values.js';
 import { type Uuid, uuid5 } from '#libs/kernel/src/ids.js';
 

@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 
 import { eventIdOf } from '#libs/events/src/envelope.js';
-import type { Decision } from '#libs/events/src/rule.events.js';
+import type { Decision } from '#libs/events/src/types/rule.events.js';
 import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
 
 import type { Failure } from '../language/condition.js';

@@ -7,7 +7,7 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { eventUuidOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
-import type { Decision } from '#libs/events/src/rule.events.js';
+import type { Decision } from '#libs/events/src/types/rule.events.js';
 import { type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 
 import type { FailureGroup } from '../engine/failed-rules.js';

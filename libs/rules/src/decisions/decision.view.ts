@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-import type { Decision } from '#libs/events/src/rule.events.js';
+import type { Decision } from '#libs/events/src/types/rule.events.js';
 
 /** A rule's verdict on one event. */
 @Entity({ schema: 'views', name: 'decisions' })

@@ -1,5 +1,5 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import type { Decision } from '#libs/events/src/rule.events.js';
+import type { Decision } from '#libs/events/src/types/rule.events.js';
 import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
 import { Problems } from '#libs/kernel/src/problems.js';
 

@@ -1,6 +1,6 @@
 import type { Static } from '@sinclair/typebox';
 
-import type { FailureGroup as Schema } from '#libs/events/src/rule.events.js';
+import type { FailureGroup as Schema } from '#libs/events/src/types/rule.events.js';
 
 import { type RuleVersion, slotsOf } from './rule-set.js';
 

@@ -1,4 +1,4 @@
-import { indexKey } from '#libs/kernel/src/text.js';
+import { indexKey } from '#libs/kernel/src/text/text.js';
 
 import type { Failure } from '../language/condition.js';
 import type { CompiledBurst, CompiledDefinition, CompiledThrottle } from '../language/definition.js';

@@ -1,4 +1,4 @@
-import { beginning } from '#libs/kernel/src/text.js';
+import { beginning } from '#libs/kernel/src/text/text.js';
 
 /** Most characters of JSON that a decision keeps of a value. */
 export const EXCERPT_LENGTH = 200;

@@ -4,7 +4,7 @@ import { eventSchema } from '#libs/expressions/src/event-schema.js';
 import { lint, type LintWarning } from '#libs/expressions/src/lint.js';
 import { fieldOf, fieldsOf, type JsonSchema } from '#libs/expressions/src/schema.js';
 import { isObject, pointerToken } from '#libs/kernel/src/json.js';
-import { suggestion } from '#libs/kernel/src/nearest.js';
+import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
 import type { ConditionExpression } from './condition-compiler.js';
 import type { CompiledDefinition } from './definition.js';

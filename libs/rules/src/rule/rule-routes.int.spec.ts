@@ -16,7 +16,7 @@ import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import type { Page } from '#libs/persistence/src/paging.js';
 import { defineAction } from '#libs/plugin-sdk/src/define-action.js';
-import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { useViews } from '../../../../test/support/views.js';
 import { indexEvents } from '../../../event-index/testing/index-events.js';

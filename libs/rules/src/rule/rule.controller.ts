@@ -33,7 +33,7 @@ import { RuleAnswer, RuleChanges, RuleVersionAnswer, SavedRule } from '#libs/eve
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { type Page, readPage } from '#libs/persistence/src/paging.js';
-import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { checkRule, compileDefinition } from '../language/definition.js';
 import { RuleBody } from '../language/rule-schema.js';

@@ -12,7 +12,7 @@ import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { Problems } from '#libs/kernel/src/problems.js';
-import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { checkedAt } from '../language/definition.js';
 import { RuleBody } from '../language/rule-schema.js';

@@ -1,7 +1,7 @@
 import type { Step } from '../language/definition.js';
 import { kindOf } from '../steps/registry.js';
-import { evaluating } from '../steps/step-input.js';
-import type { AttemptResult, Progress } from '../steps/step-kind.js';
+import { evaluating } from '../steps/kind/step-input.js';
+import type { AttemptResult, Progress } from '../steps/kind/step-kind.js';
 import { DecidedStep } from './decided-step.js';
 import type { RunDecision } from './run-decision.js';
 import { frameOf, type ScopeFrame } from './scope.js';

@@ -8,7 +8,7 @@ import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 import { arbitraryWorkflow } from '../../testing/arbitrary-workflow.js';
 import { crashingStore, type Fault, Killed } from '../../testing/crashing-store.js';
 import { VirtualWorld } from '../../testing/virtual-world.js';
-import type { RequestOutcome } from '../steps/step-kind.js';
+import type { RequestOutcome } from '../steps/kind/step-kind.js';
 
 const delivered: RequestOutcome = {
   type: 'webhook.delivered',

@@ -1,7 +1,7 @@
-import { failureOf } from '../steps/step-failure.js';
-import { plain } from '../steps/step-input.js';
-import type { Attempt, AttemptResult, Progress } from '../steps/step-kind.js';
-import type { RunFailure } from '../steps/step-state.js';
+import { failureOf } from '../steps/kind/step-failure.js';
+import { plain } from '../steps/kind/step-input.js';
+import type { Attempt, AttemptResult, Progress } from '../steps/kind/step-kind.js';
+import type { RunFailure } from '../steps/kind/step-state.js';
 import { advance, endAttempt } from './advance-steps.js';
 import { RunDecision, type RunDraft, type World } from './run-decision.js';
 import type { StartedRun } from './run-state.js';

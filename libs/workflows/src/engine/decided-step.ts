@@ -4,9 +4,9 @@ import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import type { Step } from '../language/definition.js';
 import { nestedIn } from '../steps/registry.js';
-import { failureOf } from '../steps/step-failure.js';
-import { plain } from '../steps/step-input.js';
-import type { Attempt, OwnData, Pass, Progress, RequestOutcome, StepDecision } from '../steps/step-kind.js';
+import { failureOf } from '../steps/kind/step-failure.js';
+import { plain } from '../steps/kind/step-input.js';
+import type { Attempt, OwnData, Pass, Progress, RequestOutcome, StepDecision } from '../steps/kind/step-kind.js';
 import {
   type OpenStep,
   type RunFailure,
@@ -14,7 +14,7 @@ import {
   type StepState,
   type StepStates,
   type TimerPurpose,
-} from '../steps/step-state.js';
+} from '../steps/kind/step-state.js';
 import type { RunDecision } from './run-decision.js';
 import { innerFrame, passIn, scopeOf, type ScopeFrame, stepsIn } from './scope.js';
 import { pathOf } from './step-path.js';

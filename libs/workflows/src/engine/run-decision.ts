@@ -4,8 +4,8 @@ import type { Uuid } from '#libs/kernel/src/ids.js';
 import { timeAfter } from '#libs/kernel/src/time/times.js';
 
 import type { Definition } from '../language/definition.js';
-import type { Attempt, RequestOutcome } from '../steps/step-kind.js';
-import type { TimerPurpose, TimerState } from '../steps/step-state.js';
+import type { Attempt, RequestOutcome } from '../steps/kind/step-kind.js';
+import type { TimerPurpose, TimerState } from '../steps/kind/step-state.js';
 import { evolve, type RunStatus, type StartedRun } from './run-state.js';
 
 /** What a decision depends on besides the run itself. */

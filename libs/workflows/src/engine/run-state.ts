@@ -10,7 +10,7 @@ import {
   type StepStates,
   type TimerState,
   withItem,
-} from '../steps/step-state.js';
+} from '../steps/kind/step-state.js';
 import { parsePath, type StepPath } from './step-path.js';
 
 /**

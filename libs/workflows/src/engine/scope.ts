@@ -1,6 +1,6 @@
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
 
-import { itemIn, type ItemState, stepIn, type StepState, type StepStates } from '../steps/step-state.js';
+import { itemIn, type ItemState, stepIn, type StepState, type StepStates } from '../steps/kind/step-state.js';
 import type { StartedRun } from './run-state.js';
 import { itemPath, parsePath, pathOf } from './step-path.js';
 

@@ -4,7 +4,7 @@ import { fieldOf, type JsonSchema } from '#libs/expressions/src/schema.js';
 import { compileTemplate, type CompiledTemplate } from '#libs/expressions/src/template.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import type { Json } from '#libs/kernel/src/json.js';
-import { suggestion } from '#libs/kernel/src/nearest.js';
+import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
 import { type Reference, references } from './references.js';
 import { scopeSchema, type Visible } from './scope-schema.js';

@@ -2,7 +2,7 @@ import { type Static, Type } from '@sinclair/typebox';
 
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { type Json, pointerToken } from '#libs/kernel/src/json.js';
-import { suggestion } from '#libs/kernel/src/nearest.js';
+import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
 import { closed } from './fields.js';
 

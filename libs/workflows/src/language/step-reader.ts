@@ -1,6 +1,6 @@
 import type { JsonSchema } from '#libs/expressions/src/schema.js';
 import { isObject, pointerToken } from '#libs/kernel/src/json.js';
-import { suggestion } from '#libs/kernel/src/nearest.js';
+import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
 import type { Step, UsesFields } from './definition.js';
 import { Expressions } from './expressions.js';

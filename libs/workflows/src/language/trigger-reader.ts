@@ -1,5 +1,5 @@
 import { isObject } from '#libs/kernel/src/json.js';
-import { suggestion } from '#libs/kernel/src/nearest.js';
+import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
 import type { Trigger } from './definition.js';
 import { LATER } from './later-words.js';

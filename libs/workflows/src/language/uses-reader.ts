@@ -2,7 +2,7 @@ import type { TObject } from '@sinclair/typebox';
 
 import type { CompiledExpression } from '#libs/expressions/src/compile.js';
 import { isObject, type Json, pointerToken } from '#libs/kernel/src/json.js';
-import { suggestion } from '#libs/kernel/src/nearest.js';
+import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
 import type { RetryPolicy, StepInput, UsesFields } from './definition.js';
 import { emptyTemplate } from './expressions.js';

@@ -9,7 +9,7 @@ import type { StepHttp } from '#libs/plugin-sdk/src/define-step.js';
 
 import { RUN_EVENT_TYPES } from '../engine/decide.js';
 import { stepEventTypes } from '../steps/registry.js';
-import type { Attempt, RequestOutcome } from '../steps/step-kind.js';
+import type { Attempt, RequestOutcome } from '../steps/kind/step-kind.js';
 import type { Definitions } from '../workflow/definitions.js';
 import type { Cancellations } from './cancellations.js';
 import { runUntilIdle } from './run-until-idle.js';

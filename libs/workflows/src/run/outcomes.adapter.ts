@@ -5,7 +5,7 @@ import { readAt } from '#libs/event-store/src/reading.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 
 import { requestOutcomes } from '../steps/registry.js';
-import type { RequestOutcome } from '../steps/step-kind.js';
+import type { RequestOutcome } from '../steps/kind/step-kind.js';
 import type { Outcomes } from './advance-run.worker.js';
 
 /** Outcomes that `workflows.runs` has noted; their data is read from the log. */

@@ -5,7 +5,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 
 import { VirtualWorld } from '../../testing/virtual-world.js';
-import type { RequestOutcome } from '../steps/step-kind.js';
+import type { RequestOutcome } from '../steps/kind/step-kind.js';
 import { fits } from '../triggers/registry.js';
 
 const yaml = readFileSync(new URL('../../../../workflows/retry-failed-webhooks.yaml', import.meta.url), 'utf8');

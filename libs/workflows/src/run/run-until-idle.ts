@@ -19,8 +19,8 @@ import { decide, type Decision } from '../engine/decide.js';
 import type { RunDraft } from '../engine/run-decision.js';
 import { foldRun, type StartedRun } from '../engine/run-state.js';
 import type { Definition } from '../language/definition.js';
-import type { RequestOutcome } from '../steps/step-kind.js';
-import type { StepStates } from '../steps/step-state.js';
+import type { RequestOutcome } from '../steps/kind/step-kind.js';
+import type { StepStates } from '../steps/kind/step-state.js';
 import { Attempts, type MakeAttempt } from './attempts.js';
 
 /** What a run needs of the world in order to go on. */

@@ -10,7 +10,7 @@ import { readWhole } from '#libs/event-store/src/reading.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
-import { RunStatus } from '#libs/events/src/workflow.events.js';
+import { RunStatus } from '#libs/events/src/types/workflow.events.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';

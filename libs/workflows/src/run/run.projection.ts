@@ -10,7 +10,7 @@ import { WorkQueue } from '#libs/persistence/src/work/work.js';
 
 import type { RunStatus } from '../engine/run-state.js';
 import { requestOutcomes } from '../steps/registry.js';
-import type { RunFailure } from '../steps/step-state.js';
+import type { RunFailure } from '../steps/kind/step-state.js';
 import { RUNS } from './advance-run.worker.js';
 import { RunRequestView, RunView } from './run.view.js';
 

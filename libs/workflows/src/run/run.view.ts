@@ -1,7 +1,7 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 import type { RunStatus } from '../engine/run-state.js';
-import type { RunFailure } from '../steps/step-state.js';
+import type { RunFailure } from '../steps/kind/step-state.js';
 
 /** A run in lists. What happened in it is read from its stream. */
 @Entity({ schema: 'views', name: 'runs' })

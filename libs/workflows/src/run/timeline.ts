@@ -2,7 +2,7 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 
 import type { Definition } from '../language/definition.js';
 import { allSteps, stepEvents } from '../steps/registry.js';
-import type { ShownStep } from '../steps/step-kind.js';
+import type { ShownStep } from '../steps/kind/step-kind.js';
 
 /**
  * The steps of a run in the order in which they began, from its stream. Pure.

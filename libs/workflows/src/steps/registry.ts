@@ -3,14 +3,14 @@ import type { StepDefinition } from '#libs/plugin-sdk/src/define-step.js';
 
 import type { Step } from '../language/definition.js';
 import type { NamedSyntax } from '../language/vocabulary.js';
-import { effectStep } from './effect.step.js';
-import { emitStep } from './emit.step.js';
-import { forEachStep } from './for-each.step.js';
-import { pureStep } from './pure.step.js';
-import { redeliverWebhookStep } from './redeliver-webhook.step.js';
-import type { Behaviour, KeywordKind, NamedKind, StepEvent, StepKind } from './step-kind.js';
-import { switchStep } from './switch.step.js';
-import { waitStep } from './wait.step.js';
+import { effectStep } from './effects/effect.step.js';
+import { emitStep } from './effects/emit.step.js';
+import { forEachStep } from './control/for-each.step.js';
+import { pureStep } from './effects/pure.step.js';
+import { redeliverWebhookStep } from './effects/redeliver-webhook.step.js';
+import type { Behaviour, KeywordKind, NamedKind, StepEvent, StepKind } from './kind/step-kind.js';
+import { switchStep } from './control/switch.step.js';
+import { waitStep } from './waiting/wait.step.js';
 
 /** Every kind of step, one line each. All the rest of this file follows from it. */
 export const stepKinds: readonly StepKind[] = [

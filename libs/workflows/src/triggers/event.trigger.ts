@@ -4,7 +4,7 @@ import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
 import { ENGINE } from '#libs/events/src/envelope.js';
 import { globMatcher, typeMatcher } from '#libs/events/src/patterns.js';
 import type { CompiledExpression } from '#libs/expressions/src/compile.js';
-import { suggestion } from '#libs/kernel/src/nearest.js';
+import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
 import type { Trigger } from '../language/definition.js';
 import { Expressions } from '../language/expressions.js';

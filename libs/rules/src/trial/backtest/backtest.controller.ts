@@ -12,7 +12,7 @@ import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import type { RuleWarning } from '#libs/events/src/shapes/rule-shape.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
-import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { type CompiledDefinition, compileDefinition } from '../../language/definition.js';
 import { RuleBody } from '../../language/rule-schema.js';

@@ -16,7 +16,7 @@ import { SystemClock } from '#libs/kernel/src/clock.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { until, waitFor } from '#libs/kernel/testing/wait-for.js';
-import { Plugins } from '#libs/plugin-sdk/src/plugins.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { useViews } from '../../../../../test/support/views.js';
 import { indexEvents } from '../../../../event-index/testing/index-events.js';

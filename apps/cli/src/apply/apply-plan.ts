@@ -1,0 +1,203 @@
+import { inParallel } from '#libs/kernel/src/in-parallel.js';
+
+import type { FileProblem, Wanted } from './apply-files.js';
+import type { Applied, Outcomes } from './apply-outcome.js';
+import { progressOf } from './apply-report.js';
+import { isSame } from './apply-same.js';
+import { ServerSaidNo, Unreachable } from '../failures.js';
+import type { Rule, Warning } from '../rule/rule-answers.js';
+import { all } from '../rule/rule-verbs.js';
+import type { Shell } from '../shell.js';
+
+interface Checked {
+  readonly valid: boolean;
+  readonly version: string;
+  readonly errors: readonly FileProblem[];
+  readonly warnings: readonly Warning[];
+}
+
+interface SavedWorkflow {
+  readonly name: string;
+  readonly version: string;
+}
+
+type SavedRule = Rule & Readonly<Record<string, unknown>>;
+type FileOutcome = Pick<Applied, 'change' | 'problems' | 'warnings'>;
+
+/** Saves under way at a time: each waits until the server has written it down, and the server can do several. */
+const CONCURRENT = 16;
+
+/**
+ * Brings each document into force, or says what that would do. What is the same already is left alone. Of a file with
+ * several documents all are checked first, and nothing is done where one of them is wrong; what fails does not stop other
+ * files.
+ * @throws ServerSaidNo, Unreachable before anything is done; later on `stopped` says so.
+ */
+export async function apply(shell: Shell, wanted: readonly Wanted[], isDry: boolean): Promise<Outcomes> {
+  const plan = new Plan(shell, await savedOnes(shell, wanted));
+  const outcomes = new Map<Wanted, FileOutcome>();
+  const documents = groups(wanted, ({ path }) => path);
+  const isOneOfSeveral = ({ path }: Wanted): boolean => documents.get(path)!.length > 1;
+  const failed = (one: Wanted): boolean => outcomes.get(one)?.change === 'failed';
+  let stopped: unknown;
+
+  const inTurn = async (some: readonly Wanted[], work: (one: Wanted) => Promise<FileOutcome>, doing: string) => {
+    const tell = progressOf(shell, some.length, doing);
+    const left = new Set(some);
+    const underWay = new Set<Wanted>();
+    try {
+      await inParallel(some, CONCURRENT, async (one) => {
+        shell.signal.throwIfAborted();
+        underWay.add(one);
+        outcomes.set(one, await plan.attempt(one, work));
+        underWay.delete(one);
+        left.delete(one);
+        tell();
+      });
+    } catch (error) {
+      stopped = error;
+      for (const one of left) outcomes.set(one, underWay.has(one) && doing === APPLIED ? UNKNOWN : LEFT);
+    } finally {
+      shell.bar(undefined);
+    }
+  };
+
+  for (const one of wanted) outcomes.set(one, plan.known(one));
+  const changing = wanted.filter((one) => plan.isChange(outcomes.get(one)!));
+  const checked = isDry ? wanted.filter((one) => !failed(one)) : changing.filter(isOneOfSeveral);
+  await inTurn(checked, (one) => plan.check(one), 'checked');
+  for (const one of changing)
+    if (!failed(one) && isOneOfSeveral(one) && documents.get(one.path)!.some(failed))
+      outcomes.set(one, skipped('Not tried: something else in this file is wrong.'));
+  if (!isDry) {
+    const left = changing.filter((one) => plan.isChange(outcomes.get(one)!));
+    if (stopped !== undefined) for (const one of left) outcomes.set(one, LEFT);
+    else await inTurn(left, (one) => plan.save(one), APPLIED);
+  }
+  const applied = wanted.map((one): Applied => {
+    const { file, path, kind, name } = one;
+    return { file, path, kind, name, ...outcomes.get(one)! };
+  });
+  return { applied, ...(stopped !== undefined && { stopped }) };
+}
+
+const APPLIED = 'applied';
+const skipped = (detail: string): FileOutcome => ({ change: 'skipped', problems: [{ detail }] });
+const LEFT = skipped('Not tried any more.');
+const UNKNOWN: FileOutcome = {
+  change: 'failed',
+  problems: [
+    { detail: 'No answer came: it may be saved or not. Apply again, which changes nothing that is so already.' },
+  ],
+};
+
+interface Saved {
+  readonly rules: ReadonlyMap<string, readonly SavedRule[]>;
+  readonly flows: ReadonlyMap<string, readonly SavedWorkflow[]>;
+}
+
+async function savedOnes(shell: Shell, wanted: readonly Wanted[]): Promise<Saved> {
+  const byName = <T extends { readonly name: string }>(some: readonly T[]) => groups(some, ({ name }) => name);
+  const needs = (kind: Wanted['kind']): boolean => wanted.some((one) => one.kind === kind);
+  return {
+    rules: byName(needs('rule') ? await all<SavedRule>(shell, '/api/v1/rules') : []),
+    flows: byName(needs('workflow') ? await all<SavedWorkflow>(shell, '/api/v1/workflows') : []),
+  };
+}
+
+/** What is to be done with each document, and doing it. */
+class Plan {
+  constructor(
+    private readonly shell: Shell,
+    private readonly saved: Saved,
+  ) {}
+
+  isChange({ change }: FileOutcome): boolean {
+    return change === 'created' || change === 'updated';
+  }
+
+  /** As far as it is known without asking. */
+  known(one: Wanted): FileOutcome {
+    if (one.kind === 'unreadable') return { change: 'failed', problems: [one.problem] };
+    if (one.kind === 'workflow') return { change: this.saved.flows.has(one.name) ? 'updated' : 'created' };
+    const [saved, other] = this.saved.rules.get(one.name) ?? [];
+    if (!saved) return { change: 'created' };
+    if (!other) return { change: isSame(one.body, saved) ? 'unchanged' : 'updated' };
+    const detail = `There are several rules of this name: ${saved.id}, ${other.id}. Rename or archive all but one.`;
+    return { change: 'failed', problems: [{ ...one.place('/name'), detail }] };
+  }
+
+  /** What saving would change; checked as it is when it is saved. */
+  async check(one: Wanted): Promise<FileOutcome> {
+    if (one.kind === 'workflow') return this.checkWorkflow(one);
+    if (one.kind !== 'rule') return this.known(one);
+    const { warnings } = await this.shell.call<{ warnings: readonly Warning[] }>('POST', '/api/v1/rules/test', {
+      rule: one.body,
+      event: {},
+    });
+    return { ...this.known(one), warnings };
+  }
+
+  async save(one: Wanted): Promise<FileOutcome> {
+    if (one.kind === 'workflow') {
+      const outcome = await this.checkWorkflow(one);
+      if (this.isChange(outcome))
+        await this.shell.call('PUT', `/api/v1/workflows/${encodeURIComponent(one.name)}`, { source: one.source });
+      return outcome;
+    }
+    if (one.kind !== 'rule') return this.known(one);
+    const [saved] = this.saved.rules.get(one.name) ?? [];
+    const after = saved
+      ? await this.shell.call<Rule>('PUT', `/api/v1/rules/${saved.id}`, one.body)
+      : await this.shell.call<Rule>('POST', '/api/v1/rules', one.body);
+    const isUnchanged = after.version === saved?.version && after.status === saved.status;
+    const change = saved ? (isUnchanged ? 'unchanged' : 'updated') : 'created';
+    return { change, warnings: after.warnings ?? [] };
+  }
+
+  /** @throws what ends everything: that nobody answers, and Ctrl-C. */
+  async attempt(one: Wanted, work: (one: Wanted) => Promise<FileOutcome>): Promise<FileOutcome> {
+    try {
+      return await work(one);
+    } catch (error) {
+      if (!(error instanceof Error) || error instanceof Unreachable || this.shell.signal.aborted) throw error;
+      return { change: 'failed', problems: problemsOf(error, one) };
+    }
+  }
+
+  private async checkWorkflow(one: Wanted & { readonly kind: 'workflow' }): Promise<FileOutcome> {
+    const { valid, version, errors, warnings } = await this.shell.call<Checked>('POST', '/api/v1/workflows/validate', {
+      source: one.source,
+    });
+    const inFile = <T extends { line?: number; column?: number }>({ line = 1, column = 1, ...more }: T) => ({
+      ...more,
+      line: line + one.line - 1,
+      column,
+    });
+    if (!valid) {
+      const problems = errors.map(inFile);
+      return { change: 'failed', problems: problems.length > 0 ? problems : [{ detail: 'It is not valid.' }] };
+    }
+    const [saved] = this.saved.flows.get(one.name) ?? [];
+    const change = saved ? (saved.version === version ? 'unchanged' : 'updated') : 'created';
+    return { change, warnings: warnings.map(inFile) };
+  }
+}
+
+/** What the server said about a document, each problem with its place in the file. */
+function problemsOf(error: Error, { place }: Wanted): readonly FileProblem[] {
+  if (!(error instanceof ServerSaidNo)) return [{ detail: error.message }];
+  const { code, detail, problems } = error;
+  if (problems.length === 0) return [{ code, detail }];
+  return problems.map((problem) => ({ code, ...problem, ...place(problem.pointer) }));
+}
+
+function groups<T>(items: readonly T[], keyOf: (item: T) => string): ReadonlyMap<string, readonly T[]> {
+  const found = new Map<string, T[]>();
+  for (const item of items) {
+    const group = found.get(keyOf(item));
+    if (group) group.push(item);
+    else found.set(keyOf(item), [item]);
+  }
+  return found;
+}

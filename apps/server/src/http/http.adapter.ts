@@ -1,0 +1,141 @@
+import { fastifyHelmet } from '@fastify/helmet';
+import fastifyRateLimit from '@fastify/rate-limit';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+
+import type { TokenTable } from '#libs/access/src/token/token.table.js';
+import { undecodable } from '#libs/intake/src/receiving/inbound.adapter.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import type { Log } from '#libs/kernel/src/log.js';
+
+import type { FrontDoor } from './front-door.js';
+import type { Metrics } from '../health/metrics.js';
+import { PROBLEM_TYPE, type ProblemAnswer, problemOf } from './problem.js';
+import { RouteTable } from './route-table.js';
+
+export const BODY_LIMIT = 1024 * 1024;
+/** Each minute and process. Generous: it stops a loop that ran away, not a program at work. */
+const CALLS_PER_TOKEN = 60_000;
+const CALLS_PER_ADDRESS = 1_200;
+
+export interface Http {
+  readonly adapter: FastifyAdapter;
+  readonly fastify: FastifyInstance;
+  readonly routes: RouteTable;
+  /** Who is calling, for the rate limit; without it everybody is a stranger. */
+  tokens?: TokenTable;
+}
+
+/** Keeps the error handler that is set here: Nest would put its own over it, too late for routes that are there. */
+class Adapter extends FastifyAdapter {
+  override setErrorHandler(): FastifyInstance {
+    return this.getInstance<FastifyInstance>();
+  }
+}
+
+/** Fastify behind our own listening socket, with what holds for every route: limits, headers, rates, measurements. */
+export async function createHttp(
+  door: FrontDoor,
+  trustProxy: readonly string[],
+  metrics: Metrics,
+  log: Log,
+): Promise<Http> {
+  const adapter = new Adapter({
+    serverFactory: () => door.server,
+    logger: false,
+    trustProxy: trustProxy.length > 0 ? [...trustProxy] : false,
+    bodyLimit: BODY_LIMIT,
+    routerOptions: { maxParamLength: 512 },
+    skipMiddie: true,
+    // The door answers these itself.
+    clientErrorHandler: () => undefined,
+    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
+      const inbound = undecodable(request.raw.url ?? '');
+      if (!inbound) return void answerProblem(error, reply);
+      void reply.code(inbound.status).header('cache-control', 'no-store').type(inbound.contentType).send(inbound.body);
+    },
+  });
+  const fastify = adapter.getInstance<FastifyInstance>();
+  const http: Http = { adapter, fastify, routes: new RouteTable() };
+
+  // What goes wrong before a route of Nest begins: a body that cannot be read, a rate that is too high.
+  fastify.setErrorHandler((error, request, reply) => {
+    const { bug, body } = answerProblem(error, reply);
+    if (bug !== undefined) log.error({ err: bug, method: request.method, errorId: body.errorId }, 'a request failed');
+  });
+  // A text without a type of its own is no request of this API: better refused than taken for an empty body.
+  fastify.removeContentTypeParser('text/plain');
+  // Programs name a content type out of habit, also where they send nothing: that is a request without a body.
+  const parseJson = fastify.getDefaultJsonParser('error', 'error');
+  fastify.removeContentTypeParser('application/json');
+  fastify.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) =>
+    body === '' ? done(null, undefined) : parseJson(request, body as string, done),
+  );
+  fastify.addHook('onRoute', (route) => {
+    http.routes.add(route.method, route.url);
+    if (isApi(route)) {
+      route.config = { ...route.config, rateLimit: {} };
+      (route as { helmet?: object }).helmet ??= {};
+    }
+  });
+  await fastify.register(fastifyHelmet, {
+    global: false,
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
+    },
+    // Whoever puts TLS before this server decides on it there.
+    strictTransportSecurity: false,
+    crossOriginResourcePolicy: { policy: 'same-origin' },
+  });
+  await fastify.register(fastifyRateLimit, {
+    global: false,
+    enableDraftSpec: true,
+    timeWindow: 60_000,
+    cache: 10_000,
+    keyGenerator: (request) => callerKey(request, http.tokens),
+    max: (_, key) => (key.startsWith('tok_') ? CALLS_PER_TOKEN : CALLS_PER_ADDRESS),
+    errorResponseBuilder: (_, { ttl }) =>
+      new Rejected(
+        'rate_limited',
+        'request.rate_limited',
+        'Too many requests in this minute. Wait as long as Retry-After says, then go on more slowly.',
+        { retryAfter: Math.max(1, Math.ceil(ttl / 1000)) },
+      ),
+  });
+  observe(fastify, metrics, log);
+  return http;
+}
+
+/** Inbound routes have rates of their own, by integration; health and documents none. */
+const isApi = ({ url }: RouteOptions): boolean =>
+  /^\/(api\/v1|agents)\b/.test(url) &&
+  !url.startsWith('/api/v1/webhooks/') &&
+  !/\/:id\/webhook\/?$/.test(url) &&
+  !url.endsWith('/openapi.json');
+
+function callerKey(request: FastifyRequest, tokens: TokenTable | undefined): string {
+  const text = request.headers.authorization?.replace(/^Bearer +/i, '');
+  return (text !== undefined && tokens?.find(text)?.id) || request.ip;
+}
+
+function observe(fastify: FastifyInstance, metrics: Metrics, log: Log): void {
+  const access = (log as { isLevelEnabled?: (level: string) => boolean }).isLevelEnabled?.('debug') === true;
+  fastify.addHook('onResponse', (request, reply, done) => {
+    const route = request.routeOptions.url ?? '(none)';
+    metrics.answered(request.method, route, reply.statusCode, reply.elapsedTime);
+    if (access)
+      log.debug(
+        { method: request.method, route, status: reply.statusCode, ms: Math.round(reply.elapsedTime), ip: request.ip },
+        'answered',
+      );
+    done();
+  });
+}
+
+function answerProblem(error: unknown, reply: FastifyReply): ProblemAnswer {
+  const answer = problemOf(error);
+  const { body, headers } = answer;
+  void reply.status(body.status).headers(headers).type(PROBLEM_TYPE).send(JSON.stringify(body));
+  return answer;
+}

@@ -1,0 +1,58 @@
+import { type Committed, execute } from '#libs/event-store/src/command-handlers.js';
+import type { EventStore } from '#libs/event-store/src/event-store.js';
+import type { Progress } from '#libs/event-store/src/subscriber.js';
+import type { Clock } from '#libs/kernel/src/clock.js';
+import { derivedId } from '#libs/kernel/src/ids.js';
+
+import { EstablishOrganisation, DEFAULT_ORG, establish, organisation } from '../organisation.js';
+import {
+  InstallBootstrapToken,
+  RevokeToken,
+  hashOf,
+  installBootstrapToken,
+  newTokenText,
+  revokeToken,
+  token,
+} from './token.js';
+import type { TokenTable } from './token.table.js';
+
+const operator = { orgId: DEFAULT_ORG, actor: 'millrace' } as const;
+/** The stream of the generated one: of two processes that start at once, one opens it and prints its token. */
+const GENERATED = derivedId('tok', 'bootstrap', 'generated');
+
+/**
+ * Makes sure that the default organisation exists and that somebody can get in. A `configured` token becomes the one
+ * bootstrap token and revokes the others; without one, a token is generated at the first start ever.
+ * @returns the text of a token that was generated just now: to be shown once, it is not kept.
+ */
+export async function bootstrap(
+  store: EventStore,
+  clock: Clock,
+  tokens: TokenTable,
+  progress: Progress,
+  configured: string | undefined,
+): Promise<string | undefined> {
+  await execute(store, clock, organisation, establish, new EstablishOrganisation(DEFAULT_ORG, operator, 'default'));
+  const settled = ({ position }: Committed) => progress.whenProcessed(tokens.name, position);
+
+  if (configured === undefined) {
+    if (tokens.bootstrapTokens().length > 0) return undefined;
+    const text = newTokenText();
+    const install = new InstallBootstrapToken(GENERATED, operator, hashOf(text), 'generated');
+    const committed = await execute(store, clock, token, installBootstrapToken, install);
+    // Nothing appended: another process is generating one, or it was revoked on purpose.
+    if (committed.position === 0n) return undefined;
+    await settled(committed);
+    return text;
+  }
+
+  const hash = hashOf(configured);
+  if (!tokens.bootstrapTokens().some((known) => known.hash === hash)) {
+    const install = new InstallBootstrapToken(derivedId('tok', 'bootstrap', hash), operator, hash, 'configured');
+    await settled(await execute(store, clock, token, installBootstrapToken, install));
+  }
+  for (const known of tokens.bootstrapTokens())
+    if (known.hash !== hash)
+      await settled(await execute(store, clock, token, revokeToken, new RevokeToken(known.id, operator)));
+  return undefined;
+}

@@ -1,0 +1,84 @@
+import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+
+import { Clock } from '#libs/kernel/src/clock.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+
+import { PUBLIC, ROLES } from '../caller.controller.js';
+import type { Caller, Role } from '../caller.js';
+import { TokenTable } from './token.table.js';
+
+interface Request {
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  caller?: Caller;
+}
+
+const BEARER = /^Bearer +(\S+) *$/i;
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+
+/** Stands before every route: who is calling, and may they? Asks memory only. */
+@Injectable()
+export class TokenGuard implements CanActivate {
+  constructor(
+    @Inject(Reflector) private readonly reflector: Reflector,
+    @Inject(TokenTable) private readonly tokens: TokenTable,
+    @Inject(Clock) private readonly clock: Clock,
+  ) {}
+
+  canActivate(context: ExecutionContext): boolean {
+    const marked = [context.getHandler(), context.getClass()];
+    if (this.reflector.getAllAndOverride<boolean | undefined>(PUBLIC, marked)) return true;
+    const request = context.switchToHttp().getRequest<Request>();
+    request.caller = this.callerOf(request);
+    const roles = this.reflector.getAllAndOverride<readonly Role[] | undefined>(ROLES, marked);
+    if (roles) requireRole(request.caller, roles);
+    return true;
+  }
+
+  private callerOf({ headers }: Request): Caller {
+    const { authorization } = headers;
+    const text = typeof authorization === 'string' ? BEARER.exec(authorization)?.[1] : undefined;
+    if (text === undefined)
+      throw unauthenticated(
+        'token.missing',
+        'Send an API token: "Authorization: Bearer mr_…". An admin makes one with POST /api/v1/tokens.',
+      );
+    const token = this.tokens.find(text);
+    if (!token)
+      throw unauthenticated(
+        'token.unknown',
+        'This API token is not valid here: it was mistyped, revoked, or belongs to another server.',
+      );
+    if (token.expiresAt && token.expiresAt <= this.clock.now())
+      throw unauthenticated(
+        'token.expired',
+        `This API token expired at ${token.expiresAt.toISOString()}. An admin makes a new one with POST /api/v1/tokens.`,
+      );
+    const idempotencyKey = headers['idempotency-key'];
+    if (idempotencyKey !== undefined && (typeof idempotencyKey !== 'string' || !IDEMPOTENCY_KEY.test(idempotencyKey)))
+      throw new Rejected(
+        'invalid',
+        'idempotency.key_malformed',
+        'Idempotency-Key must be 1 to 255 visible ASCII characters without spaces, such as a UUID.',
+      );
+    return {
+      tokenId: token.id,
+      orgId: token.orgId,
+      actor: `token/${token.id}`,
+      roles: token.roles,
+      ...(idempotencyKey !== undefined && { idempotencyKey }),
+    };
+  }
+}
+
+function requireRole(caller: Caller, roles: readonly Role[]): void {
+  if (caller.roles.some((role) => role === 'admin' || roles.includes(role))) return;
+  const needed = roles.includes('admin') ? roles : [...roles, 'admin'];
+  throw new Rejected(
+    'forbidden',
+    'token.role_missing',
+    `This needs a token with the role ${needed.join(' or ')}; yours has ${caller.roles.join(', ')}.`,
+  );
+}
+
+const unauthenticated = (code: string, message: string): Rejected => new Rejected('unauthenticated', code, message);

@@ -1,0 +1,159 @@
+import 'reflect-metadata';
+
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { ExecutionContext } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+
+import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import { streams } from '#libs/events/src/streams.js';
+import { FixedClock } from '#libs/kernel/src/clock.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { uuid7 } from '#libs/kernel/src/ids.js';
+
+import type { Caller, Role } from '../caller.js';
+import { Public, Roles } from '../caller.controller.js';
+import { hashOf } from './token.js';
+import { TokenGuard } from './token-guard.adapter.js';
+import { TokenTable } from './token.table.js';
+
+class Routes {
+  @Public()
+  open() {
+    return 1;
+  }
+  any() {
+    return 2;
+  }
+  @Roles('designer', 'integrator')
+  some() {
+    return 3;
+  }
+}
+
+@Roles('admin')
+class AdminRoutes {
+  all() {
+    return 4;
+  }
+}
+
+interface Request {
+  headers: Record<string, string>;
+  caller?: Caller;
+}
+
+describe('the guard before every route', () => {
+  const clock = new FixedClock('2026-11-20T12:00:00Z');
+  let table: TokenTable;
+  let guard: TokenGuard;
+  beforeEach(async () => {
+    const store = new MemoryEventStore();
+    const give = async (text: string, roles: Role[], expiresAt?: string) => {
+      const data = { tokenId: `tok_${text}`, name: text, hash: hashOf(text), roles, ...(expiresAt && { expiresAt }) };
+      const context = { id: uuid7(), orgId: 'org_a', actor: 'millrace', now: clock.now() };
+      await store.append(streams.token(text), [newEvent({ type: 'token.created', data }, context)], 'no-stream');
+    };
+    await give('mr_admin', ['admin']);
+    await give('mr_designer', ['designer']);
+    await give('mr_auditor', ['auditor']);
+    await give('mr_old', ['admin'], '2026-11-20T12:00:00.000Z');
+    await give('mr_soon', ['admin'], '2026-11-20T12:00:00.001Z');
+    table = new TokenTable();
+    for (const event of (await store.readAll({ limit: 10 })).events) table.apply(event);
+    guard = new TokenGuard(new Reflector(), table, clock);
+  });
+
+  const ask = (
+    [of, handler]: readonly [typeof Routes | typeof AdminRoutes, () => unknown],
+    headers: Record<string, string> = {},
+  ) => {
+    const request: Request = { headers };
+    const context = {
+      getHandler: () => handler,
+      getClass: () => of,
+      switchToHttp: () => ({ getRequest: () => request }),
+    } as unknown as ExecutionContext;
+    try {
+      return { passed: guard.canActivate(context), caller: request.caller };
+    } catch (error) {
+      if (error instanceof Rejected) return { kind: error.kind, code: error.code, message: error.message };
+      throw error;
+    }
+  };
+  const open = [Routes, Routes.prototype.open] as const;
+  const any = [Routes, Routes.prototype.any] as const;
+  const some = [Routes, Routes.prototype.some] as const;
+  const admins = [AdminRoutes, AdminRoutes.prototype.all] as const;
+  const bearer = (text: string) => ({ authorization: `Bearer ${text}` });
+
+  it('lets everybody through where a route is public, and asks for no token', () => {
+    expect(ask(open)).toEqual({ passed: true, caller: undefined });
+    expect(ask(open, bearer('mr_wrong'))).toEqual({ passed: true, caller: undefined });
+  });
+
+  it.each([
+    {},
+    { authorization: '' },
+    { authorization: 'Bearer' },
+    { authorization: 'Basic bXI6bXI=' },
+    { authorization: 'mr_admin' },
+  ])('asks for a token where there is none: %j', (headers) => {
+    expect(ask(any, headers as Record<string, string>)).toMatchObject({
+      kind: 'unauthenticated',
+      code: 'token.missing',
+    });
+  });
+
+  it('refuses a token that is not known, and does not repeat it', () => {
+    const answer = ask(any, bearer('mr_wrong'));
+    expect(answer).toMatchObject({ kind: 'unauthenticated', code: 'token.unknown' });
+    expect(JSON.stringify(answer)).not.toContain('mr_wrong');
+  });
+
+  it('refuses a token from the very moment it expires', () => {
+    expect(ask(any, bearer('mr_old'))).toMatchObject({ kind: 'unauthenticated', code: 'token.expired' });
+    expect(ask(any, bearer('mr_soon'))).toMatchObject({ passed: true });
+  });
+
+  it('tells the route who is calling', () => {
+    expect(ask(any, { ...bearer('mr_auditor'), 'idempotency-key': 'k-1' })).toEqual({
+      passed: true,
+      caller: {
+        tokenId: 'tok_mr_auditor',
+        orgId: 'org_a',
+        actor: 'token/tok_mr_auditor',
+        roles: ['auditor'],
+        idempotencyKey: 'k-1',
+      },
+    });
+  });
+
+  it('takes the scheme in any case and any number of blanks', () => {
+    expect(ask(any, { authorization: 'bearer   mr_admin ' })).toMatchObject({ passed: true });
+  });
+
+  it('lets through who has one of the roles, and every admin', () => {
+    expect(ask(some, bearer('mr_designer'))).toMatchObject({ passed: true });
+    expect(ask(some, bearer('mr_admin'))).toMatchObject({ passed: true });
+    expect(ask(some, bearer('mr_auditor'))).toMatchObject({ kind: 'forbidden', code: 'token.role_missing' });
+  });
+
+  it('says which role is needed and which there is', () => {
+    expect(ask(some, bearer('mr_auditor'))).toMatchObject({
+      message: 'This needs a token with the role designer or integrator or admin; yours has auditor.',
+    });
+  });
+
+  it('holds the roles of a whole controller against each of its routes', () => {
+    expect(ask(admins, bearer('mr_designer'))).toMatchObject({ kind: 'forbidden' });
+    expect(ask(admins, bearer('mr_admin'))).toMatchObject({ passed: true });
+  });
+
+  it.each(['', 'a b', 'x'.repeat(256), 'ä'])('refuses the Idempotency-Key %j', (key) => {
+    expect(ask(any, { ...bearer('mr_admin'), 'idempotency-key': key })).toMatchObject({
+      kind: 'invalid',
+      code: 'idempotency.key_malformed',
+    });
+  });
+});

@@ -1,0 +1,140 @@
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
+import { CommandBus } from '@nestjs/cqrs';
+import { ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ArrayNotEmpty, ArrayUnique, IsIn, IsOptional, IsString, Length } from 'class-validator';
+
+import { Progress } from '#libs/event-store/src/subscriber.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { parseTime } from '#libs/kernel/src/time/times.js';
+
+import { CurrentCaller, Roles } from '../caller.controller.js';
+import { type Caller, newIdFor, type Role } from '../caller.js';
+import { IsTime } from '../time.body.js';
+import { CreateToken, RevokeToken, hashOf, newTokenText } from './token.js';
+import { type KnownToken, TokenTable } from './token.table.js';
+
+const ROLE_NAMES: readonly Role[] = ['admin', 'designer', 'integrator', 'auditor'];
+
+export class NewToken {
+  @ApiProperty({ description: 'What it is for; shown in lists.', example: 'ci' })
+  @IsString()
+  @Length(1, 100)
+  name!: string;
+
+  @ApiProperty({ enum: ROLE_NAMES, isArray: true, description: '`admin` includes all others.' })
+  @ArrayNotEmpty()
+  @ArrayUnique()
+  @IsIn(ROLE_NAMES, { each: true, message: `each entry must be one of ${ROLE_NAMES.join(', ')}` })
+  roles!: Role[];
+
+  @ApiPropertyOptional({ description: 'RFC 3339; without it the token is valid until it is revoked.' })
+  @IsOptional()
+  @IsTime()
+  expiresAt?: string;
+}
+
+export class TokenAnswer {
+  @ApiProperty({ example: 'tok_01jq5x1d0wkz4s3v2n8m7b6c5a' })
+  id!: string;
+  @ApiProperty()
+  name!: string;
+  @ApiProperty({ enum: ROLE_NAMES, isArray: true })
+  roles!: readonly Role[];
+  @ApiProperty({ type: String, format: 'date-time', nullable: true })
+  expiresAt!: string | null;
+  @ApiProperty({ format: 'date-time' })
+  createdAt!: string;
+  @ApiProperty({ description: 'Who created it.' })
+  createdBy!: string;
+  @ApiProperty({ description: 'From MILLRACE_ADMIN_TOKEN or the first start.' })
+  bootstrap!: boolean;
+}
+
+export class CreatedToken extends TokenAnswer {
+  @ApiProperty({ description: 'The token itself: shown in this answer and never again.', example: 'mr_…' })
+  token!: string;
+}
+
+export class TokenPage {
+  @ApiProperty({ type: [TokenAnswer] })
+  data!: TokenAnswer[];
+  @ApiProperty({ type: String, nullable: true })
+  nextCursor!: string | null;
+}
+
+@ApiTags('tokens')
+@Roles('admin')
+@Controller('api/v1/tokens')
+export class TokenController {
+  constructor(
+    @Inject(CommandBus) private readonly commands: CommandBus,
+    @Inject(TokenTable) private readonly tokens: TokenTable,
+    @Inject(Progress) private readonly progress: Progress,
+  ) {}
+
+  @Post()
+  @ApiOperation({ summary: 'Create an API token', description: 'Its text is in this answer and is not kept.' })
+  @ApiResponse({ status: 201, type: CreatedToken })
+  async create(@CurrentCaller() caller: Caller, @Body() body: NewToken): Promise<CreatedToken> {
+    const id = newIdFor(caller, 'tok');
+    const token = newTokenText();
+    const expiresAt = body.expiresAt === undefined ? undefined : parseTime(body.expiresAt);
+    const committed = await this.commands.execute(
+      new CreateToken(id, caller, body.name, hashOf(token), body.roles, expiresAt),
+    );
+    await this.progress.whenProcessed(this.tokens.name, committed.position);
+    return { ...answerOf(this.known(caller, id)), token };
+  }
+
+  @Get()
+  @ApiOperation({ summary: 'List valid API tokens', description: 'Without their texts, which are not kept.' })
+  @ApiResponse({ status: 200, type: TokenPage })
+  list(@CurrentCaller() caller: Caller, @Query('limit') limit?: string, @Query('cursor') cursor?: string): TokenPage {
+    const size = Math.min(Math.max(Number(limit ?? 50) || 50, 1), 200);
+    const after = cursor === undefined ? '' : Buffer.from(cursor, 'base64url').toString('utf8');
+    const rest = this.tokens.list(caller.orgId).filter(({ id }) => id > after);
+    const data = rest.slice(0, size).map(answerOf);
+    const last = data.at(-1);
+    return { data, nextCursor: last && rest.length > size ? Buffer.from(last.id).toString('base64url') : null };
+  }
+
+  @Get(':id')
+  @ApiOperation({ summary: 'One API token' })
+  @ApiResponse({ status: 200, type: TokenAnswer })
+  view(@CurrentCaller() caller: Caller, @Param('id') id: string): TokenAnswer {
+    return answerOf(this.known(caller, id));
+  }
+
+  @Delete(':id')
+  @HttpCode(204)
+  @ApiOperation({
+    summary: 'Revoke an API token',
+    description: 'It is refused as soon as this is answered, and by other processes as soon as they have read of it.',
+  })
+  @ApiResponse({ status: 204 })
+  async revoke(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
+    this.known(caller, id);
+    const committed = await this.commands.execute(new RevokeToken(id, caller));
+    await this.progress.whenProcessed(this.tokens.name, committed.position);
+  }
+
+  private known(caller: Caller, id: string): KnownToken {
+    const known = this.tokens.get(caller.orgId, id);
+    if (known) return known;
+    throw new Rejected(
+      'not_found',
+      'token.not_found',
+      `There is no valid token ${id}. GET /api/v1/tokens lists the existing ones.`,
+    );
+  }
+}
+
+const answerOf = ({ id, name, roles, expiresAt, createdAt, createdBy, bootstrap }: KnownToken): TokenAnswer => ({
+  id,
+  name,
+  roles,
+  expiresAt: expiresAt?.toISOString() ?? null,
+  createdAt: createdAt.toISOString(),
+  createdBy,
+  bootstrap,
+});

@@ -1,0 +1,84 @@
+import { typesOf } from '#libs/event-store/src/command-handlers.js';
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { Table } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
+
+import type { Role } from '../caller.js';
+import { hashOf, token } from './token.js';
+
+/** What is known of a token: all but its text. */
+export interface KnownToken {
+  readonly id: string;
+  readonly orgId: string;
+  readonly name: string;
+  readonly hash: string;
+  readonly roles: readonly Role[];
+  readonly createdAt: Date;
+  readonly createdBy: string;
+  readonly expiresAt: Date | undefined;
+  readonly bootstrap: boolean;
+}
+
+/** All valid tokens, in memory: a request is authenticated without asking the database. */
+export class TokenTable implements Table {
+  readonly name = followers.tokens;
+  readonly reads = typesOf(token);
+  private readonly byId = new Map<string, KnownToken>();
+  private readonly byHash = new Map<string, KnownToken>();
+
+  clear(): void {
+    this.byId.clear();
+    this.byHash.clear();
+  }
+
+  apply(event: RecordedEvent): void {
+    if (event.is('token.created')) {
+      const { tokenId, name, hash, roles, expiresAt, bootstrap } = event.data;
+      this.forget(tokenId);
+      const known: KnownToken = {
+        id: tokenId,
+        orgId: event.metadata.orgId,
+        name,
+        hash,
+        roles,
+        createdAt: new Date(event.metadata.timestamp),
+        createdBy: event.metadata.actor,
+        expiresAt: expiresAt === undefined ? undefined : new Date(expiresAt),
+        bootstrap: bootstrap === true,
+      };
+      this.byId.set(tokenId, known);
+      this.byHash.set(hash, known);
+    } else if (event.is('token.revoked')) this.forget(event.data.tokenId);
+  }
+
+  private forget(id: string): void {
+    const known = this.byId.get(id);
+    if (!known) return;
+    this.byId.delete(id);
+    // Another token may have taken the hash over: a bootstrap token that came back under a new id.
+    if (this.byHash.get(known.hash) === known) this.byHash.delete(known.hash);
+  }
+
+  /**
+   * The token with this text, expired or not. What is compared is the hash, so that the time a look-up takes tells
+   * nothing about any token's text.
+   */
+  find(text: string): KnownToken | undefined {
+    return this.byHash.get(hashOf(text));
+  }
+
+  get(orgId: string, id: string): KnownToken | undefined {
+    const known = this.byId.get(id);
+    return known?.orgId === orgId ? known : undefined;
+  }
+
+  /** Of one organisation, oldest first. */
+  list(orgId: string): readonly KnownToken[] {
+    return [...this.byId.values()].filter((known) => known.orgId === orgId).sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** Valid bootstrap tokens: one, unless the operator is just replacing it. */
+  bootstrapTokens(): readonly KnownToken[] {
+    return [...this.byId.values()].filter((known) => known.bootstrap);
+  }
+}

@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto';
+
+import { slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
+import type { EventDraft } from '#libs/event-store/src/new-event.js';
+import { streams } from '#libs/events/src/streams.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { randomText } from '#libs/kernel/src/ids.js';
+
+import type { Role } from '../caller.js';
+
+/**
+ * An API token. `unknown` until it is created; `active` until it is revoked (an expired one stays active and is refused
+ * by the clock); `revoked` is final, except for the bootstrap token that the operator puts back.
+ */
+export type Token =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'active'; readonly hash: string; readonly createdAt: Date }
+  | { readonly kind: 'revoked' };
+
+export const token = slice<Token>()({
+  name: 'token',
+  stream: streams.token,
+  initial: { kind: 'unknown' },
+  evolve: {
+    'token.created': (_, { hash }, { metadata }) => ({
+      kind: 'active',
+      hash,
+      createdAt: new Date(metadata.timestamp),
+    }),
+    'token.revoked': () => ({ kind: 'revoked' }),
+  },
+});
+
+type Drafts = readonly EventDraft<'token.created' | 'token.revoked'>[];
+
+/** How long an `Idempotency-Key` speaks for its request. */
+export const IDEMPOTENCY_HOURS = 24;
+
+/**
+ * Creates a token. Where the id follows from an `Idempotency-Key` and exists already, an earlier try of the same request
+ * ended between its append and its answer: nobody has seen that token, so this one takes its place.
+ */
+export function createToken(state: Token, command: CreateToken, now: Date): Drafts {
+  if (command.expiresAt !== undefined && command.expiresAt <= now)
+    throw new Rejected('invalid', 'token.expiry_past', 'expiresAt must be a time in the future.', {
+      problems: [{ pointer: '/expiresAt', detail: 'Must be a time in the future.' }],
+    });
+  const unseen = state.kind === 'active' && now.getTime() - state.createdAt.getTime() < IDEMPOTENCY_HOURS * 3_600_000;
+  if (state.kind !== 'unknown' && !unseen)
+    throw new Rejected(
+      'conflict',
+      'token.exists',
+      'This Idempotency-Key was used for a token more than 24 hours ago. Use a new key for another.',
+    );
+  return [created(command)];
+}
+
+/** Makes the operator's token valid, unless it is; a generated one only where there never was one. */
+export function installBootstrapToken(state: Token, command: InstallBootstrapToken): Drafts {
+  const settled =
+    command.origin === 'generated' ? state.kind !== 'unknown' : state.kind === 'active' && state.hash === command.hash;
+  return settled ? [] : [created({ ...command, bootstrap: true })];
+}
+
+export function revokeToken(state: Token, command: RevokeToken): Drafts {
+  if (state.kind === 'unknown')
+    throw new Rejected(
+      'not_found',
+      'token.not_found',
+      `There is no token ${command.id}. GET /api/v1/tokens lists the existing ones.`,
+    );
+  return state.kind === 'revoked' ? [] : [{ type: 'token.revoked', data: { tokenId: command.id } }];
+}
+
+function created(command: {
+  readonly id: string;
+  readonly name: string;
+  readonly hash: string;
+  readonly roles: readonly Role[];
+  readonly expiresAt?: Date | undefined;
+  readonly bootstrap?: true;
+}): EventDraft<'token.created'> {
+  const { id, name, hash, roles, expiresAt, bootstrap } = command;
+  return {
+    type: 'token.created',
+    data: {
+      tokenId: id,
+      name,
+      hash,
+      roles: [...roles],
+      ...(expiresAt && { expiresAt: expiresAt.toISOString() }),
+      ...(bootstrap && { bootstrap }),
+    },
+  };
+}
+
+/** A new token's text: `mr_` and 43 characters over 256 random bits. */
+export const newTokenText = (): string => `mr_${randomText(32)}`;
+
+/** Under which a token is known. One SHA-256 is enough: the text has 256 random bits, nothing to guess or to list. */
+export const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+export class CreateToken extends ThingCommand<Token> {
+  constructor(
+    id: string,
+    author: Author,
+    readonly name: string,
+    /** SHA-256 of its text, hex. */
+    readonly hash: string,
+    readonly roles: readonly Role[],
+    readonly expiresAt?: Date,
+  ) {
+    super(id, author);
+  }
+}
+
+/** The operator's own token, from `MILLRACE_ADMIN_TOKEN` or generated at the first start. */
+export class InstallBootstrapToken extends ThingCommand<Token> {
+  readonly name = 'bootstrap';
+  readonly roles: readonly Role[] = ['admin'];
+  constructor(
+    id: string,
+    author: Author,
+    readonly hash: string,
+    /** A configured token replaces what is there; a generated one gives way to whoever was first. */
+    readonly origin: 'configured' | 'generated',
+  ) {
+    super(id, author);
+  }
+}
+
+export class RevokeToken extends ThingCommand<Token> {}

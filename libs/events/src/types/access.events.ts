@@ -1,0 +1,45 @@
+import { Type } from '@sinclair/typebox';
+
+import { defineEvent } from '../define-event.js';
+
+const tokenId = Type.String({ description: 'tok_…' });
+const Role = Type.Union((['admin', 'designer', 'integrator', 'auditor'] as const).map((role) => Type.Literal(role)));
+const example = 'tok_01jq5x1d0wkz4s3v2n8m7b6c5a';
+
+/** Organisations and API tokens. A token itself is never in the log: only its SHA-256, which cannot be turned back. */
+export const accessEvents = {
+  'organisation.created': defineEvent({
+    description: 'An organisation exists from here on; tokens, events and views belong to exactly one.',
+    system: true,
+    data: Type.Object({ organisationId: Type.String(), name: Type.String() }),
+    example: { organisationId: 'org_01jq5x1d0wkz4s3v2n8m7b6c5a', name: 'default' },
+  }),
+  'token.created': defineEvent({
+    description: 'An API token is valid from here on. Its text was shown once and is not kept.',
+    system: true,
+    data: Type.Object({
+      tokenId,
+      name: Type.String(),
+      /** SHA-256 of the token's text, hex. */
+      hash: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+      roles: Type.Array(Role, { minItems: 1 }),
+      /** RFC 3339 UTC; a token without it is valid until it is revoked. */
+      expiresAt: Type.Optional(Type.String()),
+      /** The one that the operator sets or finds at the first start; setting another replaces it. */
+      bootstrap: Type.Optional(Type.Literal(true)),
+    }),
+    example: {
+      tokenId: example,
+      name: 'ci',
+      hash: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+      roles: ['integrator'],
+      expiresAt: '2027-01-01T00:00:00.000Z',
+    },
+  }),
+  'token.revoked': defineEvent({
+    description: 'An API token is no longer valid.',
+    system: true,
+    data: Type.Object({ tokenId }),
+    example: { tokenId: example },
+  }),
+} as const;

@@ -1,0 +1,205 @@
+import { Type } from '@sinclair/typebox';
+
+import { defineEvent } from '../define-event.js';
+
+/**
+ * What a rule or a workflow step asks for, as an event that another stage fulfils. The outcome's `$causationId` is the
+ * id of the request: whoever waits for it waits for that.
+ */
+export const RequestedBy = Type.Union([
+  Type.Object({
+    kind: Type.Literal('rule'),
+    ruleId: Type.String(),
+    ruleVersion: Type.Integer(),
+    /** Place of the action in the rule. */
+    index: Type.Integer(),
+  }),
+  Type.Object({ kind: Type.Literal('run'), runId: Type.String(), stepId: Type.String() }),
+  Type.Object({ kind: Type.Literal('webhook'), agentId: Type.String() }),
+]);
+
+const triggering = Type.String({ description: 'id of the event that led to the action' });
+/** Where the log keeps that event; without it, it is looked for. */
+const event = Type.Optional(Type.Object({ stream: Type.String(), revision: Type.String() }));
+const byRule = { kind: 'rule', ruleId: 'rul_01jq5x1d0wkz4s3v2n8m7b6c5a', ruleVersion: 1, index: 0 } as const;
+const eventId = 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a';
+
+const pluginAction = Type.String({ description: 'name of the action, such as `page-on-call`' });
+/** On every outcome of an action of a plug-in. */
+const ofAction = {
+  requestId: Type.String({ description: 'id of the `action.requested`' }),
+  /** Where the log keeps the request. */
+  request: Type.Object({ stream: Type.String(), revision: Type.String() }),
+  requestedBy: RequestedBy,
+  eventId: triggering,
+  action: pluginAction,
+  latencyMs: Type.Integer({ minimum: 0, description: 'of this attempt alone' }),
+};
+const aboutAction = {
+  requestId: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5b',
+  request: { stream: 'decisions-0195cbd0-b41c-7f04-8ee0-aa2a0e71b0aa', revision: '1' },
+  requestedBy: byRule,
+  eventId,
+  action: 'page-on-call',
+  latencyMs: 41,
+};
+
+export const actionEvents = {
+  'webhook.requested': defineEvent({
+    description: 'A rule or run asks for one event, or a payload of its own, to be sent to one webhook or URL.',
+    system: true,
+    data: Type.Object({
+      requestedBy: RequestedBy,
+      eventId: triggering,
+      event,
+      webhookId: Type.Optional(Type.String()),
+      url: Type.Optional(Type.String()),
+      payload: Type.Optional(Type.Unknown()),
+    }),
+    example: { requestedBy: byRule, eventId, webhookId: 'whk_01jq5x1d0wkz4s3v2n8m7b6c5a' },
+  }),
+  'issue.requested': defineEvent({
+    description: 'A rule or run asks for an issue.',
+    system: true,
+    data: Type.Object({
+      requestedBy: RequestedBy,
+      eventId: triggering,
+      event,
+      tracker: Type.Optional(Type.String()),
+      title: Type.String(),
+      body: Type.Optional(Type.String()),
+      priority: Type.Optional(Type.String()),
+      labels: Type.Optional(Type.Array(Type.String())),
+      assignee: Type.Optional(Type.String()),
+      dedupeKey: Type.Optional(Type.String()),
+    }),
+    example: { requestedBy: byRule, eventId, title: 'DB latency > 500ms', priority: 'high' },
+  }),
+  'workflow.requested': defineEvent({
+    description: 'A rule or run asks for a run of a workflow.',
+    system: true,
+    data: Type.Object({
+      requestedBy: RequestedBy,
+      eventId: triggering,
+      event,
+      /** By name. */
+      workflow: Type.String(),
+      inputs: Type.Record(Type.String(), Type.Unknown()),
+    }),
+    example: { requestedBy: byRule, eventId, workflow: 'deploy', inputs: { environment: 'staging' } },
+  }),
+  'agent.requested': defineEvent({
+    description: 'A rule or run asks for an agent to be run.',
+    system: true,
+    data: Type.Object({
+      requestedBy: RequestedBy,
+      eventId: triggering,
+      event,
+      /** By id or name. */
+      agent: Type.String(),
+      input: Type.Unknown({ description: 'null for a webhook: the payload of the event that led to it' }),
+      executionId: Type.Optional(
+        Type.String({ description: 'where the sender has been told it; else it follows from this event' }),
+      ),
+    }),
+    example: { requestedBy: byRule, eventId, agent: 'triage', input: { title: 'DB latency' } },
+  }),
+  'message.requested': defineEvent({
+    description: 'A rule or run asks for a message to be sent to a channel.',
+    system: true,
+    data: Type.Object({
+      requestedBy: RequestedBy,
+      eventId: triggering,
+      event,
+      integration: Type.String(),
+      channel: Type.String(),
+      text: Type.String(),
+    }),
+    example: {
+      requestedBy: byRule,
+      eventId,
+      integration: 'int_01jq5x1d0wkz4s3v2n8m7b6c5a',
+      channel: '#ops',
+      text: 'up',
+    },
+  }),
+  'action.requested': defineEvent({
+    description: 'A rule asks for an action that a plug-in adds.',
+    system: true,
+    data: Type.Object({
+      requestedBy: RequestedBy,
+      eventId: triggering,
+      event,
+      action: pluginAction,
+      input: Type.Record(Type.String(), Type.Unknown(), { description: '`with` of the action, filled in' }),
+    }),
+    example: { requestedBy: byRule, eventId, action: 'page-on-call', input: { team: 'db', text: 'DB latency' } },
+  }),
+  'action.completed': defineEvent({
+    description: 'An action that a plug-in adds was carried out.',
+    system: true,
+    data: Type.Object({
+      ...ofAction,
+      output: Type.Unknown({ description: 'what the action gave back; null for nothing' }),
+      /** Why there is none although something was given back: more than 256 KiB, or nothing that JSON can hold. */
+      omitted: Type.Optional(Type.Union([Type.Literal('too_large'), Type.Literal('not_json')])),
+      attempts: Type.Integer({ minimum: 1, description: 'how many it took' }),
+    }),
+    example: { ...aboutAction, output: { page: 'p-4711' }, attempts: 1 },
+  }),
+  'action.failed': defineEvent({
+    description: 'An attempt of an action that a plug-in adds has failed; `final` says whether it was the last one.',
+    system: true,
+    data: Type.Object({
+      ...ofAction,
+      attempt: Type.Integer({ minimum: 1, description: '1 for the first' }),
+      error: Type.Object({
+        code: Type.String({ description: 'stable: `action.invalid_input`, `action.timeout`, or what the action says' }),
+        message: Type.String({ description: 'in words for a person' }),
+        problems: Type.Optional(
+          Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }), {
+            description: 'what of the input does not fit, by JSON pointer',
+          }),
+        ),
+      }),
+      final: Type.Boolean({ description: 'false while another attempt follows' }),
+      nextAttemptAt: Type.Optional(Type.String({ description: 'RFC 3339 UTC; there unless `final`' })),
+    }),
+    example: {
+      ...aboutAction,
+      attempt: 1,
+      error: { code: 'http.status', message: 'The pager answered 503.' },
+      final: false,
+      nextAttemptAt: '2026-11-20T13:14:25.123Z',
+    },
+  }),
+  'action.refused': defineEvent({
+    description: 'An action, trigger or step was not carried out, for a reason that no retry changes.',
+    system: true,
+    data: Type.Object({
+      /** `send_webhook`, `dispatch_workflow`, `trigger` … */
+      action: Type.String(),
+      /** `too-many-hops`, `unknown-workflow`, `unknown-webhook` … */
+      reason: Type.String(),
+      detail: Type.String(),
+      eventId: triggering,
+      requestedBy: Type.Optional(RequestedBy),
+    }),
+    example: {
+      action: 'send_webhook',
+      reason: 'too-many-hops',
+      detail: 'The event has 17 causes; at most 16 are allowed.',
+      eventId,
+      requestedBy: byRule,
+    },
+  }),
+} as const;
+
+/** What rules and workflows can ask for without a plug-in, and the event by which they do. */
+export const ACTION_REQUESTS = {
+  create_issue: 'issue.requested',
+  send_webhook: 'webhook.requested',
+  dispatch_workflow: 'workflow.requested',
+  dispatch_agent: 'agent.requested',
+  send_message: 'message.requested',
+} as const satisfies Readonly<Record<string, keyof typeof actionEvents>>;

@@ -1,0 +1,47 @@
+import { Type } from '@sinclair/typebox';
+
+import { defineEvent } from '../define-event.js';
+import { AgentSettings } from '../shapes/agent-shape.js';
+
+const agentId = Type.String({ description: '`agt_` and 26 characters' });
+const executionId = Type.String({ description: '`exec_` and 26 characters' });
+
+const settings = {
+  name: 'triage',
+  runtime: 'http' as const,
+  config: { url: 'https://agents.example.com/triage' },
+  webhookEnabled: true,
+  auth: 'bearer' as const,
+  rateLimit: 100,
+  maxConcurrent: 10,
+};
+const secret = Type.Optional(Type.String({ description: 'reference into the store of secrets' }));
+const ids = { agentId: 'agt_01jq5x1d0wkz4s3v2n8m7b6c5a' };
+
+/** The life of agents, and of what they are asked to do. */
+export const agentEvents = {
+  'agent.registered': defineEvent({
+    description: 'An agent was set up.',
+    system: true,
+    data: Type.Object({ agentId, settings: AgentSettings, secret }),
+    example: { ...ids, settings, secret: `${ids.agentId}/secret/1` },
+  }),
+  'agent.updated': defineEvent({
+    description: 'Settings of an agent changed; holds all of them as they are now.',
+    system: true,
+    data: Type.Object({ agentId, settings: AgentSettings, secret }),
+    example: { ...ids, settings: { ...settings, webhookEnabled: false } },
+  }),
+  'agent.removed': defineEvent({
+    description: 'An agent was taken away for good; its executions stay.',
+    system: true,
+    data: Type.Object({ agentId }),
+    example: ids,
+  }),
+  'agent.cancelled': defineEvent({
+    description: 'An execution was cancelled before an agent had ended it.',
+    system: true,
+    data: Type.Object({ executionId }),
+    example: { executionId: 'exec_01jq5x1d0wkz4s3v2n8m7b6c5a' },
+  }),
+} as const;

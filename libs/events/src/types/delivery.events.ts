@@ -1,0 +1,79 @@
+import { Type } from '@sinclair/typebox';
+
+import { defineEvent } from '../define-event.js';
+
+const Headers = Type.Record(Type.String(), Type.String());
+
+/** What deliveries record for whoever asks what exactly was sent and answered. */
+export const deliveryEvents = {
+  'delivery.attempted': defineEvent({
+    description: 'One HTTP call of a delivery, as it went out and as it was answered. Its outcome follows it.',
+    system: true,
+    data: Type.Object({
+      deliveryId: Type.String(),
+      webhookId: Type.Optional(Type.String()),
+      eventId: Type.String(),
+      eventType: Type.String(),
+      attempt: Type.Integer({ minimum: 1 }),
+      /** Absent where nothing was sent. */
+      request: Type.Optional(
+        Type.Object({
+          method: Type.String(),
+          url: Type.String(),
+          /** Lower-case names. Signatures are left out; values of headers of the receiver's own are hidden. */
+          headers: Headers,
+          format: Type.String(),
+          bodySha256: Type.String(),
+          bodyBytes: Type.Integer(),
+        }),
+      ),
+      /** Absent where none came. */
+      response: Type.Optional(
+        Type.Object({
+          status: Type.Integer(),
+          headers: Headers,
+          /** The first 64 KiB. */
+          body: Type.String(),
+          encoding: Type.Union([Type.Literal('utf8'), Type.Literal('base64')]),
+          truncated: Type.Boolean(),
+        }),
+      ),
+      startedAt: Type.String(),
+      latencyMs: Type.Integer({ minimum: 0 }),
+    }),
+    example: {
+      deliveryId: 'del_01jq5x1d0wkz4s3v2n8m7b6c5a',
+      webhookId: 'whk_01jq5x1d0wkz4s3v2n8m7b6c5a',
+      eventId: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a',
+      eventType: 'git.push',
+      attempt: 1,
+      request: {
+        method: 'POST',
+        url: 'https://example.com/hook',
+        headers: { 'content-type': 'application/json', 'x-millrace-event': 'git.push' },
+        format: 'platform',
+        bodySha256: 'a3f0c9b1d2e4f5061728394a5b6c7d8e9fa0b1c2d3e4f5061728394a5b6c7d8e',
+        bodyBytes: 812,
+      },
+      response: {
+        status: 500,
+        headers: { 'content-type': 'text/plain' },
+        body: 'out of order',
+        encoding: 'utf8',
+        truncated: false,
+      },
+      startedAt: '2026-11-20T13:14:15.123Z',
+      latencyMs: 41,
+    },
+  }),
+  'delivery.redelivery_requested': defineEvent({
+    description: 'Somebody asks for a delivery to be made again, as a new delivery of the same event.',
+    system: true,
+    data: Type.Object({
+      /** The new one. */
+      deliveryId: Type.String(),
+      redeliveryOf: Type.String(),
+    }),
+    example: { deliveryId: 'del_01jq5x1d0wkz4s3v2n8m7b6c5b', redeliveryOf: 'del_01jq5x1d0wkz4s3v2n8m7b6c5a' },
+  }),
+} as const;

@@ -1,0 +1,132 @@
+import { Type } from '@sinclair/typebox';
+
+import { defineEvent } from '../define-event.js';
+import { keptIntegrationSettings } from '../shapes/integration-shape.js';
+
+const id = Type.String({ description: '`int_` and 26 characters' });
+const integrationId = 'int_01jq5x1d0wkz4s3v2n8m7b6c5a';
+
+/** Where a secret is kept; never the secret itself. */
+const SecretReference = Type.String({ description: 'reference into the store of secrets' });
+
+/** The life of one configured inbound source. */
+export const integrationEvents = {
+  'integration.silent': defineEvent({
+    description:
+      'Nothing has come in for longer than the integration says: its sender, or the way from it, may be broken.',
+    system: true,
+    data: Type.Object({
+      integrationId: id,
+      name: Type.String(),
+      expectedEvery: Type.String({ description: 'as the integration says: `1h`' }),
+      lastReceivedAt: Type.Optional(Type.String({ description: 'RFC 3339; absent: never since it is watched' })),
+    }),
+    example: { integrationId, name: 'acme/app', expectedEvery: '1h', lastReceivedAt: '2026-11-20T13:14:15.123Z' },
+  }),
+  'integration.reconciled': defineEvent({
+    description: 'The sender was asked what it has delivered, and for what never arrived once more.',
+    system: true,
+    data: Type.Object({
+      integrationId: id,
+      checked: Type.Integer({ minimum: 0, description: 'deliveries that the sender named' }),
+      missing: Type.Array(
+        Type.Object({
+          deliveryId: Type.String(),
+          eventType: Type.String(),
+          requested: Type.Boolean({
+            description: 'the sender took the request to send it again; false: it refused, or is not asked again yet',
+          }),
+          refused: Type.Optional(Type.Boolean({ description: 'the sender would not send this one again' })),
+        }),
+        { description: 'what never arrived; at most 1000' },
+      ),
+      more: Type.Optional(Type.Boolean({ description: 'more is missing, and asked for the next time' })),
+      openSince: Type.Optional(
+        Type.String({ description: 'RFC 3339: when the oldest delivery was made that is missing and may yet come' }),
+      ),
+      startedAt: Type.String({ description: 'RFC 3339' }),
+      failure: Type.Optional(
+        Type.Object({
+          code: Type.String(),
+          detail: Type.String(),
+          retryAfterMs: Type.Optional(Type.Integer({ minimum: 0 })),
+        }),
+      ),
+    }),
+    example: {
+      integrationId,
+      checked: 42,
+      missing: [{ deliveryId: '72d3162e-cc78-11e3-81ab-4c9367dc0958', eventType: 'push', requested: true }],
+      startedAt: '2026-11-20T13:14:15.123Z',
+    },
+  }),
+  'integration.heard_again': defineEvent({
+    description: 'Something came in through an integration that was silent.',
+    system: true,
+    data: Type.Object({
+      integrationId: id,
+      name: Type.String(),
+      silentMs: Type.Integer({ minimum: 0, description: 'milliseconds since the silence was told' }),
+    }),
+    example: { integrationId, name: 'acme/app', silentMs: 5_400_000 },
+  }),
+  'integration.created': defineEvent({
+    description: 'An inbound source was set up.',
+    system: true,
+    data: Type.Object({
+      integrationId: id,
+      provider: Type.String(),
+      slug: Type.String({ description: 'the unguessable part of its URL' }),
+      secret: Type.Optional(SecretReference),
+      ...keptIntegrationSettings,
+    }),
+    example: {
+      integrationId,
+      provider: 'github',
+      slug: 'wh_k3y9Qm2vT8xZ4nB7cR1pL6wD0sF5hJaE',
+      secret: `${integrationId}/1`,
+      name: 'acme/app',
+      config: {},
+    },
+  }),
+  'integration.updated': defineEvent({
+    description: 'Settings of an integration changed; holds all of them as they are now.',
+    system: true,
+    data: Type.Object({ integrationId: id, ...keptIntegrationSettings }),
+    example: { integrationId, name: 'acme/app', rateLimit: { limit: 100, perMs: 60_000 }, config: {} },
+  }),
+  'integration.secret_rotated': defineEvent({
+    description: 'Requests are now signed with another secret; the one before stays valid for a while.',
+    system: true,
+    data: Type.Object({
+      integrationId: id,
+      /** Absent: the slug alone authenticates from now on. */
+      secret: Type.Optional(SecretReference),
+      /** Secrets from before, and until when (RFC 3339 UTC) they are accepted. */
+      previous: Type.Array(Type.Object({ secret: SecretReference, validUntil: Type.String() })),
+    }),
+    example: {
+      integrationId,
+      secret: `${integrationId}/2`,
+      previous: [{ secret: `${integrationId}/1`, validUntil: '2026-11-21T13:14:15.123Z' }],
+    },
+  }),
+  'integration.enabled': defineEvent({
+    description: 'An integration accepts requests again.',
+    system: true,
+    data: Type.Object({ integrationId: id }),
+    example: { integrationId },
+  }),
+  'integration.disabled': defineEvent({
+    description: 'An integration accepts nothing until it is enabled again.',
+    system: true,
+    data: Type.Object({ integrationId: id }),
+    example: { integrationId },
+  }),
+  'integration.deleted': defineEvent({
+    description: 'An integration is gone for good; its events stay.',
+    system: true,
+    data: Type.Object({ integrationId: id }),
+    example: { integrationId },
+  }),
+} as const;

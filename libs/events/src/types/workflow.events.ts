@@ -1,0 +1,295 @@
+import { Type } from '@sinclair/typebox';
+
+import { defineEvent } from '../define-event.js';
+
+/**
+ * Definitions (stream `workflow-{id}`) and runs (stream `run-{id}`). Lifecycle events of a run are ordinary types, so that
+ * webhooks and rules may listen to them; what only the engine needs in order to go on is a system type, `run.*`.
+ *
+ * A `path` names one step of one run: its id, and inside a loop the loop's path with the index of the item:
+ * `retries[2].redeliver`.
+ */
+const workflow = {
+  workflowId: Type.String(),
+  /** The workflow's name when the run started. */
+  workflow: Type.String(),
+};
+const run = { runId: Type.String(), ...workflow };
+const step = { runId: Type.String(), path: Type.String() };
+
+export const RunStatus = Type.Union([
+  Type.Literal('running'),
+  Type.Literal('waiting'),
+  Type.Literal('completed'),
+  Type.Literal('failed'),
+  Type.Literal('cancelled'),
+]);
+
+/** What went wrong, for a person (`message`) and for programs (`code`). */
+export const RunError = Type.Object({
+  message: Type.String(),
+  code: Type.String(),
+  /** The step where it happened. */
+  path: Type.Optional(Type.String()),
+});
+
+/** Which of several timers of one step: the end of a wait, the next attempt, the step's or the run's time limit. */
+export const TimerPurpose = Type.Union([Type.Literal('wait'), Type.Literal('retry'), Type.Literal('timeout')]);
+
+const workflowId = 'wf_01jq5x1d0wkz4s3v2n8m7b6c5a';
+const runId = 'run_01jq5x1d0wkz4s3v2n8m7b6c5a';
+const eventId = 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a';
+const ofRun = { runId, workflowId, workflow: 'retry-failed-webhooks' };
+const version = '3f1c0a9be4d27586';
+const at = '2026-11-20T13:14:15.123Z';
+const error = { message: 'GET https://example.com answered 500.', code: 'http.status', path: 'fetch' };
+
+export const workflowEvents = {
+  'workflow.saved': defineEvent({
+    description: 'A version of a workflow was saved. Versions never change: another text is another version.',
+    system: true,
+    data: Type.Object({
+      workflowId: Type.String(),
+      name: Type.String(),
+      /** The first 16 hex digits of the SHA-256 of the text. */
+      version: Type.String(),
+      /** 1 for the first version of a workflow, then 2, 3 … */
+      number: Type.Integer({ minimum: 1 }),
+      /** YAML, as it was written. */
+      source: Type.String(),
+      origin: Type.Union([Type.Literal('file'), Type.Literal('api')]),
+      /** Where the text came from a file: its name. */
+      file: Type.Optional(Type.String()),
+    }),
+    example: {
+      workflowId,
+      name: 'retry-failed-webhooks',
+      version,
+      number: 1,
+      source: 'name: retry-failed-webhooks\n…',
+      origin: 'file',
+      file: 'retry-failed-webhooks.yaml',
+    },
+  }),
+  'workflow.activated': defineEvent({
+    description: 'From now on new runs of the workflow use this version; runs under way keep theirs.',
+    system: true,
+    data: Type.Object({
+      workflowId: Type.String(),
+      name: Type.String(),
+      version: Type.String(),
+      origin: Type.Union([Type.Literal('file'), Type.Literal('api')]),
+      file: Type.Optional(Type.String()),
+    }),
+    example: { workflowId, name: 'retry-failed-webhooks', version, origin: 'api' },
+  }),
+  'workflow.archived': defineEvent({
+    description: 'The workflow starts no more runs. Its versions and runs stay.',
+    system: true,
+    data: Type.Object({ workflowId: Type.String(), name: Type.String(), reason: Type.String() }),
+    example: { workflowId, name: 'retry-failed-webhooks', reason: 'its file was removed' },
+  }),
+
+  'workflow.started': defineEvent({
+    description: 'A run began. It is pinned to one version and holds everything that its decisions depend on.',
+    data: Type.Object({
+      ...run,
+      version: Type.String(),
+      trigger: Type.Object({
+        kind: Type.Union([Type.Literal('event'), Type.Literal('manual'), Type.Literal('request')]),
+        /** Place of the trigger in the definition; absent for a request by a rule. */
+        index: Type.Optional(Type.Integer()),
+      }),
+      inputs: Type.Record(Type.String(), Type.Unknown()),
+      /** The event that led to the run: read from the log when an expression asks for it, not copied. */
+      event: Type.Optional(
+        Type.Object({ id: Type.String(), type: Type.String(), stream: Type.String(), revision: Type.String() }),
+      ),
+      /** What the environment said at the time, so that a run decides the same wherever it goes on. */
+      settings: Type.Object({ retrySchedule: Type.Array(Type.String(), { description: 'durations, such as 5m' }) }),
+      /** Number of causes before the run. */
+      hop: Type.Integer(),
+    }),
+    example: {
+      ...ofRun,
+      version,
+      trigger: { kind: 'event', index: 0 },
+      inputs: {},
+      event: { id: eventId, type: 'webhook.failed', stream: 'delivery-del_01jq5x1d0wkz4s3v2n8m7b6c5a', revision: '1' },
+      settings: { retrySchedule: ['1m', '5m', '30m', '2h', '24h'] },
+      hop: 3,
+    },
+  }),
+  'workflow.step_completed': defineEvent({
+    description: 'A step of a run came to its end. It will not be done again, whatever happens.',
+    data: Type.Object({
+      ...run,
+      path: Type.String(),
+      stepId: Type.String(),
+      output: Type.Unknown(),
+      attempts: Type.Integer({ minimum: 1 }),
+      startedAt: Type.String(),
+    }),
+    example: { ...ofRun, path: 'fetch', stepId: 'fetch', output: { status: 200 }, attempts: 1, startedAt: at },
+  }),
+  'workflow.error': defineEvent({
+    description: 'A step of a run failed for good, after all its attempts.',
+    data: Type.Object({
+      ...run,
+      path: Type.String(),
+      stepId: Type.String(),
+      error: RunError,
+      /** What the step had to show in spite of its failure, such as the answer to a request. */
+      output: Type.Unknown(),
+      attempts: Type.Integer({ minimum: 0 }),
+      startedAt: Type.String(),
+      /** Whether the run goes on all the same (`onError: continue`). */
+      continued: Type.Boolean(),
+    }),
+    example: {
+      ...ofRun,
+      path: 'fetch',
+      stepId: 'fetch',
+      error,
+      output: { status: 500 },
+      attempts: 5,
+      startedAt: at,
+      continued: false,
+    },
+  }),
+  'workflow.completed': defineEvent({
+    description: 'Every step of a run that was to be done is done.',
+    data: Type.Object({ ...run, outputs: Type.Record(Type.String(), Type.Unknown()), startedAt: Type.String() }),
+    example: { ...ofRun, outputs: { url: 'https://example.com' }, startedAt: at },
+  }),
+  'workflow.failed': defineEvent({
+    description: 'A run ended because a step failed, or its time was over.',
+    data: Type.Object({ ...run, error: RunError, startedAt: Type.String() }),
+    example: { ...ofRun, error, startedAt: at },
+  }),
+  'workflow.status_changed': defineEvent({
+    description: 'A run is in another status than before.',
+    data: Type.Object({ ...run, from: Type.Optional(RunStatus), to: RunStatus }),
+    example: { ...ofRun, from: 'running', to: 'waiting' },
+  }),
+
+  'run.step_started': defineEvent({
+    description: 'An attempt of a step with effects is about to begin.',
+    system: true,
+    data: Type.Object({
+      ...step,
+      stepId: Type.String(),
+      attempt: Type.Integer({ minimum: 1 }),
+      /** What the step is given: `with`, with its templates filled in. */
+      input: Type.Unknown(),
+    }),
+    example: { runId, path: 'fetch', stepId: 'fetch', attempt: 1, input: { url: 'https://example.com' } },
+  }),
+  'run.step_resumed': defineEvent({
+    description:
+      'The process that was busy with an attempt is gone, and another takes the attempt over. Whatever the first one still does is not recorded.',
+    system: true,
+    data: Type.Object({ ...step, attempt: Type.Integer({ minimum: 1 }) }),
+    example: { runId, path: 'fetch', attempt: 1 },
+  }),
+  'run.attempt_failed': defineEvent({
+    description: 'An attempt of a step failed, and there will be another.',
+    system: true,
+    data: Type.Object({
+      ...step,
+      attempt: Type.Integer({ minimum: 1 }),
+      error: RunError,
+      output: Type.Unknown(),
+      retryAt: Type.String(),
+    }),
+    example: { runId, path: 'fetch', attempt: 1, error, output: { status: 500 }, retryAt: at },
+  }),
+  'run.step_awaiting': defineEvent({
+    description:
+      'A step asked something of another stage and waits for the outcome, which names the request as its cause.',
+    system: true,
+    data: Type.Object({
+      ...step,
+      stepId: Type.String(),
+      /** UUID of the request event. */
+      requestId: Type.String(),
+      input: Type.Unknown(),
+    }),
+    example: {
+      runId,
+      path: 'retries[0].redeliver',
+      stepId: 'redeliver',
+      requestId: '0194b3d0-8f6a-5b7e-9c51-0d4f2f1a7c11',
+      input: { delivery: 'del_01jq5x1d0wkz4s3v2n8m7b6c5a', after: '1m' },
+    },
+  }),
+  'run.step_skipped': defineEvent({
+    description: 'A step was left out, since its `if` was not true.',
+    system: true,
+    data: Type.Object({ ...step, stepId: Type.String() }),
+    example: { runId, path: 'exhausted', stepId: 'exhausted' },
+  }),
+  'run.branch_taken': defineEvent({
+    description: 'A switch chose one of its cases, or none.',
+    system: true,
+    data: Type.Object({
+      ...step,
+      stepId: Type.String(),
+      /** Place of the case, from 0; -1 where none was true. */
+      case: Type.Integer({ minimum: -1 }),
+    }),
+    example: { runId, path: 'decide', stepId: 'decide', case: 0 },
+  }),
+  'run.loop_entered': defineEvent({
+    description: 'A forEach begins, with so many items.',
+    system: true,
+    data: Type.Object({ ...step, stepId: Type.String(), count: Type.Integer({ minimum: 0 }) }),
+    example: { runId, path: 'retries', stepId: 'retries', count: 5 },
+  }),
+  'run.item_completed': defineEvent({
+    description: 'A forEach is done with one item; `stop` if its `until` was true then.',
+    system: true,
+    data: Type.Object({ ...step, index: Type.Integer({ minimum: 0 }), stop: Type.Boolean() }),
+    example: { runId, path: 'retries', index: 1, stop: true },
+  }),
+  'run.timer_set': defineEvent({
+    description: 'From now on a time is waited for.',
+    system: true,
+    data: Type.Object({
+      /** The empty path is the run's own time limit. */
+      ...step,
+      purpose: TimerPurpose,
+      at: Type.String(),
+    }),
+    example: { runId, path: 'nap', purpose: 'wait', at },
+  }),
+  'run.timer_fired': defineEvent({
+    description: 'The time that was waited for has come.',
+    system: true,
+    data: Type.Object({ ...step, purpose: TimerPurpose }),
+    example: { runId, path: 'nap', purpose: 'wait' },
+  }),
+  'run.recovery_started': defineEvent({
+    description: 'The steps of a run failed; the steps of `onFailure` follow.',
+    system: true,
+    data: Type.Object({ runId: Type.String(), error: RunError }),
+    example: { runId, error },
+  }),
+  'run.rested': defineEvent({
+    description: 'There is nothing to do for a run until `until`, or until something that it waits for happens.',
+    system: true,
+    data: Type.Object({
+      runId: Type.String(),
+      until: Type.Optional(Type.String()),
+      /** Ids of the requests whose outcome is waited for. */
+      awaiting: Type.Array(Type.String()),
+    }),
+    example: { runId, until: at, awaiting: [] },
+  }),
+  'run.cancelled': defineEvent({
+    description: 'Somebody stopped a run.',
+    system: true,
+    data: Type.Object({ runId: Type.String(), by: Type.String() }),
+    example: { runId, by: 'token/tok_01jq5x1d0wkz4s3v2n8m7b6c5a' },
+  }),
+} as const;

@@ -1,0 +1,109 @@
+import { compileShape } from '#libs/events/src/shapes/shape-check.js';
+import { messageOf, Rejected } from '#libs/kernel/src/errors.js';
+import { isObject } from '#libs/kernel/src/json.js';
+
+import { ACTION_NAME, type ActionDefinition, BUILT_IN_ACTIONS } from '../define-action.js';
+import { type Plugin, SDK_VERSION } from '../define-plugin.js';
+import type { Provider } from '../define-provider.js';
+import type { StepDefinition } from '../define-step.js';
+import { checkProvider } from './provider-shape.js';
+import { unusable } from './unusable.js';
+
+/** Everything that plug-ins add, the built-in ones included. Its own injection token. */
+export class Plugins {
+  readonly providers: ReadonlyMap<string, Provider>;
+  readonly steps: ReadonlyMap<string, StepDefinition>;
+  readonly actions: ReadonlyMap<string, ActionDefinition>;
+
+  /**
+   * All or nothing.
+   * @throws Rejected `plugin.unusable` if one is malformed or two claim the same name.
+   */
+  constructor(readonly plugins: readonly Plugin[]) {
+    for (const plugin of plugins) checkPlugin(plugin);
+    // Only what every one of them has passed: there is no state in which some are there and others not.
+    this.providers = byName(plugins, 'provider', (plugin) => plugin.providers);
+    this.steps = byName(plugins, 'step', (plugin) => plugin.steps);
+    this.actions = byName(plugins, 'action', (plugin) => plugin.actions);
+  }
+}
+
+/** A plug-in comes from somebody else's module: nothing about its shape can be taken for granted. */
+export function checkPlugin(plugin: unknown, specifier?: string): asserts plugin is Plugin {
+  try {
+    checkShape(plugin, specifier);
+  } catch (error) {
+    if (error instanceof Rejected) throw error;
+    // A getter, or a proxy.
+    throw unusable(specifier ?? 'a plug-in', `it throws while it is looked at: ${messageOf(error)}`, error);
+  }
+}
+
+function checkShape(plugin: unknown, specifier: string | undefined): void {
+  if (!isObject(plugin) || typeof plugin['name'] !== 'string' || plugin['name'] === '')
+    throw unusable(
+      specifier ?? 'a plug-in',
+      'its default export is not a plug-in: export default definePlugin({ name, sdk: 1, … })',
+    );
+  const name = specifier === undefined ? plugin['name'] : `${plugin['name']} (${specifier})`;
+  if (plugin['sdk'] !== SDK_VERSION)
+    throw unusable(
+      name,
+      `it is written for sdk ${JSON.stringify(plugin['sdk'])}, this server has sdk ${SDK_VERSION}: use another version of one of them`,
+    );
+  for (const provider of listOf(plugin, 'providers', name)) checkProvider(provider, name);
+  for (const step of listOf(plugin, 'steps', name)) {
+    if (!isObject(step) || typeof step['name'] !== 'string' || typeof step['run'] !== 'function')
+      throw unusable(name, 'each of its steps needs a name and a function run: use defineStep');
+    if (!isObject(step['inputSchema']))
+      throw unusable(name, `its step ${step['name']} needs an inputSchema, such as Type.Object({ … })`);
+    if (typeof step['effects'] !== 'boolean')
+      throw unusable(name, `its step ${step['name']} has to say whether it has effects: true or false`);
+  }
+  for (const action of listOf(plugin, 'actions', name)) checkAction(action, name);
+}
+
+function checkAction(action: unknown, plugin: string): void {
+  if (!isObject(action) || typeof action['name'] !== 'string' || !ACTION_NAME.test(action['name']))
+    throw unusable(
+      plugin,
+      'each action needs a name of 2 to 40 lower-case letters, digits, - and _, beginning with a letter: use defineAction',
+    );
+  const { name, description, run, inputSchema } = action;
+  if ((BUILT_IN_ACTIONS as readonly string[]).includes(name))
+    throw unusable(plugin, `its action ${name} has the name of a built-in one: rename it`);
+  if (typeof run !== 'function') throw unusable(plugin, `its action ${name} has no function run`);
+  if (typeof description !== 'string' || description.trim() === '')
+    throw unusable(plugin, `its action ${name} has no description: one sentence for those who write rules`);
+  if (!isObject(inputSchema))
+    throw unusable(plugin, `its action ${name} needs an inputSchema, such as Type.Object({ … })`);
+  try {
+    compileShape(inputSchema as ActionDefinition['inputSchema']);
+  } catch (error) {
+    throw unusable(plugin, `the inputSchema of its action ${name} is no JSON Schema: ${messageOf(error)}`, error);
+  }
+}
+
+function listOf(plugin: Record<string, unknown>, key: string, name: string): readonly unknown[] {
+  const list = plugin[key] ?? [];
+  if (!Array.isArray(list)) throw unusable(name, `${key} is not a list`);
+  return list;
+}
+
+function byName<Thing extends { readonly name: string }>(
+  plugins: readonly Plugin[],
+  kind: string,
+  thingsOf: (plugin: Plugin) => readonly Thing[] | undefined,
+): ReadonlyMap<string, Thing> {
+  const found = new Map<string, Thing>();
+  const owners = new Map<string, string>();
+  for (const plugin of plugins)
+    for (const thing of thingsOf(plugin) ?? []) {
+      const owner = owners.get(thing.name);
+      if (owner !== undefined)
+        throw unusable(plugin.name, `its ${kind} ${thing.name} is already there, from ${owner}: rename one of them`);
+      owners.set(thing.name, plugin.name);
+      found.set(thing.name, thing);
+    }
+  return found;
+}

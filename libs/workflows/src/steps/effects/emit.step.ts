@@ -1,0 +1,99 @@
+import { type TObject, Type } from '@sinclair/typebox';
+
+import { catalogue, type EventType, isEventType, isSystemType } from '#libs/events/src/catalogue.js';
+import { eventIdOf } from '#libs/events/src/envelope.js';
+import { uuid5 } from '#libs/kernel/src/ids.js';
+import { isObject } from '#libs/kernel/src/json.js';
+import { suggestion } from '#libs/kernel/src/text/nearest.js';
+import { StepError } from '#libs/plugin-sdk/src/define-step.js';
+
+import { isOpen, isTemplate } from '../../language/literals.js';
+import { type SourceProblems, workflowProblems } from '../../language/source-problems.js';
+import type { NamedKind } from '../kind/step-kind.js';
+import { inputOf } from '../kind/step-input.js';
+
+/** Types that stages record about their own work. They would believe a forged one: a `webhook.delivered` ends retries. */
+const OWNED = [/^workflow\./, /^agent\./, /^issue\./, /^webhook\.(delivered|failed|disabled|test)$/, /^schedule\./];
+
+/** Ordinary types that tell about the world. */
+const EMITTABLE: readonly EventType[] = (Object.keys(catalogue) as EventType[])
+  .filter((type) => !isSystemType(type) && !OWNED.some((pattern) => pattern.test(type)))
+  .sort();
+const isEmittable = (type: string): type is EventType => (EMITTABLE as readonly string[]).includes(type);
+const ALLOWED = `Types that may be emitted: ${EMITTABLE.join(', ')}.`;
+
+/** Appends an event, in one append with the end of the step: both are there or neither. */
+export const emitStep: NamedKind = {
+  form: 'named',
+  name: 'emit',
+  description: 'Appends an event of a known type, which rules, webhooks and other workflows may listen to.',
+  inputSchema: Type.Object(
+    {
+      type: Type.String({
+        minLength: 1,
+        description: 'A type of the catalogue, such as webhook.exhausted.',
+        inEditors: { enum: EMITTABLE },
+      }),
+      subject: Type.Optional(Type.String({ minLength: 1, description: 'What it is about. Default: the run.' })),
+      data: Type.Optional(
+        Type.Record(Type.String(), Type.Unknown(), { description: 'Must fit the schema of the type.' }),
+      ),
+    },
+    { additionalProperties: false },
+  ),
+  outputSchema: Type.Object({ eventId: Type.String() }),
+  pace: 'instant',
+  appends: EMITTABLE,
+
+  check({ type, data }, pointer, problems) {
+    if (typeof type !== 'string' || isTemplate(type)) return;
+    if (isEmittable(type)) checkData(type, data, pointer, problems);
+    else if (isEventType(type))
+      problems.add(
+        `${pointer}/type`,
+        'workflow.event_type_not_allowed',
+        `Only the platform itself records "${type}". ${ALLOWED}`,
+      );
+    else
+      problems.add(
+        `${pointer}/type`,
+        'workflow.unknown_event_type',
+        `There is no event type "${type}". ${suggestion(type, EMITTABLE)}${ALLOWED}`,
+      );
+  },
+
+  decide(step, decision) {
+    const { type, subject, data } = eventOf(inputOf(step, decision.scope()));
+    const id = uuid5('run-emit', decision.runId, decision.path);
+    decision.append({ type, data, id, subject });
+    return decision.completed({ eventId: eventIdOf(id) });
+  },
+};
+
+/** What is written down in `data` must fit already; what templates give is checked when it is known. */
+function checkData(type: EventType, data: unknown, pointer: string, problems: SourceProblems): void {
+  if (data !== undefined && !isObject(data)) return;
+  const schema: TObject = catalogue[type].data;
+  problems.fits(schema, withoutNulls(data ?? {}, schema), `${pointer}/data`, isOpen);
+}
+
+/** What an expression did not find is null; in events it is absent. */
+const withoutNulls = (data: object, { required = [] }: TObject): object =>
+  Object.fromEntries(Object.entries(data).filter(([key, value]) => value !== null || required.includes(key)));
+
+/** @throws StepError if there is no such type, or `data` does not fit it. */
+function eventOf(input: Record<string, unknown>) {
+  const type = String(input['type']);
+  if (!isEmittable(type))
+    throw new StepError({ code: 'emit.type', message: `"${type}" cannot be emitted. ${ALLOWED}`, retryable: false });
+  const schema: TObject = catalogue[type].data;
+  const data = withoutNulls(input['data'] ?? {}, schema);
+  const [problem] = workflowProblems(schema, data, '/data');
+  if (problem)
+    throw new StepError({
+      code: 'emit.data',
+      message: `The data does not fit ${type}: ${problem.pointer}: ${problem.detail}`,
+      retryable: false,
+    });
+  return { type, data, subject: typeof input['subject'] === 'string' ? input['subject'] : undefined };
+}

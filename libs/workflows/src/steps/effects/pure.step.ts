@@ -1,0 +1,12 @@
+import type { PureStep } from '#libs/plugin-sdk/src/define-step.js';
+
+import type { LibraryKind } from '../kind/step-kind.js';
+import { inputOf } from '../kind/step-input.js';
+
+/** Steps of the library that only compute. */
+export const pureStep: LibraryKind<PureStep> = {
+  form: 'library',
+  name: 'pure',
+  pace: 'instant',
+  decide: (step, decision) => decision.completed(step.uses.run(inputOf(step, decision.scope()))),
+};

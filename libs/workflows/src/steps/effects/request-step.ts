@@ -1,0 +1,59 @@
+import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
+import { uuid5 } from '#libs/kernel/src/ids.js';
+
+import type { NamedDefinition } from '../../language/definition.js';
+import type { NamedKind, RequestOutcome, StepDecision, StepEvents } from '../kind/step-kind.js';
+import { inputOf } from '../kind/step-input.js';
+
+/** A kind that asks another stage for something. */
+export interface RequestKind<Request extends EventType, Outcome extends EventType> extends NamedDefinition {
+  /** The event that asks. */
+  readonly request: Request;
+  requestData(
+    input: Record<string, unknown>,
+    decision: Pick<StepDecision, 'runId' | 'start' | 'path'>,
+  ): DataOf<Request>;
+  /** Types of the answer, which names the request as its cause. The first one counts. */
+  readonly outcomes: readonly Outcome[];
+  /** `steps.<id>.output`. @throws StepError where the outcome fails the step. */
+  output(outcome: RequestOutcome<Outcome>): unknown;
+}
+
+const AWAITING: StepEvents<unknown> = {
+  'run.step_awaiting': {
+    evolve: (step, { requestId }) => ({ ...step, awaiting: requestId }),
+    show: (shown, { input }) => Object.assign(shown, { status: 'waiting', input }),
+  },
+};
+
+/**
+ * Makes a step of it that requests and waits: the request and the wait are one append, the request's id follows from the
+ * run and the step, and the outcome is found by it, whatever restarts happen in between.
+ */
+export function requestStep<Request extends EventType, Outcome extends EventType>({
+  request,
+  requestData,
+  outcomes,
+  output,
+  ...definition
+}: RequestKind<Request, Outcome>): NamedKind {
+  return {
+    ...definition,
+    form: 'named',
+    pace: 'lasting',
+    appends: [request],
+    outcomes,
+    events: AWAITING,
+    decide(step, decision) {
+      let requestId = decision.open?.awaiting;
+      if (requestId === undefined) {
+        const input = inputOf(step, decision.scope());
+        requestId = uuid5('run-request', decision.runId, decision.path);
+        decision.append({ type: request, data: requestData(input, decision), id: requestId });
+        decision.record('run.step_awaiting', { requestId, input });
+      }
+      const outcome = decision.outcomeOf(requestId);
+      return outcome ? decision.completed(output(outcome as RequestOutcome<Outcome>)) : 'open';
+    },
+  };
+}
