@@ -4,7 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 import { builtInSteps } from '#libs/steps/src/built-in.js';
-import { parseWorkflow } from '#libs/workflows/src/language/parse-workflow.js';
+import { parseWorkflow } from '#libs/workflows/src/language/reading/parse-workflow.js';
 import { StepLibrary } from '#libs/workflows/src/steps/step-library.js';
 
 import type { WorldOptions } from '../../libs/workflows/testing/virtual-world.js';

@@ -9,7 +9,7 @@ import { derivedId, type Uuid } from '#libs/kernel/src/ids.js';
 import { foldRun, type RunState } from '../src/engine/run-state.js';
 import { startRun } from '../src/engine/start-run.js';
 import type { Definition } from '../src/language/definition.js';
-import { parseWorkflow } from '../src/language/parse-workflow.js';
+import { parseWorkflow } from '../src/language/reading/parse-workflow.js';
 import type { StepLibrary } from '../src/steps/step-library.js';
 import type { MakeAttempt } from '../src/run/attempts.js';
 import { runEvents, runUntilIdle } from '../src/run/run-until-idle.js';

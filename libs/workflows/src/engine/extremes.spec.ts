@@ -6,7 +6,7 @@ import { EARLIEST, LATEST } from '#libs/kernel/src/time/times.js';
 
 import { testSteps } from '../../testing/library.js';
 import { failing, played } from '../../testing/played.js';
-import { parseWorkflow } from '../language/parse-workflow.js';
+import { parseWorkflow } from '../language/reading/parse-workflow.js';
 
 const NOW = Date.parse('2026-01-01T00:00:00.000Z');
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { testSteps } from '../../testing/library.js';
-import { parseWorkflow } from './parse-workflow.js';
+import { parseWorkflow } from './reading/parse-workflow.js';
 
 const parsed = (yaml: string) => parseWorkflow(yaml, testSteps);
 

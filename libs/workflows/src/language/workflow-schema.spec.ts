@@ -7,7 +7,7 @@ import { load } from 'js-yaml';
 
 import { arbitraryWorkflow } from '../../testing/arbitrary-workflow.js';
 import { testSteps } from '../../testing/library.js';
-import { parseWorkflow } from './parse-workflow.js';
+import { parseWorkflow } from './reading/parse-workflow.js';
 import { workflowSchema } from './workflow-schema.js';
 
 const validate = new Ajv({ strict: false, formats: { jmespath: true } }).compile(workflowSchema(testSteps));

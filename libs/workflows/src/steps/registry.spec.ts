@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { catalogue } from '#libs/events/src/catalogue.js';
 
 import { testDefinitions } from '../../testing/library.js';
-import { LATER } from '../language/later-words.js';
+import { LATER } from '../language/reading/later-words.js';
 import { triggerKinds } from '../triggers/registry.js';
 import { keywordKinds, requestOutcomes, stepEvents, stepEventTypes, stepKinds } from './registry.js';
 import { StepLibrary } from './step-library.js';

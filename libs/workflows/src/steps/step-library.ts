@@ -1,6 +1,6 @@
 import type { StepDefinition } from '#libs/plugin-sdk/src/define-step.js';
 
-import { LATER } from '../language/later-words.js';
+import { LATER } from '../language/reading/later-words.js';
 import type { KeywordSyntax, NamedSyntax, TriggerSyntax, Vocabulary } from '../language/vocabulary.js';
 import { triggerKinds } from '../triggers/registry.js';
 import { keywordKinds, librarySyntax, namedKinds, namedSyntax } from './registry.js';

@@ -4,7 +4,7 @@ import type { PlatformEvent } from '#libs/events/src/envelope.js';
 
 import { testSteps } from '../../testing/library.js';
 import type { Trigger } from '../language/definition.js';
-import { parseWorkflow } from '../language/parse-workflow.js';
+import { parseWorkflow } from '../language/reading/parse-workflow.js';
 import { pathMatcher } from './path-globs.js';
 import { fits } from './registry.js';
 

@@ -4,7 +4,7 @@ import { streams } from '#libs/events/src/streams.js';
 import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 
 import type { Definition } from '../language/definition.js';
-import { parseWorkflow, type ParsedWorkflow } from '../language/parse-workflow.js';
+import { parseWorkflow, type ParsedWorkflow } from '../language/reading/parse-workflow.js';
 import type { StepLibrary } from '../steps/step-library.js';
 
 const MAX_KEPT = 500;

@@ -9,7 +9,7 @@ import type { Clock } from '#libs/kernel/src/clock.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
 
-import { MAX_SOURCE_BYTES, parseWorkflow } from '../language/parse-workflow.js';
+import { MAX_SOURCE_BYTES, parseWorkflow } from '../language/reading/parse-workflow.js';
 import type { StepLibrary } from '../steps/step-library.js';
 import { type SourceFile, syncOf } from './folder-sync.js';
 import {

@@ -1,7 +1,7 @@
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import type { SourcePosition } from '#libs/yaml/src/source-position.js';
 
-import { type ParsedWorkflow, parseWorkflow } from '../language/parse-workflow.js';
+import { type ParsedWorkflow, parseWorkflow } from '../language/reading/parse-workflow.js';
 import type { StepLibrary } from '../steps/step-library.js';
 
 /** What is allowed and probably not meant. The pointer is into the workflow, line and column are in its text. */

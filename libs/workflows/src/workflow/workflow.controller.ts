@@ -12,7 +12,7 @@ import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
-import { parseWorkflow } from '../language/parse-workflow.js';
+import { parseWorkflow } from '../language/reading/parse-workflow.js';
 import { StepLibrary } from '../steps/step-library.js';
 import { checkedSource, type SourceWarning, warningsIn } from './workflow-source.js';
 import {

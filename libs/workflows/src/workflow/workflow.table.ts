@@ -5,7 +5,7 @@ import { followers } from '#libs/events/src/followers.js';
 import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 
 import type { Definition, Trigger } from '../language/definition.js';
-import { parseWorkflow } from '../language/parse-workflow.js';
+import { parseWorkflow } from '../language/reading/parse-workflow.js';
 import type { StepLibrary } from '../steps/step-library.js';
 import { listensTo } from '../triggers/registry.js';
 import { type Origin, workflow } from './workflow.js';

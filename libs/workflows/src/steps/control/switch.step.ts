@@ -5,7 +5,7 @@ import { isObject } from '#libs/kernel/src/json.js';
 
 import type { Step } from '../../language/definition.js';
 import { closed, Condition, stepShape, StepList } from '../../language/fields.js';
-import { listOf } from '../../language/step-ids.js';
+import { listOf } from '../../language/reading/step-ids.js';
 import type { KeywordKind } from '../kind/step-kind.js';
 import { evaluating } from '../kind/step-input.js';
 

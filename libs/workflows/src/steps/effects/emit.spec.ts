@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 
 import { testSteps } from '../../../testing/library.js';
 import { played } from '../../../testing/played.js';
-import { parseWorkflow } from '../../language/parse-workflow.js';
+import { parseWorkflow } from '../../language/reading/parse-workflow.js';
 
 describe('emit', () => {
   const firstProblem = (emitted: string) => {

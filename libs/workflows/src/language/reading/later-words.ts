@@ -1,5 +1,5 @@
-import type { SourceProblems } from './source-problems.js';
-import type { RawObject } from './vocabulary.js';
+import type { SourceProblems } from '../source-problems.js';
+import type { RawObject } from '../vocabulary.js';
 
 /**
  * Words that the language keeps for itself: refused by name, before they count as unknown, and taken by no plug-in. A word

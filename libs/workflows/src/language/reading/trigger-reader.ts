@@ -1,10 +1,10 @@
 import { isObject } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
-import type { Trigger } from './definition.js';
+import type { Trigger } from '../definition.js';
 import { LATER } from './later-words.js';
-import type { SourceProblems } from './source-problems.js';
-import type { TriggerSyntax, Vocabulary } from './vocabulary.js';
+import type { SourceProblems } from '../source-problems.js';
+import type { TriggerSyntax, Vocabulary } from '../vocabulary.js';
 
 /** Reads triggers; what is no trigger is left out, and reported. */
 export function readTriggers(

@@ -1,7 +1,7 @@
 import { isObject } from '#libs/kernel/src/json.js';
 
-import type { SourceProblems } from './source-problems.js';
-import type { KeywordSyntax } from './vocabulary.js';
+import type { SourceProblems } from '../source-problems.js';
+import type { KeywordSyntax } from '../vocabulary.js';
 
 /** Ids of all steps, given or generated; known before the first expression is checked. */
 export class StepIds {

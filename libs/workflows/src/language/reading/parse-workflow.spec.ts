@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { testSteps } from '../../testing/library.js';
-import { WorkflowShape } from './fields.js';
+import { testSteps } from '../../../testing/library.js';
+import { WorkflowShape } from '../fields.js';
 import { LATER } from './later-words.js';
 import { parseWorkflow } from './parse-workflow.js';
 

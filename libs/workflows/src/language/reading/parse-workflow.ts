@@ -2,17 +2,17 @@ import { isObject, type Json } from '#libs/kernel/src/json.js';
 import { readYaml } from '#libs/yaml/src/read-yaml.js';
 import type { SourceProblem } from '#libs/yaml/src/source-position.js';
 
-import type { Definition } from './definition.js';
-import { emptyTemplate } from './expressions.js';
-import { WorkflowShape } from './fields.js';
+import type { Definition } from '../definition.js';
+import { emptyTemplate } from '../expressions.js';
+import { WorkflowShape } from '../fields.js';
 import { LATER, withoutLaterKeys } from './later-words.js';
-import { durationOf } from './literals.js';
-import { failureSchema, visibleAtFirst } from './scope-schema.js';
-import { inOrder, SourceProblems } from './source-problems.js';
+import { durationOf } from '../literals.js';
+import { failureSchema, visibleAtFirst } from '../scope-schema.js';
+import { inOrder, SourceProblems } from '../source-problems.js';
 import { listOf, StepIds } from './step-ids.js';
 import { StepReader } from './step-reader.js';
 import { readTriggers } from './trigger-reader.js';
-import type { Vocabulary } from './vocabulary.js';
+import type { Vocabulary } from '../vocabulary.js';
 
 export type ParsedWorkflow =
   | {

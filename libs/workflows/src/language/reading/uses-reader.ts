@@ -4,12 +4,12 @@ import type { CompiledExpression } from '#libs/expressions/src/compile.js';
 import { isObject, type Json, pointerToken } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
-import type { RetryPolicy, StepInput, UsesFields } from './definition.js';
-import { emptyTemplate } from './expressions.js';
+import type { RetryPolicy, StepInput, UsesFields } from '../definition.js';
+import { emptyTemplate } from '../expressions.js';
 import { LATER } from './later-words.js';
-import { durationOf, isOpen } from './literals.js';
-import { workflowProblems } from './source-problems.js';
-import type { NamedSyntax, RawObject, Reading, Vocabulary } from './vocabulary.js';
+import { durationOf, isOpen } from '../literals.js';
+import { workflowProblems } from '../source-problems.js';
+import type { NamedSyntax, RawObject, Reading, Vocabulary } from '../vocabulary.js';
 
 export const DEFAULT_RETRY: RetryPolicy = {
   maxAttempts: 3,

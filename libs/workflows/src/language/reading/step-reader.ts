@@ -2,16 +2,16 @@ import type { JsonSchema } from '#libs/expressions/src/schema.js';
 import { isObject, pointerToken } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
-import type { Step, UsesFields } from './definition.js';
-import { Expressions } from './expressions.js';
-import { MAX_STEPS, UsesShape } from './fields.js';
+import type { Step, UsesFields } from '../definition.js';
+import { Expressions } from '../expressions.js';
+import { MAX_STEPS, UsesShape } from '../fields.js';
 import { LATER, withoutLaterKeys } from './later-words.js';
-import { durationOf } from './literals.js';
-import type { Visible } from './scope-schema.js';
-import type { SourceProblems } from './source-problems.js';
+import { durationOf } from '../literals.js';
+import type { Visible } from '../scope-schema.js';
+import type { SourceProblems } from '../source-problems.js';
 import { listOf, type StepIds } from './step-ids.js';
 import { readUses } from './uses-reader.js';
-import type { RawObject, Reading, Vocabulary } from './vocabulary.js';
+import type { RawObject, Reading, Vocabulary } from '../vocabulary.js';
 
 /** Reads steps: of which kind each is, whether it fits, and whether what its expressions name exists. */
 export class StepReader {
