@@ -36,7 +36,7 @@ import { OpenIssues } from '#libs/issues/src/open.subscriber.js';
 import type { Worker } from '#libs/persistence/src/work/work.js';
 import { DecideRules } from '#libs/rules/src/decisions/decide.subscriber.js';
 import { DecisionProjection } from '#libs/rules/src/decisions/decision.projection.js';
-import { DecisionView } from '#libs/rules/src/decisions/decision.view.js';
+import { ActionRefusalView, DecisionView } from '#libs/rules/src/decisions/decision.view.js';
 import { EndBursts } from '#libs/rules/src/flow/end-bursts.worker.js';
 import { RuleProjection } from '#libs/rules/src/rule/rule.projection.js';
 import { RuleVersionView, RuleView } from '#libs/rules/src/rule/rule.view.js';
@@ -110,6 +110,7 @@ export const VIEWS: readonly Type[] = [
   RuleView,
   RuleVersionView,
   DecisionView,
+  ActionRefusalView,
   WorkflowView,
   WorkflowVersionView,
   RunView,

@@ -1,9 +1,8 @@
-import type { Decision } from '#libs/events/src/types/rule.events.js';
+import type { Decision as RecordedDecision } from '#libs/events/src/types/rule.events.js';
 import type { RuleAnswer, RuleWarning, SavedRule } from '#libs/events/src/shapes/rule-shape.js';
 
 /** What the API answers about rules, as much of it as is shown. */
 
-export type { Decision } from '#libs/events/src/types/rule.events.js';
 export type { RuleVersionAnswer as RuleVersion } from '#libs/events/src/shapes/rule-shape.js';
 
 /** `line` and `column` are in the text of a workflow; `column` alone is in the value at the pointer. */
@@ -11,6 +10,11 @@ export type Warning = RuleWarning & { readonly line?: number };
 
 /** A rule as it is answered, with its warnings where it was saved. */
 export type Rule = RuleAnswer & Partial<Pick<SavedRule, 'warnings'>>;
+
+/** `detail` where an action was refused: why, in words. */
+export type Decision = Omit<RecordedDecision, 'actions'> & {
+  readonly actions: readonly (RecordedDecision['actions'][number] & { readonly detail?: string })[];
+};
 
 /** The condition that decided against a rule, and what it saw. */
 export type Failed = NonNullable<Decision['failed']>;

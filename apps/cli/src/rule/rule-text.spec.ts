@@ -42,6 +42,7 @@ describe('why, in words', () => {
     const actions = [
       { type: 'create_issue', requestId: 'evt_2' },
       { type: 'send_webhook', requestId: 'evt_3', refused: 'too-many-hops' },
+      { type: 'dispatch_workflow', requestId: 'evt_4', refused: 'unknown-workflow', detail: 'There is no workflow x.' },
     ];
     const text = whyText(why, [
       { ...decision, actions },
@@ -51,6 +52,7 @@ describe('why, in words', () => {
     ]);
     expect(text).toContain('asked for create_issue (evt_2)');
     expect(text).toContain('send_webhook was refused: too-many-hops');
+    expect(text).toContain('dispatch_workflow was refused: There is no workflow x. (unknown-workflow)');
     expect(text).toContain('too costly');
     expect(text).toContain(
       'matched, and was held back: is among the first 1 in 10m; throttle.key was "db-1"  (/throttle)',

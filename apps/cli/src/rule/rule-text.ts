@@ -59,8 +59,12 @@ function decisionLines({
   if (outcome === 'throttled') more(`matched, and was held back${failed ? `: ${heldText(failed)}` : ''}`);
   else if (failed) more(failureText(failed));
   if (error !== undefined) more(error);
-  for (const { type, requestId, refused } of actions)
-    more(refused === undefined ? `asked for ${type} (${requestId})` : `${type} was refused: ${refused}`);
+  for (const { type, requestId, refused, detail } of actions)
+    more(
+      refused === undefined
+        ? `asked for ${type} (${requestId})`
+        : `${type} was refused: ${detail === undefined ? refused : `${detail} (${refused})`}`,
+    );
   return lines;
 }
 

@@ -14,6 +14,7 @@ import { Bursts } from './0015-bursts.js';
 import { OpenSince } from './0016-open-since.js';
 import { RuleCount } from './0018-rule-count.js';
 import { WebhookSettings } from './0019-webhook-settings.js';
+import { ActionRefusals } from './0020-action-refusals.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
 export const migrations = [
@@ -33,4 +34,5 @@ export const migrations = [
   OpenSince,
   RuleCount,
   WebhookSettings,
+  ActionRefusals,
 ];

@@ -3,9 +3,10 @@ import type { DataSource } from 'typeorm';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import type { Decision } from '#libs/events/src/types/rule.events.js';
 import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
+import { loadRows } from '#libs/persistence/src/rows.adapter.js';
 
 import type { Failure } from '../language/condition.js';
-import type { DecisionView } from './decision.view.js';
+import { ActionRefusalView, type DecisionView } from './decision.view.js';
 import { failureOf } from './recorded-decisions.js';
 import {
   type FailedEvent,
@@ -25,9 +26,12 @@ export interface ShownDecision {
   readonly outcome: Decision['outcome'];
   readonly failed?: Failure;
   readonly error?: string;
-  readonly actions: Decision['actions'];
+  readonly actions: readonly ShownAction[];
   readonly at: string;
 }
+
+/** What a rule asked for; `refused` and `detail` where the rule or whoever should have done it refused. */
+export type ShownAction = Decision['actions'][number] & { readonly detail?: string };
 
 /** A decision of a rule, with its place in the order of time. */
 export interface PlacedDecision {
@@ -67,7 +71,7 @@ export async function decisionsOnEvent(
     .sort((one, other) => (one.ruleId < other.ruleId ? -1 : 1))
     .slice(0, limit);
   const versions = await versionsOf(database, failed, wait);
-  return [...rows.map(shownRow), ...failed.map((each) => shownFailure(each, eventId, versions))]
+  return [...(await shownRows(database, rows)), ...failed.map((each) => shownFailure(each, eventId, versions))]
     .sort((one, other) => (one.ruleId < other.ruleId ? -1 : 1))
     .slice(0, limit);
 }
@@ -82,9 +86,11 @@ export async function decisionsOfRule(
   limit: number,
   wait: WaitForVersions,
 ): Promise<{ readonly found: readonly PlacedDecision[]; readonly goOn?: TimePlace }> {
-  const rows = (await rowsOfRule(database, query, limit)).map((row): PlacedDecision => ({
-    place: { at: row.at.toISOString(), position: row.position, part: row.ordinal },
-    shown: shownRow(row),
+  const stored = await rowsOfRule(database, query, limit);
+  const shown = await shownRows(database, stored);
+  const rows = stored.map(({ at, position, ordinal }, index): PlacedDecision => ({
+    place: { at: at.toISOString(), position, part: ordinal },
+    shown: shown[index]!,
   }));
   if (query.outcome !== undefined && query.outcome !== 'not_matched') return { found: rows };
   const { found: failed, scannedTo } = await failedByRule(database, query, query, limit);
@@ -140,7 +146,19 @@ function rowsOfRule(database: DataSource, query: RuleQuery, limit: number): Prom
   );
 }
 
-const shownRow = (row: StoredDecision): ShownDecision => ({
+/** With what became of their requests, as far as others refused them. */
+async function shownRows(database: DataSource, rows: readonly StoredDecision[]): Promise<readonly ShownDecision[]> {
+  const requests = rows.flatMap(({ actions }) => actions.map(({ requestId }) => ({ requestId })));
+  const refusals = await loadRows(database, ActionRefusalView, requests);
+  const byRequest = new Map(refusals.map((refusal) => [refusal.requestId, refusal]));
+  const shownAction = (action: Decision['actions'][number]): ShownAction => {
+    const refusal = byRequest.get(action.requestId);
+    return refusal === undefined ? action : { ...action, refused: refusal.reason, detail: refusal.detail };
+  };
+  return rows.map((row) => shownRow(row, row.actions.map(shownAction)));
+}
+
+const shownRow = (row: StoredDecision, actions: readonly ShownAction[]): ShownDecision => ({
   eventId: row.event_id,
   eventType: row.event_type,
   ruleId: row.rule_id,
@@ -149,7 +167,7 @@ const shownRow = (row: StoredDecision): ShownDecision => ({
   outcome: row.outcome,
   ...(row.failed !== null && { failed: row.failed }),
   ...(row.error !== null && { error: row.error }),
-  actions: row.actions,
+  actions,
   at: row.at.toISOString(),
 });
 

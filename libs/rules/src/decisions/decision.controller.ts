@@ -32,7 +32,11 @@ export class DecisionAnswer {
   failed?: object;
   @ApiPropertyOptional()
   error?: string;
-  @ApiProperty({ type: [Object], description: 'Each with the id of the event that asks for it.' })
+  @ApiProperty({
+    type: [Object],
+    description:
+      'Each with the id of the event that asks for it. `refused` says why it was not carried out, `detail` the same in words.',
+  })
   actions!: readonly object[];
   @ApiProperty({ format: 'date-time' })
   at!: string;

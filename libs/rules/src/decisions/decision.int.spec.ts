@@ -180,6 +180,41 @@ describe('the decisions of a history', () => {
     expect(data).toMatchObject([{ ruleName: 'rule 4 on main', failed: { expected: 'main', actual: 'topic' } }]);
   });
 
+  it('say what another stage refused, and why', async () => {
+    const actions = [
+      { type: 'create_issue', with: { title: 'a' } },
+      { type: 'dispatch_workflow', with: { workflow: 'gone' } },
+    ];
+    const matching = { ...definition(4, 'main'), actions };
+    await append('rule.created', { ruleId: ruleId(4), version: 1, enabled: true, definition: matching });
+    const eventId = await append('git.push', { branch: 'main' });
+    await settle();
+    const { events } = await store.readAll({ limit: 100 });
+    const asked = events.find((event) => event.is('workflow.requested'))!;
+    const data = {
+      action: 'dispatch_workflow',
+      reason: 'unknown-workflow',
+      detail: 'There is no workflow gone.',
+      eventId: eventIdOf(asked.id),
+    };
+    const { requestedBy } = asked.data as { requestedBy: object };
+    await append('action.refused', { ...data, requestedBy }, 'millrace', { $causationId: asked.id });
+    // Of a run, and of nobody.
+    await append('action.refused', data, 'millrace', { $causationId: uuid7() });
+    await settle();
+    const [{ actions: shown }] = (await api().ofEvent(caller, eventId)).data as [DecisionAnswer];
+    expect(shown).toEqual([
+      { type: 'create_issue', requestId: expect.any(String) },
+      {
+        type: 'dispatch_workflow',
+        requestId: eventIdOf(asked.id),
+        refused: 'unknown-workflow',
+        detail: 'There is no workflow gone.',
+      },
+    ]);
+    expect((await api().ofRule(caller, ruleId(4))).data[0]!.actions).toEqual(shown);
+  });
+
   it('take one row for each event that no rule matched, however many rules there are', async () => {
     for (let n = 0; n < 300; n++)
       await append('rule.created', {

@@ -5,13 +5,13 @@ import type { EntityManager } from 'typeorm';
 
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
-import { eventUuidOf } from '#libs/events/src/envelope.js';
+import { eventIdOf, eventUuidOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import type { Decision } from '#libs/events/src/types/rule.events.js';
 import { type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 
 import type { FailureGroup } from '../engine/failed-rules.js';
-import { DecisionView } from './decision.view.js';
+import { ActionRefusalView, DecisionView } from './decision.view.js';
 
 /** One rule that is recorded by itself. */
 interface DecisionRow {
@@ -41,7 +41,7 @@ interface VerdictRow {
 @Injectable()
 export class DecisionProjection implements Subscriber {
   readonly name = followers.decisionViews;
-  readonly reads = ['rule.set_formed', 'rule.evaluated', 'rule.none_matched'] as const;
+  readonly reads = ['rule.set_formed', 'rule.evaluated', 'rule.none_matched', 'action.refused'] as const;
   readonly writes = [] as const;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
@@ -65,14 +65,24 @@ export class DecisionProjection implements Subscriber {
         });
       }
     const formed = events.filter((event) => event.is('rule.set_formed'));
-    if (decisions.length + later.length + verdicts.length + formed.length === 0) return;
+    const refusals = events.filter((event) => event.is('action.refused')).flatMap(refusalOf);
+    if (decisions.length + later.length + verdicts.length + formed.length + refusals.length === 0) return;
     const tx = await context.transaction();
     if (formed.length > 0) await saveSets(tx, formed);
     await upsertRows(tx, DecisionView, decisions.map(rowOf), { onConflict: 'nothing' });
     // What a rule decided at the end of a burst comes after what it decided at first, in the order of the log.
     await upsertRows(tx, DecisionView, later.map(rowOf));
+    await upsertRows(tx, ActionRefusalView, refusals, { onConflict: 'nothing' });
     if (verdicts.length > 0) await saveVerdicts(tx, verdicts, await rollsOf(tx, verdicts));
   }
+}
+
+/** Of a rule's request; the refusal names it as its cause. */
+function refusalOf({ data, metadata }: RecordedEvent<'action.refused'>): readonly RowOf<ActionRefusalView>[] {
+  const { requestedBy, reason, detail } = data;
+  const { $causationId: requestId } = metadata;
+  if (requestedBy?.kind !== 'rule' || requestId === undefined) return [];
+  return [{ requestId: eventIdOf(requestId), reason, detail }];
 }
 
 async function saveSets(tx: EntityManager, formed: readonly RecordedEvent<'rule.set_formed'>[]): Promise<void> {

@@ -34,3 +34,15 @@ export class DecisionView {
   @Column('timestamptz')
   at!: Date;
 }
+
+/** A request of a rule that another stage refused after it was decided. */
+@Entity({ schema: 'views', name: 'action_refusals' })
+export class ActionRefusalView {
+  /** As in `actions` of the decision. */
+  @PrimaryColumn('text', { name: 'request_id' })
+  requestId!: string;
+  @Column('text')
+  reason!: string;
+  @Column('text')
+  detail!: string;
+}

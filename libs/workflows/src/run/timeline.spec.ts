@@ -67,6 +67,70 @@ steps:
     expect(steps.at(-1)).toMatchObject({ error: { code: 'step.bad_input' }, attempts: [] });
   });
 
+  const statuses = (steps: readonly { path: string; status: string; endedAt?: string }[]) =>
+    steps.map(({ path, status, endedAt }) => [path, status, endedAt?.slice(11, 19)]);
+
+  it('has no step under way once the run has failed', async () => {
+    const world = new VirtualWorld({
+      yaml: `
+name: x
+timeout: 1h
+steps:
+  - id: each
+    forEach: [a, b]
+    concurrency: 2
+    steps:
+      - { id: first, wait: { for: 1m } }
+      - { id: bad, if: item == 'a', uses: call, with: { to: x } }
+      - { id: long, wait: { for: 1h } }
+onFailure: [{ id: tell, uses: echo, with: { value: 1 } }]
+`,
+      makeAttempt: () => Promise.reject(new StepError({ message: 'No.', retryable: false })),
+    });
+    const steps = timelineOf(await world.toTheEnd(), world.definition);
+    expect(statuses(steps)).toEqual([
+      ['each', 'failed', '00:01:00'],
+      ['each[0].first', 'completed', '00:01:00'],
+      ['each[1].first', 'completed', '00:01:00'],
+      ['each[0].bad', 'failed', '00:01:00'],
+      ['each[1].bad', 'skipped', '00:01:00'],
+      ['each[1].long', 'cancelled', '00:01:00'],
+      ['tell', 'completed', '00:01:00'],
+    ]);
+  });
+
+  it('has no step under way once a step around it has ended', async () => {
+    const world = new VirtualWorld({
+      yaml: `
+name: x
+steps:
+  - id: each
+    forEach: [a]
+    steps:
+      - id: choose
+        timeout: 1m
+        onError: continue
+        switch: [{ else: true, steps: [{ id: inner, forEach: [1], steps: [{ id: nap, wait: { for: 1h } }] }] }]
+      - { id: after, wait: { for: 1m } }
+`,
+    });
+    const steps = timelineOf(await world.toTheEnd(), world.definition);
+    expect(statuses(steps)).toEqual([
+      ['each', 'completed', '00:02:00'],
+      ['each[0].choose', 'failed', '00:01:00'],
+      ['each[0].inner', 'cancelled', '00:01:00'],
+      ['each[0].inner[0].nap', 'cancelled', '00:01:00'],
+      ['each[0].after', 'completed', '00:02:00'],
+    ]);
+  });
+
+  it('has no step and no attempt under way once the time of the run is over', async () => {
+    const world = new VirtualWorld({
+      yaml: 'name: x\ntimeout: 1m\nsteps: [{ id: nap, wait: { for: 1h } }]\n',
+    });
+    expect(statuses(timelineOf(await world.toTheEnd(), world.definition))).toEqual([['nap', 'cancelled', '00:01:00']]);
+  });
+
   it('shows what is under way', async () => {
     const world = new VirtualWorld({ yaml: 'name: x\nsteps: [{ id: nap, wait: { for: 1h }, timeout: 2h }]\n' });
     await world.begin();

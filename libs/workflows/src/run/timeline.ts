@@ -1,22 +1,50 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 
 import type { Definition } from '../language/definition.js';
-import { allSteps, stepEvents } from '../steps/registry.js';
+import { allSteps, nestedIn, stepEvents } from '../steps/registry.js';
 import type { ShownStep } from '../steps/kind/step-kind.js';
 
 /**
  * The steps of a run in the order in which they began, from its stream. Pure.
- * @param definition of the run's version, for the names of steps; without it they have none.
+ * @param definition of the run's version, for the names of steps and what is inside them; without it they have none.
  */
 export function timelineOf(events: readonly RecordedEvent[], definition?: Definition): readonly ShownStep[] {
   const shown = new Map<string, ShownStep>();
-  for (const event of events) show(shown, event);
   const steps = definition ? allSteps([...definition.steps, ...definition.onFailure]) : [];
+  const inside = new Map(steps.map((step) => [step.id, allSteps(nestedIn(step).lists.flat()).map(({ id }) => id)]));
+  for (const event of events) {
+    show(shown, event);
+    cancelOpen(shown, event, inside);
+  }
   const names = new Map(steps.map(({ id, name }) => [id, name]));
   return [...shown.values()].map((step) => {
     const name = names.get(step.stepId);
     return name === undefined ? step : { ...step, name };
   });
+}
+
+/** What is open inside a step or a run when that ends will not go on. */
+function cancelOpen(
+  steps: ReadonlyMap<string, ShownStep>,
+  event: RecordedEvent,
+  inside: ReadonlyMap<string, readonly string[]>,
+): void {
+  let isOver: (step: ShownStep) => boolean;
+  if (event.is('workflow.step_completed', 'workflow.error')) {
+    const { path, stepId } = event.data;
+    const nested = inside.get(stepId) ?? [];
+    const pass = path.slice(0, path.length - stepId.length);
+    isOver = (step) => nested.includes(step.stepId) && step.path.startsWith(pass);
+  } else if (event.is('workflow.completed', 'workflow.failed', 'run.recovery_started', 'run.cancelled'))
+    isOver = () => true;
+  else return;
+  const { timestamp } = event.metadata;
+  for (const step of steps.values()) {
+    if (step.endedAt !== undefined || !isOver(step)) continue;
+    Object.assign(step, { status: 'cancelled', endedAt: timestamp });
+    const attempt = step.attempts.at(-1);
+    if (attempt) attempt.endedAt ??= timestamp;
+  }
 }
 
 function show(steps: Map<string, ShownStep>, event: RecordedEvent): void {

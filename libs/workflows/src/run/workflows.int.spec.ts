@@ -191,7 +191,11 @@ describe('a run that is cancelled', () => {
     await one.save(CALLS);
     const id = await one.begin('calls');
     await waitFor('the call to begin', () => Promise.resolve(one.egress.requests.length === 1));
-    expect(await one.runs.cancel(one.caller, id)).toMatchObject({ status: 'cancelled' });
+    expect(await one.runs.cancel(one.caller, id)).toMatchObject({
+      status: 'cancelled',
+      cancelledBy: one.caller.actor,
+      timeline: [{ status: 'cancelled', endedAt: expect.any(String) }],
+    });
     await stopped;
     // Again is done already; what has ended otherwise cannot be cancelled.
     expect(await one.runs.cancel(one.caller, id)).toMatchObject({ status: 'cancelled' });

@@ -159,7 +159,8 @@ export interface ShownStep {
   readonly stepId: string;
   /** As the workflow names it. */
   readonly name?: string;
-  status: 'running' | 'waiting' | 'completed' | 'failed' | 'skipped';
+  /** `cancelled`: the run, or a step around it, ended first. */
+  status: 'running' | 'waiting' | 'completed' | 'failed' | 'skipped' | 'cancelled';
   startedAt: string;
   endedAt?: string;
   /** What the last attempt was given. */
