@@ -28,6 +28,7 @@ describe('the settings', () => {
       dataDir: '/srv/app/.millrace',
       databaseUrl: undefined,
       eventStoreUrl: undefined,
+      streamPrefix: undefined,
       secretKeys: [],
       adminToken: undefined,
       roles: new Set(['api', 'worker']),
@@ -49,6 +50,10 @@ describe('the settings', () => {
     expect(valid({ PORT: '', MILLRACE_ROLES: ' ', DATABASE_URL: '' })).toEqual(valid());
   });
 
+  it('let the prefix of streams be empty, which is not the default', () => {
+    expect(valid({ MILLRACE_STREAM_PREFIX: '' }).streamPrefix).toBe('');
+  });
+
   it('are read from every variable', () => {
     const config = valid({
       HOST: '0.0.0.0',
@@ -67,6 +72,7 @@ describe('the settings', () => {
       MILLRACE_PUBLIC_URL: 'https://hooks.example.com/millrace/',
       MILLRACE_RETRY_SCHEDULE: '250ms, 1s,2m',
       MILLRACE_ACTION_RETRY_SCHEDULE: '1s',
+      MILLRACE_STREAM_PREFIX: 'acme.',
       LOG_LEVEL: 'Warn',
     });
     expect(config).toMatchObject({
@@ -75,6 +81,7 @@ describe('the settings', () => {
       dataDir: '/srv/app/data',
       databaseUrl: 'postgres://u:p@db/millrace',
       eventStoreUrl: 'esdb://n1:2113,n2:2113,n3:2113?tls=false',
+      streamPrefix: 'acme.',
       adminToken: TOKEN,
       roles: new Set(['worker']),
       logLevel: 'warn',
@@ -115,6 +122,11 @@ describe('the settings', () => {
     ['MILLRACE_RETRY_SCHEDULE', '1m,soon', 'ms, s, m, h, d'],
     ['MILLRACE_RETRY_SCHEDULE', ',', 'ms, s, m, h, d'],
     ['MILLRACE_ACTION_RETRY_SCHEDULE', 'soon', 'ms, s, m, h, d'],
+    ['MILLRACE_STREAM_PREFIX', '$acme.', 'start with a letter or digit'],
+    ['MILLRACE_STREAM_PREFIX', 'acme', 'end with no letter'],
+    ['MILLRACE_STREAM_PREFIX', 'acme/', 'letters, digits'],
+    ['MILLRACE_STREAM_PREFIX', '1'.repeat(65), 'up to 64'],
+    ['MILLRACE_STREAM_PREFIX', 'dry-run-', 'not the beginning of one of our own streams'],
     ['LOG_LEVEL', 'loud', 'trace, debug, info'],
     ['DATABASE_URL', 'mysql://u:p@db/x', 'postgresql://'],
     ['DATABASE_URL', 'postgres:///', 'postgresql://'],

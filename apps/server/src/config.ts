@@ -3,6 +3,7 @@ import { isAbsolute, resolve } from 'node:path';
 import ipaddr from 'ipaddr.js';
 
 import { parseKey } from '#libs/access/src/secrets/key-file.js';
+import { isStreamPrefix } from '#libs/events/src/streams.js';
 import { tryParseDuration } from '#libs/kernel/src/time/durations.js';
 import { nearest } from '#libs/kernel/src/text/nearest.js';
 import { Settings } from '#libs/kernel/src/settings.js';
@@ -23,6 +24,8 @@ export interface Config {
   readonly databaseUrl: string | undefined;
   /** Absent: the log is in PostgreSQL too. */
   readonly eventStoreUrl: string | undefined;
+  /** Absent: the default. Empty: streams have no prefix. */
+  readonly streamPrefix: string | undefined;
   /** 32 bytes each; empty: the key of the data folder. */
   readonly secretKeys: readonly Buffer[];
   readonly adminToken: string | undefined;
@@ -51,6 +54,7 @@ const KNOWN = [
   'MILLRACE_PUBLIC_URL',
   'MILLRACE_RETRY_SCHEDULE',
   'MILLRACE_ACTION_RETRY_SCHEDULE',
+  'MILLRACE_STREAM_PREFIX',
   'MILLRACE_CRASH_AT',
 ];
 
@@ -94,6 +98,11 @@ export function parseConfig(environment: Environment, folder: string): ParsedCon
       'esdb://host:2113?tls=false or esdb+discover://…',
       { secret: true },
     ),
+    // Unlike elsewhere, the empty text is a value.
+    streamPrefix:
+      environment['MILLRACE_STREAM_PREFIX']?.trim() === ''
+        ? ''
+        : read('MILLRACE_STREAM_PREFIX', undefined, parsePrefix, PREFIXES),
     secretKeys,
     adminToken: read(
       'MILLRACE_ADMIN_TOKEN',
@@ -139,6 +148,10 @@ export function parseConfig(environment: Environment, folder: string): ParsedCon
     ? { kind: 'invalid', problems }
     : { kind: 'valid', config, warnings: unknownVariables(environment) };
 }
+
+const PREFIXES =
+  'nothing, or up to 64 letters, digits, ".", "_", ":" and "-" that start with a letter or digit and end with no letter, such as "acme."; not the beginning of one of our own streams, such as "run" with a "-"';
+const parsePrefix = (text: string): string | undefined => (isStreamPrefix(text) ? text : undefined);
 
 const CIDRS = 'CIDRs with commas between, such as 10.0.0.0/8,192.168.1.7';
 

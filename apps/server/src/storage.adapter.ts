@@ -1,8 +1,10 @@
 import type { DataSource } from 'typeorm';
 
+import { DEFAULT_ORG } from '#libs/access/src/organisation.js';
 import { keyFromFile, readKeyFile } from '#libs/access/src/secrets/key-file.js';
 import { Keyring } from '#libs/access/src/secrets/keyring.js';
 import type { EventStore } from '#libs/event-store/src/event-store.js';
+import { DEFAULT_STREAM_PREFIX, streams } from '#libs/events/src/streams.js';
 import type { Log } from '#libs/kernel/src/log.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 
@@ -50,15 +52,21 @@ export async function openStorage(
 }
 
 /** Only the adapter that is used is loaded: the other's client costs time and memory. */
-async function openLog({ eventStoreUrl }: Config, databaseUrl: string): Promise<EventStore> {
+async function openLog({ eventStoreUrl, streamPrefix }: Config, databaseUrl: string): Promise<EventStore> {
+  const prefix = streamPrefix ?? DEFAULT_STREAM_PREFIX;
   if (eventStoreUrl !== undefined) {
     const { EventStoreDbEventStore } =
       await import('#libs/event-store/src/adapters/eventstoredb/eventstoredb-event-store.adapter.js');
-    return EventStoreDbEventStore.open({ connectionString: eventStoreUrl });
+    return EventStoreDbEventStore.open({
+      connectionString: eventStoreUrl,
+      prefix,
+      // Whoever names a prefix knows what it means for a log that has none.
+      ...(streamPrefix === undefined && { refuseUnprefixed: streams.organisation(DEFAULT_ORG) }),
+    });
   }
   const { PostgresEventStore } =
     await import('#libs/event-store/src/adapters/postgres/postgres-event-store.adapter.js');
-  return PostgresEventStore.open({ connectionString: databaseUrl });
+  return PostgresEventStore.open({ connectionString: databaseUrl, prefix });
 }
 
 /** The key that was generated before MILLRACE_SECRET_KEY was set goes on opening what it has encrypted. */

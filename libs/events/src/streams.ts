@@ -1,9 +1,38 @@
 import { type Uuid, uuid5 } from '#libs/kernel/src/ids.js';
 
-/** Every name is put together here, and every question about a name is answered here: nothing else spells a prefix. */
-const named = (kind: string, id: string): string => `${kind}-${id}`;
+/** What the names of our streams begin with, up to the first `-`. */
+const KINDS = [
+  'inbound',
+  'published',
+  'decisions',
+  'burst',
+  'verdicts',
+  'ruleset',
+  'integration',
+  'watch',
+  'reconciled',
+  'agent',
+  'execution',
+  'cancelled',
+  'rule',
+  'workflow',
+  'run',
+  'webhook',
+  'delivery',
+  'redelivery',
+  'refused',
+  'action',
+  'issue',
+  'token',
+  'organisation',
+  'parked',
+] as const;
+type Kind = (typeof KINDS)[number];
+
+/** Every name is put together here, and every question about a name is answered here: nothing else spells a kind. */
+const named = (kind: Kind, id: string): string => `${kind}-${id}`;
 const isNamed =
-  (kind: string) =>
+  (kind: Kind) =>
   (stream: string): boolean =>
     stream.startsWith(named(kind, ''));
 
@@ -58,3 +87,22 @@ export const streams = {
   /** The UUID that an inbound or published stream is named after. */
   uuidIn: (stream: string): Uuid => stream.slice(-36),
 } as const;
+
+/** How the stored names of all our streams begin, unless the operator says otherwise. */
+export const DEFAULT_STREAM_PREFIX = 'millrace.';
+
+const ours = KINDS.join('|');
+const OURS = new RegExp(`^(?:${ours})-`);
+const OURS_LATER = new RegExp(`(?:${ours})-`);
+
+/**
+ * Whether the rest of a stored name, after our prefix, belongs to an installation whose prefix is a longer one: `millrace.`
+ * and `millrace.test.` on one server keep apart.
+ */
+export const isOfLongerPrefix = (rest: string): boolean => !OURS.test(rest) && OURS_LATER.test(rest);
+
+/** It ends with no letter: else the beginning of a kind of stream could be taken for the end of a prefix. */
+const PREFIX = /^(?:(?=[A-Za-z0-9])[A-Za-z0-9._:-]{0,63}[0-9._:-])?$/;
+
+/** Whether stream names may begin so. The empty text is allowed: then this installation has the server to itself. */
+export const isStreamPrefix = (text: string): boolean => PREFIX.test(text) && !OURS_LATER.test(text);

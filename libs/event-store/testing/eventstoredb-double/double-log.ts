@@ -26,6 +26,8 @@ const RECORD_OVERHEAD = 90;
 
 export class DoubleLog {
   readonly all: StoredEvent[] = [];
+  /** Events that were sent to clients, by stream: to see what the server was asked to leave out. */
+  readonly sent = new Map<string, number>();
   private readonly streams = new Map<string, StoredEvent[]>();
   /** The server's cache of ids, which alone makes appends without a revision idempotent. Lost with the process. */
   private readonly cache = new Map<string, StoredEvent>();
@@ -64,6 +66,11 @@ export class DoubleLog {
     this.streams.set(stream, existing);
     const { revision, position } = existing.at(-1)!;
     return { kind: 'stored', revision, position };
+  }
+
+  sends(event: StoredEvent): StoredEvent {
+    this.sent.set(event.stream, (this.sent.get(event.stream) ?? 0) + 1);
+    return event;
   }
 
   /** Visible events, or `undefined` if nothing was ever appended to the stream. */

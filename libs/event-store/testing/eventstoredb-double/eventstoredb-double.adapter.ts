@@ -14,6 +14,7 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 
+import { StreamNames } from '../../src/stream-names.js';
 import { DoubleLog } from './double-log.js';
 import { Faults } from './faults.js';
 import { FaultyLink } from './faulty-link.js';
@@ -113,10 +114,17 @@ export class EventStoreDbDouble {
     this.subscriptions.drop(status.CANCELLED, 'Subscription dropped by the server');
   }
 
-  /** A write of another client, which no adapter made. */
-  append(stream: string, type: string, data: object, id: string): void {
-    const event = { id, type, json: true, data: Buffer.from(JSON.stringify(data)), metadata: Buffer.from('{}') };
-    this.log.append(stream, [event], 'any');
+  /** A write of another client, which no adapter made; to a stream with the usual prefix, unless the name is given as stored. */
+  append(
+    stream: string,
+    type: string,
+    data: object | Buffer,
+    id: string,
+    { stored = new StreamNames().stored(stream), metadata = '{}' } = {},
+  ): void {
+    const json = !Buffer.isBuffer(data);
+    const bytes = Buffer.isBuffer(data) ? data : Buffer.from(JSON.stringify(data));
+    this.log.append(stored, [{ id, type, json, data: bytes, metadata: Buffer.from(metadata) }], 'any');
     this.subscriptions.appended();
   }
 

@@ -157,7 +157,8 @@ export class Streams {
       let written = 0;
       for (const event of found) {
         if (written++ >= count || call.cancelled) break;
-        if (!call.write(readEvent(event, name === false))) await new Promise((resolve) => call.once('drain', resolve));
+        if (!call.write(readEvent(this.log.sends(event), name === false)))
+          await new Promise((resolve) => call.once('drain', resolve));
       }
     }
     call.end();

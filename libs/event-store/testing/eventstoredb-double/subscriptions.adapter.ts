@@ -90,7 +90,7 @@ class Subscription {
     while (this.next < all.length) {
       const event = all[this.next++]!;
       let flowing = true;
-      if (this.matches(event)) flowing = this.call.write(readEvent(event, true));
+      if (this.matches(event)) flowing = this.call.write(readEvent(this.log.sends(event), true));
       if (++this.considered >= this.interval) {
         this.considered = 0;
         flowing = this.call.write(checkpoint(event.position));

@@ -6,7 +6,7 @@ import type { Connection } from './connection.adapter.js';
 import { closed, LostCall, overloaded, tooLargeForServer } from './errors.adapter.js';
 import type { Horizon } from './horizon.js';
 import { answeredWithin, type Reader } from './reader.adapter.js';
-import { type AppendReply, appendReply, appendRequest, readStreamRequest } from './wire.adapter.js';
+import { type AppendReply, appendReply, appendRequest } from './wire.adapter.js';
 
 /** Unanswered this long, an append's outcome is unknown and it is sent again. */
 const ANSWER_MS = 5_000;
@@ -88,8 +88,7 @@ export class AppendPipeline {
     expected: 'any' | 'stream-exists',
   ): Promise<AppendResult> {
     for (;;) {
-      const request = readStreamRequest(stream, { direction: 'backwards', count: events.length });
-      const { events: newest } = await this.reader.read(request);
+      const newest = await this.reader.stream(stream, { direction: 'backwards', count: events.length });
       const last = newest[0];
       // No stream, or one of which retention has hidden everything.
       if (last === undefined) return this.atRevision(stream, events, expected);
@@ -115,7 +114,7 @@ export class AppendPipeline {
   ): Promise<AppendResult> {
     const known = this.horizon.position;
     return this.connection.persist(async () => {
-      const { correlationId, message } = appendRequest(stream, events, expected);
+      const { correlationId, message } = appendRequest(this.reader.names.stored(stream), events, expected);
       const reply = await this.exchange(correlationId, message);
       switch (reply.kind) {
         case 'success': {

@@ -1,3 +1,5 @@
+import { Rejected } from '#libs/kernel/src/errors.js';
+
 import { checkAppend } from '../../append-request.js';
 import {
   type AllPage,
@@ -11,6 +13,7 @@ import {
   type SubscribeOptions,
   type SubscriptionItem,
 } from '../../event-store.js';
+import { StreamNames } from '../../stream-names.js';
 import { AppendPipeline } from './append-pipeline.adapter.js';
 import { Connection } from './connection.adapter.js';
 import { closed } from './errors.adapter.js';
@@ -21,11 +24,17 @@ import { subscription } from './subscription.adapter.js';
 import { TailBuffer } from './tail-buffer.js';
 import { Tail } from './tail.adapter.js';
 import { Truncations } from './truncations.adapter.js';
-import { readAllRequest, readStreamRequest } from './wire.adapter.js';
 
 export interface EventStoreDbOptions {
   /** `esdb://…` or `esdb+discover://…`, with `nodePreference=leader` (the default) for a cluster. */
   readonly connectionString: string;
+  /** How the names of all streams begin on the server; default `millrace.`. */
+  readonly prefix?: string;
+  /**
+   * A stream that every log of this program has. Where nothing has the prefix yet, but this stream is there without one,
+   * opening is refused: the log was made before there were prefixes.
+   */
+  readonly refuseUnprefixed?: string;
 }
 
 /** How long closing waits for appends that are under way. */
@@ -52,19 +61,22 @@ export class EventStoreDbEventStore extends EventStore {
 
   /**
    * Connects and starts to follow the log.
+   * @throws Rejected `log.unprefixed`, see {@link EventStoreDbOptions.refuseUnprefixed}.
    * @throws Transient `log.unavailable` if no server answers within some seconds.
    * @throws Error if the connection string cannot be read; it names the place.
    */
-  static async open({ connectionString }: EventStoreDbOptions): Promise<EventStoreDbEventStore> {
-    const connection = new Connection(connectionString);
+  static async open(options: EventStoreDbOptions): Promise<EventStoreDbEventStore> {
+    const names = new StreamNames(options.prefix);
+    const connection = new Connection(options.connectionString);
     const horizon = new Horizon();
-    const reader = new Reader(connection);
+    const reader = new Reader(connection, names);
     const truncations = new Truncations();
     const tail = new Tail(connection, reader, new TailBuffer(), horizon, truncations);
     const pages = new LogPages(reader, horizon, truncations);
     const pipeline = new AppendPipeline(connection, reader, horizon);
     try {
       await tail.begin();
+      if (tail.newest === 0n && options.refuseUnprefixed) await refuseUnprefixed(connection, options.refuseUnprefixed);
       await truncations.load(reader);
     } catch (error) {
       await tail.close();
@@ -82,7 +94,7 @@ export class EventStoreDbEventStore extends EventStore {
   async readStream(stream: string, options: ReadStreamOptions = {}): Promise<readonly RecordedEvent[]> {
     this.checkOpen();
     const { from, direction = 'forwards', limit = 1000 } = options;
-    return (await this.reader.read(readStreamRequest(stream, { from, direction, count: limit }))).events;
+    return this.reader.stream(stream, { from, direction, count: limit });
   }
 
   async readAll(options: ReadAllOptions): Promise<AllPage> {
@@ -97,14 +109,7 @@ export class EventStoreDbEventStore extends EventStore {
 
   async head(): Promise<bigint> {
     this.checkOpen();
-    const matches = this.pages.matcher(undefined);
-    for (let at: bigint | undefined, count = 1; ; count = 100) {
-      const { events } = await this.reader.read(readAllRequest({ at, direction: 'backwards', count }, undefined));
-      const newest = events.find(matches);
-      if (newest) return newest.position;
-      if (events.length < count) return 0n;
-      at = events.at(-1)!.position;
-    }
+    return this.tail.head();
   }
 
   async truncateBefore(stream: string, revision: bigint): Promise<void> {
@@ -136,6 +141,17 @@ export class EventStoreDbEventStore extends EventStore {
   private checkOpen(): void {
     if (this.isClosed) throw closed();
   }
+}
+
+async function refuseUnprefixed(connection: Connection, stream: string): Promise<void> {
+  const unprefixed = new Reader(connection, new StreamNames(''));
+  const [event] = await unprefixed.stream(stream, { direction: 'forwards', count: 1 });
+  if (event === undefined) return;
+  throw new Rejected(
+    'conflict',
+    'log.unprefixed',
+    'This EventStoreDB holds a log of Millrace whose streams have no prefix. To go on with it, set MILLRACE_STREAM_PREFIX to the empty text. To start another log beside it, set MILLRACE_STREAM_PREFIX to a prefix of your own.',
+  );
 }
 
 function bounded(milliseconds: number, signal: AbortSignal): Promise<void> {

@@ -195,7 +195,7 @@ describe('the EventStoreDB adapter before a server that fails', () => {
     release();
     await slow.untilEvents(25_000);
     await Promise.all([slow.stop(), fast.stop()]);
-    const ids = server.log.all.filter(({ stream }) => stream.startsWith('slow-')).map(({ id }) => id);
+    const ids = server.log.all.filter(({ stream }) => stream.startsWith('millrace.slow-')).map(({ id }) => id);
     expect(idsOf(slow.events)).toEqual(ids);
   });
 

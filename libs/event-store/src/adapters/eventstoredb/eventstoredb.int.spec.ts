@@ -1,4 +1,5 @@
 import { EventStoreDbDouble } from '../../../testing/eventstoredb-double/eventstoredb-double.adapter.js';
+import { SharedLog } from '../../../testing/eventstoredb-double/shared-log.js';
 import { openStore } from '../../../testing/open-eventstoredb.js';
 import { eventStoreContract } from '../../contract/event-store.contract.js';
 import type { OpenStore } from '../../contract/open-store.js';
@@ -16,8 +17,9 @@ async function againstServer(connectionString: string): Promise<OpenStore> {
   return { store, close: () => store.close(), faults: { processes: processes(connectionString) } };
 }
 
+/** Others write to the same server all the while. */
 async function againstDouble(): Promise<OpenStore> {
-  const double = await EventStoreDbDouble.start();
+  const double = await EventStoreDbDouble.start({ log: new SharedLog() });
   const store = await openStore(double.connectionString);
   return {
     store,

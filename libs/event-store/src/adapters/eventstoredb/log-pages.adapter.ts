@@ -1,15 +1,18 @@
 import { matcher } from '../../event-filter.js';
 import type { AllPage, EventFilter, ReadAllOptions, RecordedEvent } from '../../event-store.js';
 import type { Horizon } from './horizon.js';
-import { type Reader, SEARCH_SILENCE_MS } from './reader.adapter.js';
+import { type Page, type Reader, SEARCH_SILENCE_MS } from './reader.adapter.js';
 import type { Truncations } from './truncations.adapter.js';
-import { isSystem, readAllRequest } from './wire.adapter.js';
+import { isForeign, isHidden, readAllRequest, searchFor, type ServerFilter } from './wire.adapter.js';
 
 /** A page of large events ends here; the next goes on. */
 const MAX_PAGE_BYTES = 16 * 1024 * 1024;
 
 /** Pages of `$all`, filtered at the server by types or by streams, and exactly here. */
 export class LogPages {
+  /** Others were seen to use types of ours: from then on the server is asked by streams, so that it keeps theirs. */
+  private typesAreShared = false;
+
   constructor(
     private readonly reader: Reader,
     private readonly horizon: Horizon,
@@ -19,7 +22,7 @@ export class LogPages {
   /** What nobody may see or did not ask for. */
   matcher(filter: EventFilter | undefined): (event: RecordedEvent) => boolean {
     const matches = matcher(filter);
-    return (event) => matches(event) && !isSystem(event) && !this.truncations.hides(event);
+    return (event) => matches(event) && !isHidden(event) && !this.truncations.hides(event);
   }
 
   async read(options: ReadAllOptions): Promise<AllPage> {
@@ -39,8 +42,7 @@ export class LogPages {
     const at = after ?? from;
     // The server includes the event at `after`.
     const count = after === undefined ? limit : limit + 1;
-    const request = readAllRequest({ at: at === 0n ? undefined : at, direction: 'forwards', count }, filter);
-    const page = await this.reader.read(request, { silenceMs: SEARCH_SILENCE_MS, maxBytes: MAX_PAGE_BYTES });
+    const page = await this.page({ at: at === 0n ? undefined : at, direction: 'forwards', count }, filter);
     const isAhead = (event: RecordedEvent): boolean =>
       after === undefined ? from === undefined || event.position >= from : event.position > after;
     const matches = this.matcher(filter);
@@ -64,12 +66,19 @@ export class LogPages {
     if (count === 0) return { events: own, position: from!, end: false };
     // From beyond the end the server would read what is not there.
     const where = at !== undefined && at <= known ? at : undefined;
-    const request = readAllRequest({ at: where, direction: 'backwards', count }, filter);
-    const page = await this.reader.read(request, { silenceMs: SEARCH_SILENCE_MS, maxBytes: MAX_PAGE_BYTES });
+    const page = await this.page({ at: where, direction: 'backwards', count }, filter);
     const isAhead = (event: RecordedEvent): boolean => at === undefined || event.position < at;
     const events = [...own, ...page.events.filter((event) => isAhead(event) && matches(event))];
     const end = page.complete && page.events.length < count;
     return { events, position: end ? 0n : page.events.at(-1)!.position, end };
+  }
+
+  private async page(where: Parameters<typeof readAllRequest>[0], filter: EventFilter | undefined): Promise<Page> {
+    const search: ServerFilter = searchFor(this.reader.names, filter, this.typesAreShared);
+    const limits = { silenceMs: SEARCH_SILENCE_MS, maxBytes: MAX_PAGE_BYTES };
+    const page = await this.reader.read(readAllRequest(where, search), limits);
+    if (page.events.some(isForeign)) this.typesAreShared = true;
+    return page;
   }
 
   private async eventAt(position: bigint, known: bigint): Promise<RecordedEvent | undefined> {

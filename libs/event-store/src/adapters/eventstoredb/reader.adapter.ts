@@ -1,9 +1,10 @@
 import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js';
 
 import type { RecordedEvent } from '../../event-store.js';
+import type { StreamNames } from '../../stream-names.js';
 import type { Connection } from './connection.adapter.js';
 import { LostCall } from './errors.adapter.js';
-import { readAllRequest, recordedEvent } from './wire.adapter.js';
+import { allOf, isHidden, readAllRequest, readStreamRequest, recordedEvent } from './wire.adapter.js';
 
 export interface Page {
   readonly events: readonly RecordedEvent[];
@@ -25,7 +26,10 @@ export const SEARCH_SILENCE_MS = 60_000;
 
 /** Reads pages: each call ends, is safe to repeat, and is repeated while the server cannot be reached. */
 export class Reader {
-  constructor(private readonly connection: Connection) {}
+  constructor(
+    private readonly connection: Connection,
+    readonly names: StreamNames,
+  ) {}
 
   /** @throws Transient `log.unavailable` */
   read(request: ReadReq, limits: ReadLimits = {}): Promise<Page> {
@@ -36,6 +40,27 @@ export class Reader {
   async end(limits: ReadLimits = {}): Promise<bigint | undefined> {
     const request = readAllRequest({ direction: 'backwards', count: 1 }, 'everything');
     return (await this.read(request, limits)).events[0]?.position;
+  }
+
+  /** Events of one stream of ours, or of its metadata. */
+  async stream(
+    stream: string,
+    options: { from?: bigint | undefined; direction: 'forwards' | 'backwards'; count: number },
+  ): Promise<readonly RecordedEvent[]> {
+    return (await this.read(readStreamRequest(this.names.stored(stream), options))).events;
+  }
+
+  /**
+   * The newest event of ours. The server searches backwards through what others have written since: once at the start.
+   */
+  async newest(): Promise<RecordedEvent | undefined> {
+    for (let at: bigint | undefined, count = 1; ; count = 100) {
+      const request = readAllRequest({ at, direction: 'backwards', count }, allOf(this.names));
+      const { events } = await this.read(request, { silenceMs: SEARCH_SILENCE_MS });
+      const newest = events.find((event) => !isHidden(event));
+      if (newest || events.length < count) return newest;
+      at = events.at(-1)!.position;
+    }
   }
 
   private async once(request: ReadReq, { silenceMs = SILENCE_MS, maxBytes = Infinity }: ReadLimits): Promise<Page> {
@@ -56,7 +81,7 @@ export class Reader {
       call.on('data', (message: ReadResp) => {
         heard = Date.now();
         if (!message.hasEvent()) return;
-        const event = recordedEvent(message.getEvent()!);
+        const event = recordedEvent(this.names, message.getEvent()!);
         events.push(event);
         bytes += event.bytes;
         if (bytes <= maxBytes) return;

@@ -8,23 +8,23 @@ import type { Connection } from './connection.adapter.js';
 import { LostCall } from './errors.adapter.js';
 import type { Horizon } from './horizon.js';
 import { pauseBefore } from './pause.js';
-import { answeredWithin, type Reader, SILENCE_MS } from './reader.adapter.js';
+import { answeredWithin, type Reader, type ReadLimits, SILENCE_MS } from './reader.adapter.js';
 import type { TailBuffer } from './tail-buffer.js';
 import type { Truncations } from './truncations.adapter.js';
-import { isSystem, recordedEvent, subscribeRequest } from './wire.adapter.js';
+import { allAndMetadataOf, allOf, isHidden, readAllRequest, recordedEvent, subscribeRequest } from './wire.adapter.js';
 
 /** A quiet subscription is asked about this often: the server may be idle, or gone. */
 const HEARTBEAT_MS = 2_000;
 const HEARTBEAT_SILENCE_MS = 3_000;
 
 /**
- * The one supervised subscription of this process: everything, from where the log ended when it began. A catch-up
+ * The one supervised subscription of this process: everything of ours, from where the log ended when it began. A catch-up
  * subscription of the client never reconnects; this one resubscribes from the last position it has seen, with growing
  * pauses, for ever. States: **lost** (no subscription; the buffer stays valid), **behind** (subscribed, catching up),
  * **live** (what is appended arrives).
  *
- * It has no filter: so every event moves everybody's position at once, which filtered checkpoints of the server do
- * only now and then.
+ * Every event of ours moves everybody's position at once. What others write moves it now and then, by checkpoints of the
+ * server; nobody waits for it.
  */
 export class Tail {
   state: 'lost' | 'behind' | 'live' = 'lost';
@@ -32,6 +32,8 @@ export class Tail {
   losses = 0;
   lossReason = '';
   isClosed = false;
+  /** Position of the newest event of ours that was seen; 0n if there was none. */
+  newest = 0n;
   private readonly watchers = new Set<() => void>();
   private running: Promise<void> | undefined;
   private current: { lose(error: Error): void } | undefined;
@@ -49,6 +51,8 @@ export class Tail {
     const end = await this.reader.end();
     this.buffer.begin(end ?? 0n);
     this.horizon.reached(end ?? 0n);
+    // Read after the end: what comes in between is brought by the subscription too.
+    this.newest = (await this.reader.newest())?.position ?? 0n;
     this.running = this.follow();
   }
 
@@ -73,12 +77,33 @@ export class Tail {
     });
   }
 
+  /**
+   * Position of the newest event of ours, also one that the subscription has not brought yet. What lies after that is
+   * short, however much others write: checkpoints move along.
+   */
+  async head(): Promise<bigint> {
+    const count = 500;
+    for (let at = this.buffer.seen!; ;) {
+      const page = await this.ours(at, count);
+      for (const event of page) if (!isHidden(event) && event.position > this.newest) this.newest = event.position;
+      if (page.length < count) return this.newest;
+      at = page.at(-1)!.position;
+    }
+  }
+
+  /** From a position on, inclusive. */
+  private async ours(from: bigint, count: number, limits: ReadLimits = {}): Promise<readonly RecordedEvent[]> {
+    const at = from === 0n ? undefined : from;
+    const request = readAllRequest({ at, direction: 'forwards', count }, allOf(this.reader.names));
+    return (await this.reader.read(request, limits)).events;
+  }
+
   private async follow(): Promise<void> {
     for (let failures = 0; !this.isClosed;) {
       const generation = this.connection.generation;
       try {
         const seen = this.buffer.seen!;
-        const request = subscribeRequest(seen === 0n ? 'start' : seen);
+        const request = subscribeRequest(seen === 0n ? 'start' : seen, allAndMetadataOf(this.reader.names));
         const call = await answeredWithin(SILENCE_MS, this.connection.read(request));
         await this.drain(call, () => (failures = 0));
       } catch (error) {
@@ -99,8 +124,9 @@ export class Tail {
       asking = true;
       const seen = this.buffer.seen!;
       // A server that does not answer makes the reader replace the connection, and this call is lost with it.
-      const end = await this.reader.end({ silenceMs: HEARTBEAT_SILENCE_MS }).catch(() => undefined);
-      const isStuck = end !== undefined && end > seen && seen === this.buffer.seen && Date.now() - heard > SILENCE_MS;
+      const next = await this.ours(seen, 2, { silenceMs: HEARTBEAT_SILENCE_MS }).catch(() => []);
+      const isMissing = next.some((event) => event.position > seen && !isHidden(event));
+      const isStuck = isMissing && seen === this.buffer.seen && Date.now() - heard > SILENCE_MS;
       if (isStuck) lose(new LostCall('ended', 'the subscription stopped delivering'));
       asking = false;
     };
@@ -133,16 +159,23 @@ export class Tail {
     if (message.hasConfirmation()) this.state = 'behind';
     else if (message.hasCaughtUp()) this.state = 'live';
     else if (message.hasFellBehind()) this.state = 'behind';
-    else if (message.hasEvent()) this.store(recordedEvent(message.getEvent()!));
+    else if (message.hasEvent()) this.store(recordedEvent(this.reader.names, message.getEvent()!));
+    else if (message.hasCheckpoint()) this.passed(BigInt(message.getCheckpoint()!.getCommitPosition()));
     else return;
     this.notify();
   }
 
   private store(event: RecordedEvent): void {
     this.truncations.note(event);
-    if (isSystem(event)) this.buffer.passed(event.position);
-    else this.buffer.push(event);
+    if (isHidden(event)) return this.passed(event.position);
+    this.buffer.push(event);
+    if (event.position > this.newest) this.newest = event.position;
     this.horizon.reached(event.position);
+  }
+
+  private passed(position: bigint): void {
+    this.buffer.passed(position);
+    this.horizon.reached(position);
   }
 
   private lost(reason: string): void {

@@ -3,7 +3,7 @@ import { uuid7 } from '#libs/kernel/src/ids.js';
 import { type RecordedEvent, WrongRevision } from '../../event-store.js';
 import type { AppendPipeline } from './append-pipeline.adapter.js';
 import { type Reader, SEARCH_SILENCE_MS } from './reader.adapter.js';
-import { readAllRequest, readStreamRequest } from './wire.adapter.js';
+import { readAllRequest } from './wire.adapter.js';
 
 const METADATA_TYPE = '$metadata';
 const PAGE = 1_000;
@@ -17,8 +17,9 @@ export class Truncations {
 
   /** Reads the boundaries there are; {@link note} keeps up with what comes. */
   async load(reader: Reader): Promise<void> {
+    const search = { streams: [`$$${reader.names.prefix}`] };
     for (let at: bigint | undefined; ;) {
-      const request = readAllRequest({ at, direction: 'forwards', count: PAGE }, { types: [METADATA_TYPE] });
+      const request = readAllRequest({ at, direction: 'forwards', count: PAGE }, search);
       const { events } = await reader.read(request, { silenceMs: SEARCH_SILENCE_MS });
       for (const event of events) this.note(event);
       if (events.length < PAGE) return;
@@ -45,7 +46,7 @@ export class Truncations {
   /** Moves a stream's boundary forwards, never beyond its end, where it would hide what is yet to come. */
   async move(stream: string, to: bigint, reader: Reader, pipeline: AppendPipeline): Promise<void> {
     const newestOf = async (name: string): Promise<RecordedEvent | undefined> =>
-      (await reader.read(readStreamRequest(name, { direction: 'backwards', count: 1 }))).events[0];
+      (await reader.stream(name, { direction: 'backwards', count: 1 }))[0];
     for (;;) {
       const last = await newestOf(stream);
       if (last === undefined) return;

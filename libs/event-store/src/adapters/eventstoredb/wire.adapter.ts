@@ -6,6 +6,7 @@ import type { BatchAppendReq, BatchAppendResp, ReadReq, ReadResp } from '@events
 import emptyPb from 'google-protobuf/google/protobuf/empty_pb.js';
 
 import { type EventFilter, type EventToAppend, type ExpectedRevision, RecordedEvent } from '../../event-store.js';
+import type { StreamNames } from '../../stream-names.js';
 import { CODES } from './errors.adapter.js';
 
 /**
@@ -16,9 +17,9 @@ import { CODES } from './errors.adapter.js';
 
 const encode = (text: string): Uint8Array => Buffer.from(text, 'utf8');
 
-const identifier = (stream: string) => new sharedPb.StreamIdentifier().setStreamName(encode(stream));
+const identifier = (stored: string) => new sharedPb.StreamIdentifier().setStreamName(encode(stored));
 
-/** Texts of these events begin with `$`; streams of the server's own are told by their name, see {@link isSystem}. */
+/** Types of the server's own events begin with `$`; its streams are told by their name, see {@link isHidden}. */
 const NOT_SYSTEM = '^[^\\$]';
 
 export type Direction = 'forwards' | 'backwards';
@@ -36,30 +37,31 @@ const request = (made: ReadReq.Options): ReadReq => new streamsPb.ReadReq().setO
 
 /** Without `from`: the start forwards, the end backwards. Inclusive both ways. */
 export function readStreamRequest(
-  stream: string,
+  stored: string,
   { from, direction, count }: { from?: bigint | undefined; direction: Direction; count: number },
 ): ReadReq {
-  const where = new streamsPb.ReadReq.Options.StreamOptions().setStreamIdentifier(identifier(stream));
+  const where = new streamsPb.ReadReq.Options.StreamOptions().setStreamIdentifier(identifier(stored));
   if (from !== undefined) where.setRevision(String(from));
   else if (direction === 'forwards') where.setStart(new sharedPb.Empty());
   else where.setEnd(new sharedPb.Empty());
   return request(options(count, direction).setStream(where).setNoFilter(new sharedPb.Empty()));
 }
 
+/** What the server looks for. It filters by one thing: by types, or by how the stored names of streams begin. */
+export type ServerFilter = 'everything' | 'no-system-types' | { types: readonly string[] } | { streams: string[] };
+
 /** Forwards the event at `at` is included, backwards it is not: so the server has it. */
 export function readAllRequest(
   { at, direction, count }: { at?: bigint | undefined; direction: Direction; count: number },
-  filter: EventFilter | 'everything' | undefined,
+  filter: ServerFilter,
 ): ReadReq {
   const made = options(count, direction).setAll(allFrom(at ?? (direction === 'forwards' ? 'start' : 'end')));
-  if (filter === 'everything') made.setNoFilter(new sharedPb.Empty());
-  else made.setFilter(filterOptions(filter));
-  return request(made);
+  return request(filtered(made, filter));
 }
 
-/** Everything from `after` (exclusive) on, and live. */
-export function subscribeRequest(after: bigint | 'start'): ReadReq {
-  const made = options(0, 'forwards').setAll(allFrom(after)).setNoFilter(new sharedPb.Empty());
+/** From `after` (exclusive) on, and live. */
+export function subscribeRequest(after: bigint | 'start', filter: ServerFilter): ReadReq {
+  const made = filtered(options(0, 'forwards').setAll(allFrom(after)), filter);
   made.clearCount();
   return request(made.setSubscription(new streamsPb.ReadReq.Options.SubscriptionOptions()));
 }
@@ -72,34 +74,54 @@ function allFrom(at: bigint | 'start' | 'end'): ReadReq.Options.AllOptions {
   return where.setPosition(position.setCommitPosition(String(at)).setPreparePosition(String(at)));
 }
 
-/** Events the server looks at before it yields to other readers. */
+/** Events the server looks at before it yields to other readers, and before it tells a subscription how far it is. */
 const SEARCH_WINDOW = 1000;
 
-/**
- * The server filters by one thing: types if there are any, else prefixes of streams. Prefixes of types are a little
- * wider than the types themselves; the caller matches exactly.
- */
-function filterOptions(filter: EventFilter | undefined): ReadReq.Options.FilterOptions {
-  const made = new streamsPb.ReadReq.Options.FilterOptions();
-  made.setMax(SEARCH_WINDOW);
-  made.setCheckpointintervalmultiplier(1);
+function filtered(made: ReadReq.Options, filter: ServerFilter): ReadReq.Options {
+  if (filter === 'everything') return made.setNoFilter(new sharedPb.Empty());
+  const search = new streamsPb.ReadReq.Options.FilterOptions();
+  search.setMax(SEARCH_WINDOW);
+  search.setCheckpointintervalmultiplier(1);
   const expression = new streamsPb.ReadReq.Options.FilterOptions.Expression();
-  if (filter?.types) return made.setEventType(expression.setPrefixList([...filter.types]));
-  if (filter?.streamPrefixes) return made.setStreamIdentifier(expression.setPrefixList([...filter.streamPrefixes]));
-  return made.setEventType(expression.setRegex(NOT_SYSTEM));
+  if (filter === 'no-system-types') search.setEventType(expression.setRegex(NOT_SYSTEM));
+  else if ('types' in filter) search.setEventType(expression.setPrefixList([...filter.types]));
+  else search.setStreamIdentifier(expression.setPrefixList(filter.streams));
+  return made.setFilter(search);
 }
 
-/** The server's own: never shown. Not all of them have a `$` in their type. */
-export const isSystem = (event: RecordedEvent): boolean => event.stream.startsWith('$') || event.type.startsWith('$');
+/** Everything of ours, or everything that is not the server's where the whole server is ours. */
+export const allOf = ({ prefix }: StreamNames): ServerFilter =>
+  prefix === '' ? 'no-system-types' : { streams: [prefix] };
+
+/** The same, and the boundaries of our streams. */
+export const allAndMetadataOf = ({ prefix }: StreamNames): ServerFilter =>
+  prefix === '' ? 'everything' : { streams: [prefix, `$$${prefix}`] };
+
+/**
+ * What finds the events of `filter`, and as little else as possible; the caller matches exactly. Types are the narrower
+ * search, unless others use them too.
+ */
+export function searchFor(names: StreamNames, filter: EventFilter | undefined, typesAreShared: boolean): ServerFilter {
+  if (filter?.types && !typesAreShared) return { types: filter.types };
+  if (filter?.streamPrefixes) return { streams: filter.streamPrefixes.map((prefix) => names.stored(prefix)) };
+  return allOf(names);
+}
+
+/** The stream of every event that is not ours: what is in it is nobody's business here. */
+const FOREIGN = '$';
+export const isForeign = (event: RecordedEvent): boolean => event.stream === FOREIGN;
+
+/** The server's own, and what belongs to others: never shown. Not all of the server's have a `$` in their type. */
+export const isHidden = (event: RecordedEvent): boolean => event.stream.startsWith('$') || event.type.startsWith('$');
 
 const TICKS_PER_MILLISECOND = 10_000n;
 
 /** Bytes are taken over as they are: text and objects are made of them when somebody looks. */
-export function recordedEvent(read: ReadResp.ReadEvent): RecordedEvent {
+export function recordedEvent(names: StreamNames, read: ReadResp.ReadEvent): RecordedEvent {
   const event = read.getEvent()!;
   const metadata = event.getMetadataMap();
   return new RecordedEvent(
-    Buffer.from(event.getStreamIdentifier()!.getStreamName_asU8()).toString('utf8'),
+    names.own(bufferOver(event.getStreamIdentifier()!.getStreamName_asU8()).toString('utf8')) ?? FOREIGN,
     BigInt(event.getStreamRevision()),
     BigInt(event.getCommitPosition()),
     event.getId()!.getString(),
@@ -122,11 +144,11 @@ export interface AppendRequest {
  * write time-out applies anyway.
  */
 export function appendRequest(
-  stream: string,
+  stored: string,
   events: readonly EventToAppend[],
   expected: ExpectedRevision,
 ): AppendRequest {
-  const made = new streamsPb.BatchAppendReq.Options().setStreamIdentifier(identifier(stream));
+  const made = new streamsPb.BatchAppendReq.Options().setStreamIdentifier(identifier(stored));
   if (typeof expected === 'bigint') made.setStreamPosition(String(expected));
   else if (expected === 'no-stream') made.setNoStream(new emptyPb.Empty());
   else if (expected === 'stream-exists') made.setStreamExists(new emptyPb.Empty());

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import { type EventToAppend, WrongRevision } from '../../event-store.js';
+import { StreamNames } from '../../stream-names.js';
 import { type AppendRequest, BatchEncoder, decodeAnswer } from './append-batch.js';
 
 const event = (more: Partial<EventToAppend> = {}): EventToAppend => ({
@@ -25,13 +26,13 @@ const request = (more: Partial<AppendRequest> = {}): AppendRequest => {
 describe('a batch as parameters', () => {
   test('names streams, expectations, counts, ids and types, each type once', () => {
     const events = [event({ type: 'a.b' }), event({ type: 'c' }), event({ type: 'a.b' })];
-    const [streams, expectations, counts, ids, kinds, types] = new BatchEncoder().parameters([
+    const [streams, expectations, counts, ids, kinds, types] = new BatchEncoder(new StreamNames('p.')).parameters([
       request({ stream: 'one', events: events.slice(0, 2), expected: 41n }),
       request({ stream: 'two', events: events.slice(2), expected: 'stream-exists' }),
       request({ stream: 'three', events: [event({ id: events[0]!.id, type: 'c' })], expected: 'any' }),
       request({ stream: 'four', events: [event({ id: events[0]!.id, type: 'c' })] }),
     ]);
-    expect(streams).toBe('{"one","two","three","four"}');
+    expect(streams).toBe('{"p.one","p.two","p.three","p.four"}');
     expect(expectations).toBe('{41,-2,-3,-1}');
     expect(counts).toBe('{2,1,1,1}');
     expect(ids).toBe(`{${[...events, events[0]!, events[0]!].map(({ id }) => id).join(',')}}`);
@@ -40,13 +41,13 @@ describe('a batch as parameters', () => {
   });
 
   test('escapes what means something in an array literal', () => {
-    const [streams] = new BatchEncoder().parameters([request({ stream: 'a"b\\c,{d}' })]);
-    expect(streams).toBe('{"a\\"b\\\\c,{d}"}');
+    const [streams] = new BatchEncoder(new StreamNames('p.')).parameters([request({ stream: 'a"b\\c,{d}' })]);
+    expect(streams).toBe('{"p.a\\"b\\\\c,{d}"}');
   });
 
   test('puts all payloads into one buffer, from which the ends cut them again, byte for byte', () => {
     const text = fc.string({ unit: 'grapheme', maxLength: 40 });
-    const encoder = new BatchEncoder();
+    const encoder = new BatchEncoder(new StreamNames('p.'));
     fc.assert(
       fc.property(
         fc.array(fc.array(fc.record({ data: text, metadata: text }), { minLength: 1 }), { minLength: 1 }),
@@ -64,7 +65,9 @@ describe('a batch as parameters', () => {
 
   test('grows its buffer for a batch that is larger than all before', () => {
     const data = 'é'.repeat(800_000);
-    const payload = new BatchEncoder().parameters([request({ events: [event({ data })] })]).at(-1) as Buffer;
+    const payload = new BatchEncoder(new StreamNames('p.'))
+      .parameters([request({ events: [event({ data })] })])
+      .at(-1) as Buffer;
     expect(payload.length).toBe(1_600_000 + '{"m":1}'.length);
   });
 });

@@ -7,6 +7,7 @@ import {
   RecordedEvent,
   WrongRevision,
 } from '../../event-store.js';
+import type { StreamNames } from '../../stream-names.js';
 
 /** One caller's append, checked, on its way into a batch. */
 export interface AppendRequest {
@@ -19,7 +20,7 @@ export interface AppendRequest {
 /** How the log answered one request: each has its own outcome, whatever became of those beside it. */
 export type AppendOutcome = { readonly result: AppendResult } | { readonly error: WrongRevision | Transient };
 
-/** As `log.append` numbers them. */
+/** As `log.append_prefixed` numbers them. */
 const [APPENDED, REPEATED] = ['0', '1'];
 
 const EXPECTATIONS = { 'no-stream': '-1', 'stream-exists': '-2', any: '-3' } as const;
@@ -30,12 +31,14 @@ const literal = (elements: readonly (string | number)[]): string => `{${elements
 const elements = (text: string): string[] => text.slice(1, -1).split(',');
 
 /**
- * Turns batches into the parameters of `log.append`. All payloads of a batch travel as one binary parameter with the
+ * Turns batches into the parameters of `log.append_prefixed`. All payloads of a batch travel as one binary parameter with the
  * places where they end, since a text for each would be escaped, parsed and checked on both sides. The buffer is
  * reused: what `parameters` returns is valid until the next call.
  */
 export class BatchEncoder {
   private buffer = Buffer.allocUnsafeSlow(1 << 20);
+
+  constructor(private readonly names: StreamNames) {}
 
   parameters(requests: readonly AppendRequest[]): (string | Buffer)[] {
     this.reserve(requests);
@@ -48,7 +51,7 @@ export class BatchEncoder {
     const ends: number[] = [0];
     let offset = 0;
     for (const { stream, events, expected } of requests) {
-      streams.push(quoted(stream));
+      streams.push(quoted(this.names.stored(stream)));
       expectations.push(typeof expected === 'bigint' ? expected.toString() : EXPECTATIONS[expected]);
       counts.push(events.length);
       for (const { id, type, data, metadata } of events) {
@@ -72,7 +75,7 @@ export class BatchEncoder {
   }
 }
 
-/** What `log.append` answers, in PostgreSQL's text form: three arrays with an element for each request, and a time. */
+/** What `log.append_prefixed` answers, in PostgreSQL's text form: three arrays with an element for each request, and a time. */
 export type AppendRow = readonly [outcomes: string, revisions: string, positions: string, created: string];
 
 /** The answers to a batch, and its new events as the log now holds them. */

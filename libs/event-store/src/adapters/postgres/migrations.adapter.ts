@@ -1,9 +1,20 @@
 import type pg from 'pg';
 
+import { DEFAULT_STREAM_PREFIX } from '#libs/events/src/streams.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+
 import { MIGRATION_LOCK, MIGRATIONS } from './schema.js';
 
-/** Brings the log's schema to the newest version, under a lock: processes that start together do it once. */
-export async function migrate(client: pg.Client, migrations: readonly string[] = MIGRATIONS): Promise<void> {
+/**
+ * Brings the log's schema to the newest version, under a lock: processes that start together do it once. All streams then
+ * begin with `prefix`.
+ * @throws Rejected `log.newer_version`; `log.other_prefix` if the log was begun with another one.
+ */
+export async function migrate(
+  client: pg.Client,
+  prefix: string = DEFAULT_STREAM_PREFIX,
+  migrations: readonly string[] = MIGRATIONS,
+): Promise<void> {
   await client.query('BEGIN');
   try {
     await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
@@ -14,7 +25,9 @@ export async function migrate(client: pg.Client, migrations: readonly string[] =
     );
     const { version } = rows[0]!;
     if (version > migrations.length)
-      throw new Error(
+      throw new Rejected(
+        'conflict',
+        'log.newer_version',
         `The log in this database has version ${version}; this program knows ${migrations.length}. Start a newer version of it.`,
       );
     for (const [index, migration] of migrations.entries()) {
@@ -22,9 +35,29 @@ export async function migrate(client: pg.Client, migrations: readonly string[] =
       await client.query(migration);
       await client.query('INSERT INTO log.migrations (version) VALUES ($1)', [index + 1]);
     }
+    await usePrefix(client, prefix);
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK').catch(() => undefined);
     throw error;
   }
+}
+
+/** The first process to come names the streams that are there already: all of them are older than prefixes. */
+async function usePrefix(client: pg.Client, prefix: string): Promise<void> {
+  const claimed = await client.query('INSERT INTO log.prefix (prefix) VALUES ($1) ON CONFLICT DO NOTHING', [prefix]);
+  if (claimed.rowCount === 1) {
+    if (prefix === '') return;
+    for (const table of ['events', 'retention'])
+      await client.query(`UPDATE log.${table} SET stream = $1 || stream`, [prefix]);
+    return;
+  }
+  const { rows } = await client.query<{ prefix: string }>('SELECT prefix FROM log.prefix');
+  const used = rows[0]!.prefix;
+  if (used === prefix) return;
+  throw new Rejected(
+    'conflict',
+    'log.other_prefix',
+    `The streams of the log in this database begin with ${JSON.stringify(used)}, not with ${JSON.stringify(prefix)}: set MILLRACE_STREAM_PREFIX=${used}, or use another database.`,
+  );
 }

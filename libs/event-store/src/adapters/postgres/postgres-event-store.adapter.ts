@@ -1,3 +1,5 @@
+import { Rejected } from '#libs/kernel/src/errors.js';
+
 import { checkAppend } from '../../append-request.js';
 import {
   type AllPage,
@@ -11,6 +13,7 @@ import {
   type SubscribeOptions,
   type SubscriptionItem,
 } from '../../event-store.js';
+import { StreamNames } from '../../stream-names.js';
 import type { Appended, AppendOutcome, AppendRequest } from './append-batch.js';
 import { connect, discard } from './connection.adapter.js';
 import { Feed } from './feed.js';
@@ -25,6 +28,8 @@ import { Writer } from './writer.adapter.js';
 
 export interface PostgresEventStoreOptions {
   readonly connectionString: string;
+  /** How the stored names of all streams begin; default `millrace.`. */
+  readonly prefix?: string;
   /** Connections for reading (default 4), beside one that writes and one that listens. */
   readonly maxConnections?: number;
   /** Bytes of the newest events kept in memory for live subscriptions (default 16 MiB). */
@@ -49,30 +54,36 @@ export class PostgresEventStore extends EventStore {
   private constructor(
     private readonly options: PostgresEventStoreOptions,
     private readonly reader: Reader,
+    names: StreamNames,
     head: bigint,
   ) {
     super();
     const read = (after: bigint, upTo: bigint, limit: number): Promise<AllPage> =>
       reader.forwards(after, upTo, {}, limit);
     this.feed = new Feed(head, options.tailBytes ?? 16 * 1024 * 1024, read);
-    this.writer = new Writer(options.connectionString, (appended) => this.stored(appended));
+    this.writer = new Writer(options.connectionString, names, (appended) => this.stored(appended));
     this.commits = new GroupCommit((batch) => this.writer.commit(batch), options.limits ?? DEFAULT_LIMITS);
   }
 
-  /** Opens the log, making or upgrading its schema. @throws Transient `log.unavailable` if the database does not answer. */
+  /**
+   * Opens the log, making or upgrading its schema.
+   * @throws Transient `log.unavailable` if the database does not answer.
+   * @throws Rejected `log.other_prefix` if its streams begin with another prefix.
+   */
   static async open(options: PostgresEventStoreOptions): Promise<PostgresEventStore> {
+    const names = new StreamNames(options.prefix);
     try {
       const client = await connect(options.connectionString, 'millrace log migration');
       try {
-        await migrate(client);
+        await migrate(client, names.prefix);
       } finally {
         discard(client);
       }
     } catch (error) {
-      throw isPassing(error) ? unavailable(error) : error;
+      throw error instanceof Rejected || !isPassing(error) ? error : unavailable(error);
     }
-    const reader = new Reader(options.connectionString, options.maxConnections ?? 4);
-    return new PostgresEventStore(options, reader, await reader.head());
+    const reader = new Reader(options.connectionString, options.maxConnections ?? 4, names);
+    return new PostgresEventStore(options, reader, names, await reader.head());
   }
 
   async append(stream: string, events: readonly EventToAppend[], expected: ExpectedRevision): Promise<AppendResult> {

@@ -1,4 +1,5 @@
 import { type EventFilter, RecordedEvent } from '../../event-store.js';
+import type { StreamNames } from '../../stream-names.js';
 
 /**
  * Results are asked for in PostgreSQL's binary form, in which text and bytes come as they are (bytes in the text form
@@ -11,10 +12,11 @@ const COLUMNS = `e.position::text, e.stream, e.revision::text, e.id::text, e.typ
 /** The columns above, in their order. */
 export type EventRow = readonly [string, string, string, string, string, string, string, string];
 
-export function recordedEvent(row: EventRow): RecordedEvent {
-  const [position, stream, revision, id, type, created, data, metadata] = row;
+export function recordedEvent(names: StreamNames, row: EventRow): RecordedEvent {
+  const [position, stored, revision, id, type, created, data, metadata] = row;
   return new RecordedEvent(
-    stream,
+    // All streams of this table have the prefix.
+    stored.slice(names.prefix.length),
     BigInt(revision),
     BigInt(position),
     id,
@@ -45,14 +47,14 @@ const STREAM_BACKWARDS = `SELECT ${COLUMNS} FROM log.events e
 export const MAX_BIGINT = 2n ** 63n - 1n;
 
 export const readStreamQuery = (
-  stream: string,
+  stored: string,
   from: bigint | undefined,
   direction: Direction,
   limit: number,
 ): Query =>
   direction === 'forwards'
-    ? { name: 'log-stream', text: STREAM_FORWARDS, values: [stream, from ?? 0n, limit] }
-    : { name: 'log-stream-back', text: STREAM_BACKWARDS, values: [stream, from ?? MAX_BIGINT, limit] };
+    ? { name: 'log-stream', text: STREAM_FORWARDS, values: [stored, from ?? 0n, limit] }
+    : { name: 'log-stream-back', text: STREAM_BACKWARDS, values: [stored, from ?? MAX_BIGINT, limit] };
 
 /** A stretch of the log: exclusive of `after`, inclusive of `upTo`, in reading direction. */
 export interface Stretch {
@@ -86,7 +88,7 @@ function candidates({ types, prefixes }: { types?: string; prefixes?: string }, 
 }
 
 /**
- * One page: in each row the head of the log as this snapshot has it, then an event of the stretch, in order (a join
+ * One page of events whose stored names begin with `filter.streamPrefixes`: in each row the head of the log as this snapshot has it, then an event of the stretch, in order (a join
  * with one row on its left keeps the order of the right); without an event one row with the head alone. Events that
  * retention hides, and those beyond the bytes of a page, come without their data: the caller must know of them to know
  * how far the page looked.
@@ -125,7 +127,7 @@ export interface Page {
   readonly full: boolean;
 }
 
-export function decodePage(rows: readonly PageRow[], limit: number): Page {
+export function decodePage(names: StreamNames, rows: readonly PageRow[], limit: number): Page {
   const events: RecordedEvent[] = [];
   const head = BigInt(rows[0]![0]);
   let last: bigint | undefined;
@@ -134,7 +136,7 @@ export function decodePage(rows: readonly PageRow[], limit: number): Page {
     if ((row[0] as string | null) === null) return { head, events, last, full: false };
     if (state === 'cut') return { head, events, last, full: true };
     last = BigInt(row[0]);
-    if (state !== 'hidden') events.push(recordedEvent(row.slice(0, 8) as unknown as EventRow));
+    if (state !== 'hidden') events.push(recordedEvent(names, row.slice(0, 8) as unknown as EventRow));
   }
   return { head, events, last, full: rows.length >= limit };
 }

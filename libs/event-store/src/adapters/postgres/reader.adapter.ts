@@ -1,6 +1,7 @@
 import pg from 'pg';
 
 import type { AllPage, EventFilter, ReadAllOptions, ReadStreamOptions, RecordedEvent } from '../../event-store.js';
+import type { StreamNames } from '../../stream-names.js';
 import {
   asTheyAre,
   decodePage,
@@ -29,7 +30,11 @@ const matchesNothing = ({ types, streamPrefixes }: EventFilter): boolean =>
 export class Reader {
   private readonly pool: pg.Pool;
 
-  constructor(connectionString: string, maxConnections: number) {
+  constructor(
+    connectionString: string,
+    maxConnections: number,
+    private readonly names: StreamNames,
+  ) {
     this.pool = new pg.Pool({
       connectionString,
       application_name: 'millrace log reader',
@@ -48,7 +53,8 @@ export class Reader {
     stream: string,
     { from, direction = 'forwards', limit = 1000 }: ReadStreamOptions,
   ): Promise<RecordedEvent[]> {
-    return (await this.rows<EventRow>(readStreamQuery(stream, from, direction, limit))).map(recordedEvent);
+    const query = readStreamQuery(this.names.stored(stream), from, direction, limit);
+    return (await this.rows<EventRow>(query)).map((row) => recordedEvent(this.names, row));
   }
 
   async readAll({ from, after, direction = 'forwards', filter = {}, limit }: ReadAllOptions): Promise<AllPage> {
@@ -96,7 +102,7 @@ export class Reader {
           DELETE FROM log.events e USING last WHERE e.stream = $1 AND e.revision < least($2::bigint, last.revision)
         )
         SELECT pg_notify($3, '')`,
-      values: [stream, revision, channel],
+      values: [this.names.stored(stream), revision, channel],
     });
   }
 
@@ -121,7 +127,13 @@ export class Reader {
   }
 
   private async page(direction: Direction, after: bigint, upTo: bigint, filter: EventFilter, limit: number) {
-    return decodePage(await this.rows<PageRow>(readAllQuery({ after, upTo, direction }, filter, limit)), limit);
+    const { types, streamPrefixes } = filter;
+    const stored = {
+      ...(types && { types }),
+      ...(streamPrefixes && { streamPrefixes: streamPrefixes.map((prefix) => this.names.stored(prefix)) }),
+    };
+    const query = readAllQuery({ after, upTo, direction }, stored, limit);
+    return decodePage(this.names, await this.rows<PageRow>(query), limit);
   }
 
   private async rows<Row>(query: Query, milliseconds = PAGE_MS): Promise<Row[]> {

@@ -7,6 +7,7 @@
  * - `head` is the one row that every writer locks: positions handed out under it have no gaps and are committed in
  *   order, so that a reader that has seen n has seen everything before n.
  * - `retention` hides the beginning of streams.
+ * - `prefix` is what the names of all streams begin with, once the log is in use.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -101,6 +102,15 @@ export const MIGRATIONS: readonly string[] = [
     END IF;
     created := (date_part('epoch', moment) * 1000)::bigint;
   END $$;
+  `,
+  // A process of the version before knows nothing of prefixes: under another name its appends fail instead of going to
+  // streams that nobody reads.
+  `
+  CREATE TABLE log.prefix (
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
+    prefix text COLLATE "C" NOT NULL
+  );
+  ALTER FUNCTION log.append RENAME TO append_prefixed;
   `,
 ];
 

@@ -39,13 +39,66 @@ describe('the log in PostgreSQL', () => {
     const again = await open();
     expect(await again.readStream('kept')).toHaveLength(1);
     await again.close();
-    expect(await rows('SELECT version FROM log.migrations')).toEqual([{ version: MIGRATIONS.length }]);
+    expect(await rows('SELECT max(version) AS version FROM log.migrations')).toEqual([{ version: MIGRATIONS.length }]);
   });
 
   test('is refused by a program that is older than it', async () => {
-    await expect(migrate(client, [])).rejects.toThrow('Start a newer version');
+    await expect(migrate(client, 'millrace.', [])).rejects.toThrow('Start a newer version');
     const store = await open();
     await store.close();
+  });
+
+  test('names all its streams with the prefix, and shows them without', async () => {
+    const store = await open();
+    await store.append('named', [anEvent()], 'no-stream');
+    expect((await store.readStream('named')).map(({ stream }) => stream)).toEqual(['named']);
+    expect(await rows(`SELECT stream FROM log.events WHERE stream LIKE '%named'`)).toEqual([
+      { stream: 'millrace.named' },
+    ]);
+    await store.close();
+  });
+
+  test('refuses another prefix than the one that it was begun with, and names it', async () => {
+    await expect(PostgresEventStore.open({ connectionString: database.url, prefix: 'other.' })).rejects.toMatchObject({
+      code: 'log.other_prefix',
+      message: expect.stringContaining('PREFIX=millrace.'),
+    });
+  });
+
+  test('of a version without prefixes is renamed at once, and followers go on where they were', async () => {
+    const old = await createTestDatabase({ empty: true });
+    const former = new pg.Client({ connectionString: old.url });
+    await former.connect();
+    // What the version before made: its schema, two streams, a boundary.
+    await former.query(`CREATE SCHEMA log; CREATE TABLE log.migrations (version int PRIMARY KEY, applied timestamptz);
+      ${MIGRATIONS[0]!}; INSERT INTO log.migrations VALUES (1, now());
+      INSERT INTO log.events SELECT n, CASE WHEN n <= 2 THEN 'rule-1' ELSE 'run-1' END, (n - 1) % 2, gen_random_uuid(),
+        'thing.happened', now(), '{}', '{}' FROM generate_series(1, 4) n;
+      UPDATE log.head SET position = 4; INSERT INTO log.retention VALUES ('run-1', 1)`);
+    try {
+      const stores = await Promise.all([1, 2].map(() => PostgresEventStore.open({ connectionString: old.url })));
+      const store = stores[0]!;
+      const follower = new Follower(store, { from: 1n });
+      await follower.untilCaughtUp();
+      expect(follower.events.map(({ stream, position }) => [stream, position])).toEqual([
+        ['rule-1', 2n],
+        ['run-1', 4n],
+      ]);
+      await follower.stop();
+      expect(await store.append('rule-1', [anEvent()], 1n)).toMatchObject({ revision: 2n, position: 5n });
+      const { rows: stored } = await former.query('SELECT DISTINCT stream FROM log.events ORDER BY 1');
+      expect(stored).toEqual([{ stream: 'millrace.rule-1' }, { stream: 'millrace.run-1' }]);
+      // A process of the version before is not let in any more.
+      await expect(
+        former.query(
+          `SELECT log.append('{rule-1}', '{2}', '{1}', '{${anEvent().id}}', '{1}', '{a}', '{0,2,4}', '{}{}')`,
+        ),
+      ).rejects.toThrow('does not exist');
+      await Promise.all(stores.map((one) => one.close()));
+    } finally {
+      await former.end();
+      await old.drop();
+    }
   });
 
   test('says that the database is not there, without the password', async () => {
@@ -94,7 +147,7 @@ describe('the log in PostgreSQL', () => {
     expect(
       await rows(`SELECT octet_length(data) AS bytes, pg_column_size(data) >= octet_length(data) AS "isWhole",
         (SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE oid = 'log.events'::regclass)::int AS toasted
-        FROM log.events WHERE stream = 'large'`),
+        FROM log.events WHERE stream = 'millrace.large'`),
     ).toEqual([{ bytes: 6_911, isWhole: true, toasted: 0 }]);
   });
 
@@ -102,12 +155,14 @@ describe('the log in PostgreSQL', () => {
     const store = await open();
     await store.append('retained', someEvents(5), 'no-stream');
     await store.truncateBefore('retained', 3n);
-    expect(await rows(`SELECT revision::int FROM log.events WHERE stream = 'retained' ORDER BY 1`)).toEqual([
+    expect(await rows(`SELECT revision::int FROM log.events WHERE stream = 'millrace.retained' ORDER BY 1`)).toEqual([
       { revision: 3 },
       { revision: 4 },
     ]);
     await store.truncateBefore('retained', 5n);
-    expect(await rows(`SELECT revision::int FROM log.events WHERE stream = 'retained'`)).toEqual([{ revision: 4 }]);
+    expect(await rows(`SELECT revision::int FROM log.events WHERE stream = 'millrace.retained'`)).toEqual([
+      { revision: 4 },
+    ]);
     await store.close();
   });
 

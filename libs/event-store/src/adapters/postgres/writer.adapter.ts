@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { backoff } from '#libs/kernel/src/time/backoff.js';
 import type { Transient } from '#libs/kernel/src/errors.js';
 
+import type { StreamNames } from '../../stream-names.js';
 import {
   type Appended,
   type AppendOutcome,
@@ -22,7 +23,7 @@ const BACKOFF = { first: 25, max: 400 };
 
 const APPEND = {
   name: 'log-append',
-  text: 'SELECT outcomes, revisions, positions, created FROM log.append($1, $2, $3, $4, $5, $6, $7, $8)',
+  text: 'SELECT outcomes, revisions, positions, created FROM log.append_prefixed($1, $2, $3, $4, $5, $6, $7, $8)',
   rowMode: 'array',
   types: { getTypeParser: () => (value: string) => value },
 } as const;
@@ -37,15 +38,18 @@ const isRepeatable = ({ expected }: AppendRequest): boolean => typeof expected =
  */
 export class Writer {
   private client: pg.Client | undefined;
-  private readonly encoder = new BatchEncoder();
+  private readonly encoder: BatchEncoder;
   /** Since the last batch could not be stored: the next one is tried once only. */
   private down = false;
 
   constructor(
     private readonly connectionString: string,
+    names: StreamNames,
     /** Told of each batch that has been stored, before its callers are. */
     private readonly stored: (appended: Appended) => void,
-  ) {}
+  ) {
+    this.encoder = new BatchEncoder(names);
+  }
 
   /** Answers each request. @throws Transient `log.unavailable`: the outcome of all of them is unknown. */
   async commit(requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]> {
