@@ -169,9 +169,7 @@ const reader =
     if (text === undefined || text === '') return fallback;
     const value = parse(text);
     if (value !== undefined) return value;
-    problems.push(
-      `${name} is ${secret ? 'not valid (its value is not shown)' : JSON.stringify(text)}: allowed is ${allowed}.`,
-    );
+    problems.push(`${name} must be ${allowed}. ${secret ? 'Its value is not shown.' : `Got ${JSON.stringify(text)}.`}`);
     return fallback;
   };
 

@@ -1,8 +1,8 @@
 import type { EventQuery, Order } from '#libs/event-index/src/event-query.js';
 import { eventUuidOf } from '#libs/events/src/envelope.js';
 import { compile } from '#libs/expressions/src/compile.js';
-import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { isUuid, type Uuid } from '#libs/kernel/src/ids.js';
+import { Problems } from '#libs/kernel/src/problems.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
 
 export type Parameters = Readonly<Record<string, string | readonly string[] | undefined>>;
@@ -27,23 +27,21 @@ const KNOWN = [
  * @throws Rejected `query.invalid` naming every parameter that is wrong; `expression.malformed` for the filter.
  */
 export function parseQuery(parameters: Parameters, orgId: string, orderByDefault: Order): EventQuery {
-  const problems: Problem[] = [];
+  const problems = new Problems('query');
   const one = (name: string): string | undefined => {
     const value = parameters[name];
     if (typeof value === 'string') return value === '' ? undefined : value;
-    if (value !== undefined) problems.push({ pointer: `/${name}`, detail: 'is given more than once' });
+    if (value !== undefined) problems.add(`/${name}`, 'Must be given once.');
     return undefined;
   };
   const parsed = <T>(name: string, allowed: string, parse: (text: string) => T | undefined): T | undefined => {
     const text = one(name);
     if (text === undefined) return undefined;
     const value = parse(text);
-    if (value === undefined) problems.push({ pointer: `/${name}`, detail: `allowed is ${allowed}` });
+    if (value === undefined) problems.add(`/${name}`, `Must be ${allowed}.`);
     return value;
   };
-  for (const name of Object.keys(parameters))
-    if (!KNOWN.includes(name))
-      problems.push({ pointer: `/${name}`, detail: `is not known here; known are ${KNOWN.join(', ')}` });
+  problems.unknownKeys(parameters, KNOWN, '');
 
   const position = 'a position as answers give it, a whole number';
   const source = one('source');
@@ -59,13 +57,7 @@ export function parseQuery(parameters: Parameters, orgId: string, orderByDefault
   );
   const limit = parsed('limit', 'a whole number from 1 to 200', limitOf);
   const expression = one('filter');
-  if (problems.length > 0)
-    throw new Rejected(
-      'invalid',
-      'query.invalid',
-      `The query cannot be used: ${problems.map(({ pointer, detail }) => `${pointer.slice(1)} ${detail}`).join('; ')}.`,
-      { problems },
-    );
+  problems.throwIfAny('query.invalid', 'The query is invalid');
   return {
     orgId,
     types: typesOf(parameters['type']),

@@ -17,7 +17,7 @@ export function publishable(type: string, source: string | undefined): EventType
       'event.type_unknown',
       `${type} is not an event type. GET /api/v1/event-types lists them.`,
       {
-        problems: [{ pointer: '/type', detail: 'is not an event type' }],
+        problems: [{ pointer: '/type', detail: 'Must be an event type.' }],
       },
     );
   const reserved = isSystemType(type) || (!OPEN.has(type) && ENGINE_FAMILIES.some((family) => type.startsWith(family)));
@@ -25,9 +25,9 @@ export function publishable(type: string, source: string | undefined): EventType
     throw new Rejected(
       'forbidden',
       'event.type_reserved',
-      `${type} tells what the engine itself has done: only the engine writes it.`,
+      `${type} says what the engine itself did. Programs may not publish it.`,
       {
-        problems: [{ pointer: '/type', detail: 'is reserved for the engine' }],
+        problems: [{ pointer: '/type', detail: 'Must be a type that programs may publish.' }],
       },
     );
   if (source === ENGINE)
@@ -36,7 +36,7 @@ export function publishable(type: string, source: string | undefined): EventType
       'event.source_reserved',
       `The source ${ENGINE} is the engine itself. Name the program that publishes.`,
       {
-        problems: [{ pointer: '/source', detail: 'is reserved for the engine' }],
+        problems: [{ pointer: '/source', detail: 'Must be the name of the program that publishes.' }],
       },
     );
   return type;

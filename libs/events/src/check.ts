@@ -4,6 +4,7 @@ import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
 import type { Problem } from '#libs/kernel/src/errors.js';
 
 import { catalogue, type EventType } from './catalogue.js';
+import { shapeProblems } from './shapes/shape-check.js';
 
 /** Compiled when first asked for: a check then costs a few comparisons. */
 const compiled = new Map<EventType, TypeCheck<TObject>>();
@@ -19,12 +20,8 @@ export const satisfies = (type: EventType, data: unknown): boolean => checkOf(ty
 
 const MOST = 20;
 
-/** In what `data` differs from the schema of its type; pointers are below `root`. Empty if in nothing. */
-export function problemsOf(type: EventType, data: unknown, root = ''): readonly Problem[] {
-  const problems: Problem[] = [];
-  for (const { path, message } of checkOf(type).Errors(data)) {
-    problems.push({ pointer: root + path, detail: message });
-    if (problems.length === MOST) break;
-  }
-  return problems;
-}
+/** What must change in `data` so that it fits the schema of its type; pointers are below `root`. Empty if it fits. */
+export const problemsOf = (type: EventType, data: unknown, root = ''): readonly Problem[] =>
+  shapeProblems(catalogue[type].data, data, { prefix: 'event', pointer: root })
+    .slice(0, MOST)
+    .map(({ pointer, detail, code }) => ({ pointer, detail, code }));

@@ -47,7 +47,7 @@ export function compileTemplate(value: Json, pointer = ''): CompiledTemplate {
 
 function build(value: Json, pointer: string, depth: number, found: TemplateExpression[], problems: Problem[]): Render {
   if (depth > MAX_TEMPLATE_DEPTH) {
-    problems.push({ pointer, detail: `nested more than ${MAX_TEMPLATE_DEPTH} levels deep.` });
+    problems.push({ pointer, detail: `Must be nested at most ${MAX_TEMPLATE_DEPTH} levels deep.` });
     return () => null;
   }
   if (typeof value === 'string') {

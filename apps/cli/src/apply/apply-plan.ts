@@ -1,3 +1,4 @@
+import type { WorkflowAnswer, WorkflowCheck } from '#libs/events/src/shapes/workflow-shape.js';
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
 
 import type { FileProblem, Wanted } from './apply-files.js';
@@ -8,18 +9,6 @@ import { ServerSaidNo, Unreachable } from '../failures.js';
 import type { Rule, Warning } from '../rule/rule-answers.js';
 import { all } from '../rule/rule-verbs.js';
 import type { Shell } from '../shell.js';
-
-interface Checked {
-  readonly valid: boolean;
-  readonly version: string;
-  readonly errors: readonly FileProblem[];
-  readonly warnings: readonly Warning[];
-}
-
-interface SavedWorkflow {
-  readonly name: string;
-  readonly version: string;
-}
 
 type SavedRule = Rule & Readonly<Record<string, unknown>>;
 type FileOutcome = Pick<Applied, 'change' | 'problems' | 'warnings'>;
@@ -93,7 +82,7 @@ const UNKNOWN: FileOutcome = {
 
 interface Saved {
   readonly rules: ReadonlyMap<string, readonly SavedRule[]>;
-  readonly flows: ReadonlyMap<string, readonly SavedWorkflow[]>;
+  readonly flows: ReadonlyMap<string, readonly WorkflowAnswer[]>;
 }
 
 async function savedOnes(shell: Shell, wanted: readonly Wanted[]): Promise<Saved> {
@@ -101,7 +90,7 @@ async function savedOnes(shell: Shell, wanted: readonly Wanted[]): Promise<Saved
   const needs = (kind: Wanted['kind']): boolean => wanted.some((one) => one.kind === kind);
   return {
     rules: byName(needs('rule') ? await all<SavedRule>(shell, '/api/v1/rules') : []),
-    flows: byName(needs('workflow') ? await all<SavedWorkflow>(shell, '/api/v1/workflows') : []),
+    flows: byName(needs('workflow') ? await all<WorkflowAnswer>(shell, '/api/v1/workflows') : []),
   };
 }
 
@@ -166,9 +155,13 @@ class Plan {
   }
 
   private async checkWorkflow(one: Wanted & { readonly kind: 'workflow' }): Promise<FileOutcome> {
-    const { valid, version, errors, warnings } = await this.shell.call<Checked>('POST', '/api/v1/workflows/validate', {
-      source: one.source,
-    });
+    const { valid, version, errors, warnings } = await this.shell.call<WorkflowCheck>(
+      'POST',
+      '/api/v1/workflows/validate',
+      {
+        source: one.source,
+      },
+    );
     const inFile = <T extends { line?: number; column?: number }>({ line = 1, column = 1, ...more }: T) => ({
       ...more,
       line: line + one.line - 1,

@@ -144,9 +144,14 @@ export function recover(state: Webhook, { id, since }: RecoverWebhook, now: Date
       'This webhook is disabled: nothing can be delivered to it. Enable it first: PATCH { "disabled": false }.',
     );
   if (since > now)
-    throw new Rejected('invalid', 'webhook.since_future', '`since` lies in the future: name the time of the outage.', {
-      problems: [{ pointer: '/since', detail: 'lies in the future' }],
-    });
+    throw new Rejected(
+      'invalid',
+      'webhook.since_future',
+      '`since` must be a time in the past: when the outage began.',
+      {
+        problems: [{ pointer: '/since', detail: 'Must be a time in the past.' }],
+      },
+    );
   return [{ type: 'webhook.recovery_requested', data: { webhookId: id, since: since.toISOString() } }];
 }
 

@@ -10,7 +10,7 @@ import {
 } from '@sinclair/typebox';
 
 /**
- * ONE SHAPE, ONE SPELLING. The fields of a rule, a webhook, an integration or an agent are written once, as they are sent
+ * ONE SHAPE, ONE SPELLING. The fields of a resource are written once, as they are sent
  * to create one. What may be sent to change it, what the log keeps and what is answered is derived from them.
  */
 

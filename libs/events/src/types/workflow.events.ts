@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 
 import { defineEvent } from '../define-event.js';
+import { activeVersion, workflowVersion } from '../shapes/workflow-shape.js';
 
 /**
  * Definitions (stream `workflow-{id}`) and runs (stream `run-{id}`). Lifecycle events of a run are ordinary types, so that
@@ -48,19 +49,7 @@ export const workflowEvents = {
   'workflow.saved': defineEvent({
     description: 'A version of a workflow was saved. Versions never change: another text is another version.',
     system: true,
-    data: Type.Object({
-      workflowId: Type.String(),
-      name: Type.String(),
-      /** The first 16 hex digits of the SHA-256 of the text. */
-      version: Type.String(),
-      /** 1 for the first version of a workflow, then 2, 3 … */
-      number: Type.Integer({ minimum: 1 }),
-      /** YAML, as it was written. */
-      source: Type.String(),
-      origin: Type.Union([Type.Literal('file'), Type.Literal('api')]),
-      /** Where the text came from a file: its name. */
-      file: Type.Optional(Type.String()),
-    }),
+    data: Type.Object({ workflowId: Type.String(), ...workflowVersion }),
     example: {
       workflowId,
       name: 'retry-failed-webhooks',
@@ -74,13 +63,7 @@ export const workflowEvents = {
   'workflow.activated': defineEvent({
     description: 'From now on new runs of the workflow use this version; runs under way keep theirs.',
     system: true,
-    data: Type.Object({
-      workflowId: Type.String(),
-      name: Type.String(),
-      version: Type.String(),
-      origin: Type.Union([Type.Literal('file'), Type.Literal('api')]),
-      file: Type.Optional(Type.String()),
-    }),
+    data: Type.Object({ workflowId: Type.String(), ...activeVersion }),
     example: { workflowId, name: 'retry-failed-webhooks', version, origin: 'api' },
   }),
   'workflow.archived': defineEvent({

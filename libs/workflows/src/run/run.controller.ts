@@ -1,19 +1,21 @@
 import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req } from '@nestjs/common';
-import { ApiBody, ApiOperation, ApiPropertyOptional, ApiQuery, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
 import { DataSource } from 'typeorm';
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
+import { Takes } from '#libs/access/src/shapes.controller.js';
 import { appendOnce } from '#libs/event-store/src/append-once.js';
 import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { readWhole } from '#libs/event-store/src/reading.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
+import { checkBody } from '#libs/events/src/shapes/check-body.js';
+import { NewRun } from '#libs/events/src/shapes/workflow-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { RunStatus } from '#libs/events/src/types/workflow.events.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { isObject } from '#libs/kernel/src/json.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
@@ -29,11 +31,6 @@ import { RunView } from './run.view.js';
 import { timelineOf } from './timeline.js';
 
 const STATUSES = RunStatus.anyOf.map(({ const: status }) => status);
-
-export class RunBody {
-  @ApiPropertyOptional({ type: Object, description: 'By name, as the manual trigger declares them.' })
-  inputs?: Record<string, unknown>;
-}
 
 @ApiTags('runs')
 @Controller('api/v1')
@@ -51,13 +48,13 @@ export class RunController {
   @Post('workflows/:name/runs')
   @Roles('designer', 'integrator')
   @ApiOperation({ summary: 'Start a run', description: 'Of a workflow with a manual trigger.' })
-  @ApiBody({ type: RunBody })
+  @Takes(NewRun)
   async begin(
     @CurrentCaller() caller: Caller,
     @Param('name') name: string,
     @Req() request: { body: unknown },
   ): Promise<object> {
-    const given = givenInputs(request.body);
+    const { inputs: given = {} } = checkBody(NewRun, request.body ?? {}, { prefix: 'run' });
     const workflow = this.workflows.find(caller.orgId, name);
     if (!workflow) throw notFound(name);
     const { definition } = workflow;
@@ -159,20 +156,6 @@ export class RunController {
     await this.progress.whenProcessed(followers.runViews, position);
     return this.view(caller, id);
   }
-}
-
-function givenInputs(body: unknown): Record<string, unknown> {
-  const inputs = isObject(body) ? (body['inputs'] ?? {}) : body === undefined || body === null ? {} : undefined;
-  const unknown = isObject(body) ? Object.keys(body).find((key) => key !== 'inputs') : undefined;
-  if (isObject(inputs) && unknown === undefined) return inputs;
-  throw new Rejected('invalid', 'run.bad_inputs', 'Send { "inputs": { … } } with a value for each input.', {
-    problems: [
-      {
-        pointer: `/${unknown ?? 'inputs'}`,
-        detail: unknown ? `Unknown key "${unknown}". Allowed: inputs.` : 'Must be an object.',
-      },
-    ],
-  });
 }
 
 function timeOf(text: string): string {

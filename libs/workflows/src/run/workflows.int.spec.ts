@@ -295,7 +295,18 @@ describe('definitions', () => {
       problems: [{ pointer: '/steps/0/uses', line: 3, column: 11 }],
     });
     await expect(save('other', text(1))).rejects.toMatchObject({ problems: [{ code: 'workflow.other_name' }] });
-    await expect(save('hello', { sauce: text(1) })).rejects.toMatchObject({ code: 'workflow.no_source' });
+    await expect(save('hello', { sauce: text(1) })).rejects.toMatchObject({
+      code: 'request.invalid',
+      problems: [{ pointer: '/source' }, { pointer: '/sauce', detail: 'Unknown key "sauce". Allowed: source.' }],
+    });
+    await expect(one.workflows.activate(one.caller, 'hello', { body: {} })).rejects.toMatchObject({
+      code: 'request.invalid',
+      problems: [{ pointer: '/version' }],
+    });
+    await expect(one.runs.begin(one.caller, 'hello', { body: { input: {} } })).rejects.toMatchObject({
+      code: 'request.invalid',
+      problems: [{ pointer: '/input', detail: expect.stringContaining('Did you mean "inputs"?') }],
+    });
     expect(one.workflows.validate({ body: { source: text(1) } })).toMatchObject({ valid: true, errors: [] });
     expect(await one.logged('workflow.saved')).toEqual([]);
   });

@@ -1,15 +1,8 @@
+import type { SourceWarning } from '#libs/events/src/shapes/workflow-shape.js';
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
-import type { SourcePosition } from '#libs/yaml/src/source-position.js';
 
 import { type ParsedWorkflow, parseWorkflow } from '../language/reading/parse-workflow.js';
 import type { StepLibrary } from '../steps/step-library.js';
-
-/** What is allowed and probably not meant. The pointer is into the workflow, line and column are in its text. */
-export interface SourceWarning extends SourcePosition {
-  readonly pointer: string;
-  readonly code: string;
-  readonly message: string;
-}
 
 export const warningsIn = (parsed: ParsedWorkflow): readonly SourceWarning[] =>
   parsed.ok ? parsed.warnings().map(({ detail, ...place }) => ({ ...place, message: detail })) : [];

@@ -1,0 +1,130 @@
+import { type Static, Type } from '@sinclair/typebox';
+
+import { closed, nullable } from './fields.js';
+import { RuleWarning } from './rule-shape.js';
+
+const name = Type.String({ examples: ['retry-failed-webhooks'] });
+const version = Type.String({
+  description: 'The first 16 hex digits of the SHA-256 of the text.',
+  expected: 'one of the versions of the workflow',
+  examples: ['3f1c0a9be4d27586'],
+});
+const origin = Type.Union([Type.Literal('file'), Type.Literal('api')], { description: 'Where the text came from.' });
+const file = Type.String({ description: 'The name of the file that it came from.' });
+const number = Type.Integer({ minimum: 1, description: '1 for the first version of a workflow, then 2, 3 …' });
+const source = Type.String({
+  description: 'The workflow, YAML. /schemas/workflow.json has its grammar.',
+  expected: 'a workflow as YAML text',
+  examples: ['name: hello\nsteps:\n  - uses: log\n    with: { message: Hello }\n'],
+});
+
+/** THE SHAPE OF A WORKFLOW, around its text. The grammar of the text is libs/workflows'. */
+
+/** Which version of a workflow is active, as the log keeps it. */
+export const activeVersion = { name, version, origin, file: Type.Optional(file) };
+/** A version, as the log keeps it. */
+export const workflowVersion = { ...activeVersion, number, source };
+
+/** What is sent to save or check a workflow. The text may also be sent as it is. */
+export const WorkflowSource = closed(
+  { source },
+  {
+    $id: 'WorkflowSource',
+    expected: 'the workflow as YAML with "Content-Type: text/yaml", or JSON such as { "source": "name: …" }',
+  },
+);
+
+/** What is sent to activate an earlier version. */
+export const Activation = closed({ version }, { $id: 'Activation' });
+
+/** What is sent to start a run. */
+export const NewRun = closed(
+  {
+    inputs: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), { description: 'By name, as the manual trigger declares them.' }),
+    ),
+  },
+  { $id: 'NewRun' },
+);
+
+const time = Type.String({ format: 'date-time' });
+
+/** A workflow in lists. */
+export const WorkflowAnswer = Type.Object(
+  {
+    id: Type.String({ examples: ['wf_01jq5x1d0wkz4s3v2n8m7b6c5a'] }),
+    name,
+    description: Type.Optional(Type.String({ description: 'As the text has it.' })),
+    status: Type.Union([Type.Literal('active'), Type.Literal('archived')]),
+    version: Type.String({ description: 'The active version; of an archived workflow the last one.' }),
+    origin,
+    file: nullable(file),
+    createdAt: time,
+    updatedAt: time,
+  },
+  { $id: 'WorkflowAnswer' },
+);
+export type WorkflowAnswer = Static<typeof WorkflowAnswer>;
+
+/** A workflow with its active text. */
+export const WorkflowDetails = Type.Object(
+  { ...WorkflowAnswer.properties, number, source },
+  { $id: 'WorkflowDetails' },
+);
+export type WorkflowDetails = Static<typeof WorkflowDetails>;
+
+/** What is allowed and probably not meant: the pointer is into the workflow, line and column are in its text. */
+export const SourceWarning = Type.Object({
+  ...RuleWarning.properties,
+  line: Type.Integer({ minimum: 1 }),
+  column: Type.Integer({ minimum: 1 }),
+});
+export type SourceWarning = Static<typeof SourceWarning>;
+
+const warnings = Type.Array(SourceWarning, { description: 'What is allowed and probably not meant.' });
+
+/** The answer to saving a workflow. */
+export const SavedWorkflow = Type.Object({ ...WorkflowDetails.properties, warnings }, { $id: 'SavedWorkflow' });
+export type SavedWorkflow = Static<typeof SavedWorkflow>;
+
+/** The answer to checking one. */
+export const WorkflowCheck = Type.Object(
+  {
+    valid: Type.Boolean({ description: 'A text with warnings alone is valid.' }),
+    version,
+    errors: Type.Array(
+      Type.Object({
+        pointer: Type.String({ description: 'JSON pointer into the workflow.' }),
+        detail: Type.String(),
+        code: Type.Optional(Type.String()),
+        line: Type.Optional(Type.Integer({ minimum: 1 })),
+        column: Type.Optional(Type.Integer({ minimum: 1 })),
+      }),
+    ),
+    warnings,
+  },
+  { $id: 'WorkflowCheck' },
+);
+export type WorkflowCheck = Static<typeof WorkflowCheck>;
+
+/** A version of a workflow in lists. */
+export const WorkflowVersionAnswer = Type.Object(
+  {
+    version,
+    number,
+    active: Type.Boolean({ description: 'Whether new runs use it.' }),
+    origin,
+    file: nullable(file),
+    savedBy: Type.String(),
+    savedAt: time,
+  },
+  { $id: 'WorkflowVersionAnswer' },
+);
+export type WorkflowVersionAnswer = Static<typeof WorkflowVersionAnswer>;
+
+/** A version with its text. */
+export const WorkflowVersionDetails = Type.Object(
+  { ...WorkflowVersionAnswer.properties, source },
+  { $id: 'WorkflowVersionDetails' },
+);
+export type WorkflowVersionDetails = Static<typeof WorkflowVersionDetails>;
