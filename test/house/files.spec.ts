@@ -114,14 +114,22 @@ describe('the repository', () => {
     expect(lock).not.toMatch(/https?:\/\/[^"]*registry/);
   });
 
+  it('imports by the same names whether Node or a tool resolves them', () => {
+    const { imports } = JSON.parse(read('package.json')) as { imports: Record<string, { source: string }> };
+    const { compilerOptions } = JSON.parse(read('tsconfig.json')) as {
+      compilerOptions: { paths: Record<string, readonly string[]> };
+    };
+    const sources = Object.entries(imports).map(([name, { source }]) => [name, [source]]);
+    expect(compilerOptions.paths).toEqual(Object.fromEntries(sources));
+  });
+
   it('has no test that needs a file outside the repository', () => {
     const outside = new RegExp(String.raw`\.\./shar${'ed'}/`);
     expect(texts.filter((name) => outside.test(read(name)))).toEqual([]);
   });
 
-  /** The only tests that are ever skipped, each with its reason. */
+  /** Files whose tests are skipped on some machines, each with its reason. */
   const SKIPS: Readonly<Record<string, string>> = {
-    'libs/event-store/src/contract/group.ts': 'an adapter names the fault that it cannot have, and why',
     'libs/persistence/src/embedded/embedded-postgres.int.spec.ts': 'only root can give up its rights',
   };
 

@@ -5,7 +5,7 @@ import { Transient } from '#libs/kernel/src/errors.js';
 import type { AppendResult } from '../event-store.js';
 import { Follower } from './follower.js';
 import { anEvent, aPrefix, aStream, idsOf, outcomeOf, readEverything, someEvents } from './given.js';
-import { faultTest, group } from './group.js';
+import { faultTest, gapsAreNamed, group } from './group.js';
 import type { Gaps, Open } from './open-store.js';
 
 /** More than any call takes on a busy machine, and far less than the network's own limits, which are minutes. */
@@ -29,6 +29,7 @@ async function appendUntilAnswered(
 export function enduring(open: Open, gaps: Gaps): void {
   group('enduring faults', open, (subject) => {
     const given = { gaps, subject };
+    gapsAreNamed(['dropConnections', 'loseNextAnswer', 'outage', 'freeze'], given);
 
     faultTest(
       'dropConnections',

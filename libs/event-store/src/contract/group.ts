@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 import type { EventStore } from '../event-store.js';
 import type { Faults, Gaps, Open, OpenStore } from './open-store.js';
@@ -28,21 +28,31 @@ export function group(title: string, open: Open, tests: (subject: Subject) => vo
   });
 }
 
-/** A test that needs a fault; skipped by name where the adapter gives a reason, and failing where it gives none. */
+/**
+ * A test that needs a fault; left out where the adapter gives a reason why it has none. That each fault is either offered or
+ * has a reason is a test of its own: `gapsAreNamed`.
+ */
 export function faultTest<K extends keyof Faults>(
   fault: K,
   { gaps, subject }: { readonly gaps: Gaps; readonly subject: Subject },
   title: string,
   run: (fault: NonNullable<Faults[K]>) => Promise<void>,
 ): void {
-  const reason = gaps[fault];
-  if (reason !== undefined) {
-    test.skip(`${title} (gap: ${reason})`, () => undefined);
-    return;
-  }
+  if (gaps[fault] !== undefined) return;
   test(title, async () => {
     const given = subject.faults[fault];
     if (given === undefined) throw new Error(`the adapter neither offers the fault "${fault}" nor says why it cannot`);
     await run(given);
   });
+}
+
+/** What the suite leaves out is known by name, with the reason in the title, and the adapter really cannot suffer it. */
+export function gapsAreNamed(
+  faults: readonly (keyof Faults)[],
+  { gaps, subject }: { readonly gaps: Gaps; readonly subject: Subject },
+): void {
+  for (const fault of faults)
+    test(gaps[fault] === undefined ? `${fault} is offered` : `${fault} is not offered: ${gaps[fault]}`, () => {
+      expect(subject.faults[fault] === undefined).toBe(gaps[fault] !== undefined);
+    });
 }

@@ -7,7 +7,7 @@ import { expect } from '@jest/globals';
 
 import { Follower } from './follower.js';
 import { anEvent, aPrefix, idsOf, readEverything } from './given.js';
-import { faultTest, group } from './group.js';
+import { faultTest, gapsAreNamed, group } from './group.js';
 import type { Faults, Gaps, Open } from './open-store.js';
 
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
@@ -69,6 +69,7 @@ class WriterProcess {
 export function sharing(open: Open, gaps: Gaps): void {
   group('sharing the log', open, (subject) => {
     const given = { gaps, subject };
+    gapsAreNamed(['processes'], given);
 
     faultTest(
       'processes',
