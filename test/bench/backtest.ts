@@ -126,6 +126,6 @@ async function memory(): Promise<number> {
 }
 
 async function lag(): Promise<number> {
-  const ready = (await (await fetch(`${server.url}/readyz`)).json()) as { subscribers: readonly { lag: number }[] };
+  const ready = await server.get<{ subscribers: readonly { lag: number }[] }>('/readyz');
   return Math.max(...ready.subscribers.map((subscriber) => subscriber.lag));
 }

@@ -62,9 +62,7 @@ describe('two processes on one PostgreSQL', () => {
         },
         () => second.output,
       );
-      const ready = (await (await fetch(`${second.url}/readyz`)).json()) as {
-        subscribers: { name: string; active: boolean }[];
-      };
+      const ready = await second.get<{ subscribers: { name: string; active: boolean }[] }>('/readyz');
       expect(ready.subscribers.length).toBeGreaterThan(3);
       expect(ready.subscribers.filter((subscriber) => !subscriber.active)).toEqual([]);
 

@@ -221,7 +221,7 @@ describe('the server', () => {
 
   it('measures itself, without anything that a stranger could have written', async () => {
     await ask('GET', '/no/such/hunter2?hunter2', 'hunter2');
-    const text = await (await ask('GET', '/metrics')).text();
+    const text = await (await ask('GET', '/metrics', ADMIN_TOKEN)).text();
     for (const name of [
       'process_resident_memory_bytes',
       'millrace_http_request_duration_seconds_count',
@@ -232,6 +232,16 @@ describe('the server', () => {
       expect(text).toContain(name);
     expect(text).not.toContain('hunter2');
     expect(text).not.toContain(ADMIN_TOKEN);
+  });
+
+  it('tells strangers whether it is ready, and nothing else', async () => {
+    expect(await (await ask('GET', '/readyz')).json()).toEqual({ status: 'ready', reasons: [] });
+    const text = await (await ask('GET', '/metrics')).text();
+    expect(text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))).toEqual(['millrace_ready 1']);
+    for (const path of ['/readyz', '/metrics']) {
+      expect((await ask('GET', path, 'mr_nobody')).status).toBe(401);
+      expect(await (await ask('GET', path, ADMIN_TOKEN)).text()).toContain('audit.events');
+    }
   });
 
   it('writes no token into its log', () => {
@@ -276,7 +286,7 @@ describe('starting and stopping', () => {
   it('split by roles: an api process answers and decides nothing, a worker process decides and serves no API', async () => {
     const api = await TestServer.start({ env: { MILLRACE_ROLES: 'api' } });
     try {
-      const ready = (await (await fetch(`${api.url}/readyz`)).json()) as { subscribers: { kind: string }[] };
+      const ready = await api.get<{ subscribers: { kind: string }[] }>('/readyz');
       expect(ready.subscribers.filter(({ kind }) => kind === 'subscriber')).toEqual([]);
       expect((await api.get<{ data: unknown[] }>('/api/v1/tokens')).data).toHaveLength(1);
     } finally {

@@ -35,15 +35,15 @@ export interface ServerOptions {
 const LOCAL_TARGETS = { MILLRACE_ALLOW_HTTP_TARGETS: 'true', MILLRACE_ALLOW_PRIVATE_TARGETS: '127.0.0.0/8' };
 
 export class TestServer {
-  private text = '';
+  private printed = '';
   private constructor(
     readonly child: ChildProcess,
     readonly url: string,
     readonly dataDir: string,
     private readonly temporary: string | undefined,
   ) {
-    child.stdout?.on('data', (chunk: Buffer) => (this.text += chunk.toString()));
-    child.stderr?.on('data', (chunk: Buffer) => (this.text += chunk.toString()));
+    child.stdout?.on('data', (chunk: Buffer) => (this.printed += chunk.toString()));
+    child.stderr?.on('data', (chunk: Buffer) => (this.printed += chunk.toString()));
   }
 
   static async start(options: ServerOptions = {}): Promise<TestServer> {
@@ -72,7 +72,7 @@ export class TestServer {
 
   /** Everything the server has printed. */
   get output(): string {
-    return this.text;
+    return this.printed;
   }
 
   get exited(): boolean {
@@ -83,16 +83,22 @@ export class TestServer {
     await waitFor(
       'the server to be ready',
       async () => {
-        if (this.exited) throw new Error(`the server ended before it was ready:\n${this.text}`);
+        if (this.exited) throw new Error(`the server ended before it was ready:\n${this.printed}`);
         const answer = await fetch(`${this.url}/readyz`).catch(() => undefined);
         return answer?.status === 200;
       },
-      () => this.text,
+      () => this.printed,
     );
   }
 
   /** A REST call with the admin token; throws with the problem's text unless 2xx. */
   async call<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<T> {
+    const text = await this.text(path, method, body);
+    return (text === '' ? undefined : JSON.parse(text)) as T;
+  }
+
+  /** The same, with the body of the answer as it is. */
+  async text(path: string, method = 'GET', body?: unknown): Promise<string> {
     const answer = await fetch(this.url + path, {
       method,
       headers: { authorization: `Bearer ${ADMIN_TOKEN}`, ...(body === undefined ? {} : jsonHeaders) },
@@ -100,7 +106,7 @@ export class TestServer {
     });
     const text = await answer.text();
     if (!answer.ok) throw new Error(`${method} ${path} answered ${answer.status}: ${text}`);
-    return (text === '' ? undefined : JSON.parse(text)) as T;
+    return text;
   }
 
   get<T = Record<string, unknown>>(path: string): Promise<T> {

@@ -2,6 +2,7 @@ import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import { DataSource } from 'typeorm';
 
+import { AccessModule } from '#libs/access/src/access.module.js';
 import { Keyring } from '#libs/access/src/secrets/keyring.js';
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { Egress } from '#libs/egress/src/egress.js';
@@ -65,6 +66,7 @@ export class CoreModule {
     ];
     return {
       module: CoreModule,
+      imports: [AccessModule],
       controllers: [HealthController, DocumentsController, SubscriberController],
       providers: [
         ...providers,

@@ -25,7 +25,7 @@ process.on('unhandledRejection', (error) => {
 });
 
 try {
-  const door = await FrontDoor.open(config.host, config.port);
+  const door = await FrontDoor.open(config.host, config.port, config.settings.trustProxy);
   const closers: Closers = [{ name: 'connections', close: () => door.close(0) }];
   // Only now: a taken port is named before anything is touched, and before the bulk of the program is even loaded.
   const databaseUrl = startDatabase(config, closers, log);

@@ -25,7 +25,7 @@ export async function caughtUp(server: TestServer): Promise<void> {
 
 /** Events that this process has appended so far. */
 async function appended(server: TestServer): Promise<number> {
-  const text = await (await fetch(`${server.url}/metrics`)).text();
+  const text = await server.text('/metrics');
   let sum = 0;
   for (const [, count] of text.matchAll(/^millrace_events_appended_total\{[^}]*\} (\d+)/gm)) sum += Number(count);
   return sum;

@@ -4,7 +4,7 @@ import type { EventStore } from '#libs/event-store/src/event-store.js';
 import type { FollowerStatus } from '#libs/event-store/src/runner/follower-status.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
 
-import { type Readiness, readinessOf } from './readiness.js';
+import { type Failure, type Readiness, readinessOf } from './readiness.js';
 
 const PATIENCE_MS = 2_000;
 /** Whoever asks more often gets the answer of a moment ago: asking must not be a load of its own. */
@@ -31,7 +31,7 @@ export class Health {
     const failures = await Promise.all([
       failureOf('the log does not answer', () => this.store.ping()),
       failureOf('the database does not answer', () => this.database.query('select 1')),
-      failureOf('the state of the subscribers is not known', async () => (this.known = await this.followers())),
+      failureOf('the state of the subscribers is unknown', async () => (this.known = await this.followers())),
     ]);
     return readinessOf(
       this.known,
@@ -40,17 +40,17 @@ export class Health {
   }
 }
 
-/** A connection that was cut without a word neither answers nor fails: no answer in time is an answer. */
-async function failureOf(what: string, ask: () => Promise<unknown>): Promise<string | undefined> {
+/** A connection that was cut silently neither answers nor fails, so no answer in time is a failure. */
+async function failureOf(what: string, ask: () => Promise<unknown>): Promise<Failure | undefined> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<string>((resolve) => {
-    timer = setTimeout(() => resolve(`${what} within ${PATIENCE_MS / 1000} s`), PATIENCE_MS);
+  const late = new Promise<Failure>((resolve) => {
+    timer = setTimeout(() => resolve({ what, detail: `${what} within ${PATIENCE_MS / 1000} s` }), PATIENCE_MS);
   });
   try {
     return await Promise.race([
       ask().then(
         () => undefined,
-        (error: unknown) => `${what}: ${messageOf(error)}`,
+        (error: unknown) => ({ what, detail: `${what}: ${messageOf(error)}` }),
       ),
       late,
     ]);

@@ -1,8 +1,11 @@
-import { Controller, Get, Inject, Res } from '@nestjs/common';
+import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiProperty, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 
+import { authenticate } from '#libs/access/src/token/authenticate.js';
 import { Public } from '#libs/access/src/caller.controller.js';
+import { TokenTable } from '#libs/access/src/token/token.table.js';
+import { Clock } from '#libs/kernel/src/clock.js';
 
 import { Health } from './health.adapter.js';
 import { Metrics } from './metrics.js';
@@ -14,11 +17,21 @@ class Alive {
 
 class ReadinessAnswer {
   @ApiProperty({ enum: ['ready', 'not_ready'] }) status!: string;
-  @ApiProperty({ type: [String], description: 'Why not, in words.' }) reasons!: readonly string[];
-  @ApiProperty({ type: [Object], description: '`{ name, kind, active, state, lag, lagSeconds, parked, reason? }`' })
-  subscribers!: readonly SubscriberHealth[];
+  @ApiProperty({ type: [String], description: 'Why the server is not ready. Details need a token.' })
+  reasons!: readonly string[];
+  @ApiProperty({
+    type: [Object],
+    required: false,
+    description: 'With a token: `{ name, kind, active, state, lag, lagSeconds, parked, reason? }`',
+  })
+  subscribers?: readonly SubscriberHealth[];
 }
 
+interface Asking {
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+}
+
+/** Strangers learn whether the server works, and nothing about what is in it: no names, versions or errors. */
 @ApiTags('operation')
 @Public()
 @Controller()
@@ -26,6 +39,8 @@ export class HealthController {
   constructor(
     @Inject(Health) private readonly health: Health,
     @Inject(Metrics) private readonly metrics: Metrics,
+    @Inject(TokenTable) private readonly tokens: TokenTable,
+    @Inject(Clock) private readonly clock: Clock,
   ) {}
 
   @Get('healthz')
@@ -36,20 +51,33 @@ export class HealthController {
   }
 
   @Get('readyz')
-  @ApiOperation({ summary: 'Whether the server can do its work: log, database, every subscriber' })
+  @ApiOperation({ summary: 'Whether the server can do its work. With a token: every subscriber' })
   @ApiResponse({ status: 200, type: ReadinessAnswer })
   @ApiResponse({ status: 503, type: ReadinessAnswer, description: 'Not now; the reasons say why.' })
-  async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<ReadinessAnswer> {
-    const readiness = await this.health.readiness();
-    if (readiness.status === 'not_ready') void reply.status(503).header('retry-after', '1');
-    return readiness;
+  async ready(@Req() request: Asking, @Res({ passthrough: true }) reply: FastifyReply): Promise<ReadinessAnswer> {
+    const known = this.isKnown(request);
+    const { status, reasons, subscribers, publicReasons } = await this.health.readiness();
+    if (status === 'not_ready') void reply.status(503).header('retry-after', '1');
+    return known ? { status, reasons, subscribers } : { status, reasons: publicReasons };
   }
 
   @Get('metrics')
-  @ApiOperation({ summary: 'Measurements for Prometheus' })
+  @ApiOperation({ summary: 'Measurements for Prometheus. Without a token: whether the server is ready' })
   @ApiResponse({ status: 200, content: { 'text/plain': { schema: { type: 'string' } } } })
-  async measurements(@Res() reply: FastifyReply): Promise<void> {
-    const text = await this.metrics.registry.metrics();
+  async measurements(@Req() request: Asking, @Res() reply: FastifyReply): Promise<void> {
+    const text = this.isKnown(request) ? await this.metrics.text() : await this.publicText();
     void reply.type(this.metrics.registry.contentType).send(text);
+  }
+
+  /** @throws Rejected for a token that is not valid: whoever sends one wants the whole answer. */
+  private isKnown({ headers }: Asking): boolean {
+    if (headers['authorization'] === undefined) return false;
+    authenticate(headers, this.tokens, this.clock.now());
+    return true;
+  }
+
+  private async publicText(): Promise<string> {
+    const ready = (await this.health.readiness()).status === 'ready' ? 1 : 0;
+    return `# HELP millrace_ready Whether the server can do its work. Send an API token to get all measurements.\n# TYPE millrace_ready gauge\nmillrace_ready ${ready}\n`;
   }
 }

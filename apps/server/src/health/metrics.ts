@@ -18,6 +18,7 @@ export class Metrics {
   private readonly events: Counter<'type'>;
   private readonly attempts: Counter<'outcome'>;
   private sources: MetricSources | undefined;
+  private collecting: Promise<string> | undefined;
 
   constructor() {
     const registers = [this.registry];
@@ -82,6 +83,11 @@ export class Metrics {
 
   ask(sources: MetricSources): void {
     this.sources = sources;
+  }
+
+  /** Whoever asks while it is being collected gets the same text: asking must not be a load of its own. */
+  text(): Promise<string> {
+    return (this.collecting ??= this.registry.metrics().finally(() => (this.collecting = undefined)));
   }
 
   answered(method: string, route: string, status: number, milliseconds: number): void {

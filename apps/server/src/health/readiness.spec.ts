@@ -35,21 +35,24 @@ describe('a server is ready', () => {
 
 describe('a server is not ready, and says why,', () => {
   it('when log or database do not answer', () => {
-    expect(readinessOf([follower({})], ['the log does not answer: refused'])).toMatchObject({
+    const failure = { what: 'the log does not answer', detail: 'the log does not answer: refused' };
+    expect(readinessOf([follower({})], [failure])).toMatchObject({
       status: 'not_ready',
       reasons: ['the log does not answer: refused'],
+      publicReasons: ['the log does not answer'],
     });
   });
 
   it.each([
-    ['has lost the log', { state: 'disconnected', reason: 'connection reset' }],
+    ['is disconnected from the log', { state: 'disconnected', reason: 'connection reset' }],
     ['is stuck', { state: 'retrying', lagSeconds: 20, reason: 'no such table' }],
     ['has stopped', { state: 'stopped' }],
   ] as const)('when a subscriber %s', (words, more) => {
-    const { status, reasons } = readinessOf([follower(more)], []);
+    const { status, reasons, publicReasons } = readinessOf([follower(more)], []);
     expect(status).toBe('not_ready');
     expect(reasons[0]).toContain(`rules.decide ${words}`);
     if ('reason' in more) expect(reasons[0]).toContain(more.reason);
+    expect(publicReasons).toEqual([`a subscriber ${words}`]);
   });
 
   it('but not for a first failure that a retry may mend', () => {

@@ -15,10 +15,19 @@ export interface SubscriberHealth {
   readonly reason?: string;
 }
 
+/** Something that the server needs and does not have. */
+export interface Failure {
+  /** Tells strangers nothing about what is in the server. */
+  readonly what: string;
+  readonly detail: string;
+}
+
 export interface Readiness {
   readonly status: 'ready' | 'not_ready';
   /** Why not, in words; empty when ready. */
   readonly reasons: readonly string[];
+  /** The same without names and errors, for whoever has no token. */
+  readonly publicReasons: readonly string[];
   readonly subscribers: readonly SubscriberHealth[];
 }
 
@@ -29,19 +38,22 @@ const STUCK_SECONDS = 15;
  * Ready means: what is asked of this server now, it can do. Being behind is no reason to take it out of service; not
  * reaching the log or the database is, and so is a table that is not filled or a subscriber that is stuck.
  */
-export function readinessOf(followers: readonly FollowerStatus[], failures: readonly string[]): Readiness {
-  const reasons = [...failures];
+export function readinessOf(followers: readonly FollowerStatus[], failures: readonly Failure[]): Readiness {
+  const found: Failure[] = [...failures];
   for (const { name, kind, active, state, lagSeconds, reason } of followers) {
     const why = reason === undefined ? '' : `: ${reason}`;
+    const add = (what: string, who: string): void => void found.push({ what: `a ${kind} ${what}`, detail: who + why });
     if (kind === 'table' && state === 'catching_up' && lagSeconds > STUCK_SECONDS)
-      reasons.push(`the table ${name} is being filled`);
-    else if (active && state === 'disconnected') reasons.push(`${name} has lost the log${why}`);
-    else if (active && state === 'retrying' && lagSeconds > STUCK_SECONDS) reasons.push(`${name} is stuck${why}`);
-    else if (state === 'stopped') reasons.push(`${name} has stopped${why}`);
+      add('is being filled', `the table ${name} is being filled`);
+    else if (active && state === 'disconnected')
+      add('is disconnected from the log', `${name} is disconnected from the log and reconnects`);
+    else if (active && state === 'retrying' && lagSeconds > STUCK_SECONDS) add('is stuck', `${name} is stuck`);
+    else if (state === 'stopped') add('has stopped', `${name} has stopped`);
   }
   return {
-    status: reasons.length === 0 ? 'ready' : 'not_ready',
-    reasons,
+    status: found.length === 0 ? 'ready' : 'not_ready',
+    reasons: found.map(({ detail }) => detail),
+    publicReasons: [...new Set(found.map(({ what }) => what))],
     subscribers: followers.map(healthOf),
   };
 }

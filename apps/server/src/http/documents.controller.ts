@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
@@ -12,11 +12,12 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { ApiDocument } from './openapi.adapter.js';
 import { Schemas } from './schemas.js';
 
-/** What the page of the API loads, all of it from here: the page works without the internet. */
+/** What the page of the API loads. All of it comes from here, so the page works without the internet. */
 const ASSETS: Readonly<Record<string, string>> = {
   'swagger-ui.css': 'text/css; charset=utf-8',
   'swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
 };
+const JSON_TYPE = 'application/json; charset=utf-8';
 const HTML = 'text/html; charset=utf-8';
 /** Swagger UI sets styles on elements; scripts come from files alone. */
 const POLICY =
@@ -35,13 +36,15 @@ const START =
 const HOME = page(
   'Millrace',
   '<style>body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem}</style>',
-  '<h1>Millrace</h1><p>The server is running. Its REST API is described at <a href="/docs">/docs</a>; <a href="/readyz">/readyz</a> tells how it is.</p>',
+  '<h1>Millrace</h1><p>The server is running. Its REST API is described at <a href="/docs">/docs</a>; <a href="/readyz">/readyz</a> says whether it is ready.</p>',
 );
 
 @ApiTags('documents')
 @Public()
 @Controller()
 export class DocumentsController {
+  private readonly held = new Map<string, Buffer>();
+
   constructor(
     @Inject(ApiDocument) private readonly api: ApiDocument,
     @Inject(Schemas) private readonly schemas: Schemas,
@@ -56,8 +59,8 @@ export class DocumentsController {
   @Get('api/v1/openapi.json')
   @ApiOperation({ summary: 'This document' })
   @ApiResponse({ status: 200, description: 'OpenAPI 3.1' })
-  document(): object {
-    return this.api.value;
+  document(@Res() reply: FastifyReply): void {
+    reply.type(JSON_TYPE).send(this.bytes('openapi.json', () => JSON.stringify(this.api.value)));
   }
 
   @Get('docs')
@@ -68,32 +71,40 @@ export class DocumentsController {
 
   @Get('docs/:file')
   @ApiExcludeEndpoint()
-  async asset(@Param('file') file: string, @Res() reply: FastifyReply): Promise<void> {
+  asset(@Param('file') file: string, @Res() reply: FastifyReply): void {
     if (file === 'start.js') {
       secured(reply).type('text/javascript; charset=utf-8').send(START);
       return;
     }
     const type = Object.hasOwn(ASSETS, file) ? ASSETS[file] : undefined;
     if (type === undefined)
-      throw new Rejected('not_found', 'route.not_found', `There is nothing at /docs/${file}. The page is /docs.`);
+      throw new Rejected('not_found', 'route.not_found', `/docs/${file} does not exist. Open /docs.`);
     const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
     secured(reply)
       .type(type)
       .header('cache-control', 'public, max-age=3600')
-      .send(await readFile(join(folder, file)));
+      .send(this.bytes(file, () => readFileSync(join(folder, file))));
   }
 
   @Get('schemas/:name')
   @ApiOperation({ summary: 'JSON Schema of a file that people write: workflow.json, rule.json' })
   @ApiResponse({ status: 200, description: 'JSON Schema' })
-  schema(@Param('name') name: string): object {
+  schema(@Param('name') name: string, @Res() reply: FastifyReply): void {
     const schema = this.schemas.get(name);
-    if (schema) return schema;
-    throw new Rejected(
-      'not_found',
-      'schema.not_found',
-      `There is no schema ${name}. There are: ${this.schemas.names.join(', ')}.`,
-    );
+    if (!schema)
+      throw new Rejected(
+        'not_found',
+        'schema.not_found',
+        `There is no schema ${name}. Available: ${this.schemas.names.join(', ')}.`,
+      );
+    reply.type(JSON_TYPE).send(this.bytes(name, () => JSON.stringify(schema)));
+  }
+
+  /** Made at the first request and shared by all answers: a thousand of them under way hold it once. */
+  private bytes(name: string, make: () => string | Buffer): Buffer {
+    let bytes = this.held.get(name);
+    if (!bytes) this.held.set(name, (bytes = Buffer.from(make() as string)));
+    return bytes;
   }
 }
 

@@ -1,8 +1,12 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
+import { AddressList } from '#libs/intake/src/integration/addresses.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
+import { closeStalled, Connection } from '../limits/connection.js';
+import { networkOf, Shares } from '../limits/per-network.js';
 import { PROBLEM_TYPE, problemOf } from './problem.js';
 
 /** Against clients that send slowly or never end. */
@@ -14,6 +18,8 @@ const LIMITS = {
   connectionsCheckingInterval: 2_000,
 } as const;
 const MAX_CONNECTIONS = 10_000;
+/** Enough for every client behind one address, and no reason for anybody else to be locked out. */
+const MAX_OF_NETWORK = 1_000;
 
 /**
  * The listening socket. It is opened before anything else, so that a taken port is known before the data folder is
@@ -25,20 +31,40 @@ export class FrontDoor {
   private listener: RequestListener = whileStarting;
   private closing = false;
   readonly server: Server;
+  private readonly connections = new WeakMap<Socket, Connection>();
 
-  private constructor() {
+  private constructor(private readonly proxies: AddressList) {
     this.server = createServer(LIMITS, (request, response) => {
+      this.connections.get(request.socket)?.began(response);
       // A connection that is kept alive would hold up the end.
       if (this.closing) response.setHeader('connection', 'close');
       this.listener(request, response);
     });
     this.server.maxConnections = MAX_CONNECTIONS;
+    const shares = new Shares(MAX_CONNECTIONS, MAX_OF_NETWORK);
+    this.server.on('connection', (socket) => this.accept(socket, shares));
+    // Who has nothing to ask makes room.
+    this.server.on('drop', () => this.server.closeIdleConnections());
     this.server.on('clientError', refuse);
+    closeStalled(this.server, (socket) => this.connections.get(socket));
+  }
+
+  private accept(socket: Socket, shares: Shares): void {
+    const network = networkOf(socket.remoteAddress);
+    // A proxy brings the connections of many.
+    if (!this.proxies.has(socket.remoteAddress ?? '')) {
+      if (!shares.take(network, 1)) {
+        socket.destroy();
+        return;
+      }
+      socket.once('close', () => shares.give(network, 1));
+    }
+    this.connections.set(socket, Connection.of(socket));
   }
 
   /** @throws Rejected `listen.port_taken` or `listen.impossible`, naming the variable to change. */
-  static async open(host: string, port: number): Promise<FrontDoor> {
-    const door = new FrontDoor();
+  static async open(host: string, port: number, trustProxy: readonly string[] = []): Promise<FrontDoor> {
+    const door = new FrontDoor(new AddressList(trustProxy));
     await new Promise<void>((opened, failed) => {
       door.server.once('error', (error: NodeJS.ErrnoException) => failed(explained(error, host, port)));
       door.server.listen(port, host, opened);

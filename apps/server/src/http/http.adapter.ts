@@ -3,6 +3,7 @@ import fastifyRateLimit from '@fastify/rate-limit';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 
+import { authenticate } from '#libs/access/src/token/authenticate.js';
 import type { TokenTable } from '#libs/access/src/token/token.table.js';
 import { undecodable } from '#libs/intake/src/receiving/inbound.adapter.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
@@ -10,6 +11,8 @@ import type { Log } from '#libs/kernel/src/log.js';
 
 import type { FrontDoor } from './front-door.js';
 import type { Metrics } from '../health/metrics.js';
+import { BODIES_FULL, limitBodies } from '../limits/bodies.js';
+import { networkOf } from '../limits/per-network.js';
 import { PROBLEM_TYPE, type ProblemAnswer, problemOf } from './problem.js';
 import { RouteTable } from './route-table.js';
 
@@ -17,6 +20,8 @@ export const BODY_LIMIT = 1024 * 1024;
 /** Each minute and process. Generous: it stops a loop that ran away, not a program at work. */
 const CALLS_PER_TOKEN = 60_000;
 const CALLS_PER_ADDRESS = 1_200;
+/** Of each large document. */
+const DOCUMENTS_PER_ADDRESS = 120;
 
 export interface Http {
   readonly adapter: FastifyAdapter;
@@ -61,7 +66,8 @@ export async function createHttp(
   // What goes wrong before a route of Nest begins: a body that cannot be read, a rate that is too high.
   fastify.setErrorHandler((error, request, reply) => {
     const { bug, body } = answerProblem(error, reply);
-    if (bug !== undefined) log.error({ err: bug, method: request.method, errorId: body.errorId }, 'a request failed');
+    if (bug !== undefined && body.code !== BODIES_FULL)
+      log.error({ err: bug, method: request.method, errorId: body.errorId }, 'a request failed');
   });
   // A text without a type of its own is no request of this API: better refused than taken for an empty body.
   fastify.removeContentTypeParser('text/plain');
@@ -76,7 +82,7 @@ export async function createHttp(
     if (isApi(route)) {
       route.config = { ...route.config, rateLimit: {} };
       (route as { helmet?: object }).helmet ??= {};
-    }
+    } else if (isDocument(route)) route.config = { ...route.config, rateLimit: { max: documents } };
   });
   await fastify.register(fastifyHelmet, {
     global: false,
@@ -103,20 +109,31 @@ export async function createHttp(
         { retryAfter: Math.max(1, Math.ceil(ttl / 1000)) },
       ),
   });
+  limitBodies(fastify, (request) => {
+    if (request.is404) throw http.routes.explain({ statusCode: 404 }, request.method, request.url);
+    if (http.tokens && isApi(request.routeOptions)) authenticate(request.headers, http.tokens, new Date());
+  });
   observe(fastify, metrics, log);
   return http;
 }
 
-/** Inbound routes have rates of their own, by integration; health and documents none. */
-const isApi = ({ url }: RouteOptions): boolean =>
+/** Inbound routes have rates of their own, by integration; health has none. */
+const isApi = ({ url = '' }: { readonly url?: string | undefined }): boolean =>
   /^\/(api\/v1|agents)\b/.test(url) &&
   !url.startsWith('/api/v1/webhooks/') &&
   !/\/:id\/webhook\/?$/.test(url) &&
   !url.endsWith('/openapi.json');
 
+/** What costs more than a few bytes, and everybody may read. */
+const isDocument = ({ url }: RouteOptions): boolean =>
+  /^\/(docs|schemas|metrics)\b/.test(url) || url.endsWith('/openapi.json');
+
+const documents = (_: FastifyRequest, key: string): number =>
+  key.startsWith('tok_') ? CALLS_PER_TOKEN : DOCUMENTS_PER_ADDRESS;
+
 function callerKey(request: FastifyRequest, tokens: TokenTable | undefined): string {
   const text = request.headers.authorization?.replace(/^Bearer +/i, '');
-  return (text !== undefined && tokens?.find(text)?.id) || request.ip;
+  return (text !== undefined && tokens?.find(text)?.id) || networkOf(request.ip);
 }
 
 function observe(fastify: FastifyInstance, metrics: Metrics, log: Log): void {

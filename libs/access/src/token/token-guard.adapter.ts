@@ -6,6 +6,7 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 
 import { PUBLIC, ROLES } from '../caller.controller.js';
 import type { Caller, Role } from '../caller.js';
+import { authenticate } from './authenticate.js';
 import { TokenTable } from './token.table.js';
 
 interface Request {
@@ -13,10 +14,9 @@ interface Request {
   caller?: Caller;
 }
 
-const BEARER = /^Bearer +(\S+) *$/i;
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
-/** Stands before every route: who is calling, and may they? Asks memory only. */
+/** Authenticates and authorises every route. Asks memory only. */
 @Injectable()
 export class TokenGuard implements CanActivate {
   constructor(
@@ -36,24 +36,7 @@ export class TokenGuard implements CanActivate {
   }
 
   private callerOf({ headers }: Request): Caller {
-    const { authorization } = headers;
-    const text = typeof authorization === 'string' ? BEARER.exec(authorization)?.[1] : undefined;
-    if (text === undefined)
-      throw unauthenticated(
-        'token.missing',
-        'Send an API token: "Authorization: Bearer mr_…". An admin makes one with POST /api/v1/tokens.',
-      );
-    const token = this.tokens.find(text);
-    if (!token)
-      throw unauthenticated(
-        'token.unknown',
-        'This API token is not valid here: it was mistyped, revoked, or belongs to another server.',
-      );
-    if (token.expiresAt && token.expiresAt <= this.clock.now())
-      throw unauthenticated(
-        'token.expired',
-        `This API token expired at ${token.expiresAt.toISOString()}. An admin makes a new one with POST /api/v1/tokens.`,
-      );
+    const token = authenticate(headers, this.tokens, this.clock.now());
     const idempotencyKey = headers['idempotency-key'];
     if (idempotencyKey !== undefined && (typeof idempotencyKey !== 'string' || !IDEMPOTENCY_KEY.test(idempotencyKey)))
       throw new Rejected(
@@ -80,5 +63,3 @@ function requireRole(caller: Caller, roles: readonly Role[]): void {
     `This needs a token with the role ${needed.join(' or ')}; yours has ${caller.roles.join(', ')}.`,
   );
 }
-
-const unauthenticated = (code: string, message: string): Rejected => new Rejected('unauthenticated', code, message);

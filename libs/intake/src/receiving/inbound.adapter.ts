@@ -2,6 +2,7 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
+import { Transient } from '#libs/kernel/src/errors.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import type { InboundRequest } from '#libs/plugin-sdk/src/define-provider.js';
 import { mediaTypeOf } from '#libs/plugin-sdk/src/body/inbound-body.js';
@@ -19,7 +20,7 @@ import {
   type Written,
 } from './answers.js';
 import { InboundPipeline } from './pipeline.js';
-import { BROKEN_OFF, FAILED, MAX_BODY_BYTES, METHOD_NOT_ALLOWED, Refusal, TOO_LARGE } from './refusal.js';
+import { BROKEN_OFF, BUSY, FAILED, MAX_BODY_BYTES, METHOD_NOT_ALLOWED, Refusal, TOO_LARGE } from './refusal.js';
 
 /**
  * The inbound routes, on Fastify itself: between the socket and the pipeline there is only what a request needs. They have
@@ -198,7 +199,8 @@ const flat = (query: Record<string, unknown>): Record<string, string> =>
   );
 
 /** What Fastify found wrong while it read the body. */
-function refusalOf(error: FastifyError): Refusal {
+function refusalOf(error: FastifyError | Transient): Refusal {
+  if (error instanceof Transient) return BUSY;
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return TOO_LARGE;
   const cutOff = error.code === 'ECONNRESET' || error.code === 'ERR_STREAM_PREMATURE_CLOSE';
   return cutOff || (error.statusCode !== undefined && error.statusCode < 500) ? BROKEN_OFF : FAILED;

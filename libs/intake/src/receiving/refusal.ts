@@ -123,6 +123,14 @@ export const UNAVAILABLE = new Refusal(
   5,
 );
 
+export const BUSY = new Refusal(
+  503,
+  'inbound.busy',
+  'The server is receiving too many large bodies now. Send it again after the seconds in Retry-After.',
+  'unavailable',
+  1,
+);
+
 export const PROVIDER_MISSING = new Refusal(
   503,
   'inbound.provider_missing',
