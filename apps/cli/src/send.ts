@@ -42,15 +42,15 @@ export function sendCommand(program: Command, act: Act): void {
   program
     .command('send <file>')
     .description('send a saved request (*.http), byte for byte')
-    .option('--to <target>', 'a URL, a path, or what stands in place of {slug} or {id} in the file')
+    .option('--to <target>', 'a URL, a path, or the slug or id that replaces {slug} or {id} in the file')
     .option('--sign <provider>', 'sign it anew, as a sender of this provider would now')
     .option('--secret <secret>', 'for --sign (MILLRACE_SECRET; - reads a line from the standard input)')
     .option('--config <key=value>', "for --sign: the integration's config; may be repeated", several)
     .option('--plugins <modules>', 'comma-separated, for providers of third parties (MILLRACE_PLUGINS)')
     .option('--at <time>', 'for --sign: as if it were sent then (RFC 3339)')
-    .option('--save <file>', 'write the request to a file in place of sending it: a fixture for tests')
-    .option('--header <name: value>', 'set a header; may be repeated; an empty value leaves it out', several)
-    .option('--repeat <n>', 'send it so often, one after the other', '1')
+    .option('--save <file>', 'write the request to a file instead of sending it: a fixture for tests')
+    .option('--header <name: value>', 'set a header; may be repeated; an empty value removes it', several)
+    .option('--repeat <n>', 'number of times to send it, one after the other', '1')
     .action((file: string, options: SendOptions) =>
       act((shell, around) => send(shell, around, file, options, program.opts<{ url?: string; profile?: string }>())),
     );
@@ -111,9 +111,13 @@ function save(shell: Shell, path: string, file: HttpFile): number {
 function show(shell: Shell, { status, headers, body }: HttpAnswer): void {
   const text = body.toString('utf8');
   if (shell.json) return shell.print(JSON.stringify({ status, headers, body: jsonOr(text) }));
-  if (shell.quiet) return shell.print(idsIn(text)?.join('\n') ?? String(status));
+  const named = headers['x-millrace-event-ids'];
+  const hidden = typeof named === 'string' ? named.split(' ') : undefined;
+  if (shell.quiet) return shell.print((idsIn(text) ?? hidden)?.join('\n') ?? String(status));
   shell.print(`${status} ${STATUS_CODES[status] ?? ''}`.trim());
   if (text !== '') shell.print(text);
+  // The answer to a chat names no events.
+  if (hidden) shell.print(`events: ${hidden.join(', ')}`);
 }
 
 function jsonOr(text: string): unknown {

@@ -18,7 +18,10 @@ export const Inbound = {
   sourceIp: optional('address that sent it, as seen through trusted proxies'),
   payload: Type.Optional(Type.Unknown({ description: 'the body, as the sender wrote it' })),
   truncated: Type.Optional(
-    Type.Boolean({ description: 'true where neutral lists were left out to keep the event within 1 MiB' }),
+    Type.Boolean({
+      description:
+        'true where the neutral fields are not complete: the sender lists a part alone, or they were cut to keep the event within the limit of the log',
+    }),
   ),
 };
 
@@ -56,9 +59,9 @@ export const Commit = Type.Object({
   author: Type.Optional(Author),
   url: optional('page of the commit'),
   timestamp: optional('RFC 3339'),
-  added: Type.Optional(Type.Array(Type.String(), { description: 'paths' })),
-  modified: Type.Optional(Type.Array(Type.String(), { description: 'paths' })),
-  removed: Type.Optional(Type.Array(Type.String(), { description: 'paths' })),
+  added: Type.Optional(Type.Array(Type.String(), { description: 'paths; absent where they are not known' })),
+  modified: Type.Optional(Type.Array(Type.String(), { description: 'paths; absent where they are not known' })),
+  removed: Type.Optional(Type.Array(Type.String(), { description: 'paths; absent where they are not known' })),
 });
 
 /** GitLab calls it a merge request; its `number` is the iid. */
@@ -74,7 +77,7 @@ export const PullRequest = Type.Object({
   targetBranch: optional('branch it goes into'),
   headCommit: optional('newest commit of the source branch'),
   mergeCommit: optional('commit that merged it'),
-  labels: Type.Array(Type.String()),
+  labels: Type.Optional(Type.Array(Type.String(), { description: 'absent where the sender does not say' })),
   author: Type.Optional(Author),
 });
 
@@ -86,8 +89,10 @@ export const Issue = Type.Object({
   body: optional('description, Markdown'),
   url: optional('page of the issue'),
   state: text("the tracker's own word, such as `open` or `closed`"),
-  labels: Type.Array(Type.String()),
-  assignees: Type.Array(Type.String(), { description: 'usernames' }),
+  labels: Type.Optional(Type.Array(Type.String(), { description: 'absent where the sender does not say' })),
+  assignees: Type.Optional(
+    Type.Array(Type.String(), { description: 'usernames; absent where the sender does not say' }),
+  ),
   author: Type.Optional(Author),
 });
 

@@ -145,7 +145,7 @@ function fieldsOf(data: DataOf<'issue.created'>['issue']): IssueFields {
     ...(body !== undefined && { body }),
     status: status ?? 'open',
     ...(priority !== undefined && { priority }),
-    labels,
+    labels: labels ?? [],
     ...(assignee !== undefined && { assignee }),
     ...(team !== undefined && { team }),
   };

@@ -1,6 +1,7 @@
-import { isExactNumber } from '#libs/kernel/src/text/exact-json.js';
+import { isExactNumber, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 
+export { stringifyJson };
 export type { Json, JsonObject };
 
 /**

@@ -1,3 +1,4 @@
+import { headerText } from '#libs/plugin-sdk/src/body/body-text.js';
 import {
   defineProvider,
   type InboundBody,
@@ -5,17 +6,17 @@ import {
   type Normalised,
   type Unreadable,
 } from '#libs/plugin-sdk/src/define-provider.js';
-import { fieldsOf, type Json, objectOf, textOf } from '#libs/plugin-sdk/src/fields.js';
+import { type Json, type JsonObject, objectOf, stringifyJson, textOf } from '#libs/plugin-sdk/src/fields.js';
 import { isInboundType } from '#libs/plugin-sdk/src/inbound-types.js';
 
 import { bearerConfig, SHARED_SECRET_WANTS, signSharedSecret, verifySharedSecret } from './shared-secret.js';
 
 const UNREADABLE: Unreadable = {
   unreadable:
-    'This is no CloudEvent 1.0: id, source, type and specversion "1.0" are needed, in the JSON (application/cloudevents+json) or in the headers ce-id, ce-source, ce-type and ce-specversion.',
+    'The body is not a CloudEvent 1.0. Send id, source, type and specversion "1.0", in the JSON (application/cloudevents+json) or in the headers ce-id, ce-source, ce-type and ce-specversion.',
 };
 
-/** CloudEvents 1.0 over HTTP: structured, binary and batched, with JSON data. */
+/** CloudEvents 1.0 over HTTP: structured, binary and batched. */
 export const cloudevents = defineProvider({
   name: 'cloudevents',
   description: 'CloudEvents 1.0: structured, binary or batch, signed or with a bearer token.',
@@ -60,40 +61,62 @@ function permission({ headers }: InboundRequest, perMinute: number | undefined) 
 }
 
 function structured(value: Json): Normalised | Unreadable {
-  const event = fieldsOf(value);
-  return normalised((name) => textOf(event[name]), event['data']);
+  const { data, data_base64: _, ...attributes } = objectOf(value);
+  return normalised(attributes, data);
 }
 
 function binary({ value, request: { headers } }: InboundBody): Normalised | Unreadable {
-  return normalised((name) => decoded(headers[`ce-${name}`]), value);
+  const attributes: Record<string, Json> = {};
+  if (headers['content-type'] !== undefined) attributes['datacontenttype'] = headers['content-type'];
+  for (const name in headers) {
+    if (!name.startsWith('ce-')) continue;
+    const text = attributeText(headers[name]!);
+    if (text === undefined) return { unreadable: notDecodable(name) };
+    attributes[name.slice('ce-'.length)] = text;
+  }
+  return normalised(attributes, value);
 }
 
-function normalised(attribute: (name: string) => string | undefined, data: Json | undefined): Normalised | Unreadable {
-  const [id, source, type] = [attribute('id'), attribute('source'), attribute('type')];
-  if (id === undefined || source === undefined || type === undefined || attribute('specversion') !== '1.0')
+const notDecodable = (header: string): string =>
+  `The header ${header} is not percent-encoded UTF-8. Encode each byte outside printable ASCII, and each blank, quote and percent sign, as % and two hex digits.`;
+
+function normalised(attributes: JsonObject, data: Json | undefined): Normalised | Unreadable {
+  const [id, source, type] = [textOf(attributes['id']), textOf(attributes['source']), textOf(attributes['type'])];
+  if (id === undefined || source === undefined || type === undefined || attributes['specversion'] !== '1.0')
     return UNREADABLE;
   const known = isInboundType(type);
   return {
-    // Unique together only. A source holds no blank: it is a URI reference.
-    deliveryId: `${source} ${id}`,
+    deliveryId: deliveryIdOf(source, id),
     eventType: type,
     events: [
       {
         type: known ? type : 'webhook.received',
-        subject: attribute('subject') ?? source,
-        timestamp: attribute('time'),
-        data: known ? objectOf(data) : {},
+        subject: textOf(attributes['subject']) ?? source,
+        timestamp: textOf(attributes['time']),
+        data: { ...(known ? objectOf(data) : {}), cloudEvent: attributes },
       },
     ],
   };
 }
 
-/** Header values hold what is no printable ASCII percent-encoded, in UTF-8. */
-function decoded(value: string | undefined): string | undefined {
-  if (value === undefined || value === '') return undefined;
+/** Unique together only. A source is a URI reference, which has no blank: up to the first blank it is the source. */
+const deliveryIdOf = (source: string, id: string): string =>
+  source.includes(' ') || source.startsWith('[') ? stringifyJson([source, id]) : `${source} ${id}`;
+
+const QUOTED = /^"(.*)"$/s;
+const BAD_PERCENT = /%(?![0-9a-f]{2})/i;
+
+/**
+ * The text of an attribute in a header: without quotes around it, as older senders write it, and percent-decoded. `undefined`
+ * if a percent sign is not followed by two hex digits, or the bytes are not UTF-8.
+ */
+function attributeText(header: string): string | undefined {
+  const value = header.trim();
+  const text = headerText(QUOTED.exec(value)?.[1]!.replace(/\\(.)/gs, '$1') ?? value);
+  if (BAD_PERCENT.test(text)) return undefined;
   try {
-    return decodeURIComponent(value);
+    return decodeURIComponent(text);
   } catch {
-    return value;
+    return undefined;
   }
 }

@@ -1,7 +1,16 @@
-import { fieldsOf, type Json, type JsonObject, known, listOf, textOf, textsOf } from '#libs/plugin-sdk/src/fields.js';
+import {
+  fieldsOf,
+  type Json,
+  type JsonObject,
+  known,
+  knownTextsOf,
+  listOf,
+  textOf,
+} from '#libs/plugin-sdk/src/fields.js';
 
 /**
- * Commits as code hosts list them in a push: GitHub and GitLab write them alike, but for people and times.
+ * Commits as code hosts list them in a push: GitHub and GitLab write them alike, but for people and times. Path lists that were not
+ * sent are absent: an empty one says that nothing changed.
  */
 export const commitsOf = (
   value: Json | undefined,
@@ -18,8 +27,8 @@ export const commitsOf = (
       author: authorOf(commit['author']),
       url: textOf(commit['url']),
       timestamp: timeOf(commit['timestamp']),
-      added: textsOf(commit['added']),
-      modified: textsOf(commit['modified']),
-      removed: textsOf(commit['removed']),
+      added: knownTextsOf(commit['added']),
+      modified: knownTextsOf(commit['modified']),
+      removed: knownTextsOf(commit['removed']),
     });
   });

@@ -1,3 +1,4 @@
+import { headerText } from '#libs/plugin-sdk/src/body/body-text.js';
 import { defineProvider } from '#libs/plugin-sdk/src/define-provider.js';
 import { fieldsOf, textOf } from '#libs/plugin-sdk/src/fields.js';
 
@@ -27,12 +28,9 @@ export const genericWebhook = defineProvider({
 
   normalise({ value, request: { headers } }) {
     const body = fieldsOf(value);
-    const eventType =
-      headers['x-event-type'] ||
-      headers['x-github-event'] ||
-      headers['x-webhook-event'] ||
-      headers['x-event-key'] ||
-      (textOf(body['event']) ?? textOf(body['type']) ?? 'webhook');
+    const named =
+      headers['x-event-type'] || headers['x-github-event'] || headers['x-webhook-event'] || headers['x-event-key'];
+    const eventType = named ? headerText(named) : (textOf(body['event']) ?? textOf(body['type']) ?? 'webhook');
     return {
       deliveryId: headers['idempotency-key'],
       eventType,

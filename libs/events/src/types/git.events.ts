@@ -77,8 +77,13 @@ export const gitEvents = {
       after: Type.Optional(Type.String({ description: 'commit after; zeros for a removed branch' })),
       created: Type.Boolean({ description: 'the branch is new' }),
       deleted: Type.Boolean({ description: 'the branch is gone' }),
-      forced: Type.Boolean({ description: 'history was rewritten' }),
-      commits: Type.Array(Commit, { description: 'oldest first; the sender bounds the list (GitHub: 2048)' }),
+      forced: Type.Optional(
+        Type.Boolean({ description: 'history was rewritten; absent where the sender does not say' }),
+      ),
+      commits: Type.Array(Commit, {
+        description:
+          'oldest first; the sender bounds the list (GitHub: 2048, GitLab: 20), and then `truncated` is true',
+      }),
       author,
     }),
     example: {

@@ -12,7 +12,17 @@ const ada = { id: 'U061F7AUR', username: 'ada' };
 export const inboundEvents = {
   'webhook.received': defineEvent({
     description: 'A webhook came in for which there is no more particular type.',
-    data: Type.Object({ ...Inbound, repository: Type.Optional(Repository), author }),
+    data: Type.Object({
+      ...Inbound,
+      repository: Type.Optional(Repository),
+      channel: Type.Optional(Channel),
+      cloudEvent: Type.Optional(
+        Type.Record(Type.String(), Type.Unknown(), {
+          description: 'attributes of a CloudEvent, extensions included, in any mode',
+        }),
+      ),
+      author,
+    }),
     example: {
       provider: 'generic_webhook',
       eventType: 'alert.fired',

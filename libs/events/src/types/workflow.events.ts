@@ -82,6 +82,8 @@ export const workflowEvents = {
         kind: Type.Union([Type.Literal('event'), Type.Literal('manual'), Type.Literal('request')]),
         /** Place of the trigger in the definition; absent for a request by a rule. */
         index: Type.Optional(Type.Integer()),
+        /** Why the run began although nobody knows whether the event fits the trigger. */
+        because: Type.Optional(Type.String()),
       }),
       inputs: Type.Record(Type.String(), Type.Unknown()),
       /** The event that led to the run: read from the log when an expression asks for it, not copied. */

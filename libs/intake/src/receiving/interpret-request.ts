@@ -13,6 +13,7 @@ import type {
   Provider,
   ProviderContext,
 } from '#libs/plugin-sdk/src/define-provider.js';
+import { headerText } from '#libs/plugin-sdk/src/body/body-text.js';
 import { BodyFault, parseBody } from '#libs/plugin-sdk/src/body/inbound-body.js';
 
 import type { Receiver } from '../integration/integration.table.js';
@@ -197,7 +198,7 @@ function requestMetadata(
   const headers: Record<string, string> = {};
   for (const name of provider.keepHeaders ?? []) {
     const value = request.headers[name];
-    if (typeof value === 'string') headers[name] = value;
+    if (typeof value === 'string') headers[name] = headerText(value);
   }
   return {
     headers,

@@ -189,6 +189,35 @@ describe('a CloudEvent without data', () => {
   });
 });
 
+describe('a request as common senders write it', () => {
+  const RECORDED = new URL('../../testing/fixtures/senders/', import.meta.url);
+
+  it.each([
+    ['by-bitbucket.http', 'repo:push', '{"a":1}'],
+    ['by-content-encoding-identity-caps.http', 'webhook', '{"a":1}'],
+    ['by-content-encoding-utf8.http', 'webhook', '{"a":1}'],
+    ['by-empty.http', 'webhook', '{}'],
+    ['by-sig-uppercase-hex.http', 'webhook', '{"a":1}'],
+  ])('is accepted: %s', async (name, eventType, payload) => {
+    const { url } = await server.integration('generic_webhook', { secret: 'gen-secret-0123' });
+    const file = parseHttpFile(readFileSync(new URL(name, RECORDED)));
+    const answer = await post(url, file.body, headersOf(file));
+    expect([answer.status, await answer.json()]).toEqual([202, { eventIds: [expect.any(String)], duplicate: false }]);
+    const { data, dataJson } = (await server.received()).at(-1)!;
+    expect(data).toMatchObject({ eventType });
+    expect(dataJson).toContain(`"payload":${payload}}`);
+  });
+
+  it('may name its event in UTF-8', async () => {
+    const { url } = await server.integration('generic_webhook');
+    const type = Buffer.from('störung.☃').toString('latin1');
+    await post(url, '{}', { 'content-type': 'application/json', 'x-event-type': type });
+    const { data, metadata } = (await server.received()).at(-1)!;
+    expect(data).toMatchObject({ eventType: 'störung.☃' });
+    expect(metadata.request!.headers).toMatchObject({ 'x-event-type': 'störung.☃' });
+  });
+});
+
 describe('an address', () => {
   it('takes POST alone, and says so without saying whether anything is received there', async () => {
     const { url, id } = await server.integration('generic_webhook');

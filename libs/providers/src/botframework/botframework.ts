@@ -10,9 +10,9 @@ import {
   type RefusalReason,
   type Verdict,
 } from '#libs/plugin-sdk/src/define-provider.js';
-import { type Fields, fieldsOf, type Json, known, listOf, textOf } from '#libs/plugin-sdk/src/fields.js';
+import { type Fields, fieldsOf, type Json, known, listOf, stringifyJson, textOf } from '#libs/plugin-sdk/src/fields.js';
 
-import { KeysUnavailable, OpenIdKeys, type PublicKey } from './openid-keys.js';
+import { KeysUnavailable, OpenIdKeys, type PublicKey, type UnusableKey } from './openid-keys.js';
 
 const METADATA_URL = 'https://login.botframework.com/v1/.well-known/openidconfiguration';
 const ISSUER = 'https://api.botframework.com';
@@ -21,10 +21,11 @@ const BEARER = /^bearer +([\w-]+\.[\w-]+\.[\w-]+) *$/i;
 /** A token with its claims is about 1 KB; what is much longer is none. */
 const MAX_TOKEN = 8 * 1024;
 
-/** Activities that have the id of the message they are about. */
-const OF_A_MESSAGE: ReadonlySet<string> = new Set(['messageUpdate', 'messageDelete']);
-
-const refused = (reason: RefusalReason): Verdict => ({ ok: false, reason });
+const refused = (reason: RefusalReason, detail?: string): Verdict => ({
+  ok: false,
+  reason,
+  ...(detail !== undefined && { detail }),
+});
 const keys = new OpenIdKeys();
 
 /** Microsoft Bot Framework: Teams, Direct Line and the other channels of Azure Bot Service. */
@@ -71,14 +72,19 @@ async function verify(request: InboundRequest, context: ProviderContext): Promis
   if (token === undefined || token.length > MAX_TOKEN) return refused('signature_malformed');
   const header = headerOf(token);
   if (header?.alg !== 'RS256' || typeof header.kid !== 'string') return refused('signature_malformed');
-  let key: PublicKey | undefined;
+  let key: PublicKey | UnusableKey | undefined;
   try {
     key = await keys.find(textOf(config['openIdMetadataUrl']) ?? METADATA_URL, header.kid, context);
   } catch (error) {
-    if (error instanceof KeysUnavailable) return refused('unavailable');
+    if (error instanceof KeysUnavailable) return refused('unavailable', error.message);
     throw error;
   }
   if (!key) return refused('signature_mismatch');
+  if ('unusable' in key)
+    return refused(
+      'signature_mismatch',
+      `the key ${header.kid.slice(0, 64)} of the issuer must not be used: ${key.unusable}`,
+    );
   try {
     const { payload } = await jwtVerify(token, key.key, {
       algorithms: ['RS256'],
@@ -123,35 +129,45 @@ function activityOf(rawBody: Buffer): Fields {
 }
 
 /**
- * `msteams 19:abc@thread.tacv2 1795180454900`: an id is unique within a conversation of a channel alone. A change or a deletion
- * has the id of its message and is told from it, and from others, by its type and time; without a time, by its content.
+ * `msteams 19:abc@thread.tacv2 1795180454900`: an id is unique within a conversation of a channel alone. An activity about a
+ * message (a change, a deletion, a reaction of anybody) has the id of that message, so everything but messages is told apart by
+ * its type and content too. What is sent again is the same to the last field.
  */
 function deliveryIdOf(activity: Fields, eventType: string): string | undefined {
   const id = textOf(activity['id']);
   if (id === undefined) return undefined;
   const parts = [textOf(activity['channelId']), textOf(fieldsOf(activity['conversation'])['id']), id];
-  if (OF_A_MESSAGE.has(eventType))
-    parts.push(eventType, textOf(activity['timestamp']) ?? `sha256:${hash('sha256', JSON.stringify(activity))}`);
+  if (eventType !== 'message') parts.push(eventType, `sha256:${hash('sha256', stringifyJson(activity))}`);
   return parts.map((part) => (part ?? '').replace(/[% ]/g, encodeURIComponent)).join(' ');
 }
+
+const THREAD = /^(.+);messageid=(\d+)$/i;
+
+/** Teams marks bots by their ids; other channels may say the role. */
+const isBot = (from: Fields, id: string, { channelId }: Fields): boolean =>
+  from['role'] === 'bot' || from['role'] === 'skill' || (channelId === 'msteams' && id.startsWith('28:'));
 
 function read(activity: Fields, eventType: string): NormalisedEvent {
   const conversation = fieldsOf(activity['conversation']);
   const from = fieldsOf(activity['from']);
-  const id = textOf(conversation['id']);
-  const channel = id === undefined ? undefined : known({ id, name: textOf(conversation['name']) });
+  // In a channel of Teams each thread is a conversation, which names its first message.
+  const [, id = textOf(conversation['id']), first] = THREAD.exec(textOf(conversation['id']) ?? '') ?? [];
+  const channelName = textOf(fieldsOf(fieldsOf(activity['channelData'])['channel'])['name']);
+  const channel = id === undefined ? undefined : known({ id, name: channelName ?? textOf(conversation['name']) });
   const authorId = textOf(from['id']);
   const author =
     authorId === undefined
       ? undefined
-      : known({ id: authorId, name: textOf(from['name']), bot: from['role'] === 'bot' ? true : undefined });
+      : known({ id: authorId, name: textOf(from['name']), bot: isBot(from, authorId, activity) ? true : undefined });
   const about = { subject: id === undefined ? '' : `channel/${id}`, timestamp: textOf(activity['timestamp']) };
   const isMessage = eventType === 'message' || eventType === 'messageUpdate';
-  if (!isMessage || !channel) return { type: 'webhook.received', ...about, data: known({ author }) };
+  if (!isMessage || !channel) return { type: 'webhook.received', ...about, data: known({ channel, author }) };
+  const messageId = textOf(activity['id']);
   const message = known({
-    id: textOf(activity['id']),
+    id: messageId,
     text: textOf(activity['text']) ?? '',
-    threadId: textOf(activity['replyToId']),
+    // Pressing a button of a card replies to the card, which need not be the first of its thread.
+    threadId: first === undefined ? textOf(activity['replyToId']) : first === messageId ? undefined : first,
     edited: eventType === 'messageUpdate' ? true : undefined,
     mentions: mentionsOf(activity['entities']),
     attachments: attachmentsOf(activity['attachments']),
@@ -173,8 +189,10 @@ const mentionsOf = (entities: Json | undefined) =>
 
 const attachmentsOf = (attachments: Json | undefined) =>
   orNothing(
-    listOf(attachments).map((attachment) => {
+    listOf(attachments).flatMap((attachment) => {
       const { id, name, contentType, contentUrl } = fieldsOf(attachment);
+      // The text of the message once more, which Teams always sends.
+      if (contentType === 'text/html' && contentUrl === undefined && name === undefined) return [];
       return known({ id: textOf(id), name: textOf(name), contentType: textOf(contentType), url: textOf(contentUrl) });
     }),
   );

@@ -14,13 +14,16 @@ import {
 
 export function authorOf(value: Json | undefined): JsonObject | undefined {
   const user = fieldsOf(value);
+  // Commits name people by `username`, everything else by `login`.
+  const username = textOf(user['login']) ?? textOf(user['username']);
   const author = known({
     id: idOf(user['id']),
-    // Commits name people by `username`, everything else by `login`.
-    username: textOf(user['login']) ?? textOf(user['username']),
+    username,
     name: textOf(user['name']),
     email: textOf(user['email']),
     url: textOf(user['html_url']),
+    // Commits have no `type`; nobody but an app has a login that ends so.
+    bot: user['type'] === 'Bot' || username?.endsWith('[bot]') ? true : undefined,
   });
   return Object.keys(author).length === 0 ? undefined : author;
 }
@@ -41,8 +44,9 @@ export function repositoryOf(value: Json | undefined) {
   };
 }
 
-const labelsOf = (value: Json | undefined): readonly string[] =>
-  listOf(value).flatMap((label) => textOf(fieldsOf(label)['name']) ?? []);
+/** The names of a list of objects; `undefined` where the list was not sent. */
+const namesOf = (value: Json | undefined, field: string): readonly string[] | undefined =>
+  Array.isArray(value) ? listOf(value as Json).flatMap((one) => textOf(fieldsOf(one)[field]) ?? []) : undefined;
 
 export function pullRequestOf(value: Json | undefined) {
   const pull = fieldsOf(value);
@@ -61,7 +65,7 @@ export function pullRequestOf(value: Json | undefined) {
       headCommit: textOf(fieldsOf(pull['head'])['sha']),
       // Before the merge this is a trial merge that exists in no branch.
       mergeCommit: merged ? textOf(pull['merge_commit_sha']) : undefined,
-      labels: labelsOf(pull['labels']),
+      labels: namesOf(pull['labels'], 'name'),
       author: authorOf(pull['user']),
     }),
     number,
@@ -80,8 +84,8 @@ export function issueOf(value: Json | undefined) {
       body: textOf(issue['body']),
       url: textOf(issue['html_url']),
       state: textOf(issue['state']) ?? 'open',
-      labels: labelsOf(issue['labels']),
-      assignees: listOf(issue['assignees']).flatMap((user) => textOf(fieldsOf(user)['login']) ?? []),
+      labels: namesOf(issue['labels'], 'name'),
+      assignees: namesOf(issue['assignees'], 'login'),
       author: authorOf(issue['user']),
     }),
     number,
@@ -137,24 +141,27 @@ export function releaseOf(value: Json | undefined) {
   };
 }
 
-const CONCLUSIONS: ReadonlySet<string> = new Set([
-  'success',
-  'failure',
-  'cancelled',
-  'skipped',
-  'timed_out',
-  'action_required',
-]);
+const STATUSES: Readonly<Record<string, string>> = {
+  success: 'success',
+  failure: 'failure',
+  // The workflow file is invalid.
+  startup_failure: 'failure',
+  cancelled: 'cancelled',
+  skipped: 'skipped',
+  timed_out: 'timed_out',
+  action_required: 'action_required',
+};
 
-/** A workflow run, or a check suite, which has no name but that of its app. */
-export function pipelineOf(value: Json | undefined) {
+/** A workflow run, which may leave its name to its workflow, or a check suite, which has no name but that of its app. */
+export function pipelineOf(value: Json | undefined, workflow: Json | undefined) {
   const run = fieldsOf(value);
   const conclusion = textOf(run['conclusion']);
   if (conclusion === undefined) return undefined;
   return known({
     id: idOf(run['id']),
-    name: textOf(run['name']) ?? textOf(fieldsOf(run['app'])['name']) ?? 'pipeline',
-    status: CONCLUSIONS.has(conclusion) ? conclusion : 'other',
+    name:
+      textOf(run['name']) ?? textOf(fieldsOf(workflow)['name']) ?? textOf(fieldsOf(run['app'])['name']) ?? 'pipeline',
+    status: Object.hasOwn(STATUSES, conclusion) ? STATUSES[conclusion] : 'other',
     url: textOf(run['html_url']),
     branch: textOf(run['head_branch']),
     commit: textOf(run['head_sha']),

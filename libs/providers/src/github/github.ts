@@ -26,6 +26,8 @@ import { githubReconcile } from './github-reconcile.js';
 const SIGNATURE = { header: 'x-hub-signature-256', prefix: 'sha256=' } as const;
 const BRANCH = 'refs/heads/';
 const TAG = 'refs/tags/';
+/** GitHub lists no more commits of a push. */
+const MOST_COMMITS = 2048;
 
 /** GitHub and GitHub Enterprise Server: repository, organisation and app webhooks, JSON or form-encoded. */
 export const github = defineProvider({
@@ -111,7 +113,8 @@ function readPush(payload: Fields): NormalisedEvent | undefined {
   const branch = ref.slice(BRANCH.length);
   const forced = payload['forced'] === true;
   const commits = commitsOf(payload['commits'], authorOf);
-  const data = known({ repository, ref, branch, before, after, created, deleted, forced, commits, author });
+  const truncated = commits.length >= MOST_COMMITS ? true : undefined;
+  const data = known({ repository, ref, branch, before, after, created, deleted, forced, commits, truncated, author });
   return { type: 'git.push', subject, timestamp, data };
 }
 
@@ -235,7 +238,7 @@ function readRelease(payload: Fields, action: string | undefined): NormalisedEve
 
 function readPipeline(payload: Fields, action: string | undefined, run: Json | undefined): NormalisedEvent | undefined {
   const repository = repositoryOf(payload['repository']);
-  const pipeline = pipelineOf(run);
+  const pipeline = pipelineOf(run, payload['workflow']);
   if (!repository || !pipeline || action !== 'completed') return undefined;
   return {
     type: 'pipeline.finished',

@@ -20,16 +20,21 @@ export function timeOf(value: Json | undefined): string | undefined {
   return date === undefined ? text : `${date}T${time}Z`;
 }
 
+/** Names that GitLab gives to the users of project and group access tokens. */
+const TOKEN_USER = /^(?:project|group)_\d+_bot(?:_?[0-9a-f]+)?$/;
+
 export function authorOf(value: Json | undefined): JsonObject | undefined {
   const user = fieldsOf(value);
   const email = textOf(user['email']);
+  const username = textOf(user['username']);
   const author = known({
     id: idOf(user['id']),
-    username: textOf(user['username']),
+    username,
     name: textOf(user['name']),
     // What GitLab writes where the address is not public.
     email: email === '[REDACTED]' ? undefined : email,
     url: textOf(user['web_url']),
+    bot: username !== undefined && TOKEN_USER.test(username) ? true : undefined,
   });
   return Object.keys(author).length === 0 ? undefined : author;
 }
@@ -63,8 +68,19 @@ export function repositoryOf(value: Json | undefined) {
 /** 0 is private, 10 internal. */
 const PUBLIC = 20;
 
-const labelsOf = (...values: readonly (Json | undefined)[]): readonly string[] =>
-  listOf(values.find(Array.isArray)).flatMap((label) => textOf(fieldsOf(label)['title']) ?? []);
+/** Titles of the first of these lists that was sent; `undefined` where none was. */
+function labelsOf(...values: readonly (Json | undefined)[]): readonly string[] | undefined {
+  const labels = values.find(Array.isArray);
+  return labels && listOf(labels).flatMap((label) => textOf(fieldsOf(label)['title']) ?? []);
+}
+
+/** Usernames. Events have those of the issue that changed; a comment on an issue tells how many there are, not who. */
+function assigneesOf(issue: Fields, payload: Fields): readonly string[] | undefined {
+  if (Array.isArray(payload['assignees']))
+    return listOf(payload['assignees'] as Json).flatMap((user) => textOf(fieldsOf(user)['username']) ?? []);
+  const ids = issue['assignee_ids'];
+  return Array.isArray(ids) && ids.length === 0 ? [] : undefined;
+}
 
 /** Who made it is an id alone, unless it is the one who did this. */
 function madeBy(object: Fields, payload: Fields): JsonObject | undefined {
@@ -110,7 +126,7 @@ export function issueOf(value: Json | undefined, payload: Fields) {
       url: textOf(issue['url']),
       state: state === 'opened' ? 'open' : state,
       labels: labelsOf(issue['labels'], payload['labels']),
-      assignees: listOf(payload['assignees']).flatMap((user) => textOf(fieldsOf(user)['username']) ?? []),
+      assignees: assigneesOf(issue, payload),
       author: madeBy(issue, payload),
     }),
     number,

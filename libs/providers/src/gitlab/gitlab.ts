@@ -5,7 +5,7 @@ import {
   type ProviderContext,
   type Verdict,
 } from '#libs/plugin-sdk/src/define-provider.js';
-import { type Fields, fieldsOf, type JsonObject, known, textOf } from '#libs/plugin-sdk/src/fields.js';
+import { type Fields, fieldsOf, integerOf, type JsonObject, known, textOf } from '#libs/plugin-sdk/src/fields.js';
 import { holdsSecret } from '#libs/plugin-sdk/src/signatures.js';
 import { STANDARD_SECRET_PREFIX } from '#libs/plugin-sdk/src/standard-webhooks.js';
 
@@ -60,7 +60,7 @@ export const gitlab = defineProvider({
     return secret.startsWith(STANDARD_SECRET_PREFIX) ? signStandardWebhook(request, context) : { [TOKEN]: secret };
   },
 
-  normalise({ value, request: { headers } }) {
+  normalise({ value, request: { headers } }, { now }) {
     const payload = fieldsOf(value);
     const kind = textOf(payload['object_kind']) ?? textOf(payload['event_name']);
     const action = textOf(fieldsOf(payload['object_attributes'])['action']) ?? textOf(payload['action']);
@@ -70,7 +70,7 @@ export const gitlab = defineProvider({
       deliveryId: headers['idempotency-key'] || headers['webhook-id'] || headers['x-gitlab-event-uuid'],
       eventType: (kind ?? headers['x-gitlab-event']) || 'unknown',
       action,
-      events: [read?.(payload, action) ?? somethingElse(payload)],
+      events: [read?.(payload, action, now) ?? somethingElse(payload, kind)],
     };
   },
 });
@@ -85,7 +85,7 @@ function verifyToken({ headers }: InboundRequest, { secrets }: ProviderContext):
 }
 
 /** Reads one of GitLab's events; `undefined` if it is not one of ours, or not as GitLab describes it. */
-type Reader = (payload: Fields, action: string | undefined) => NormalisedEvent | undefined;
+type Reader = (payload: Fields, action: string | undefined, now: Date) => NormalisedEvent | undefined;
 
 const readers: Readonly<Record<string, Reader>> = {
   push: readPush,
@@ -115,8 +115,10 @@ function readPush(payload: Fields): NormalisedEvent | undefined {
   if (!ref.startsWith(BRANCH) || ref.length === BRANCH.length) return undefined;
   const branch = ref.slice(BRANCH.length);
   const commits = commitsOf(payload['commits'], authorOf, timeOf);
-  // GitLab does not say whether history was rewritten.
-  const data = known({ repository, ref, branch, before, after, created, deleted, forced: false, commits, author });
+  // GitLab lists the newest 20, and says how many there are.
+  const truncated = (integerOf(payload['total_commits_count']) ?? 0) > commits.length ? true : undefined;
+  // Whether history was rewritten GitLab does not say.
+  const data = known({ repository, ref, branch, before, after, created, deleted, commits, truncated, author });
   return { type: 'git.push', subject, data };
 }
 
@@ -129,13 +131,14 @@ const MERGE_REQUEST_TYPES: Readonly<Record<string, string>> = {
 function readMergeRequest(payload: Fields, action: string | undefined): NormalisedEvent | undefined {
   const merge = payload['object_attributes'];
   const about = aboutMergeRequest(payload, merge);
-  if (!about || action === undefined) return undefined;
+  if (!about) return undefined;
   const timestamp = timeOf(fieldsOf(merge)[action === 'open' ? 'created_at' : 'updated_at']);
   if (action === 'approved' || action === 'approval') {
     const review = known({ state: 'approved', author: authorOf(payload['user']) });
     return { type: 'pr.reviewed', subject: about.subject, timestamp, data: { ...about.data, review } };
   }
-  const type = Object.hasOwn(MERGE_REQUEST_TYPES, action) ? MERGE_REQUEST_TYPES[action]! : 'pr.updated';
+  // A test of a hook, and some system hooks, do not say what was done.
+  const type = Object.hasOwn(MERGE_REQUEST_TYPES, action ?? '') ? MERGE_REQUEST_TYPES[action!]! : 'pr.updated';
   return { type, ...about, timestamp };
 }
 
@@ -195,7 +198,7 @@ function noteAbout(
 function readIssue(payload: Fields, action: string | undefined): NormalisedEvent | undefined {
   const repository = repositoryOf(payload['project']);
   const issue = issueOf(payload['object_attributes'], payload);
-  if (!repository || !issue || action === undefined) return undefined;
+  if (!repository || !issue) return undefined;
   const changed = action === 'close' || action === 'reopen';
   return {
     type: action === 'open' ? 'issue.created' : changed ? 'issue.status_changed' : 'issue.updated',
@@ -211,17 +214,21 @@ function readIssue(payload: Fields, action: string | undefined): NormalisedEvent
   };
 }
 
-function readRelease(payload: Fields, action: string | undefined): NormalisedEvent | undefined {
+function readRelease(payload: Fields, action: string | undefined, now: Date): NormalisedEvent | undefined {
   const repository = repositoryOf(payload['project']);
   const release = releaseOf(payload);
   if (!repository || !release || action !== 'create') return undefined;
   return {
     type: 'release.published',
     subject: `release/${repository.fullName}/${release.tag}`,
-    timestamp: timeOf(payload['released_at']),
+    timestamp: timeOf(payload[isUpcoming(payload, now) ? 'created_at' : 'released_at']),
     data: known({ repository, release, author: authorOf(payload['user']) }),
   };
 }
+
+/** A release may be announced before its date. */
+const isUpcoming = (payload: Fields, now: Date): boolean =>
+  Date.parse(timeOf(payload['released_at']) ?? '') > now.getTime();
 
 function readPipeline(payload: Fields): NormalisedEvent | undefined {
   const repository = repositoryOf(payload['project']);
@@ -236,11 +243,15 @@ function readPipeline(payload: Fields): NormalisedEvent | undefined {
   };
 }
 
-function somethingElse(payload: Fields): NormalisedEvent {
+/** Events whose `user_*` is who did it. Of others, such as `user_add_to_team`, it is whom it was done to. */
+const OF_PUSHER: ReadonlySet<string> = new Set(['push', 'tag_push', 'repository_update']);
+
+function somethingElse(payload: Fields, kind: string | undefined): NormalisedEvent {
+  const pusher = OF_PUSHER.has(kind ?? '') ? pusherOf(payload) : undefined;
   const repository = repositoryOf(payload['project']);
   return {
     type: 'webhook.received',
     subject: repository ? `repository/${repository.fullName}` : '',
-    data: known({ repository, author: authorOf(payload['user']) ?? pusherOf(payload) }),
+    data: known({ repository, author: authorOf(payload['user']) ?? pusher }),
   };
 }

@@ -17,19 +17,28 @@ export function channelOf(value: Json | undefined, name?: Json): (JsonObject & {
   return id === undefined ? undefined : { ...known({ name: textOf(name) ?? textOf(object['name']) }), id };
 }
 
+const SLACKBOT = 'USLACKBOT';
+
 /** Of a message or event (`user`, `bot_id`), or a user as interactions and commands have it (`id`, `username`). */
 export function authorOf(value: Json | Fields | undefined): JsonObject | undefined {
   const said = fieldsOf(value as Json);
-  const user = textOf(said['user']) ?? textOf(said['id']);
-  const bot = textOf(said['bot_id']);
-  const id = user ?? bot;
-  if (id === undefined) return undefined;
-  return known({
+  const user = fieldsOf(said['user']);
+  const profile = fieldsOf(said['bot_profile']);
+  const botId = textOf(said['bot_id']) ?? textOf(profile['id']);
+  const id = textOf(said['user']) ?? textOf(user['id']) ?? textOf(said['user_id']) ?? textOf(said['id']) ?? botId;
+  const isBot =
+    botId !== undefined ||
+    said['bot_profile'] !== undefined ||
+    said['subtype'] === 'bot_message' ||
+    [said['is_bot'], user['is_bot']].includes(true) ||
+    id === SLACKBOT;
+  const author = known({
     id,
-    username: textOf(said['username']),
-    name: textOf(fieldsOf(said['bot_profile'])['name']) ?? textOf(said['name']),
-    bot: bot === undefined ? undefined : true,
+    username: textOf(said['username']) ?? textOf(user['name']),
+    name: textOf(profile['name']) ?? textOf(user['real_name']) ?? textOf(said['name']),
+    bot: isBot ? true : undefined,
   });
+  return Object.keys(author).length === 0 ? undefined : author;
 }
 
 export function messageOf(said: Fields): JsonObject {
@@ -53,21 +62,58 @@ export function messageOf(said: Fields): JsonObject {
   });
 }
 
-/** What was pressed, chosen or filled in. Of several actions the first: Slack sends one at a time. */
-export function interactionOf(body: Fields, kind: string): JsonObject {
-  const action = fieldsOf(listOf(body['actions'])[0]);
+/** Where the elements of Slack's forms have what was chosen. */
+const CHOSEN = [
+  'value',
+  'selected_option',
+  'selected_options',
+  'selected_date',
+  'selected_time',
+  'selected_date_time',
+  'selected_user',
+  'selected_users',
+  'selected_conversation',
+  'selected_conversations',
+  'selected_channel',
+  'selected_channels',
+  'rich_text_value',
+  'files',
+] as const;
+
+/**
+ * What was pressed, chosen or filled in. Of several actions the first: Slack sends one at a time.
+ * @param action of a button or a field; without fields where the interaction is another one.
+ */
+export function interactionOf(body: Fields, action: Fields, kind: string): JsonObject {
   const view = fieldsOf(body['view']);
-  const chosen = fieldsOf(action['selected_option'])['value'];
+  const chosen = chosenIn(action);
   return known({
     kind,
     actionId:
       textOf(action['action_id']) ??
       textOf(action['name']) ??
+      textOf(body['action_id']) ??
+      textOf(body['name']) ??
       textOf(body['callback_id']) ??
       textOf(view['callback_id']),
-    value: action['value'] ?? chosen ?? fieldsOf(view['state'])['values'],
+    // A dialog has what was filled in; a field that suggests options, what was typed so far.
+    value: chosen !== undefined ? chosen : (body['submission'] ?? body['value'] ?? fieldsOf(view['state'])['values']),
   });
 }
+
+/** `null` where a choice was taken back. */
+function chosenIn(action: Fields): Json | undefined {
+  const chosen = CHOSEN.find((name) => action[name] !== undefined);
+  if (chosen === undefined) return undefined;
+  const value = action[chosen]!;
+  if (!chosen.startsWith('selected_option')) return value;
+  if (!Array.isArray(value)) return valueOf(value);
+  const values = listOf(value).map(valueOf);
+  // A menu of an attachment, the older kind, has a list of one.
+  return action['type'] === 'select' && values.length === 1 ? values[0] : values;
+}
+
+const valueOf = (option: Json): Json => fieldsOf(option)['value'] ?? null;
 
 /** `1355517523.000005`, seconds and a counter, as milliseconds. */
 export function timeOf(ts: Json | undefined): number | undefined {

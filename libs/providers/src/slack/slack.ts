@@ -5,7 +5,7 @@ import {
   type Normalised,
   type NormalisedEvent,
 } from '#libs/plugin-sdk/src/define-provider.js';
-import { type Fields, fieldsOf, integerOf, type Json, known, textOf } from '#libs/plugin-sdk/src/fields.js';
+import { type Fields, fieldsOf, integerOf, known, listOf, textOf } from '#libs/plugin-sdk/src/fields.js';
 import { hmacSha256Hex, verifyHmac, withinTolerance } from '#libs/plugin-sdk/src/signatures.js';
 
 import { authorOf, channelOf, interactionOf, messageOf, timeOf } from './slack-fields.js';
@@ -15,7 +15,7 @@ const signedText = ({ headers, rawBody }: Pick<InboundRequest, 'headers' | 'rawB
   Buffer.concat([Buffer.from(`v0:${headers[TIMESTAMP] ?? ''}:`), rawBody]);
 const SCHEME = { header: 'x-slack-signature', prefix: 'v0=', signed: signedText } as const;
 
-/** Messages that people (and programs) write. What else Slack calls a message tells of the channel, not to it. */
+/** Messages that people and programs write. Any other subtype is about the channel: somebody joined, a message was deleted. */
 const WRITTEN: ReadonlySet<string> = new Set(['bot_message', 'file_share', 'me_message', 'thread_broadcast']);
 
 /** Slack: Events API, slash commands and interactive components, all at one URL. */
@@ -89,11 +89,12 @@ function callback(body: Fields, event: Fields): Normalised {
 
 function message(event: Fields, eventType: string, action: string | undefined): NormalisedEvent | undefined {
   const channel = channelOf(event['channel']);
-  if (!channel) return undefined;
+  if (!channel || (eventType !== 'message' && eventType !== 'app_mention')) return undefined;
   const edited = eventType === 'message' && action === 'message_changed';
-  const isWritten = eventType === 'message' && (action === undefined || WRITTEN.has(action));
-  if (!edited && !isWritten && eventType !== 'app_mention') return undefined;
   const said = edited ? fieldsOf(event['message']) : event;
+  // A deleted message that has replies is "changed" to a tombstone.
+  const subtype = textOf(said['subtype']);
+  if (subtype !== undefined && !WRITTEN.has(subtype)) return undefined;
   const message = messageOf(said);
   return {
     type: 'message.received',
@@ -120,8 +121,9 @@ function command(body: Fields): Normalised {
 }
 
 function interaction(body: Fields, kind: string): Normalised {
-  const channel = channelOf(body['channel']);
+  const channel = channelOf(body['channel']) ?? channelOf(fieldsOf(body['container'])['channel_id']);
   const message = fieldsOf(body['message']);
+  const action = fieldsOf(listOf(body['actions'])[0]);
   return {
     deliveryId: textOf(body['trigger_id']),
     eventType: kind,
@@ -129,9 +131,9 @@ function interaction(body: Fields, kind: string): Normalised {
       {
         type: 'interaction.received',
         subject: channel ? `channel/${channel.id}` : '',
-        timestamp: timeOf(fieldsOf((body['actions'] as readonly Json[] | undefined)?.[0])['action_ts']),
+        timestamp: timeOf(action['action_ts'] ?? body['action_ts']),
         data: known({
-          interaction: interactionOf(body, kind),
+          interaction: interactionOf(body, action, kind),
           channel,
           message: textOf(message['ts']) === undefined ? undefined : messageOf(message),
           author: authorOf(body['user']),
@@ -142,10 +144,15 @@ function interaction(body: Fields, kind: string): Normalised {
 }
 
 function somethingElse(event: Fields): NormalisedEvent {
-  const channel = channelOf(event['channel']);
+  const channel =
+    channelOf(event['channel']) ??
+    channelOf(event['channel_id']) ??
+    // A reaction, a pin or a star is about a message somewhere.
+    channelOf(fieldsOf(event['item'])['channel']) ??
+    channelOf(fieldsOf(event['assistant_thread'])['channel_id']);
   return {
     type: 'webhook.received',
     subject: channel ? `channel/${channel.id}` : '',
-    data: known({ author: authorOf(event) }),
+    data: known({ channel, author: authorOf(event) }),
   };
 }

@@ -168,7 +168,9 @@ function detailsOf(events: readonly RecordedEvent[]): object {
   const started = events.find((event) => event.is('workflow.started'));
   const completed = events.find((event) => event.is('workflow.completed'));
   const cancelled = events.find((event) => event.is('run.cancelled'));
+  const because = started?.is('workflow.started') ? started.data.trigger.because : undefined;
   return {
+    ...(because !== undefined && { because }),
     inputs: started?.is('workflow.started') ? started.data.inputs : {},
     ...(completed?.is('workflow.completed') ? { outputs: completed.data.outputs } : {}),
     ...(cancelled?.is('run.cancelled') ? { cancelledBy: cancelled.data.by } : {}),

@@ -58,6 +58,15 @@ const started = async () => (await runs()).filter((event) => event.is('workflow.
 const refused = async () => (await runs()).filter((event) => event.is('action.refused')).map(({ data }) => data);
 
 describe('an event that a workflow listens to', () => {
+  it('starts a run that says why, where nobody knows whether it fits', async () => {
+    await handle(...(await saved('docs', onPush.replace('event: git.push', 'event: git.push, paths: ["docs/**"]'))));
+    await handle(await happened('git.push', { branch: 'main', commits: [{ id: 'a' }], truncated: true }));
+    const [run] = await started();
+    expect(run!.data).toMatchObject({
+      trigger: { kind: 'event', index: 0, because: expect.stringContaining('paths') },
+    });
+  });
+
   it('starts a run, pinned to the active version, with the event as its cause', async () => {
     await handle(...(await saved('deploy', onPush)));
     const push = await happened('git.push', { branch: 'main' }, { hop: 2 });

@@ -19,7 +19,7 @@ import { RUN_EVENT_TYPES } from '../engine/decide.js';
 import { declaredInputs, defaultInputs, inputsOf } from '../language/inputs.js';
 import { stepEventTypes } from '../steps/registry.js';
 import { StepLibrary } from '../steps/step-library.js';
-import { fits } from '../triggers/registry.js';
+import { doubt, fits } from '../triggers/registry.js';
 import { type ActiveWorkflow, WorkflowTable } from '../workflow/workflow.table.js';
 import { firstAppend, type NewRun } from './first-append.js';
 
@@ -88,10 +88,12 @@ export class StartRuns implements Subscriber {
       const runId = runIdOf(workflow, event);
       try {
         if (!fits(trigger, platformEvent(event))) continue;
+        const because = doubt(trigger, platformEvent(event));
+        const start = { kind: 'event', index, ...(because !== undefined && { because }) } as const;
         consequences.set(
           workflow.id,
           this.unlessTooFar(event, 'trigger', runId, () =>
-            this.newRun(event, workflow, runId, { kind: 'event', index }, defaultInputs(workflow.definition!)),
+            this.newRun(event, workflow, runId, start, defaultInputs(workflow.definition!)),
           ),
         );
       } catch (error) {

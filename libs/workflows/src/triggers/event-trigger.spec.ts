@@ -6,7 +6,7 @@ import { testSteps } from '../../testing/library.js';
 import type { Trigger } from '../language/definition.js';
 import { parseWorkflow } from '../language/reading/parse-workflow.js';
 import { pathMatcher } from './path-globs.js';
-import { fits } from './registry.js';
+import { doubt, fits } from './registry.js';
 
 const trigger = (yaml: string): Trigger => {
   const parsed = parseWorkflow(
@@ -64,12 +64,38 @@ describe('an event trigger', () => {
 
   it('is content with one changed file that fits', () => {
     const source = trigger('event: git.push, paths: ["src/**/*.ts", "!**/*.spec.ts"]');
-    const with_ = (...files: string[]) => fits(source, push({ commits: [{ added: files }, { modified: [] }, {}] }));
+    const none = { added: [], modified: [], removed: [] };
+    const with_ = (...files: string[]) =>
+      fits(source, push({ commits: [{ ...none, added: files }, none, { ...none, removed: ['a.md'] }] }));
     expect(with_('README.md', 'src/a/b.ts')).toBe(true);
     expect(with_('src/b.ts')).toBe(true);
     expect(with_('src/a/b.spec.ts')).toBe(false);
     expect(with_('other/src/b.ts')).toBe(false);
     expect(fits(source, push({}))).toBe(false);
+  });
+
+  it('starts where not all changed files are known and none of the known ones fits, and says why', () => {
+    const docs = trigger('event: git.push, branches: [main], paths: ["docs/**"]');
+    const commit = { added: ['src/a.ts'], modified: ['README.md'], removed: [] };
+    const { added, modified, removed } = commit;
+    const [known, fitting] = [push({ branch: 'main', commits: [commit] }), { ...commit, modified: ['docs/a.md'] }];
+    expect([fits(docs, known), doubt(docs, known)]).toEqual([false, undefined]);
+    for (const data of [
+      { commits: [commit], truncated: true },
+      { commits: [], truncated: true },
+      { commits: [commit, {}] },
+      { commits: [{ added, modified }] },
+      { commits: [{ added, removed }] },
+      { commits: [{ modified, removed }] },
+    ]) {
+      const event = push({ branch: 'main', ...data });
+      expect([fits(docs, event), doubt(docs, event)]).toEqual([true, expect.stringContaining('"paths"')]);
+      // The other filters decide as ever.
+      expect(fits(docs, push({ branch: 'feature', ...data }))).toBe(false);
+      const certain = push({ branch: 'main', ...data, commits: [...data.commits, fitting] });
+      expect([fits(docs, certain), doubt(docs, certain)]).toEqual([true, undefined]);
+    }
+    expect(doubt(trigger('event: git.push'), push({ commits: [], truncated: true }))).toBeUndefined();
   });
 });
 

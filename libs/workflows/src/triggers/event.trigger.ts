@@ -44,7 +44,12 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
       branches: Type.Optional(
         described(Globs, 'Of `git.push` and `pr.*`: globs. `*` stops at `/`, `**` does not, `!` excludes.'),
       ),
-      paths: Type.Optional(described(Globs, 'Of `git.push`: globs. One changed file that fits is enough.')),
+      paths: Type.Optional(
+        described(
+          Globs,
+          'Of `git.push`: globs. One changed file that fits is enough. Where the sender does not list all of them, the run starts and says so.',
+        ),
+      ),
       when: Type.Optional(described(Condition, 'A JMESPath condition over the event.')),
     },
     'Starts a run for each event that fits.',
@@ -87,13 +92,19 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
    */
   listensTo: ({ event }, type) => listensTo(event, type),
 
-  /** An event without branches or files does not fit a trigger that names some. */
+  /** An event without branches or files does not fit a trigger that names some; one whose files are not all known does. */
   fits({ source, branches, paths, when }, event) {
     if (source && !source.some((glob) => globMatcher(glob)(event.source))) return false;
-    const { branch, commits } = event.data as CodeData;
+    const data = event.data as CodeData;
+    const { branch } = data;
     if (branches && !(typeof branch === 'string' && pathMatcher(branches)(branch))) return false;
-    if (paths && !changedFiles(commits).some(pathMatcher(paths))) return false;
+    if (paths && pathsFit(paths, data) === false) return false;
     return when === undefined || when.test({ ...event, event });
+  },
+
+  doubt({ paths }, { data }) {
+    if (!paths || pathsFit(paths, data) !== 'unknown') return undefined;
+    return 'The event does not list all changed files, and none of those that it lists fits "paths". The run starts because one of the others may fit.';
   },
 };
 
@@ -124,12 +135,20 @@ interface CodeData {
     modified?: readonly string[];
     removed?: readonly string[];
   }[];
+  readonly truncated?: boolean;
 }
 
-const changedFiles = (commits: CodeData['commits']): readonly string[] =>
-  (Array.isArray(commits) ? (commits as NonNullable<CodeData['commits']>) : []).flatMap(
-    ({ added = [], modified = [], removed = [] }) => [...added, ...modified, ...removed],
-  );
+/** What is absent is unknown: a sender, or the limit of an event, may leave out commits and paths. */
+function pathsFit(paths: readonly string[], { commits, truncated }: CodeData): boolean | 'unknown' {
+  if (!Array.isArray(commits)) return false;
+  const matches = pathMatcher(paths);
+  let isKnown = truncated !== true;
+  for (const { added, modified, removed } of commits as NonNullable<CodeData['commits']>) {
+    if ([added, modified, removed].some((files) => files?.some(matches))) return true;
+    isKnown &&= added !== undefined && modified !== undefined && removed !== undefined;
+  }
+  return isKnown ? false : 'unknown';
+}
 
 function globs(value: unknown): readonly string[] | undefined {
   if (value === undefined) return undefined;

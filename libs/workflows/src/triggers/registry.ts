@@ -17,3 +17,7 @@ export const listensTo = (trigger: Trigger, type: string): boolean =>
 /** Whether an event of a type that the trigger listens to starts a run. @throws Rejected `expression.too_costly` */
 export const fits = (trigger: Trigger, event: PlatformEvent): boolean =>
   byName.get(trigger.type)?.fits?.(trigger, event) ?? false;
+
+/** Why an event that fits starts a run although nobody knows whether it fits; a sentence for people. */
+export const doubt = (trigger: Trigger, event: PlatformEvent): string | undefined =>
+  byName.get(trigger.type)?.doubt?.(trigger, event);

@@ -15,4 +15,6 @@ export interface TriggerKind<Kind extends Trigger = Trigger> extends TriggerSynt
    * @throws Rejected `expression.too_costly`
    */
   fits?(trigger: Kind, event: PlatformEvent): boolean;
+  /** Why such an event starts a run although nobody knows whether it fits; `undefined` where that is known. */
+  doubt?(trigger: Kind, event: PlatformEvent): string | undefined;
 }
