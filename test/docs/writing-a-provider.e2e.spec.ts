@@ -71,7 +71,7 @@ describe('the page on writing a provider', () => {
       const { PATH = '', HOME = '' } = process.env;
       const child = spawn('bash', ['-e', '-o', 'pipefail'], {
         cwd,
-        env: { PATH, HOME, MILLRACE: ROOT, XDG_CONFIG_HOME: folder, npm_config_offline: 'true', ...env },
+        env: { PATH, HOME, CHECKOUT: ROOT, XDG_CONFIG_HOME: folder, npm_config_offline: 'true', ...env },
         timeout: 90_000,
       });
       for (const stream of [child.stdout, child.stderr])

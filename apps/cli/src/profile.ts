@@ -21,7 +21,7 @@ export const profileFile = (env: NodeJS.ProcessEnv): string =>
 /**
  * From flags, else the environment (`MILLRACE_URL`, `MILLRACE_TOKEN`), else the profile (`MILLRACE_PROFILE`, "default") in
  * `~/.config/millrace/profiles.json`: `{ "default": { "url": "https://…", "token": "mr_…" } }`.
- * @throws UsageError if a profile is named that is not there, or the file is not as it should be.
+ * @throws UsageError if the URL, the token or the file is invalid, or a profile is named that does not exist.
  */
 export function targetOf(
   flags: { readonly url?: string; readonly token?: string; readonly profile?: string },
@@ -31,8 +31,13 @@ export function targetOf(
   const profile = profileOf(named ?? 'default', named !== undefined, profileFile(env));
   const url = flags.url ?? env['MILLRACE_URL'] ?? profile.url ?? DEFAULT_URL;
   if (!URL.canParse(url) || !/^https?:/.test(url))
-    throw new UsageError(`${url} is no address of a server: give one such as ${DEFAULT_URL}.`);
-  return { url: url.replace(/\/+$/, ''), token: flags.token ?? env['MILLRACE_TOKEN'] ?? profile.token };
+    throw new UsageError(`${url} is not the URL of a server: give one such as ${DEFAULT_URL}.`);
+  const token = flags.token ?? env['MILLRACE_TOKEN'] ?? profile.token;
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
+    throw new UsageError(
+      'The API token must be letters, digits and punctuation without blanks: paste the whole token, mr_ and what follows.',
+    );
+  return { url: url.replace(/\/+$/, ''), token };
 }
 
 function profileOf(name: string, mustBeThere: boolean, file: string): { url?: string; token?: string } {
@@ -47,7 +52,7 @@ function profileOf(name: string, mustBeThere: boolean, file: string): { url?: st
   try {
     profiles = JSON.parse(text);
   } catch (error) {
-    throw new UsageError(`${file} is no JSON: ${(error as Error).message}`);
+    throw new UsageError(`${file} is not JSON: ${(error as Error).message}`);
   }
   const profile = isObject(profiles) && Object.hasOwn(profiles, name) ? profiles[name] : undefined;
   if (profile === undefined && !mustBeThere) return {};

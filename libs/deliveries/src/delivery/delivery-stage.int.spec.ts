@@ -39,15 +39,15 @@ const status =
   (_, reply) =>
     void reply.writeHead(code, headers).end(`status ${code}`);
 
-/** A receiver that answers its nth call (from 1) of each message as told. Test deliveries get a 200. */
-async function receiver(answer: Answer) {
+/** A receiver that answers its nth call (from 1) of each message as told. Test deliveries get `toTests`. */
+async function receiver(answer: Answer, toTests = 200) {
   const calls: Call[] = [];
   const counts = new Map<string, number>();
   const server = http.createServer((request, reply) => {
     let body = '';
     request.on('data', (chunk: Buffer) => (body += chunk.toString()));
     request.on('end', () => {
-      if (request.headers['x-millrace-event'] === 'webhook.test') return void reply.end('tested');
+      if (request.headers['x-millrace-event'] === 'webhook.test') return void reply.writeHead(toTests).end('tested');
       const call = { headers: request.headers, body };
       calls.push(call);
       const id = String(request.headers['webhook-id']);
@@ -107,6 +107,14 @@ describe('setting up a webhook', () => {
     expect(await stage.logged('webhook.failed')).toEqual([
       expect.objectContaining({ data: expect.objectContaining({ retryable: false }) }),
     ]);
+  });
+
+  it('says that the receiver could not know the generated secret, where it refused the test', async () => {
+    const { url } = await receiver(status(200), 401);
+    const hint = /could not know the generated secret yet.*POST …\/test/;
+    expect((await create(url)).testDelivery).toMatchObject({ responseCode: 401, detail: expect.stringMatching(hint) });
+    const { testDelivery } = await create(url, { secret: 'a-secret-that-both-sides-know' });
+    expect(testDelivery.detail).not.toMatch(hint);
   });
 
   it('switched off sends no test', async () => {
@@ -463,7 +471,7 @@ describe('an action of a rule', () => {
       return (await stage.deliveries.list(stage.caller, { status: 'success' })).data[0];
     });
     expect(delivery).toMatchObject({ webhookId: null, url });
-    expect(calls[0]!.body).toBe('{"text":"hello"}');
+    expect(calls[0]).toMatchObject({ body: '{"text":"hello"}', headers: { 'x-millrace-event': 'git.push' } });
     const detail = await stage.deliveries.view(stage.caller, delivery.id);
     expect(detail.attempts[0]!.request).toMatchObject({ url, body: '{"text":"hello"}' });
   });

@@ -129,7 +129,7 @@ export class ScheduleDeliveries implements Subscriber {
   private async placesNamedBy(events: readonly RecordedEvent[]): Promise<Map<string, EventPlace>> {
     const places = new Map<string, EventPlace>();
     for (const event of events) {
-      if (!event.is('webhook.requested') || event.data.payload !== undefined) continue;
+      if (!event.is('webhook.requested')) continue;
       const place = await this.placeNamedBy(event);
       if (place) places.set(event.id, place);
     }

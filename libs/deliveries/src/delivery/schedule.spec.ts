@@ -381,6 +381,17 @@ describe('an action', () => {
     expect(made.toSend).toEqual([asked]);
   });
 
+  it('sends a payload of its own under the type of the event that led to it', () => {
+    const { event, webhookId } = registered({ events: ['pr.*'] });
+    const asked = request({ webhookId, payload: 1 });
+    const made = schedule([event, asked], { places: new Map([[asked.id, placeOf(push())]]) });
+    expect(only(made)).toMatchObject({
+      eventType: 'git.push',
+      eventId: eventIdOf(asked.id),
+      eventStream: asked.stream,
+    });
+  });
+
   it('may name a bare URL', () => {
     const made = schedule([request({ url: 'https://example.com/x', payload: 1 })]);
     expect(only(made)).toMatchObject({ webhookId: null, url: 'https://example.com/x' });

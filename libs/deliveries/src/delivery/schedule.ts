@@ -154,7 +154,9 @@ export class Schedule {
     if (wouldEcho(targetOf(target), event.metadata))
       return refuse('follows-from-failure', 'The request follows from a failed delivery to the same receiver.');
     const ownPayload = payload !== undefined;
-    const place = ownPayload ? placeOf(event) : this.places.get(event.id);
+    const about = this.places.get(event.id);
+    // A payload is read from the request; the receiver is told the type of the event that led to it.
+    const place = ownPayload ? { ...placeOf(event), type: about?.type ?? event.type } : about;
     if (!place) return refuse('unknown-event', `Event ${event.data.eventId} is not in the log any more.`);
     if (ownPayload) this.toSend.push(event);
     const carried = { ...place, id: ownPayload ? eventIdOf(event.id) : event.data.eventId };

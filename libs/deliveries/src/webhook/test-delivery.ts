@@ -41,3 +41,12 @@ export const SKIPPED: TestDelivery = {
   failureClass: null,
   detail: 'The webhook is disabled. POST …/test sends a test anyway.',
 };
+
+/** A receiver that answered the test with a refusal may just not know the secret that was generated for it. */
+export const withUnknownSecret = (test: TestDelivery): TestDelivery =>
+  test.status !== 'failed' || test.responseCode === null
+    ? test
+    : {
+        ...test,
+        detail: `${test.detail ?? 'The test failed.'} The receiver could not know the generated secret yet: give it the secret, then POST …/test. Or create the webhook with your own secret, or with "disabled": true.`,
+      };

@@ -33,7 +33,7 @@ import { parseTime } from '#libs/kernel/src/time/times.js';
 import { type Page, readPage } from '#libs/persistence/src/paging.js';
 
 import { newSecret } from './signing.js';
-import { outcomeOf, SKIPPED, TEST_TIMEOUT_MS, testDeliveryId } from './test-delivery.js';
+import { outcomeOf, SKIPPED, TEST_TIMEOUT_MS, testDeliveryId, withUnknownSecret } from './test-delivery.js';
 import { warningsOf, webhookCheck } from './webhook-check.js';
 import {
   DeleteWebhook,
@@ -77,7 +77,7 @@ export class WebhookController {
   @ApiOperation({
     summary: 'Set up an outbound webhook',
     description:
-      'Sends it a test delivery; the answer says how that ended. The secret is in this answer and never again.',
+      'Sends it a test delivery at once, unless `disabled`; the answer says how that ended. The secret is in this answer and never again: a receiver that checks signatures knows a generated one only after the test.',
   })
   @Takes(NewWebhook)
   @Answers(CreatedWebhook, 201)
@@ -90,7 +90,8 @@ export class WebhookController {
     const settings: WebhookSettings = { ...withDefaults(webhookSettings, body), ...(headers && { headers }) };
     const disabled = body.disabled === true;
     const committed = await this.run(new RegisterWebhook(id, caller, settings, reference, disabled));
-    const testDelivery = disabled ? SKIPPED : await this.testOutcome(id, committed);
+    const outcome = disabled ? SKIPPED : await this.testOutcome(id, committed);
+    const testDelivery = body.secret === undefined ? withUnknownSecret(outcome) : outcome;
     return { ...(await this.view(caller, id)), warnings: warningsOf(body.events, body.secret), secret, testDelivery };
   }
 

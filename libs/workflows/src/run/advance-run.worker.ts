@@ -48,6 +48,7 @@ export class AdvanceRun implements Worker {
           definition: (workflowId, version) => this.definitions.of(workflowId, version),
           outcomes: (requests) => this.outcomes.find(requests),
           makeAttempt: (attempt, run, timeoutMs, abort) => this.makeAttempt(attempt, run, timeoutMs, abort),
+          log: this.log,
         },
         runId,
         AbortSignal.any([signal, cancelled]),

@@ -14,6 +14,7 @@ import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid5, uuid7, type Uuid } from '#libs/kernel/src/ids.js';
+import type { Log } from '#libs/kernel/src/log.js';
 
 import { decide, type Decision } from '../engine/decide.js';
 import type { RunDraft } from '../engine/run-decision.js';
@@ -22,6 +23,7 @@ import type { Definition } from '../language/definition.js';
 import type { RequestOutcome } from '../steps/kind/step-kind.js';
 import type { StepStates } from '../steps/kind/step-state.js';
 import { Attempts, type MakeAttempt } from './attempts.js';
+import { logFailures } from './log-failures.js';
 
 /** What a run needs of the world in order to go on. */
 export interface RunPorts {
@@ -37,6 +39,7 @@ export interface RunPorts {
   readonly earlyMs?: number;
   /** How long an append whose outcome is unknown waits before the next try. */
   readonly retries?: Backoff;
+  readonly log?: Log;
 }
 
 /** How often outcomes are looked up while attempts keep the run busy. */
@@ -159,6 +162,7 @@ class ActiveRun {
     );
     this.revision = appended.revision;
     this.position = appended.position;
+    if (this.ports.log) logFailures(this.ports.log, events);
   }
 }
 

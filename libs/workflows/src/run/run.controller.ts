@@ -16,6 +16,7 @@ import { streams } from '#libs/events/src/streams.js';
 import { RunStatus } from '#libs/events/src/types/workflow.events.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { LOG, type Log } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
@@ -27,6 +28,7 @@ import { notFound } from '../workflow/workflow.js';
 import { WorkflowTable } from '../workflow/workflow.table.js';
 import { cancelRun, runNotFound } from './cancel-run.js';
 import { firstAppend } from './first-append.js';
+import { logFailures } from './log-failures.js';
 import { RunView } from './run.view.js';
 import { timelineOf } from './timeline.js';
 
@@ -43,6 +45,7 @@ export class RunController {
     @Inject(Progress) private readonly progress: Progress,
     @Inject(WorkflowTable) private readonly workflows: WorkflowTable,
     @Inject(Definitions) private readonly definitions: Definitions,
+    @Inject(LOG) private readonly log: Log,
   ) {}
 
   @Post('workflows/:name/runs')
@@ -84,7 +87,8 @@ export class RunController {
       this.clock.now(),
     );
     // The same Idempotency-Key again: the run is there, and perhaps further by now.
-    const { position } = await appendOnce(this.store, streams.run(runId), events);
+    const { position, repeated } = await appendOnce(this.store, streams.run(runId), events);
+    if (!repeated) logFailures(this.log, events);
     await this.progress.whenProcessed(followers.runViews, position);
     return this.view(caller, runId);
   }

@@ -13,6 +13,7 @@ import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { derivedId, uuid5 } from '#libs/kernel/src/ids.js';
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
+import { LOG, type Log, silentLog } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 
 import { RUN_EVENT_TYPES } from '../engine/decide.js';
@@ -22,6 +23,7 @@ import { StepLibrary } from '../steps/step-library.js';
 import { doubt, fits } from '../triggers/registry.js';
 import { type ActiveWorkflow, WorkflowTable } from '../workflow/workflow.table.js';
 import { firstAppend, type NewRun } from './first-append.js';
+import { logFailures } from './log-failures.js';
 
 const CONCURRENT_APPENDS = 64;
 
@@ -59,6 +61,7 @@ export class StartRuns implements Subscriber {
     @Inject(Clock) private readonly clock: Clock,
     @Inject(Settings) private readonly settings: Settings,
     @Inject(StepLibrary) library: StepLibrary,
+    @Inject(LOG) private readonly log: Log = silentLog,
   ) {
     this.table = new WorkflowTable(library);
     this.tables = [this.table];
@@ -160,7 +163,8 @@ export class StartRuns implements Subscriber {
         : [this.refusal(event, consequence, now)];
     crashPoint('workflows.before-start');
     // An earlier try may have started it, perhaps long ago.
-    await appendOnce(this.store, streams.run(runId), events);
+    const { repeated } = await appendOnce(this.store, streams.run(runId), events);
+    if (!repeated) logFailures(this.log, events);
     crashPoint('workflows.after-start');
   }
 

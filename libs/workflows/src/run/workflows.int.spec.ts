@@ -176,6 +176,28 @@ outputs: { all: "\${{ steps.each.output.results[].status }}" }
   });
 });
 
+describe('a run that fails', () => {
+  it.each([
+    [
+      'at once',
+      'uses: emit, with: { type: webhook.exhausted, data: "${{ run }}" }',
+      'run failed: The data does not fit',
+    ],
+    ['later', 'uses: call, with: { to: x }, retry: { maxAttempts: 1 }', 'run failed: It answered 500.'],
+  ])('%s has one line in the log', async (_, step, message) => {
+    const lines: [object, string][] = [];
+    const note = (fields: object, line: string) => void lines.push([fields, line]);
+    const one = await process({ log: { debug: note, info: note, warn: note, error: note } });
+    one.egress.answer = () => Promise.resolve(answered(500));
+    await one.save(`name: bad\ntriggers: [{ type: manual }]\nsteps: [{ id: s, ${step} }]\n`);
+    const id = await one.begin('bad');
+    await one.untilStatus(id, 'failed');
+    expect(lines.filter(([, line]) => line.startsWith('run failed'))).toEqual([
+      [{ run: id, workflow: 'bad', step: 's', code: expect.any(String) }, expect.stringContaining(message)],
+    ]);
+  });
+});
+
 describe('a run that is cancelled', () => {
   it('stops at once, also in the middle of a call, and keeps nothing of it', async () => {
     const one = await process();
