@@ -59,6 +59,21 @@ export default tseslint.config(
     },
   },
   {
+    // What people and senders write keeps the digits of its numbers. Exempt: what reads and writes JSON exactly itself.
+    files: ['libs/*/src/**/*.ts', 'apps/server/src/**/*.ts', 'apps/cli/src/**/*.ts'],
+    ignores: ['**/*.spec.ts', '**/contract/**', 'libs/kernel/src/text/exact-json.ts', 'libs/kernel/src/json.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: "MemberExpression[object.name='JSON'][property.name=/^(parse|stringify)$/]",
+          message:
+            'Use parseJson, parseAsWritten or stringifyJson of libs/kernel/src/text/exact-json.ts: JSON changes long numbers.',
+        },
+      ],
+    },
+  },
+  {
     // Programs for a terminal print.
     files: ['test/bench/**', 'test/crash/**', 'test/flow/**', 'test/fuzz/**', 'apps/cli/**'],
     rules: { 'no-console': 'off' },

@@ -35,7 +35,13 @@ export {
   textsOf,
 } from './src/fields.js';
 export { type InboundType, isInboundType } from './src/inbound-types.js';
-export { parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+export {
+  ExactNumber,
+  isExactNumber,
+  parseAsWritten,
+  parseJson,
+  stringifyJson,
+} from '#libs/kernel/src/text/exact-json.js';
 export { readHttpBody, type ReadBody } from '#libs/kernel/src/text/http-body.js';
 export { retryAfterSeconds } from '#libs/kernel/src/time/retry-after.js';
 export { standardKey, standardSignature } from './src/standard-webhooks.js';

@@ -1,5 +1,7 @@
 import { setMaxListeners } from 'node:events';
 
+import { parseAsWritten, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+
 import { refusalOf, Unreachable } from './failures.js';
 import type { Target } from './profile.js';
 
@@ -24,7 +26,7 @@ export class Connection {
       const answer = await this.fetch(method, path, 'application/json', body, own.signal);
       const text = await answer.text();
       if (!answer.ok) throw refusalOf(answer.status, text);
-      return (text === '' ? undefined : JSON.parse(text)) as T;
+      return (text === '' ? undefined : parseAsWritten(text)) as T;
     } finally {
       this.signal.removeEventListener('abort', end);
     }
@@ -69,7 +71,7 @@ export class Connection {
           ...(token !== undefined && { authorization: `Bearer ${token}` }),
           ...(body !== undefined && { 'content-type': 'application/json' }),
         },
-        ...(body !== undefined && { body: JSON.stringify(body) }),
+        ...(body !== undefined && { body: stringifyJson(body) }),
         signal,
       });
     } catch (error) {

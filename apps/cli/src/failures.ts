@@ -1,4 +1,5 @@
 import type { Problem } from '#libs/kernel/src/errors.js';
+import { parseJson } from '#libs/kernel/src/text/exact-json.js';
 
 /** 0 is for success; these tell a script what to do about a failure. */
 export const EXIT = {
@@ -38,7 +39,7 @@ export class ServerSaidNo extends Error {
 /** Made of whatever came back: a problem as in RFC 9457, or something in between that is none of ours. */
 export function refusalOf(status: number, text: string): ServerSaidNo {
   try {
-    const { code, detail, errors } = JSON.parse(text) as {
+    const { code, detail, errors } = parseJson(text) as {
       code?: string;
       detail?: string;
       errors?: readonly Problem[];

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
+import { parseJson } from '#libs/kernel/src/text/exact-json.js';
 import { isObject } from '#libs/kernel/src/json.js';
 
 import { UsageError } from './failures.js';
@@ -50,7 +51,7 @@ function profileOf(name: string, mustBeThere: boolean, file: string): { url?: st
   }
   let profiles: unknown;
   try {
-    profiles = JSON.parse(text);
+    profiles = parseJson(text);
   } catch (error) {
     throw new UsageError(`${file} is not JSON: ${(error as Error).message}`);
   }

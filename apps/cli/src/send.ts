@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http';
 
 import type { Command } from 'commander';
 
+import { parseAsWritten, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
@@ -110,7 +111,7 @@ function save(shell: Shell, path: string, file: HttpFile): number {
 
 function show(shell: Shell, { status, headers, body }: HttpAnswer): void {
   const text = body.toString('utf8');
-  if (shell.json) return shell.print(JSON.stringify({ status, headers, body: jsonOr(text) }));
+  if (shell.json) return shell.print(stringifyJson({ status, headers, body: jsonOr(text) }));
   const named = headers['x-millrace-event-ids'];
   const hidden = typeof named === 'string' ? named.split(' ') : undefined;
   if (shell.quiet) return shell.print((idsIn(text) ?? hidden)?.join('\n') ?? String(status));
@@ -122,7 +123,7 @@ function show(shell: Shell, { status, headers, body }: HttpAnswer): void {
 
 function jsonOr(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseAsWritten(text);
   } catch {
     return text;
   }

@@ -2,6 +2,7 @@ import { isAbsolute, resolve } from 'node:path';
 
 import ipaddr from 'ipaddr.js';
 
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { parseKey } from '#libs/access/src/secrets/key-file.js';
 import { isStreamPrefix } from '#libs/events/src/streams.js';
 import { tryParseDuration } from '#libs/kernel/src/time/durations.js';
@@ -169,7 +170,7 @@ const reader =
     if (text === undefined || text === '') return fallback;
     const value = parse(text);
     if (value !== undefined) return value;
-    problems.push(`${name} must be ${allowed}. ${secret ? 'Its value is not shown.' : `Got ${JSON.stringify(text)}.`}`);
+    problems.push(`${name} must be ${allowed}. ${secret ? 'Its value is not shown.' : `Got ${stringifyJson(text)}.`}`);
     return fallback;
   };
 

@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http';
 
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { PROBLEM_TYPE } from './http/problem.js';
 
 const OPEN = new Set(['/healthz', '/readyz', '/metrics']);
@@ -20,5 +21,5 @@ export const withoutApi =
       detail:
         'This process has MILLRACE_ROLES=worker: it does work and serves no API. Ask a process with the role api.',
     };
-    response.writeHead(404, { 'content-type': PROBLEM_TYPE, connection: 'close' }).end(JSON.stringify(body));
+    response.writeHead(404, { 'content-type': PROBLEM_TYPE, connection: 'close' }).end(stringifyJson(body));
   };

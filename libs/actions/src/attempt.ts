@@ -1,4 +1,5 @@
 import type { DataOf } from '#libs/events/src/catalogue.js';
+import { parseAsWritten, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { beginning } from '#libs/kernel/src/text/text.js';
 import { startTimer } from '#libs/kernel/src/time/timer.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
@@ -54,13 +55,13 @@ export async function attempted(
 function done(output: unknown): Ending {
   let text: string | undefined;
   try {
-    text = JSON.stringify(output ?? null);
+    text = stringifyJson(output ?? null);
   } catch {
     text = undefined;
   }
   if (text === undefined) return { kind: 'done', output: null, omitted: 'not_json' };
   if (Buffer.byteLength(text) > MAX_OUTPUT_BYTES) return { kind: 'done', output: null, omitted: 'too_large' };
-  return { kind: 'done', output: JSON.parse(text) as unknown };
+  return { kind: 'done', output: parseAsWritten(text) };
 }
 
 function failed(error: unknown): Ending {

@@ -8,6 +8,7 @@ import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import type { Problem } from '#libs/kernel/src/errors.js';
+import { rounded, withHeldNumbers } from '#libs/kernel/src/text/exact-json.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
 import { noSooner } from '#libs/kernel/src/time/retry-after.js';
@@ -68,8 +69,8 @@ export class RunAction implements Worker<ActionTask> {
 
   private async attempt(task: ActionTask, request: Requested, signal: AbortSignal): Promise<Ending> {
     const { http, timeoutMs = TIMEOUT_MS } = this.parts;
-    const { input } = request.data;
-    const problems = shapeProblems(this.action.inputSchema, input, { prefix: 'action', hidesValues: true });
+    const input = withHeldNumbers(request.data.input) as typeof request.data.input;
+    const problems = shapeProblems(this.action.inputSchema, rounded(input), { prefix: 'action', hidesValues: true });
     if (problems.length > 0) return misfit(problems);
     crashPoint('actions.before-effect');
     const context = {

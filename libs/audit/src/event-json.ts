@@ -1,6 +1,7 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { catalogue, isEventType } from '#libs/events/src/catalogue.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 /**
  * An event as JSON text, with its data byte for byte as the log has it: numbers beyond 2^53 and duplicate keys would
@@ -20,8 +21,8 @@ export function eventJson(event: RecordedEvent): string {
     schemaVersion,
     request,
   } = event.metadata;
-  const envelope = JSON.stringify({ id: eventIdOf(event.id), type: event.type, source, subject, orgId, timestamp });
-  const metadata = JSON.stringify({
+  const envelope = stringifyJson({ id: eventIdOf(event.id), type: event.type, source, subject, orgId, timestamp });
+  const metadata = stringifyJson({
     position: String(event.position),
     stream: event.stream,
     revision: Number(event.revision),
@@ -33,7 +34,7 @@ export function eventJson(event: RecordedEvent): string {
     schemaVersion,
     ...(request && { request }),
   });
-  const data = isCurrent(event.type, schemaVersion) ? event.dataJson : JSON.stringify(event.data);
+  const data = isCurrent(event.type, schemaVersion) ? event.dataJson : stringifyJson(event.data);
   return `${envelope.slice(0, -1)},"data":${data},"metadata":${metadata}}`;
 }
 

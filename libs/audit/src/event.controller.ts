@@ -8,6 +8,7 @@ import type { Caller } from '#libs/access/src/caller.js';
 import type { EventQuery } from '#libs/event-index/src/event-query.js';
 import { eventNotFound, EventReader, MAX_TRACED } from '#libs/event-index/src/event-reader.adapter.js';
 import { eventIdOf, eventUuidOf } from '#libs/events/src/envelope.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { eventJson } from './event-json.js';
 import { cursorOf, type Parameters, parseQuery } from './event-parameters.js';
@@ -100,7 +101,7 @@ export class EventController {
     }
     const { events, next } = await this.events.page(query);
     const cursor = next === undefined ? null : cursorOf(next);
-    reply.type(JSON_TYPE).send(`{"data":[${events.map(eventJson).join(',')}],"nextCursor":${JSON.stringify(cursor)}}`);
+    reply.type(JSON_TYPE).send(`{"data":[${events.map(eventJson).join(',')}],"nextCursor":${stringifyJson(cursor)}}`);
   }
 
   @Get(':id')

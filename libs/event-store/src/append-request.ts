@@ -1,4 +1,5 @@
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { isUuid } from '#libs/kernel/src/ids.js';
 import { isWellFormed } from '#libs/kernel/src/text/text.js';
 
@@ -62,5 +63,5 @@ const malformedName = (what: string, name: string): Rejected =>
   new Rejected(
     'invalid',
     'log.name_malformed',
-    `${JSON.stringify(name.slice(0, 100))} cannot be a ${what}: use 1 to ${MAX_NAME_LENGTH} characters, none of them a control character, not starting with "$".`,
+    `${stringifyJson(name.slice(0, 100))} cannot be a ${what}: use 1 to ${MAX_NAME_LENGTH} characters, none of them a control character, not starting with "$".`,
   );

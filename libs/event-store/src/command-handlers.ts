@@ -5,6 +5,7 @@ import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import type { Cause, EventMetadata } from '#libs/events/src/envelope.js';
 import { Clock } from '#libs/kernel/src/clock.js';
+import { parseJson } from '#libs/kernel/src/text/exact-json.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import { EventStore, type RecordedEvent, WrongRevision } from './event-store.js';
@@ -132,7 +133,7 @@ export async function execute<State, Own extends EventType, C extends ThingComma
       const result = await store.append(stream, appended, revision < 0n ? 'no-stream' : revision);
       const after = drafts.reduce<State>((before, draft, index) => {
         const step = thing.evolve[draft.type] as (state: State, data: unknown, context: EvolveContext) => State;
-        const metadata = JSON.parse(appended[index]!.metadata) as EventMetadata;
+        const metadata = parseJson(appended[index]!.metadata) as EventMetadata;
         return step(before, draft.data, { revision: revision + BigInt(index + 1), metadata });
       }, state);
       return { id: command.id, revision: result.revision, position: result.position, state: after };

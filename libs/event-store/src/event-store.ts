@@ -2,7 +2,7 @@ import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import type { EventMetadata, PlatformEvent } from '#libs/events/src/envelope.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import { upcast } from '#libs/events/src/upcasters.js';
-import { parseJson } from '#libs/kernel/src/text/exact-json.js';
+import { parseAsWritten } from '#libs/kernel/src/text/exact-json.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
 
@@ -172,12 +172,14 @@ export class RecordedEvent<T extends string = string> {
 
   get data(): T extends EventType ? DataOf<T> : JsonObject {
     const { schemaVersion, exactNumbers } = this.metadata;
-    const parse = exactNumbers ? parseJson : JSON.parse;
+    // eslint-disable-next-line no-restricted-syntax -- no number is to be kept, as the metadata say
+    const parse = exactNumbers ? parseAsWritten : JSON.parse;
     this.parsedData ??= upcast(this.type, schemaVersion, parse(this.dataJson) as JsonObject);
     return this.parsedData as T extends EventType ? DataOf<T> : JsonObject;
   }
 
   get metadata(): EventMetadata {
+    // eslint-disable-next-line no-restricted-syntax -- written here, and read for every event
     return (this.parsedMetadata ??= JSON.parse(this.metadataJson) as EventMetadata);
   }
 

@@ -75,6 +75,7 @@ export function newEvent(
     id: context.id,
     type: draft.type,
     data,
+    // eslint-disable-next-line no-restricted-syntax -- holds texts and counts alone
     metadata: JSON.stringify(metadata),
   };
 }

@@ -1,10 +1,11 @@
 import { DEFAULT_STREAM_PREFIX, isOfLongerPrefix, isStreamPrefix } from '#libs/events/src/streams.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 /** Names of streams as an adapter stores them: with one prefix, so that a server can be shared. The port never sees it. */
 export class StreamNames {
   /** @throws Error if no stream may be named so. */
   constructor(readonly prefix: string = DEFAULT_STREAM_PREFIX) {
-    if (!isStreamPrefix(prefix)) throw new Error(`${JSON.stringify(prefix)} cannot be a prefix of stream names.`);
+    if (!isStreamPrefix(prefix)) throw new Error(`${stringifyJson(prefix)} cannot be a prefix of stream names.`);
   }
 
   /** EventStoreDB puts `$$` before the name of a stream's metadata. */

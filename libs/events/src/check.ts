@@ -2,6 +2,7 @@ import type { TObject } from '@sinclair/typebox';
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
 
 import type { Problem } from '#libs/kernel/src/errors.js';
+import { rounded } from '#libs/kernel/src/text/exact-json.js';
 
 import { catalogue, type EventType } from './catalogue.js';
 import { shapeProblems } from './shapes/shape-check.js';
@@ -16,12 +17,13 @@ function checkOf(type: EventType): TypeCheck<TObject> {
 }
 
 /** Whether `data` is as the schema of its type says. */
-export const satisfies = (type: EventType, data: unknown): boolean => checkOf(type).Check(data);
+export const satisfies = (type: EventType, data: unknown): boolean =>
+  checkOf(type).Check(data) || checkOf(type).Check(rounded(data));
 
 const MOST = 20;
 
 /** What must change in `data` so that it fits the schema of its type; pointers are below `root`. Empty if it fits. */
 export const problemsOf = (type: EventType, data: unknown, root = ''): readonly Problem[] =>
-  shapeProblems(catalogue[type].data, data, { prefix: 'event', pointer: root })
+  shapeProblems(catalogue[type].data, rounded(data), { prefix: 'event', pointer: root })
     .slice(0, MOST)
     .map(({ pointer, detail, code }) => ({ pointer, detail, code }));

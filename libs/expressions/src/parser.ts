@@ -1,3 +1,5 @@
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+
 import type { Comparator, Node, SliceParts } from './ast.js';
 import { ExpressionError, malformed, MAX_EXPRESSION_DEPTH } from './expression-error.js';
 import { arityProblem } from './functions.js';
@@ -266,5 +268,5 @@ class Parser {
 
 function unexpected(token: Token, wanted: string): ExpressionError {
   if (token.type === 'EOF') return malformed(`the expression ends too early: ${wanted} is missing.`, token.start);
-  return malformed(`${JSON.stringify(token.value)} was not expected here; ${wanted} was.`, token.start);
+  return malformed(`${stringifyJson(token.value)} was not expected here; ${wanted} was.`, token.start);
 }

@@ -1,3 +1,4 @@
+import { type ExactNumber, isNumber, parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { remember } from '#libs/kernel/src/remember.js';
 
 import { type Node } from './ast.js';
@@ -7,11 +8,11 @@ import { isArray, isRecord } from './values.js';
 /** Names of fields and places in arrays, from the scope inwards; empty for the scope itself. */
 export type Path = readonly (string | number)[];
 
-/** What an index can look up: compared by value, at no cost. */
-export type Scalar = string | number | boolean | null;
+/** What an index can look up: compared by `scalarKey`, at no cost. */
+export type Scalar = string | number | ExactNumber | boolean | null;
 
 export const isScalar = (value: unknown): value is Scalar =>
-  value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+  value === null || typeof value === 'string' || isNumber(value) || typeof value === 'boolean';
 
 /** `path == literal`. */
 export interface Equality {
@@ -41,8 +42,8 @@ export function leadingEqualities(expression: string): readonly Equality[] {
 }
 
 /** Thousands of rules look at a few dozen paths: the same path is the same object. */
-const shared = (path: Path | undefined): Path | undefined => path && pathFrom(JSON.stringify(path));
-const pathFrom = remember((json) => JSON.parse(json) as Path);
+const shared = (path: Path | undefined): Path | undefined => path && pathFrom(stringifyJson(path));
+const pathFrom = remember((json) => parseJson(json) as Path);
 
 /** What is at a path, as the compiled expression would find it: `null` where something is missing. */
 export function walk(path: Path, scope: unknown): unknown {

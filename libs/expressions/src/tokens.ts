@@ -1,6 +1,6 @@
 import jmespath from 'jmespath';
 
-import { parseJson } from '#libs/kernel/src/text/exact-json.js';
+import { parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { ExpressionError, malformed, MAX_EXPRESSION_LENGTH } from './expression-error.js';
 
@@ -113,7 +113,7 @@ function lexeme(source: string, at: number, literals: Map<number, unknown>): num
   if (character === '=' && next !== '=') throw malformed('a comparison is written with two equals signs: ==.', at);
   if ('=!<>'.includes(character) && next === '=') return 2;
   if (!PUNCTUATION.has(character) || (character === '?' && source[at - 1] !== '['))
-    throw malformed(`the character ${JSON.stringify(character)} has no meaning here.`, at);
+    throw malformed(`the character ${stringifyJson(character)} has no meaning here.`, at);
   return 1;
 }
 

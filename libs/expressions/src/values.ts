@@ -116,19 +116,18 @@ export function weigh(value: unknown, cost: Cost): void {
 
 /** Equality by value. Without recursion: data may be nested deeper than the stack. */
 export function isEqual(first: unknown, second: unknown, cost: Cost): boolean {
-  if (typeof first !== 'object' || typeof second !== 'object') return isSame(first ?? null, second ?? null, cost);
+  if (typeof first !== 'object' && typeof second !== 'object') return isSame(first ?? null, second ?? null, cost);
   const open: unknown[] = [first, second];
   while (open.length > 0) {
     const b = open.pop() ?? null;
     const a = open.pop() ?? null;
     cost.spend(1);
     if (isSame(a, b, cost)) continue;
-    if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-    // A number that JavaScript holds never equals one that it does not hold.
     if (isExactNumber(a) || isExactNumber(b)) {
-      if (!isExactNumber(a) || !isExactNumber(b) || order(a, b, cost) !== 0) return false;
+      if (!isNumber(a) || !isNumber(b) || order(a, b, cost) !== 0) return false;
       continue;
     }
+    if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
     if (isArray(a) || isArray(b)) {
       if (!isArray(a) || !isArray(b) || a.length !== b.length) return false;
       for (let i = 0; i < a.length; i++) open.push(a[i], b[i]);

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { DataSource, type EntitySchema } from 'typeorm';
 
 import { messageOf, Rejected, Transient } from '#libs/kernel/src/errors.js';
+import { parseAsWritten } from '#libs/kernel/src/text/exact-json.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
 
 import { databaseError } from './database-errors.js';
@@ -17,6 +18,9 @@ export interface DataSourceSettings {
   readonly poolSize?: number;
   readonly log?: Log;
 }
+
+// A column of JSON gives back the digits that were written, whatever JavaScript makes of them.
+for (const type of [pg.types.builtins.JSON, pg.types.builtins.JSONB]) pg.types.setTypeParser(type, parseAsWritten);
 
 /** Held while migrations run: several processes may start at once. */
 const MIGRATION_LOCK = 7_118_504;

@@ -1,6 +1,7 @@
 import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm';
 
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { isStorable } from '#libs/kernel/src/text/text.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
 
@@ -84,7 +85,7 @@ export async function readPage<Row extends ObjectLiteral>(
 }
 
 /** The cursor of a place that is not that of a row, where a page ends before its rows do. */
-export const cursorOf = (key: readonly string[]): string => Buffer.from(JSON.stringify(key)).toString('base64url');
+export const cursorOf = (key: readonly string[]): string => Buffer.from(stringifyJson(key)).toString('base64url');
 
 function limitOf(text: string | undefined): number {
   if (text === undefined || text === '') return DEFAULT_LIMIT;
@@ -95,7 +96,7 @@ function limitOf(text: string | undefined): number {
 
 function keyOf(cursor: string, parts: number): readonly string[] {
   try {
-    const key: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
+    const key: unknown = parseJson(Buffer.from(cursor, 'base64url').toString('utf8'));
     if (Array.isArray(key) && key.length === parts && key.every(isText)) return key;
   } catch {
     // Not one of ours.

@@ -1,5 +1,6 @@
 import { type EntityManager, getMetadataArgsStorage } from 'typeorm';
 
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { storable, storableJson } from '#libs/kernel/src/text/text.js';
 
 /**
@@ -137,7 +138,7 @@ const unlessNull =
 /** What a value becomes in the array of its column; others are what they are. */
 const WRITERS: Readonly<Record<string, (value: unknown) => unknown>> = {
   text: unlessNull((value: string | number | bigint) => storable(String(value))),
-  json: unlessNull((value) => JSON.stringify(value)),
-  jsonb: unlessNull((value) => storableJson(JSON.stringify(value))),
+  json: unlessNull((value) => stringifyJson(value)),
+  jsonb: unlessNull((value) => storableJson(stringifyJson(value))),
   timestamptz: unlessNull((value: Date | string) => (value instanceof Date ? value.toISOString() : value)),
 };

@@ -39,6 +39,11 @@ export interface EffectStep<Schema extends TSchema = TSchema> {
   readonly outputSchema?: TSchema;
   readonly effects: true;
   /**
+   * By default a number is an `ExactNumber` only where JavaScript cannot hold it, such as 7615917337495251231. With `true` it is
+   * one too where JavaScript would write other digits, such as 1.50.
+   */
+  readonly keepsDigits?: true;
+  /**
    * Does it. What it returns (anything that JSON can hold, up to 256 KiB) is `steps.<id>.output`.
    * @throws StepError for what went wrong in a way that the author of a workflow understands. Anything else counts as
    * a failure that no second attempt would mend.
@@ -58,6 +63,8 @@ export interface PureStep<Schema extends TSchema = TSchema> {
   /** JSON Schema of the output: fields that it does not have are warned about. Default: anything. */
   readonly outputSchema?: TSchema;
   readonly effects: false;
+  /** See {@link EffectStep.keepsDigits}. */
+  readonly keepsDigits?: true;
   /** @throws StepError */
   run(input: Static<Schema>): unknown;
 }

@@ -1,5 +1,5 @@
 import { isExactNumber, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
-import type { Json, JsonObject } from '#libs/kernel/src/json.js';
+import { isObject, type Json, type JsonObject } from '#libs/kernel/src/json.js';
 
 export { stringifyJson };
 export type { Json, JsonObject };
@@ -13,14 +13,10 @@ export type Fields = Readonly<Record<string, Json | undefined>>;
 const NOTHING: Fields = Object.freeze(Object.create(null) as Record<string, never>);
 
 /** The fields of an object; of anything else none. */
-export const fieldsOf = (value: Json | undefined): Fields => (isRecord(value) ? value : NOTHING);
+export const fieldsOf = (value: Json | undefined): Fields => (isObject(value) ? value : NOTHING);
 
 /** The object itself; of anything else an empty one. */
-export const objectOf = (value: Json | undefined): JsonObject => (isRecord(value) ? value : {});
-
-/** A number that JavaScript cannot hold is an object here, and none to the sender. */
-const isRecord = (value: Json | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && !isExactNumber(value);
+export const objectOf = (value: Json | undefined): JsonObject => (isObject(value) ? value : {});
 
 /** The elements of an array; of anything else none. */
 export const listOf = (value: Json | undefined): readonly Json[] =>

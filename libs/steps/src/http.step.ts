@@ -1,6 +1,12 @@
 import { Type } from '@sinclair/typebox';
 
-import { parseJson, readHttpBody, type ReadBody, retryAfterSeconds, stringifyJson } from '#libs/plugin-sdk/index.js';
+import {
+  parseAsWritten,
+  readHttpBody,
+  type ReadBody,
+  retryAfterSeconds,
+  stringifyJson,
+} from '#libs/plugin-sdk/index.js';
 import { defineStep, StepError, type StepHttpOutcome } from '#libs/plugin-sdk/src/define-step.js';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
@@ -44,6 +50,7 @@ export const http = defineStep({
     body: Type.Unknown(),
   }),
   effects: true,
+  keepsDigits: true,
   async run({ url, method = 'GET', headers = {}, query = {}, body, expect }, context) {
     const target = withQuery(url, query);
     const outcome = await context.http.request({
@@ -71,7 +78,7 @@ async function answerOf(method: string, outcome: StepHttpOutcome, expect: readon
   const { status, setCookie } = outcome;
   const headers = { ...outcome.headers, ...(setCookie && { 'set-cookie': setCookie }) };
   const read = await readHttpBody(outcome, KEEP_BYTES);
-  const isGood = expect ? expect.includes(status) : status >= 200 && status < 300;
+  const isGood = expect ? expect.some((wanted) => Number(wanted) === status) : status >= 200 && status < 300;
   if (isGood && read.isCut)
     throw new StepError({
       code: 'http.body_too_large',
@@ -131,7 +138,7 @@ function bodyOf(read: ReadBody): unknown {
 
 function parsed(text: string): unknown {
   try {
-    return parseJson(text);
+    return parseAsWritten(text);
   } catch {
     return text;
   }

@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
 
+import { stringifyJson } from '#libs/plugin-sdk/index.js';
 import { defineStep } from '#libs/plugin-sdk/src/define-step.js';
 
 /** Puts a message, with data beside it, into the run's timeline: it is kept in the log for ever. */
@@ -22,9 +23,10 @@ export const log = defineStep({
     data: Type.Optional(Type.Unknown()),
   }),
   effects: false,
+  keepsDigits: true,
   run: ({ message, level = 'info', data }) => ({
     level,
-    message: typeof message === 'string' ? message : JSON.stringify(message ?? null),
+    message: typeof message === 'string' ? message : stringifyJson(message ?? null),
     ...(data === undefined ? {} : { data }),
   }),
 });

@@ -16,5 +16,6 @@ export const transform = defineStep({
     { additionalProperties: false },
   ),
   effects: false,
+  keepsDigits: true,
   run: ({ expression }) => expression ?? null,
 });

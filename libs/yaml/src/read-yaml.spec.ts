@@ -1,17 +1,22 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, test } from '@jest/globals';
 import fc from 'fast-check';
 import { dump } from 'js-yaml';
 
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { isObject, type Json, pointerToken } from '#libs/kernel/src/json.js';
 
 import { readYaml } from './read-yaml.js';
 
-const LIMITS = { maxBytes: 64 * 1024, maxDepth: 64, maxValues: 5_000 };
+const LIMITS = { maxBytes: 64 * 1024, maxDepth: 64, maxValues: 5_000, onlyStorable: true };
 const read = (source: string) => readYaml(source, LIMITS);
 const documentOf = (source: string) => {
   const result = read(source);
   if ('problem' in result) throw new Error(`line ${result.problem.line}: ${result.problem.detail}`);
   return result.document;
+};
+const valueOf = (source: string): Json => {
+  const found = read(source);
+  return 'document' in found ? found.document.value : found.problem.detail;
 };
 const problemOf = (source: string) => {
   const result = read(source);
@@ -91,6 +96,17 @@ describe('the position in a text', () => {
   });
 });
 
+describe('a number', () => {
+  test.each(['7615917337495251231', '1e400', '-12345678901234567890.5', '0.1000000000000000055'])(
+    '%s keeps its digits',
+    (digits) => expect(stringifyJson(valueOf(`id: ${digits}\n`))).toBe(`{"id":${digits}}`),
+  );
+
+  test('that JavaScript holds is a JavaScript number', () => {
+    expect(valueOf('[1, 1.50, 1E2, -0, 0x10, 012, +5]\n')).toEqual([1, 1.5, 100, -0, 16, 12, 5]);
+  });
+});
+
 describe('a text that is refused', () => {
   it.each([
     ['is not YAML', 'name: [x\nsteps: 1\n', 'yaml.malformed', 2, 1],
@@ -99,11 +115,13 @@ describe('a text that is refused', () => {
     ['has a tag', 'name: !!js/function x\n', 'yaml.tag', 1, 7],
     ['has an alias of nothing', 'name: *x\n', 'yaml.unknown_alias', 1, 8],
     ['has an alias of itself', 'name: &x [*x]\n', 'yaml.unknown_alias', 1, 12],
-    ['has a number that a double cannot hold', 'name: x\nid: 12345678901234567890\n', 'yaml.number', 2, 5],
+    ['has a number that a double cannot hold', 'name: x\nid: 0xabcdef0123456789\n', 'yaml.number', 2, 5],
     ['has a number without end', 'id: .inf\n', 'yaml.number', 1, 5],
     ['has a key that is a list', '? [a]\n: 1\n', 'yaml.key', 1, 3],
     ['has a key that is an alias', 'a: &x k\n? *x\n: 1\n', 'yaml.key', 2, 4],
     ['has a key that reaches into the prototype', 'name: x\n__proto__: { a: 1 }\n', 'yaml.key', 2, 1],
+    ['holds NUL', 'name: "a\\0b"\n', 'yaml.bad_text', 1, 8],
+    ['is half of a surrogate pair', '"\\ud800": 1\n', 'yaml.bad_text', 1, 2],
     ['is nested without end', `name: ${'['.repeat(500)}\n`, 'yaml.malformed', 1, expect.any(Number)],
     ['is too long', `a: "${'a'.repeat(LIMITS.maxBytes)}"`, 'yaml.too_large', 1, 1],
   ])('%s', (_, source, code, line, column) => {

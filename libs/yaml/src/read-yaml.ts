@@ -9,7 +9,9 @@ import {
   YAMLException,
 } from 'js-yaml';
 
+import { parseJson } from '#libs/kernel/src/text/exact-json.js';
 import { type Json, pointerToken } from '#libs/kernel/src/json.js';
+import { isStorable } from '#libs/kernel/src/text/text.js';
 
 import { locator, type SourcePosition, type SourceProblem } from './source-position.js';
 
@@ -30,6 +32,8 @@ export interface YamlLimits {
   readonly maxDepth: number;
   /** Values, with aliases written out: without a limit a few lines of aliases become gigabytes. */
   readonly maxValues: number;
+  /** Refuses texts that no database column holds: with NUL or half of a surrogate pair. */
+  readonly onlyStorable?: boolean;
 }
 
 /** Thrown inside this file only. */
@@ -50,7 +54,7 @@ class Refusal extends Error {
  */
 export function readYaml(
   source: string,
-  { maxBytes, maxDepth, maxValues }: YamlLimits,
+  { maxBytes, maxDepth, maxValues, onlyStorable = false }: YamlLimits,
 ): { readonly document: YamlDocument } | { readonly problem: SourceProblem } {
   const locate = locator(source);
   const refuse = (code: string, detail: string, offset: number, pointer = '') => ({
@@ -67,7 +71,7 @@ export function readYaml(
         'The text holds several documents. Put what follows --- into a text of its own.',
         second,
       );
-    const reader = new Reader(source, events, maxDepth, maxValues);
+    const reader = new Reader(source, events, maxDepth, maxValues, onlyStorable);
     const value = reader.read();
     const near = (offsets: ReadonlyMap<string, number>) => (pointer: string) => {
       for (let at = pointer; ; at = parentOf(at)) {
@@ -98,6 +102,8 @@ export function readYaml(
 
 const parentOf = (pointer: string): string => pointer.slice(0, Math.max(0, pointer.lastIndexOf('/')));
 
+const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?$/;
+
 class Reader {
   /** Offsets by JSON pointer. What an alias stands for is at the alias. */
   readonly values = new Map<string, number>();
@@ -114,6 +120,7 @@ class Reader {
     private readonly events: readonly Event[],
     private readonly maxDepth: number,
     private readonly maxValues: number,
+    private readonly onlyStorable: boolean,
   ) {}
 
   read(): Json {
@@ -184,6 +191,7 @@ class Reader {
         throw new Refusal('yaml.key', 'A key must be plain text.', offset, pointer);
       }
       const key = getScalarValue(this.source, event);
+      this.checkText(key, event.valueStart, pointer);
       const child = `${pointer}/${pointerToken(key)}`;
       const offset = alias ?? offsetOf(event) ?? this.values.get(pointer)!;
       if (key === '__proto__') throw new Refusal('yaml.key', 'The key __proto__ is not allowed.', offset, child);
@@ -198,8 +206,22 @@ class Reader {
     return object;
   }
 
+  private checkText(text: string, offset: number, pointer: string): void {
+    if (!this.onlyStorable || isStorable(text)) return;
+    throw new Refusal(
+      'yaml.bad_text',
+      'A text must not hold the character NUL (U+0000) or half of a surrogate pair. Remove it.',
+      offset,
+      pointer,
+    );
+  }
+
   private scalar(event: ScalarEvent, pointer: string): Json {
-    if (event.style !== SCALAR_STYLE.PLAIN) return getScalarValue(this.source, event);
+    const text = getScalarValue(this.source, event);
+    this.checkText(text, event.valueStart, pointer);
+    if (event.style !== SCALAR_STYLE.PLAIN) return text;
+    // YAML has more ways to write a number than JSON; those of JSON keep their value, whatever their length.
+    if (JSON_NUMBER.test(text)) return parseJson(text) as Json;
     const [value] = constructFromEvents(
       [
         { type: EVENT_ID.DOCUMENT, explicitStart: false, explicitEnd: false, directives: [] },
@@ -214,7 +236,7 @@ class Reader {
     )
       throw new Refusal(
         'yaml.number',
-        `${getScalarValue(this.source, event)} cannot be kept exactly as a number. Put it in quotes.`,
+        `${text} cannot be kept exactly as a number. Put it in quotes.`,
         event.valueStart,
         pointer,
       );

@@ -1,3 +1,5 @@
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+
 import type { FileProblem } from './apply-files.js';
 import type { Applied, Outcomes } from './apply-outcome.js';
 import { EXIT } from '../failures.js';
@@ -22,7 +24,7 @@ export function report(shell: Shell, { applied }: Outcomes, isDry: boolean): num
   for (const one of applied) for (const warning of one.warnings ?? []) shell.note(warningLine(one, warning));
   const failed = applied.filter(({ change }) => change === 'failed');
   for (const one of failed) for (const problem of one.problems ?? []) shell.note(problemLine(one, problem));
-  if (shell.json) shell.print(JSON.stringify(applied, null, 2));
+  if (shell.json) shell.print(stringifyJson(applied, 2));
   else if (shell.quiet) applied.filter(isDone).forEach(({ file }) => shell.print(file));
   else {
     shell.table(

@@ -1,3 +1,4 @@
+import { parseAsWritten } from '#libs/kernel/src/text/exact-json.js';
 import { tryParseDuration } from '#libs/kernel/src/time/durations.js';
 
 import { ServerSaidNo } from '../failures.js';
@@ -28,7 +29,7 @@ export async function followBacktest(
   let result: BacktestResult | undefined;
   const take = (text: string): void => {
     if (text.trim() === '') return;
-    const line = JSON.parse(text) as BacktestLine;
+    const line = parseAsWritten(text) as BacktestLine;
     if (line.error) throw new ServerSaidNo(500, line.error.code, line.error.detail);
     if (line.progress) tell(line.progress);
     if (line.result) result = line.result;

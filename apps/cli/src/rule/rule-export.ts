@@ -1,3 +1,4 @@
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { ServerSaidNo } from '../failures.js';
 import type { Rule } from './rule-answers.js';
 import { exportedRule, RuleFolder, type Written } from './rule-folder.js';
@@ -44,7 +45,7 @@ async function toFolder(shell: Shell, texts: AsyncIterable<string>, path: string
       shell.note(`${ids.length} rules are called "${name}" (${ids.join(', ')}): apply needs names that differ.`);
   if (isWhole)
     for (const file of folder.others) shell.note(`${file} is of no rule that is there, and was left as it is.`);
-  if (shell.json) shell.print(JSON.stringify(files, null, 2));
+  if (shell.json) shell.print(stringifyJson(files, 2));
   else if (shell.quiet) files.forEach(({ file }) => shell.print(file));
   else shell.print(summary(files, path));
 }

@@ -1,3 +1,5 @@
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+
 import type {
   BacktestProgress,
   BacktestResult,
@@ -9,7 +11,7 @@ import type {
   Why,
 } from './rule-answers.js';
 
-const json = (value: unknown): string => JSON.stringify(value) ?? 'nothing';
+const json = (value: unknown): string => stringifyJson(value) ?? 'nothing';
 const count = (number: number): string => number.toLocaleString('en-GB');
 const words = (outcome: string): string => outcome.replace('_', ' ');
 
@@ -121,7 +123,7 @@ export function trialText({ outcome, failed, error, trace, actions, flow }: Tria
   return lines.join('\n');
 }
 
-const indented = (value: unknown): string => JSON.stringify(value, null, 2).replace(/^/gm, '  ');
+const indented = (value: unknown): string => stringifyJson(value, 2).replace(/^/gm, '  ');
 
 /** What a draft would have made of a range of the log. */
 export function backtestText(result: BacktestResult): string {

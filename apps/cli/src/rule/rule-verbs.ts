@@ -1,3 +1,4 @@
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { ServerSaidNo } from '../failures.js';
 import type { Decision, Rule, RuleVersion, Trial, Why } from './rule-answers.js';
 import { boundOf, followBacktest, referenceOf } from './rule-backtest.js';
@@ -49,7 +50,7 @@ const pathOf = async (shell: Shell, given: string): Promise<string> =>
 export async function list(shell: Shell, { status }: { readonly status?: string }): Promise<void> {
   const path = `/api/v1/rules${status === undefined ? '' : `?status=${encodeURIComponent(status)}`}`;
   const rules = await all<Rule>(shell, path);
-  if (shell.json) return shell.print(JSON.stringify(rules, null, 2));
+  if (shell.json) return shell.print(stringifyJson(rules, 2));
   if (shell.quiet) return rules.forEach(({ id }) => shell.print(id));
   if (rules.length === 0) return shell.note('There are no rules. Save one: millrace rule create my-rule.yaml');
   shell.table(
@@ -68,7 +69,7 @@ export async function list(shell: Shell, { status }: { readonly status?: string 
 
 export async function view(shell: Shell, given: string): Promise<void> {
   const rule = await shell.call<Rule>('GET', await pathOf(shell, given));
-  shell.print(shell.quiet ? rule.id : JSON.stringify(rule, null, 2));
+  shell.print(shell.quiet ? rule.id : stringifyJson(rule, 2));
 }
 
 export async function create(shell: Shell, file: string): Promise<void> {
@@ -88,13 +89,13 @@ export async function switchTo(shell: Shell, given: string, enabled: boolean): P
 export async function remove(shell: Shell, given: string): Promise<void> {
   const id = await idOf(shell, given);
   await shell.call('DELETE', `/api/v1/rules/${encodeURIComponent(id)}`);
-  if (shell.json) return shell.print(JSON.stringify({ id, status: 'archived' }, null, 2));
+  if (shell.json) return shell.print(stringifyJson({ id, status: 'archived' }, 2));
   shell.print(shell.quiet ? id : `${id} is archived. Its decisions stay.`);
 }
 
 export async function versions(shell: Shell, given: string): Promise<void> {
   const found = await all<RuleVersion>(shell, `${await pathOf(shell, given)}/versions`);
-  if (shell.json) return shell.print(JSON.stringify(found, null, 2));
+  if (shell.json) return shell.print(stringifyJson(found, 2));
   if (shell.quiet) return found.forEach(({ version }) => shell.print(String(version)));
   shell.table(
     ['VERSION', 'NAME', 'TYPE', 'BY', 'AT'],
@@ -104,7 +105,7 @@ export async function versions(shell: Shell, given: string): Promise<void> {
 
 function saved(shell: Shell, rule: Rule, what: string): void {
   warningLines(rule.warnings ?? []).forEach((line) => shell.note(line));
-  if (shell.json) return shell.print(JSON.stringify(rule, null, 2));
+  if (shell.json) return shell.print(stringifyJson(rule, 2));
   shell.print(shell.quiet ? rule.id : `${rule.id} "${rule.name}" is ${what}, version ${rule.version}, ${rule.status}.`);
 }
 
@@ -118,7 +119,7 @@ export async function test(
   const body = /^evt_\w+$/.test(event) ? { rule, eventId: event } : { rule, event: await shell.read(event) };
   const trial = await shell.call<Trial>('POST', '/api/v1/rules/test', body);
   warningLines(trial.warnings).forEach((line) => shell.note(line));
-  shell.print(shell.json ? JSON.stringify(trial, null, 2) : shell.quiet ? trial.outcome : trialText(trial));
+  shell.print(shell.json ? stringifyJson(trial, 2) : shell.quiet ? trial.outcome : trialText(trial));
   if (expect === undefined || expect === trial.outcome) return 0;
   shell.note(`The outcome is ${trial.outcome}, and ${expect} was expected.`);
   return 1;
@@ -150,9 +151,7 @@ export async function backtest(shell: Shell, file: string, options: BacktestOpti
     const result = await followBacktest(lines, (progress) => shell.bar(progressText(progress)));
     shell.bar(undefined);
     warningLines(result.warnings).forEach((line) => shell.note(line));
-    shell.print(
-      shell.json ? JSON.stringify(result, null, 2) : shell.quiet ? String(result.matched) : backtestText(result),
-    );
+    shell.print(shell.json ? stringifyJson(result, 2) : shell.quiet ? String(result.matched) : backtestText(result));
   } finally {
     shell.bar(undefined);
   }
@@ -164,7 +163,7 @@ export async function why(shell: Shell, eventId: string): Promise<void> {
   // First, since it waits until the rules have been asked.
   const others = await shell.call<Why>('GET', `${path}/why`);
   const decisions = await all<Decision>(shell, `${path}/decisions`);
-  if (shell.json) return shell.print(JSON.stringify({ ...others, decisions }, null, 2));
+  if (shell.json) return shell.print(stringifyJson({ ...others, decisions }, 2));
   if (shell.quiet) return decisions.forEach(({ ruleId, outcome }) => shell.print(`${ruleId} ${outcome}`));
   shell.print(whyText(others, decisions));
 }

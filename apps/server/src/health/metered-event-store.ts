@@ -12,6 +12,7 @@ import {
   WrongRevision,
 } from '#libs/event-store/src/event-store.js';
 import { isEventType } from '#libs/events/src/catalogue.js';
+import { parseJson } from '#libs/kernel/src/text/exact-json.js';
 
 import type { Metrics } from './metrics.js';
 
@@ -41,7 +42,7 @@ export class MeteredEventStore extends EventStore {
     this.metrics.recorded(isEventType(type) ? type : 'custom');
     if (type === 'webhook.delivered') this.metrics.attempted('delivered');
     else if (type === 'webhook.failed')
-      this.metrics.attempted((JSON.parse(data) as { failureClass: string }).failureClass);
+      this.metrics.attempted((parseJson(data) as { failureClass: string }).failureClass);
   }
 
   readStream(stream: string, options?: ReadStreamOptions): Promise<readonly RecordedEvent[]> {

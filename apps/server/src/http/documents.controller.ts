@@ -8,6 +8,7 @@ import type { FastifyReply } from 'fastify';
 
 import { Public } from '#libs/access/src/caller.controller.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { ApiDocument } from './openapi.adapter.js';
 import { Schemas } from './schemas.js';
@@ -60,7 +61,7 @@ export class DocumentsController {
   @ApiOperation({ summary: 'This document' })
   @ApiResponse({ status: 200, description: 'OpenAPI 3.1' })
   document(@Res() reply: FastifyReply): void {
-    reply.type(JSON_TYPE).send(this.bytes('openapi.json', () => JSON.stringify(this.api.value)));
+    reply.type(JSON_TYPE).send(this.bytes('openapi.json', () => stringifyJson(this.api.value)));
   }
 
   @Get('docs')
@@ -97,7 +98,7 @@ export class DocumentsController {
         'schema.not_found',
         `There is no schema ${name}. Available: ${this.schemas.names.join(', ')}.`,
       );
-    reply.type(JSON_TYPE).send(this.bytes(name, () => JSON.stringify(schema)));
+    reply.type(JSON_TYPE).send(this.bytes(name, () => stringifyJson(schema)));
   }
 
   /** Made at the first request and shared by all answers: a thousand of them under way hold it once. */

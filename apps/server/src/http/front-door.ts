@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 
 import { AddressList } from '#libs/intake/src/integration/addresses.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { closeStalled, Connection } from '../limits/connection.js';
 import { networkOf, Shares } from '../limits/per-network.js';
@@ -126,7 +127,7 @@ function whileStarting(request: IncomingMessage, response: ServerResponse): void
 
 function send(response: ServerResponse, status: number, type: string, body: object, headers = {}): void {
   // What is not read of the request would keep the connection from being used again.
-  response.writeHead(status, { 'content-type': type, connection: 'close', ...headers }).end(JSON.stringify(body));
+  response.writeHead(status, { 'content-type': type, connection: 'close', ...headers }).end(stringifyJson(body));
 }
 
 /** What is no HTTP request at all gets the same kind of answer as one that is refused. */
@@ -137,7 +138,7 @@ function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
   }
   const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code ?? ''] ?? 400;
   const { body } = problemOf(Object.assign(new Error(DETAILS[status]), { statusCode: status }));
-  const text = JSON.stringify(body);
+  const text = stringifyJson(body);
   socket.end(
     `HTTP/1.1 ${status} ${body.title}\r\nConnection: close\r\nContent-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
   );

@@ -7,9 +7,11 @@ import { authenticate } from '#libs/access/src/token/authenticate.js';
 import type { TokenTable } from '#libs/access/src/token/token.table.js';
 import { undecodable } from '#libs/intake/src/receiving/inbound.adapter.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import type { Log } from '#libs/kernel/src/log.js';
 
 import type { FrontDoor } from './front-door.js';
+import { readJsonBody } from './json-body.js';
 import type { Metrics } from '../health/metrics.js';
 import { BODIES_FULL, limitBodies } from '../limits/bodies.js';
 import { networkOf } from '../limits/per-network.js';
@@ -72,11 +74,15 @@ export async function createHttp(
   // A text without a type of its own is no request of this API: better refused than taken for an empty body.
   fastify.removeContentTypeParser('text/plain');
   // Programs name a content type out of habit, also where they send nothing: that is a request without a body.
-  const parseJson = fastify.getDefaultJsonParser('error', 'error');
   fastify.removeContentTypeParser('application/json');
-  fastify.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) =>
-    body === '' ? done(null, undefined) : parseJson(request, body as string, done),
-  );
+  fastify.addContentTypeParser('application/json', { parseAs: 'string' }, (_, body, done) => {
+    try {
+      done(null, body === '' ? undefined : readJsonBody(body as string));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+  fastify.setReplySerializer((payload) => stringifyJson(payload));
   fastify.addHook('onRoute', (route) => {
     http.routes.add(route.method, route.url);
     if (isApi(route)) {
@@ -153,6 +159,6 @@ function observe(fastify: FastifyInstance, metrics: Metrics, log: Log): void {
 function answerProblem(error: unknown, reply: FastifyReply): ProblemAnswer {
   const answer = problemOf(error);
   const { body, headers } = answer;
-  void reply.status(body.status).headers(headers).type(PROBLEM_TYPE).send(JSON.stringify(body));
+  void reply.status(body.status).headers(headers).type(PROBLEM_TYPE).send(stringifyJson(body));
   return answer;
 }

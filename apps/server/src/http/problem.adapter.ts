@@ -1,6 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Inject } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import type { Log } from '#libs/kernel/src/log.js';
 import { databaseError } from '#libs/persistence/src/database-errors.js';
 
@@ -30,6 +31,6 @@ export class ProblemFilter implements ExceptionFilter {
       reply.raw.destroy();
       return;
     }
-    void reply.status(body.status).headers(headers).type(PROBLEM_TYPE).send(JSON.stringify(body));
+    void reply.status(body.status).headers(headers).type(PROBLEM_TYPE).send(stringifyJson(body));
   }
 }

@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm';
 
 import { messageOf } from '#libs/kernel/src/errors.js';
+import { parseAsWritten, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import type { StoredAnswer } from './idempotency.js';
 import { type Keyring, KeyMissing, SealBroken } from '../secrets/keyring.js';
@@ -71,7 +72,7 @@ export class IdempotencyStore {
   }
 
   async complete({ orgId, key }: KeyedRequest, answer: StoredAnswer): Promise<void> {
-    const sealed = this.keyring.seal(JSON.stringify(answer), ['idempotency', orgId, key]);
+    const sealed = this.keyring.seal(stringifyJson(answer), ['idempotency', orgId, key]);
     await this.database.query('UPDATE views.idempotency SET key_id = $3, answer = $4 WHERE org_id = $1 AND key = $2', [
       orgId,
       key,
@@ -90,7 +91,7 @@ export class IdempotencyStore {
 
   private open(sealed: { keyId: string; bytes: Buffer }, orgId: string, key: string): StoredAnswer | undefined {
     try {
-      return JSON.parse(this.keyring.open(sealed, ['idempotency', orgId, key])) as StoredAnswer;
+      return parseAsWritten(this.keyring.open(sealed, ['idempotency', orgId, key])) as StoredAnswer;
     } catch (error) {
       // Its key is gone from the configuration. The request is done again, and meets the things it made.
       if (error instanceof KeyMissing) return undefined;

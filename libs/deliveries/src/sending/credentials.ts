@@ -1,6 +1,7 @@
 import { inGrace } from '#libs/access/src/secrets/secret-rotation.js';
 import type { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
+import { parseJson } from '#libs/kernel/src/text/exact-json.js';
 
 import type { KnownWebhook } from '../webhook/webhook.table.js';
 
@@ -29,7 +30,7 @@ export class CredentialCache {
     const texts = await this.fetch(headers === undefined ? references : [...references, headers]);
     return {
       secrets: references.flatMap((reference) => texts.get(reference) ?? []),
-      headers: JSON.parse((headers !== undefined && texts.get(headers)) || '{}') as Record<string, string>,
+      headers: parseJson((headers !== undefined && texts.get(headers)) || '{}') as Record<string, string>,
     };
   }
 

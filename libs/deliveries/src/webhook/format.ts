@@ -2,6 +2,7 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { catalogue, isEventType } from '#libs/events/src/catalogue.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import type { WebhookFormat } from '#libs/events/src/shapes/webhook-shape.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 export interface Body {
   readonly text: string;
@@ -45,15 +46,15 @@ export function bodyOf(event: RecordedEvent, format: WebhookFormat): Body {
 }
 
 /** A payload of its own, sent as it is. */
-export const payloadBody = (payload: unknown): Body => ({ text: JSON.stringify(payload), contentType: JSON_TYPE });
+export const payloadBody = (payload: unknown): Body => ({ text: stringifyJson(payload), contentType: JSON_TYPE });
 
 function json(head: object, data: string, contentType = JSON_TYPE): Body {
-  return { text: `${JSON.stringify(head).slice(0, -1)},"data":${data}}`, contentType };
+  return { text: `${stringifyJson(head).slice(0, -1)},"data":${data}}`, contentType };
 }
 
 /** The exact text, unless the event was written by an older version of its type and has to be lifted. */
 function dataText(event: RecordedEvent): string {
   const current = isEventType(event.type) ? ((catalogue[event.type] as { version?: number }).version ?? 1) : undefined;
   const isOld = current !== undefined && event.metadata.schemaVersion < current;
-  return isOld ? JSON.stringify(event.data) : event.dataJson;
+  return isOld ? stringifyJson(event.data) : event.dataJson;
 }

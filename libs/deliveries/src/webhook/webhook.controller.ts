@@ -28,6 +28,7 @@ import {
   webhookSettings,
 } from '#libs/events/src/shapes/webhook-shape.js';
 import { streams } from '#libs/events/src/streams.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { uuidOf } from '#libs/kernel/src/ids.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
 import { type Page, readPage } from '#libs/persistence/src/paging.js';
@@ -210,7 +211,7 @@ export class WebhookController {
   }
 
   private async keepHeaders({ orgId }: Caller, reference: string, headers: Record<string, unknown>) {
-    await this.secrets.put(orgId, reference, JSON.stringify(headers));
+    await this.secrets.put(orgId, reference, stringifyJson(headers));
     return { names: Object.keys(headers), values: reference };
   }
 

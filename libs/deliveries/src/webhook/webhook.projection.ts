@@ -7,6 +7,7 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { webhook } from './webhook.js';
 
@@ -36,24 +37,24 @@ export class WebhookProjection implements Subscriber {
         [
           webhookId,
           event.metadata.orgId,
-          JSON.stringify([secret, ...(settings.headers ? [settings.headers.values] : [])]),
+          stringifyJson([secret, ...(settings.headers ? [settings.headers.values] : [])]),
           status,
           at,
           disabled ? 'manual' : null,
-          JSON.stringify(settings),
+          stringifyJson(settings),
         ],
       );
     } else if (event.is('webhook.updated')) {
       const { webhookId, settings } = event.data;
       await tx.query(
         'update views.webhooks set updated_at = $2, secrets = secrets || $3::jsonb, settings = $4 where id = $1',
-        [webhookId, at, JSON.stringify(settings.headers ? [settings.headers.values] : []), JSON.stringify(settings)],
+        [webhookId, at, stringifyJson(settings.headers ? [settings.headers.values] : []), stringifyJson(settings)],
       );
     } else if (event.is('webhook.secret_rotated')) {
       const { webhookId, secret, previous } = event.data;
       await tx.query(
         'update views.webhooks set updated_at = $2, secrets = secrets || $3::jsonb, grace_until = $4 where id = $1',
-        [webhookId, at, JSON.stringify([secret]), previous[0]?.validUntil ?? null],
+        [webhookId, at, stringifyJson([secret]), previous[0]?.validUntil ?? null],
       );
     } else if (event.is('webhook.enabled')) await this.setStatus(tx, event.data.webhookId, at, 'active');
     else if (event.is('webhook.disabled')) {

@@ -3,6 +3,7 @@ import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import addFormats from 'ajv-formats';
 
 import type { Problem } from '#libs/kernel/src/errors.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { isObject, pointerToken } from '#libs/kernel/src/json.js';
 import { nearest, suggestion } from '#libs/kernel/src/text/nearest.js';
 
@@ -183,7 +184,7 @@ function expected(error: ErrorObject): string | undefined {
     case 'type':
       return params['type'] === 'object' ? objectInWords(error.parentSchema as object) : typeInWords(params['type']);
     case 'const':
-      return JSON.stringify(params['allowedValue']);
+      return stringifyJson(params['allowedValue']);
     case 'enum':
       return `one of ${(params['allowedValues'] as unknown[]).join(', ')}`;
     case 'anyOf':
@@ -267,6 +268,6 @@ export function got(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? 'Got an empty list.' : 'Got a list.';
   if (isObject(value)) return 'Got an object.';
   if (typeof value === 'string' && value.length > 60)
-    return `Got ${JSON.stringify(value.slice(0, 40))}…, ${value.length} characters.`;
-  return `Got ${JSON.stringify(value)}.`;
+    return `Got ${stringifyJson(value.slice(0, 40))}…, ${value.length} characters.`;
+  return `Got ${stringifyJson(value)}.`;
 }

@@ -1,5 +1,5 @@
 import { compile, type CompiledExpression } from '#libs/expressions/src/compile.js';
-import { canonicalJson, type Json } from '#libs/kernel/src/json.js';
+import { type Json, keyText } from '#libs/kernel/src/json.js';
 
 /**
  * An integration's own delivery id: a JMESPath expression over the body, over each line of an NDJSON body and over each
@@ -22,6 +22,6 @@ export class DedupeKey {
       return undefined;
     }
     if (value === null || value === false || value === '') return undefined;
-    return typeof value === 'string' ? value : canonicalJson(value);
+    return keyText(value);
   }
 }

@@ -1,4 +1,5 @@
 import { eventUuidOf, executionIdOf } from '#libs/events/src/envelope.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import type { Accepted } from './pipeline.js';
 import { NOT_FOUND, type Refusal } from './refusal.js';
@@ -46,7 +47,7 @@ export const platformForm: AnswerForm = {
   accepted: ({ eventIds, duplicate, answer }) =>
     answer
       ? { status: answer.status, contentType: answer.contentType ?? JSON_TYPE, body: answer.body }
-      : { status: 202, contentType: JSON_TYPE, body: JSON.stringify({ eventIds, duplicate }) },
+      : { status: 202, contentType: JSON_TYPE, body: stringifyJson({ eventIds, duplicate }) },
   refused: problem,
   notFound: problem(NOT_FOUND),
 };
@@ -59,7 +60,7 @@ export const customPathForm: AnswerForm = {
       : {
           status: 200,
           contentType: JSON_TYPE,
-          body: JSON.stringify({
+          body: stringifyJson({
             success: true,
             message: duplicate ? 'Webhook was already processed' : 'Webhook processed successfully',
             data: { eventIds, duplicate },
@@ -88,19 +89,19 @@ export const agentForm: AnswerForm = {
   accepted: ({ eventIds }) => {
     const ids = eventIds.map((id) => executionIdOf(eventUuidOf(id)!));
     const data = { executionId: ids[0], status: 'running', ...(ids.length !== 1 && { executionIds: ids }) };
-    return { status: 202, contentType: JSON_TYPE, body: JSON.stringify({ success: true, data }) };
+    return { status: 202, contentType: JSON_TYPE, body: stringifyJson({ success: true, data }) };
   },
   refused: agentError,
   notFound: agentError(NOT_FOUND),
 };
 
 function agentError({ status, code, detail, retryAfter, allow }: Refused): Written {
-  const body = JSON.stringify({ success: false, error: { code, message: detail } });
+  const body = stringifyJson({ success: false, error: { code, message: detail } });
   return { status, contentType: JSON_TYPE, body, retryAfter, allow };
 }
 
 function problem({ status, code, detail, retryAfter, allow }: Refused): Written {
-  const body = JSON.stringify({ type: 'about:blank', title: TITLES[status] ?? 'Refused', status, code, detail });
+  const body = stringifyJson({ type: 'about:blank', title: TITLES[status] ?? 'Refused', status, code, detail });
   return { status, contentType: PROBLEM_TYPE, body, retryAfter, allow };
 }
 
@@ -109,7 +110,7 @@ function envelope({ status, detail, retryAfter }: Refused): Written {
   return {
     status: reduced,
     contentType: JSON_TYPE,
-    body: JSON.stringify({ success: false, message: detail }),
+    body: stringifyJson({ success: false, message: detail }),
     retryAfter,
   };
 }

@@ -1,3 +1,4 @@
+import type { RawJson } from '#libs/event-store/src/new-event.js';
 import type { Normalised, NormalisedEvent } from '#libs/plugin-sdk/src/define-provider.js';
 
 /** A body, one line of it or one element of a batch, with what the provider made of it. */
@@ -11,7 +12,7 @@ export interface Element {
   readonly retry: string | undefined;
   readonly events: readonly NormalisedEvent[];
   /** JSON text of the payload, as the sender wrote it. */
-  readonly payload: string;
+  readonly payload: RawJson;
 }
 
 /**

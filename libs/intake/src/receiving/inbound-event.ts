@@ -2,7 +2,7 @@ import { type EventToAppend, LARGEST_APPEND_BYTES, MAX_APPEND_BYTES } from '#lib
 import { newEvent, RawJson } from '#libs/event-store/src/new-event.js';
 import { satisfies } from '#libs/events/src/check.js';
 import type { RequestMetadata } from '#libs/events/src/envelope.js';
-import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+import { stringifyJson, wroteExactNumbers } from '#libs/kernel/src/text/exact-json.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
 import { beginning } from '#libs/kernel/src/text/text.js';
@@ -34,7 +34,7 @@ export interface InboundDraft {
   readonly action: string | undefined;
   readonly normalised: NormalisedEvent;
   /** JSON text of the payload, as the sender wrote it. */
-  readonly payload: string;
+  readonly payload: RawJson;
 }
 
 /**
@@ -86,7 +86,7 @@ function inboundEvent(
       type,
       ...(subject === '' ? {} : { subject: beginning(subject, MAX_SUBJECT) }),
       ...(when === undefined ? {} : { timestamp: when }),
-      data: new RawJson(dataText(facts, draft, data, budget)),
+      data: dataOf(facts, draft, data, budget),
     },
     context,
   );
@@ -109,21 +109,22 @@ const OURS: ReadonlySet<string> = new Set(['provider', 'eventType', 'action', 'd
  * The text of `data`, put together around the payload as the sender wrote it: parsed and written again, it could lose digits
  * and duplicate keys.
  */
-function dataText(
+function dataOf(
   facts: DeliveryFacts,
   draft: InboundDraft,
   data: JsonObject,
   budget: 'without-paths' | 'short' | undefined,
-): string {
+): RawJson {
   const { eventType, action, payload } = draft;
   const neutral = budget === undefined ? data : shortened(data, budget);
-  let text = `{"provider":${JSON.stringify(facts.provider)},"eventType":${JSON.stringify(eventType)}`;
-  if (action !== undefined) text += `,"action":${JSON.stringify(action)}`;
-  text += `,"deliveryId":${JSON.stringify(facts.deliveryId)},"sourceIp":${JSON.stringify(facts.sourceIp)}`;
+  let text = `{"provider":${stringifyJson(facts.provider)},"eventType":${stringifyJson(eventType)}`;
+  if (action !== undefined) text += `,"action":${stringifyJson(action)}`;
+  text += `,"deliveryId":${stringifyJson(facts.deliveryId)},"sourceIp":${stringifyJson(facts.sourceIp)}`;
   const fields = stringifyJson(withoutOurs(neutral));
+  const mayHoldExact = payload.mayHoldExact || wroteExactNumbers();
   // What is not written as an object (a class with a `toJSON` of its own) has no fields.
   if (fields.length > 2 && fields.startsWith('{')) text += `,${fields.slice(1, -1)}`;
-  return `${text},"payload":${payload}}`;
+  return new RawJson(`${text},"payload":${payload.text}}`, mayHoldExact);
 }
 
 function withoutOurs(neutral: JsonObject): JsonObject {

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 
 import type { EventToAppend } from '#libs/event-store/src/event-store.js';
+import { RawJson } from '#libs/event-store/src/new-event.js';
 import type { RequestMetadata } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { type Uuid, uuid5, uuid7 } from '#libs/kernel/src/ids.js';
@@ -55,11 +56,11 @@ export function interpretRequest(
   const parsed = parseBody(request, provider.anyBody);
   if (parsed instanceof BodyFault) return unreadable(parsed);
   const elements: Element[] = [];
-  for (const { value, text } of parsed.values) {
+  for (const { value, text, mayHoldExact } of parsed.values) {
     const made = normalised(provider, { value, kind: parsed.kind, request }, context, log);
     if (made instanceof Refusal) return made;
     const deliveryId = receiver.dedupeKey?.of(value) ?? made.deliveryId;
-    elements.push({ ...made, deliveryId, payload: text });
+    elements.push({ ...made, deliveryId, payload: new RawJson(text, mayHoldExact) });
   }
   const retry = elements[0]?.retry;
   const metadata = requestMetadata(verified, request, retry);

@@ -1,4 +1,5 @@
 import type { EventToAppend, RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { parseJson } from '#libs/kernel/src/text/exact-json.js';
 import { canonicalJson, type JsonObject } from '#libs/kernel/src/json.js';
 
 /**
@@ -18,4 +19,4 @@ export function moreThan(
 }
 
 /** Other fields of `data`, such as the address of the sender, may well differ from one try to the next. */
-const payloadOf = (data: string): string => canonicalJson((JSON.parse(data) as JsonObject)['payload']);
+const payloadOf = (data: string): string => canonicalJson((parseJson(data) as JsonObject)['payload']);

@@ -6,6 +6,7 @@ import type { Caller } from '#libs/access/src/caller.js';
 import { EventStore, type EventToAppend } from '#libs/event-store/src/event-store.js';
 import { eventIdOf, type EventMetadata } from '#libs/events/src/envelope.js';
 import { Clock } from '#libs/kernel/src/clock.js';
+import { parseAsWritten, parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import type { InboundRequest } from '#libs/plugin-sdk/src/define-provider.js';
 import { mediaTypeOf } from '#libs/plugin-sdk/src/body/inbound-body.js';
 
@@ -68,7 +69,7 @@ export class TrialController {
 }
 
 function requestOf({ headers, body, query = {}, sourceIp = '' }: TrialRequest): InboundRequest {
-  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  const text = typeof body === 'string' ? body : stringifyJson(body);
   const lower = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), String(value)]));
   const complete = typeof body === 'string' ? lower : { 'content-type': 'application/json', ...lower };
   return {
@@ -81,6 +82,6 @@ function requestOf({ headers, body, query = {}, sourceIp = '' }: TrialRequest): 
 }
 
 function asPlatformEvent({ id, type, data, metadata }: EventToAppend) {
-  const { source, subject, orgId, timestamp } = JSON.parse(metadata) as EventMetadata;
-  return { id: eventIdOf(id), type, source, subject, orgId, timestamp, data: JSON.parse(data) as unknown };
+  const { source, subject, orgId, timestamp } = parseJson(metadata) as EventMetadata;
+  return { id: eventIdOf(id), type, source, subject, orgId, timestamp, data: parseAsWritten(data) };
 }

@@ -9,8 +9,12 @@ import {
   ExactNumber,
   isExactNumber,
   mayHoldExactNumbers,
+  parseAsWritten,
   parseJson,
+  rounded,
+  scalarKey,
   stringifyJson,
+  withHeldNumbers,
 } from './exact-json.js';
 
 /** Any number that JSON can hold, as JSON writes it. */
@@ -68,6 +72,44 @@ describe('a number', () => {
     '%s, which JavaScript keeps, stays a JavaScript number',
     (text) => expect(parseJson(`[${text}]`)).toEqual([Number(text)]),
   );
+
+  test.each([
+    '1.0',
+    '1.50',
+    '-0',
+    '1E2',
+    '1e3',
+    '0.0000001',
+    '0.10',
+    '-0.0',
+    '10000000000000000000000',
+    '7615917337495251231',
+    '1e400',
+  ])('%s keeps its digits where it is only passed on', (text) => {
+    expect(stringifyJson(parseAsWritten(`{"a": [${text}]}`))).toBe(`{"a":[${text}]}`);
+    expect(stringifyJson(parseAsWritten(text))).toBe(text);
+  });
+
+  test('of any length keeps its digits where it is only passed on', () => {
+    fc.assert(
+      fc.property(anyNumber, (text) => {
+        expect(stringifyJson(parseAsWritten(`{"a":[1,${text}]}`))).toBe(`{"a":[1,${text}]}`);
+      }),
+    );
+  });
+
+  test('is one key with every other way to write it', () => {
+    const keysOf = (...texts: string[]) => new Set(texts.map((text) => scalarKey(parseAsWritten(text))));
+    expect(keysOf('1', '1.0', '1e0', '10e-1')).toEqual(new Set([1]));
+    expect(keysOf('7615917337495251231', '7615917337495251231.0', '761591733749525123.1e1').size).toBe(1);
+    expect(keysOf('7615917337495251231', '7615917337495251232', '7615917337495251000').size).toBe(3);
+  });
+
+  test('is a JavaScript number for a program that looks at types, where JavaScript holds it', () => {
+    const held = withHeldNumbers(parseAsWritten('[1.0, 7615917337495251231]')) as unknown[];
+    expect(held).toEqual([1, new ExactNumber('7615917337495251231')]);
+    expect(rounded(parseAsWritten('[1.0, 7615917337495251231]'))).toEqual([1, 7615917337495251000]);
+  });
 
   test('of any length keeps its value through reading and writing', () => {
     fc.assert(
@@ -139,7 +181,13 @@ describe('a document', () => {
   });
 
   it('that is not JSON is refused as JSON.parse refuses it', () => {
-    for (const text of ['[12345678901234567890', '012345678901234567890', '12345678901234567890.', '{"a":1e400,}'])
+    for (const text of [
+      '[12345678901234567890',
+      '012345678901234567890',
+      '12345678901234567890.',
+      '{"a":1e400,}',
+      '{12345678901234567890:1}',
+    ])
       expect(() => parseJson(text)).toThrow(SyntaxError);
   });
 

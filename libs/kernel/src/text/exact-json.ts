@@ -6,7 +6,7 @@ import { inspect } from 'node:util';
  * an {@link ExactNumber} and written as the digits that came in; all other numbers stay what they are.
  */
 
-/** A JSON number that no JavaScript number holds. */
+/** A JSON number that no JavaScript number holds, or that JavaScript writes in another way. */
 export class ExactNumber {
   /** @param text as JSON writes it. */
   constructor(readonly text: string) {}
@@ -37,37 +37,70 @@ const MARK = `\u{e000}${crypto.randomUUID()}:`;
 let isWriting = false;
 let wroteExact = false;
 
-/** What may be a number that JavaScript changes. Looks at the bytes that can stand before a number only. */
-const SUSPECT = /[:,[\s](?:-?[\d.]{16}|-?\d+(?:\.\d+)?[eE])|^\s*-?\d/;
+/**
+ * What may be a number that JavaScript changes, or writes in another way: `1.50`, `-0` and `0.0000001` too. Looks at the bytes
+ * that can stand before a number only.
+ */
+const SUSPECT = /[:,[\s](?=[-\d])(?:-?(?:[\d.]{16}|\d+(?:\.\d+)?[eE]|\d+\.\d*0(?!\d)|0\.000000)|-0(?![.\d]))|^\s*-?\d/;
 const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
-/** Whether reading `text` with `JSON.parse` might change a number. False positives only cost time. */
+/** Whether reading `text` with `JSON.parse` and writing it again might change a number. False positives only cost time. */
 export const mayHoldExactNumbers = (text: string): boolean => SUSPECT.test(text);
 
 /**
- * Reads JSON.
+ * Reads JSON. A number that JavaScript can hold is a JavaScript number, however it was written: what a schema checks.
+ * @param mayHoldExact where it is known already.
  * @throws SyntaxError as `JSON.parse` does.
  */
-export function parseJson(text: string): unknown {
-  return SUSPECT.test(text) ? parseExactly(text) : JSON.parse(text);
+export function parseJson(text: string, mayHoldExact = mayHoldExactNumbers(text)): unknown {
+  return mayHoldExact ? parseExactly(text, keepsItsValue) : JSON.parse(text);
 }
 
-function parseExactly(text: string): unknown {
+/**
+ * Reads JSON that is to be passed on: a number that JavaScript would write in another way, such as `1.50`, keeps its digits.
+ * @throws SyntaxError as `JSON.parse` does.
+ */
+export function parseAsWritten(text: string): unknown {
+  return SUSPECT.test(text) ? parseExactly(text, keepsItsDigits) : JSON.parse(text);
+}
+
+function parseExactly(text: string, isKept: (number: string) => boolean): unknown {
   let found = false;
   const marked = text.replace(STRING_OR_NUMBER, (token) => {
-    if (token.charCodeAt(0) === 34 || keepsItsValue(token)) return token;
+    if (token.charCodeAt(0) === 34 || isKept(token)) return token;
     found = true;
     return `"${MARK}${token}"`;
   });
   if (!found) return JSON.parse(text);
   try {
-    return JSON.parse(marked, (_, value: unknown) =>
-      typeof value === 'string' && value.startsWith(MARK) ? new ExactNumber(value.slice(MARK.length)) : value,
-    );
+    return unmarked(JSON.parse(marked));
   } catch {
     // The place that the message names is one in the text that was given.
     return JSON.parse(text);
   }
+}
+
+/** Puts exact numbers in the places of their marks. Without recursion: JSON may be nested deeper than the stack. */
+function unmarked(root: unknown): unknown {
+  const top = { root };
+  const open: Record<string, unknown>[] = [top];
+  for (let holder = open.pop(); holder; holder = open.pop())
+    for (const key in holder) {
+      // A number cannot be a key.
+      if (key.startsWith(MARK)) throw new SyntaxError();
+      const value = holder[key];
+      if (typeof value === 'object' && value !== null) open.push(value as Record<string, unknown>);
+      else if (typeof value === 'string' && value.startsWith(MARK)) setOwn(holder, key, exactOf(value));
+    }
+  return top.root;
+}
+
+const exactOf = (marked: string): ExactNumber => new ExactNumber(marked.slice(MARK.length));
+
+/** `__proto__` is a key of JSON like any other. */
+function setOwn(holder: Record<string, unknown>, key: string, value: unknown): void {
+  if (key !== '__proto__') holder[key] = value;
+  else Object.defineProperty(holder, key, { value, writable: true, enumerable: true, configurable: true });
 }
 
 /**
@@ -91,6 +124,24 @@ const WRITTEN = new RegExp(`"${MARK}([-+.0-9eE]+)"`, 'g');
 /** Whether the last call of {@link stringifyJson} wrote an exact number: readers must read its text exactly. */
 export const wroteExactNumbers = (): boolean => wroteExact;
 
+/**
+ * The value with each exact number as the nearest one of JavaScript: schemas know no other. The value itself where it holds
+ * none.
+ */
+export function rounded(value: unknown): unknown {
+  const text = stringifyJson(value);
+  return wroteExact ? (JSON.parse(text) as unknown) : value;
+}
+
+/**
+ * The value with each number that JavaScript holds as a JavaScript number, however it was written: for programs that look at
+ * types. The value itself where that changes nothing.
+ */
+export function withHeldNumbers(value: unknown): unknown {
+  const text = stringifyJson(value);
+  return wroteExact ? parseJson(text) : value;
+}
+
 /** Whether a number is the same after JavaScript has read and written it. */
 function keepsItsValue(text: string): boolean {
   // Fifteen digits are always kept.
@@ -98,6 +149,9 @@ function keepsItsValue(text: string): boolean {
   const number = Number(text);
   return Number.isFinite(number) && compareDecimals(text, String(number)) === 0;
 }
+
+const keepsItsDigits = (text: string): boolean =>
+  (text.length <= 15 && /^-?[1-9]\d*$|^0$/.test(text)) || String(Number(text)) === text;
 
 export const isExactNumber = (value: unknown): value is ExactNumber => value instanceof ExactNumber;
 
@@ -113,14 +167,20 @@ export function compareNumbers(a: number | ExactNumber, b: number | ExactNumber)
 
 const textOf = (value: number | ExactNumber): string => (typeof value === 'number' ? String(value) : value.text);
 
-/** One text for each value: `1.50`, `15e-1` and `1.5` are `1.5e0`. For keys and hashes. */
+/** One text for each value: `1.50`, `15e-1` and `1.5` are `1.5`. For keys and hashes. */
 export function canonicalNumber(value: number | ExactNumber): string {
   if (typeof value === 'number') return JSON.stringify(value);
+  if (keepsItsValue(value.text)) return JSON.stringify(Number(value.text));
   const { negative, digits, exponent } = decimalOf(value.text);
-  if (digits === '') return '0';
   const fraction = digits.length === 1 ? '' : `.${digits.slice(1)}`;
   // A power too long to work with stays as it was written.
   return isBeyond(value.text) ? value.text : `${negative ? '-' : ''}${digits[0]}${fraction}e${exponent}`;
+}
+
+/** What a `Map` or `Set` tells values apart by: equal numbers are one key, and no string is a number's. */
+export function scalarKey(value: unknown): unknown {
+  if (!(value instanceof ExactNumber)) return value;
+  return keepsItsValue(value.text) ? Number(value.text) : MARK + canonicalNumber(value);
 }
 
 interface Decimal {

@@ -1,3 +1,4 @@
+import { stringifyJson } from './exact-json.js';
 import { uuid5 } from '../ids.js';
 
 /** Not in the type of a string before ES2024. */
@@ -38,4 +39,4 @@ const MAX_KEY = 200;
  * is. Two different keys stay different. What was hashed before stays found: `purpose` never changes.
  */
 export const indexKey = (purpose: string, key: string): string =>
-  key.length <= MAX_KEY && isStorable(key) ? key : uuid5(purpose, isWellFormed(key) ? key : JSON.stringify(key));
+  key.length <= MAX_KEY && isStorable(key) ? key : uuid5(purpose, isWellFormed(key) ? key : stringifyJson(key));

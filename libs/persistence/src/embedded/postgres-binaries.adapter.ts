@@ -2,6 +2,7 @@ import { lstat, readFile, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 import { messageOf, Rejected } from '#libs/kernel/src/errors.js';
+import { parseJson } from '#libs/kernel/src/text/exact-json.js';
 
 /** Absolute paths of PostgreSQL's programs, and the folder of the package that they come in. */
 export interface PostgresBinaries {
@@ -36,7 +37,7 @@ export async function postgresBinaries(): Promise<PostgresBinaries> {
  */
 export async function linkLibraries(root: string): Promise<void> {
   const text = await readFile(join(root, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]');
-  for (const { source, target } of JSON.parse(text) as { source: string; target: string }[]) {
+  for (const { source, target } of parseJson(text) as { source: string; target: string }[]) {
     const path = join(root, target);
     if (await lstat(path).catch(() => undefined)) continue;
     try {

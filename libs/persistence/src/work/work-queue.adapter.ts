@@ -1,6 +1,7 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 
 import type { Signals } from '#libs/event-store/src/runner/locks.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { randomText } from '#libs/kernel/src/ids.js';
 
 import { type Work, WorkQueue } from './work.js';
@@ -83,7 +84,7 @@ export class PostgresWorkQueue extends WorkQueue {
       rows.map(({ key }) => key),
       rows.map(({ group }) => group ?? ''),
       rows.map(({ dueAt }) => dueAt.toISOString()),
-      rows.map(({ payload }) => JSON.stringify(payload)),
+      rows.map(({ payload }) => stringifyJson(payload)),
       rows.map(({ position }) => String(position)),
     ]);
     this.tellAtCommit(tx, rows);

@@ -1,4 +1,4 @@
-import { ExactNumber, parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+import { ExactNumber, mayHoldExactNumbers, parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import type { Json } from '#libs/kernel/src/json.js';
 
 import type { InboundBody, InboundRequest, Provider } from '../define-provider.js';
@@ -28,6 +28,8 @@ export interface ParsedValue {
   readonly value: Json;
   /** JSON text of the value: that of the sender, byte for byte, wherever the sender wrote JSON. */
   readonly text: string;
+  /** Whether the text may hold numbers that JavaScript changes. */
+  readonly mayHoldExact: boolean;
 }
 
 export interface ParsedBody {
@@ -37,8 +39,8 @@ export interface ParsedBody {
 }
 
 /** What a CloudEvent without data is read as. */
-const NO_DATA: ParsedBody = { kind: 'json', values: [{ value: null, text: 'null' }] };
-const EMPTY: ParsedBody = { kind: 'json', values: [{ value: {}, text: '{}' }] };
+const NO_DATA: ParsedBody = { kind: 'json', values: [{ value: null, text: 'null', mayHoldExact: false }] };
+const EMPTY: ParsedBody = { kind: 'json', values: [{ value: {}, text: '{}', mayHoldExact: false }] };
 
 /** Bodies by media type; a type that is not here, and no `+json`, is read as `anyBody` of the provider says. */
 const KINDS: Readonly<Record<string, InboundBody['kind']>> = {
@@ -114,14 +116,14 @@ const BEGINS_LIKE_JSON = /^\s*[{[]/;
 
 const written = (kind: InboundBody['kind'], value: Json): ParsedBody => ({
   kind,
-  values: [{ value, text: stringifyJson(value) }],
+  values: [{ value, text: stringifyJson(value), mayHoldExact: false }],
 });
 
 function parseValue(text: string, kind: InboundBody['kind'], otherwise: BodyFault): ParsedBody | BodyFault {
-  const value = tryParse(text);
-  if (value === undefined) return otherwise;
-  if (isDeeperThan(value, MAX_DEPTH)) return TOO_DEEP;
-  return { kind, values: [{ value, text }] };
+  const read = tryParse(text);
+  if (read === undefined) return otherwise;
+  if (isDeeperThan(read.value, MAX_DEPTH)) return TOO_DEEP;
+  return { kind, values: [read] };
 }
 
 function parseLines(text: string): ParsedBody | BodyFault {
@@ -133,21 +135,24 @@ function parseLines(text: string): ParsedBody | BodyFault {
     start = end + 1;
     if (line === '') continue;
     if (values.length === MAX_LINES) return TOO_MANY_LINES;
-    const value = tryParse(line);
-    if (value === undefined) return NOT_NDJSON;
-    if (isDeeperThan(value, MAX_DEPTH)) return TOO_DEEP;
-    values.push({ value, text: line });
+    const read = tryParse(line);
+    if (read === undefined) return NOT_NDJSON;
+    if (isDeeperThan(read.value, MAX_DEPTH)) return TOO_DEEP;
+    values.push(read);
   }
   return values.length === 0 ? NOT_NDJSON : { kind: 'ndjson', values };
 }
 
 function parseBatch(text: string): ParsedBody | BodyFault {
-  const elements = tryParse(text);
-  if (!Array.isArray(elements)) return NOT_BATCH;
+  const read = tryParse(text);
+  const elements = read?.value;
+  if (!read || !Array.isArray(elements)) return NOT_BATCH;
   if (elements.length > MAX_LINES) return TOO_MANY_LINES;
   if (isDeeperThan(elements as Json, MAX_DEPTH)) return TOO_DEEP;
   const texts = elementTexts(text);
-  return { kind: 'batch', values: (elements as Json[]).map((value, index) => ({ value, text: texts[index]! })) };
+  const { mayHoldExact } = read;
+  const values = (elements as Json[]).map((value, index) => ({ value, text: texts[index]!, mayHoldExact }));
+  return { kind: 'batch', values };
 }
 
 function parseForm(rawBody: Buffer, charset: Charset): ParsedBody | BodyFault {
@@ -161,9 +166,10 @@ function parseForm(rawBody: Buffer, charset: Charset): ParsedBody | BodyFault {
     : written('form', fields);
 }
 
-function tryParse(text: string): Json | undefined {
+function tryParse(text: string): ParsedValue | undefined {
+  const mayHoldExact = mayHoldExactNumbers(text);
   try {
-    return parseJson(text) as Json;
+    return { value: parseJson(text, mayHoldExact) as Json, text, mayHoldExact };
   } catch {
     return undefined;
   }

@@ -1,5 +1,6 @@
 import { compileShape } from '#libs/events/src/shapes/shape-check.js';
 import { messageOf, Rejected } from '#libs/kernel/src/errors.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { isObject } from '#libs/kernel/src/json.js';
 
 import { ACTION_NAME, type ActionDefinition, BUILT_IN_ACTIONS } from '../define-action.js';
@@ -49,7 +50,7 @@ function checkShape(plugin: unknown, specifier: string | undefined): void {
   if (plugin['sdk'] !== SDK_VERSION)
     throw unusable(
       name,
-      `it is written for sdk ${JSON.stringify(plugin['sdk'])}, this server has sdk ${SDK_VERSION}: use another version of one of them`,
+      `it is written for sdk ${stringifyJson(plugin['sdk'])}, this server has sdk ${SDK_VERSION}: use another version of one of them`,
     );
   for (const provider of listOf(plugin, 'providers', name)) checkProvider(provider, name);
   for (const step of listOf(plugin, 'steps', name)) {

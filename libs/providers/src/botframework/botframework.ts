@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 
 import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose';
 
+import { parseJson } from '#libs/plugin-sdk/index.js';
 import {
   defineProvider,
   type InboundRequest,
@@ -122,7 +123,7 @@ function isAbout(payload: JWTPayload, { endorsements }: PublicKey, rawBody: Buff
 
 function activityOf(rawBody: Buffer): Fields {
   try {
-    return fieldsOf(JSON.parse(rawBody.toString('utf8')) as Json);
+    return fieldsOf(parseJson(rawBody.toString('utf8')) as Json);
   } catch {
     return {};
   }

@@ -1,5 +1,6 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 
+import { parseJson } from '#libs/plugin-sdk/index.js';
 import type { ProviderContext } from '#libs/plugin-sdk/src/define-provider.js';
 import { type Fields, fieldsOf, type Json, listOf, textOf, textsOf } from '#libs/plugin-sdk/src/fields.js';
 
@@ -124,7 +125,7 @@ async function getJson(http: ProviderContext['http'], url: string): Promise<Json
   if (outcome.status !== 200) throw new KeysUnavailable(`${url} answered ${outcome.status}`);
   if (outcome.truncated) throw new KeysUnavailable(`${url} answered more than ${MAX_BYTES} bytes`);
   try {
-    return JSON.parse(outcome.body.toString('utf8')) as Json;
+    return parseJson(outcome.body.toString('utf8')) as Json;
   } catch {
     throw new KeysUnavailable(`${url} did not answer JSON`);
   }

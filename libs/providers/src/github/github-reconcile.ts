@@ -1,4 +1,4 @@
-import { retryAfterSeconds } from '#libs/plugin-sdk/index.js';
+import { parseJson, retryAfterSeconds } from '#libs/plugin-sdk/index.js';
 import type { Asked, Reconcile, ReconcileContext, Reconciliation } from '#libs/plugin-sdk/src/define-provider.js';
 import { booleanOf, fieldsOf, idOf, type Json, listOf, textOf } from '#libs/plugin-sdk/src/fields.js';
 
@@ -208,7 +208,7 @@ function waitOf(headers: Readonly<Record<string, string>>, now: number): number 
 
 function parsed(body: Buffer): Json {
   try {
-    return JSON.parse(body.toString('utf8')) as Json;
+    return parseJson(body.toString('utf8')) as Json;
   } catch {
     return null;
   }

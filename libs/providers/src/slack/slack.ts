@@ -1,3 +1,4 @@
+import { stringifyJson } from '#libs/plugin-sdk/index.js';
 import {
   defineProvider,
   type InboundBody,
@@ -57,7 +58,7 @@ export const slack = defineProvider({
   respond: ({ value }) => {
     const { type, challenge } = fieldsOf(value);
     return type === 'url_verification' && typeof challenge === 'string'
-      ? { status: 200, body: JSON.stringify({ challenge }) }
+      ? { status: 200, body: stringifyJson({ challenge }) }
       : { status: 200, contentType: 'text/plain; charset=utf-8', body: '' };
   },
 });

@@ -1,3 +1,5 @@
+import { keyText } from '#libs/kernel/src/json.js';
+
 import { type ActionKind, givenTexts, keys, needed, optional, textOf, textsOf } from './action-kind.js';
 
 export const createIssue: ActionKind<'issue.requested'> = {
@@ -14,7 +16,8 @@ export const createIssue: ActionKind<'issue.requested'> = {
   request: (filled, rule) => ({
     // An alert without a text is still an alert.
     title: textOf(filled['title']) || rule,
-    ...givenTexts(filled, 'tracker', 'body', 'priority', 'assignee', 'dedupeKey'),
+    ...givenTexts(filled, 'tracker', 'body', 'priority', 'assignee'),
+    ...(textOf(filled['dedupeKey']) !== '' && { dedupeKey: keyText(filled['dedupeKey']) }),
     ...(filled['labels'] !== undefined && filled['labels'] !== null && { labels: textsOf(filled['labels']) }),
   }),
 };

@@ -1,4 +1,5 @@
 import { shapeProblems } from '#libs/events/src/shapes/shape-check.js';
+import { rounded } from '#libs/kernel/src/text/exact-json.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import type { Problems } from '#libs/kernel/src/problems.js';
 import type { ActionDefinition } from '#libs/plugin-sdk/src/define-action.js';
@@ -23,7 +24,7 @@ export function checkPluginActions(actions: unknown, known: KnownActions, proble
     if (!found) problems.oneOf(type, [...actionTypes, ...known.keys()], `/actions/${index}/type`);
     else if (isObject(given))
       problems.addAll(
-        shapeProblems(found.inputSchema, given, {
+        shapeProblems(found.inputSchema, rounded(given), {
           prefix: 'rule',
           pointer: `/actions/${index}/with`,
           isOpen: isTemplate,

@@ -7,6 +7,7 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { eventIdOf, eventUuidOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import type { Decision } from '#libs/events/src/types/rule.events.js';
 import { type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 
@@ -96,7 +97,7 @@ async function saveSets(tx: EntityManager, formed: readonly RecordedEvent<'rule.
     [
       formed.map(({ data }) => data.set),
       formed.map(({ metadata }) => metadata.orgId),
-      formed.map(({ data }) => JSON.stringify(data.rules)),
+      formed.map(({ data }) => stringifyJson(data.rules)),
     ],
   );
 }
@@ -119,7 +120,7 @@ const rowOf = ({ event, eventId, eventType, ordinal, decision }: DecisionRow): R
 
 const rollKey = ({ event, eventType, asked }: VerdictRow): string =>
   createHash('sha256')
-    .update(JSON.stringify([event.metadata.orgId, eventType, asked]))
+    .update(stringifyJson([event.metadata.orgId, eventType, asked]))
     .digest('base64url')
     .slice(0, 22);
 
@@ -150,7 +151,7 @@ async function rollsOf(tx: EntityManager, rows: readonly VerdictRow[]): Promise<
      insert into views.rule_roll_sets (set_id, roll_id)
      select set_id, id from added, unnest(sets) set_id on conflict do nothing`,
     [
-      JSON.stringify(
+      stringifyJson(
         missing.map(([key, { event, eventType, asked }]) => ({
           key,
           org_id: event.metadata.orgId,
@@ -182,8 +183,8 @@ async function saveVerdicts(
       rows.map(({ part }) => part),
       rows.map((row) => rolls.get(rollKey(row))),
       rows.map(({ event }) => event.metadata.timestamp),
-      rows.map(({ decided }) => (decided.length === 0 ? null : JSON.stringify(decided))),
-      rows.map(({ failed }) => JSON.stringify(failed)),
+      rows.map(({ decided }) => (decided.length === 0 ? null : stringifyJson(decided))),
+      rows.map(({ failed }) => stringifyJson(failed)),
     ],
   );
 }

@@ -3,6 +3,8 @@ import { MAX_HOPS, type PlatformEvent } from '#libs/events/src/envelope.js';
 import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
 import { Cost, MAX_STEPS } from '#libs/expressions/src/values.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+import { keyText } from '#libs/kernel/src/json.js';
 
 import type { RequestContext } from '../actions/action-kind.js';
 import type { Failure, TraceEntry } from '../language/condition.js';
@@ -31,7 +33,7 @@ export const BASIC_STEPS = 100_000;
  * byte of the event, so that a large one can be searched, and a rule that takes long for a small one soon ends.
  */
 export const costOf = (event: PlatformEvent<unknown>): Cost =>
-  new Cost(BASIC_STEPS, () => Math.min(MAX_STEPS - BASIC_STEPS, Buffer.byteLength(JSON.stringify(event))));
+  new Cost(BASIC_STEPS, () => Math.min(MAX_STEPS - BASIC_STEPS, Buffer.byteLength(stringifyJson(event))));
 
 /** The verdict of an enabled rule on any event, also one that it does not name. */
 export function evaluateRule({ broken, compiled, filter }: CompiledRule, event: PlatformEvent<unknown>): RuleVerdict {
@@ -65,8 +67,7 @@ export function evaluateConditions(
   }
 }
 
-const keyOf = (value: unknown): string =>
-  value === undefined || value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value);
+const keyOf = (value: unknown): string => (value === undefined || value === null ? '' : keyText(value));
 
 /** Every condition of a rule with the value it saw, source and type first. @throws Rejected `expression.too_costly` */
 export function trace(

@@ -1,3 +1,5 @@
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+
 import type { CompiledRule } from './compiled-rule.js';
 import type { FailureGroup } from './failed-rules.js';
 import type { RuleVerdict } from './evaluate-rule.js';
@@ -74,7 +76,7 @@ export class EventVerdicts {
     let bytes = 40 * this.sets.length;
     for (const { pointer, actual, whole, some } of this.failures)
       if (whole.length > 0 || some.size > 0) {
-        bytes += pointer.length + Buffer.byteLength(JSON.stringify(actual)) + 50 + 5 * whole.length;
+        bytes += pointer.length + Buffer.byteLength(stringifyJson(actual)) + 50 + 5 * whole.length;
         for (const slots of some.values()) bytes += 10 + 4 * slots.length;
       }
     for (const { rule, verdict } of this.decided)

@@ -1,15 +1,17 @@
-import type { Scalar } from '#libs/expressions/src/path.js';
+import { scalarKey, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import type { Condition, IndexableTest, Probe } from '../language/condition.js';
 import type { CompiledDefinition } from '../language/definition.js';
 import type { CompiledRule } from './compiled-rule.js';
 import { RuleSet } from './rule-set.js';
 
-/** Values that a test accepts: a set where they are many. */
-export type Accepted = readonly Scalar[] | ReadonlySet<Scalar>;
+/** Values that a test accepts, by their `scalarKey`: a set where they are many. */
+export type Accepted = readonly unknown[] | ReadonlySet<unknown>;
 
-export const accepts = (accepted: Accepted, value: unknown): boolean =>
-  accepted instanceof Set ? accepted.has(value) : (accepted as readonly unknown[]).includes(value);
+export const accepts = (accepted: Accepted, value: unknown): boolean => {
+  const key = scalarKey(value);
+  return accepted instanceof Set ? accepted.has(key) : (accepted as readonly unknown[]).includes(key);
+};
 
 const FEW = 8;
 
@@ -37,7 +39,7 @@ export interface PathGroup {
   readonly probe: Pick<Probe, 'pointer' | 'path'> | undefined;
   readonly members: Set<IndexedRule>;
   /** Members by the values that their first test accepts. */
-  readonly byValue: Map<Scalar, IndexedRule[]>;
+  readonly byValue: Map<unknown, IndexedRule[]>;
   /** Its own sets with room, once it is large enough to have any. */
   readonly withRoom: Set<IndexedRuleSet>;
 }
@@ -114,7 +116,9 @@ export class FilterGroup {
       order,
       pathGroup,
       set,
-      accepts: tests.map(({ accepts }) => (accepts.length > FEW ? new Set(accepts) : accepts)),
+      accepts: tests.map(({ accepts }) =>
+        accepts.length > FEW ? new Set(accepts.map(scalarKey)) : accepts.map(scalarKey),
+      ),
       probe: probe?.test,
       slot: 0,
       evaluatedAt: 0,
@@ -151,10 +155,10 @@ export class FilterGroup {
   private pathGroupFor(tests: readonly IndexableTest[], next: Probe | undefined): PathGroup {
     const looks = tests.map(({ pointer, path, seesFalse }) => ({ pointer, path, seesFalse }));
     const probe = next && { pointer: next.pointer, path: next.path };
-    const key = JSON.stringify([looks, probe]);
+    const key = stringifyJson([looks, probe]);
     let found = this.pathGroups.get(key);
     if (!found) {
-      const byValue = new Map<Scalar, IndexedRule[]>();
+      const byValue = new Map<unknown, IndexedRule[]>();
       found = { key, filterGroup: this, tests: looks, probe, members: new Set(), byValue, withRoom: new Set() };
       this.pathGroups.set(key, found);
     }

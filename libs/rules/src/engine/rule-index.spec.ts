@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { RecordedEvent, platformEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
+import { ExactNumber, parseAsWritten, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import { failureOf } from '../decisions/recorded-decisions.js';
@@ -49,7 +50,7 @@ function indexed(
   for (const part of table.evaluate(event)?.parts(most) ?? []) {
     for (const { rule, verdict } of part.decided) found.set(`${rule.id} ${rule.version}`, verdict);
     const asked = part.sets.map(({ rules }) => rules);
-    const failed = JSON.parse(JSON.stringify(part.failed)) as typeof part.failed;
+    const failed = parseAsWritten(stringifyJson(part.failed)) as typeof part.failed;
     for (const one of failedRulesOf(asked, failed, new Set(part.decided.map(({ rule }) => rule.id)))) {
       const key = `${one.ruleId} ${one.version}`;
       if (found.has(key)) throw new Error(`${key} has two verdicts`);
@@ -60,7 +61,9 @@ function indexed(
 }
 
 const field = fc.constantFrom('data.a', 'data.b', 'data.c.d', 'data.list[0]', 'data.list[-1]', 'data', 'source');
-const scalar = fc.constantFrom<unknown>('x', 'y', 'z', 1, 0, -0, 2.5, true, false, null, '');
+const exact = (text: string): ExactNumber => new ExactNumber(text);
+const numbers = [1, 0, -0, 2.5, ...['1.0', '2.50', '-0.0', '1e400', '9007199254740993', '9007199254740992'].map(exact)];
+const scalar = fc.constantFrom<unknown>('x', 'y', 'z', ...numbers, true, false, null, '', '1');
 const comparison = fc.oneof(
   fc.record({ field, operator: fc.constantFrom('equals', 'equals', 'not_equals'), value: scalar }),
   fc.record({ field, operator: fc.constantFrom('in', 'in', 'not_in'), value: fc.array(scalar, { maxLength: 3 }) }),
@@ -70,7 +73,7 @@ const comparison = fc.oneof(
   fc.record({ field, operator: fc.constantFrom('contains', 'not_contains'), value: fc.constantFrom<unknown>('x', 1) }),
   fc.record({ field, operator: fc.constantFrom('starts_with', 'matches'), value: fc.constantFrom('x', 'y') }),
 );
-const literal = fc.constantFrom("'x'", "'y'", '`1`', '`true`', '`null`', '`2.5`');
+const literal = fc.constantFrom("'x'", "'y'", '`1`', '`9007199254740993`', '`1e400`', '`true`', '`null`', '`2.5`');
 const expression = fc
   .array(
     fc.oneof(
@@ -132,7 +135,7 @@ describe('verdicts by the index', () => {
   function put(ruleId: string, given: Definition, enabled = true): void {
     const version = (versions.get(ruleId) ?? 0) + 1;
     versions.set(ruleId, version);
-    conditions.set(`${ruleId} ${version}`, given.conditions && JSON.parse(JSON.stringify(given.conditions)));
+    conditions.set(`${ruleId} ${version}`, given.conditions && parseAsWritten(stringifyJson(given.conditions)));
     table.apply(version === 1 ? create(ruleId, given, enabled) : update(ruleId, given, version));
   }
   const look = (type: string, given: object, source?: string) => {

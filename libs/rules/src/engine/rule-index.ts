@@ -1,6 +1,7 @@
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
-import { walk, type Scalar } from '#libs/expressions/src/path.js';
+import { walk } from '#libs/expressions/src/path.js';
 import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
+import { scalarKey, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import type { Probe } from '../language/condition.js';
 import { excerpt } from '../language/excerpt.js';
@@ -38,7 +39,7 @@ export class RuleIndex {
   put(rule: CompiledRule, order: number): void {
     this.remove(rule.id);
     const { eventType, eventSource } = rule.filter;
-    const key = JSON.stringify([eventType, eventSource]);
+    const key = stringifyJson([eventType, eventSource]);
     let group = this.groups.get(key);
     if (!group) {
       this.groups.set(key, (group = new FilterGroup(this.orgId, key, rule.compiled)));
@@ -130,7 +131,7 @@ class Evaluation {
     const [first, ...more] = pathGroup.tests;
     if (!first) return this.probe(pathGroup, pathGroup.members);
     const value = walk(first.path, this.event);
-    const hits = pathGroup.byValue.get(value as Scalar);
+    const hits = pathGroup.byValue.get(scalarKey(value));
     if ((hits?.length ?? 0) < pathGroup.members.size)
       this.missed.set(pathGroup, this.failure(first.pointer, first.seesFalse ? false : excerpt(value)));
     if (!hits) return;
@@ -181,7 +182,7 @@ class Evaluation {
     const place = isObject ? `${pointer} object` : pointer;
     let known = this.failures.get(place);
     if (!known) this.failures.set(place, (known = new Map<unknown, SharedFailure>()));
-    const key = isObject ? JSON.stringify(actual) : actual;
+    const key = isObject ? stringifyJson(actual) : actual;
     let found = known.get(key);
     if (!found) {
       known.set(key, (found = { pointer, actual, whole: [], some: new Map<number, number[]>() }));

@@ -5,6 +5,7 @@ import { withDefaults } from '#libs/events/src/shapes/fields.js';
 import { type RuleAction, type RuleDefinition, ruleFields, RuleShape } from '#libs/events/src/shapes/rule-shape.js';
 import { shapeProblems } from '#libs/events/src/shapes/shape-check.js';
 import { compileTemplate, type CompiledTemplate } from '#libs/expressions/src/template.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { tryParseDuration } from '#libs/kernel/src/time/durations.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
@@ -65,7 +66,7 @@ const MAX_PERIOD_MS = 30 * 24 * 3_600_000;
  * @throws Rejected `rule.invalid` with a problem, by JSON pointer, for everything that is wrong.
  */
 export function checkRule(json: unknown, known: KnownActions = NO_ACTIONS): CheckedRule {
-  const bytes = Buffer.byteLength(JSON.stringify(json) ?? '');
+  const bytes = Buffer.byteLength(stringifyJson(json) ?? '');
   if (bytes > MAX_RULE_BYTES)
     throw new Rejected(
       'invalid',

@@ -1,3 +1,4 @@
+import { isExactNumber, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { beginning } from '#libs/kernel/src/text/text.js';
 
 /** Most characters of JSON that a decision keeps of a value. */
@@ -25,8 +26,9 @@ const cut = (text: string): string => `${beginning(text, EXCERPT_LENGTH - 1)}…
 
 /** JSON of a value, ended soon after it is longer than `most`. What is left of `most` shrinks with every level. */
 function begin(value: unknown, most: number): string {
-  if (typeof value === 'string') return JSON.stringify(value.slice(0, most));
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  if (typeof value === 'string') return stringifyJson(value.slice(0, most));
+  if (typeof value !== 'object' || value === null || isExactNumber(value))
+    return (stringifyJson(value) ?? 'null').slice(0, most);
   if (most <= 0) return '';
   let json = '';
   if (Array.isArray(value)) {
@@ -38,7 +40,7 @@ function begin(value: unknown, most: number): string {
   for (const key in value) {
     if (json.length >= most) break;
     if (Object.hasOwn(value, key))
-      json += `${json === '' ? '' : ','}${JSON.stringify(key.slice(0, most))}:${begin((value as Record<string, unknown>)[key], most - json.length - 1)}`;
+      json += `${json === '' ? '' : ','}${stringifyJson(key.slice(0, most))}:${begin((value as Record<string, unknown>)[key], most - json.length - 1)}`;
   }
   return `{${json}}`;
 }

@@ -1,6 +1,8 @@
 import { includes } from '#libs/expressions/src/includes.js';
+import { isScalar } from '#libs/expressions/src/path.js';
 import { type Cost, isEqual, order } from '#libs/expressions/src/values.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
+import { isNumber, scalarKey } from '#libs/kernel/src/text/exact-json.js';
 import { parseDateTime } from '#libs/kernel/src/time/times.js';
 
 import { compilePattern, type Pattern } from './pattern.js';
@@ -29,9 +31,9 @@ const equals: Compile = (expected) => (actual, cost) => isEqual(actual, expected
 const oneOf: Compile = (expected) => {
   if (!Array.isArray(expected)) throw new InvalidOperand('Must be a list of the values that are allowed.');
   const values: readonly unknown[] = expected;
-  const simple = new Set(values.filter((value) => typeof value !== 'object' || value === null));
-  const deep = values.filter((value) => typeof value === 'object' && value !== null);
-  return (actual, cost) => simple.has(actual ?? null) || deep.some((value) => isEqual(actual, value, cost));
+  const simple = new Set(values.filter(isScalar).map(scalarKey));
+  const deep = values.filter((value) => !isScalar(value));
+  return (actual, cost) => simple.has(scalarKey(actual ?? null)) || deep.some((value) => isEqual(actual, value, cost));
 };
 
 /** A part of a text, or an element of an array. */
@@ -58,7 +60,7 @@ const timeOf = (value: unknown): number | undefined =>
 const ordered =
   (test: (difference: number) => boolean): Compile =>
   (expected) => {
-    if (typeof expected !== 'number' && typeof expected !== 'string')
+    if (!isNumber(expected) && typeof expected !== 'string')
       throw new InvalidOperand('Must be a number, a string or a time.');
     const time = timeOf(expected);
     return (actual, cost) => {

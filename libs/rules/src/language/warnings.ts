@@ -3,6 +3,7 @@ import type { RuleDefinition, RuleWarning } from '#libs/events/src/shapes/rule-s
 import { eventSchema } from '#libs/expressions/src/event-schema.js';
 import { lint, type LintWarning } from '#libs/expressions/src/lint.js';
 import { fieldOf, fieldsOf, type JsonSchema } from '#libs/expressions/src/schema.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { isObject, pointerToken } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
@@ -94,7 +95,7 @@ export function impossibleValues(conditions: unknown, schema: JsonSchema): reado
       warnings.push({
         pointer: `${pointer}/value${several ? `/${pointerToken(index)}` : ''}`,
         code: 'rule.impossible_value',
-        message: `${field} is never ${JSON.stringify(one)}. ${typeof one === 'string' ? suggestion(one, allowed.map(String)) : ''}It is one of ${allowed.map((each) => JSON.stringify(each)).join(', ')}.`,
+        message: `${field} is never ${stringifyJson(one)}. ${typeof one === 'string' ? suggestion(one, allowed.map(String)) : ''}It is one of ${allowed.map((each) => stringifyJson(each)).join(', ')}.`,
       });
     });
   };

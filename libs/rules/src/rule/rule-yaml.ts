@@ -1,6 +1,8 @@
 import { dump } from 'js-yaml';
 
 import { type RuleDefinition, ruleFields } from '#libs/events/src/shapes/rule-shape.js';
+import { isExactNumber } from '#libs/kernel/src/text/exact-json.js';
+import { isObject } from '#libs/kernel/src/json.js';
 
 /** As much of a saved rule as is written down. */
 export interface WrittenRule {
@@ -22,7 +24,20 @@ export function ruleYaml({ id, status, definition }: WrittenRule): string {
     [...keys].filter((key) => given[key] !== undefined).map((key) => [key, given[key]]),
   );
   // Lines are not folded: an expression is searched for, and compared, as one line.
-  return `# ${id}\n${dump(written, { lineWidth: -1, noRefs: true })}`;
+  const numbers: string[] = [];
+  const text = dump(withPlaceholders(written, numbers), { lineWidth: -1, noRefs: true });
+  return `# ${id}\n${text.replaceAll(PLACEHOLDER, (_, index) => numbers[Number(index)]!)}`;
+}
+
+/** Stands for a number with more digits than the writer of YAML knows; nobody outside can know it. */
+const MARK = `exact-${crypto.randomUUID()}-`;
+const PLACEHOLDER = new RegExp(`${MARK}(\\d+)-`, 'g');
+
+function withPlaceholders(value: unknown, numbers: string[]): unknown {
+  if (isExactNumber(value)) return `${MARK}${numbers.push(value.text) - 1}-`;
+  if (Array.isArray(value)) return value.map((item) => withPlaceholders(item, numbers));
+  if (!isObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withPlaceholders(item, numbers)]));
 }
 
 /** One document of a stream of several. */

@@ -1,5 +1,6 @@
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import { timeAfter } from '#libs/kernel/src/time/times.js';
 
@@ -67,7 +68,7 @@ export class RunDecision {
 
   append(draft: RunDraft): void {
     this.drafts.push(draft);
-    this.bytes += JSON.stringify(draft.data).length + 500;
+    this.bytes += stringifyJson(draft.data).length + 500;
     this.run = evolve(this.run, { ...draft, timestamp: this.world.now.toISOString() }) as StartedRun;
   }
 

@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
+import { isNumber, scalarKey } from '#libs/kernel/src/text/exact-json.js';
 import { type Json, pointerToken } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
@@ -37,10 +38,12 @@ export const declaredInputs = ({ triggers }: Triggered): InputSpecs | undefined 
 /** Why a value is not right for an input. */
 export function problemOfInput(spec: InputSpec, value: unknown): string | undefined {
   if (spec.type === 'select')
-    return (spec.options as readonly unknown[]).includes(value)
+    return (spec.options as readonly unknown[]).some((option) => scalarKey(option) === scalarKey(value))
       ? undefined
       : `Must be one of ${spec.options!.join(', ')}.`;
-  return typeof value === spec.type ? undefined : `Must be a ${spec.type}.`;
+  return (spec.type === 'number' ? isNumber(value) : typeof value === spec.type)
+    ? undefined
+    : `Must be a ${spec.type}.`;
 }
 
 /**

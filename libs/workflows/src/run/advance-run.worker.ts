@@ -2,6 +2,7 @@ import type { EventStore } from '#libs/event-store/src/event-store.js';
 import { readLast } from '#libs/event-store/src/reading.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
+import { withHeldNumbers } from '#libs/kernel/src/text/exact-json.js';
 import { uuid5, type Uuid } from '#libs/kernel/src/ids.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
 import type { ClaimedWork, Worker, WorkDone } from '#libs/persistence/src/work/work.js';
@@ -64,7 +65,7 @@ export class AdvanceRun implements Worker {
 
   private async makeAttempt(attempt: Attempt, runId: string, timeoutMs: number, signal: AbortSignal): Promise<unknown> {
     const { uses, path, input } = attempt;
-    return uses.run(input, {
+    return uses.run(uses.keepsDigits ? input : withHeldNumbers(input), {
       // Without the attempt: after a time-out nobody knows whether the first one arrived.
       idempotencyKey: uuid5('run-step', runId, path),
       attempt: attempt.attempt,

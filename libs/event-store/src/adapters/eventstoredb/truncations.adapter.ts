@@ -1,3 +1,4 @@
+import { parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import { type RecordedEvent, WrongRevision } from '../../event-store.js';
@@ -53,8 +54,8 @@ export class Truncations {
       const metadata = await newestOf(`$$${stream}`);
       const before = to <= last.revision ? to : last.revision + 1n;
       if (before <= (metadata ? boundaryIn(metadata.dataJson) : 0n)) return;
-      const kept = metadata ? (JSON.parse(metadata.dataJson) as object) : {};
-      const data = JSON.stringify({ ...kept, $tb: Number(before) });
+      const kept = metadata ? (parseJson(metadata.dataJson) as object) : {};
+      const data = stringifyJson({ ...kept, $tb: Number(before) });
       const event = { id: uuid7(), type: METADATA_TYPE, data, metadata: '{}' };
       try {
         const expected = metadata?.revision ?? 'no-stream';
@@ -69,7 +70,7 @@ export class Truncations {
 
 function boundaryIn(metadata: string): bigint {
   try {
-    const { $tb } = JSON.parse(metadata) as { $tb?: unknown };
+    const { $tb } = parseJson(metadata) as { $tb?: unknown };
     return typeof $tb === 'number' && Number.isSafeInteger($tb) && $tb > 0 ? BigInt($tb) : 0n;
   } catch {
     // Metadata of another client's making, without a boundary for us.

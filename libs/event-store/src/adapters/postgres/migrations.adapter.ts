@@ -2,6 +2,7 @@ import type pg from 'pg';
 
 import { DEFAULT_STREAM_PREFIX } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { MIGRATION_LOCK, MIGRATIONS } from './schema.js';
 
@@ -58,6 +59,6 @@ async function usePrefix(client: pg.Client, prefix: string): Promise<void> {
   throw new Rejected(
     'conflict',
     'log.other_prefix',
-    `The streams of the log in this database begin with ${JSON.stringify(used)}, not with ${JSON.stringify(prefix)}: set MILLRACE_STREAM_PREFIX=${used}, or use another database.`,
+    `The streams of the log in this database begin with ${stringifyJson(used)}, not with ${stringifyJson(prefix)}: set MILLRACE_STREAM_PREFIX=${used}, or use another database.`,
   );
 }

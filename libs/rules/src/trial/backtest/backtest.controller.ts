@@ -12,6 +12,7 @@ import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import type { RuleWarning } from '#libs/events/src/shapes/rule-shape.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { type CompiledDefinition, compileDefinition } from '../../language/definition.js';
@@ -145,7 +146,7 @@ export class BacktestController {
     signal: AbortSignal,
   ): Promise<void> {
     const lines = new Readable({ read: () => undefined });
-    const line = (value: object): boolean => !lines.destroyed && lines.push(`${JSON.stringify(value)}\n`);
+    const line = (value: object): boolean => !lines.destroyed && lines.push(`${stringifyJson(value)}\n`);
     reply.type(NDJSON).send(lines);
     try {
       const result = await run((progress) => lines.readableLength < MAX_UNREAD && line({ progress }));

@@ -27,7 +27,7 @@ export type ParsedWorkflow =
 const MAX_PROBLEMS = 50;
 
 export const MAX_SOURCE_BYTES = 256 * 1024;
-const LIMITS = { maxBytes: MAX_SOURCE_BYTES, maxDepth: 64, maxValues: 20_000 };
+const LIMITS = { maxBytes: MAX_SOURCE_BYTES, maxDepth: 64, maxValues: 20_000, onlyStorable: true };
 
 /** YAML → a workflow that can run, or everything that is wrong with it. Never throws. */
 export function parseWorkflow(source: string, vocabulary: Vocabulary): ParsedWorkflow {

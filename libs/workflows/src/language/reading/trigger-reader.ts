@@ -1,3 +1,4 @@
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
@@ -40,7 +41,7 @@ function kindOf(
   const allowed = `Allowed: ${names.join(', ')}.`;
   const kind = kinds.find(({ name }) => name === type);
   if (kind) return kind;
-  const written = typeof type === 'string' ? type : JSON.stringify(type);
+  const written = typeof type === 'string' ? type : stringifyJson(type);
   if (type === undefined) problems.add(pointer, 'workflow.missing_key', `"type" is required. ${allowed}`);
   else if ((LATER.trigger as readonly unknown[]).includes(type))
     problems.add(

@@ -1,3 +1,4 @@
+import { withHeldNumbers } from '#libs/kernel/src/text/exact-json.js';
 import type { PureStep } from '#libs/plugin-sdk/src/define-step.js';
 
 import type { LibraryKind } from '../kind/step-kind.js';
@@ -8,5 +9,8 @@ export const pureStep: LibraryKind<PureStep> = {
   form: 'library',
   name: 'pure',
   pace: 'instant',
-  decide: (step, decision) => decision.completed(step.uses.run(inputOf(step, decision.scope()))),
+  decide(step, decision) {
+    const input = inputOf(step, decision.scope());
+    return decision.completed(step.uses.run(step.uses.keepsDigits ? input : withHeldNumbers(input)));
+  },
 };

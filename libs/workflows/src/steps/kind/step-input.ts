@@ -1,5 +1,5 @@
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { parseJson, stringifyJson, wroteExactNumbers } from '#libs/kernel/src/text/exact-json.js';
+import { parseAsWritten, rounded, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
@@ -22,7 +22,7 @@ export function inputOf({ uses, input }: UsesFields, scope: unknown): Record<str
       checked[key] = expression.source;
       filled[key] = expression.evaluate(scope);
     }
-    const [problem] = workflowProblems(uses.inputSchema, forSchema(checked));
+    const [problem] = workflowProblems(uses.inputSchema, rounded(checked));
     if (problem)
       throw new StepError({
         code: 'step.bad_input',
@@ -52,14 +52,8 @@ export function plain(value: unknown, tooLarge: string): unknown {
       message: `The value is larger than ${MAX_VALUE_BYTES / 1024} KiB. Keep less of it.`,
       retryable: false,
     });
-  return isObject(value) || Array.isArray(value) ? parseJson(text) : (value ?? null);
+  return isObject(value) || Array.isArray(value) ? parseAsWritten(text) : (value ?? null);
 }
-
-/** Schemas know the numbers of JavaScript only: for a check any other number may be rounded. */
-const forSchema = (value: unknown): unknown => {
-  const text = stringifyJson(value);
-  return wroteExactNumbers() ? (JSON.parse(text) as unknown) : value;
-};
 
 /** Expressions that ask for too much fail the step that they belong to. */
 export function evaluating<T>(evaluate: () => T): T {
