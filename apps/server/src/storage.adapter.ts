@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 
-import { DEFAULT_ORG } from '#libs/access/src/organisation.js';
+import { DEFAULT_ORG } from '#libs/events/src/envelope.js';
 import { keyFromFile, readKeyFile } from '#libs/access/src/secrets/key-file.js';
 import { Keyring } from '#libs/access/src/secrets/keyring.js';
 import type { EventStore } from '#libs/event-store/src/event-store.js';

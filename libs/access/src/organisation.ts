@@ -1,10 +1,6 @@
 import { slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
 import { streams } from '#libs/events/src/streams.js';
-import { derivedId } from '#libs/kernel/src/ids.js';
-
-/** The organisation of everything that names no other: of the bootstrap token, and of what the operator configures. */
-export const DEFAULT_ORG = derivedId('org', 'default');
 
 /** `unknown` until it is created; from then on it stays. */
 export type Organisation = { readonly kind: 'unknown' } | { readonly kind: 'active'; readonly name: string };

@@ -99,7 +99,7 @@ export function fold<State, Own extends EventType>(
   return events.reduce<State>((state, event) => {
     const step = evolve[event.type as Own] as
       ((state: State, data: unknown, context: EvolveContext) => State) | undefined;
-    return step ? step(state, event.data, event) : state;
+    return step && event.isReadable ? step(state, event.data, event) : state;
   }, from);
 }
 

@@ -1,6 +1,7 @@
+import { isUtf8 } from 'node:buffer';
+
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
-import type { EventMetadata, PlatformEvent } from '#libs/events/src/envelope.js';
-import { eventIdOf } from '#libs/events/src/envelope.js';
+import { eventIdOf, type EventMetadata, isEventMetadata, type PlatformEvent } from '#libs/events/src/envelope.js';
 import { upcast } from '#libs/events/src/upcasters.js';
 import { parseAsWritten } from '#libs/kernel/src/text/exact-json.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
@@ -170,17 +171,38 @@ export class RecordedEvent<T extends string = string> {
     return typeof this.rawMetadata === 'string' ? this.rawMetadata : this.rawMetadata.toString('utf8');
   }
 
+  /** @throws Unreadable */
   get data(): T extends EventType ? DataOf<T> : JsonObject {
-    const { schemaVersion, exactNumbers } = this.metadata;
-    // eslint-disable-next-line no-restricted-syntax -- no number is to be kept, as the metadata say
-    const parse = exactNumbers ? parseAsWritten : JSON.parse;
-    this.parsedData ??= upcast(this.type, schemaVersion, parse(this.dataJson) as JsonObject);
+    if (this.parsedData === undefined) {
+      const { schemaVersion, exactNumbers } = this.metadata;
+      // eslint-disable-next-line no-restricted-syntax -- no number is to be kept, as the metadata say
+      const data = this.objectIn('data', this.rawData, exactNumbers ? parseAsWritten : JSON.parse);
+      this.parsedData = upcast(this.type, schemaVersion, data);
+    }
     return this.parsedData as T extends EventType ? DataOf<T> : JsonObject;
   }
 
+  /** @throws Unreadable */
   get metadata(): EventMetadata {
-    // eslint-disable-next-line no-restricted-syntax -- written here, and read for every event
-    return (this.parsedMetadata ??= JSON.parse(this.metadataJson) as EventMetadata);
+    if (this.parsedMetadata === undefined) {
+      // eslint-disable-next-line no-restricted-syntax -- written here, and read for every event
+      const metadata = this.objectIn('metadata', this.rawMetadata, JSON.parse);
+      if (!isEventMetadata(metadata))
+        throw new Unreadable(this, 'its metadata is not that of an event of this program');
+      this.parsedMetadata = metadata;
+    }
+    return this.parsedMetadata;
+  }
+
+  /** Whether `data` and `metadata` are there. Only this program should write to its streams, but others can. */
+  get isReadable(): boolean {
+    try {
+      void this.data;
+      return true;
+    } catch (error) {
+      if (error instanceof Unreadable) return false;
+      throw error;
+    }
   }
 
   /** Size in memory, roughly: what bounded buffers count. */
@@ -191,6 +213,28 @@ export class RecordedEvent<T extends string = string> {
   /** Narrows the type, and with it `data`. */
   is<K extends EventType>(...types: readonly K[]): this is RecordedEvent<K> {
     return (types as readonly string[]).includes(this.type);
+  }
+
+  private objectIn(what: string, raw: string | Buffer, parse: (text: string) => unknown): JsonObject {
+    if (raw.length === 0) throw new Unreadable(this, `its ${what} is empty`);
+    if (typeof raw !== 'string' && !isUtf8(raw)) throw new Unreadable(this, `its ${what} is binary`);
+    let value: unknown;
+    try {
+      value = parse(raw.toString());
+    } catch {
+      throw new Unreadable(this, `its ${what} is not JSON`);
+    }
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw new Unreadable(this, `its ${what} is not a JSON object`);
+    return value as JsonObject;
+  }
+}
+
+/** Somebody else wrote to one of our streams. Trying again makes no difference. */
+export class Unreadable extends Error {
+  override readonly name = 'Unreadable';
+  constructor({ id, stream, revision }: RecordedEvent, why: string) {
+    super(`event ${id} cannot be read (stream ${stream}, revision ${revision}): ${why}`);
   }
 }
 

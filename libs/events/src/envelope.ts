@@ -1,4 +1,4 @@
-import { PREFIXES, publicId, type Uuid, uuidOf } from '#libs/kernel/src/ids.js';
+import { derivedId, PREFIXES, publicId, type Uuid, uuidOf } from '#libs/kernel/src/ids.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
 
 /**
@@ -44,6 +44,14 @@ export interface EventMetadata {
   readonly request?: RequestMetadata;
 }
 
+const TEXTS = ['source', 'subject', 'orgId', 'timestamp', '$correlationId', 'actor'] as const;
+const NUMBERS = ['hop', 'schemaVersion'] as const;
+
+/** Whether something has what every reader of metadata relies on: others may have written to our streams. */
+export const isEventMetadata = (value: object): value is EventMetadata =>
+  TEXTS.every((name) => typeof (value as Partial<EventMetadata>)[name] === 'string') &&
+  NUMBERS.every((name) => Number.isSafeInteger((value as Partial<EventMetadata>)[name]));
+
 export interface RequestMetadata {
   /** Lower-case names; only those that a provider declares as worth keeping. */
   readonly headers: Readonly<Record<string, string>>;
@@ -57,6 +65,9 @@ export interface RequestMetadata {
 }
 
 export const MAX_HOPS = 16;
+
+/** The organisation of everything that names no other: of the bootstrap token, and of what the operator configures. */
+export const DEFAULT_ORG = derivedId('org', 'default');
 
 /** The `source` of everything that the engine itself records. */
 export const ENGINE = 'millrace';

@@ -7,12 +7,16 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 
 import { PostgresEventStore } from '#libs/event-store/src/adapters/postgres/postgres-event-store.adapter.js';
+import { streams } from '#libs/events/src/streams.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
-const METADATA = JSON.stringify({ orgId: 'org_1', schemaVersion: 1, hop: 0 });
+const METADATA = JSON.stringify({
+  ...{ source: 'millrace', subject: '', orgId: 'org_1', timestamp: '2026-11-20T13:14:15.123Z', actor: 'millrace' },
+  ...{ $correlationId: uuid7(), hop: 0, schemaVersion: 1 },
+});
 
 let database: TestDatabase;
 let admin: pg.Client;
@@ -111,6 +115,21 @@ describe('a view has every event exactly once', () => {
     expect(after.length).toBe(crashAt.includes('before') ? 20 : 30);
     await Child.start(position).says('done');
     expect(await seen()).toEqual(upTo(60));
+  });
+
+  test('and what cannot be read is told once, when its process dies between telling and setting aside', async () => {
+    await append(0, 5);
+    const id = uuid7();
+    await store.append('broken', [{ id, type: 'thing.happened', data: '', metadata: METADATA }], 'no-stream');
+    const position = await append(5, 5);
+    await Child.start(position, 'runner.unreadable-told').dies();
+    await Child.start(position).says('done');
+    expect(await seen()).toEqual(upTo(10));
+    const parked = await admin.query('select event_id, reason from views.parked_events');
+    expect(parked.rows).toEqual([
+      { event_id: id, reason: `event ${id} cannot be read (stream broken, revision 0): its data is empty` },
+    ]);
+    expect(await store.readStream(streams.parked('test.view'))).toHaveLength(1);
   });
 
   test('when the active process is killed and another one takes over', async () => {

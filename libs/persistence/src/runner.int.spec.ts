@@ -61,7 +61,10 @@ afterEach(async () => {
   await database.drop();
 });
 
-const METADATA = JSON.stringify({ orgId: 'org_1', schemaVersion: 1, hop: 0, $correlationId: uuid7() });
+const METADATA = JSON.stringify({
+  ...{ source: 'millrace', subject: '', orgId: 'org_1', timestamp: '2026-11-20T13:14:15.123Z', actor: 'millrace' },
+  ...{ $correlationId: uuid7(), hop: 0, schemaVersion: 1 },
+});
 let streamNumber = 0;
 async function append(...values: number[]): Promise<bigint> {
   const events = values.map((n) => ({

@@ -29,7 +29,10 @@ const view: Subscriber = {
     if (!told) process.stdout.write('active\n');
     told = true;
     const tx = await context.transaction();
-    await tx.query('insert into seen select unnest($1::int[]), $2', [events.map(n), String(process.pid)]);
+    await tx.query('insert into seen select unnest($1::int[]), $2', [
+      events.filter(({ type }) => type === 'thing.happened').map(n),
+      String(process.pid),
+    ]);
   },
 };
 await runner.start({ subscribers: [view], tables: [] });

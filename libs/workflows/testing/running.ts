@@ -3,7 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import { DataSource } from 'typeorm';
 
 import type { Caller } from '#libs/access/src/caller.js';
-import { DEFAULT_ORG } from '#libs/access/src/organisation.js';
+import { DEFAULT_ORG } from '#libs/events/src/envelope.js';
 import { Egress, type EgressOutcome, type EgressRequest } from '#libs/egress/src/egress.js';
 import type { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';

@@ -6,7 +6,7 @@ import { SystemClock } from '#libs/kernel/src/clock.js';
 
 import { MemoryCheckpoints, MemoryLocks, MemorySignals } from '../../../event-store/testing/memory-runner.js';
 import { bootstrap } from './bootstrap.js';
-import { DEFAULT_ORG } from '../organisation.js';
+import { DEFAULT_ORG } from '#libs/events/src/envelope.js';
 import { TokenTable } from './token.table.js';
 
 const FIRST = 'a-configured-token-of-32-characters!';

@@ -10,7 +10,16 @@ import {
 
 /** Events and names for the contract's tests. Each test has streams of its own, since a real server's log is shared. */
 
-const METADATA = JSON.stringify({ orgId: 'org_contract', schemaVersion: 1, hop: 0 });
+const METADATA = JSON.stringify({
+  ...{
+    source: 'millrace',
+    subject: '',
+    orgId: 'org_contract',
+    timestamp: '2026-11-20T13:14:15.123Z',
+    actor: 'millrace',
+  },
+  ...{ $correlationId: uuid7(), hop: 0, schemaVersion: 1 },
+});
 
 export const anEvent = (more: Partial<EventToAppend> = {}): EventToAppend => ({
   id: uuid7(),

@@ -13,7 +13,8 @@ const PAGE = 2_000;
 export class TableSet {
   readonly types: readonly string[];
   private readonly byType = new Map<string, Table[]>();
-  private skipped = 0;
+  /** Number of events that each table went on without. */
+  private readonly skipped = new Map<string, number>();
 
   constructor(
     readonly tables: readonly Table[],
@@ -26,12 +27,13 @@ export class TableSet {
     this.types = [...this.byType.keys()];
   }
 
-  /** How often a table could not take an event in. */
-  get failures(): number {
-    return this.skipped;
+  /** How many events the table could not take in. */
+  failuresOf(table: string): number {
+    return this.skipped.get(table) ?? 0;
   }
 
   clear(): void {
+    this.skipped.clear();
     for (const table of this.tables) table.clear();
   }
 
@@ -66,7 +68,7 @@ export class TableSet {
         error = this.classify(next);
       }
     }
-    this.skipped += 1;
+    this.skipped.set(table.name, this.failuresOf(table.name) + 1);
     const { type, id, position } = event;
     this.log.error(
       { table: table.name, type, id, position: String(position), error },

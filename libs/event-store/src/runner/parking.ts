@@ -1,10 +1,11 @@
-import { causedBy } from '#libs/events/src/envelope.js';
+import { causedBy, DEFAULT_ORG } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
+import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { messageOf, Transient } from '#libs/kernel/src/errors.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 import { beginning } from '#libs/kernel/src/text/text.js';
 
-import { type EventStore, type RecordedEvent, WrongRevision } from '../event-store.js';
+import { type EventStore, type EventToAppend, type RecordedEvent, Unreadable, WrongRevision } from '../event-store.js';
 import { newEvent } from '../new-event.js';
 import type { Subscriber } from '../subscriber.js';
 import type { CheckpointMove, Checkpoints, ParkedEvent } from './checkpoints.js';
@@ -13,35 +14,47 @@ import { handleOnce } from './handle-once.js';
 
 const PARKED = 'subscriber.parked';
 
+/** An event that a subscriber gives up, and what is known of it. */
+interface GivenUp {
+  readonly event: RecordedEvent;
+  readonly parked: ParkedEvent;
+}
+
 /**
- * Tells in the log that a subscriber gave an event up. Doing it again is an ordinary "already done": the id follows from
- * the subscriber and the event, and only the active instance writes this stream.
+ * Tells in the log that a subscriber gave events up. Doing it again is an ordinary "already done": the ids follow from the
+ * subscriber and the events, and only the active instance writes this stream.
  */
-async function recordParked(store: EventStore, parked: ParkedEvent, event: RecordedEvent, now: Date): Promise<void> {
+async function recordParked(store: EventStore, subscriber: string, all: readonly GivenUp[], now: Date): Promise<void> {
   // A subscriber that cannot read this very type must not answer each by another one.
-  if (event.type === PARKED) return;
-  const stream = streams.parked(parked.subscriber);
-  const id = uuid5(PARKED, parked.subscriber, event.id);
-  for (;;) {
-    const newest = await store.readStream(stream, { direction: 'backwards', limit: 10 });
-    if (newest.some((one) => one.id === id)) return;
-    const { subscriber, position, eventId, type, reason } = parked;
-    const draft = { type: PARKED, data: { subscriber, position: String(position), eventId, type, reason } };
-    const appended = newEvent(draft, {
-      id,
-      orgId: event.metadata.orgId,
-      actor: 'millrace',
-      now,
-      cause: causedBy(event),
-      subject: `subscriber/${subscriber}`,
-    });
+  const told = all.filter(({ event }) => event.type !== PARKED);
+  const stream = streams.parked(subscriber);
+  while (told.length > 0) {
+    const newest = await store.readStream(stream, { direction: 'backwards', limit: 10 + told.length });
+    const known = new Set(newest.map(({ id }) => id));
+    const fresh = told.map((one) => newsOf(subscriber, one, now)).filter(({ id }) => !known.has(id));
+    if (fresh.length === 0) return;
     try {
-      await store.append(stream, [appended], newest[0]?.revision ?? 'no-stream');
+      await store.append(stream, fresh, newest[0]?.revision ?? 'no-stream');
       return;
     } catch (error) {
       if (!(error instanceof WrongRevision)) throw error;
     }
   }
+}
+
+function newsOf(subscriber: string, { event, parked }: GivenUp, now: Date): EventToAppend {
+  const { position, eventId, type, reason } = parked;
+  const id = uuid5(PARKED, subscriber, event.id);
+  const draft = { type: PARKED, data: { subscriber, position: String(position), eventId, type, reason } };
+  const context = { id, actor: 'millrace', now, subject: `subscriber/${subscriber}` };
+  // Of what cannot be read nobody knows whose it is: the operator is told.
+  return event.isReadable
+    ? newEvent(draft, { ...context, orgId: event.metadata.orgId, cause: causedBy(event) })
+    : newEvent(draft, {
+        ...context,
+        orgId: DEFAULT_ORG,
+        cause: { $correlationId: event.id, $causationId: event.id, hop: 1 },
+      });
 }
 
 const reasonOf = (error: unknown): string => beginning(messageOf(error), 2_000);
@@ -59,11 +72,49 @@ export async function parkEvent(
   event: RecordedEvent,
   { error, tries, move }: Failure,
 ): Promise<void> {
-  const { position, id: eventId, type } = event;
-  const parked: ParkedEvent = { subscriber: move.name, position, eventId, type, reason: reasonOf(error), tries };
-  await recordParked(store, parked, event, clock.now());
-  await storeParked(checkpoints, parked, move);
-  log.error({ subscriber: move.name, type, id: eventId }, 'an event is parked');
+  const parked = parkedOf(move.name, event, error, tries);
+  await recordParked(store, move.name, [{ event, parked }], clock.now());
+  await storeParked(checkpoints, [parked], move);
+  log.error({ subscriber: move.name, type: event.type, id: event.id }, 'an event is parked');
+}
+
+const parkedOf = (subscriber: string, { position, id, type }: RecordedEvent, error: unknown, tries: number) =>
+  ({ subscriber, position, eventId: id, type, reason: reasonOf(error), tries }) satisfies ParkedEvent;
+
+/** Events of one append that tells of them. */
+const TOLD_AT_ONCE = 200;
+
+/**
+ * Sets aside what cannot be read, whatever the subscriber would do with it. The checkpoint passes it with the events beside
+ * it: after a crash in between this is done again, with no effect.
+ * @returns the rest.
+ */
+export async function parkUnreadable(
+  { store, checkpoints, clock, log }: FollowerParts,
+  subscriber: string,
+  events: readonly RecordedEvent[],
+): Promise<readonly RecordedEvent[]> {
+  const givenUp = events.flatMap((event): GivenUp[] => {
+    try {
+      void event.data;
+      return [];
+    } catch (error) {
+      if (!(error instanceof Unreadable)) return [];
+      return [{ event, parked: parkedOf(subscriber, event, error, 1) }];
+    }
+  });
+  for (let from = 0; from < givenUp.length; from += TOLD_AT_ONCE) {
+    const some = givenUp.slice(from, from + TOLD_AT_ONCE);
+    await recordParked(store, subscriber, some, clock.now());
+    crashPoint('runner.unreadable-told');
+    await storeParked(
+      checkpoints,
+      some.map(({ parked }) => parked),
+    );
+    for (const { parked } of some) log.error({ subscriber, reason: parked.reason }, 'an event is parked');
+  }
+  const lost = new Set(givenUp.map(({ event }) => event));
+  return events.filter((event) => !lost.has(event));
 }
 
 /**
@@ -86,16 +137,20 @@ export async function retryParked(
     } catch (error) {
       const known = checkpoints.classify(error);
       if (known instanceof Transient || signal.aborted) throw known;
-      await storeParked(checkpoints, { ...parked, reason: reasonOf(known), tries: parked.tries + 1 });
+      await storeParked(checkpoints, [{ ...parked, reason: reasonOf(known), tries: parked.tries + 1 }]);
     }
   }
   return asked.length > 0;
 }
 
-async function storeParked(checkpoints: Checkpoints, parked: ParkedEvent, move?: CheckpointMove): Promise<void> {
+async function storeParked(
+  checkpoints: Checkpoints,
+  all: readonly ParkedEvent[],
+  move?: CheckpointMove,
+): Promise<void> {
   const transaction = await checkpoints.begin();
   try {
-    await transaction.park(parked);
+    for (const parked of all) await transaction.park(parked);
     await transaction.commit(move);
   } catch (error) {
     await transaction.rollback();

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
+import { DEFAULT_ORG } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
@@ -12,7 +13,10 @@ import type { EventToAppend, RecordedEvent } from '../event-store.js';
 import type { Subscriber, SubscriberContext, Table } from '../subscriber.js';
 import { Runner } from './runner.js';
 
-const METADATA = JSON.stringify({ orgId: 'org_1', schemaVersion: 1, hop: 0, $correlationId: uuid7() });
+const METADATA = JSON.stringify({
+  ...{ source: 'millrace', subject: '', orgId: 'org_1', timestamp: '2026-11-20T13:14:15.123Z', actor: 'millrace' },
+  ...{ $correlationId: uuid7(), hop: 0, schemaVersion: 1 },
+});
 
 let store: MemoryEventStore;
 let checkpoints: MemoryCheckpoints;
@@ -72,7 +76,7 @@ const keeping =
   (view: number[]): Handle =>
   async (events, context) => {
     const manager = memoryManager(await context.transaction());
-    for (const one of events) manager.write(() => view.push(n(one)));
+    for (const number of events.map(n)) manager.write(() => view.push(number));
   };
 
 /** A table that remembers, for the state that a subscriber needs as it was at each event. */
@@ -228,6 +232,89 @@ describe('an event that a subscriber cannot handle', () => {
   test('cannot be retried when it is not parked', async () => {
     const runner = await start([subscriber(() => undefined)]);
     await expect(runner.retryParked('test.view', 7n)).rejects.toMatchObject({ code: 'subscriber.not_parked' });
+  });
+});
+
+describe('an event that nobody can read, since others wrote it', () => {
+  const broken: [string, Partial<EventToAppend>, string][] = [
+    ['no metadata', { metadata: '' }, 'its metadata is empty'],
+    ['metadata that is not JSON', { metadata: '{"cut' }, 'its metadata is not JSON'],
+    [
+      'metadata of another program',
+      { metadata: '{"user":"them"}' },
+      'its metadata is not that of an event of this program',
+    ],
+    ['no data', { data: '' }, 'its data is empty'],
+    ['data that is not JSON', { data: '\ufffd\u0001' }, 'its data is not JSON'],
+    ['data that is a text', { data: '"text"' }, 'its data is not a JSON object'],
+    ['data that is a list', { data: '[1]' }, 'its data is not a JSON object'],
+  ];
+
+  test.each(broken)('with %s is set aside at once, named, and the rest goes on', async (_, more, reason) => {
+    const view: number[] = [];
+    let calls = 0;
+    const runner = await start([
+      subscriber(
+        (events, context) => {
+          calls++;
+          return keeping(view)(events, context);
+        },
+        { reads: anything },
+      ),
+    ]);
+    const wrong = { ...event(1), ...more };
+    const position = await append(event(0), wrong, event(2));
+    await runner.whenProcessed('test.view', position);
+    expect(view).toEqual([0, 2]);
+    expect(calls).toBe(2);
+    const stream = `stream-${streamNumber}`;
+    const whole = `event ${wrong.id} cannot be read (stream ${stream}, revision 1): ${reason}`;
+    expect(await runner.parked('test.view')).toMatchObject([{ eventId: wrong.id, reason: whole, tries: 1 }]);
+    const [told] = await store.readStream(streams.parked('test.view'));
+    expect(told?.data).toMatchObject({ eventId: wrong.id, reason: whole });
+    expect(told?.metadata).toMatchObject({ $causationId: wrong.id, orgId: DEFAULT_ORG });
+    await until(async () => (await runner.status())[0]!.state === 'live');
+    expect((await runner.status())[0]).toMatchObject({ parked: 1 });
+  });
+
+  test('costs others no time, however many there are', async () => {
+    const view: number[] = [];
+    let calls = 0;
+    const wrong = Array.from({ length: 1_000 }, (_, i) => ({ ...event(i), metadata: '' }));
+    await append(event(0), ...wrong, event(1));
+    const runner = await start([
+      subscriber(
+        (events, context) => {
+          calls++;
+          return keeping(view)(events, context);
+        },
+        { reads: anything },
+      ),
+    ]);
+    await runner.whenProcessed('test.view', 1_002n);
+    expect(view).toEqual([0, 1]);
+    expect(calls).toBeLessThanOrEqual(4);
+    expect(await runner.parked()).toHaveLength(1_000);
+    expect(await store.head()).toBe(2_002n);
+  });
+
+  test('is left alone by a subscriber that needs no more of it than its type', async () => {
+    const types: string[] = [];
+    await append({ ...event(0), metadata: '' });
+    const runner = await start([
+      subscriber((events) => void types.push(...events.map(({ type }) => type)), { reads: anything }),
+    ]);
+    await runner.whenProcessed('test.view', 1n);
+    expect(types).toEqual(['thing.happened']);
+    expect(await runner.parked()).toEqual([]);
+  });
+
+  test('is left out by tables, which count it', async () => {
+    const table = new Seen();
+    await append(event(0), { ...event(1), data: 'nothing' }, event(2));
+    const runner = await start([], [table]);
+    expect(table.values).toEqual([0, 2]);
+    expect(await runner.status()).toMatchObject([{ name: 'test.seen', parked: 1, state: 'live' }]);
   });
 });
 

@@ -155,7 +155,7 @@ export class Runner extends Progress {
         head,
         lagSeconds: lag(position, follower!.progressAt),
         ...(follower!.reason !== undefined && { reason: follower!.reason }),
-        parked: 0,
+        parked: this.tableSet!.failuresOf(name),
       };
     });
     return [...subscribers, ...tables];

@@ -3,14 +3,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { backoff } from '#libs/kernel/src/time/backoff.js';
 import { messageOf, Transient } from '#libs/kernel/src/errors.js';
 
-import type { RecordedEvent, SubscriptionItem } from '../event-store.js';
+import { type RecordedEvent, type SubscriptionItem, Unreadable } from '../event-store.js';
 import type { Subscriber } from '../subscriber.js';
 import { CheckpointMoved, type CheckpointMove } from './checkpoints.js';
 import { primeTables, TableSet } from './fold-tables.js';
 import type { FollowerParts } from './follower-parts.js';
 import type { FollowerState } from './follower-status.js';
 import { handleOnce } from './handle-once.js';
-import { parkEvent, retryParked } from './parking.js';
+import { parkEvent, parkUnreadable, retryParked } from './parking.js';
 import { Waiters } from './waiters.js';
 
 /** So often is a batch tried, and then each of its events, before an event is parked. */
@@ -43,6 +43,8 @@ export class SubscriberFollower {
   /** Up to here events are handled one by one, to find the one that fails. */
   private oneByOneUpTo = -1n;
   private failing = { position: -1n, tries: 0 };
+  /** Something was met that nobody can read. From then on each event is read here first: most logs never need it. */
+  private looksFirst = false;
   private exclusive: Promise<unknown> = Promise.resolve();
   /** Ends the subscription under way, to start over. */
   private interrupt: (() => void) | undefined;
@@ -150,15 +152,21 @@ export class SubscriberFollower {
     if (this.handled !== this.committed && Date.now() - this.savedAt >= LAZY_SAVE_MS) await this.save();
   }
 
-  private async handle(events: readonly RecordedEvent[], to: bigint, signal: AbortSignal): Promise<void> {
+  private async handle(all: readonly RecordedEvent[], to: bigint, signal: AbortSignal): Promise<void> {
     const { checkpoints } = this.parts;
-    const move = { name: this.subscriber.name, from: this.committed, to };
+    const { name } = this.subscriber;
+    const events = this.looksFirst ? await parkUnreadable(this.parts, name, all) : all;
+    const move = { name, from: this.committed, to };
     try {
       const wrote = await handleOnce(checkpoints, this.subscriber, events, move, signal);
       if (wrote) this.committed = to;
     } catch (error) {
       const known = checkpoints.classify(error);
       if (signal.aborted || known instanceof Transient || known instanceof CheckpointMoved) throw known;
+      if (known instanceof Unreadable && !this.looksFirst) {
+        this.looksFirst = true;
+        throw new StartOver();
+      }
       await this.failed(events, known, move);
       throw new StartOver();
     }

@@ -27,7 +27,11 @@ export async function cancelRun(
   for (let tries = 1; ; tries++) {
     const recorded = await readWhole(store, stream);
     const first = recorded[0];
-    const run = foldRun(recorded.map(({ type, data, metadata: { timestamp } }) => ({ type, data, timestamp })));
+    const run = foldRun(
+      recorded
+        .filter((one) => one.isReadable)
+        .map(({ type, data, metadata: { timestamp } }) => ({ type, data, timestamp })),
+    );
     if (first === undefined || run.status === 'unknown' || first.metadata.orgId !== orgId) throw runNotFound(runId);
     const last = recorded.at(-1)!;
     if (run.status === 'cancelled') return last.position;

@@ -56,7 +56,11 @@ export async function runUntilIdle(ports: RunPorts, runId: string, signal: Abort
   const stream = streams.run(runId);
   const recorded = await readWhole(ports.store, stream);
   const last = recorded.at(-1);
-  const run = foldRun(recorded.map(({ type, data, metadata }) => ({ type, data, timestamp: metadata.timestamp })));
+  const run = foldRun(
+    recorded
+      .filter((one) => one.isReadable)
+      .map(({ type, data, metadata }) => ({ type, data, timestamp: metadata.timestamp })),
+  );
   if (last === undefined || run.status === 'unknown') throw new Error(`there is no run in ${stream}`);
   if (run.ended) return { position: last.position };
   const { workflowId, version } = run.start;

@@ -134,7 +134,7 @@ export class RunController {
   async view(@CurrentCaller() { orgId }: Caller, @Param('id') id: string): Promise<object> {
     const row = await this.database.getRepository(RunView).findOneBy({ id, orgId });
     if (!row) throw runNotFound(id);
-    const events = await readWhole(this.store, streams.run(id));
+    const events = (await readWhole(this.store, streams.run(id))).filter((event) => event.isReadable);
     return { ...answerOf(row), ...detailsOf(events), timeline: timelineOf(events, await this.definitionOf(row)) };
   }
 

@@ -128,6 +128,19 @@ describe('an EventStoreDB that others use too', () => {
     await follower.stop();
   });
 
+  test('shows what others wrote under our prefix, and says why it cannot be read', async () => {
+    const store = await open();
+    const metadata = anEvent().metadata;
+    const binary = Buffer.from([0x7b, 0xff, 0xfe, 0x7d]);
+    server.append('garbage-1', 'webhook.received', binary, uuid7(), { metadata });
+    server.append('garbage-1', 'webhook.received', {}, uuid7(), { metadata: '' });
+    server.append('garbage-1', 'webhook.received', {}, uuid7(), { metadata });
+    const events = await readEverything(store, { filter: { types: ['webhook.received'] } });
+    expect(events.map(({ isReadable }) => isReadable)).toEqual([false, false, true]);
+    expect(() => events[0]!.data).toThrow('(stream garbage-1, revision 0): its data is binary');
+    expect(() => events[1]!.data).toThrow('(stream garbage-1, revision 1): its metadata is empty');
+  });
+
   test('has a log without prefix refused, with what to do, unless nothing or something else was asked for', async () => {
     const former = await open({ prefix: '' });
     await former.append('organisation-1', [anEvent()], 'no-stream');

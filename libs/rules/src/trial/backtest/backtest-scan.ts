@@ -97,7 +97,7 @@ export async function scan(
     if (!isLast) next = read({ after: page.position });
     for (const event of page.events) {
       if (event.position > upTo) return;
-      if (!isWithin(range, event)) continue;
+      if (!event.isReadable || !isWithin(range, event)) continue;
       look(event);
       if (performance.now() - started < SLICE_MS) continue;
       await giveWay(SLICE_MS, signal);
