@@ -91,7 +91,7 @@ export function modelled(open: Open): void {
           for (const next of operations) await pair.run(next);
           await pair.compareAll();
         }),
-        { numRuns: 100 },
+        { numRuns: 40 },
       );
     });
   });

@@ -156,7 +156,7 @@ describe('verdicts by the index', () => {
           for (const { type, data: given, source } of events) look(type, given, source);
         },
       ),
-      { numRuns: 100 },
+      { numRuns: 60 },
     );
   });
 
@@ -176,7 +176,7 @@ describe('verdicts by the index', () => {
         }
         look('git.push', { a: 'x', b: 1, c: { d: 'x' }, list: [] });
       }),
-      { numRuns: 100 },
+      { numRuns: 60 },
     );
   });
 
@@ -192,7 +192,7 @@ describe('verdicts by the index', () => {
         ],
       },
     });
-    for (let n = 0; n < 500; n++) put(`rul_${n}`, on(`b${n % 50}`));
+    for (let n = 0; n < 200; n++) put(`rul_${n}`, on(`b${n % 50}`));
     const seen = () => {
       for (const given of [
         { branch: 'b3' },
@@ -203,12 +203,12 @@ describe('verdicts by the index', () => {
         look('git.push', given);
     };
     seen();
-    for (let n = 0; n < 500; n += 3) table.apply(recorded('rule.disabled', { ruleId: `rul_${n}` }));
+    for (let n = 0; n < 200; n += 3) table.apply(recorded('rule.disabled', { ruleId: `rul_${n}` }));
     seen();
-    for (let n = 0; n < 500; n += 2) put(`rul_${n}`, on('b3'));
-    for (let n = 0; n < 500; n += 6) table.apply(recorded('rule.enabled', { ruleId: `rul_${n}` }));
+    for (let n = 0; n < 200; n += 2) put(`rul_${n}`, on('b3'));
+    for (let n = 0; n < 200; n += 6) table.apply(recorded('rule.enabled', { ruleId: `rul_${n}` }));
     seen();
-    for (let n = 0; n < 500; n++) table.apply(recorded('rule.archived', { ruleId: `rul_${n}` }));
+    for (let n = 0; n < 200; n++) table.apply(recorded('rule.archived', { ruleId: `rul_${n}` }));
     expect(table.evaluate(recorded('git.push', {}))).toBeUndefined();
   });
 
@@ -235,7 +235,7 @@ describe('verdicts by the index', () => {
 
   it('record a miss of five hundred rules in the space of a few', () => {
     const filter = { eventSource: '*', eventType: 'git.push' };
-    for (let n = 0; n < 500; n++)
+    for (let n = 0; n < 200; n++)
       put(`rul_${n}`, { ...filter, conditions: { field: 'data.a', operator: 'equals', value: `v${n}` } });
     const { sets, failed } = table.evaluate(recorded('git.push', { a: 'none' }))!;
     expect(JSON.stringify([sets.map(({ name }) => name), failed]).length).toBeLessThan(250);
