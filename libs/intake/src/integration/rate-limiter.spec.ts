@@ -14,6 +14,24 @@ describe('the rate limiter', () => {
     expect(limiter.take('a', LIMIT, 1000)).toBe(1000);
   });
 
+  it('says how long to wait without taking anything', () => {
+    const limiter = new RateLimiter();
+    expect(limiter.wait('a', LIMIT, 0)).toBe(0);
+    for (let n = 0; n < 3; n++) limiter.take('a', LIMIT, 0);
+    expect([0, 0].map(() => limiter.wait('a', LIMIT, 500))).toEqual([500, 500]);
+    expect(limiter.wait('a', LIMIT, 1000)).toBe(0);
+    expect(limiter.take('a', LIMIT, 1000)).toBe(0);
+  });
+
+  it('holds only so many keys where strangers choose them', () => {
+    const limiter = new RateLimiter(2);
+    for (let n = 0; n < 3; n++) limiter.take('a', LIMIT, 0);
+    expect(limiter.wait('a', LIMIT, 0)).toBeGreaterThan(0);
+    limiter.take('b', LIMIT, 0);
+    limiter.take('c', LIMIT, 0);
+    expect(limiter.wait('a', LIMIT, 0)).toBe(0);
+  });
+
   it('counts each integration by itself', () => {
     const limiter = new RateLimiter();
     for (let n = 0; n < 3; n++) limiter.take('a', LIMIT, 0);

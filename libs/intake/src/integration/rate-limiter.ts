@@ -1,3 +1,5 @@
+import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
+
 /** So many requests in so many milliseconds. */
 export interface RateLimit {
   readonly limit: number;
@@ -18,19 +20,28 @@ const MAX_IDLE = 10_000;
  * what it receives itself.
  */
 export class RateLimiter {
-  private readonly buckets = new Map<string, Bucket>();
+  private readonly buckets: Map<string, Bucket>;
+
+  /** @param most keys held, where strangers choose them: the oldest is forgotten first. */
+  constructor(most?: number) {
+    this.buckets = most === undefined ? new Map<string, Bucket>() : new BoundedMap<string, Bucket>(most);
+  }
 
   /** Takes one token. 0 if there was one, else the milliseconds until there is. */
-  take(key: string, { limit, perMs }: RateLimit, now: number): number {
+  take(key: string, rate: RateLimit, now: number): number {
+    const { limit, perMs } = rate;
     const known = this.buckets.get(key);
     const bucket = known?.perMs === perMs ? known : this.open(key, limit, perMs, now);
-    bucket.credit = Math.min(limit * perMs, bucket.credit + Math.max(0, now - bucket.at) * limit);
+    const wait = waitFor(bucket, rate, now);
+    bucket.credit = creditOf(bucket, rate, now) - (wait === 0 ? perMs : 0);
     bucket.at = now;
-    if (bucket.credit >= perMs) {
-      bucket.credit -= perMs;
-      return 0;
-    }
-    return Math.ceil((perMs - bucket.credit) / limit);
+    return wait;
+  }
+
+  /** What {@link take} would return, without taking a token. */
+  wait(key: string, rate: RateLimit, now: number): number {
+    const bucket = this.buckets.get(key);
+    return bucket?.perMs === rate.perMs ? waitFor(bucket, rate, now) : 0;
   }
 
   private open(key: string, limit: number, perMs: number, now: number): Bucket {
@@ -40,4 +51,12 @@ export class RateLimiter {
     this.buckets.set(key, bucket);
     return bucket;
   }
+}
+
+const creditOf = ({ credit, at }: Bucket, { limit, perMs }: RateLimit, now: number): number =>
+  Math.min(limit * perMs, credit + Math.max(0, now - at) * limit);
+
+function waitFor(bucket: Bucket, rate: RateLimit, now: number): number {
+  const missing = rate.perMs - creditOf(bucket, rate, now);
+  return missing <= 0 ? 0 : Math.ceil(missing / rate.limit);
 }

@@ -80,7 +80,8 @@ export async function inboundRoutes(
   fastify.setErrorHandler((error: FastifyError, request: Received, reply) => {
     const refusal = refusalOf(error);
     if (refusal === FAILED) request.log.error(error);
-    if (request.receiver) pipeline.refusedEarly(request.receiver, refusal);
+    if (request.receiver)
+      pipeline.refused(request.receiver, refusal, { requestId: request.id, sourceIp: sourceOf(request.raw, sender) });
     return write(reply, (request.form ?? platformForm).refused(refusal));
   });
 
@@ -104,7 +105,7 @@ export async function inboundRoutes(
       },
       handler: async (request: Received, reply) => {
         request.raw.headers['content-type'] = request.sentType;
-        const outcome = await pipeline.receive(request.receiver!, viewOf(request, sender));
+        const outcome = await pipeline.receive(request.receiver!, viewOf(request, sender), request.id);
         if (outcome instanceof Refusal) return write(reply, form.refused(outcome));
         if (outcome.answer) reply.header('x-millrace-event-ids', outcome.eventIds.slice(0, MOST_IDS).join(' '));
         return write(reply, form.accepted(outcome));
@@ -182,15 +183,18 @@ export function undecodable(path: string): Written | undefined {
 const AGENT_WEBHOOK = /^(?:\/api\/v1)?\/agents\/[^/]+\/webhook\/?(?:$|\?)/;
 
 function viewOf(request: Received, sender: SenderAddress): InboundRequest {
-  const { headers, socket } = request.raw;
+  const { headers } = request.raw;
   return {
     headers: headers as InboundRequest['headers'],
     rawBody: Buffer.isBuffer(request.body) ? request.body : NO_BYTES,
     query: request.raw.url!.includes('?') ? flat(request.query as Record<string, unknown>) : NO_QUERY,
     contentType: mediaTypeOf(headers['content-type']),
-    sourceIp: sender.of(socket.remoteAddress, headers['x-forwarded-for'] as string | undefined),
+    sourceIp: sourceOf(request.raw, sender),
   };
 }
+
+const sourceOf = ({ socket, headers }: FastifyRequest['raw'], sender: SenderAddress): string =>
+  sender.of(socket.remoteAddress, headers['x-forwarded-for'] as string | undefined);
 
 /** A parameter that is given several times has its last value. */
 const flat = (query: Record<string, unknown>): Record<string, string> =>

@@ -480,6 +480,53 @@ describe('a request that is refused', () => {
     expect([answer.status, (await problemOf(answer)).code]).toEqual([403, 'inbound.source_address']);
   });
 
+  it('takes nothing from the rate of an integration when it is forged; forged ones have a rate of their own', async () => {
+    const rateLimit = { limit: 3, perMs: 60_000 };
+    const { url } = await server.integration('generic_webhook', { secret: SECRET, rateLimit });
+    const forged = { ...json, 'x-webhook-signature': signature('{}', 'a guess') };
+    const statuses: number[] = [];
+    for (let n = 0; n < 20; n++) statuses.push((await post(url, '{}', forged)).status);
+    expect(statuses).toEqual([401, 401, 401, ...Array<number>(17).fill(429)]);
+    const genuine = { ...json, 'x-webhook-signature': signature('{}', SECRET) };
+    for (let n = 0; n < 3; n++) await receiptOf(await post(url, '{}', genuine));
+    // Beyond the rate of the integration nothing is verified.
+    expect((await post(url, '{}', genuine)).status).toBe(429);
+  });
+
+  it('has a line in the log, one a minute for each integration and code', async () => {
+    const { url, id } = await server.integration('github', { secret: SECRET });
+    const lines = () => server.lines.filter(({ fields }) => (fields as { integration?: string }).integration === id);
+    const forged = githubHeaders('push', PUSH, 'a guess');
+    for (let n = 0; n < 20; n++) await post(url, PUSH, forged);
+    const line = {
+      level: 'warn',
+      message: 'a request was refused',
+      fields: {
+        integration: id,
+        provider: 'github',
+        code: 'inbound.signature_mismatch',
+        status: 401,
+        sourceIp: '127.0.0.1',
+        requestId: expect.stringMatching(/./),
+      },
+    };
+    expect(lines()).toEqual([line]);
+    await post(url, PUSH, { ...forged, 'x-hub-signature-256': 'none' });
+    expect(lines().map(({ fields }) => (fields as { code?: string }).code)).toEqual([
+      'inbound.signature_mismatch',
+      'inbound.signature_malformed',
+    ]);
+    await post(url, 'x'.repeat(1024 * 1024 + 1), json);
+    expect(lines().at(-1)!.fields).toMatchObject({
+      code: 'inbound.body_too_large',
+      requestId: expect.stringMatching(/./),
+    });
+    server.clock.advance(60_000);
+    await post(url, PUSH, forged);
+    expect(lines().at(-1)!.fields).toMatchObject({ code: 'inbound.signature_mismatch', alsoSince: 19 });
+    expect(JSON.stringify(server.lines)).not.toContain(forged['x-hub-signature-256']);
+  });
+
   it('gets 429 with Retry-After beyond the rate, and is let in again when the time is over', async () => {
     const { url } = await server.integration('generic_webhook', { rateLimit: { limit: 2, perMs: 60_000 } });
     await receiptOf(await post(url, '{}', json));

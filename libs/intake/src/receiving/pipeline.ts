@@ -7,7 +7,7 @@ import type { Answer, InboundRequest, Receipt } from '#libs/plugin-sdk/src/defin
 
 import type { Counters } from '../integration/counters.js';
 import type { Receiver } from '../integration/integration.table.js';
-import type { RateLimiter } from '../integration/rate-limiter.js';
+import { RateLimiter } from '../integration/rate-limiter.js';
 import { type Delivery, interpretRequest, type InterpretedRequest } from './interpret-request.js';
 import { moreThan } from './more-than.js';
 import { answerOf, preflightOf } from './provider-output.js';
@@ -21,6 +21,7 @@ import {
   SOURCE_REFUSED,
   UNAVAILABLE,
 } from './refusal.js';
+import { RefusalLog } from './refusal-log.js';
 import { reportFailure } from './report-failure.js';
 import { RequestVerifier, type VerifierParts } from './verify-request.js';
 
@@ -43,17 +44,21 @@ export interface Accepted extends Receipt {
  */
 export class InboundPipeline {
   private readonly verifier: RequestVerifier;
+  private readonly refusals: RefusalLog;
+  /** Of requests that could not be verified, by integration and network. */
+  private readonly failures = new RateLimiter(5_000);
 
   constructor(private readonly parts: PipelineParts) {
     this.verifier = new RequestVerifier(parts);
+    this.refusals = new RefusalLog(parts.log);
   }
 
-  /** Never throws: every failure is a refusal, and counted. */
-  async receive(receiver: Receiver, request: InboundRequest): Promise<Accepted | Refusal> {
+  /** Never throws: every failure is a refusal, counted and logged. */
+  async receive(receiver: Receiver, request: InboundRequest, requestId = ''): Promise<Accepted | Refusal> {
     const { counters, clock } = this.parts;
     const now = clock.now();
     const outcome = this.admit(receiver, request, now) ?? (await this.store(receiver, request, now));
-    if (outcome instanceof Refusal) counters.count(receiver.id, `refused.${outcome.reason}`, now.getTime());
+    if (outcome instanceof Refusal) this.refused(receiver, outcome, { requestId, sourceIp: request.sourceIp }, now);
     else counters.count(receiver.id, outcome.duplicate ? 'duplicates' : 'received', now.getTime());
     return outcome;
   }
@@ -63,9 +68,15 @@ export class InboundPipeline {
     return this.parts.providers.get(provider)?.communicator === true;
   }
 
-  /** Counts what was refused before the pipeline saw it: a body that is too large or was cut off. */
-  refusedEarly(receiver: Receiver, refusal: Refusal): void {
-    this.parts.counters.count(receiver.id, `refused.${refusal.reason}`, this.parts.clock.now().getTime());
+  /** Counts and logs what is refused; also what the pipeline never saw: a body that is too large or was cut off. */
+  refused(
+    receiver: Receiver,
+    refusal: Refusal,
+    about: { readonly requestId: string; readonly sourceIp: string },
+    now = this.parts.clock.now(),
+  ): void {
+    this.parts.counters.count(receiver.id, `refused.${refusal.reason}`, now.getTime());
+    this.refusals.refused(receiver, refusal, about, now);
   }
 
   /**
@@ -91,13 +102,26 @@ export class InboundPipeline {
   private admit(receiver: Receiver, { sourceIp }: InboundRequest, now: Date): Refusal | undefined {
     if (receiver.allowed && !receiver.allowed.has(sourceIp)) return SOURCE_REFUSED;
     if (!receiver.rateLimit) return undefined;
-    const wait = this.parts.limiter.take(receiver.id, receiver.rateLimit, now.getTime());
+    const wait = this.parts.limiter.wait(receiver.id, receiver.rateLimit, now.getTime());
+    return wait === 0 ? undefined : rateLimited(wait);
+  }
+
+  /** Forged requests take nothing from the rate of an integration: they are counted by themselves, for each network. */
+  private limited({ id, rateLimit }: Receiver, { sourceIp }: InboundRequest, isGenuine: boolean, now: Date) {
+    if (!rateLimit) return undefined;
+    const wait = isGenuine
+      ? this.parts.limiter.take(id, rateLimit, now.getTime())
+      : this.failures.take(`${id} ${networkOf(sourceIp)}`, rateLimit, now.getTime());
     return wait === 0 ? undefined : rateLimited(wait);
   }
 
   private async store(receiver: Receiver, request: InboundRequest, now: Date): Promise<Accepted | Refusal> {
     const checked = this.verifier.verify(receiver, request, now);
     const verified = checked instanceof Promise ? await checked : checked;
+    const isGenuine = !(verified instanceof Refusal);
+    // Where it is not known whether a request is genuine, nothing is counted.
+    const limited = isGenuine || verified.status === 401 ? this.limited(receiver, request, isGenuine, now) : undefined;
+    if (limited) return limited;
     if (verified instanceof Refusal) return verified;
     const interpreted = interpretRequest(receiver, request, verified, this.parts.log);
     if (interpreted instanceof Refusal) return interpreted;
@@ -175,3 +199,7 @@ export class InboundPipeline {
     }
   }
 }
+
+/** Of IPv6 whoever has one address has the whole /64. */
+const networkOf = (address: string): string =>
+  address.includes(':') ? address.split(':').slice(0, 4).join(':') : address;

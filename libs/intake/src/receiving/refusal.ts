@@ -15,7 +15,15 @@ export class Refusal {
     readonly retryAfter?: number,
     /** Methods that the address accepts, for a 405. */
     readonly allow?: string,
+    /** For the log alone: what the sender need not know. */
+    readonly cause?: string,
   ) {}
+
+  /** The same refusal, with what the log says about it. */
+  because(cause: string): Refusal {
+    const { status, code, detail, reason, retryAfter, allow } = this;
+    return new Refusal(status, code, detail, reason, retryAfter, allow, cause);
+  }
 }
 
 /** Largest body, in bytes. */
