@@ -1,33 +1,31 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Type } from '@sinclair/typebox';
 
+import { Egress } from '#libs/egress/src/egress.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
-import { Runner } from '#libs/event-store/src/runner/runner.js';
 import type { EventType } from '#libs/events/src/catalogue.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
-import { SystemClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
+import { LOG } from '#libs/kernel/src/log.js';
+import { Settings } from '#libs/kernel/src/settings.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
-import { PostgresCheckpoints } from '#libs/persistence/src/checkpoints.adapter.js';
-import { AdvisoryLocks } from '#libs/persistence/src/session/advisory-locks.adapter.js';
-import { SessionConnection } from '#libs/persistence/src/session/session-connection.adapter.js';
-import { PostgresWorkQueue } from '#libs/persistence/src/work/work-queue.adapter.js';
-import { Workers } from '#libs/persistence/src/work/workers.adapter.js';
 import { type ActionContext, type ActionDefinition, defineAction } from '#libs/plugin-sdk/src/define-action.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { useViews } from '../../../test/support/views.js';
+import { StageProcess } from '../../persistence/testing/stage-process.js';
 import { ActionWorkers } from './action-workers.js';
+import { ActionsModule } from './actions.module.js';
 import { ScheduleActions } from './schedule.subscriber.js';
 
 const views = useViews({ poolSize: 5 });
 
 let store: MemoryEventStore;
 let servers: (() => Promise<void>)[];
-beforeEach(async () => {
-  await forgetCheckpoints();
+beforeEach(() => {
   store = new MemoryEventStore();
   servers = [];
 });
@@ -39,25 +37,23 @@ const forgetCheckpoints = () => views.dataSource.query('truncate views.checkpoin
 
 /** A server that has these plug-ins. Resolves to what stops it. */
 async function server(...actions: ActionDefinition[]): Promise<() => Promise<void>> {
-  const session = new SessionConnection(views.url);
-  const queue = new PostgresWorkQueue(views.dataSource);
-  const clock = new SystemClock();
-  const runner = new Runner({
+  const nowhere = () => undefined;
+  const stage = await StageProcess.start({
+    databaseUrl: views.url,
     store,
-    checkpoints: new PostgresCheckpoints(views.dataSource),
-    locks: new AdvisoryLocks(session),
-    signals: session,
+    orgId: 'org_1',
+    module: ActionsModule,
+    provided: [
+      [Plugins, new Plugins([{ name: 'specs', sdk: 1, actions }])],
+      [Egress, { request: () => Promise.reject(new Error('nobody asks')) }],
+      [Settings, { actionRetrySchedule: [20, 40] }],
+      [LOG, { debug: nowhere, info: nowhere, warn: nowhere, error: nowhere }],
+    ],
+    runs: (find) => ({ subscribers: [find(ScheduleActions)], workers: find(ActionWorkers).all }),
   });
-  const http = { request: () => Promise.reject(new Error('nobody asks')) };
-  const { all } = new ActionWorkers(actions, { store, clock, http, retrySchedule: [20, 40] });
-  const workers = new Workers({ dataSource: views.dataSource, queue, workers: all });
-  await runner.start({ subscribers: [new ScheduleActions(queue, clock)], tables: [] });
-  await workers.start();
   const stop = async () => {
     servers.splice(servers.indexOf(stop), 1);
-    await workers.stop(0);
-    await runner.stop();
-    await session.close();
+    await stage.stop();
   };
   servers.push(stop);
   return stop;

@@ -1,31 +1,14 @@
-import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { DataSource } from 'typeorm';
-
 import type { Caller } from '#libs/access/src/caller.js';
-import { DEFAULT_ORG } from '#libs/events/src/envelope.js';
 import { Egress, type EgressOutcome, type EgressRequest } from '#libs/egress/src/egress.js';
 import type { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
-import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
-import { newEvent } from '#libs/event-store/src/new-event.js';
-import { Runner } from '#libs/event-store/src/runner/runner.js';
-import { Progress, type Subscriber, type Table } from '#libs/event-store/src/subscriber.js';
-import type { EventType } from '#libs/events/src/catalogue.js';
-import { type Cause, causedBy } from '#libs/events/src/envelope.js';
-import { Clock, SystemClock } from '#libs/kernel/src/clock.js';
-import { uuid7 } from '#libs/kernel/src/ids.js';
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { causedBy, DEFAULT_ORG } from '#libs/events/src/envelope.js';
 import { LOG, type Log } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
-import { PostgresCheckpoints } from '#libs/persistence/src/checkpoints.adapter.js';
-import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
-import { AdvisoryLocks } from '#libs/persistence/src/session/advisory-locks.adapter.js';
-import { SessionConnection } from '#libs/persistence/src/session/session-connection.adapter.js';
-import { PostgresWorkQueue } from '#libs/persistence/src/work/work-queue.adapter.js';
-import { WorkQueue } from '#libs/persistence/src/work/work.js';
-import { Workers } from '#libs/persistence/src/work/workers.adapter.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
+import { StageProcess } from '../../persistence/testing/stage-process.js';
 import { AdvanceRun } from '../src/run/advance-run.worker.js';
 import { Cancellations } from '../src/run/cancellations.js';
 import { RunController } from '../src/run/run.controller.js';
@@ -39,9 +22,6 @@ import { WorkflowTable } from '../src/workflow/workflow.table.js';
 import { WorkflowVersionView, WorkflowView } from '../src/workflow/workflow.view.js';
 import { WorkflowsModule } from '../src/workflows.module.js';
 import { testDefinitions } from './library.js';
-
-@Module({})
-class Surroundings {}
 
 /** A way out on which nothing leaves: each request is answered by the test. */
 export class ScriptedEgress extends Egress {
@@ -76,81 +56,48 @@ export interface RunningOptions {
   readonly log?: Log;
 }
 
-/** One process with the stage and everything around it but HTTP: a log in memory, views and work in PostgreSQL. */
+/** One process with the stage and everything around it but HTTP. */
 export class Running {
   readonly caller: Caller = { orgId: DEFAULT_ORG, actor: 'token/tok_1', tokenId: 'tok_1', roles: ['admin'] };
+  readonly append = this.stage.append.bind(this.stage);
+  readonly logged = this.stage.logged.bind(this.stage);
+  readonly workflows = this.stage.find(WorkflowController);
+  readonly runs = this.stage.find(RunController);
+  readonly files = this.stage.find(WorkflowFiles);
+  readonly dataSource = this.stage.dataSource;
 
   private constructor(
-    readonly store: MemoryEventStore,
-    readonly dataSource: DataSource,
+    private readonly stage: StageProcess,
     readonly egress: ScriptedEgress,
-    readonly runner: Runner,
-    private readonly session: SessionConnection,
-    private readonly workers: Workers,
-    private readonly app: INestApplicationContext,
   ) {}
 
-  static async start({ databaseUrl: url, store, folder = '', working = true, log }: RunningOptions): Promise<Running> {
-    const entities = [WorkflowView, WorkflowVersionView, RunView];
-    const dataSource = await openDataSource({ url, poolSize: 5, entities });
-    const session = new SessionConnection(url);
-    const runner = new Runner({
-      store,
-      checkpoints: new PostgresCheckpoints(dataSource),
-      locks: new AdvisoryLocks(session),
-      signals: session,
-    });
-    const queue = new PostgresWorkQueue(dataSource, session);
+  static async start({ databaseUrl, store, folder = '', working = true, log }: RunningOptions): Promise<Running> {
     const egress = new ScriptedEgress();
     const nowhere = () => undefined;
-    const provided: [unknown, unknown][] = [
-      [EventStore, store],
-      [DataSource, dataSource],
-      [Clock, new SystemClock()],
-      [Progress, runner],
-      [WorkQueue, queue],
-      [Egress, egress],
-      [Settings, { retrySchedule: [100, 200], workflowsDir: folder }],
-      [Plugins, new Plugins([{ name: 'test', sdk: 1, steps: testDefinitions }])],
-      [LOG, log ?? { debug: nowhere, info: nowhere, warn: nowhere, error: nowhere }],
-    ];
-    const surroundings: DynamicModule = {
-      module: Surroundings,
-      global: true,
-      providers: provided.map(([provide, useValue]) => ({ provide: provide as never, useValue })),
-      exports: provided.map(([token]) => token as never),
-      imports: [WorkflowsModule],
-    };
-    const app = await NestFactory.createApplicationContext(surroundings, { logger: false });
-    const workers = new Workers({ dataSource, queue, workers: working ? [app.get(AdvanceRun)] : [] });
-    const get = <T>(type: unknown): T => app.get<T>(type as never, { strict: false });
-    await runner.start({
-      subscribers: working ? [StartRuns, RunProjection, WorkflowProjection].map((type) => get<Subscriber>(type)) : [],
-      tables: [WorkflowTable, Cancellations].map((type) => get<Table>(type)),
+    const stage = await StageProcess.start({
+      databaseUrl,
+      store,
+      orgId: DEFAULT_ORG,
+      module: WorkflowsModule,
+      entities: [WorkflowView, WorkflowVersionView, RunView],
+      provided: [
+        [Egress, egress],
+        [Settings, { retrySchedule: [100, 200], workflowsDir: folder }],
+        [Plugins, new Plugins([{ name: 'test', sdk: 1, steps: testDefinitions }])],
+        [LOG, log ?? { debug: nowhere, info: nowhere, warn: nowhere, error: nowhere }],
+      ],
+      runs: (find) => ({
+        subscribers: working ? [find(StartRuns), find(RunProjection), find(WorkflowProjection)] : [],
+        tables: [find(WorkflowTable), find(Cancellations)],
+        workers: working ? [find(AdvanceRun)] : [],
+      }),
     });
-    await workers.start();
-    return new Running(store, dataSource, egress, runner, session, workers, app);
+    return new Running(stage, egress);
   }
 
   async stop(): Promise<void> {
     await this.files.stop();
-    await this.workers.stop(0);
-    await this.runner.stop();
-    await this.app.close();
-    await this.session.close();
-    await this.dataSource.destroy();
-  }
-
-  get workflows(): WorkflowController {
-    return this.app.get(WorkflowController, { strict: false });
-  }
-
-  get runs(): RunController {
-    return this.app.get(RunController, { strict: false });
-  }
-
-  get files(): WorkflowFiles {
-    return this.app.get(WorkflowFiles, { strict: false });
+    await this.stage.stop();
   }
 
   save(source: string): Promise<object> {
@@ -175,24 +122,6 @@ export class Running {
     });
   }
 
-  /** Puts an event into the log, in a stream of its own unless one is named. */
-  async append(type: EventType, data: object, more: { cause?: Cause; stream?: string } = {}): Promise<RecordedEvent> {
-    const id = uuid7();
-    const stream = more.stream ?? `test-${id}`;
-    const { cause } = more;
-    const context = {
-      id,
-      orgId: DEFAULT_ORG,
-      actor: 'test',
-      now: new Date(),
-      subject: 'test',
-      ...(cause && { cause }),
-    };
-    await this.store.append(stream, [newEvent({ type, data }, context)], 'any');
-    const [recorded] = await this.store.readStream(stream, { direction: 'backwards', limit: 1 });
-    return recorded!;
-  }
-
   /** Answers a request for a redelivery, as the stage of deliveries does. */
   async answer(request: RecordedEvent, status: number): Promise<void> {
     const { deliveryId } = request.data as { deliveryId: string };
@@ -205,10 +134,6 @@ export class Running {
         { ...data, failureClass: 'status', detail: `the receiver answered ${status}`, retryable: true },
         { cause },
       );
-  }
-
-  async logged(type: EventType): Promise<readonly RecordedEvent[]> {
-    return (await this.store.readAll({ from: 0n, filter: { types: [type] }, limit: 10_000 })).events;
   }
 }
 
