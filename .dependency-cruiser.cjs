@@ -21,7 +21,7 @@ const ROOMS = {
   'libs/rules/src': ['trial', 'rule', 'decisions', 'flow', 'engine', 'language', 'actions'],
   'libs/workflows/src': ['run', 'workflow', 'engine', 'steps', 'triggers', 'language'],
   'libs/workflows/src/steps': ['control', 'waiting', 'effects', 'kind'],
-  'libs/intake/src': ['trial', 'receiving', 'agent-webhook', 'reconcile', 'silence', 'integration'],
+  'libs/intake/src': ['trial', 'receiving', 'agent-webhook', 'reconcile', 'silence', 'handshake', 'integration'],
   'libs/deliveries/src': ['sending', 'delivery', 'webhook'],
   'libs/persistence/src': ['embedded', 'work', 'session'],
   'libs/access/src': ['idempotency', 'secrets', 'token'],
@@ -77,7 +77,11 @@ module.exports = {
       ['expressions', 'egress', 'events', 'kernel'],
       'Third parties compile against the SDK: what it imports becomes a promise to them.',
     ),
-    mayImport('providers', ['plugin-sdk'], 'Built-in plug-ins have no private door: what they need, the SDK offers.'),
+    mayImport(
+      'providers',
+      ['plugin-sdk', 'expressions', 'kernel'],
+      'Built-in plug-ins have no private door: what they need, the SDK offers, and what it stands on itself.',
+    ),
     mayImport('steps', ['plugin-sdk'], 'Built-in plug-ins have no private door: what they need, the SDK offers.'),
     mayImport(
       'persistence',

@@ -43,7 +43,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'libs/rules/src': ['trial', 'rule', 'decisions', 'flow', 'engine', 'language', 'actions'],
   'libs/workflows/src': ['run', 'workflow', 'engine', 'steps', 'triggers', 'language'],
   'libs/workflows/src/steps': ['control', 'waiting', 'effects', 'kind'],
-  'libs/intake/src': ['trial', 'receiving', 'agent-webhook', 'reconcile', 'silence', 'integration'],
+  'libs/intake/src': ['trial', 'receiving', 'agent-webhook', 'reconcile', 'silence', 'handshake', 'integration'],
   'libs/deliveries/src': ['sending', 'delivery', 'webhook'],
   'libs/persistence/src': ['embedded', 'work', 'session'],
   'libs/access/src': ['idempotency', 'secrets', 'token'],

@@ -5,8 +5,9 @@ import type { Command } from 'commander';
 
 import { parseAsWritten, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
+import { suggestion } from '#libs/kernel/src/text/nearest.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
-import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
+import type { Provider, SignedRequest } from '#libs/plugin-sdk/src/define-provider.js';
 import {
   headersOf,
   type HttpFile,
@@ -15,7 +16,8 @@ import {
   writeHttpFile,
 } from '#libs/plugin-sdk/src/http-file.js';
 import { loadPlugins } from '#libs/plugin-sdk/src/loading/load-plugins.js';
-import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
+import { Plugins, PRESETS_OF } from '#libs/plugin-sdk/src/loading/plugins.js';
+import { mediaTypeOf } from '#libs/plugin-sdk/src/body/inbound-body.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
 
 import { EXIT, UsageError } from './failures.js';
@@ -27,6 +29,7 @@ interface SendOptions {
   readonly to?: string;
   readonly sign?: string;
   readonly secret?: string;
+  readonly privateKey?: string;
   readonly config?: readonly string[];
   readonly plugins?: string;
   readonly at?: string;
@@ -44,8 +47,9 @@ export function sendCommand(program: Command, act: Act): void {
     .command('send <file>')
     .description('send a saved request (*.http), byte for byte')
     .option('--to <target>', 'a URL, a path, or the slug or id that replaces {slug} or {id} in the file')
-    .option('--sign <provider>', 'sign it anew, as a sender of this provider would now')
+    .option('--sign <name>', 'sign it anew, as a sender of this provider or preset would now')
     .option('--secret <secret>', 'for --sign (MILLRACE_SECRET; - reads a line from the standard input)')
+    .option('--private-key <file>', 'for --sign, where the sender has a key pair: PEM, or base64 of PKCS #8')
     .option('--config <key=value>', "for --sign: the integration's config; may be repeated", several)
     .option('--plugins <modules>', 'comma-separated, for providers of third parties (MILLRACE_PLUGINS)')
     .option('--at <time>', 'for --sign: as if it were sent then (RFC 3339)')
@@ -69,12 +73,19 @@ async function send(
     throw new UsageError(`--repeat takes a whole number from 1 to ${MAX_REPEATS}.`);
   const file = withHeaders(fileAt(path), options.header ?? []);
   const sign = options.sign === undefined ? undefined : await signerOf(options.sign, options, env);
-  if (options.save !== undefined) return save(shell, options.save, withProof(file, sign?.(file) ?? {}));
-  const url = urlOf(file.target, options.to, () => targetOf(flags, env).url);
+  const isSaved = options.save !== undefined;
+  // What is saved keeps its placeholder; signers of the URL want the address that is called.
+  const isOpen = isSaved && options.to === undefined;
+  const url = isOpen ? file.target : urlOf(file.target, options.to, () => targetOf(flags, env).url);
+  if (isSaved)
+    return save(shell, options.save, {
+      ...(await signedFile(file, url, sign)),
+      ...(isOpen && { target: file.target }),
+    });
   let failed = 0;
   for (let nth = 1; nth <= times && !signal.aborted; nth++) {
-    const headers = headersOf(withProof(file, sign?.(file) ?? {}));
-    const answer = await exchange(file.method, url, headers, file.body, signal);
+    const request = await signedFile(file, url, sign);
+    const answer = await exchange(file.method, request.target, headersOf(request), request.body, signal);
     if (answer.status >= 400) failed++;
     show(shell, answer);
     if (times > 1) shell.bar(`${nth} of ${times} sent, ${failed} refused`);
@@ -86,6 +97,16 @@ async function send(
 
 /** A text as the bytes that senders write, one character each: so they go over the wire and into a file. */
 const inUtf8 = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
+
+type Signer = (file: HttpFile, url: string) => Promise<SignedRequest>;
+
+/** The request as it goes out; its target is the address that is called. */
+async function signedFile(file: HttpFile, url: string, sign: Signer | undefined): Promise<HttpFile> {
+  if (!sign) return { ...file, target: url };
+  const { headers = {}, rawBody = file.body, target } = await sign(file, url);
+  const origin = /^https?:\/\/[^/?#]*/.exec(url)?.[0] ?? '';
+  return { ...withProof(file, headers), body: rawBody, target: target === undefined ? url : origin + target };
+}
 
 /** The old proof makes room for the new one; names in the case that HTTP/2 and the file format have. */
 function withProof(file: HttpFile, proof: Readonly<Record<string, string>>): HttpFile {
@@ -180,34 +201,69 @@ function filledIn(target: string, to: string): string {
   return target.replace(PLACEHOLDER, encodeURIComponent(to));
 }
 
-async function signerOf(
-  name: string,
-  options: SendOptions,
-  env: NodeJS.ProcessEnv,
-): Promise<(file: HttpFile) => Readonly<Record<string, string>>> {
+async function signerOf(name: string, options: SendOptions, env: NodeJS.ProcessEnv): Promise<Signer> {
   const modules = (options.plugins ?? env['MILLRACE_PLUGINS'] ?? '').split(',').filter((one) => one.trim() !== '');
-  const { providers } = new Plugins([
+  const plugins = new Plugins([
     builtInProviders,
     ...(await loadPlugins(
       modules.map((one) => one.trim()),
       process.cwd(),
     )),
   ]);
-  const provider: Provider | undefined = providers.get(name);
-  const able = [...providers.values()].filter(({ sign }) => sign).map((one) => one.name);
+  const preset = plugins.presets.has(name) ? name : undefined;
+  const provider = plugins.providerFor(preset === undefined ? name : PRESETS_OF, preset);
+  const able = [...plugins.providers.values()].filter(({ sign }) => sign).map((one) => one.name);
+  const known = [...able, ...plugins.presets.keys()];
   if (!provider?.sign)
     throw new UsageError(
-      `${provider ? `Requests of ${name} cannot be signed here` : `There is no provider ${name}`}: ${able.join(', ')} can.`,
+      provider
+        ? `Requests of ${name} cannot be signed here: ${able.join(', ')} and every preset can.`
+        : `There is no provider or preset ${name}. ${suggestion(name, known)}Providers: ${able.join(', ')}. Presets: ${[...plugins.presets.keys()].sort().join(', ')}.`,
     );
-  const secret = secretOf(options.secret ?? env['MILLRACE_SECRET']);
+  const secret =
+    options.privateKey === undefined ? secretOf(options.secret ?? env['MILLRACE_SECRET']) : keyIn(options.privateKey);
   const config = configOf(options.config ?? []);
   const at = options.at === undefined ? undefined : parseTime(options.at);
   if (options.at !== undefined && !at) throw new UsageError('--at takes a time such as 2026-11-20T13:14:15Z.');
-  return (file) =>
-    provider.sign!(
-      { headers: headersOf(file), rawBody: file.body },
-      { secrets: [secret], config, now: at ?? new Date() },
-    );
+  const checked = configProblems(provider, config);
+  if (checked !== undefined) throw new UsageError(`--config: ${checked}`);
+  return async (file, url) => {
+    const [publicUrl = ''] = /^https?:\/\/[^/?#]*/.exec(url) ?? [];
+    const headers = headersOf(file);
+    const target = url.slice(publicUrl.length) || '/';
+    const context = { secrets: [secret], config, now: at ?? new Date(), publicUrl };
+    const request = {
+      headers,
+      rawBody: file.body,
+      query: {},
+      contentType: mediaTypeOf(headers['content-type']),
+      sourceIp: '',
+      method: file.method,
+      target,
+    };
+    try {
+      return (await provider.signRequest?.(request, context)) ?? { headers: provider.sign!(request, context) };
+    } catch (error) {
+      if (error instanceof TypeError) throw new UsageError(error.message);
+      throw error;
+    }
+  };
+}
+
+/** What is wrong with the settings of a preset: the first thing. */
+function configProblems(provider: Provider, config: JsonObject): string | undefined {
+  const missing = (provider.config?.required ?? []).find((key) => config[key] === undefined);
+  if (missing !== undefined) return `${missing} is required.`;
+  const [problem] = provider.checkIntegration?.(config, undefined) ?? [];
+  return problem && `${problem.pointer.replace('/config/', '')}: ${problem.detail}`;
+}
+
+function keyIn(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(`${path} cannot be read: ${(error as Error).message}`);
+  }
 }
 
 function secretOf(given: string | undefined): string {

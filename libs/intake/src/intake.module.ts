@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { CqrsModule } from '@nestjs/cqrs';
+import { CommandBus, CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
 
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
@@ -9,11 +9,26 @@ import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { LOG, type Log } from '#libs/kernel/src/log.js';
+import { Settings } from '#libs/kernel/src/settings.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { AgentReceivers } from './agent-webhook/agent-receivers.js';
 import { agentWebhook } from './agent-webhook/agent-webhook.js';
 import { Counters } from './integration/counters.js';
+import {
+  AdoptSecret,
+  adoptSecret,
+  AwaitConfirmation,
+  awaitConfirmation,
+  FinishHandshake,
+  finishHandshake,
+  OpenHandshake,
+  openHandshake,
+  ShowHandshake,
+  showHandshake,
+} from './handshake/handshake.js';
+import { HandshakeController } from './handshake/handshake.controller.js';
+import { HandshakeChanges } from './handshake/handshake-changes.js';
 import { IntegrationController } from './integration/integration.controller.js';
 import {
   CreateIntegration,
@@ -32,8 +47,9 @@ import {
 } from './integration/integration.js';
 import { IntegrationProjection } from './integration/integration.projection.js';
 import { IntegrationTable } from './integration/integration.table.js';
+import { ProviderController } from './integration/provider.controller.js';
 import { RateLimiter } from './integration/rate-limiter.js';
-import { CounterWriter } from './receiving/counter-writer.adapter.js';
+import { CounterWriter } from './integration/counter-writer.adapter.js';
 import { InboundRoutes } from './receiving/inbound.adapter.js';
 import { InboundPipeline } from './receiving/pipeline.js';
 import { TrialController } from './trial/trial.controller.js';
@@ -46,7 +62,7 @@ import { WatchSilence } from './silence/silence.subscriber.js';
 /** From the request to the log: integrations, verification, dedupe, append. */
 @Module({
   imports: [CqrsModule],
-  controllers: [IntegrationController, TrialController, ReconcileController],
+  controllers: [ProviderController, IntegrationController, HandshakeController, TrialController, ReconcileController],
   providers: [
     ...commandHandlers(integration, [
       on(CreateIntegration, create),
@@ -55,6 +71,11 @@ import { WatchSilence } from './silence/silence.subscriber.js';
       on(EnableIntegration, enable),
       on(DisableIntegration, disable),
       on(DeleteIntegration, remove),
+      on(OpenHandshake, openHandshake),
+      on(AdoptSecret, adoptSecret),
+      on(AwaitConfirmation, awaitConfirmation),
+      on(ShowHandshake, showHandshake),
+      on(FinishHandshake, finishHandshake),
     ]),
     IntegrationProjection,
     { provide: IntegrationTable, useFactory: (secrets: Secrets) => new IntegrationTable(secrets), inject: [Secrets] },
@@ -66,21 +87,31 @@ import { WatchSilence } from './silence/silence.subscriber.js';
       useFactory: (
         store: EventStore,
         clock: Clock,
-        { providers }: Plugins,
+        { understanding }: Plugins,
         counters: Counters,
         http: Egress,
         log: Log,
+        { publicUrl }: Settings,
+        handshakes: HandshakeChanges,
       ) =>
         new InboundPipeline({
           store,
           clock,
-          providers: new Map([...providers, [agentWebhook.name, agentWebhook]]),
+          providers: new Map([...understanding, [agentWebhook.name, agentWebhook]]),
           counters,
           http,
+          publicUrl,
+          handshakes,
           limiter: new RateLimiter(),
           log,
         }),
-      inject: [EventStore, Clock, Plugins, Counters, Egress, LOG],
+      inject: [EventStore, Clock, Plugins, Counters, Egress, LOG, Settings, HandshakeChanges],
+    },
+    {
+      provide: HandshakeChanges,
+      useFactory: (commands: CommandBus, progress: Progress, secrets: Secrets) =>
+        new HandshakeChanges({ commands, progress, secrets }),
+      inject: [CommandBus, Progress, Secrets],
     },
     InboundRoutes,
     ScheduleReconciliations,

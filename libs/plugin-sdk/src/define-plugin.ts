@@ -1,6 +1,7 @@
 import type { ActionDefinition } from './define-action.js';
 import type { Provider } from './define-provider.js';
 import type { StepDefinition } from './define-step.js';
+import type { Preset } from './scheme/define-preset.js';
 
 /** The version of this interface. A plug-in written for another one is refused at start. */
 export const SDK_VERSION = 1;
@@ -12,6 +13,8 @@ export interface Plugin {
   readonly sdk: typeof SDK_VERSION;
   /** Kinds of senders that it understands. */
   readonly providers?: readonly Provider[];
+  /** Senders that are described rather than programmed: for integrations with the provider `generic_webhook`. */
+  readonly presets?: readonly Preset[];
   /** Kinds of workflow steps that it adds. */
   readonly steps?: readonly StepDefinition[];
   /** Kinds of actions of rules that it adds. */

@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 
 import type { StepHttp } from './define-step.js';
+import type { Preset } from './scheme/define-preset.js';
 
 /** A request as it came in, before anything of it is believed. */
 export interface InboundRequest {
@@ -16,6 +17,10 @@ export interface InboundRequest {
   readonly contentType: string;
   /** Address of the sender, as seen through trusted proxies. */
   readonly sourceIp: string;
+  /** Absent: `POST`. */
+  readonly method?: string;
+  /** Path and query exactly as they came: `/api/v1/webhooks/inbound/wh_1?a=%20`. Absent where they are not known. */
+  readonly target?: string;
 }
 
 /** What the person who set the integration up has entered. */
@@ -33,6 +38,10 @@ export interface ProviderContext {
    * and size. Absent where a request is looked at without a network, as in tests.
    */
   readonly http?: StepHttp | undefined;
+  /** How the outside reaches this server, without a final slash: for senders that sign the URL. */
+  readonly publicUrl?: string | undefined;
+  /** Secrets of earlier rotations that are no longer valid: to tell the owner why a saved request fails. Never believed. */
+  readonly expiredSecrets?: readonly string[] | undefined;
 }
 
 /**
@@ -52,7 +61,56 @@ export type Verdict =
   /** `authentication` is recorded with the event: `hmac-sha256`, `bearer`, `jwt`, or `slug` when no secret is set. */
   | { readonly ok: true; readonly authentication: string }
   /** `detail` is for the log of the server, not for the sender: why keys cannot be fetched. Holds no secret. */
-  | { readonly ok: false; readonly reason: RefusalReason; readonly detail?: string };
+  | {
+      readonly ok: false;
+      readonly reason: RefusalReason;
+      readonly detail?: string;
+      /** What this integration wants, where it differs from {@link Provider.wants}. */
+      readonly wants?: string;
+      /** Value of `WWW-Authenticate` in the answer. */
+      readonly challenge?: string;
+    };
+
+/** What becomes of a request with which a sender checks the address. Nothing of it is stored as an event. */
+export type HandshakeOutcome =
+  | {
+      readonly kind: 'answered';
+      readonly status: number;
+      readonly contentType?: string;
+      readonly body: string;
+    }
+  /** The sender offers its secret. It is kept if none is there yet, or an administrator has opened the integration for it. */
+  | {
+      readonly kind: 'adopt';
+      readonly secret: string;
+      readonly headers?: Readonly<Record<string, string>>;
+      /** Administrators may read it until the first event: it has to be entered on the sender's screen. */
+      readonly shown?: boolean;
+    }
+  /** A subscription is confirmed by opening an address: at once where it is surely the sender's, else by its owner. */
+  | { readonly kind: 'confirm'; readonly url: string; readonly isSafe: boolean }
+  /** The sender is not who it says. */
+  | { readonly kind: 'unproved'; readonly verdict: Extract<Verdict, { ok: false }> }
+  | { readonly kind: 'refused'; readonly status: 400 | 403; readonly detail: string };
+
+/** Why a saved request is refused, for the owner of the integration: names and lengths, never values. */
+export interface Explanation {
+  /** `header`, `signature`, `timestamp`, `bodyHash`, `claims`, `field` or `handshake`. Absent: nothing failed. */
+  readonly failed?: string;
+  readonly wants: string;
+  /** Headers that came, with the length of each. */
+  readonly found: Readonly<Record<string, number>>;
+  /** What would have made it fit. */
+  readonly hints: readonly string[];
+}
+
+/** A request that is signed anew: schemes that sign the URL or a field of the body change these too. */
+export interface SignedRequest {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly rawBody?: Buffer;
+  /** Path and query. */
+  readonly target?: string;
+}
 
 /**
  * What the platform has made of the body: the value of a JSON body (`{}` for an empty one), of the JSON in the field
@@ -64,6 +122,8 @@ export interface InboundBody {
   readonly value: Json;
   readonly kind: 'json' | 'form' | 'ndjson' | 'batch' | 'text' | 'bytes';
   readonly request: InboundRequest;
+  /** Number of the element, from 0, where the body was taken apart by {@link Provider.elements}. */
+  readonly index?: number;
 }
 
 /** One thing that happened, in the words of the platform. */
@@ -99,6 +159,10 @@ export interface Normalised {
   readonly retry?: string | undefined;
   /** Usually one. None: nothing is recorded, as for the challenge with which some senders check a URL. */
   readonly events: readonly NormalisedEvent[];
+  /** `source` of the events, where that is not the provider. */
+  readonly source?: string | undefined;
+  /** What is stored in place of the body, where that holds a proof that must not be. */
+  readonly payload?: Json | undefined;
 }
 
 /**
@@ -122,6 +186,7 @@ export interface Answer {
   readonly status: number;
   readonly contentType?: string;
   readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** How the sender was asked to send one delivery again. */
@@ -226,7 +291,7 @@ export interface Provider {
    * Why a secret cannot be one of this scheme, asked when an integration is created or its secret rotated; `undefined` if it
    * can. For the person who sent it: says what to send, and holds nothing of the secret.
    */
-  checkSecret?(secret: string): string | undefined;
+  checkSecret?(secret: string, config: JsonObject): string | undefined;
   /** Lower-case names of headers worth keeping with the event. Never name one that holds a secret or a signature. */
   readonly keepHeaders?: readonly string[];
   /**
@@ -264,6 +329,36 @@ export interface Provider {
    * @param perMinute the integration's rate limit, in requests a minute.
    */
   preflight?(request: InboundRequest, perMinute: number | undefined): Readonly<Record<string, string>> | undefined;
+  /** Whether the body is JSON whatever its content type says. */
+  readsJson?(context: ProviderContext): boolean;
+  /**
+   * The events in a body of JSON, each of them normalised by itself. `undefined`: the body is one. An empty list: nothing
+   * is recorded, and the request is answered with success.
+   */
+  elements?(value: Json, context: ProviderContext): readonly Json[] | undefined;
+  /**
+   * The answer to a request with which the sender checks the address, before it is verified like any other; `undefined`
+   * for every other request. May be asked with GET and HEAD as well.
+   */
+  handshake?(
+    request: InboundRequest,
+    context: ProviderContext,
+  ): HandshakeOutcome | undefined | Promise<HandshakeOutcome | undefined>;
+  /**
+   * What is wrong with an integration beyond the schema of its `config`. Pointers begin at the integration:
+   * `/config/verify/signed`, `/secret`.
+   * @param hasSecret `undefined` where it is not known or does not change.
+   */
+  checkIntegration?(
+    config: JsonObject,
+    hasSecret: boolean | undefined,
+  ): readonly { readonly pointer: string; readonly detail: string }[];
+  /** How the integration is verified, for its owner: without secrets. */
+  described?(config: JsonObject): JsonObject | undefined;
+  /** Why a request is refused, for the owner of the integration. */
+  explain?(request: InboundRequest, context: ProviderContext): Promise<Explanation>;
+  /** The provider for senders of a preset. */
+  withPreset?(preset: Preset): Provider;
   /** Finds what the sender delivered and the platform never saw. */
   readonly reconcile?: Reconcile;
   /**
@@ -275,6 +370,11 @@ export interface Provider {
     request: Pick<InboundRequest, 'headers' | 'rawBody'>,
     context: ProviderContext,
   ): Readonly<Record<string, string>>;
+  /** The same for schemes that sign the URL or change the body. Asked before {@link Provider.sign}; `undefined`: not of use here. */
+  signRequest?(
+    request: InboundRequest,
+    context: ProviderContext,
+  ): SignedRequest | undefined | Promise<SignedRequest | undefined>;
 }
 
 export interface ProviderConfig {

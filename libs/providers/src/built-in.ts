@@ -6,6 +6,7 @@ import { genericWebhook } from './generic-webhook.js';
 import { github } from './github/github.js';
 import { gitlab } from './gitlab/gitlab.js';
 import { mcpServer } from './mcp-server.js';
+import { builtInPresets } from './presets/built-in-presets.js';
 import { slack } from './slack/slack.js';
 import { standardWebhooks } from './standard-webhooks.js';
 
@@ -14,4 +15,5 @@ export const builtInProviders = definePlugin({
   name: 'built-in providers',
   sdk: 1,
   providers: [genericWebhook, github, gitlab, slack, botframework, standardWebhooks, cloudevents, mcpServer],
+  presets: builtInPresets,
 });

@@ -60,6 +60,15 @@ export const integrationFields = {
     expected: 'the name of a provider',
     examples: ['github'],
   }),
+  preset: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 40,
+      description: 'A sender that is known by name, with the provider generic_webhook. Listed with the providers.',
+      expected: 'the name of a preset',
+      examples: ['stripe'],
+    }),
+  ),
   ...integrationSettings,
   secret: Type.Optional({ ...secret, description: `${SECRET} Without it the slug alone authenticates.` }),
   rateLimit: Type.Optional(
@@ -84,7 +93,7 @@ export const integrationFields = {
 export const NewIntegration = closed(integrationFields, { $id: 'NewIntegration' });
 export type NewIntegration = Static<typeof NewIntegration>;
 
-const { provider: _, ...changed } = changes(integrationFields);
+const { provider: _provider, preset: _preset, ...changed } = changes(integrationFields);
 
 /** What is sent to change one. */
 export const IntegrationChanges = closed(
@@ -138,6 +147,13 @@ export const IntegrationAnswer = Type.Object(
     id: Type.String({ examples: ['int_01jq5x1d0wkz4s3v2n8m7b6c5a'] }),
     ...shown(integrationSettings),
     provider: Type.String(),
+    preset: nullable(Type.String({ description: 'The sender, where it is known by name.' })),
+    verify: nullable(
+      Type.Record(Type.String(), Type.Unknown(), {
+        description:
+          'How requests are proved, where that is declared: by the preset, or by `config.verify`. Read only.',
+      }),
+    ),
     enabled: Type.Boolean(),
     slug: Type.String(),
     url: Type.String({ description: 'The address to give to the sender: by slug.' }),
@@ -165,6 +181,7 @@ export const IntegrationAnswer = Type.Object(
       received: Type.Integer({ description: 'Stored, each for the first time.' }),
       duplicates: Type.Integer({ description: 'Answered with the ids of the first time.' }),
       retries: Type.Integer({ description: 'Announced by the sender as another try.' }),
+      handshakes: Type.Integer({ description: 'With which the sender checked the address.' }),
       refused: Type.Record(Type.String(), Type.Integer(), {
         description: 'By reason.',
         examples: [{ signature_mismatch: 2 }],
@@ -187,3 +204,20 @@ export const CreatedIntegration = Type.Object(
   { $id: 'CreatedIntegration' },
 );
 export type CreatedIntegration = Static<typeof CreatedIntegration>;
+
+/** What became of the handshake with a sender that gives a secret away, or wants its address confirmed. */
+export const HandshakeAnswer = Type.Object(
+  {
+    status: Type.Union([Type.Literal('open'), Type.Literal('waiting'), Type.Literal('done'), Type.Literal('none')], {
+      description:
+        'open: the secret of the next handshake is adopted. waiting: something has to be done on the screen of the sender. done: the sender has been believed since. none: the sender has no such handshake.',
+    }),
+    openUntil: nullable(time),
+    verificationToken: nullable(
+      Type.String({ description: 'To be entered on the screen of the sender, until the first event.' }),
+    ),
+    confirmUrl: nullable(Type.String({ description: 'Open it to confirm the subscription, if you expect it.' })),
+  },
+  { $id: 'HandshakeAnswer' },
+);
+export type HandshakeAnswer = Static<typeof HandshakeAnswer>;

@@ -25,9 +25,30 @@ const Thing = Type.Object(
   },
   closed,
 );
+const Kinds = Type.Object({
+  how: Type.Union([
+    Type.Object({ kind: Type.Literal('sign'), header: Type.String() }, closed),
+    Type.Object({ kind: Type.Literal('show'), field: Type.String() }, closed),
+  ]),
+});
 const problems = (value: unknown) => shapeProblems(Thing, value, { prefix: 'thing' });
 
 describe('the check of a shape', () => {
+  it.each([
+    [{ kind: 'sign', field: 'a' }, ['/how/header', '/how/field']],
+    [{ kind: 'show', field: 1 }, ['/how/field']],
+    [{ kind: 'sing' }, ['/how/kind']],
+    [{ header: 'a' }, ['/how/kind']],
+  ])('looks at the kind that was meant: %j', (how, pointers) => {
+    const found = shapeProblems(Kinds, { how }, { prefix: 'thing' });
+    expect(found.map(({ pointer }) => pointer).sort()).toEqual([...pointers].sort());
+  });
+
+  it('suggests the kind that was meant', () => {
+    const [problem] = shapeProblems(Kinds, { how: { kind: 'sing' } }, { prefix: 'thing' });
+    expect(problem!.detail).toBe('Must be one of sign, show. Did you mean "sign"?');
+  });
+
   it('has nothing to say about a value that fits', () => {
     expect(problems({ name: 'a', times: 1, mode: 'fast', after: '30s', url: 'https://example.com' })).toEqual([]);
   });

@@ -99,11 +99,27 @@ function withoutOtherAlternatives(all: readonly ErrorObject[]): readonly ErrorOb
 
 function optionMeant(error: ErrorObject): number | undefined {
   if ((error.parentSchema as { expected?: string }).expected !== undefined) return undefined;
+  const key = discriminatorOf(error);
+  if (key !== undefined && isObject(error.data)) {
+    const meant = optionsOf(error).findIndex(
+      ({ properties }) => properties?.[key]?.const === (error.data as Json)[key],
+    );
+    return meant < 0 ? undefined : meant;
+  }
   const given = typeOf(error.data);
   const isRight = ({ type }: { type?: unknown }): boolean =>
     type === given || (type === 'integer' && given === 'number');
   const options = optionsOf(error);
   return options.filter(isRight).length === 1 ? options.findIndex(isRight) : undefined;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** The key that tells alternatives apart: each of them is an object that has it with a value of its own, such as `kind`. */
+function discriminatorOf(error: ErrorObject): string | undefined {
+  const [first, ...others] = optionsOf(error);
+  const keys = Object.entries(first?.properties ?? {}).filter(([, schema]) => schema.const !== undefined);
+  return keys.find(([key]) => others.every(({ properties }) => properties?.[key]?.const !== undefined))?.[0];
 }
 
 const typeOf = (value: unknown): string => (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value);
@@ -171,6 +187,17 @@ function inWords(error: ErrorObject, prefix: string, root: string, hidesValues: 
       isKey: false,
     };
   }
+  const key = error.keyword === 'anyOf' || error.keyword === 'oneOf' ? discriminatorOf(error) : undefined;
+  if (key !== undefined && isObject(error.data)) {
+    const allowed = optionsOf(error).map(({ properties }) => String(properties![key]!.const));
+    const given = error.data[key];
+    const detail =
+      given === undefined
+        ? `"${key}" is required: one of ${allowed.join(', ')}.`
+        : `Must be one of ${allowed.join(', ')}. ${typeof given === 'string' ? suggestion(given, allowed) : ''}`.trim();
+    const code = `${prefix}.${given === undefined ? 'missing_key' : 'bad_value'}`;
+    return { pointer: `${pointer}/${pointerToken(key)}`, code, detail, isKey: false };
+  }
   const shown = hidesValues || schema?.writeOnly === true ? '' : ` ${got(error.data)}${intended(error)}`;
   const wanted = schema?.expected ?? expected(error);
   const detail = `${wanted === undefined ? sentence(error.message ?? 'must fit its schema') : `Must be ${wanted}`}.${shown}`;
@@ -213,7 +240,12 @@ function expected(error: ErrorObject): string | undefined {
   }
 }
 
-const optionsOf = ({ schema }: ErrorObject) => schema as readonly { const?: unknown; type?: unknown }[];
+const optionsOf = ({ schema }: ErrorObject) =>
+  schema as readonly {
+    const?: unknown;
+    type?: unknown;
+    properties?: Readonly<Record<string, { const?: unknown }>>;
+  }[];
 
 /** Which of the values that are allowed a string is almost. */
 function intended(error: ErrorObject): string {

@@ -76,6 +76,7 @@ export const integrationEvents = {
     data: Type.Object({
       integrationId: id,
       provider: Type.String(),
+      preset: Type.Optional(Type.String({ description: 'the sender, where it is known by name' })),
       slug: Type.String({ description: 'the unguessable part of its URL' }),
       secret: Type.Optional(SecretReference),
       ...keptIntegrationSettings,
@@ -110,6 +111,41 @@ export const integrationEvents = {
       secret: `${integrationId}/2`,
       previous: [{ secret: `${integrationId}/1`, validUntil: '2026-11-21T13:14:15.123Z' }],
     },
+  }),
+  'integration.handshake_opened': defineEvent({
+    description: 'An administrator lets the sender give a new secret away.',
+    system: true,
+    data: Type.Object({ integrationId: id, until: Type.String({ description: 'RFC 3339 UTC' }) }),
+    example: { integrationId, until: '2026-11-20T13:24:15.123Z' },
+  }),
+  'integration.handshake_adopted': defineEvent({
+    description:
+      'The sender gave its secret away when it checked the address; requests are signed with it from now on.',
+    system: true,
+    data: Type.Object({
+      integrationId: id,
+      secret: SecretReference,
+      shown: Type.Boolean({ description: 'administrators may read it until the first event' }),
+    }),
+    example: { integrationId, secret: `${integrationId}/secret/2`, shown: false },
+  }),
+  'integration.handshake_pending': defineEvent({
+    description: 'The sender wants a subscription confirmed at an address that is not surely its own.',
+    system: true,
+    data: Type.Object({ integrationId: id, url: Type.String() }),
+    example: { integrationId, url: 'https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription' },
+  }),
+  'integration.handshake_shown': defineEvent({
+    description: 'An administrator read what has to be entered on the screen of the sender.',
+    system: true,
+    data: Type.Object({ integrationId: id }),
+    example: { integrationId },
+  }),
+  'integration.handshake_finished': defineEvent({
+    description: 'The first event came after a handshake: what it was about is not shown any more.',
+    system: true,
+    data: Type.Object({ integrationId: id }),
+    example: { integrationId },
   }),
   'integration.enabled': defineEvent({
     description: 'An integration accepts requests again.',

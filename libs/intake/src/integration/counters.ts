@@ -19,6 +19,8 @@ export type Counter =
   | 'duplicates'
   /** Announced by the sender as another try. */
   | 'retries'
+  /** With which the sender checked the address. */
+  | 'handshakes'
   | `refused.${CountedReason}`;
 
 export interface CounterChange {

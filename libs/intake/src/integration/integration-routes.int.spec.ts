@@ -14,7 +14,7 @@ import { builtInProviders } from '#libs/providers/src/built-in.js';
 import { useViews } from '../../../../test/support/views.js';
 import { Follower } from '../../../persistence/testing/follower.js';
 import { githubHeaders, InboundServer } from '../../testing/inbound-server.js';
-import { CounterWriter } from '../receiving/counter-writer.adapter.js';
+import { CounterWriter } from '../integration/counter-writer.adapter.js';
 import { TrialController } from '../trial/trial.controller.js';
 import { newSlug } from './settings-change.js';
 import { IntegrationController } from './integration.controller.js';

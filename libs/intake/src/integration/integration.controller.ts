@@ -24,11 +24,12 @@ import {
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
+import type { Problems } from '#libs/kernel/src/problems.js';
 import { PREFIXES } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { type Page, readPage } from '#libs/persistence/src/paging.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
-import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
+import { Plugins, PRESETS_OF } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import {
   CreateIntegration,
@@ -73,11 +74,12 @@ export class IntegrationController {
       check: (given, problems) => {
         const name = problems.part(given, 'provider');
         // Named by itself where nothing else is wrong.
-        if (name !== undefined && (problems.found.length === 0 || this.plugins.providers.has(name)))
-          checkSettings(given, this.provider(name), problems);
+        if (name === undefined || (problems.found.length > 0 && !this.plugins.providers.has(name))) return;
+        const provider = this.presetOf(given, this.provider(name), problems);
+        if (provider) checkSettings(given, provider, problems);
       },
     });
-    const provider = this.provider(body.provider);
+    const provider = this.plugins.providerFor(body.provider, body.preset)!;
     const { changes } = settingsChange(body, provider, {});
     refuseDedupeKeyOfAskable(body, provider, { config: {}, ...changes });
     const { integration: prefix } = PREFIXES;
@@ -98,6 +100,7 @@ export class IntegrationController {
         newSlug(),
         settings,
         secret === undefined ? undefined : reference,
+        body.preset,
       ),
     );
     return { ...(await this.answer(caller, integrationId)), ...(secret === undefined ? {} : { secret }) };
@@ -136,11 +139,12 @@ export class IntegrationController {
     @Body() sent: object,
   ): Promise<IntegrationAnswer> {
     const current = (await this.found(caller, id)).state;
-    const provider = this.provider(current.provider);
+    const provider = this.provider(current.provider, current.preset);
+    const before = { config: current.settings.config, hasSecret: current.secret !== undefined };
     const body = checkBody(IntegrationChanges, sent, {
       prefix: 'integration',
       check: (given, problems) => {
-        checkSettings(given, provider, problems);
+        checkSettings(given, provider, problems, before);
         if (given.graceSeconds !== undefined && given.secret === undefined)
           problems.add('/graceSeconds', 'Must be sent with secret: it says how long the earlier one stays valid.');
       },
@@ -222,9 +226,29 @@ export class IntegrationController {
     );
   }
 
-  private provider(name: string): Provider {
-    const provider = this.plugins.providers.get(name);
+  /** What a preset makes of a provider; notes what is wrong with it. */
+  private presetOf(given: NewIntegration, provider: Provider, problems: Problems): Provider | undefined {
+    const { preset } = given;
+    if (preset === undefined || !problems.isFine('/preset')) return provider;
+    if (provider.name !== PRESETS_OF)
+      problems.add('/preset', `Must be left out: presets are for the provider ${PRESETS_OF}.`);
+    else if (!this.plugins.presets.has(preset))
+      problems.oneOf(preset, [...this.plugins.presets.keys()].sort(), '/preset');
+    else if (given.config && 'verify' in given.config)
+      problems.add('/config/verify', 'Must be left out: the preset says how requests are proved.');
+    else return this.plugins.providerFor(provider.name, preset);
+    return undefined;
+  }
+
+  private provider(name: string, preset?: string): Provider {
+    const provider = this.plugins.providerFor(name, preset);
     if (provider) return provider;
+    if (preset !== undefined && this.plugins.providers.has(name))
+      throw new Rejected(
+        'conflict',
+        'integration.preset_missing',
+        `The plug-in with the preset "${preset}" is not loaded. Add it to MILLRACE_PLUGINS.`,
+      );
     const known = [...this.plugins.providers.keys()].sort().join(', ');
     throw new Rejected('invalid', 'integration.unknown_provider', `There is no provider "${name}". Known: ${known}.`, {
       problems: [{ pointer: '/provider', detail: `Must be one of ${known}.` }],
@@ -241,7 +265,7 @@ export class IntegrationController {
   }
 
   private shown(row: IntegrationView, activity: Activity): IntegrationAnswer {
-    const isChat = this.plugins.providers.get(row.state.provider)?.communicator === true;
-    return integrationAnswer(row, activity, this.settings.publicUrl, this.clock.now(), isChat);
+    const provider = this.plugins.providerFor(row.state.provider, row.state.preset);
+    return integrationAnswer(row, activity, this.settings.publicUrl, this.clock.now(), provider);
   }
 }

@@ -5,6 +5,8 @@ import type { Table } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 
+import { providerKey } from '#libs/plugin-sdk/src/loading/plugins.js';
+
 import { AddressList } from './addresses.js';
 import { DedupeKey } from './dedupe-key.js';
 import { type Integration, integration, secretReferenceIn, secretReferences } from './integration.js';
@@ -15,6 +17,9 @@ export interface Receiver {
   readonly id: string;
   readonly orgId: string;
   readonly provider: string;
+  readonly preset: string | undefined;
+  /** Under which the code that understands it is found: its provider, or that of its preset. */
+  readonly understoodBy: string;
   readonly slug: string;
   readonly name: string;
   readonly customPath: string | undefined;
@@ -23,6 +28,8 @@ export interface Receiver {
   readonly dedupeKey: DedupeKey | undefined;
   /** Secret values in plain text. */
   readonly config: JsonObject;
+  /** Something of a handshake is shown: the first event ends it. */
+  readonly inHandshake: boolean;
   /** The newest first. */
   readonly secrets: readonly string[];
   readonly previous: readonly { readonly secret: string; readonly validUntil: number }[];
@@ -117,6 +124,9 @@ export class IntegrationTable implements Table {
       id,
       orgId: state.orgId,
       provider: state.provider,
+      preset: state.preset,
+      understoodBy: providerKey(state.provider, state.preset),
+      inHandshake: state.handshake?.shown === true || state.handshake?.confirmUrl !== undefined,
       slug: state.slug,
       name: settings.name,
       customPath: settings.customPath,

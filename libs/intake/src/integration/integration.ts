@@ -10,11 +10,24 @@ import { canonicalJson } from '#libs/kernel/src/json.js';
 interface Facts {
   readonly orgId: string;
   readonly provider: string;
+  readonly preset?: string;
   readonly slug: string;
+  /** What the sender and its administrator still have to do. Absent: nothing. */
+  readonly handshake?: Handshake;
   /** Reference; absent: the slug alone authenticates. */
   readonly secret?: string;
   readonly previous: readonly PreviousSecret[];
   readonly settings: IntegrationSettings;
+}
+
+/** How far a handshake is in which the sender gives a secret away, or wants its address confirmed. */
+export interface Handshake {
+  /** A secret is adopted until then, although there is one. RFC 3339 UTC. */
+  readonly openUntil?: string;
+  /** Administrators may read the secret that was adopted. */
+  readonly shown?: boolean;
+  /** The address at which the subscription is confirmed. */
+  readonly confirmUrl?: string;
 }
 
 /**
@@ -32,10 +45,11 @@ export const integration = slice<Integration>()({
   stream: streams.integration,
   initial: { kind: 'unknown' },
   evolve: {
-    'integration.created': (_, { provider, slug, secret, ...data }, { metadata }) => ({
+    'integration.created': (_, { provider, preset, slug, secret, ...data }, { metadata }) => ({
       kind: 'active',
       orgId: metadata.orgId,
       provider,
+      ...(preset === undefined ? {} : { preset }),
       slug,
       ...(secret === undefined ? {} : { secret }),
       previous: [],
@@ -47,6 +61,21 @@ export const integration = slice<Integration>()({
       const { secret: _, ...rest } = state;
       return { ...rest, ...(secret === undefined ? {} : { secret }), previous };
     },
+    'integration.handshake_opened': (state, { until }) =>
+      exists(state) ? { ...state, handshake: { openUntil: until } } : state,
+    'integration.handshake_adopted': (state, { secret, shown }) => {
+      if (!exists(state)) return state;
+      const { handshake: _, ...rest } = state;
+      return { ...rest, secret, previous: [], ...(shown && { handshake: { shown } }) };
+    },
+    'integration.handshake_pending': (state, { url }) =>
+      exists(state) ? { ...state, handshake: { confirmUrl: url } } : state,
+    'integration.handshake_shown': (state) => state,
+    'integration.handshake_finished': (state) => {
+      if (!exists(state)) return state;
+      const { handshake: _, ...rest } = state;
+      return rest;
+    },
     'integration.enabled': (state) => (exists(state) ? { ...state, kind: 'active' } : state),
     'integration.disabled': (state) => (exists(state) ? { ...state, kind: 'disabled' } : state),
     'integration.deleted': (state) => (exists(state) ? { kind: 'deleted', orgId: state.orgId } : state),
@@ -55,10 +84,12 @@ export const integration = slice<Integration>()({
 });
 
 /** Everything that happens to an integration but the rotation of its secret. */
-export const CHANGES_OF_SETTINGS = typesOf(integration).filter((type) => type !== 'integration.secret_rotated');
+export const CHANGES_OF_SETTINGS = typesOf(integration).filter(
+  (type) => type !== 'integration.secret_rotated' && !type.startsWith('integration.handshake_'),
+);
 
 type Existing = Extract<Integration, Facts>;
-const exists = (state: Integration): state is Existing => state.kind === 'active' || state.kind === 'disabled';
+export const exists = (state: Integration): state is Existing => state.kind === 'active' || state.kind === 'disabled';
 
 /** Without the id, which the stream's name says. */
 function settingsOf(data: DataOf<'integration.updated'> | Omit<DataOf<'integration.updated'>, 'provider'>) {
@@ -86,9 +117,9 @@ type Drafts<T extends `integration.${string}` = never> = readonly Extract<EventD
 
 /** Sets an integration up. The same request sent again finds it as it was made, slug and all. */
 export function create(state: Integration, command: CreateIntegration): Drafts<'integration.created'> {
-  const { id, provider, slug, secret, settings } = command;
+  const { id, provider, preset, slug, secret, settings } = command;
   if (exists(state)) {
-    if (state.provider === provider && state.settings.name === settings.name) return [];
+    if (state.provider === provider && state.preset === preset && state.settings.name === settings.name) return [];
     throw new Rejected(
       'conflict',
       'integration.exists',
@@ -101,7 +132,15 @@ export function create(state: Integration, command: CreateIntegration): Drafts<'
       'integration.deleted',
       'This Idempotency-Key was used for an integration that has been deleted. Use a new key for a new one.',
     );
-  const data = { integrationId: id, provider, slug, ...(secret === undefined ? {} : { secret }), ...settings };
+  const named = preset === undefined ? {} : { preset };
+  const data = {
+    integrationId: id,
+    provider,
+    ...named,
+    slug,
+    ...(secret === undefined ? {} : { secret }),
+    ...settings,
+  };
   return [{ type: 'integration.created', data }];
 }
 
@@ -153,7 +192,10 @@ export function remove(state: Integration, command: DeleteIntegration): Drafts<'
 }
 
 /** Another organisation's integration is as unknown as none. */
-function found(state: Integration, command: { readonly id: string; readonly author: { readonly orgId: string } }) {
+export function found(
+  state: Integration,
+  command: { readonly id: string; readonly author: { readonly orgId: string } },
+) {
   if (exists(state) && state.orgId === command.author.orgId) return state;
   throw integrationNotFound(command.id);
 }
@@ -174,6 +216,7 @@ export class CreateIntegration extends ThingCommand<Integration> {
     readonly settings: IntegrationSettings,
     /** Reference of the secret. */
     readonly secret?: string,
+    readonly preset?: string,
   ) {
     super(id, author);
   }

@@ -6,6 +6,8 @@ import { asShown } from '#libs/events/src/shapes/fields.js';
 import { type IntegrationAnswer, integrationSettings } from '#libs/events/src/shapes/integration-shape.js';
 import { formatDuration } from '#libs/kernel/src/time/durations.js';
 
+import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
+
 import type { Counter } from './counters.js';
 import { type Integration, secretReferenceIn } from './integration.js';
 import { MASK } from './settings-check.js';
@@ -52,7 +54,7 @@ export function integrationAnswer(
   { counters, silentAt, reconciled }: Activity,
   publicUrl: string,
   now: Date,
-  isCommunicator: boolean,
+  provider: Provider | undefined,
 ): IntegrationAnswer {
   const { slug, settings } = state;
   const { customPath, rateLimit, config } = settings;
@@ -64,6 +66,8 @@ export function integrationAnswer(
     id,
     ...asShown(integrationSettings, settings),
     provider: state.provider,
+    preset: state.preset ?? null,
+    verify: provider?.described?.(config) ?? null,
     enabled: state.kind === 'active',
     slug,
     url: inbound,
@@ -71,7 +75,7 @@ export function integrationAnswer(
       inbound,
       direct: `${publicUrl}/webhooks/${id}`,
       ...(customPath !== undefined && { custom: `${publicUrl}/api/webhook/${customPath}` }),
-      ...communicatorUrls(id, state.provider, isCommunicator, publicUrl),
+      ...communicatorUrls(id, state.provider, provider?.communicator === true, publicUrl),
     },
     hasSecret: state.secret !== undefined,
     previousSecrets: inGrace(state.previous, now).map(({ validUntil }) => ({ validUntil })),
@@ -85,6 +89,7 @@ export function integrationAnswer(
       received: count('received'),
       duplicates: count('duplicates'),
       retries: count('retries'),
+      handshakes: count('handshakes'),
       refused: Object.fromEntries(
         counters
           .filter(({ counter }) => counter.startsWith('refused.'))

@@ -64,7 +64,7 @@ describe('the config of an integration', () => {
       gitlab: [[], []],
       slack: [['apiUrl', 'botToken'], []],
       botframework: [['appId', 'issuer', 'openIdMetadataUrl'], ['appId']],
-      generic_webhook: bearer,
+      generic_webhook: [['answer', 'bearer', 'handshake', 'read', 'verify'], []],
       cloudevents: bearer,
       standard_webhooks: [['publicKey'], []],
       mcp_server: [[], []],

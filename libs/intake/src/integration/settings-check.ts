@@ -19,8 +19,16 @@ const DAY_MS = 86_400_000;
 /** Settings as they are sent; `null` removes one, what is left out stays. */
 export type GivenSettings = Omit<IntegrationChanges, 'enabled' | 'graceSeconds'>;
 
-/** Notes what is wrong with settings beyond their shape. */
-export function checkSettings(given: GivenSettings, provider: Provider, problems: Problems): void {
+/**
+ * Notes what is wrong with settings beyond their shape.
+ * @param before what is there already of an integration that is changed.
+ */
+export function checkSettings(
+  given: GivenSettings,
+  provider: Provider,
+  problems: Problems,
+  before: { readonly config: JsonObject; readonly hasSecret: boolean } = { config: {}, hasSecret: false },
+): void {
   const sources = problems.part(given, 'allowedSources');
   if (sources) checkSources(sources, problems);
   const dedupeKey = problems.part(given, 'dedupeKey');
@@ -30,9 +38,14 @@ export function checkSettings(given: GivenSettings, provider: Provider, problems
   const expectedEvery = problems.part(given, 'expectedEvery');
   if (expectedEvery !== undefined) checkDuration(expectedEvery, '/expectedEvery', [1_000, 90 * DAY_MS], problems);
   const secret = problems.part(given, 'secret');
-  if (secret !== undefined) checkSecret(provider, secret, problems);
+  if (secret !== undefined) checkSecret(provider, secret, (given.config ?? before.config) as JsonObject, problems);
   const config = problems.part(given, 'config');
   if (config) problems.addAll(configProblems(provider, config));
+  if (!problems.isFine('/config')) return;
+  const hasSecret = given.secret === undefined ? before.hasSecret : given.secret !== null;
+  const effective = (config ?? before.config) as JsonObject;
+  for (const { pointer, detail } of provider.checkIntegration?.(effective, hasSecret) ?? [])
+    problems.add(pointer, detail);
 }
 
 /** In what `config` is not as its provider wants it. Its values may be secrets: none is repeated. */
@@ -40,10 +53,10 @@ export const configProblems = (provider: Provider, config: unknown): readonly Sh
   shapeProblems(configShape(provider.config), config, { prefix: 'integration', pointer: '/config', hidesValues: true });
 
 /** Whatever a provider makes of a secret, nothing of it comes back. */
-function checkSecret(provider: Provider, secret: string, problems: Problems): void {
+function checkSecret(provider: Provider, secret: string, config: JsonObject, problems: Problems): void {
   const unusable = 'Must be a secret that this provider can use: see its page.';
   try {
-    const reason = provider.checkSecret?.(secret);
+    const reason = provider.checkSecret?.(secret, config);
     if (reason === undefined) return;
     problems.add('/secret', typeof reason !== 'string' || reason.includes(secret) ? unusable : reason);
   } catch {

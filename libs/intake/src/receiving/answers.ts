@@ -1,7 +1,7 @@
 import { eventUuidOf, executionIdOf } from '#libs/events/src/envelope.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
-import type { Accepted } from './pipeline.js';
+import type { Accepted } from './provider-output.js';
 import { NOT_FOUND, type Refusal } from './refusal.js';
 
 /** An answer as it goes over the wire. */
@@ -13,10 +13,12 @@ export interface Written {
   readonly retryAfter?: number | undefined;
   /** Methods that the address accepts, for a 405. */
   readonly allow?: string | undefined;
+  /** Value of `WWW-Authenticate`. */
+  readonly challenge?: string | undefined;
 }
 
 /** What of a refusal goes over the wire. */
-type Refused = Pick<Refusal, 'status' | 'code' | 'detail' | 'retryAfter' | 'allow'>;
+type Refused = Pick<Refusal, 'status' | 'code' | 'detail' | 'retryAfter' | 'allow' | 'challenge'>;
 
 /** How a family of routes writes its answers. */
 export interface AnswerForm {
@@ -100,9 +102,9 @@ function agentError({ status, code, detail, retryAfter, allow }: Refused): Writt
   return { status, contentType: JSON_TYPE, body, retryAfter, allow };
 }
 
-function problem({ status, code, detail, retryAfter, allow }: Refused): Written {
+function problem({ status, code, detail, retryAfter, allow, challenge }: Refused): Written {
   const body = stringifyJson({ type: 'about:blank', title: TITLES[status] ?? 'Refused', status, code, detail });
-  return { status, contentType: PROBLEM_TYPE, body, retryAfter, allow };
+  return { status, contentType: PROBLEM_TYPE, body, retryAfter, allow, challenge };
 }
 
 function envelope({ status, detail, retryAfter }: Refused): Written {

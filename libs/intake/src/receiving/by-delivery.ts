@@ -10,6 +10,8 @@ export interface Element {
   readonly eventType: Normalised['eventType'];
   readonly action: string | undefined;
   readonly retry: string | undefined;
+  /** `source` of its events, where that is not the provider. */
+  readonly source: string | undefined;
   readonly events: readonly NormalisedEvent[];
   /** JSON text of the payload, as the sender wrote it. */
   readonly payload: RawJson;

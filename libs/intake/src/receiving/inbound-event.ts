@@ -20,6 +20,7 @@ export interface DeliveryFacts {
   readonly integrationId: string;
   readonly orgId: string;
   readonly provider: string;
+  readonly source: string;
   readonly deliveryId: string;
   readonly sourceIp: string;
   readonly request: RequestMetadata;
@@ -76,7 +77,7 @@ function inboundEvent(
     orgId: facts.orgId,
     actor: `${kindOf(facts.integrationId)}/${facts.integrationId}`,
     now: facts.now,
-    source: facts.provider,
+    source: facts.source,
     subject: `${kindOf(facts.integrationId)}/${facts.integrationId}`,
     request: facts.request,
   };

@@ -10,6 +10,7 @@ import { mediaTypeOf } from '#libs/plugin-sdk/src/body/inbound-body.js';
 import { AgentReceivers } from '../agent-webhook/agent-receivers.js';
 import { SenderAddress } from '../integration/addresses.js';
 import { IntegrationTable, type Receiver } from '../integration/integration.table.js';
+import type { Accepted } from './provider-output.js';
 import {
   agentForm,
   type AnswerForm,
@@ -59,7 +60,7 @@ interface Received extends FastifyRequest {
   sentType?: string | undefined;
 }
 
-const OTHER_METHODS = ['GET', 'PUT', 'PATCH', 'DELETE'];
+const OTHER_METHODS = ['PUT', 'PATCH', 'DELETE'];
 /** Of a chat's answer, which shows none of the ids. */
 const MOST_IDS = 20;
 const NO_BYTES = Buffer.alloc(0);
@@ -107,8 +108,19 @@ export async function inboundRoutes(
         request.raw.headers['content-type'] = request.sentType;
         const outcome = await pipeline.receive(request.receiver!, viewOf(request, sender), request.id);
         if (outcome instanceof Refusal) return write(reply, form.refused(outcome));
-        if (outcome.answer) reply.header('x-millrace-event-ids', outcome.eventIds.slice(0, MOST_IDS).join(' '));
-        return write(reply, form.accepted(outcome));
+        return writeAccepted(reply, form, outcome);
+      },
+    });
+    fastify.route({
+      method: 'GET',
+      url,
+      exposeHeadRoute: false,
+      handler: async (request, reply) => {
+        const receiver = receiverOf(request);
+        // The same answer where nothing receives: trying addresses reveals nothing.
+        const outcome = receiver && (await pipeline.check(receiver, viewOf(request, sender), request.id));
+        if (!outcome) return write(reply, form.refused(METHOD_NOT_ALLOWED));
+        return outcome instanceof Refusal ? write(reply, form.refused(outcome)) : writeAccepted(reply, form, outcome);
       },
     });
     fastify.route({
@@ -189,6 +201,8 @@ function viewOf(request: Received, sender: SenderAddress): InboundRequest {
     rawBody: Buffer.isBuffer(request.body) ? request.body : NO_BYTES,
     query: request.raw.url!.includes('?') ? flat(request.query as Record<string, unknown>) : NO_QUERY,
     contentType: mediaTypeOf(headers['content-type']),
+    method: request.method,
+    target: request.raw.url!,
     sourceIp: sourceOf(request.raw, sender),
   };
 }
@@ -210,7 +224,20 @@ function refusalOf(error: FastifyError | Transient): Refusal {
   return cutOff || (error.statusCode !== undefined && error.statusCode < 500) ? BROKEN_OFF : FAILED;
 }
 
-function write(reply: FastifyReply, { status, contentType, body, retryAfter, allow }: Written): FastifyReply {
+/** A sender that reads an answer of its own finds the ids beside it. */
+function writeAccepted(reply: FastifyReply, form: AnswerForm, outcome: Accepted): FastifyReply {
+  if (outcome.answer?.headers) reply.headers(outcome.answer.headers);
+  if (outcome.answer && outcome.isHandshake !== true)
+    reply.header('x-millrace-event-ids', outcome.eventIds.slice(0, MOST_IDS).join(' '));
+  reply.header('x-content-type-options', 'nosniff');
+  return write(reply, form.accepted(outcome));
+}
+
+function write(
+  reply: FastifyReply,
+  { status, contentType, body, retryAfter, allow, challenge }: Written,
+): FastifyReply {
+  if (challenge !== undefined) reply.header('www-authenticate', challenge);
   if (allow !== undefined) reply.header('allow', allow);
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
   if (contentType === PROBLEM_TYPE) reply.header('cache-control', 'no-store');

@@ -5,7 +5,8 @@ import { RawJson } from '#libs/event-store/src/new-event.js';
 import type { RequestMetadata } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { type Uuid, uuid5, uuid7 } from '#libs/kernel/src/ids.js';
-import { isObject } from '#libs/kernel/src/json.js';
+import { isObject, type Json } from '#libs/kernel/src/json.js';
+import { parseAsWritten, stringifyJson, wroteExactNumbers } from '#libs/kernel/src/text/exact-json.js';
 import type { Log } from '#libs/kernel/src/log.js';
 import type {
   InboundBody,
@@ -15,7 +16,14 @@ import type {
   ProviderContext,
 } from '#libs/plugin-sdk/src/define-provider.js';
 import { headerText } from '#libs/plugin-sdk/src/body/body-text.js';
-import { BodyFault, parseBody } from '#libs/plugin-sdk/src/body/inbound-body.js';
+import { TOO_MANY_LINES } from '#libs/plugin-sdk/src/body/body-fault.js';
+import {
+  BodyFault,
+  MAX_LINES,
+  parseBody,
+  type ParsedBody,
+  type ParsedValue,
+} from '#libs/plugin-sdk/src/body/inbound-body.js';
 
 import type { Receiver } from '../integration/integration.table.js';
 import { byDelivery, type Element } from './by-delivery.js';
@@ -53,17 +61,24 @@ export function interpretRequest(
   log: Log,
 ): InterpretedRequest | Refusal {
   const { provider, context, authentication } = verified;
-  const parsed = parseBody(request, provider.anyBody);
+  const isJson = provider.readsJson?.(context) === true;
+  const parsed = parseBody(isJson ? { ...request, contentType: 'application/json' } : request, provider.anyBody);
   if (parsed instanceof BodyFault) return unreadable(parsed);
+  const bodies = takenApart(parsed, request, provider, context);
+  if (bodies.length > MAX_LINES) return unreadable(TOO_MANY_LINES);
   const elements: Element[] = [];
-  for (const { value, text, mayHoldExact } of parsed.values) {
-    const made = normalised(provider, { value, kind: parsed.kind, request }, context, log);
+  let isMasked = false;
+  for (const { text, mayHoldExact, ...body } of bodies) {
+    const made = normalised(provider, body, context, log);
     if (made instanceof Refusal) return made;
-    const deliveryId = receiver.dedupeKey?.of(value) ?? made.deliveryId;
-    elements.push({ ...made, deliveryId, payload: new RawJson(text, mayHoldExact) });
+    const deliveryId = receiver.dedupeKey?.of(body.value) ?? made.deliveryId;
+    elements.push({ ...made, deliveryId, payload: made.payload ?? new RawJson(text, mayHoldExact) });
+    isMasked ||= made.payload !== undefined;
   }
   const retry = elements[0]?.retry;
-  const metadata = requestMetadata(verified, request, retry);
+  // The hash of a body that holds a weak token would let it be guessed.
+  const hashed = isMasked ? elements.map(({ payload }) => payload.text).join('\n') : request.rawBody;
+  const metadata = requestMetadata(verified, request, retry, hashed);
   const deliveries: Delivery[] = [];
   const deliver = (part: readonly Element[]): Refusal | undefined => {
     const delivery = deliveryOf(receiver, request, verified, metadata, part, log);
@@ -86,6 +101,28 @@ export function interpretRequest(
   return { provider, context, authentication, deliveries, body, retry };
 }
 
+/** The bodies that are normalised each by itself: lines, elements of a batch, or those that the provider finds in one. */
+function takenApart(
+  { kind, values }: ParsedBody,
+  request: InboundRequest,
+  provider: Provider,
+  context: ProviderContext,
+): readonly (InboundBody & Pick<ParsedValue, 'text' | 'mayHoldExact'>)[] {
+  return values.flatMap(({ value, text, mayHoldExact }) => {
+    const elements = provider.elements?.(value, context);
+    if (!elements) return [{ value, text, mayHoldExact, kind, request }];
+    const written = mayHoldExact ? provider.elements!(parseAsWritten(text) as Json, context)! : elements;
+    return elements.map((one, index) => ({
+      value: one,
+      text: stringifyJson(written[index]),
+      mayHoldExact,
+      kind,
+      request,
+      index,
+    }));
+  });
+}
+
 function deliveryOf(
   receiver: Receiver,
   request: InboundRequest,
@@ -94,7 +131,7 @@ function deliveryOf(
   elements: readonly Element[],
   log: Log,
 ): Delivery | Refusal {
-  const { deliveryId } = elements[0]!;
+  const { deliveryId, source } = elements[0]!;
   const now = context.now.getTime();
   const key = deliveryId ?? uuid7(now);
   const stream = streams.inbound(receiver.id, key);
@@ -108,6 +145,7 @@ function deliveryOf(
     integrationId: receiver.id,
     orgId: receiver.orgId,
     provider: provider.name,
+    source: source ?? provider.name,
     deliveryId: key,
     sourceIp: request.sourceIp,
     request: metadata,
@@ -145,7 +183,10 @@ function eventsOf(
 }
 
 /** What a provider made of an element; `deliveryId` is the sender's own. */
-type Made = Omit<Element, 'payload'>;
+type Made = Omit<Element, 'payload'> & {
+  /** In place of what the sender wrote. */
+  readonly payload?: RawJson;
+};
 
 /**
  * What the provider makes of a body, in the shape that it has promised. A provider that fails loses nothing: the request is
@@ -155,7 +196,7 @@ function normalised(provider: Provider, body: InboundBody, context: ProviderCont
   try {
     const made = atOnce(provider.normalise(body, context));
     if ('unreadable' in made) return malformed('inbound.unreadable', made.unreadable);
-    const { deliveryId, idOf, eventType, action, retry, events } = made;
+    const { deliveryId, idOf, eventType, action, retry, events, source, payload } = made;
     if (!Array.isArray(events)) throw new TypeError('events is not a list');
     const id = textOf(deliveryId);
     return {
@@ -164,7 +205,9 @@ function normalised(provider: Provider, body: InboundBody, context: ProviderCont
       eventType: textOf(eventType) ?? 'unknown',
       action: textOf(action),
       retry: textOf(retry),
+      source: textOf(source),
       events: events.map(eventOf),
+      ...(payload !== undefined && { payload: new RawJson(stringifyJson(payload), wroteExactNumbers()) }),
     };
   } catch (error) {
     reportFailure(log, provider, 'normalise', error);
@@ -175,6 +218,7 @@ function normalised(provider: Provider, body: InboundBody, context: ProviderCont
       eventType: 'unknown',
       action: undefined,
       retry: undefined,
+      source: undefined,
       events: [event],
     };
   }
@@ -195,6 +239,7 @@ function requestMetadata(
   { provider, authentication }: Verified,
   request: InboundRequest,
   retry: string | undefined,
+  hashed: Buffer | string,
 ): RequestMetadata {
   const headers: Record<string, string> = {};
   for (const name of provider.keepHeaders ?? []) {
@@ -203,7 +248,7 @@ function requestMetadata(
   }
   return {
     headers,
-    bodySha256: hash('sha256', request.rawBody, 'hex'),
+    bodySha256: hash('sha256', hashed, 'hex'),
     authentication,
     sourceIp: request.sourceIp,
     ...(retry === undefined ? {} : { retry }),

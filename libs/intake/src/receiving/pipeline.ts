@@ -3,19 +3,21 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { messageOf, Rejected, Transient } from '#libs/kernel/src/errors.js';
-import type { Answer, InboundRequest, Receipt } from '#libs/plugin-sdk/src/define-provider.js';
+import type { Explanation, HandshakeOutcome, InboundRequest, Receipt } from '#libs/plugin-sdk/src/define-provider.js';
 
+import type { HandshakeChanges } from '../handshake/handshake-changes.js';
 import type { Counters } from '../integration/counters.js';
 import type { Receiver } from '../integration/integration.table.js';
 import { RateLimiter } from '../integration/rate-limiter.js';
+import type { Accepted } from './provider-output.js';
+import { answerHandshake } from './answer-handshake.js';
 import { type Delivery, interpretRequest, type InterpretedRequest } from './interpret-request.js';
 import { moreThan } from './more-than.js';
 import { answerOf, preflightOf } from './provider-output.js';
 import {
   EVENT_TOO_LARGE,
   METHOD_NOT_ALLOWED,
-  notInbound,
-  PROVIDER_MISSING,
+  PROVIDER_FAILED,
   rateLimited,
   Refusal,
   SOURCE_REFUSED,
@@ -30,11 +32,8 @@ export interface PipelineParts extends VerifierParts {
   readonly clock: Clock;
   readonly limiter: RateLimiter;
   readonly counters: Counters;
-}
-
-/** A request that is stored, now or before, and the answer of the provider where it gives one. */
-export interface Accepted extends Receipt {
-  readonly answer?: Answer | undefined;
+  /** Absent: what senders give away in a handshake is not kept. */
+  readonly handshakes?: Pick<HandshakeChanges, 'adopt' | 'awaitConfirmation' | 'finish'>;
 }
 
 /**
@@ -57,15 +56,51 @@ export class InboundPipeline {
   async receive(receiver: Receiver, request: InboundRequest, requestId = ''): Promise<Accepted | Refusal> {
     const { counters, clock } = this.parts;
     const now = clock.now();
-    const outcome = this.admit(receiver, request, now) ?? (await this.store(receiver, request, now));
+    const outcome = this.admit(receiver, request, now) ?? (await this.answer(receiver, request, now));
     if (outcome instanceof Refusal) this.refused(receiver, outcome, { requestId, sourceIp: request.sourceIp }, now);
-    else counters.count(receiver.id, outcome.duplicate ? 'duplicates' : 'received', now.getTime());
+    else counters.count(receiver.id, counterOf(outcome), now.getTime());
     return outcome;
   }
 
+  /** The answer to GET, by which some senders check the address; `undefined` where this one does not. */
+  async check(receiver: Receiver, request: InboundRequest, requestId = ''): Promise<Accepted | Refusal | undefined> {
+    const { counters, clock } = this.parts;
+    const now = clock.now();
+    const outcome = this.admit(receiver, request, now) ?? (await this.checked(receiver, request, now));
+    if (outcome instanceof Refusal) this.refused(receiver, outcome, { requestId, sourceIp: request.sourceIp }, now);
+    else if (outcome) counters.count(receiver.id, 'handshakes', now.getTime());
+    return outcome;
+  }
+
+  private async answer(receiver: Receiver, request: InboundRequest, now: Date): Promise<Accepted | Refusal> {
+    if (this.parts.providers.get(receiver.understoodBy)?.handshake) {
+      const checked = await this.checked(receiver, request, now);
+      if (checked) return checked;
+    }
+    return this.store(receiver, request, now);
+  }
+
+  private async checked(
+    receiver: Receiver,
+    request: InboundRequest,
+    now: Date,
+  ): Promise<Accepted | Refusal | undefined> {
+    const provider = this.verifier.providerOf(receiver);
+    if (provider instanceof Refusal || !provider.handshake) return undefined;
+    const context = this.verifier.contextOf(receiver, now);
+    try {
+      const given = provider.handshake(request, context);
+      const outcome = given instanceof Promise ? await given : given;
+      return outcome && (await answerHandshake(outcome, receiver, provider, context, this.parts));
+    } catch (error) {
+      reportFailure(this.parts.log, provider, 'handshake', error);
+      return PROVIDER_FAILED;
+    }
+  }
+
   /** Whether an integration is a chat and has the addresses of chats. */
-  isCommunicator({ provider }: Receiver): boolean {
-    return this.parts.providers.get(provider)?.communicator === true;
+  isCommunicator({ understoodBy }: Receiver): boolean {
+    return this.parts.providers.get(understoodBy)?.communicator === true;
   }
 
   /** Counts and logs what is refused; also what the pipeline never saw: a body that is too large or was cut off. */
@@ -84,9 +119,8 @@ export class InboundPipeline {
    * headers. Stores and counts nothing.
    */
   handshake(receiver: Receiver, method: string, request: InboundRequest): Readonly<Record<string, string>> | Refusal {
-    const provider = this.parts.providers.get(receiver.provider);
-    if (!provider) return PROVIDER_MISSING;
-    if (provider.refusesInbound !== undefined) return notInbound(provider.refusesInbound);
+    const provider = this.verifier.providerOf(receiver);
+    if (provider instanceof Refusal) return provider;
     if (receiver.allowed && !receiver.allowed.has(request.sourceIp)) return SOURCE_REFUSED;
     if (method === 'HEAD') return {};
     const { rateLimit } = receiver;
@@ -128,7 +162,16 @@ export class InboundPipeline {
     if (interpreted.retry !== undefined) this.parts.counters.count(receiver.id, 'retries', now.getTime());
     const { deliveries } = interpreted;
     const receipt = deliveries.length === 1 ? await this.append(deliveries[0]!) : await this.appendAll(deliveries);
+    if (receiver.inHandshake && !(receipt instanceof Refusal)) this.finishHandshake(receiver);
     return receipt instanceof Refusal ? receipt : this.answered(interpreted, receipt);
+  }
+
+  /** The sender is believed: what had to be copied to its screen is there. If the process dies, the next event ends it. */
+  private finishHandshake(receiver: Receiver): void {
+    const { handshakes, log } = this.parts;
+    handshakes?.finish(receiver).catch((error: unknown) => {
+      log.warn({ integration: receiver.id, error: messageOf(error) }, 'the end of a handshake could not be recorded');
+    });
   }
 
   /** Whether the request would be accepted, and as what; stores and counts nothing. */
@@ -136,6 +179,24 @@ export class InboundPipeline {
     if (receiver.allowed && request.sourceIp !== '' && !receiver.allowed.has(request.sourceIp)) return SOURCE_REFUSED;
     const verified = await this.verifier.verify(receiver, request, now);
     return verified instanceof Refusal ? verified : interpretRequest(receiver, request, verified, this.parts.log);
+  }
+
+  /** What a handshake would ask for; `undefined` for any other request. Nothing of it is done. */
+  async tryHandshake(receiver: Receiver, request: InboundRequest, now: Date): Promise<HandshakeOutcome | undefined> {
+    const provider = this.verifier.providerOf(receiver);
+    return provider instanceof Refusal
+      ? undefined
+      : provider.handshake?.(request, this.verifier.contextOf(receiver, now));
+  }
+
+  /** Which part of a request does not fit, for the owner of the integration. */
+  async explain(receiver: Receiver, request: InboundRequest, now: Date): Promise<Explanation | undefined> {
+    const provider = this.verifier.providerOf(receiver);
+    if (provider instanceof Refusal) return undefined;
+    const expiredSecrets = receiver.previous
+      .filter(({ validUntil }) => validUntil <= now.getTime())
+      .map(({ secret }) => secret);
+    return provider.explain?.(request, { ...this.verifier.contextOf(receiver, now), expiredSecrets });
   }
 
   /**
@@ -203,3 +264,6 @@ export class InboundPipeline {
 /** Of IPv6 whoever has one address has the whole /64. */
 const networkOf = (address: string): string =>
   address.includes(':') ? address.split(':').slice(0, 4).join(':') : address;
+
+const counterOf = ({ isHandshake, duplicate }: Accepted): 'handshakes' | 'duplicates' | 'received' =>
+  isHandshake === true ? 'handshakes' : duplicate ? 'duplicates' : 'received';

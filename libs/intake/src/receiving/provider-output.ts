@@ -1,4 +1,11 @@
-import type { Answer } from '#libs/plugin-sdk/src/define-provider.js';
+import type { Answer, Receipt } from '#libs/plugin-sdk/src/define-provider.js';
+
+/** A request that is stored, now or before, and the answer of the provider where it gives one. */
+export interface Accepted extends Receipt {
+  readonly answer?: Answer | undefined;
+  /** The sender checked the address: nothing is stored. */
+  readonly isHandshake?: boolean;
+}
 
 /** What is given at once. @throws TypeError for a promise, whose failure would end the process unheard. */
 export function atOnce<Made>(made: Made): Made {

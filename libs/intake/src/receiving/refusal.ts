@@ -15,14 +15,16 @@ export class Refusal {
     readonly retryAfter?: number,
     /** Methods that the address accepts, for a 405. */
     readonly allow?: string,
+    /** Value of `WWW-Authenticate`. */
+    readonly challenge?: string,
     /** For the log alone: what the sender need not know. */
     readonly cause?: string,
   ) {}
 
   /** The same refusal, with what the log says about it. */
   because(cause: string): Refusal {
-    const { status, code, detail, reason, retryAfter, allow } = this;
-    return new Refusal(status, code, detail, reason, retryAfter, allow, cause);
+    const { status, code, detail, reason, retryAfter, allow, challenge } = this;
+    return new Refusal(status, code, detail, reason, retryAfter, allow, challenge, cause);
   }
 }
 
@@ -37,38 +39,28 @@ export const NOT_FOUND = {
     'No integration receives at this address. Copy the address from the integration again and check that it is enabled.',
 } as const;
 
-const refusals: Readonly<Record<RefusalReason, (wants: string) => Refusal>> = {
-  signature_missing: (wants) =>
-    new Refusal(
-      401,
-      'inbound.signature_missing',
-      `The request has no signature or token. Send ${wants}.`,
-      'signature_missing',
+const refusals: Readonly<Record<RefusalReason, (wants: string, challenge?: string) => Refusal>> = {
+  signature_missing: (wants, challenge) =>
+    notProved('signature_missing', `The request has no signature or token. Send ${wants}.`, challenge),
+  signature_malformed: (wants, challenge) =>
+    notProved('signature_malformed', `The signature or token is malformed. Send ${wants}.`, challenge),
+  signature_mismatch: (wants, challenge) =>
+    notProved(
+      'signature_mismatch',
+      `The signature or token does not match the body and this integration's secret. Sign the raw bytes exactly as they are sent: ${wants}.`,
+      challenge,
     ),
-  signature_malformed: (wants) =>
-    new Refusal(
-      401,
-      'inbound.signature_malformed',
-      `The signature or token is malformed. Send ${wants}.`,
-      'signature_malformed',
+  stale: (wants) =>
+    notProved(
+      'stale',
+      `The signed time is too far from now. Check the clock of the sender; an old request cannot be sent again unchanged. Send ${wants}.`,
     ),
-  signature_mismatch: () => MISMATCH,
-  stale: () => STALE,
   unavailable: () => KEYS_UNAVAILABLE,
 };
 
-const MISMATCH = new Refusal(
-  401,
-  'inbound.signature_mismatch',
-  "The signature or token does not match the body and this integration's secret. Sign the raw bytes exactly as they are sent.",
-  'signature_mismatch',
-);
-const STALE = new Refusal(
-  401,
-  'inbound.stale',
-  'The signed time is more than five minutes from now. Check the clock of the sender; an old request cannot be sent again unchanged.',
-  'stale',
-);
+const notProved = (reason: Exclude<RefusalReason, 'unavailable'>, detail: string, challenge?: string): Refusal =>
+  new Refusal(401, `inbound.${reason}`, detail, reason, undefined, undefined, challenge);
+
 const KEYS_UNAVAILABLE = new Refusal(
   503,
   'inbound.keys_unavailable',
@@ -84,7 +76,17 @@ const KEYS_UNAVAILABLE = new Refusal(
 export const refusedBecause = (
   reason: RefusalReason,
   wants = 'the signature or token that the provider of this integration asks for',
-): Refusal => (Object.hasOwn(refusals, reason) ? refusals[reason](wants) : MISMATCH);
+  challenge?: string,
+): Refusal => refusals[Object.hasOwn(refusals, reason) ? reason : 'signature_mismatch'](wants, challenge);
+
+/** A sender gives a secret away, and none is expected. */
+export const NOT_EXPECTED = notProved(
+  'signature_mismatch',
+  'This integration has a secret already. Open it for another handshake with POST /api/v1/integrations/:id/handshake, then try again.',
+);
+
+export const handshakeRefused = (status: 400 | 403, detail: string): Refusal =>
+  new Refusal(status, 'inbound.handshake_refused', detail, 'malformed');
 
 export const TOO_LARGE = new Refusal(
   413,

@@ -3,21 +3,17 @@ import type { InboundRequest, Provider, ProviderContext, Verdict } from '#libs/p
 import { verdictProblem } from '#libs/plugin-sdk/src/loading/verdict-shape.js';
 
 import { type Receiver, validSecrets } from '../integration/integration.table.js';
-import {
-  notInbound,
-  PROVIDER_FAILED,
-  PROVIDER_MISSING,
-  type Refusal,
-  refusedBecause,
-  VERIFY_TIMED_OUT,
-} from './refusal.js';
+import { notInbound, PROVIDER_FAILED, PROVIDER_MISSING, Refusal, refusedBecause, VERIFY_TIMED_OUT } from './refusal.js';
 import { reportFailure } from './report-failure.js';
 
 /** Senders give up after ten seconds or so: a verification that takes longer than this helps nobody. */
 const TIME_LIMIT_MS = 5_000;
 
 export interface VerifierParts {
+  /** By what integrations are understood with. */
   readonly providers: ReadonlyMap<string, Provider>;
+  /** How the outside reaches this server: for senders that sign the URL. */
+  readonly publicUrl?: string;
   /** For providers that have to fetch keys. */
   readonly http?: ProviderContext['http'];
   readonly log: Log;
@@ -37,17 +33,26 @@ export class RequestVerifier {
   constructor(private readonly parts: VerifierParts) {}
 
   verify(receiver: Receiver, request: InboundRequest, now: Date): Verified | Refusal | Promise<Verified | Refusal> {
-    const provider = this.parts.providers.get(receiver.provider);
-    if (!provider) return PROVIDER_MISSING;
-    if (provider.refusesInbound !== undefined) return notInbound(provider.refusesInbound);
-    const secrets = validSecrets(receiver, now.getTime());
-    const context = { secrets, config: receiver.config, now, http: this.parts.http };
+    const provider = this.providerOf(receiver);
+    if (provider instanceof Refusal) return provider;
+    const context = this.contextOf(receiver, now);
     try {
       const verdict = provider.verify(request, context);
       return isPromise(verdict) ? this.inTime(verdict, provider, context) : this.judged(verdict, provider, context);
     } catch (error) {
       return this.failed(provider, error);
     }
+  }
+
+  providerOf({ understoodBy }: Receiver): Provider | Refusal {
+    const provider = this.parts.providers.get(understoodBy);
+    if (!provider) return PROVIDER_MISSING;
+    return provider.refusesInbound === undefined ? provider : notInbound(provider.refusesInbound);
+  }
+
+  contextOf(receiver: Receiver, now: Date): ProviderContext {
+    const { http, publicUrl } = this.parts;
+    return { secrets: validSecrets(receiver, now.getTime()), config: receiver.config, now, http, publicUrl };
   }
 
   private async inTime(
@@ -75,8 +80,8 @@ export class RequestVerifier {
     if (problem !== undefined) reportFailure(this.parts.log, provider, 'verify', new TypeError(problem));
     // A clear no stays a no, whatever its reason; anything else is no verdict.
     if (problem !== undefined && (verdict as Partial<Verdict> | undefined)?.ok !== false) return PROVIDER_FAILED;
-    const { reason, detail } = verdict as Extract<Verdict, { ok: false }>;
-    const refusal = refusedBecause(reason, provider.wants);
+    const { reason, detail, wants = provider.wants, challenge } = verdict as Extract<Verdict, { ok: false }>;
+    const refusal = refusedBecause(reason, wants, challenge);
     return typeof detail === 'string' ? refusal.because(detail) : refusal;
   }
 

@@ -21,6 +21,16 @@ export class TrialRequest {
   @IsObject()
   query?: Record<string, unknown>;
 
+  @ApiPropertyOptional({ description: 'Default POST.' })
+  @IfGiven()
+  @IsString()
+  method?: string;
+
+  @ApiPropertyOptional({ description: 'The address that was called: some senders sign it. Its host does not count.' })
+  @IfGiven()
+  @IsString()
+  url?: string;
+
   @ApiPropertyOptional({ description: 'Checked against allowedSources, if given.' })
   @IfGiven()
   @IsString()
@@ -28,6 +38,18 @@ export class TrialRequest {
 }
 
 export class TrialAnswer {
+  @ApiPropertyOptional({
+    description: 'Which part did not fit: header, signature, timestamp, bodyHash, claims, field or handshake.',
+  })
+  failed?: string;
+  @ApiPropertyOptional({ description: 'What the integration wants.' })
+  wants?: string;
+  @ApiPropertyOptional({ type: Object, description: 'The headers that came, with the length of each; never a value.' })
+  found?: Readonly<Record<string, number>>;
+  @ApiPropertyOptional({ type: [String], description: 'What would have made it fit, tried one by one.' })
+  hints?: readonly string[];
+  @ApiPropertyOptional({ type: String, nullable: true, description: "The sender's own name of the event." })
+  eventType?: string | null;
   @ApiProperty({ description: 'Whether the request would be stored.' })
   accepted!: boolean;
   @ApiProperty({ description: 'The status it would be answered with.' })

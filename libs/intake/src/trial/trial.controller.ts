@@ -7,7 +7,7 @@ import { EventStore, type EventToAppend } from '#libs/event-store/src/event-stor
 import { eventIdOf, type EventMetadata } from '#libs/events/src/envelope.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { parseAsWritten, parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
-import type { InboundRequest } from '#libs/plugin-sdk/src/define-provider.js';
+import type { HandshakeOutcome, InboundRequest } from '#libs/plugin-sdk/src/define-provider.js';
 import { mediaTypeOf } from '#libs/plugin-sdk/src/body/inbound-body.js';
 
 import { integrationNotFound } from '../integration/integration.js';
@@ -43,13 +43,15 @@ export class TrialController {
     const receiver = await this.table.receiver(caller.orgId, id);
     if (receiver?.orgId !== caller.orgId) throw integrationNotFound(id);
     const request = requestOf(body);
+    const now = this.clock.now();
+    const handshake = await this.pipeline.tryHandshake(receiver, request, now);
+    if (handshake) return { ...handshakeAnswer(handshake), ...(await this.pipeline.explain(receiver, request, now)) };
     const outcome =
-      request.rawBody.length > MAX_BODY_BYTES
-        ? TOO_LARGE
-        : await this.pipeline.examine(receiver, request, this.clock.now());
+      request.rawBody.length > MAX_BODY_BYTES ? TOO_LARGE : await this.pipeline.examine(receiver, request, now);
+    const explanation = await this.pipeline.explain(receiver, request, now);
     if (outcome instanceof Refusal) {
       const { status, code, detail } = outcome;
-      return { accepted: false, status, code, detail };
+      return { accepted: false, status, code, detail, ...explanation };
     }
     const { authentication, deliveries } = outcome;
     const recorded = await Promise.all(
@@ -61,14 +63,34 @@ export class TrialController {
       accepted: true,
       status: 202,
       authentication,
+      eventType: eventTypeOf(deliveries[0]?.events[0]),
       deliveryId: deliveries[0]?.deliveryId ?? null,
       duplicate: recorded.length > 0 && recorded.every((events) => events.length > 0),
       events: deliveries.flatMap(({ events }) => events.map(asPlatformEvent)),
+      ...explanation,
     };
   }
 }
 
-function requestOf({ headers, body, query = {}, sourceIp = '' }: TrialRequest): InboundRequest {
+/** What would be answered: nothing is adopted, signed or confirmed. */
+function handshakeAnswer(outcome: HandshakeOutcome): Pick<TrialAnswer, 'accepted' | 'status' | 'detail' | 'failed'> {
+  const detail = 'It is a request with which the sender checks the address: it is answered, and nothing is stored.';
+  switch (outcome.kind) {
+    case 'unproved':
+      return { accepted: false, status: 401, detail, failed: 'handshake' };
+    case 'refused':
+      return { accepted: false, status: outcome.status, detail: outcome.detail, failed: 'handshake' };
+    case 'answered':
+      return { accepted: true, status: outcome.status, detail };
+    default:
+      return { accepted: true, status: 200, detail };
+  }
+}
+
+const eventTypeOf = (event: EventToAppend | undefined): string | null =>
+  event ? (parseJson(event.data) as { eventType: string }).eventType : null;
+
+function requestOf({ headers, body, query = {}, sourceIp = '', method, url }: TrialRequest): InboundRequest {
   const text = typeof body === 'string' ? body : stringifyJson(body);
   const lower = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), String(value)]));
   const complete = typeof body === 'string' ? lower : { 'content-type': 'application/json', ...lower };
@@ -78,8 +100,13 @@ function requestOf({ headers, body, query = {}, sourceIp = '' }: TrialRequest): 
     query: Object.fromEntries(Object.entries(query).map(([name, value]) => [name, String(value)])),
     contentType: mediaTypeOf((complete as Record<string, string>)['content-type']),
     sourceIp,
+    ...(method !== undefined && { method: method.toUpperCase() }),
+    ...(url !== undefined && { target: targetOf(url) }),
   };
 }
+
+/** Path and query, of an address too. */
+const targetOf = (url: string): string => url.replace(/^https?:\/\/[^/?#]*/i, '').replace(/#.*$/s, '') || '/';
 
 function asPlatformEvent({ id, type, data, metadata }: EventToAppend) {
   const { source, subject, orgId, timestamp } = parseJson(metadata) as EventMetadata;

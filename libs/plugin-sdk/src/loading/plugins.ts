@@ -8,13 +8,17 @@ import { type Plugin, SDK_VERSION } from '../define-plugin.js';
 import type { Provider } from '../define-provider.js';
 import type { StepDefinition } from '../define-step.js';
 import { checkProvider } from './provider-shape.js';
+import type { Preset } from '../scheme/define-preset.js';
 import { unusable } from './unusable.js';
 
 /** Everything that plug-ins add, the built-in ones included. Its own injection token. */
 export class Plugins {
   readonly providers: ReadonlyMap<string, Provider>;
+  readonly presets: ReadonlyMap<string, Preset>;
   readonly steps: ReadonlyMap<string, StepDefinition>;
   readonly actions: ReadonlyMap<string, ActionDefinition>;
+  /** All that understand integrations, by {@link providerKey}. */
+  readonly understanding: ReadonlyMap<string, Provider>;
 
   /**
    * All or nothing.
@@ -24,9 +28,35 @@ export class Plugins {
     for (const plugin of plugins) checkPlugin(plugin);
     // Only what every one of them has passed: there is no state in which some are there and others not.
     this.providers = byName(plugins, 'provider', (plugin) => plugin.providers);
+    this.presets = byName(plugins, 'preset', (plugin) => plugin.presets);
+    const declared = this.providers.get(PRESETS_OF);
+    this.understanding = new Map([
+      ...this.providers,
+      ...[...this.presets.values()].map(
+        (preset) => [providerKey(PRESETS_OF, preset.name), withPreset(declared, preset)] as const,
+      ),
+    ]);
     this.steps = byName(plugins, 'step', (plugin) => plugin.steps);
     this.actions = byName(plugins, 'action', (plugin) => plugin.actions);
   }
+
+  /** The code that understands an integration. */
+  providerFor(provider: string, preset: string | undefined): Provider | undefined {
+    return this.understanding.get(providerKey(provider, preset));
+  }
+}
+
+/** The name of what understands an integration: its provider, or its provider with a preset. */
+export const providerKey = (provider: string, preset: string | undefined): string =>
+  preset === undefined ? provider : `${provider}/${preset}`;
+
+/** The provider whose integrations may name a preset. */
+export const PRESETS_OF = 'generic_webhook';
+
+function withPreset(provider: Provider | undefined, preset: Preset): Provider {
+  if (!provider?.withPreset)
+    throw unusable(preset.name, `a preset needs the provider ${PRESETS_OF}, which is not loaded`);
+  return provider.withPreset(preset);
 }
 
 /** A plug-in comes from somebody else's module: nothing about its shape can be taken for granted. */
@@ -53,6 +83,7 @@ function checkShape(plugin: unknown, specifier: string | undefined): void {
       `it is written for sdk ${stringifyJson(plugin['sdk'])}, this server has sdk ${SDK_VERSION}: use another version of one of them`,
     );
   for (const provider of listOf(plugin, 'providers', name)) checkProvider(provider, name);
+  for (const preset of listOf(plugin, 'presets', name)) checkPreset(preset, name);
   for (const step of listOf(plugin, 'steps', name)) {
     if (!isObject(step) || typeof step['name'] !== 'string' || typeof step['run'] !== 'function')
       throw unusable(name, 'each of its steps needs a name and a function run: use defineStep');
@@ -63,6 +94,17 @@ function checkShape(plugin: unknown, specifier: string | undefined): void {
   }
   for (const action of listOf(plugin, 'actions', name)) checkAction(action, name);
 }
+
+function checkPreset(preset: unknown, plugin: string): void {
+  if (!isObject(preset) || typeof preset['name'] !== 'string' || !PRESET_NAME.test(preset['name']))
+    throw unusable(plugin, 'each preset needs a name of lower-case letters, digits and -: use definePreset');
+  const { name, declare, title, docs, help, secret } = preset;
+  if (typeof declare !== 'function') throw unusable(plugin, `its preset ${name} has no function declare`);
+  if (typeof title !== 'string' || typeof docs !== 'string' || !Array.isArray(help) || !isObject(secret))
+    throw unusable(plugin, `its preset ${name} needs title, docs, secret and help, so that people can set it up`);
+}
+
+const PRESET_NAME = /^[a-z][a-z0-9-]{1,39}$/;
 
 function checkAction(action: unknown, plugin: string): void {
   if (!isObject(action) || typeof action['name'] !== 'string' || !ACTION_NAME.test(action['name']))

@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 
-import { Counters } from '../integration/counters.js';
+import { Counters } from './counters.js';
 
 const INTERVAL_MS = 1000;
 
