@@ -112,6 +112,7 @@ describe('the limits in docs/rules.md', () => {
       'filling in all actions of a rule',
       'an action, filled in',
       'causes before an event that rules act on',
+      'events that one event leads to',
     ];
     expect([...rows.keys()].sort()).toEqual([...Object.keys(SIZED), ...others].sort());
   });

@@ -13,6 +13,7 @@ import { DecideRules } from '#libs/rules/src/decisions/decide.subscriber.js';
 import { checkRule } from '#libs/rules/src/language/definition.js';
 
 import { InboundServer } from '../../libs/intake/testing/inbound-server.js';
+import { openBudget } from '../../libs/event-index/testing/open-budget.js';
 import { noWork } from '../../libs/persistence/testing/no-work.js';
 
 const noTransaction: SubscriberContext = {
@@ -55,7 +56,7 @@ class Flow {
   async asked() {
     const { store } = this.server;
     const { events } = await store.readAll({ limit: 10_000 });
-    await new DecideRules(store, new FixedClock(), noWork).handle(events, noTransaction);
+    await new DecideRules(store, new FixedClock(), noWork, openBudget(store)).handle(events, noTransaction);
     const after = await store.readAll({ limit: 10_000 });
     return after.events.flatMap((event) => (event.is('webhook.requested', 'issue.requested') ? [event] : []));
   }

@@ -42,6 +42,7 @@ describe('the settings', () => {
       trustProxy: [],
       retrySchedule: [60_000, 300_000, 1_800_000, 7_200_000, 86_400_000],
       actionRetrySchedule: [10_000, 60_000, 300_000, 1_800_000],
+      correlationBudget: 10_000,
       plugins: [],
     });
   });
@@ -73,6 +74,7 @@ describe('the settings', () => {
       MILLRACE_RETRY_SCHEDULE: '250ms, 1s,2m',
       MILLRACE_ACTION_RETRY_SCHEDULE: '1s',
       MILLRACE_STREAM_PREFIX: 'acme.',
+      MILLRACE_CORRELATION_BUDGET: '500',
       LOG_LEVEL: 'Warn',
     });
     expect(config).toMatchObject({
@@ -93,6 +95,7 @@ describe('the settings', () => {
         trustProxy: ['172.16.0.0/12'],
         retrySchedule: [250, 1_000, 120_000],
         actionRetrySchedule: [1_000],
+        correlationBudget: 500,
         plugins: ['./mine.js', '@acme/millrace'],
       },
     });

@@ -56,6 +56,7 @@ const KNOWN = [
   'MILLRACE_RETRY_SCHEDULE',
   'MILLRACE_ACTION_RETRY_SCHEDULE',
   'MILLRACE_STREAM_PREFIX',
+  'MILLRACE_CORRELATION_BUDGET',
   'MILLRACE_CRASH_AT',
 ];
 
@@ -142,6 +143,12 @@ export function parseConfig(environment: Environment, folder: string): ParsedCon
         parseSchedule,
         'delays with commas between, such as 10s,1m,5m,30m (ms, s, m, h, d; each at most 366d)',
       ),
+      correlationBudget: read(
+        'MILLRACE_CORRELATION_BUDGET',
+        10_000,
+        parseBudget,
+        'a whole number of events from 10 to 1000000',
+      ),
       plugins: read('MILLRACE_PLUGINS', [], list, 'module specifiers with commas between'),
     }),
   };
@@ -189,6 +196,11 @@ function each<T>(text: string, parse: (part: string) => T | undefined): readonly
 function parsePort(text: string): number | undefined {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   return port >= 1 && port <= 65_535 ? port : undefined;
+}
+
+function parseBudget(text: string): number | undefined {
+  const budget = /^\d{1,7}$/.test(text) ? Number(text) : 0;
+  return budget >= 10 && budget <= 1_000_000 ? budget : undefined;
 }
 
 const parseBoolean = (text: string): boolean | undefined =>

@@ -28,6 +28,13 @@ class EventMetadataAnswer {
   @ApiProperty({ type: String, nullable: true, description: 'The event that directly caused this one.' })
   causationId!: string | null;
   @ApiProperty({ description: 'Number of causes before it.' }) hop!: number;
+  @ApiProperty({
+    type: [String],
+    required: false,
+    description: 'Ids of the rules, workflows and webhooks that led to it.',
+    example: ['rul_01jq5x1d0wkz4s3v2n8m7b6c5a'],
+  })
+  causedBy?: string[];
   @ApiProperty({ example: 'integration/int_01jq5x1d0wkz4s3v2n8m7b6c5a' }) actor!: string;
   @ApiProperty({ format: 'date-time' }) receivedAt!: string;
   @ApiProperty() schemaVersion!: number;

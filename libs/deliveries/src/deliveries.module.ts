@@ -3,6 +3,8 @@ import { CqrsModule } from '@nestjs/cqrs';
 
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { Egress } from '#libs/egress/src/egress.js';
+import { CorrelationBudget } from '#libs/event-index/src/correlation-budget.js';
+import { EventIndexModule } from '#libs/event-index/src/event-index.module.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
@@ -40,7 +42,7 @@ import { WebhookTable } from './webhook/webhook.table.js';
 
 /** Outbound webhooks: set up, scheduled for every event, sent, and what became of it. */
 @Module({
-  imports: [CqrsModule],
+  imports: [CqrsModule, EventIndexModule],
   controllers: [DeliveryController, WebhookController],
   providers: [
     ...commandHandlers(webhook, [
@@ -60,9 +62,9 @@ import { WebhookTable } from './webhook/webhook.table.js';
     { provide: CredentialCache, useFactory: (secrets: Secrets) => new CredentialCache(secrets), inject: [Secrets] },
     {
       provide: ScheduleDeliveries,
-      useFactory: (store: EventStore, clock: Clock, work: WorkQueue, recent: RecentEvents) =>
-        new ScheduleDeliveries(store, clock, work, recent),
-      inject: [EventStore, Clock, WorkQueue, RecentEvents],
+      useFactory: (store: EventStore, clock: Clock, work: WorkQueue, recent: RecentEvents, budget: CorrelationBudget) =>
+        new ScheduleDeliveries(store, clock, work, recent, budget),
+      inject: [EventStore, Clock, WorkQueue, RecentEvents, CorrelationBudget],
     },
     {
       provide: AttemptDelivery,

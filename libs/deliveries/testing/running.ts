@@ -5,6 +5,7 @@ import { Egress } from '#libs/egress/src/egress.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { causedBy } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
+import { Settings } from '#libs/kernel/src/settings.js';
 
 import { StageProcess } from '../../persistence/testing/stage-process.js';
 import { DeliveriesModule } from '../src/deliveries.module.js';
@@ -49,6 +50,7 @@ export class Running {
       provided: [
         [Secrets, secrets],
         [Egress, egress],
+        [Settings, { correlationBudget: 10_000 }],
       ],
       runs: (find) => ({
         subscribers: [find(ScheduleDeliveries), find(WebhookProjection)],

@@ -1,9 +1,12 @@
-import { Module } from '@nestjs/common';
+import { Module, Scope } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { Clock } from '#libs/kernel/src/clock.js';
+import { Settings } from '#libs/kernel/src/settings.js';
 
+import { CorrelationBudget } from './correlation-budget.js';
 import { EventIndex } from './event-index.projection.js';
 import { EventReader } from './event-reader.adapter.js';
 
@@ -17,7 +20,15 @@ import { EventReader } from './event-reader.adapter.js';
         new EventReader(database, store, progress),
       inject: [DataSource, EventStore, Progress],
     },
+    {
+      // Each subscriber has its own: it counts what that subscriber has seen.
+      provide: CorrelationBudget,
+      scope: Scope.TRANSIENT,
+      useFactory: (store: EventStore, clock: Clock, reader: EventReader, { correlationBudget: limit }: Settings) =>
+        new CorrelationBudget({ store, clock, limit, countStory: reader.countStory.bind(reader) }),
+      inject: [EventStore, Clock, EventReader, Settings],
+    },
   ],
-  exports: [EventIndex, EventReader],
+  exports: [EventIndex, EventReader, CorrelationBudget],
 })
 export class EventIndexModule {}

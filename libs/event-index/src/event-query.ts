@@ -1,6 +1,6 @@
 import { catalogue } from '#libs/events/src/catalogue.js';
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
-import { typeMatcher } from '#libs/events/src/patterns.js';
+import { isWide, typeMatcher } from '#libs/events/src/patterns.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 
 export type Order = 'asc' | 'desc';
@@ -8,7 +8,7 @@ export type Order = 'asc' | 'desc';
 /** What somebody wants to see of the log. */
 export interface EventQuery {
   readonly orgId: string;
-  /** By name, glob, or `*`, which leaves out system types; empty means all of them, system types too. */
+  /** By name or glob; wide globs such as `*` leave out system types; empty means all of them, system types too. */
   readonly types: readonly string[];
   readonly source?: string;
   readonly subject?: string;
@@ -33,7 +33,7 @@ export interface Condition {
   readonly values: readonly unknown[];
 }
 
-/** Types that `*` leaves out, for the database to leave out too. */
+/** Types that wide globs leave out, for the database to leave out too. */
 const hidden = (): readonly string[] => {
   const ordinary = typeMatcher(['*']);
   return Object.keys(catalogue).filter((type) => !ordinary(type));
@@ -49,10 +49,11 @@ export function conditionOf(query: EventQuery, after: bigint | undefined): Condi
   };
   if (query.types.length > 0) {
     const alternatives = query.types.map((pattern) => {
-      values.push(pattern === '*' ? hidden() : pattern.includes('*') ? likeOf(pattern) : pattern);
-      const parameter = `$${values.length}`;
-      if (pattern === '*') return `type <> all(${parameter}::text[])`;
-      return pattern.includes('*') ? `type like ${parameter}` : `type = ${parameter}`;
+      values.push(pattern.includes('*') ? likeOf(pattern) : pattern);
+      const test = `type ${pattern.includes('*') ? 'like' : '='} $${values.length}`;
+      if (!isWide(pattern)) return test;
+      values.push(hidden());
+      return `(${test} and type <> all($${values.length}::text[]))`;
     });
     parts.push(`(${alternatives.join(' or ')})`);
   }

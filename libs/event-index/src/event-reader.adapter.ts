@@ -145,6 +145,16 @@ export class EventReader {
     return row?.correlation;
   }
 
+  /** How many events a story has; counts no further than `most`. */
+  async countStory(correlation: Uuid, most: number): Promise<number> {
+    const [row] = await this.database.query<{ total: number }[]>(
+      `select count(*)::int as total from
+         (select 1 from views.events where correlation = $1 limit $2) as story`,
+      [correlation, most],
+    );
+    return row!.total;
+  }
+
   /** In the order of the log, at most {@link MAX_TRACED}. */
   async story(orgId: string, correlation: Uuid): Promise<readonly TracedEvent[]> {
     const rows = await this.database.query<

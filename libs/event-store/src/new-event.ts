@@ -64,7 +64,7 @@ export function newEvent(
     $correlationId: context.cause?.$correlationId ?? context.id,
     ...(context.cause?.$causationId === undefined ? {} : { $causationId: context.cause.$causationId }),
     hop: context.cause?.hop ?? 0,
-    ...(context.cause?.afterFailureOf && { afterFailureOf: context.cause.afterFailureOf }),
+    ...(context.cause?.causedBy && { causedBy: context.cause.causedBy }),
     actor: context.actor,
     receivedAt: now,
     schemaVersion: (isEventType(draft.type) ? (catalogue[draft.type] as { version?: number }).version : undefined) ?? 1,

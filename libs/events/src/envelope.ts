@@ -31,9 +31,10 @@ export interface EventMetadata {
   /** Number of causes before this event. Beyond {@link MAX_HOPS} an action is refused: no loop can run for ever. */
   readonly hop: number;
   /**
-   * Webhooks whose failed deliveries this event follows from, so that news of a failure does not go to whoever fails.
+   * Ids of the rules, workflows and webhooks on the way from the first event of the story to this one, each once, in the
+   * order in which they acted. None of them acts on the event, unless it allows recursion.
    */
-  readonly afterFailureOf?: readonly string[];
+  readonly causedBy?: readonly string[];
   /** Who: `token/tok_…`, `integration/int_…`, `rule/rul_…`, `run/run_…`, `millrace`. */
   readonly actor: string;
   readonly receivedAt: string;
@@ -82,10 +83,28 @@ export const requestedExecutionId = (request: {
 }): string => request.data.executionId ?? executionIdOf(request.id);
 export const eventUuidOf = (id: string): Uuid | undefined => uuidOf(PREFIXES.event, id);
 
-/** What an event caused by `cause` inherits: the correlation, the causation and the hop. */
-export function causedBy(cause: { readonly id: Uuid; readonly metadata: EventMetadata }): Cause {
-  const { $correlationId, hop, afterFailureOf } = cause.metadata;
-  return { $correlationId, $causationId: cause.id, hop: hop + 1, ...(afterFailureOf && { afterFailureOf }) };
+/**
+ * What an event caused by `cause` inherits: the correlation, the causation, the hop and the path of causes.
+ * @param by the rule, workflow or webhook that acts.
+ */
+export function causedBy(cause: { readonly id: Uuid; readonly metadata: EventMetadata }, by?: string): Cause {
+  const { $correlationId, hop } = cause.metadata;
+  return { $correlationId, $causationId: cause.id, hop: hop + 1, ...actedBy(cause.metadata.causedBy, by) };
 }
 
-export type Cause = Pick<EventMetadata, '$correlationId' | '$causationId' | 'hop' | 'afterFailureOf'>;
+/** A path of causes with one more that acts. */
+export function actedBy(path: readonly string[] = [], by?: string): Pick<EventMetadata, 'causedBy'> {
+  const next = by === undefined || path.includes(by) ? path : [...path, by];
+  return next.length === 0 ? {} : { causedBy: next };
+}
+
+/** Whether the event follows from what this rule, workflow or webhook did. */
+export const followsFrom = (id: string, { causedBy = [] }: Pick<EventMetadata, 'causedBy'>): boolean =>
+  causedBy.includes(id);
+
+/** The reason of a refusal, and its words: who did something never acts on what follows from it by itself. */
+export const FOLLOWS_FROM_ITSELF = 'follows-from-itself';
+export const followsFromItself = (who: string): string =>
+  `The event follows from what the ${who} itself did. Set allowRecursion: true to act on such events too, up to ${MAX_HOPS} causes deep.`;
+
+export type Cause = Pick<EventMetadata, '$correlationId' | '$causationId' | 'hop' | 'causedBy'>;

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { globMatcher, typeMatcher } from './patterns.js';
+import { catalogue, isSystemType } from './catalogue.js';
+import { globMatcher, isWide, typeMatcher } from './patterns.js';
 
 describe('a pattern of event types', () => {
   it('matches a type by its name alone', () => {
@@ -32,6 +33,36 @@ describe('a pattern of event types', () => {
   it('gives what * leaves out to whoever names it', () => {
     expect(typeMatcher(['webhook.*'])('webhook.failed')).toBe(true);
     expect(typeMatcher(['*', 'action.refused'])('action.refused')).toBe(true);
+  });
+});
+
+describe('a wide glob', () => {
+  const types = fc.constantFrom(...Object.keys(catalogue), 'acme.failed', 'webhookish.failed');
+  const patterns = fc
+    .array(fc.constantFrom('*', '**', 'w*', '*k', 'webhook', 'failed', 'rule', '*ed', 'r*le', 'issue'), {
+      minLength: 1,
+      maxLength: 3,
+    })
+    .map((segments) => segments.join('.'));
+
+  it('matches what * matches, as far as it fits, whatever its form', () => {
+    fc.assert(
+      fc.property(patterns, types, (pattern, type) => {
+        const fits = globMatcher(pattern)(type);
+        expect(typeMatcher([pattern])(type)).toBe(isWide(pattern) ? fits && typeMatcher(['*'])(type) : fits);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it.each(['*.*', '*.failed', 'w*.failed', '*k.failed', '**', '*.f*'])('never matches our own types: %s', (pattern) => {
+    expect(typeMatcher([pattern])('webhook.failed')).toBe(false);
+    expect(
+      Object.keys(catalogue)
+        .filter(isSystemType)
+        .filter(typeMatcher([pattern])),
+    ).toEqual([]);
+    expect(typeMatcher([pattern])('walk.failed')).toBe(true);
   });
 });
 

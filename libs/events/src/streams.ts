@@ -21,6 +21,7 @@ const KINDS = [
   'delivery',
   'redelivery',
   'refused',
+  'exhausted',
   'action',
   'issue',
   'token',
@@ -78,6 +79,8 @@ export const streams = {
   redelivery: (id: string) => named('redelivery', id),
   /** What a subscriber did not carry out, by the event that asked for it. */
   refused: (subscriber: string, event: Uuid) => named('refused', uuid5('refused', subscriber, event)),
+  /** That a story has used up its budget: once. */
+  exhausted: (correlation: Uuid) => named('exhausted', correlation),
   /** What became of a request for an action of a plug-in: revision n holds the outcome of attempt n + 1. */
   action: (request: Uuid) => named('action', request),
   issue: (id: string) => named('issue', id),

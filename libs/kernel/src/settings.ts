@@ -16,5 +16,7 @@ export class Settings {
   readonly retrySchedule!: readonly number[];
   /** Delays in milliseconds between attempts of an action of a plug-in; one attempt more than there are delays. */
   readonly actionRetrySchedule!: readonly number[];
+  /** Events that one event may lead to, all in all; beyond it nobody acts on what follows. */
+  readonly correlationBudget!: number;
   readonly plugins!: readonly string[];
 }

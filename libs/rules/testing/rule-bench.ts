@@ -12,6 +12,7 @@ import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
+import { openBudget } from '../../event-index/testing/open-budget.js';
 import { Follower } from '../../persistence/testing/follower.js';
 import { noWork } from '../../persistence/testing/no-work.js';
 import { DecideRules } from '../src/decisions/decide.subscriber.js';
@@ -54,7 +55,7 @@ export class RuleBench {
   readonly headers: Record<string, string> = {};
   readonly reply = { header: (name: string, value: string) => (this.headers[name] = value) };
   readonly rules: RuleController;
-  private decider = new DecideRules(this.store, this.clock, noWork);
+  private decider = new DecideRules(this.store, this.clock, noWork, openBudget(this.store));
   private readonly follower: Follower;
 
   constructor(dataSource: DataSource) {
@@ -82,7 +83,7 @@ export class RuleBench {
 
   /** A new decider, as after a restart. */
   restart(): void {
-    this.decider = new DecideRules(this.store, this.clock, noWork);
+    this.decider = new DecideRules(this.store, this.clock, noWork, openBudget(this.store));
   }
 
   /** Everything that was decided, in the order of the log. */

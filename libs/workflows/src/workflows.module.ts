@@ -4,6 +4,7 @@ import { DataSource } from 'typeorm';
 
 import { DEFAULT_ORG } from '#libs/events/src/envelope.js';
 import { Egress } from '#libs/egress/src/egress.js';
+import { EventIndexModule } from '#libs/event-index/src/event-index.module.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
@@ -37,7 +38,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
 
 /** Workflows: definitions and versions, what starts a run, and how a run goes on. */
 @Module({
-  imports: [CqrsModule],
+  imports: [CqrsModule, EventIndexModule],
   controllers: [WorkflowController, RunController],
   providers: [
     ...commandHandlers(workflow, [

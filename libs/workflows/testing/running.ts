@@ -82,7 +82,7 @@ export class Running {
       entities: [WorkflowView, WorkflowVersionView, RunView],
       provided: [
         [Egress, egress],
-        [Settings, { retrySchedule: [100, 200], workflowsDir: folder }],
+        [Settings, { retrySchedule: [100, 200], workflowsDir: folder, correlationBudget: 10_000 }],
         [Plugins, new Plugins([{ name: 'test', sdk: 1, steps: testDefinitions }])],
         [LOG, log ?? { debug: nowhere, info: nowhere, warn: nowhere, error: nowhere }],
       ],

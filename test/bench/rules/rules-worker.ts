@@ -10,6 +10,7 @@ import { AdvisoryLocks } from '#libs/persistence/src/session/advisory-locks.adap
 import { SessionConnection } from '#libs/persistence/src/session/session-connection.adapter.js';
 import { DecideRules } from '#libs/rules/src/decisions/decide.subscriber.js';
 
+import { openBudget } from '../../../libs/event-index/testing/open-budget.js';
 import { noWork } from '../../../libs/persistence/testing/no-work.js';
 
 /** One process that decides, as the server does, and nothing else: `rules-worker.ts <url> <position>`. */
@@ -36,7 +37,7 @@ const runner = new Runner({
   signals: session,
   clock,
 });
-await runner.start({ subscribers: [new Timed(store, clock, noWork)], tables: [] });
+await runner.start({ subscribers: [new Timed(store, clock, noWork, openBudget(store))], tables: [] });
 await runner.whenProcessed(followers.decideRules, BigInt(upTo), 600_000);
 const ended = Date.now();
 const { rss } = process.memoryUsage();

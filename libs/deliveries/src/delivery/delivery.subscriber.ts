@@ -1,5 +1,10 @@
 import type { EntityManager } from 'typeorm';
 
+import {
+  CORRELATION_EXHAUSTED,
+  type CorrelationBudget,
+  exhaustedInWords,
+} from '#libs/event-index/src/correlation-budget.js';
 import { appendOnce } from '#libs/event-store/src/append-once.js';
 import { execute } from '#libs/event-store/src/command-handlers.js';
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
@@ -33,7 +38,7 @@ const SEARCH = { pages: 40, size: 500 };
 export class ScheduleDeliveries implements Subscriber {
   readonly name = followers.scheduleDeliveries;
   readonly reads = 'all';
-  readonly writes = ['action.refused', 'webhook.disabled'] as const;
+  readonly writes = ['action.refused', 'correlation.exhausted', 'webhook.disabled'] as const;
   readonly tables: readonly [WebhookTable];
   private readonly webhooks = new WebhookTable();
   private readonly recent = new RecentPlaces();
@@ -43,11 +48,16 @@ export class ScheduleDeliveries implements Subscriber {
     private readonly clock: Clock,
     private readonly work: WorkQueue,
     private readonly toSend: RecentEvents,
+    private readonly budget: CorrelationBudget,
   ) {
     this.tables = [this.webhooks];
   }
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
+    await this.budget.note(
+      events,
+      (type) => type === 'webhook.requested' || this.webhooks.subscribedTo(type).length > 0,
+    );
     for (const event of events) this.recent.note(event);
     const places = await this.placesNamedBy(events);
     const named = events.flatMap((event) => deliveriesNamedBy(event) ?? []);
@@ -56,8 +66,13 @@ export class ScheduleDeliveries implements Subscriber {
     const webhookIds = new Set([...rows.values()].flatMap(({ webhookId }) => webhookId ?? []));
     const health = webhookIds.size === 0 ? new Map() : await loadHealth(await context.transaction(), [...webhookIds]);
 
-    const schedule = new Schedule(this.webhooks, rows, health, places);
+    const spent = (event: RecordedEvent) =>
+      this.budget.isSpent(event)
+        ? { reason: CORRELATION_EXHAUSTED, detail: exhaustedInWords(this.budget.limit) }
+        : undefined;
+    const schedule = new Schedule(this.webhooks, rows, health, places, spent);
     for (const event of events) schedule.apply(event);
+    await this.budget.tell();
 
     for (const refusal of schedule.refusals) await this.refuse(refusal);
     for (const disabling of schedule.disablings) await this.disable(disabling);

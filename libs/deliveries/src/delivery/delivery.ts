@@ -1,6 +1,6 @@
 import type { FailureClass } from '#libs/egress/src/egress.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import type { Cause } from '#libs/events/src/envelope.js';
+import { actedBy, type Cause } from '#libs/events/src/envelope.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import { timeAfter } from '#libs/kernel/src/time/times.js';
 
@@ -70,30 +70,35 @@ export interface TaskCause {
   readonly id: Uuid;
   readonly correlationId: Uuid;
   readonly hop: number;
-  readonly afterFailureOf: readonly string[];
+  /** Absent in what an older version scheduled. */
+  readonly causedBy?: readonly string[];
 }
 
 export const causeOf = (event: RecordedEvent): TaskCause => ({
   id: event.id,
   correlationId: event.metadata.$correlationId,
   hop: event.metadata.hop,
-  afterFailureOf: event.metadata.afterFailureOf ?? [],
+  causedBy: event.metadata.causedBy ?? [],
 });
 
-/** What the events of an attempt inherit; a failed one adds its receiver to those whose failure they follow from. */
-export function outcomeCause(cause: TaskCause, failedTarget: string | undefined): Cause {
-  const after = new Set(cause.afterFailureOf);
-  if (failedTarget !== undefined) after.add(failedTarget);
-  return {
-    $correlationId: cause.correlationId,
-    $causationId: cause.id,
-    hop: cause.hop + 1,
-    ...(after.size > 0 && { afterFailureOf: [...after] }),
-  };
-}
+/**
+ * What the events of an attempt inherit: they follow from the webhook. A bare URL has none, and whoever named it is on the
+ * path already; that one failed is noted, since news of it would go to another bare URL.
+ */
+export const outcomeCause = (
+  cause: TaskCause,
+  { webhookId }: Pick<Delivery, 'webhookId'>,
+  hasFailed: boolean,
+): Cause => ({
+  $correlationId: cause.correlationId,
+  $causationId: cause.id,
+  hop: cause.hop + 1,
+  ...actedBy(cause.causedBy, webhookId ?? (hasFailed ? BARE_URL : undefined)),
+});
 
-/** What stands for the receiver: its webhook, or `url` for all bare URLs. */
-export const targetOf = ({ webhookId }: Pick<Delivery, 'webhookId'>): string => webhookId ?? 'url';
+/** What stands for the receiver on the path of causes: its webhook, or one word for all bare URLs. */
+export const targetOf = ({ webhookId }: Pick<Delivery, 'webhookId'>): string => webhookId ?? BARE_URL;
+export const BARE_URL = 'url';
 
 export function taskOf(delivery: Delivery, cause: TaskCause, late: boolean): AttemptTask {
   const { id, rootId, orgId, webhookId, url, kind, eventId, eventType, eventStream, eventRevision, ownPayload } =
@@ -108,7 +113,7 @@ export function taskOf(delivery: Delivery, cause: TaskCause, late: boolean): Att
     kind,
     ...event,
     attempt: delivery.attempts + 1,
-    cause: { ...cause, afterFailureOf: [...cause.afterFailureOf] },
+    cause,
     late,
   };
 }

@@ -173,10 +173,11 @@ describe('an event', () => {
   });
 });
 
-describe('what follows from a failed delivery', () => {
-  const follows = (...webhooks: string[]) => ({ cause: { afterFailureOf: webhooks } });
+describe('what follows from a delivery', () => {
+  const follows = (...causedBy: string[]) => ({ cause: { causedBy } });
+  const typesIn = ({ changed }: Schedule) => [...changed.values()].map(({ eventType }) => eventType);
 
-  it('never goes to the webhook that failed', () => {
+  it('never goes to its own webhook', () => {
     const { event, webhookId } = registered({ events: ['*', 'workflow.*', 'webhook.failed'] });
     const news = recorded('custom.thing', {}, follows(webhookId));
     expect(schedule([event, news]).isEmpty).toBe(true);
@@ -190,15 +191,63 @@ describe('what follows from a failed delivery', () => {
     expect(only(schedule([all.event, named.event, issue])).webhookId).toBe(all.webhookId);
   });
 
-  it('goes no further than one failure', () => {
+  it('goes no further than one webhook', () => {
     const { event } = registered({ events: ['custom.*'] });
-    expect(schedule([event, recorded('custom.thing', {}, follows('whk_1', 'whk_2'))]).isEmpty).toBe(true);
+    expect(schedule([event, recorded('custom.thing', {}, follows('whk_1', 'rul_1', 'whk_2'))]).isEmpty).toBe(true);
+    expect(schedule([event, recorded('custom.thing', {}, follows('rul_1', 'wf_1', 'whk_2'))]).changed.size).toBe(1);
   });
 
-  it('is refused as an action to the same receiver, with the reason', () => {
+  it.each(['webhook.*', '*.*', '*.failed', 'w*.failed', '*'])(
+    'and is recorded by it never goes to its own webhook, subscribed to %s',
+    (pattern) => {
+      const { event, webhookId } = registered({ events: [pattern] });
+      const failed = outcome(delivering().delivery, {}, follows(webhookId));
+      expect(typesIn(schedule([event, failed]))).not.toContain('webhook.failed');
+    },
+  );
+
+  it('goes to a webhook that allows recursion, up to the limit of causes', () => {
+    const { event, webhookId } = registered({ events: ['webhook.*'], allowRecursion: true });
+    const { delivery } = delivering();
+    const given = (hop: number) => ({ cause: { causedBy: [webhookId, 'whk_other'], hop } });
+    expect(typesIn(schedule([event, outcome(delivery, {}, given(2))]))).toContain('webhook.failed');
+    expect(schedule([event, outcome(delivery, {}, given(MAX_HOPS))]).refusals[0]!.data.reason).toBe('too-many-hops');
+  });
+
+  it('is refused as an action to the same webhook, with the reason, unless that allows recursion', () => {
     const { event, webhookId } = registered();
     const made = schedule([event, request({ webhookId, payload: {} }, follows(webhookId))]);
-    expect(made.refusals[0]!.data.reason).toBe('follows-from-failure');
+    expect(made.refusals[0]!.data.reason).toBe('follows-from-itself');
+    const open = registered({ allowRecursion: true });
+    const asked = request({ webhookId: open.webhookId, payload: {} }, follows(open.webhookId));
+    expect(only(schedule([open.event, asked])).webhookId).toBe(open.webhookId);
+  });
+
+  it('is refused as an action to a bare URL only where a bare URL failed', () => {
+    const asked = (...path: string[]) => request({ url: 'https://example.com', payload: {} }, follows(...path));
+    expect(schedule([asked('url')]).refusals[0]!.data.reason).toBe('follows-from-itself');
+    expect(schedule([asked('rul_1', 'whk_1')]).changed.size).toBe(1);
+  });
+});
+
+describe('an event of a story that has used up its budget', () => {
+  const reason = { reason: 'correlation-exhausted', detail: 'spent' };
+  const apply = (...events: RecordedEvent[]) => {
+    const made = new Schedule(new WebhookTable(), new Map(), new Map(), new Map(), () => reason);
+    for (const event of events) made.apply(event);
+    return made;
+  };
+
+  it('is delivered to nobody, and refused once, whatever the number of webhooks', () => {
+    const [one, other] = [registered(), registered()];
+    const made = apply(one.event, other.event, push());
+    expect(made.isEmpty).toBe(true);
+    expect(made.refusals.map(({ data }) => data.reason)).toEqual(['correlation-exhausted']);
+  });
+
+  it('is refused as an action', () => {
+    const { event, webhookId } = registered();
+    expect(apply(event, request({ webhookId, payload: {} })).refusals[0]!.data.reason).toBe('correlation-exhausted');
   });
 });
 

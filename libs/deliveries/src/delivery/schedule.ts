@@ -1,6 +1,6 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
-import { eventIdOf } from '#libs/events/src/envelope.js';
+import { eventIdOf, FOLLOWS_FROM_ITSELF, followsFrom, followsFromItself } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
 
@@ -17,7 +17,7 @@ import {
   targetOf,
   type TaskCause,
 } from './delivery.js';
-import { isWanted, mayCause, wouldEcho } from './matching.js';
+import { isWanted, mayCause } from './matching.js';
 import { type EventPlace, placeOf } from './recent-events.js';
 
 /** An attempt that is due from the delivery's `nextAttemptAt`, and what asked for it. */
@@ -31,6 +31,14 @@ export interface Due {
 export interface Refusal {
   readonly event: RecordedEvent;
   readonly data: DataOf<'action.refused'>;
+}
+
+const TOO_MANY_HOPS = { reason: 'too-many-hops', detail: 'Too many causes led to the event: this looks like a loop.' };
+
+/** The reason of a refusal, and its words. */
+export interface SpentBudget {
+  readonly reason: string;
+  readonly detail: string;
 }
 
 export interface Disabling {
@@ -71,6 +79,8 @@ export class Schedule {
     private readonly healthBefore: ReadonlyMap<string, Health>,
     /** Where events are that requests name, by the UUID of the request. */
     private readonly places: ReadonlyMap<string, EventPlace>,
+    /** Why nobody may act on an event any more, by the budget of its story. */
+    private readonly spent: (event: RecordedEvent) => SpentBudget | undefined = () => undefined,
   ) {}
 
   get isEmpty(): boolean {
@@ -112,15 +122,10 @@ export class Schedule {
       (webhook) => isWanted(webhook, event) && !(event.is('webhook.test') && event.data.webhookId === webhook.id),
     );
     if (wanting.length === 0) return;
-    if (!mayCause(event.metadata)) {
-      // Telling of a refusal would itself be one hop too many, and so on for ever.
-      if (event.type !== 'action.refused')
-        this.refuse(
-          event,
-          'deliver',
-          'too-many-hops',
-          'The event has too many causes before it: this looks like a loop.',
-        );
+    const refusal = mayCause(event.metadata) ? this.spent(event) : TOO_MANY_HOPS;
+    if (refusal) {
+      // Telling of a refusal would be refused in turn, and so on for ever.
+      if (event.type !== 'action.refused') this.refuse(event, 'deliver', refusal.reason, refusal.detail);
       return;
     }
     this.toSend.push(event);
@@ -148,11 +153,11 @@ export class Schedule {
     if (url === undefined && known?.orgId !== event.metadata.orgId)
       return refuse('unknown-webhook', `There is no outbound webhook ${webhookId ?? '(none named)'}.`);
     if (known?.active === false) return refuse('webhook-disabled', `Webhook ${known.id} is disabled: enable it first.`);
-    if (!mayCause(event.metadata))
-      return refuse('too-many-hops', 'The request has too many causes before it: this looks like a loop.');
+    const refusal = mayCause(event.metadata) ? this.spent(event) : TOO_MANY_HOPS;
+    if (refusal) return refuse(refusal.reason, refusal.detail);
     const target = { webhookId: known?.id ?? null, url: known ? null : (url ?? null) };
-    if (wouldEcho(targetOf(target), event.metadata))
-      return refuse('follows-from-failure', 'The request follows from a failed delivery to the same receiver.');
+    if (known?.settings.allowRecursion !== true && followsFrom(targetOf(target), event.metadata))
+      return refuse(FOLLOWS_FROM_ITSELF, followsFromItself('receiver'));
     const ownPayload = payload !== undefined;
     const about = this.places.get(event.id);
     // A payload is read from the request; the receiver is told the type of the event that led to it.
@@ -201,8 +206,7 @@ export class Schedule {
     if (row.status === 'success') return refuse('already-delivered', `Delivery ${deliveryId} has succeeded.`);
     if (row.nextAttemptAt !== null)
       return refuse('already-planned', `Another attempt of delivery ${deliveryId} is due at ${row.nextAttemptAt}.`);
-    if (!mayCause(event.metadata))
-      return refuse('too-many-hops', 'The request has too many causes before it: this looks like a loop.');
+    if (!mayCause(event.metadata)) return refuse(TOO_MANY_HOPS.reason, TOO_MANY_HOPS.detail);
     const planned = plan(row, afterMs, event.metadata.timestamp);
     this.change({ ...planned, status: 'pending', finishedAt: null }, event);
   }

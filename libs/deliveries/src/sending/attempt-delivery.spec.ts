@@ -79,7 +79,7 @@ async function givenWork(webhookId: string | null, more: Partial<AttemptTask> = 
     eventRevision: '0',
     ownPayload: false,
     attempt: 1,
-    cause: { id, correlationId: id, hop: 2, afterFailureOf: [] },
+    cause: { id, correlationId: id, hop: 2, causedBy: ['rul_1'] },
     late: false,
     ...more,
   };
@@ -141,7 +141,7 @@ describe('an attempt', () => {
       orgId: ORG,
       subject: `webhook/${webhookId}`,
     });
-    expect(outcome.metadata.afterFailureOf).toBeUndefined();
+    for (const event of [attempted, outcome]) expect(event.metadata.causedBy).toEqual(['rul_1', webhookId]);
   });
 
   it.each(['timeout', 'dns', 'connect', 'tls', 'refused_address', 'redirect', 'body_too_large'] as const)(
@@ -164,7 +164,7 @@ describe('an attempt', () => {
     const { attempted, outcome } = await outcomeOf(work);
     expect(outcome.data).toMatchObject({ failureClass: 'status', status: 503, retryAfter: 20, retryable: true });
     expect(attempted.data.response).toMatchObject({ status: 503, body: 'later' });
-    for (const event of [attempted, outcome]) expect(event.metadata.afterFailureOf).toEqual([webhookId]);
+    for (const event of [attempted, outcome]) expect(event.metadata.causedBy).toEqual(['rul_1', webhookId]);
   });
 
   it('of a redirect records where it pointed', async () => {

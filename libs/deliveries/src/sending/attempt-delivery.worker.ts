@@ -14,7 +14,7 @@ import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/work/work.js';
 
-import { ATTEMPTS, type AttemptTask, outcomeCause, revisionBefore, targetOf } from '../delivery/delivery.js';
+import { ATTEMPTS, type AttemptTask, outcomeCause, revisionBefore } from '../delivery/delivery.js';
 import type { RecentEvents } from '../delivery/recent-events.js';
 import { type Body, bodyOf, payloadBody } from '../webhook/format.js';
 import { TEST_TIMEOUT_MS } from '../webhook/test-delivery.js';
@@ -130,7 +130,7 @@ export class AttemptDelivery implements Worker<AttemptTask> {
       actor: ENGINE,
       now: clock.now(),
       subject: webhookId === null ? `delivery/${deliveryId}` : `webhook/${webhookId}`,
-      cause: outcomeCause(task.cause, result.kind === 'failed' ? targetOf(task) : undefined),
+      cause: outcomeCause(task.cause, task, result.kind === 'failed'),
     };
     const events = draftsOf(task, startedAt, seen, result).map((draft, index) =>
       newEvent(draft, { ...context, id: uuid5(this.queue, deliveryId, String(attempt), String(index)) }),

@@ -77,16 +77,25 @@ describe('a webhook that is saved', () => {
     expect(pointersOf({ filter: null, headers: null, signatureHeader: null, rateLimit: null })).toEqual([]));
 
   it('is warned of a type that does not exist', () => {
-    expect(warningsOf(['issue.creatd', 'git.*', '*', 'webhook.failed'])).toEqual([
+    expect(warningsOf({ events: ['issue.creatd', 'git.*', '*', 'webhook.disabled', '*.enabled'] })).toEqual([
       { pointer: '/events/0', detail: expect.stringContaining('issue.created') },
+      // A wide glob leaves out the only types that it would fit.
+      { pointer: '/events/4', detail: expect.stringContaining('*.enabled') },
     ]);
   });
 
+  it('is warned of events that its own deliveries lead to, unless it allows recursion', () => {
+    const events = ['*.*', 'webhook.*', 'webhook.failed', 'delivery.*', 'issue.created'];
+    expect(warningsOf({ events }).map(({ pointer }) => pointer)).toEqual(['/events/1', '/events/2', '/events/3']);
+    expect(warningsOf({ events })[1]!.detail).toContain('allowRecursion');
+    expect(warningsOf({ events, allowRecursion: true })).toEqual([]);
+  });
+
   it('is warned of a secret that Standard Webhooks libraries do not accept', () => {
-    expect(warningsOf(['*'], 'a plain old secret')).toEqual([
+    expect(warningsOf({ events: ['*'] }, 'a plain old secret')).toEqual([
       { pointer: '/secret', detail: expect.stringContaining('whsec_ and base64') },
     ]);
     for (const secret of ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', undefined, null])
-      expect(warningsOf(['*'], secret)).toEqual([]);
+      expect(warningsOf({ events: ['*'] }, secret)).toEqual([]);
   });
 });

@@ -1,7 +1,8 @@
 import { headerRefusal } from '#libs/egress/src/headers.js';
 import { catalogue } from '#libs/events/src/catalogue.js';
-import { globMatcher } from '#libs/events/src/patterns.js';
-import type { WebhookChanges } from '#libs/events/src/shapes/webhook-shape.js';
+import { hearsItself, heardAgain, typesAfter } from '#libs/events/src/consequences.js';
+import { typeMatcher } from '#libs/events/src/patterns.js';
+import type { WebhookChanges, WebhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
 import { compile } from '#libs/expressions/src/compile.js';
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { pointerToken } from '#libs/kernel/src/json.js';
@@ -53,12 +54,19 @@ export const webhookCheck =
  * What is allowed and probably not meant.
  * @param secret where a new one was given.
  */
-export function warningsOf(events: readonly string[], secret?: string | null): Problem[] {
+export function warningsOf(
+  { events, allowRecursion }: Pick<WebhookSettings, 'events' | 'allowRecursion'>,
+  secret?: string | null,
+): Problem[] {
   const types = Object.keys(catalogue);
   const warnings = events.flatMap((pattern, index) => {
-    if (types.some(globMatcher(pattern))) return [];
+    const pointer = `/events/${index}`;
+    const listens = typeMatcher([pattern]);
+    const own = allowRecursion === true ? [] : heardAgain(listens, typesAfter('send_webhook'));
+    if (own.length > 0) return [{ pointer, detail: hearsItself('webhook', own) }];
+    if (types.some(listens)) return [];
     const detail = `No built-in event type is called ${pattern}. ${suggestion(pattern, types)}`.trim();
-    return [{ pointer: `/events/${index}`, detail }];
+    return [{ pointer, detail }];
   });
   if (typeof secret === 'string' && !secret.startsWith(STANDARD_SECRET_PREFIX))
     warnings.push({ pointer: '/secret', detail: NOT_STANDARD });

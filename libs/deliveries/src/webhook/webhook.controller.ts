@@ -93,7 +93,7 @@ export class WebhookController {
     const committed = await this.run(new RegisterWebhook(id, caller, settings, reference, disabled));
     const outcome = disabled ? SKIPPED : await this.testOutcome(id, committed);
     const testDelivery = body.secret === undefined ? withUnknownSecret(outcome) : outcome;
-    return { ...(await this.view(caller, id)), warnings: warningsOf(body.events, body.secret), secret, testDelivery };
+    return { ...(await this.view(caller, id)), warnings: warningsOf(settings, body.secret), secret, testDelivery };
   }
 
   @Get()
@@ -143,7 +143,13 @@ export class WebhookController {
       await this.run(new DisableWebhook(id, caller, 'manual', `Disabled by ${caller.actor}.`));
     else if (body.disabled === false) await this.run(new EnableWebhook(id, caller));
     const answer = await this.view(caller, id);
-    return { ...answer, warnings: warningsOf(answer.events, body.secret), ...(secret !== undefined && { secret }) };
+    const { events } = answer;
+    const allowRecursion = answer.allowRecursion === true;
+    return {
+      ...answer,
+      warnings: warningsOf({ events, allowRecursion }, body.secret),
+      ...(secret !== undefined && { secret }),
+    };
   }
 
   @Delete(':id')

@@ -3,7 +3,7 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { SliceTable } from '#libs/event-store/src/slice-table.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
-import { typeMatcher } from '#libs/events/src/patterns.js';
+import { isWide, typeMatcher } from '#libs/events/src/patterns.js';
 import type { WebhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
 import { compile, type CompiledExpression } from '#libs/expressions/src/compile.js';
 import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
@@ -20,7 +20,7 @@ export interface KnownWebhook {
   readonly previous: readonly PreviousSecret[];
   /** Whether it subscribes to events of a type. */
   readonly wants: (type: string) => boolean;
-  /** The same, but for the pattern `*`. */
+  /** The same, but for wide globs such as `*`. */
   readonly names: (type: string) => boolean;
   readonly filter: CompiledExpression | undefined;
 }
@@ -75,7 +75,7 @@ function subscription(settings: WebhookSettings) {
   return {
     settings,
     wants: typeMatcher(settings.events),
-    names: typeMatcher(settings.events.filter((pattern) => pattern !== '*')),
+    names: typeMatcher(settings.events.filter((pattern) => !isWide(pattern))),
     filter: settings.filter === undefined ? undefined : compile(settings.filter),
   };
 }

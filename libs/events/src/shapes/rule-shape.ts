@@ -128,6 +128,15 @@ export const RuleWindow = closed(
   },
 );
 
+/** Of rules, workflows and webhooks alike. */
+export const allowRecursion = Type.Optional(
+  Type.Boolean({
+    default: false,
+    description:
+      'Act also on events that follow from its own doing, up to 16 causes deep. Without it they are refused.',
+  }),
+);
+
 /** THE SHAPE OF A RULE: its fields as they are sent. The grammar of `conditions` and of each action is libs/rules'. */
 export const ruleFields = {
   name: name('Shown in lists and decisions.', 200, 'critical alerts'),
@@ -135,7 +144,7 @@ export const ruleFields = {
   enabled: defaulted(Type.Boolean(), true),
   eventSource: defaulted(pattern('A source, a glob or `*`.', 'github'), '*'),
   eventType: pattern(
-    'An event type, a glob such as `pr.*`, or `*`, which leaves out system types and `webhook.*`.',
+    'An event type, a glob such as `pr.*`, or `*`. A glob with `*` in its first segment leaves out system types and `webhook.*`.',
     'git.push',
   ),
   conditions: Type.Optional(Type.Unknown(CONDITIONS)),
@@ -144,6 +153,7 @@ export const ruleFields = {
   once: Type.Optional(RuleOnce),
   debounce: Type.Optional(RuleDebounce),
   window: Type.Optional(RuleWindow),
+  allowRecursion,
 };
 
 /** A rule as it is sent. */

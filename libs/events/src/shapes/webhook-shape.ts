@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 
 import { changes, closed, defaulted, kept, nullable, shown } from './fields.js';
+import { allowRecursion } from './rule-shape.js';
 
 const MAX_TIMEOUT_MS = 120_000;
 const MAX_GRACE_SECONDS = 7 * 24 * 60 * 60;
@@ -23,7 +24,7 @@ export const webhookSettings = {
     minItems: 1,
     maxItems: 100,
     uniqueItems: true,
-    description: 'Types, globs, or `*` for all but system types and `webhook.*`.',
+    description: 'Types, globs, or `*`. A glob with `*` in its first segment leaves out system types and `webhook.*`.',
     examples: [['issue.created', 'pr.*']],
   }),
   format: defaulted(WebhookFormat, 'platform'),
@@ -35,6 +36,7 @@ export const webhookSettings = {
   signatureHeader: Type.Optional(
     Type.String({ description: 'Replaces X-Millrace-Signature.', examples: ['X-GitProductivity-Signature'] }),
   ),
+  allowRecursion,
 };
 
 /** THE SHAPE OF AN OUTBOUND WEBHOOK: its fields as they are sent. */

@@ -179,7 +179,7 @@ export const actionEvents = {
     data: Type.Object({
       /** `send_webhook`, `dispatch_workflow`, `trigger` … */
       action: Type.String(),
-      /** `too-many-hops`, `unknown-workflow`, `unknown-webhook` … */
+      /** `follows-from-itself`, `correlation-exhausted`, `too-many-hops`, `unknown-workflow`, `unknown-webhook` … */
       reason: Type.String(),
       detail: Type.String(),
       eventId: triggering,
@@ -192,6 +192,17 @@ export const actionEvents = {
       eventId,
       requestedBy: byRule,
     },
+  }),
+  'correlation.exhausted': defineEvent({
+    description:
+      'One event has led to more events than MILLRACE_CORRELATION_BUDGET allows: rules, workflows and webhooks no longer act on what follows from it. Recorded once for each story.',
+    system: true,
+    data: Type.Object({
+      correlationId: Type.String({ description: 'id of the event that the story began with' }),
+      limit: Type.Integer({ minimum: 1, description: 'events that a story may have' }),
+      eventId: Type.String({ description: 'the first event on which somebody would have acted beyond the limit' }),
+    }),
+    example: { correlationId: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a', limit: 10_000, eventId },
   }),
 } as const;
 

@@ -23,7 +23,7 @@ export const DecidedAction = Type.Object({
   type: Type.String(),
   /** Id of the event that asks for it; the outcome's cause. */
   requestId: Type.String(),
-  /** Why it was not asked for: `too-many-hops`, `too-large`. */
+  /** Why it was not asked for: `follows-from-itself`, `correlation-exhausted`, `too-many-hops`, `too-large`. */
   refused: Type.Optional(Type.String()),
 });
 

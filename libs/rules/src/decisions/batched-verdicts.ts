@@ -131,7 +131,7 @@ export const partsOf = (unmatched: readonly UnmatchedEvent[]): readonly Unmatche
     return verdicts.parts(MAX_VERDICT_BYTES).map((each, part) => ({ event, eventId, part, verdicts: each }));
   });
 
-/** As many entries as one record takes, at least one, and the rest. */
+/** As many entries as one record takes, at least one, and the rest. What a rule or workflow caused stays in its story. */
 export function cut(entries: readonly UnmatchedPart[]): {
   some: readonly UnmatchedPart[];
   rest: readonly UnmatchedPart[];
@@ -140,14 +140,20 @@ export function cut(entries: readonly UnmatchedPart[]): {
   let end = 0;
   for (; end < entries.length && end < MAX_PARTS; end++) {
     bytes += entries[end]!.verdicts.weight + 100;
-    if (end > 0 && bytes > MAX_VERDICT_BYTES) break;
+    if (end > 0 && (bytes > MAX_VERDICT_BYTES || storyOf(entries[end]!) !== storyOf(entries[0]!))) break;
   }
   return { some: entries.slice(0, end), rest: entries.slice(end) };
 }
 
+/** Nothing for what came from outside. */
+const storyOf = ({ event }: UnmatchedPart): string => {
+  const { causedBy: path, $correlationId } = event.metadata;
+  return path ? `${$correlationId} ${path.join()}` : '';
+};
+
 /**
- * One record about all of them. It follows from several events, so that it belongs to the story of none of them; a rule
- * that looks at such records must still come to an end.
+ * One record about all of them. Where it follows from several events from outside it belongs to the story of none of them;
+ * a rule that looks at such records must still come to an end.
  */
 export function noneMatched(orgId: string, entries: readonly UnmatchedPart[], now: Date): EventToAppend {
   const asked: string[][] = [];
@@ -170,6 +176,7 @@ export function noneMatched(orgId: string, entries: readonly UnmatchedPart[], no
   });
   const id = uuid5(followers.decideRules, ...entries.map(({ eventId, part }) => `${eventId} ${part}`));
   const hop = Math.max(...entries.map(({ event }) => event.metadata.hop)) + 1;
-  const cause = { $correlationId: id, hop };
+  const { causedBy: path, $correlationId } = entries[0]!.event.metadata;
+  const cause = { $correlationId: path ? $correlationId : id, hop, ...(path && { causedBy: path }) };
   return newEvent({ type: 'rule.none_matched', data: { asked, events } }, { id, orgId, actor: 'millrace', now, cause });
 }

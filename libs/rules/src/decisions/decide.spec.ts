@@ -16,6 +16,7 @@ import { FixedClock } from '#libs/kernel/src/clock.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
+import { openBudget } from '../../../event-index/testing/open-budget.js';
 import { noWork } from '../../../persistence/testing/no-work.js';
 import { checkRule } from '../language/definition.js';
 import { Backtest } from '../trial/backtest/backtest.js';
@@ -47,7 +48,7 @@ let checkpoint: bigint;
 
 beforeEach(() => {
   store = new FlakyEventStore();
-  subscriber = new DecideRules(store, new FixedClock(), noWork);
+  subscriber = new DecideRules(store, new FixedClock(), noWork, openBudget(store));
   checkpoint = 0n;
 });
 
@@ -63,7 +64,7 @@ async function run(rounds = 100, size = 500): Promise<void> {
 
 /** As after a crash: another instance, whose table is primed up to the checkpoint. */
 async function restart(): Promise<void> {
-  subscriber = new DecideRules(store, new FixedClock('2027-01-01T00:00:00Z'), noWork);
+  subscriber = new DecideRules(store, new FixedClock('2027-01-01T00:00:00Z'), noWork, openBudget(store));
   const { events } = await store.readAll({ limit: 10_000 });
   for (const event of events) if (event.position <= checkpoint) subscriber.tables[0]!.apply(event);
 }
@@ -375,7 +376,7 @@ describe('deciding again', () => {
     await aRule(onMain);
     for (let i = 0; i < 10; i++) await push('topic');
     const { events } = await store.readAll({ limit: 100 });
-    const [other, ours] = [new DecideRules(store, new FixedClock(), noWork), subscriber];
+    const [other, ours] = [new DecideRules(store, new FixedClock(), noWork, openBudget(store)), subscriber];
     await ours.handle(events.slice(0, 4), noTransaction);
     await other.handle(events.slice(0, 6), noTransaction);
     await ours.handle(events.slice(4, 9), noTransaction);
@@ -422,7 +423,7 @@ describe('deciding again', () => {
     await run();
     const before = await decisions();
     const { events } = await store.readAll({ limit: 100, filter: { types: ['git.push'] } });
-    const other = new DecideRules(store, new FixedClock(), noWork);
+    const other = new DecideRules(store, new FixedClock(), noWork, openBudget(store));
     const created = await aRule({ name: 'other' });
     const { events: all } = await store.readAll({ limit: 100 });
     for (const event of all.filter(({ stream }) => stream === streams.rule(created))) other.tables[0]!.apply(event);
@@ -540,8 +541,64 @@ describe('loops', () => {
     expect(await recorded()).toHaveLength(2);
   });
 
-  it('end at the hop limit when a rule listens to its own outcome', async () => {
-    await aRule({ eventType: 'webhook.requested', actions: [webhook] });
+  it('end at once when a rule listens to its own outcome: the decision says so, and what it does not act on', async () => {
+    const ruleId = await aRule({ eventType: 'webhook.requested', actions: [webhook, webhook] });
+    const first = await aRule({ actions: [webhook] });
+    await push();
+    await run();
+    const requests = await recorded('webhook.requested');
+    expect(requests.map(({ metadata }) => metadata.causedBy)).toEqual([[first], [first, ruleId], [first, ruleId]]);
+    const refused = await recorded('action.refused');
+    expect(refused).toHaveLength(4);
+    for (const { data } of refused) expect(data).toMatchObject({ reason: 'follows-from-itself' });
+    expect((await decisions()).at(-1)).toMatchObject({
+      ruleId,
+      outcome: 'matched',
+      actions: [{ refused: 'follows-from-itself' }, { refused: 'follows-from-itself' }],
+    });
+  });
+
+  it('of two rules end once each has acted on the other', async () => {
+    const issue = { type: 'create_issue', with: { title: 'x' } };
+    await aRule({ eventType: 'issue.requested', actions: [issue] });
+    await aRule({ eventType: 'issue.*', actions: [issue] });
+    await aRule({ actions: [issue] });
+    await push();
+    await run();
+    expect(await recorded('issue.requested')).toHaveLength(5);
+  });
+
+  it('multiply no refusals where a rule that has several actions listens to refusals', async () => {
+    await aRule({ eventType: 'action.refused', actions: [webhook, webhook, webhook] });
+    await aRule({ eventType: 'webhook.requested', actions: [webhook, webhook] });
+    await happened('action.refused', { action: 'trigger', reason: 'x', detail: 'x', eventId: 'evt' });
+    await run();
+    expect((await recorded()).length).toBeLessThan(100);
+  });
+
+  it('of a story that has used up its budget end in refusals, also after a restart, and are told once', async () => {
+    const issue = { type: 'create_issue', with: { title: 'x' } };
+    for (let i = 0; i < 3; i++)
+      await aRule({ eventType: 'issue.requested', actions: [issue, issue], allowRecursion: true });
+    await aRule({ actions: [issue] });
+    subscriber = new DecideRules(store, new FixedClock(), noWork, openBudget(store, 200));
+    await push();
+    await run(40, 20);
+    checkpoint -= 20n;
+    subscriber = new DecideRules(store, new FixedClock(), noWork, openBudget(store, 200));
+    const { events } = await store.readAll({ limit: 100_000 });
+    for (const event of events) if (event.position <= checkpoint) subscriber.tables[0]!.apply(event);
+    await run(100_000, 20);
+    const requests = await recorded('issue.requested');
+    expect(requests.length).toBeLessThan(400);
+    const reasons = (await recorded('action.refused')).map(({ data }) => (data as { reason: string }).reason);
+    expect(reasons).toContain('correlation-exhausted');
+    const all = (await store.readAll({ limit: 100_000 })).events;
+    expect(all.filter((event) => event.is('correlation.exhausted'))).toHaveLength(1);
+  });
+
+  it('end at the hop limit when a rule that allows it listens to its own outcome', async () => {
+    await aRule({ eventType: 'webhook.requested', actions: [webhook], allowRecursion: true });
     await aRule({ actions: [webhook] });
     await push();
     await run();

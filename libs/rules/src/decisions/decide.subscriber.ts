@@ -3,6 +3,11 @@ import { setImmediate } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 
 import {
+  CORRELATION_EXHAUSTED,
+  CorrelationBudget,
+  exhaustedInWords,
+} from '#libs/event-index/src/correlation-budget.js';
+import {
   EventStore,
   type EventToAppend,
   platformEvent,
@@ -19,7 +24,14 @@ import { inParallel } from '#libs/kernel/src/in-parallel.js';
 import { WorkQueue } from '#libs/persistence/src/work/work.js';
 
 import { requestTypes } from '../actions/built-in.js';
-import { isBeyondHops } from '../engine/evaluate-rule.js';
+import {
+  type ActionRefusal,
+  isAboutVerdicts,
+  isBeyondHops,
+  refusalOf,
+  type RuleVerdict,
+} from '../engine/evaluate-rule.js';
+import type { CompiledRule } from '../engine/compiled-rule.js';
 import { RuleTable } from '../engine/rule.table.js';
 import type { EventVerdicts } from '../engine/event-verdicts.js';
 import { type BurstEnd, FlowControl, type Match } from '../flow/flow-control.adapter.js';
@@ -53,6 +65,7 @@ export class DecideRules implements Subscriber {
     'rule.evaluated',
     'rule.none_matched',
     'action.refused',
+    'correlation.exhausted',
     ...requestTypes,
   ] as const;
   readonly batchSize = 256;
@@ -66,6 +79,7 @@ export class DecideRules implements Subscriber {
     @Inject(EventStore) private readonly store: EventStore,
     @Inject(Clock) private readonly clock: Clock,
     @Inject(WorkQueue) work: WorkQueue,
+    @Inject(CorrelationBudget) private readonly budget: CorrelationBudget,
   ) {
     this.flow = new FlowControl(store, work);
     this.sets = new RuleSets(store);
@@ -73,7 +87,9 @@ export class DecideRules implements Subscriber {
   }
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
+    await this.budget.note(events, (type) => this.table.mayMatch(type));
     const evaluated: EvaluatedEvent[] = [];
+    const refused = new Map<RuleVerdict, ActionRefusal>();
     const steps: (Match | BurstEnd)[] = [];
     let began = performance.now();
     for (const event of events) {
@@ -85,12 +101,18 @@ export class DecideRules implements Subscriber {
       const found = this.evaluate(event);
       if (found) evaluated.push(found);
       for (const { rule, verdict } of found?.verdicts.decided ?? [])
-        if (verdict.outcome === 'matched') steps.push({ event, rule, verdict });
+        if (verdict.outcome === 'matched') {
+          const refusal = this.refusalOf(rule, event);
+          // What does not act does not use up a throttle, nor take the place of the last of a burst.
+          if (refusal) refused.set(verdict, refusal);
+          else steps.push({ event, rule, verdict });
+        }
       if (event.is('rule.burst_ended')) steps.push({ event, rule: this.table.find(event.data.ruleId) });
       // After it was evaluated: a change of a rule applies to later events.
       if (event.type.startsWith('rule.')) this.table.apply(event);
     }
     if (evaluated.length + steps.length === 0) return;
+    await this.budget.tell();
     const { held, after } = await this.flow.pass(steps, context);
     const byOrg = groupBy(evaluated, ({ event }) => event.metadata.orgId);
     for (const [orgId, some] of byOrg)
@@ -115,11 +137,12 @@ export class DecideRules implements Subscriber {
               this.batches.record(orgId, some, this.clock.now()),
         ),
       ...matched.map(({ event, scope, verdicts }) => () => {
-        const events = recordOf(event, scope, verdicts, held, this.clock.now());
+        const events = recordOf(event, scope, verdicts, held, refused, this.clock.now());
         return this.append(streams.decisions(event.id), events);
       }),
       ...after.map((one) => () => {
-        const events = recordAfterBurst(one.event, platformEvent(one.event), one, this.clock.now());
+        const refusal = 'compiled' in one.rule ? this.refusalOf(one.rule, one.event) : undefined;
+        const events = recordAfterBurst(one.event, platformEvent(one.event), one, refusal, this.clock.now());
         return this.append(streams.afterBurst(one.rule.id, one.event.id), events);
       }),
     ];
@@ -127,8 +150,19 @@ export class DecideRules implements Subscriber {
     crashPoint('rules.after-append');
   }
 
+  private refusalOf(rule: CompiledRule, event: RecordedEvent): ActionRefusal | undefined {
+    return (
+      refusalOf(rule, event) ??
+      (this.budget.isSpent(event)
+        ? { reason: CORRELATION_EXHAUSTED, detail: exhaustedInWords(this.budget.limit) }
+        : undefined)
+    );
+  }
+
   private evaluate(event: RecordedEvent): EvaluatedEvent | undefined {
-    const verdicts = isBeyondHops(event) ? undefined : this.table.evaluate(event);
+    // Verdicts about verdicts are no actions, but there is one for each.
+    const isTooMuch = isBeyondHops(event) || (isAboutVerdicts(event) && this.budget.isSpent(event));
+    const verdicts = isTooMuch ? undefined : this.table.evaluate(event);
     return verdicts && { event, scope: platformEvent(event), verdicts };
   }
 

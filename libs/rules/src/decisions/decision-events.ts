@@ -1,7 +1,7 @@
 import { type EventToAppend, type RecordedEvent, MAX_APPEND_BYTES } from '#libs/event-store/src/event-store.js';
 import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
-import { type Cause, causedBy, eventIdOf, MAX_HOPS, type PlatformEvent } from '#libs/events/src/envelope.js';
+import { causedBy, ENGINE, eventIdOf, type PlatformEvent } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import type { Decision } from '#libs/events/src/types/rule.events.js';
 import type { Cost } from '#libs/expressions/src/values.js';
@@ -10,7 +10,13 @@ import { type Uuid, uuid5 } from '#libs/kernel/src/ids.js';
 import type { ActionRequest } from '../actions/action-kind.js';
 import type { CompiledAction } from '../actions/compile-action.js';
 import type { CompiledRule } from '../engine/compiled-rule.js';
-import { costOf, errorInWords, type RuleVerdict } from '../engine/evaluate-rule.js';
+import {
+  type ActionRefusal,
+  costOf,
+  errorInWords,
+  isAboutVerdicts,
+  type RuleVerdict,
+} from '../engine/evaluate-rule.js';
 import type { EventVerdicts } from '../engine/event-verdicts.js';
 import type { AfterBurst } from '../flow/flow-control.adapter.js';
 import type { Failure } from '../language/condition.js';
@@ -25,18 +31,22 @@ export const MAX_REQUEST_BYTES = MAX_APPEND_BYTES / 2;
  * that matched. Ids follow from the event, the rule and the index of the action, so that recording again changes nothing.
  * Pure.
  * @param held matches that may not act, and what holds them back.
+ * @param refused the same for those whose actions are refused, each with the reason.
  */
 export function recordOf(
   event: RecordedEvent,
   platformEvent: PlatformEvent,
   verdicts: EventVerdicts,
   held: ReadonlyMap<RuleVerdict, Failure>,
+  refused: ReadonlyMap<RuleVerdict, ActionRefusal>,
   now: Date,
 ): readonly EventToAppend[] {
   const record = new EventRecord(event, platformEvent, now);
   const evaluated = verdicts.parts(MAX_VERDICT_BYTES).map((part, index) =>
     record.evaluated(uuid5(event.id, followers.decideRules, String(index)), {
-      decisions: part.decided.map(({ rule, verdict }) => record.decide(rule, verdict, held.get(verdict))),
+      decisions: part.decided.map(({ rule, verdict }) =>
+        record.decide(rule, verdict, held.get(verdict), refused.get(verdict)),
+      ),
       asked: part.sets.map(({ name }) => name),
       failed: [...part.failed],
     }),
@@ -49,10 +59,11 @@ export function recordAfterBurst(
   event: RecordedEvent,
   platformEvent: PlatformEvent,
   { rule, verdict, held }: Pick<AfterBurst, 'rule' | 'verdict' | 'held'>,
+  refused: ActionRefusal | undefined,
   now: Date,
 ): readonly EventToAppend[] {
   const record = new EventRecord(event, platformEvent, now);
-  const decision = 'compiled' in rule ? record.decide(rule, verdict, held) : throttledDecision(rule, held);
+  const decision = 'compiled' in rule ? record.decide(rule, verdict, held, refused) : throttledDecision(rule, held);
   const id = uuid5(event.id, followers.decideRules, 'after-burst', rule.id);
   return [record.evaluated(id, { decisions: [decision], afterBurst: true }), ...record.requests];
 }
@@ -60,31 +71,35 @@ export function recordAfterBurst(
 /** What there is to record about one event, request by request. */
 class EventRecord {
   readonly requests: EventToAppend[] = [];
-  private readonly cause: Cause;
 
   constructor(
     private readonly event: RecordedEvent,
     private readonly platformEvent: PlatformEvent,
     private readonly now: Date,
-  ) {
-    this.cause = causedBy(event);
-  }
+  ) {}
 
   evaluated(id: Uuid, verdicts: Omit<DataOf<'rule.evaluated'>, 'eventId' | 'eventType'>): EventToAppend {
     const { id: eventId, type: eventType } = this.platformEvent;
     const data = { eventId, eventType, ...verdicts };
-    return this.append({ type: 'rule.evaluated', data }, id, 'millrace', `event/${eventId}`);
+    return this.append({ type: 'rule.evaluated', data }, id, `event/${eventId}`);
   }
 
   /** Adds the requests of a rule that may act. */
-  decide(rule: CompiledRule, verdict: RuleVerdict, held: Failure | undefined): Decision {
+  decide(
+    rule: CompiledRule,
+    verdict: RuleVerdict,
+    held: Failure | undefined,
+    refused: ActionRefusal | undefined,
+  ): Decision {
     if (verdict.outcome === 'errored') return erroredDecision(rule, verdict.error);
     if (verdict.outcome === 'not_matched') return { ...ruleFieldsOf(rule), ...verdict, actions: [] };
     if (held) return throttledDecision(rule, held);
     const before = this.requests.length;
     try {
       const cost = costOf(this.platformEvent);
-      const actions = rule.compiled.actions.map((action, index) => this.request(rule, action, index, cost));
+      const actions = rule.compiled.actions.map((action, index) =>
+        refused ? this.refuse(rule, action, index, refused) : this.request(rule, action, index, cost),
+      );
       return { ...ruleFieldsOf(rule), outcome: 'matched', actions };
     } catch (error) {
       // All actions of a rule or none.
@@ -94,36 +109,60 @@ class EventRecord {
   }
 
   private request(rule: CompiledRule, action: CompiledAction, index: number, cost: Cost): Decision['actions'][number] {
-    const { event, platformEvent, cause, requests } = this;
-    const id = uuid5(event.id, followers.decideRules, rule.id, String(index));
-    const requestedBy = { kind: 'rule' as const, ruleId: rule.id, ruleVersion: rule.version, index };
-    const actor = `rule/${rule.id}`;
-    const refuse = (reason: string, detail: string) => {
-      const data = { action: action.type, reason, detail, eventId: platformEvent.id, requestedBy };
-      requests.push(this.append({ type: 'action.refused', data }, id, actor, actor));
-      return { type: action.type, requestId: eventIdOf(id), refused: reason };
-    };
-    if (cause.hop > MAX_HOPS)
-      return refuse('too-many-hops', `The event has ${cause.hop} causes; at most ${MAX_HOPS} are allowed.`);
+    const { event, platformEvent } = this;
+    const id = this.requestId(rule, index);
     const place = { stream: event.stream, revision: String(event.revision) };
-    const context = { requestedBy, eventId: platformEvent.id, event: place };
+    const context = { requestedBy: requestedBy(rule, index), eventId: platformEvent.id, event: place };
     const request: ActionRequest = action.request(platformEvent, context, cost);
-    const asked = this.append(request, id, actor, actor);
+    const asked = this.append(request, id, `rule/${rule.id}`, rule);
     const bytes = Buffer.byteLength(asked.data);
     if (bytes > MAX_REQUEST_BYTES)
-      return refuse(
-        'too-large',
-        `The action has ${bytes} bytes when filled in; at most ${MAX_REQUEST_BYTES} are allowed.`,
-      );
-    requests.push(asked);
+      return this.refuse(rule, action, index, {
+        reason: 'too-large',
+        detail: `The action has ${bytes} bytes when filled in; at most ${MAX_REQUEST_BYTES} are allowed.`,
+      });
+    this.requests.push(asked);
     return { type: action.type, requestId: eventIdOf(id) };
   }
 
-  private append(draft: EventDraft, id: Uuid, actor: string, subject: string): EventToAppend {
-    const { cause, now } = this;
-    return newEvent(draft, { id, orgId: this.event.metadata.orgId, actor, now, cause, subject });
+  private refuse(
+    rule: CompiledRule,
+    { type }: CompiledAction,
+    index: number,
+    { reason, detail }: ActionRefusal,
+  ): Decision['actions'][number] {
+    const id = this.requestId(rule, index);
+    if (!isAboutVerdicts(this.event)) {
+      const data = {
+        action: type,
+        reason,
+        detail,
+        eventId: this.platformEvent.id,
+        requestedBy: requestedBy(rule, index),
+      };
+      this.requests.push(this.append({ type: 'action.refused', data }, id, `rule/${rule.id}`, rule));
+    }
+    return { type, requestId: eventIdOf(id), refused: reason };
+  }
+
+  private requestId(rule: CompiledRule, index: number): Uuid {
+    return uuid5(this.event.id, followers.decideRules, rule.id, String(index));
+  }
+
+  /** @param by the rule that acts; the verdicts are recorded by nobody in particular. */
+  private append(draft: EventDraft, id: Uuid, subject: string, by?: CompiledRule): EventToAppend {
+    const { event, now } = this;
+    const actor = by ? `rule/${by.id}` : ENGINE;
+    return newEvent(draft, { id, orgId: event.metadata.orgId, actor, now, cause: causedBy(event, by?.id), subject });
   }
 }
+
+const requestedBy = (rule: CompiledRule, index: number) => ({
+  kind: 'rule' as const,
+  ruleId: rule.id,
+  ruleVersion: rule.version,
+  index,
+});
 
 const ruleFieldsOf = ({ id, name, version }: Pick<CompiledRule, 'id' | 'name' | 'version'>) => ({
   ruleId: id,

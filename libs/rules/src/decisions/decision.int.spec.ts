@@ -9,6 +9,7 @@ import { followers } from '#libs/events/src/followers.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
+import { openBudget } from '../../../event-index/testing/open-budget.js';
 import { useViews } from '../../../../test/support/views.js';
 import { Follower } from '../../../persistence/testing/follower.js';
 import { noWork } from '../../../persistence/testing/no-work.js';
@@ -27,7 +28,7 @@ let follower: Follower;
 beforeEach(async () => {
   clock = new FixedClock('2026-11-20T12:00:00Z');
   store = new MemoryEventStore(() => clock.now());
-  decider = new DecideRules(store, clock, noWork);
+  decider = new DecideRules(store, clock, noWork, openBudget(store));
   follower = new Follower(store, views.dataSource);
 });
 

@@ -1,5 +1,11 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import { MAX_HOPS, type PlatformEvent } from '#libs/events/src/envelope.js';
+import {
+  FOLLOWS_FROM_ITSELF,
+  followsFrom,
+  followsFromItself,
+  MAX_HOPS,
+  type PlatformEvent,
+} from '#libs/events/src/envelope.js';
 import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
 import { Cost, MAX_STEPS } from '#libs/expressions/src/values.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
@@ -20,10 +26,34 @@ export type RuleVerdict =
   | { readonly outcome: 'not_matched'; readonly failed: Failure }
   | { readonly outcome: 'errored'; readonly error: string };
 
-/** What follows from nothing but verdicts: rules about it would never end, so that beyond the limit none is evaluated. */
-export const isBeyondHops = (event: RecordedEvent): boolean =>
-  event.is('rule.evaluated', 'rule.none_matched', 'rule.burst_ended', 'action.refused') &&
-  event.metadata.hop > MAX_HOPS;
+/** What follows from nothing but verdicts. A refusal to act on it is in the decision alone: it would be such an event itself. */
+export const isAboutVerdicts = (event: RecordedEvent): boolean =>
+  event.is('rule.evaluated', 'rule.none_matched', 'rule.burst_ended', 'action.refused');
+
+/** Rules about verdicts would never end, so that beyond the limit none is evaluated. */
+export const isBeyondHops = (event: RecordedEvent): boolean => isAboutVerdicts(event) && event.metadata.hop > MAX_HOPS;
+
+/** Why no action of a rule that matched is carried out. */
+export interface ActionRefusal {
+  readonly reason: string;
+  readonly detail: string;
+}
+
+/** Whether the event was caused by the rule, or tells about its verdict. */
+export const followsFromRule = ({ id }: Pick<CompiledRule, 'id'>, event: RecordedEvent): boolean =>
+  followsFrom(id, event.metadata) ||
+  (event.is('rule.evaluated') && event.data.decisions.some(({ ruleId }) => ruleId === id)) ||
+  (event.is('rule.burst_ended') && event.data.ruleId === id);
+
+/** Why a rule that matched does not act, whatever its throttle says. */
+export function refusalOf(rule: CompiledRule, event: RecordedEvent): ActionRefusal | undefined {
+  const hop = event.metadata.hop + 1;
+  if (hop > MAX_HOPS)
+    return { reason: 'too-many-hops', detail: `The event has ${hop} causes; at most ${MAX_HOPS} are allowed.` };
+  if (!rule.compiled.allowRecursion && followsFromRule(rule, event))
+    return { reason: FOLLOWS_FROM_ITSELF, detail: followsFromItself('rule') };
+  return undefined;
+}
 
 /** Steps that a rule may take to be evaluated for an event, and again to fill in its actions: some 5 ms. */
 export const BASIC_STEPS = 100_000;

@@ -39,7 +39,7 @@ export class RuleTable implements Table {
   }
 
   /** Whether a rule of any organisation may name this type: an event that no rule can match costs one look-up. */
-  private mayMatch(type: string): boolean {
+  mayMatch(type: string): boolean {
     const known = this.wanted.get(type);
     if (known !== undefined) return known;
     const found = [...this.byOrg.values()].some((index) => index.mayMatch(type));

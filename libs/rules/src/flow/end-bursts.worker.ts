@@ -50,7 +50,7 @@ export class EndBursts implements Worker<BurstTask> {
         actor: ENGINE,
         now: clock.now(),
         subject: `rule/${ruleId}`,
-        ...(last && { cause: causedBy(last) }),
+        ...(last && { cause: causedBy(last, ruleId) }),
       },
     );
     crashPoint('rules.before-burst-end');

@@ -12,6 +12,7 @@ import { uuid7 } from '#libs/kernel/src/ids.js';
 import { PostgresWorkQueue } from '#libs/persistence/src/work/work-queue.adapter.js';
 import type { ClaimedWork, WorkDone } from '#libs/persistence/src/work/work.js';
 
+import { openBudget } from '../../../event-index/testing/open-budget.js';
 import { useViews } from '../../../../test/support/views.js';
 import { Follower } from '../../../persistence/testing/follower.js';
 import { DecideRules } from '../decisions/decide.subscriber.js';
@@ -33,7 +34,7 @@ beforeEach(async () => {
 });
 
 const run = (subscriber: Subscriber, crash = false) => follower.run(subscriber, crash);
-const decider = () => new DecideRules(store, clock, new PostgresWorkQueue(views.dataSource));
+const decider = () => new DecideRules(store, clock, new PostgresWorkQueue(views.dataSource), openBudget(store));
 const decide = (crash = false) => run(decider(), crash);
 
 async function append(type: string, data: object, stream = `test-${uuid7()}`, hop = 0): Promise<string> {

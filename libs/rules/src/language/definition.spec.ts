@@ -219,7 +219,9 @@ describe('a warning', () => {
   });
 
   it('is not given for a field that one of several types has', () => {
-    expect(warned({ eventType: '*', conditions: { field: 'data.branch', operator: 'exists' } })).toEqual([]);
+    expect(
+      warned({ eventType: '*', eventSource: 'github', conditions: { field: 'data.branch', operator: 'exists' } }),
+    ).toEqual([]);
     expect(
       warned({ eventType: 'pr.*', conditions: { field: 'data.pullRequest.number', operator: 'gt', value: 1 } }),
     ).toEqual([]);

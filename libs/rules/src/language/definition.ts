@@ -27,6 +27,7 @@ export interface CompiledDefinition {
   readonly throttle: CompiledThrottle | undefined;
   readonly burst: CompiledBurst | undefined;
   readonly window: OpeningHours | undefined;
+  readonly allowRecursion: boolean;
   /** Every expression over the event, for the linter. */
   readonly expressions: readonly ConditionExpression[];
 }
@@ -137,6 +138,7 @@ function compile(given: Given, problems: Problems): CompiledDefinition {
     throttle,
     burst,
     window,
+    allowRecursion: given.allowRecursion === true,
     expressions: [
       ...conditions.expressions,
       ...inTemplates.map(({ pointer, column, expression }) => ({ pointer, column, source: expression.source })),

@@ -5,16 +5,38 @@ import { catalogue } from '#libs/events/src/catalogue.js';
 import { checkRule } from './definition.js';
 import { warningsOf } from './warnings.js';
 
+/** Rules that listen to issues and open some are warned about that. */
+const quiet = { allowRecursion: true };
 const action = { type: 'create_issue', with: { title: 'look' } };
 
 function warnings(rule: object) {
-  const { definition, compiled } = checkRule({ name: 'r', eventType: 'git.push', actions: [action], ...rule });
+  const { definition, compiled } = checkRule({
+    name: 'r',
+    eventType: 'git.push',
+    actions: [action],
+    ...quiet,
+    ...rule,
+  });
   return warningsOf(definition, compiled);
 }
 const ofField = (field: string, eventType = 'git.push') =>
   warnings({ eventType, conditions: { field, operator: 'exists' } });
 
 describe('a rule is warned about', () => {
+  it.each([
+    ['issue.*', '*', 'create_issue', true],
+    ['issue.created', 'millrace', 'create_issue', true],
+    ['rule.*', '*', 'create_issue', true],
+    ['webhook.failed', '*', 'send_webhook', true],
+    ['issue.created', 'github', 'create_issue', false],
+    ['issue.created', '*', 'send_webhook', false],
+  ])('what its own actions lead to: %s from %s with %s: %s', (eventType, eventSource, type, isWarned) => {
+    const parts = type === 'create_issue' ? { title: 'look' } : { url: 'https://example.com' };
+    const rule = { eventType, eventSource, actions: [{ type, with: parts }], allowRecursion: false };
+    expect(warnings(rule).map(({ code }) => code)).toEqual(isWarned ? ['rule.hears_itself'] : []);
+    expect(warnings({ ...rule, allowRecursion: true })).toEqual([]);
+  });
+
   it('a misspelt field, with its place and what was probably meant', () => {
     expect(ofField('data.repository.fulName')).toEqual([
       {

@@ -1,4 +1,6 @@
 import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
+import { hearsItself, heardAgain, RECORDED_OF_RULES, typesAfter } from '#libs/events/src/consequences.js';
+import { ENGINE } from '#libs/events/src/envelope.js';
 import type { RuleDefinition, RuleWarning } from '#libs/events/src/shapes/rule-shape.js';
 import { eventSchema } from '#libs/expressions/src/event-schema.js';
 import { lint, type LintWarning } from '#libs/expressions/src/lint.js';
@@ -21,6 +23,7 @@ export function warningsOf(definition: RuleDefinition, compiled: CompiledDefinit
     ...(types.length === 0 ? [unknownType(definition.eventType)] : []),
     ...(definition.actions.length === 0 ? [NO_ACTIONS] : []),
     ...compiled.expressions.flatMap((expression) => suspicions(expression, schema)),
+    ...recursions(definition, compiled),
     ...(schema ? impossibleValues(definition.conditions, schema) : []),
   ];
 }
@@ -30,6 +33,15 @@ const NO_ACTIONS: RuleWarning = {
   code: 'rule.no_actions',
   message: 'The rule decides, but does nothing: it has no actions.',
 };
+
+/** A rule that listens to what its own actions lead to. */
+function recursions({ actions }: RuleDefinition, compiled: CompiledDefinition): readonly RuleWarning[] {
+  if (actions.length === 0 || compiled.allowRecursion || !compiled.matchesSource(ENGINE)) return [];
+  const follow = [...RECORDED_OF_RULES, ...actions.flatMap(({ type }) => typesAfter(type))];
+  const types = heardAgain(compiled.matchesType, follow);
+  if (types.length === 0) return [];
+  return [{ pointer: '/eventType', code: 'rule.hears_itself', message: hearsItself('rule', types) }];
+}
 
 function unknownType(eventType: string): RuleWarning {
   return {

@@ -18,6 +18,7 @@ import type { Page } from '#libs/persistence/src/paging.js';
 import { defineAction } from '#libs/plugin-sdk/src/define-action.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
+import { openBudget } from '../../../event-index/testing/open-budget.js';
 import { useViews } from '../../../../test/support/views.js';
 import { indexEvents } from '../../../event-index/testing/index-events.js';
 import { Follower } from '../../../persistence/testing/follower.js';
@@ -101,7 +102,7 @@ async function push(data: object, orgId = 'org_1'): Promise<string> {
   return eventIdOf(id);
 }
 async function decide(): Promise<void> {
-  await run(new DecideRules(store, clock, noWork));
+  await run(new DecideRules(store, clock, noWork, openBudget(store)));
   await run(new DecisionProjection());
 }
 
@@ -329,8 +330,8 @@ describe('a throttle', () => {
     await throttled({ limit: 1, per: '1h' });
     await push({});
     await push({});
-    await run(new DecideRules(store, clock, noWork), true);
-    await run(new DecideRules(store, clock, noWork), true);
+    await run(new DecideRules(store, clock, noWork, openBudget(store)), true);
+    await run(new DecideRules(store, clock, noWork, openBudget(store)), true);
     await decide();
     await push({});
     await decide();

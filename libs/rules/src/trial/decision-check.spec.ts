@@ -7,6 +7,7 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
+import { openBudget } from '../../../event-index/testing/open-budget.js';
 import { noWork } from '../../../persistence/testing/no-work.js';
 import { DecideRules } from '../decisions/decide.subscriber.js';
 import { DecisionCheck } from './decision-check.js';
@@ -28,7 +29,7 @@ async function decidedLog(): Promise<readonly RecordedEvent[]> {
   for (let n = 0; n < 10; n++) await append('git.push', { branch: n < 4 ? 'main' : 'other' });
   await append('pr.opened', {});
   const { events } = await store.readAll({ limit: 100 });
-  await new DecideRules(store, new FixedClock(), noWork).handle(events, context);
+  await new DecideRules(store, new FixedClock(), noWork, openBudget(store)).handle(events, context);
   return (await store.readAll({ limit: 1_000 })).events;
 }
 

@@ -12,6 +12,8 @@ export interface Definition {
   readonly description: string | undefined;
   readonly triggers: readonly Trigger[];
   readonly timeoutMs: number | undefined;
+  /** Events that follow from its own runs start it too. */
+  readonly allowRecursion: boolean;
   readonly steps: readonly Step[];
   readonly onFailure: readonly Step[];
   readonly outputs: CompiledTemplate | undefined;

@@ -120,6 +120,12 @@ export const WorkflowShape = closed(
       }),
     ),
     timeout: Type.Optional(described(Duration, 'A run that takes longer fails.')),
+    allowRecursion: Type.Optional(
+      Type.Boolean({
+        description:
+          'Start also for events that follow from its own runs, up to 16 causes deep. Without it they are refused. Default false.',
+      }),
+    ),
     steps: StepList,
     onFailure: Type.Optional(described(StepList, 'Run when the steps fail, with `error` in scope.')),
     outputs: Type.Optional(

@@ -1,7 +1,7 @@
 import { type EventToAppend, platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
-import { type Cause, eventIdOf } from '#libs/events/src/envelope.js';
+import { actedBy, type Cause, eventIdOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { formatDuration } from '#libs/kernel/src/time/durations.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
@@ -24,7 +24,7 @@ export interface NewRun {
   readonly inputs: Record<string, unknown>;
   /** What the run is about. */
   readonly event: RecordedEvent | undefined;
-  /** Absent where a person or program outside asked for the run. */
+  /** Names the workflow too. Absent where a person or program outside asked for the run. */
   readonly cause: Cause | undefined;
   /** Milliseconds. */
   readonly retrySchedule: readonly number[];
@@ -68,7 +68,8 @@ export function firstAppend(
   const subject = `run/${runId}`;
   const first = uuid5(followers.startRuns, runId, '0');
   // Where a person started the run, its first event is the cause of the others.
-  const rest: Cause = cause ?? { $correlationId: first, $causationId: first, hop: 0 };
+  const story = { $correlationId: first, hop: 0, ...actedBy([], workflow.id) };
+  const rest: Cause = cause ?? { ...story, $causationId: first };
   return [...started.drafts, ...(decision?.drafts ?? [])].map((draft, index) =>
     newEvent(draft, {
       id: draft.id ?? uuid5(followers.startRuns, runId, String(index)),
@@ -76,7 +77,7 @@ export function firstAppend(
       actor: index === 0 ? (by ?? subject) : subject,
       now,
       subject,
-      ...(index === 0 ? cause && { cause } : { cause: rest }),
+      cause: index === 0 ? (cause ?? story) : rest,
     }),
   );
 }

@@ -7,7 +7,7 @@ import {
 } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { readAt, readLast, readWhole } from '#libs/event-store/src/reading.js';
-import type { Cause, EventMetadata, PlatformEvent } from '#libs/events/src/envelope.js';
+import { actedBy, type Cause, type EventMetadata, type PlatformEvent } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { type Backoff, backoff } from '#libs/kernel/src/time/backoff.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
@@ -154,7 +154,8 @@ class ActiveRun {
     const events = runEvents(
       drafts,
       this.first.id,
-      { ...metadata, actor: metadata.subject },
+      // The first event of a run that an older version started does not name the workflow.
+      { ...metadata, ...actedBy(metadata.causedBy, this.run.start.workflowId), actor: metadata.subject },
       now,
       this.owner,
       this.revision,
@@ -198,16 +199,13 @@ async function retryWhileAway<T>(append: () => Promise<T>, retries: Backoff, sig
 export function runEvents(
   drafts: readonly RunDraft[],
   firstId: Uuid,
-  first: Pick<
-    EventMetadata,
-    'orgId' | 'subject' | 'actor' | '$correlationId' | '$causationId' | 'hop' | 'afterFailureOf'
-  >,
+  first: Pick<EventMetadata, 'orgId' | 'subject' | 'actor' | '$correlationId' | '$causationId' | 'hop' | 'causedBy'>,
   now: Date,
   owner: string,
   revision: bigint,
 ): readonly EventToAppend[] {
-  const { orgId, subject, actor, $correlationId, $causationId = firstId, hop, afterFailureOf } = first;
-  const cause: Cause = { $correlationId, $causationId, hop, ...(afterFailureOf && { afterFailureOf }) };
+  const { orgId, subject, actor, $correlationId, $causationId = firstId, hop, causedBy } = first;
+  const cause: Cause = { $correlationId, $causationId, hop, ...(causedBy && { causedBy }) };
   return drafts.map((draft, index) =>
     newEvent(draft, {
       id: draft.id ?? uuid5('run-event', subject, owner, String(revision + BigInt(index))),

@@ -10,6 +10,7 @@ import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import type { Settings } from '#libs/kernel/src/settings.js';
 
+import { openBudget } from '../../../event-index/testing/open-budget.js';
 import { testSteps } from '../../testing/library.js';
 import { StartRuns } from './start.subscriber.js';
 import { save, workflow, workflowIdOf, SaveWorkflow } from '../workflow/workflow.js';
@@ -22,20 +23,28 @@ let subscriber: StartRuns;
 
 beforeEach(() => {
   store = new MemoryEventStore();
-  subscriber = new StartRuns(store, clock, settings, testSteps);
+  subscriber = new StartRuns(store, clock, settings, testSteps, openBudget(store));
 });
 
-async function append(stream: string, type: string, data: object, more: { hop?: number; orgId?: string } = {}) {
-  const { hop = 0, orgId = ORG } = more;
+async function append(
+  stream: string,
+  type: string,
+  data: object,
+  more: { hop?: number; orgId?: string; causedBy?: readonly string[] } = {},
+) {
+  const { hop = 0, orgId = ORG, causedBy } = more;
   const id = uuid7();
-  const cause = { $correlationId: id, $causationId: id, hop };
+  const cause = { $correlationId: id, $causationId: id, hop, ...(causedBy && { causedBy }) };
   const event = newEvent({ type, data }, { id, orgId, actor: 'token/t', now: clock.now(), cause, subject: 'thing/1' });
   await store.append(stream, [event], 'any');
   const [recorded] = await store.readStream(stream, { direction: 'backwards', limit: 1 });
   return recorded!;
 }
-const happened = (type: string, data: object, more: { hop?: number; orgId?: string } = {}) =>
-  append(`test-${uuid7()}`, type, data, more);
+const happened = (
+  type: string,
+  data: object,
+  more: { hop?: number; orgId?: string; causedBy?: readonly string[] } = {},
+) => append(`test-${uuid7()}`, type, data, more);
 
 async function saved(name: string, rest: string, orgId = ORG): Promise<RecordedEvent[]> {
   const source = `name: ${name}\n${rest}`;
@@ -190,6 +199,75 @@ describe('loops', () => {
     expect(await names()).toEqual(first);
   });
 
+  it('name the workflow as a cause of everything that its run records', async () => {
+    const [first] = await saved('deploy', onPush);
+    await handle(first!, ...(await saved('deploy', onPush)).slice(1));
+    const { workflowId } = first!.data as { workflowId: string };
+    await handle(await happened('git.push', {}, { causedBy: ['rul_1'] }));
+    for (const { metadata } of await runs()) expect(metadata.causedBy).toEqual(['rul_1', workflowId]);
+  });
+
+  it.each(['run.step_skipped', '"run.*"', '[workflow.started, workflow.completed]'])(
+    'cannot come from a workflow that listens to what its own runs record: %s',
+    async (type) => {
+      const skipping = `triggers: [{ type: event, event: ${type} }, { type: manual }]\nsteps: [{ uses: echo, if: false, with: { value: 1 } }]\n`;
+      const [first, active] = await saved('skips', skipping);
+      await handle(first!, active!);
+      const { workflowId } = first!.data as { workflowId: string };
+      // Somebody else's run does start it.
+      await handle(await happened('run.step_skipped', { runId: 'run_1' }), await happened('workflow.started', {}));
+      const before = (await started()).length;
+      expect(before).toBeGreaterThan(0);
+      await handle(...(await runs()));
+      expect(await started()).toHaveLength(before);
+      expect(await refused()).toEqual([]);
+      for (const { metadata } of await runs()) expect(metadata.causedBy).toEqual([workflowId]);
+    },
+  );
+
+  it.each([
+    [false, 1],
+    [true, MAX_HOPS],
+  ])(
+    'of a workflow that emits what it listens to, with allowRecursion %s, end after %i runs',
+    async (allows, times) => {
+      const emitting = `triggers: [{ type: event, event: webhook.exhausted }]\nallowRecursion: ${allows}\nsteps: [{ uses: emit, with: { type: webhook.exhausted, data: "\${{ event.data }}" } }]\n`;
+      await handle(...(await saved('loop-self', emitting)));
+      await handle(await happened('webhook.exhausted', { deliveryId: 'del_1', attempts: 1 }));
+      for (let known = 0; ;) {
+        const events = await runs();
+        if (events.length === known) break;
+        await handle(...events.slice(known));
+        known = events.length;
+      }
+      expect(await started()).toHaveLength(times);
+      expect(await refused()).toMatchObject([
+        { action: 'trigger', reason: allows ? 'too-many-hops' : 'follows-from-itself' },
+      ]);
+    },
+  );
+
+  it('of a story that has used up its budget end in refusals, and in one event that says so', async () => {
+    subscriber = new StartRuns(store, clock, settings, testSteps, openBudget(store, 10));
+    await handle(...(await saved('a', onPush)), ...(await saved('b', onPush)));
+    const first = await happened('git.push', {});
+    const cause = { $correlationId: first.metadata.$correlationId, $causationId: first.id, hop: 1 };
+    const following = async () => {
+      const id = uuid7();
+      const event = newEvent({ type: 'git.push', data: {} }, { id, orgId: ORG, actor: 'x', now: clock.now(), cause });
+      await store.append(`test-${id}`, [event], 'any');
+      return (await store.readStream(`test-${id}`, { limit: 1 }))[0]!;
+    };
+    await handle(first);
+    await handle(await following());
+    await handle(await following());
+    expect(await started()).toHaveLength(2);
+    expect(new Set((await refused()).map(({ reason }) => reason))).toEqual(new Set(['correlation-exhausted']));
+    const told = (await store.readAll({ limit: 1000 })).events.filter((event) => event.is('correlation.exhausted'));
+    expect(told.map(({ data }) => data)).toMatchObject([{ correlationId: eventIdOf(first.id), limit: 10 }]);
+    expect(told[0]!.metadata.$correlationId).toBe(told[0]!.id);
+  });
+
   it('cannot come from a workflow that listens to everything', async () => {
     await handle(...(await saved('all', onPush.replace('git.push', '"*"'))));
     await handle(await happened('git.push', {}));
@@ -237,7 +315,7 @@ describe('a request by a rule', () => {
   });
 
   it('of a workflow that no longer parses is refused', async () => {
-    const without = new StartRuns(store, clock, settings, testSteps);
+    const without = new StartRuns(store, clock, settings, testSteps, openBudget(store));
     const [first, second] = await saved('deploy', 'steps: [{ uses: gone }]\n');
     await without.handle([first!, second!, await request('deploy', {})]);
     expect(await refused()).toMatchObject([{ reason: 'broken-workflow' }]);

@@ -1,11 +1,24 @@
 import { Inject, Injectable } from '@nestjs/common';
 
+import {
+  CORRELATION_EXHAUSTED,
+  CorrelationBudget,
+  exhaustedInWords,
+} from '#libs/event-index/src/correlation-budget.js';
 import { appendOnce } from '#libs/event-store/src/append-once.js';
 import { EventStore, platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { readAt } from '#libs/event-store/src/reading.js';
 import type { Subscriber } from '#libs/event-store/src/subscriber.js';
-import { causedBy, eventIdOf, MAX_HOPS } from '#libs/events/src/envelope.js';
+import {
+  causedBy,
+  ENGINE,
+  eventIdOf,
+  FOLLOWS_FROM_ITSELF,
+  followsFrom,
+  followsFromItself,
+  MAX_HOPS,
+} from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
@@ -33,6 +46,8 @@ type Consequence =
   | {
       readonly kind: 'refusal';
       readonly runId: string;
+      /** Absent where there is no such workflow. */
+      readonly workflowId?: string;
       readonly action: string;
       readonly reason: string;
       readonly detail: string;
@@ -49,6 +64,7 @@ export class StartRuns implements Subscriber {
   readonly writes = [
     'workflow.started',
     'action.refused',
+    'correlation.exhausted',
     ...RUN_EVENT_TYPES,
     ...stepEventTypes('without attempts'),
   ] as const;
@@ -61,6 +77,7 @@ export class StartRuns implements Subscriber {
     @Inject(Clock) private readonly clock: Clock,
     @Inject(Settings) private readonly settings: Settings,
     @Inject(StepLibrary) library: StepLibrary,
+    @Inject(CorrelationBudget) private readonly budget: CorrelationBudget,
     @Inject(LOG) private readonly log: Log = silentLog,
   ) {
     this.table = new WorkflowTable(library);
@@ -68,12 +85,14 @@ export class StartRuns implements Subscriber {
   }
 
   async handle(events: readonly RecordedEvent[]): Promise<void> {
+    await this.budget.note(events, (type) => type === 'workflow.requested' || this.table.mayListen(type));
     const found: (readonly [RecordedEvent, Consequence])[] = [];
     for (const event of events) {
       for (const consequence of this.consequencesOf(event)) found.push([event, consequence]);
       // A workflow listens to what is recorded after its activation.
       if (event.is(...this.table.reads)) this.table.apply(event);
     }
+    await this.budget.tell();
     await inParallel(found, CONCURRENT_APPENDS, ([event, consequence]) => this.record(event, consequence));
   }
 
@@ -87,7 +106,7 @@ export class StartRuns implements Subscriber {
   private triggered(event: RecordedEvent): Consequence[] {
     const consequences = new Map<string, Consequence>();
     for (const { workflow, index, trigger } of this.table.listenersTo(event.metadata.orgId, event.type)) {
-      if (consequences.has(workflow.id) || isOwn(event, workflow)) continue;
+      if (consequences.has(workflow.id) || isIgnored(event, workflow)) continue;
       const runId = runIdOf(workflow, event);
       try {
         if (!fits(trigger, platformEvent(event))) continue;
@@ -95,14 +114,15 @@ export class StartRuns implements Subscriber {
         const start = { kind: 'event', index, ...(because !== undefined && { because }) } as const;
         consequences.set(
           workflow.id,
-          this.unlessTooFar(event, 'trigger', runId, () =>
+          this.unlessRefused(event, workflow, 'trigger', runId, () =>
             this.newRun(event, workflow, runId, start, defaultInputs(workflow.definition!)),
           ),
         );
       } catch (error) {
         if (!(error instanceof Rejected)) throw error;
         const detail = `The trigger of workflow "${workflow.name}" cannot be decided: ${error.message}`;
-        consequences.set(workflow.id, { kind: 'refusal', runId, action: 'trigger', reason: error.code, detail });
+        const refusal = { runId, workflowId: workflow.id, action: 'trigger', reason: error.code, detail };
+        consequences.set(workflow.id, { kind: 'refusal', ...refusal });
       }
     }
     return [...consequences.values()];
@@ -121,7 +141,7 @@ export class StartRuns implements Subscriber {
       return { kind: 'refusal', runId, action, reason: workflow ? 'broken-workflow' : 'unknown-workflow', detail };
     }
     const { definition } = workflow;
-    return this.unlessTooFar(event, action, runId, () => {
+    return this.unlessRefused(event, workflow, action, runId, () => {
       try {
         const given = inputsOf(declaredInputs(definition), inputs);
         return this.newRun(event, workflow, runId, { kind: 'request' }, given);
@@ -134,11 +154,29 @@ export class StartRuns implements Subscriber {
     });
   }
 
-  private unlessTooFar(event: RecordedEvent, action: string, runId: string, open: () => Consequence): Consequence {
+  private unlessRefused(
+    event: RecordedEvent,
+    workflow: ActiveWorkflow,
+    action: string,
+    runId: string,
+    open: () => Consequence,
+  ): Consequence {
+    const refusal = this.refusalOf(event, workflow);
+    return refusal ? { kind: 'refusal', runId, workflowId: workflow.id, action, ...refusal } : open();
+  }
+
+  /** Why a workflow may not start for an event that its trigger fits. */
+  private refusalOf(event: RecordedEvent, workflow: ActiveWorkflow): { reason: string; detail: string } | undefined {
     const { hop } = event.metadata;
-    if (hop < MAX_HOPS) return open();
-    const detail = `The event has ${hop} causes before it; at most ${MAX_HOPS} are allowed.`;
-    return { kind: 'refusal', runId, action, reason: 'too-many-hops', detail };
+    if (hop >= MAX_HOPS)
+      return {
+        reason: 'too-many-hops',
+        detail: `The event has ${hop} causes before it; at most ${MAX_HOPS} are allowed.`,
+      };
+    if (isFromItself(event, workflow)) return { reason: FOLLOWS_FROM_ITSELF, detail: followsFromItself('workflow') };
+    if (this.budget.isSpent(event))
+      return { reason: CORRELATION_EXHAUSTED, detail: exhaustedInWords(this.budget.limit) };
+    return undefined;
   }
 
   private newRun(
@@ -150,7 +188,8 @@ export class StartRuns implements Subscriber {
   ): Consequence {
     const { orgId } = event.metadata;
     const { retrySchedule } = this.settings;
-    const run: NewRun = { runId, workflow, trigger, inputs, event, orgId, cause: causedBy(event), retrySchedule };
+    const cause = causedBy(event, workflow.id);
+    const run: NewRun = { runId, workflow, trigger, inputs, event, orgId, cause, retrySchedule };
     return { kind: 'run', run };
   }
 
@@ -177,12 +216,12 @@ export class StartRuns implements Subscriber {
   }
 
   private refusal(event: RecordedEvent, refusal: Extract<Consequence, { kind: 'refusal' }>, now: Date) {
-    const { action, reason, detail, runId } = refusal;
+    const { action, reason, detail, runId, workflowId } = refusal;
     const requestedBy = event.is('workflow.requested') ? { requestedBy: event.data.requestedBy } : {};
     const data = { action, reason, detail, eventId: eventIdOf(event.id), ...requestedBy };
     const { orgId, subject } = event.metadata;
     const id = uuid5(followers.startRuns, 'refused', runId);
-    const context = { id, orgId, actor: 'millrace', now, cause: causedBy(event), subject };
+    const context = { id, orgId, actor: ENGINE, now, cause: causedBy(event, workflowId), subject };
     return newEvent({ type: 'action.refused', data }, context);
   }
 }
@@ -190,6 +229,15 @@ export class StartRuns implements Subscriber {
 const runIdOf = (workflow: { id: string }, event: RecordedEvent): string =>
   derivedId('run', 'run', workflow.id, event.id);
 
-/** A workflow does not start itself by what its own runs record. */
-const isOwn = (event: RecordedEvent, workflow: ActiveWorkflow): boolean =>
-  streams.isRun(event.stream) && (event.data as { workflowId?: unknown }).workflowId === workflow.id;
+const isFromItself = ({ metadata }: RecordedEvent, { id, definition }: ActiveWorkflow): boolean =>
+  definition?.allowRecursion !== true && followsFrom(id, metadata);
+
+/**
+ * What is refused without a record, since there would be one for each step of each of its own runs, or since the record
+ * would be refused in turn, and so on for ever.
+ */
+const isIgnored = (event: RecordedEvent, workflow: ActiveWorkflow): boolean => {
+  if (!isFromItself(event, workflow)) return false;
+  const isOwn = streams.isRun(event.stream) && event.metadata.causedBy?.at(-1) === workflow.id;
+  return event.type === 'action.refused' || (isOwn && /^(workflow|run)\./.test(event.type));
+};

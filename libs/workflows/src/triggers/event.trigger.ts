@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox';
 
 import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
 import { ENGINE } from '#libs/events/src/envelope.js';
-import { globMatcher, typeMatcher } from '#libs/events/src/patterns.js';
+import { globMatcher, isWide, typeMatcher } from '#libs/events/src/patterns.js';
 import type { CompiledExpression } from '#libs/expressions/src/compile.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
@@ -37,7 +37,7 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
       event: {
         ...Globs,
         description:
-          'A type, a glob (`pr.*`) or a list. `*` is every type but system types, `webhook.*` and what runs record about themselves.',
+          'A type, a glob (`pr.*`) or a list. `*`, and every glob with `*` in its first segment, leaves out system types, `webhook.*` and what runs record about themselves.',
         expected: 'an event type, a glob such as pr.*, or a list of them',
       },
       source: Type.Optional(described(Globs, 'Where the event comes from (`github`): a glob or a list.')),
@@ -87,8 +87,8 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
   },
 
   /**
-   * `*` alone leaves out what runs record about themselves, besides all that it leaves out anyway: a workflow that listens
-   * to everything does not hear every step of every run. Name the type, or `workflow.*`, to get it.
+   * A wide glob (`*`, `*.failed`) leaves out what runs record about themselves, besides all that it leaves out anyway: a
+   * workflow that listens to everything does not hear every step of every run. Name the type, or `workflow.*`, to get it.
    */
   listensTo: ({ event }, type) => listensTo(event, type),
 
@@ -109,7 +109,7 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
 };
 
 function listensTo(event: readonly string[], type: string): boolean {
-  const patterns = type.startsWith('workflow.') ? event.filter((pattern) => pattern !== '*') : event;
+  const patterns = type.startsWith('workflow.') ? event.filter((pattern) => !isWide(pattern)) : event;
   return patterns.length > 0 && typeMatcher(patterns)(type);
 }
 

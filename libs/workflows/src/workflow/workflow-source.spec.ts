@@ -22,4 +22,24 @@ describe('a workflow that is to be saved', () => {
       { pointer: '/steps/0/if', code: 'expression.not_binding', message: expect.any(String), line: 2, column: 28 },
     ]);
   });
+
+  it.each([
+    ['workflow.failed', '*', false, true],
+    ['run.*', '*', false, true],
+    ['webhook.exhausted', '*', false, true],
+    ['*', '*', false, false],
+    ['workflow.failed', 'github', false, false],
+    ['git.push', '*', false, false],
+    ['workflow.failed', '*', true, false],
+  ])(
+    'is warned where it listens to what its runs lead to: %s from %s, allowed %s: %s',
+    (type, source, allows, warns) => {
+      const trigger = `{ type: event, event: "${type}", source: "${source}" }`;
+      const emit = '{ uses: emit, with: { type: webhook.exhausted, data: { deliveryId: d, attempts: 1 } } }';
+      const text = `name: x\nallowRecursion: ${allows}\ntriggers: [${trigger}]\nsteps: [${emit}]\n`;
+      const own = checkedSource(text, testSteps).filter(({ code }) => code === 'workflow.hears_itself');
+      expect(own).toHaveLength(warns ? 1 : 0);
+      if (warns) expect(own[0]).toMatchObject({ pointer: '/triggers/0/event', line: 3 });
+    },
+  );
 });

@@ -18,6 +18,7 @@ import { uuid7 } from '#libs/kernel/src/ids.js';
 import { until, waitFor } from '#libs/kernel/testing/wait-for.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
+import { openBudget } from '../../../../event-index/testing/open-budget.js';
 import { useViews } from '../../../../../test/support/views.js';
 import { indexEvents } from '../../../../event-index/testing/index-events.js';
 import { noWork } from '../../../../persistence/testing/no-work.js';
@@ -144,7 +145,7 @@ async function decide(): Promise<void> {
   const { events } = await store.readAll({ limit: 10_000 });
   await views.dataSource.query('truncate views.decisions, views.rule_throttles');
   for (const [subscriber, given] of [
-    [new DecideRules(store, new SystemClock(), noWork), () => Promise.resolve(events)],
+    [new DecideRules(store, new SystemClock(), noWork, openBudget(store)), () => Promise.resolve(events)],
     [new DecisionProjection(), async () => (await store.readAll({ limit: 10_000 })).events],
   ] as const) {
     const read = (await given()).filter(({ type }) => subscriber.reads === 'all' || type.startsWith('rule.'));

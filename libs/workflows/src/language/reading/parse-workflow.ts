@@ -1,8 +1,11 @@
+import { hearsItself, heardAgain, typesAfter } from '#libs/events/src/consequences.js';
+import { ENGINE } from '#libs/events/src/envelope.js';
+import { globMatcher } from '#libs/events/src/patterns.js';
 import { isObject, type Json } from '#libs/kernel/src/json.js';
 import { readYaml } from '#libs/yaml/src/read-yaml.js';
 import type { SourceProblem } from '#libs/yaml/src/source-position.js';
 
-import type { Definition } from '../definition.js';
+import type { Definition, Trigger } from '../definition.js';
 import { emptyTemplate } from '../expressions.js';
 import { WorkflowShape } from '../fields.js';
 import { LATER, withoutLaterKeys } from './later-words.js';
@@ -63,14 +66,43 @@ function readDefinition(value: Json, vocabulary: Vocabulary, problems: SourcePro
     ...visible,
     roots: { ...root.roots, error: failureSchema },
   });
+  if (value['allowRecursion'] !== true) problems.suspect(() => warnAboutRecursion(value, triggers, problems));
   const outputs = reader.expressions.template(value['outputs'] ?? {}, '/outputs', visible);
   return {
     name: typeof value['name'] === 'string' ? value['name'] : '',
     description: typeof value['description'] === 'string' ? value['description'] : undefined,
     triggers,
     timeoutMs: durationOf(value['timeout']),
+    allowRecursion: value['allowRecursion'] === true,
     steps,
     onFailure: onFailure.steps,
     outputs: value['outputs'] === undefined ? undefined : (outputs ?? emptyTemplate),
   };
+}
+
+/** A workflow that listens to what its own runs record, or to what their steps lead to. */
+function warnAboutRecursion(
+  workflow: Readonly<Record<string, unknown>>,
+  triggers: readonly Trigger[],
+  problems: SourceProblems,
+): void {
+  const follow = [...typesAfter('dispatch_workflow'), ...typesOfSteps([workflow['steps'], workflow['onFailure']])];
+  for (const [index, { types = [] }] of triggers.entries()) {
+    const source = listOf(workflow['triggers'])[index];
+    const sources = isObject(source) ? [source['source'] ?? '*'].flat() : [];
+    if (!sources.some((glob) => typeof glob === 'string' && globMatcher(glob)(ENGINE))) continue;
+    const heard = heardAgain((type) => types.some((known) => known === type), follow);
+    if (heard.length > 0)
+      problems.warn(`/triggers/${index}/event`, 'workflow.hears_itself', hearsItself('workflow', heard));
+  }
+}
+
+/** What the steps in a value lead to, however deep. */
+function typesOfSteps(value: unknown): readonly string[] {
+  if (Array.isArray(value)) return value.flatMap(typesOfSteps);
+  if (!isObject(value)) return [];
+  const { uses, with: input, ...rest } = value;
+  const emitted = uses === 'emit' && isObject(input) && typeof input['type'] === 'string' ? [input['type']] : [];
+  const own = typeof uses === 'string' ? typesAfter(uses) : [];
+  return [...own, ...emitted, ...Object.values(rest).flatMap(typesOfSteps)];
 }

@@ -1,0 +1,51 @@
+import { catalogue, type EventType } from './catalogue.js';
+import { typeMatcher } from './patterns.js';
+
+/** What is recorded when somebody acts, for warnings: who listens to it hears itself. By actions of rules and steps. */
+const LEADS_TO: Readonly<Record<string, readonly string[]>> = {
+  create_issue: ['issue.requested', 'issue.created', 'issue.commented'],
+  send_webhook: [
+    'webhook.requested',
+    'delivery.attempted',
+    'webhook.delivered',
+    'webhook.failed',
+    'webhook.redelivery_requested',
+    'webhook.exhausted',
+  ],
+  redeliver_webhook: [
+    'webhook.redelivery_requested',
+    'delivery.attempted',
+    'webhook.delivered',
+    'webhook.failed',
+    'webhook.exhausted',
+  ],
+  dispatch_workflow: [
+    'workflow.requested',
+    'workflow.started',
+    'workflow.step_completed',
+    'workflow.error',
+    'workflow.status_changed',
+    'workflow.completed',
+    'workflow.failed',
+    'run.*',
+  ],
+  dispatch_agent: ['agent.requested', 'agent.started', 'agent.finished', 'agent.failed'],
+  send_message: ['message.requested'],
+};
+
+/** What the engine records about a rule whenever it decides. */
+export const RECORDED_OF_RULES: readonly string[] = ['rule.evaluated', 'action.refused'];
+
+/** Types, or globs, of what an action or a step leads to. */
+export const typesAfter = (action: string): readonly string[] => LEADS_TO[action] ?? [];
+
+/** The types of the catalogue that are both listened to and among those that follow. */
+export function heardAgain(listens: (type: string) => boolean, follow: readonly string[]): readonly EventType[] {
+  if (follow.length === 0) return [];
+  const follows = typeMatcher(follow);
+  return (Object.keys(catalogue) as EventType[]).filter((type) => listens(type) && follows(type));
+}
+
+/** The warning for whoever listens to what it causes. */
+export const hearsItself = (who: string, types: readonly string[]): string =>
+  `It listens to what it causes itself: ${types.slice(0, 4).join(', ')}${types.length > 4 ? ' …' : ''}. The ${who} does not act on events that follow from its own doing, unless it says allowRecursion: true.`;
