@@ -43,6 +43,7 @@ export {
   stringifyJson,
 } from '#libs/kernel/src/text/exact-json.js';
 export { readHttpBody, type ReadBody } from '#libs/kernel/src/text/http-body.js';
+export { type Backoff, backoff } from '#libs/kernel/src/time/backoff.js';
 export { retryAfterSeconds } from '#libs/kernel/src/time/retry-after.js';
 export { standardKey, standardSignature } from './src/standard-webhooks.js';
 export {

@@ -57,7 +57,7 @@ const PAGE = 500;
 const MAX_SCANNED = 5_000;
 /** Most events of one trace. */
 export const MAX_TRACED = 5_000;
-/** Reading a stretch of the log whole costs less than this many single reads for each event wanted. */
+/** Reading a range of the log whole costs less than this many single reads for each event wanted. */
 const DENSE = 20;
 const AT_ONCE = 16;
 const FRESHNESS_MS = 2_000;

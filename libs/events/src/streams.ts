@@ -55,8 +55,8 @@ export const streams = {
   burst: (ruleId: string, last: Uuid) => named('burst', uuid5('burst', ruleId, last)),
   /** What a rule that waited for the end of a burst decided about its last event. */
   afterBurst: (ruleId: string, last: Uuid) => named('decisions', uuid5('after-burst', ruleId, last)),
-  /** Verdicts on the events of a stretch of the log by which no rule asked for anything. */
-  verdicts: (orgId: string, stretch: bigint) => named('verdicts', `${orgId}-${stretch}`),
+  /** Verdicts on the events of a range of the log by which no rule asked for anything. */
+  verdicts: (orgId: string, range: bigint) => named('verdicts', `${orgId}-${range}`),
   /** A set of rules, by its name. */
   ruleSet: (name: string) => named('ruleset', name),
   integration: (id: string) => named('integration', id),

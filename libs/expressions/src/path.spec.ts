@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { compile } from './compile.js';
-import { leadingEqualities, pathOf, walk } from './path.js';
+import { leadingEqualities, pathOf, valueAt } from './path.js';
 
 describe('the path of an expression', () => {
   it.each([
@@ -42,7 +42,7 @@ describe('the path of an expression', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 5 }), value, (steps, scope) => {
         const expression = `@${steps.map(({ text }) => text).join('')}`;
-        expect(walk(pathOf(expression)!, scope)).toEqual(compile(expression).evaluate(scope));
+        expect(valueAt(pathOf(expression)!, scope)).toEqual(compile(expression).evaluate(scope));
       }),
       { numRuns: 500 },
     );
@@ -85,7 +85,7 @@ describe('the equalities that an expression begins with', () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(equality, rest), { minLength: 1, maxLength: 5 }), scope, (parts, given) => {
         const expression = parts.join(' && ');
-        const fails = leadingEqualities(expression).some(({ path, value }) => walk(path, given) !== value);
+        const fails = leadingEqualities(expression).some(({ path, value }) => valueAt(path, given) !== value);
         if (fails) expect(compile(expression).evaluate(given)).toBe(false);
       }),
       { numRuns: 500 },

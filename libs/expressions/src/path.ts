@@ -46,7 +46,7 @@ const shared = (path: Path | undefined): Path | undefined => path && pathFrom(st
 const pathFrom = remember((json) => parseJson(json) as Path);
 
 /** What is at a path, as the compiled expression would find it: `null` where something is missing. */
-export function walk(path: Path, scope: unknown): unknown {
+export function valueAt(path: Path, scope: unknown): unknown {
   let value: unknown = scope ?? null;
   for (const step of path) {
     if (typeof step === 'number') value = isArray(value) ? (value.at(step) ?? null) : null;

@@ -1,3 +1,4 @@
+/** How long pauses between tries are, and how long they become. */
 export interface Backoff {
   /** Milliseconds before the second try, at most. */
   readonly first: number;

@@ -1,4 +1,4 @@
-import { parseJson, retryAfterSeconds } from '#libs/plugin-sdk/index.js';
+import { backoff, parseJson, retryAfterSeconds } from '#libs/plugin-sdk/index.js';
 import type { Asked, Reconcile, ReconcileContext, Reconciliation } from '#libs/plugin-sdk/src/define-provider.js';
 import { booleanOf, fieldsOf, idOf, type Json, listOf, textOf } from '#libs/plugin-sdk/src/fields.js';
 
@@ -10,8 +10,7 @@ const MAX_MISSING = 1000;
 /** Of what is not asked for this time so many are named. */
 const MAX_WAITING = 100;
 /** What was asked for and has not arrived is asked for again after this, then after twice as long each time. */
-const FIRST_PAUSE_MS = 10 * 60_000;
-const MAX_PAUSE_MS = 6 * 3_600_000;
+const PAUSES = { first: 10 * 60_000, max: 6 * 3_600_000 };
 /** What was sent just now may still be on its way. */
 const IN_FLIGHT_MS = 60_000;
 const TIMEOUT_MS = 15_000;
@@ -80,7 +79,7 @@ type Mutable<List> = List extends readonly (infer One)[] ? One[] : never;
 
 /** Milliseconds since 1970 from which on it is asked for again. */
 const dueAt = (asked: Asked | undefined): number =>
-  asked === undefined ? 0 : asked.last.getTime() + Math.min(FIRST_PAUSE_MS * 2 ** (asked.times - 1), MAX_PAUSE_MS);
+  asked === undefined ? 0 : asked.last.getTime() + backoff(asked.times, PAUSES, 1);
 
 /** Of one delivery: it is too old by now, or its hook sends it no more. */
 const NOT_THERE = 'not_found';

@@ -1,5 +1,5 @@
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
-import { walk } from '#libs/expressions/src/path.js';
+import { valueAt } from '#libs/expressions/src/path.js';
 import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 import { scalarKey, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
@@ -130,12 +130,12 @@ class Evaluation {
   private evaluateGroup(pathGroup: PathGroup): void {
     const [first, ...more] = pathGroup.tests;
     if (!first) return this.probe(pathGroup, pathGroup.members);
-    const value = walk(first.path, this.event);
+    const value = valueAt(first.path, this.event);
     const hits = pathGroup.byValue.get(scalarKey(value));
     if ((hits?.length ?? 0) < pathGroup.members.size)
       this.missed.set(pathGroup, this.failure(first.pointer, first.seesFalse ? false : excerpt(value)));
     if (!hits) return;
-    const values = more.map(({ path }) => walk(path, this.event));
+    const values = more.map(({ path }) => valueAt(path, this.event));
     const left: IndexedRule[] = [];
     for (const member of hits) {
       member.evaluatedAt = this.number;
@@ -155,7 +155,7 @@ class Evaluation {
       for (const member of members) this.evaluate(member);
       return;
     }
-    const value = walk(probe.path, this.event);
+    const value = valueAt(probe.path, this.event);
     let failure: SharedFailure | undefined;
     for (const member of members)
       if (!clearlyFails(member.probe!, value, this.event)) this.evaluate(member);

@@ -9,7 +9,7 @@ const MAX_GAP = 5_000n;
 const MAX_WAITING = 64;
 
 /** Reads `(after, upTo]`. */
-export type ReadStretch = (after: bigint, upTo: bigint, limit: number) => Promise<AllPage>;
+export type ReadRange = (after: bigint, upTo: bigint, limit: number) => Promise<AllPage>;
 
 /** A subscription's place among those that are woken. */
 export interface Watcher {
@@ -45,7 +45,7 @@ export class Feed {
   constructor(
     head: bigint,
     tailBytes: number,
-    private readonly read: ReadStretch,
+    private readonly read: ReadRange,
   ) {
     this.known = head;
     this.tail = new Tail({ base: head, end: head }, tailBytes);

@@ -56,8 +56,8 @@ export const readStreamQuery = (
     ? { name: 'log-stream', text: STREAM_FORWARDS, values: [stored, from ?? 0n, limit] }
     : { name: 'log-stream-back', text: STREAM_BACKWARDS, values: [stored, from ?? MAX_BIGINT, limit] };
 
-/** A stretch of the log: exclusive of `after`, inclusive of `upTo`, in reading direction. */
-export interface Stretch {
+/** A range of the log: exclusive of `after`, inclusive of `upTo`, in reading direction. */
+export interface LogRange {
   readonly after: bigint;
   readonly upTo: bigint;
   readonly direction: Direction;
@@ -70,7 +70,7 @@ const PAGE_BYTES = 8 * 1024 * 1024;
  * The positions of a page. Each type is looked up in its own index range, so that a rare type is found without walking
  * the log, and only the events of the page are fetched. The range is written as a comparison of rows, which that index
  * alone can serve: with stale statistics PostgreSQL would take the primary key, and walk the rest of the log for a type
- * that is not there. Prefixes have no such index: the caller bounds the stretch.
+ * that is not there. Prefixes have no such index: the caller bounds the range.
  */
 function candidates({ types, prefixes }: { types?: string; prefixes?: string }, forwards: boolean): string {
   const [beyond, within, order] = forwards ? ['>', '<=', 'ASC'] : ['<', '>=', 'DESC'];
@@ -88,12 +88,12 @@ function candidates({ types, prefixes }: { types?: string; prefixes?: string }, 
 }
 
 /**
- * One page of events whose stored names begin with `filter.streamPrefixes`: in each row the head of the log as this snapshot has it, then an event of the stretch, in order (a join
+ * One page of events whose stored names begin with `filter.streamPrefixes`: in each row the head of the log as this snapshot has it, then an event of the range, in order (a join
  * with one row on its left keeps the order of the right); without an event one row with the head alone. Events that
  * retention hides, and those beyond the bytes of a page, come without their data: the caller must know of them to know
  * how far the page looked.
  */
-export function readAllQuery({ after, upTo, direction }: Stretch, filter: EventFilter, limit: number): Query {
+export function readAllQuery({ after, upTo, direction }: LogRange, filter: EventFilter, limit: number): Query {
   const forwards = direction === 'forwards';
   const order = forwards ? 'ASC' : 'DESC';
   const values: unknown[] = [after, upTo, limit, PAGE_BYTES];
@@ -123,7 +123,7 @@ export interface Page {
   readonly events: readonly RecordedEvent[];
   /** Of the last event that was looked at; `undefined` if there was none. */
   readonly last: bigint | undefined;
-  /** Whether there may be more in the stretch. */
+  /** Whether there may be more in the range. */
   readonly full: boolean;
 }
 
