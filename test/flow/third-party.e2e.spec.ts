@@ -95,9 +95,28 @@ describe('the package of a third party', () => {
     expect(out).toBe('');
   });
 
+  it.each([
+    ['while it is loaded', 'process.exit(0);', /MILLRACE_PLUGINS: The plug-in .*exits.mjs.*process.exit/],
+    ['after it was loaded', 'setTimeout(() => process.exit(0), 1);', /ended by a plug-in.*exits.mjs/s],
+  ])('is named, with its stack, where it calls process.exit %s: the exit code is 1', async (_, call, said) => {
+    const module = join(folder, 'exits.mjs');
+    await writeFile(module, `${call}\nexport default { name: 'exits', sdk: 1 };\n`);
+    const server = await TestServer.start({
+      databaseUrl: database.url,
+      env: { MILLRACE_PLUGINS: module },
+      waitUntilReady: false,
+    });
+    expect(await server.exit()).toBe(1);
+    expect(server.output).toMatch(said);
+    await server.stop();
+  });
+
   it('is loaded by its folder, and what it understands goes through the platform', async () => {
     const server = await TestServer.start({ databaseUrl: database.url, env: { MILLRACE_PLUGINS: folder } });
     try {
+      const contents = { name: 'millrace-provider-shipyard', providers: ['shipyard'], steps: [], actions: [] };
+      expect(await server.list('/api/v1/plugins')).toContainEqual(contents);
+      expect(server.output).toContain(JSON.stringify({ ...contents, msg: 'plug-in loaded' }).slice(1));
       const { slug } = await server.post<{ slug: string }>('/api/v1/integrations', {
         name: 'the yard',
         provider: 'shipyard',
@@ -152,7 +171,7 @@ describe('a plug-in that cannot be used ends the start, with its name and the re
   const plugin = (providers: string) => `export default { name: 'acme', sdk: 1, providers: [${providers}] };`;
 
   it.each<[string, string, RegExp]>([
-    ['has the name of a built-in provider', plugin(provider('github')), /acme .*provider github is already there/],
+    ['has the name of a built-in provider', plugin(provider('github')), /acme .*provider github exists already/],
     [
       'is for another sdk',
       `export default { name: 'acme', sdk: 9 };`,
@@ -167,7 +186,7 @@ describe('a plug-in that cannot be used ends the start, with its name and the re
     [
       'has a getter that throws',
       plugin('{ get name() { throw new Error("later"); } }'),
-      /throws while it is looked at: later/,
+      /throws while it is checked: later/,
     ],
   ])('%s', async (_, source, reason) => {
     const good = join(folder, 'good.mjs');

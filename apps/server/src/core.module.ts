@@ -22,6 +22,7 @@ import { LOG } from './logging.js';
 import { Metrics } from './health/metrics.js';
 import { ApiDocument } from './http/openapi.adapter.js';
 import { ProblemFilter } from './http/problem.adapter.js';
+import { PluginsController } from './http/plugins.controller.js';
 import { RouteTable } from './http/route-table.js';
 import { Schemas } from './http/schemas.js';
 import { SubscriberController } from './health/subscriber.controller.js';
@@ -67,7 +68,7 @@ export class CoreModule {
     return {
       module: CoreModule,
       imports: [AccessModule],
-      controllers: [HealthController, DocumentsController, SubscriberController],
+      controllers: [HealthController, DocumentsController, SubscriberController, PluginsController],
       providers: [
         ...providers,
         { provide: Schemas, useValue: core.schemas },

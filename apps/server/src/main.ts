@@ -19,9 +19,21 @@ const { config, warnings } = parsed;
 for (const warning of warnings) complain(warning);
 const log = createLog(config.logLevel);
 
+let isEnding = false;
+process.on('exit', () => {
+  const { stack = '' } = new Error('process.exit was called');
+  if (isEnding || !/ at process\.(?:exit|reallyExit) /.test(stack)) return;
+  complain(`Millrace was ended by a plug-in or a library that calls process.exit:\n${stack}`);
+  process.exitCode = 1;
+});
+function end(code: number): never {
+  isEnding = true;
+  process.exit(code);
+}
+
 process.on('unhandledRejection', (error) => {
   log.fatal({ err: error }, 'a fault that nobody handled: the process ends, to be started again from what is stored');
-  process.exit(1);
+  end(1);
 });
 
 try {
@@ -38,9 +50,12 @@ try {
   say(bannerOf(config, await starting));
 } catch (error) {
   // What the operator can mend is said in words; anything else is a fault of the program, with its trace.
-  if (error instanceof Rejected || error instanceof Transient) complain(`Millrace cannot start: ${error.message}`);
-  else log.fatal({ err: error }, 'Millrace cannot start');
-  process.exit(1);
+  if (error instanceof Rejected || error instanceof Transient) {
+    complain(`Millrace cannot start: ${error.message}`);
+    const bug = bugIn(error);
+    if (bug) log.error({ err: bug }, 'a plug-in broke while it was loaded');
+  } else log.fatal({ err: error }, 'Millrace cannot start');
+  end(1);
 }
 
 /** The first signal ends in order, a second one at once. */
@@ -48,15 +63,23 @@ function endOnSignals(stop: () => Promise<void>): void {
   let ending = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.on(signal, () => {
-      if (ending) process.exit(1);
+      if (ending) end(1);
       ending = true;
       log.info({ signal }, 'stopping: finishing what is under way');
       stop().then(
-        () => process.exit(0),
+        () => end(0),
         (error: unknown) => {
           log.fatal({ err: error }, 'stopping failed');
-          process.exit(1);
+          end(1);
         },
       );
     });
+}
+
+/** What broke inside of a plug-in: its author needs the trace. */
+function bugIn(error: Rejected | Transient): Error | undefined {
+  if (error.code !== 'plugin.unusable') return undefined;
+  let cause: unknown = error;
+  while (cause instanceof Rejected) cause = cause.cause;
+  return cause instanceof Error ? cause : undefined;
 }

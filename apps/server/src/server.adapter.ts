@@ -36,6 +36,7 @@ import { MeteredEventStore } from './health/metered-event-store.js';
 import { Metrics } from './health/metrics.js';
 import { NestLog } from './nest-log.adapter.js';
 import { ApiDocument } from './http/openapi.adapter.js';
+import { contentsOf } from './http/plugins.controller.js';
 import { lagOf } from './health/readiness.js';
 import { Schemas } from './http/schemas.js';
 import { openStorage } from './storage.adapter.js';
@@ -79,7 +80,7 @@ async function compose(config: Config, { door, databaseUrl: starting, closers }:
   const { settings } = config;
   const clock = new SystemClock();
   const metrics = new Metrics();
-  const plugins = await pluginsOf(settings.plugins);
+  const plugins = await pluginsOf(settings.plugins, log);
   const databaseUrl = await starting;
   const storage = await openStorage(config, databaseUrl, VIEWS, closers, log);
   const { database, keyring } = storage;
@@ -166,10 +167,12 @@ async function compose(config: Config, { door, databaseUrl: starting, closers }:
   return { places: storage.places, firstToken, stop: () => stop(door, closers, log) };
 }
 
-async function pluginsOf(specifiers: readonly string[]): Promise<Plugins> {
+async function pluginsOf(specifiers: readonly string[], log: Log): Promise<Plugins> {
   try {
     const others = await loadPlugins(specifiers, process.cwd());
-    return new Plugins([builtInProviders, { name: 'built-in steps', sdk: 1, steps: builtInSteps }, ...others]);
+    const plugins = new Plugins([builtInProviders, { name: 'built-in steps', sdk: 1, steps: builtInSteps }, ...others]);
+    for (const plugin of others) log.info(contentsOf(plugin), 'plug-in loaded');
+    return plugins;
   } catch (error) {
     if (!(error instanceof Rejected)) throw error;
     throw new Rejected(error.kind, error.code, `MILLRACE_PLUGINS: ${error.message}`, { cause: error });

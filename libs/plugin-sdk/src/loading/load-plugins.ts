@@ -9,13 +9,13 @@ import type { Plugin } from '../define-plugin.js';
 import { checkPlugin } from './plugins.js';
 import { unusable } from './unusable.js';
 
-/** A module that waits for ever while it is loaded would keep the server from ever starting, without a word. */
+/** A module that never finishes loading would keep the server from starting, without a word. */
 const PATIENCE_MS = 30_000;
 const BEGINS_AS_PATH = /^[./]/;
 
 /**
  * The plug-ins behind module specifiers: package names, or paths (absolute, or relative to `folder` when they begin
- * with a dot) of a module or of a package's folder. Nothing is loaded by halves: the first that cannot be used ends it.
+ * with a dot) of a module or of a package's folder. The first that cannot be used ends it.
  * @throws Rejected `plugin.unusable`, naming the specifier and the reason.
  */
 export async function loadPlugins(
@@ -34,6 +34,11 @@ export async function loadPlugins(
 
 async function importDefault(specifier: string, folder: string, patienceMs: number): Promise<unknown> {
   let timer: NodeJS.Timeout | undefined;
+  // Whoever starts the server must learn which plug-in ended it.
+  const { exit } = process;
+  process.exit = () => {
+    throw new Error('it calls process.exit: only the server ends the process');
+  };
   const tooLong = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`it is still loading after ${patienceMs / 1000} s`)), patienceMs);
   });
@@ -48,6 +53,7 @@ async function importDefault(specifier: string, folder: string, patienceMs: numb
     );
   } finally {
     clearTimeout(timer);
+    process.exit = exit;
   }
 }
 

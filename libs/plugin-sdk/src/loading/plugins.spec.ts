@@ -55,7 +55,10 @@ describe('plug-ins', () => {
     ['has no name', { sdk: 1 }, /default export is not a plug-in/],
     ['is written for another sdk', { name: 'acme', sdk: 2 }, /acme.*sdk 2.*sdk 1/],
     ['says no sdk', { name: 'acme' }, /sdk undefined/],
-    ['has providers that are no list', { name: 'acme', sdk: 1, providers: {} }, /providers is not a list/],
+    ['has providers that are no list', { name: 'acme', sdk: 1, providers: {} }, /providers must be a list/],
+    ['has a provider, not providers', { name: 'acme', sdk: 1, provider: [] }, /key provider is unknown.*"providers"/],
+    ['has a key that nobody knows', { name: 'acme', sdk: 1, hooks: [] }, /key hooks is unknown.*Allowed: name, sdk/],
+    ['has a typo in a provider', broken({ keepHeader: ['x-event'] }), /keepHeader of its provider one.*keepHeaders/],
     ['has a provider with a bad name', { name: 'acme', sdk: 1, providers: [provider('No Name')] }, /lower-case/],
     [
       'has a provider that cannot verify',
@@ -149,7 +152,7 @@ describe('plug-ins', () => {
           throw new Error('not today');
         },
       },
-      /throws while it is looked at: not today/,
+      /throws while it is checked: not today/,
     ],
     ['has a step without run', { name: 'acme', sdk: 1, steps: [{ name: 'x' }] }, /needs a name and a function run/],
     [
@@ -162,7 +165,7 @@ describe('plug-ins', () => {
       { name: 'acme', sdk: 1, steps: [{ name: 'x', run: () => 1, inputSchema: {} }] },
       /step x has to say whether it has effects/,
     ],
-    ['has actions that are no list', { name: 'acme', sdk: 1, actions: {} }, /actions is not a list/],
+    ['has actions that are no list', { name: 'acme', sdk: 1, actions: {} }, /actions must be a list/],
     ['has an action that is none', { name: 'acme', sdk: 1, actions: [null] }, /each action needs a name/],
     ...(['Page', 'x', 'p'.repeat(41), 'page.oncall', '1page', undefined] as const).map(
       (name): [string, unknown, RegExp] => [
@@ -199,7 +202,7 @@ describe('plug-ins', () => {
     [
       'has an action twice',
       { name: 'acme', sdk: 1, actions: [action(), action()] },
-      /action page-on-call is already there, from acme/,
+      /action page-on-call exists already, in acme/,
     ],
   ])('are refused if one %s', (_, given, reason) => {
     expect(() => new Plugins([given as Plugin])).toThrow(reason);
@@ -229,11 +232,11 @@ describe('plug-ins', () => {
   it('are refused if two claim the same provider, step or action, naming both', () => {
     const first = plugin({ providers: [provider('one')], steps: [step], actions: [action()] });
     expect(() => new Plugins([first, plugin({ name: 'late', providers: [provider('one')] })])).toThrow(
-      /late.*provider one.*from acme/,
+      /late.*provider one.*in acme/,
     );
-    expect(() => new Plugins([first, plugin({ name: 'late', steps: [step] })])).toThrow(/late.*step acme.*from acme/);
+    expect(() => new Plugins([first, plugin({ name: 'late', steps: [step] })])).toThrow(/late.*step acme.*in acme/);
     expect(() => new Plugins([first, plugin({ name: 'late', actions: [action()] })])).toThrow(
-      /late.*action page-on-call.*from acme/,
+      /late.*action page-on-call.*in acme/,
     );
   });
 });
@@ -272,6 +275,8 @@ describe('loading plug-ins', () => {
     ['./not-there.js', /not-there[.]js cannot be used: its module cannot be loaded/],
     ['a-package-that-nobody-has', /a-package-that-nobody-has cannot be used: its module cannot be loaded/],
     [moduleOf('throw new Error("broken inside")'), /cannot be loaded: broken inside/],
+    [moduleOf('process.exit(0)'), /cannot be loaded: it calls process.exit/],
+    [moduleOf('await null; process.exit()'), /cannot be loaded: it calls process.exit/],
     [moduleOf('export const plugin = {}'), /default export is not a plug-in/],
     [moduleOf('export default { name: "old", sdk: 0 }'), /old .*sdk 0/],
   ])('names the module and the reason: %s', async (specifier, reason) => {

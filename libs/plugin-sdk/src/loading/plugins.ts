@@ -2,6 +2,7 @@ import { compileShape } from '#libs/events/src/shapes/shape-check.js';
 import { messageOf, Rejected } from '#libs/kernel/src/errors.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { isObject } from '#libs/kernel/src/json.js';
+import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
 import { ACTION_NAME, type ActionDefinition, BUILT_IN_ACTIONS } from '../define-action.js';
 import { type Plugin, SDK_VERSION } from '../define-plugin.js';
@@ -59,6 +60,8 @@ function withPreset(provider: Provider | undefined, preset: Preset): Provider {
   return provider.withPreset(preset);
 }
 
+const KEYS: readonly string[] = ['name', 'sdk', 'version', 'description', 'providers', 'steps', 'actions'];
+
 /** A plug-in comes from somebody else's module: nothing about its shape can be taken for granted. */
 export function checkPlugin(plugin: unknown, specifier?: string): asserts plugin is Plugin {
   try {
@@ -66,7 +69,7 @@ export function checkPlugin(plugin: unknown, specifier?: string): asserts plugin
   } catch (error) {
     if (error instanceof Rejected) throw error;
     // A getter, or a proxy.
-    throw unusable(specifier ?? 'a plug-in', `it throws while it is looked at: ${messageOf(error)}`, error);
+    throw unusable(specifier ?? 'a plug-in', `it throws while it is checked: ${messageOf(error)}`, error);
   }
 }
 
@@ -82,6 +85,10 @@ function checkShape(plugin: unknown, specifier: string | undefined): void {
       name,
       `it is written for sdk ${stringifyJson(plugin['sdk'])}, this server has sdk ${SDK_VERSION}: use another version of one of them`,
     );
+  // `provider` in place of `providers` would add nothing, without a word.
+  const unknown = Object.keys(plugin).find((key) => !KEYS.includes(key));
+  if (unknown !== undefined)
+    throw unusable(name, `its key ${unknown} is unknown. ${suggestion(unknown, KEYS)}Allowed: ${KEYS.join(', ')}`);
   for (const provider of listOf(plugin, 'providers', name)) checkProvider(provider, name);
   for (const preset of listOf(plugin, 'presets', name)) checkPreset(preset, name);
   for (const step of listOf(plugin, 'steps', name)) {
@@ -129,7 +136,7 @@ function checkAction(action: unknown, plugin: string): void {
 
 function listOf(plugin: Record<string, unknown>, key: string, name: string): readonly unknown[] {
   const list = plugin[key] ?? [];
-  if (!Array.isArray(list)) throw unusable(name, `${key} is not a list`);
+  if (!Array.isArray(list)) throw unusable(name, `${key} must be a list`);
   return list;
 }
 
@@ -144,7 +151,7 @@ function byName<Thing extends { readonly name: string }>(
     for (const thing of thingsOf(plugin) ?? []) {
       const owner = owners.get(thing.name);
       if (owner !== undefined)
-        throw unusable(plugin.name, `its ${kind} ${thing.name} is already there, from ${owner}: rename one of them`);
+        throw unusable(plugin.name, `its ${kind} ${thing.name} exists already, in ${owner}: rename one of them`);
       owners.set(thing.name, plugin.name);
       found.set(thing.name, thing);
     }

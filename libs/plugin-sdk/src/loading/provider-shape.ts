@@ -1,12 +1,30 @@
 import { compileShape } from '#libs/events/src/shapes/shape-check.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
+import { nearest } from '#libs/kernel/src/text/nearest.js';
 
 import { configShape } from '../config-schema.js';
 import type { ProviderConfig } from '../define-provider.js';
 import { isProofHeader } from '../proof-headers.js';
 import { unusable } from './unusable.js';
 
+const KEYS: readonly string[] = [
+  'name',
+  'description',
+  'wants',
+  'config',
+  'checkSecret',
+  'keepHeaders',
+  'anyBody',
+  'communicator',
+  'refusesInbound',
+  'verify',
+  'normalise',
+  'respond',
+  'preflight',
+  'reconcile',
+  'sign',
+];
 const PROVIDER_NAME = /^[a-z][a-z0-9_]{1,39}$/;
 
 /**
@@ -19,6 +37,12 @@ export function checkProvider(provider: unknown, plugin: string): void {
       plugin,
       'each provider needs a name of 2 to 40 lower-case letters, digits and _, beginning with a letter',
     );
+  // A class may have fields of its own; what is nearly a known name is a typo, and would do nothing.
+  for (const key of Object.keys(provider)) {
+    const meant = KEYS.includes(key) ? undefined : nearest(key, KEYS);
+    if (meant !== undefined)
+      throw unusable(plugin, `${key} of its provider ${provider['name']} is unknown. Did you mean ${meant}?`);
+  }
   for (const method of ['verify', 'normalise'])
     if (typeof provider[method] !== 'function')
       throw unusable(plugin, `its provider ${provider['name']} has no function ${method}`);
