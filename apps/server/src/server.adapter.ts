@@ -7,6 +7,7 @@ import { PostgresSecrets } from '#libs/access/src/secrets/secrets.adapter.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
 import { HttpEgress } from '#libs/egress/src/egress.adapter.js';
 import { Runner } from '#libs/event-store/src/runner/runner.js';
+import { followers } from '#libs/events/src/followers.js';
 import { inboundDocument } from '#libs/intake/src/receiving/inbound-document.js';
 import { SystemClock } from '#libs/kernel/src/clock.js';
 import { messageOf, Rejected } from '#libs/kernel/src/errors.js';
@@ -92,15 +93,19 @@ async function compose(config: Config, { door, databaseUrl: starting, closers }:
   const session = new SessionConnection(databaseUrl, log);
   closers.push({ name: 'session', close: () => session.close() });
   const workQueue = new PostgresWorkQueue(database, session);
+  const works = config.roles.has('worker');
+  const locks = new AdvisoryLocks(session);
   const runner = new Runner({
     store,
     checkpoints: new PostgresCheckpoints(database),
-    locks: new AdvisoryLocks(session),
+    locks,
     signals: session,
     clock,
     log,
   });
-  const health = new Health(store, database, () => runner.status());
+  // Every worker competes for every subscriber: where nobody holds one, there is none.
+  const isFollowed = works ? undefined : () => locks.isHeld(followers.decideRules);
+  const health = new Health(store, database, () => runner.status(), isFollowed);
   metrics.ask({
     subscribers: async () =>
       (await runner.status()).map(({ name, position, head, parked }) => ({ name, lag: lagOf(position, head), parked })),
@@ -149,7 +154,6 @@ async function compose(config: Config, { door, databaseUrl: starting, closers }:
   application.get(ApiDocument).describe(application, settings.publicUrl, [inboundDocument]);
 
   const { subscribers, tables, workers } = partsOf(application);
-  const works = config.roles.has('worker');
   const loops = new Workers({ dataSource: database, queue: workQueue, workers: works ? workers : [], log });
   closers.push({ name: 'subscribers', close: () => runner.stop() });
   await runner.start({ subscribers: works ? subscribers : [], tables });

@@ -21,9 +21,12 @@ class OneSalt extends Secrets {
 
 it('an agent that is made under an Idempotency-Key has an address that nobody can work out, and always the same', async () => {
   const registered: string[] = [];
-  const execute = ({ id }: ThingCommand<Agent>) => Promise.resolve(registered.push(id)).then(() => ({ position: 1n }));
-  const findOneBy = ({ name }: { name?: string }) =>
-    Promise.resolve(name === undefined ? { settings: {}, createdAt: new Date(), updatedAt: new Date() } : null);
+  const state = { kind: 'registered', orgId: 'org_1', settings: {} };
+  const execute = ({ id }: ThingCommand<Agent>) => {
+    registered.push(id);
+    return Promise.resolve({ id, state, position: 1n, createdAt: new Date(), updatedAt: new Date() });
+  };
+  const findOneBy = () => Promise.resolve(null);
   const api = new AgentController(
     { execute } as unknown as CommandBus,
     { getRepository: () => ({ findOneBy }) } as unknown as DataSource,

@@ -63,8 +63,8 @@ export class AgentController {
     const reference = wanted === undefined ? undefined : `${id}/secret/1`;
     // The same request sent again is shown what was stored at first.
     const secret = reference && (await this.secrets.put(caller.orgId, reference, wanted!));
-    await this.run(new RegisterAgent(id, caller, settings, reference));
-    return { ...(await this.view(caller, id)), ...(secret !== undefined && { secret }) };
+    const committed = await this.run(new RegisterAgent(id, caller, settings, reference));
+    return { ...this.saved(committed), ...(secret !== undefined && { secret }) };
   }
 
   @Get()
@@ -101,8 +101,8 @@ export class AgentController {
     await this.refuseTakenName(caller, next.name, id);
     const secret = given ?? (needsSecret(next) && !hasSecret ? newSecret() : undefined);
     const reference = secret === undefined ? undefined : await this.keep(caller, id, secret);
-    await this.run(new UpdateAgent(id, caller, changes, reference));
-    return { ...(await this.view(caller, id)), ...(secret !== undefined && { secret }) };
+    const committed = await this.run(new UpdateAgent(id, caller, changes, reference));
+    return { ...this.saved(committed), ...(secret !== undefined && { secret }) };
   }
 
   @Delete(':id')
@@ -181,7 +181,19 @@ export class AgentController {
     return row;
   }
 
-  private answer({ id, settings, hasSecret, createdAt, updatedAt }: AgentView): AgentAnswer {
+  private saved({ id, state, createdAt, updatedAt }: Committed<Agent>): AgentAnswer {
+    if (state.kind !== 'registered') throw agentNotFound(id);
+    const { settings, secret } = state;
+    return this.answer({ id, settings, hasSecret: secret !== undefined, createdAt, updatedAt });
+  }
+
+  private answer({
+    id,
+    settings,
+    hasSecret,
+    createdAt,
+    updatedAt,
+  }: Omit<AgentView, 'orgId' | 'name' | 'removed'>): AgentAnswer {
     return {
       id,
       ...settings,

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 
 import type { Caller } from '#libs/access/src/caller.js';
+import { hasSeen } from '#libs/event-store/src/carry-out.js';
 import { appendOnce } from '#libs/event-store/src/append-once.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
@@ -79,14 +80,14 @@ export class Executions {
       { id: uuid5('agents.cancel', id), orgId, actor, now: this.clock.now(), subject: `execution/${id}` },
     );
     const { position } = await appendOnce(this.store, streams.cancelled(id), [event]);
-    await this.progress.whenProcessed(followers.agentViews, position);
-    return this.view(orgId, agent, id);
+    if (await hasSeen(this.progress, followers.agentViews, position)) return this.view(orgId, agent, id);
+    return { ...(await this.view(orgId, agent, id)), status: 'cancelled', finishedAt: this.clock.now().toISOString() };
   }
 
   /** Everything that is in the log by now, and what follows from it, can be seen. */
   private async caughtUp(): Promise<void> {
     for (const name of [followers.requestAgents, followers.agentViews])
-      await this.progress.whenProcessed(name, await this.store.head());
+      await hasSeen(this.progress, name, await this.store.head());
   }
 
   private isKnown(orgId: string, id: string): Promise<boolean> {

@@ -5,6 +5,7 @@ import { IsObject, IsOptional, IsString, Length, Matches } from 'class-validator
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
 import { IsTime } from '#libs/access/src/time.body.js';
+import { hasSeen } from '#libs/event-store/src/carry-out.js';
 import { EventStore, WrongRevision } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
@@ -102,7 +103,7 @@ export class PublishController {
       // The key names the stream: the same key opens it once.
       const stream = streams.published(caller.orgId, caller.idempotencyKey ?? id);
       const { position, repeated } = await this.store.append(stream, [event], 'no-stream');
-      await this.progress.whenProcessed(followers.eventIndex, position);
+      await hasSeen(this.progress, followers.eventIndex, position);
       return { id, duplicate: repeated };
     } catch (error) {
       if (error instanceof WrongRevision)

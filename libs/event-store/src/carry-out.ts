@@ -9,9 +9,23 @@ export interface Commands {
   readonly progress: Progress;
 }
 
+/** A worker that is this far behind will not be waited for: a client must get its answer. */
+const PATIENCE_MS = 2_000;
+
 /**
- * Carries out a command and waits until those who are named have seen what came of it: what is read next, or comes in
- * next, meets the change.
+ * Waits until `name` has handled the log up to `position`, so that what is read next, or comes in next, meets the change.
+ * Gives up without an error: what is stored is stored, and an error would make the client do it again.
+ */
+export async function hasSeen(progress: Progress, name: string, position: bigint): Promise<boolean> {
+  return progress.whenProcessed(name, position, PATIENCE_MS).then(
+    () => true,
+    () => false,
+  );
+}
+
+/**
+ * Carries out a command and gives those who are named the time to see what came of it. The answer to the client is made
+ * of what is given back, never of a view: a view may be behind, or followed by nobody.
  */
 export async function carryOut<State>(
   { commands, progress }: Commands,
@@ -19,6 +33,6 @@ export async function carryOut<State>(
   ...followers: readonly string[]
 ): Promise<Committed<State>> {
   const committed = await commands.execute<ThingCommand<State>, Committed<State>>(command);
-  await Promise.all(followers.map((name) => progress.whenProcessed(name, committed.position)));
+  await Promise.all(followers.map((name) => hasSeen(progress, name, committed.position)));
   return committed;
 }

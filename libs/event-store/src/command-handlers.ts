@@ -30,6 +30,10 @@ export interface Committed<State = unknown> {
   readonly position: bigint;
   /** The state after the command. */
   readonly state: State;
+  /** Of the first event of the stream, and of the last one that changed the state. */
+  readonly createdAt: Date;
+  readonly createdBy: string;
+  readonly updatedAt: Date;
 }
 
 /** Something that someone wants done to one thing. Subclasses are imperative: `RegisterWebhook`. */
@@ -103,6 +107,21 @@ export function fold<State, Own extends EventType>(
   }, from);
 }
 
+/** What leaves the state as it is, such as a test delivery, is no change. */
+function lastChange<State, Own extends EventType>(
+  thing: Slice<State, Own>,
+  events: readonly RecordedEvent[],
+): Date | undefined {
+  let state = thing.initial;
+  let at: string | undefined;
+  for (const event of events) {
+    const after = fold(thing, [event], state);
+    if (after !== state) at = event.metadata.timestamp;
+    state = after;
+  }
+  return at === undefined ? undefined : new Date(at);
+}
+
 const MAX_TRIES = 5;
 
 /**
@@ -125,8 +144,14 @@ export async function execute<State, Own extends EventType, C extends ThingComma
       throw new WrongRevision(stream, command.expectedRevision, revision);
     const now = clock.now();
     const drafts = decide(state, command, now);
-    if (drafts.length === 0) return { id: command.id, revision, position: 0n, state };
     const { orgId, actor, cause } = command.author;
+    const committed = {
+      id: command.id,
+      createdAt: new Date(events[0]?.metadata.timestamp ?? now),
+      createdBy: events[0]?.metadata.actor ?? actor,
+      updatedAt: lastChange(thing, events) ?? now,
+    };
+    if (drafts.length === 0) return { ...committed, revision, position: 0n, state };
     const context = { orgId, actor, now, subject: `${thing.name}/${command.id}`, ...(cause && { cause }) };
     const appended = drafts.map((draft) => newEvent(draft, { ...context, id: uuid7() }));
     try {
@@ -136,7 +161,8 @@ export async function execute<State, Own extends EventType, C extends ThingComma
         const metadata = parseJson(appended[index]!.metadata) as EventMetadata;
         return step(before, draft.data, { revision: revision + BigInt(index + 1), metadata });
       }, state);
-      return { id: command.id, revision: result.revision, position: result.position, state: after };
+      const updatedAt = after === state ? committed.updatedAt : now;
+      return { ...committed, updatedAt, revision: result.revision, position: result.position, state: after };
     } catch (error) {
       if (!(error instanceof WrongRevision) || tries === MAX_TRIES || command.expectedRevision !== undefined)
         throw error;

@@ -31,6 +31,7 @@ import {
   type IssueStatus,
   notFound,
 } from './issue.js';
+import { rowOf } from './issue.projection.js';
 import { IssueCommentView, IssueView } from './issue.view.js';
 
 const STATUSES: readonly IssueStatus[] = ['open', 'in_progress', 'resolved', 'closed'];
@@ -150,7 +151,7 @@ export class IssueController {
   @ApiResponse({ status: 201, type: IssueAnswer })
   async open(@CurrentCaller() caller: Caller, @Body() body: NewIssue): Promise<IssueAnswer> {
     const id = newIdFor(caller, 'iss');
-    return this.after(caller, new OpenIssue(id, caller, fieldsOf(body)));
+    return this.after(new OpenIssue(id, caller, fieldsOf(body)));
   }
 
   @Get()
@@ -194,7 +195,7 @@ export class IssueController {
         throw new Rejected('invalid', 'issue.invalid', `"${field}" must not be removed.`, {
           problems: [{ pointer: `/${field}`, detail: 'Must not be null.' }],
         });
-    return this.after(caller, new UpdateIssue(id, caller, changes));
+    return this.after(new UpdateIssue(id, caller, changes));
   }
 
   @Get(':id/comments')
@@ -223,15 +224,15 @@ export class IssueController {
   ): Promise<CommentAnswer> {
     const { idempotencyKey: key, orgId } = caller;
     const commentId = key === undefined ? uuid7() : uuid5('comment', orgId, id, key);
-    await carryOut(this, new CommentOnIssue(id, caller, commentId, body.body), followers.issueViews);
-    const row = await this.database.getRepository(IssueCommentView).findOneBy({ id: commentId, orgId });
-    if (!row) throw notFound(id);
-    return commentAnswerOf(row);
+    const command = new CommentOnIssue(id, caller, commentId, body.body);
+    const { updatedAt } = await carryOut(this, command, followers.issueViews);
+    return { id: commentId, body: body.body, createdBy: caller.actor, createdAt: updatedAt.toISOString() };
   }
 
-  private async after(caller: Caller, command: ThingCommand<Issue>): Promise<IssueAnswer> {
-    await carryOut(this, command, followers.issueViews);
-    return this.view(caller, command.id);
+  private async after(command: ThingCommand<Issue>): Promise<IssueAnswer> {
+    const { state, ...told } = await carryOut(this, command, followers.issueViews);
+    if (state.kind === 'unknown') throw notFound(command.id);
+    return answerOf(rowOf({ ...told, state }));
   }
 
   private async find({ orgId }: Caller, id: string): Promise<IssueView> {
@@ -253,7 +254,7 @@ function fieldsOf({ title, body, status, priority, labels, assignee, team }: New
   };
 }
 
-const answerOf = (row: IssueView): IssueAnswer => ({
+const answerOf = (row: Omit<IssueView, 'revision'>): IssueAnswer => ({
   id: row.id,
   title: row.title,
   body: row.body,

@@ -38,7 +38,18 @@ export class IssueProjection implements Subscriber {
       const before = rows.get(id);
       const state = fold(issue, [event], before ? stateOf(before) : issue.initial);
       if (state.kind === 'unknown') continue;
-      rows.set(id, rowOf(id, state, event, before));
+      const { timestamp, actor } = event.metadata;
+      rows.set(
+        id,
+        rowOf({
+          id,
+          state,
+          revision: event.revision,
+          createdBy: before?.createdBy ?? actor,
+          createdAt: before?.createdAt ?? timestamp,
+          updatedAt: timestamp,
+        }),
+      );
     }
     await upsertRows(tx, IssueView, [...rows.values()]);
     const comments = own.filter((event) => event.is('issue.commented')).map(commentOf);
@@ -46,9 +57,18 @@ export class IssueProjection implements Subscriber {
   }
 }
 
-function rowOf(id: string, state: Extract<Issue, { kind: 'tracked' }>, event: RecordedEvent, before?: Row): Row {
-  const { fields, orgId, dedupeKey } = state;
-  const { timestamp, actor } = event.metadata;
+interface Told<Time> {
+  readonly id: string;
+  readonly state: Extract<Issue, { kind: 'tracked' }>;
+  readonly revision: bigint;
+  readonly createdBy: string;
+  readonly createdAt: Time;
+  readonly updatedAt: Time;
+}
+
+/** What the state of an issue and its times make in the list. */
+export function rowOf<Time>({ id, state, revision, createdBy, createdAt, updatedAt }: Told<Time>) {
+  const { fields, orgId, dedupeKey, comments } = state;
   return {
     id,
     orgId,
@@ -60,15 +80,15 @@ function rowOf(id: string, state: Extract<Issue, { kind: 'tracked' }>, event: Re
     assignee: fields.assignee ?? null,
     team: fields.team ?? null,
     dedupeKey: dedupeKey ?? null,
-    comments: (before?.comments ?? 0) + (event.is('issue.commented') ? 1 : 0),
-    revision: String(event.revision),
-    createdBy: before?.createdBy ?? actor,
-    createdAt: before?.createdAt ?? timestamp,
-    updatedAt: timestamp,
+    comments,
+    revision: String(revision),
+    createdBy,
+    createdAt,
+    updatedAt,
   };
 }
 
-function stateOf({ orgId, title, body, status, priority, labels, assignee, team, dedupeKey }: Row): Issue {
+function stateOf({ orgId, title, body, status, priority, labels, assignee, team, dedupeKey, comments }: Row): Issue {
   const fields: IssueFields = {
     title,
     status,
@@ -78,7 +98,7 @@ function stateOf({ orgId, title, body, status, priority, labels, assignee, team,
     ...(assignee !== null && { assignee }),
     ...(team !== null && { team }),
   };
-  return { kind: 'tracked', orgId, fields, ...(dedupeKey !== null && { dedupeKey }) };
+  return { kind: 'tracked', orgId, fields, comments, ...(dedupeKey !== null && { dedupeKey }) };
 }
 
 const commentOf = ({ data, metadata, position }: RecordedEvent<'issue.commented'>): RowOf<IssueCommentView> => ({

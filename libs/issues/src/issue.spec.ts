@@ -83,6 +83,7 @@ describe('an issue', () => {
     expect(state).toEqual({
       kind: 'tracked',
       orgId: 'org_1',
+      comments: 0,
       fields: { title: 'DB latency', status: 'open', labels: ['db'] },
     });
   });

@@ -29,7 +29,13 @@ export type IssueChanges = { readonly [K in keyof IssueFields]?: IssueFields[K] 
  */
 export type Issue =
   | { readonly kind: 'unknown' }
-  | { readonly kind: 'tracked'; readonly orgId: string; readonly fields: IssueFields; readonly dedupeKey?: string };
+  | {
+      readonly kind: 'tracked';
+      readonly orgId: string;
+      readonly fields: IssueFields;
+      readonly dedupeKey?: string;
+      readonly comments: number;
+    };
 
 export type IssueEventType = 'issue.created' | 'issue.updated' | 'issue.status_changed' | 'issue.commented';
 
@@ -42,12 +48,13 @@ export const issue = slice<Issue>()({
       kind: 'tracked',
       orgId: metadata.orgId,
       fields: fieldsOf(data.issue),
+      comments: 0,
       ...(data.dedupeKey !== undefined && { dedupeKey: data.dedupeKey }),
     }),
     'issue.updated': (state, data) => (state.kind === 'unknown' ? state : { ...state, fields: fieldsOf(data.issue) }),
     'issue.status_changed': (state, data) =>
       state.kind === 'unknown' ? state : { ...state, fields: fieldsOf(data.issue) },
-    'issue.commented': (state) => state,
+    'issue.commented': (state) => (state.kind === 'unknown' ? state : { ...state, comments: state.comments + 1 }),
   },
 });
 

@@ -10,19 +10,27 @@ const PATIENCE_MS = 2_000;
 /** Whoever asks more often gets the answer of a moment ago: asking must not be a load of its own. */
 const FRESH_MS = 200;
 
+const WORKER_MS = 15_000;
+const NO_WORKER =
+  'no worker follows the log: rules, workflows and deliveries wait. Start a process with MILLRACE_ROLES=worker';
+
 /** Asks the parts of the server how they are. Its own injection token. */
 export class Health {
   private known: readonly FollowerStatus[] = [];
+  private unfollowedSince: number | undefined;
   private latest: { readonly at: number; readonly answer: Promise<Readiness> } | undefined;
 
   constructor(
     private readonly store: EventStore,
     private readonly database: DataSource,
     private readonly followers: () => Promise<readonly FollowerStatus[]>,
+    /** Given where this process is no worker: whether any other is. */
+    private readonly isFollowed?: () => Promise<boolean>,
+    private readonly now: () => number = () => performance.now(),
   ) {}
 
   readiness(): Promise<Readiness> {
-    const now = performance.now();
+    const now = this.now();
     if (!this.latest || now - this.latest.at > FRESH_MS) this.latest = { at: now, answer: this.ask() };
     return this.latest.answer;
   }
@@ -33,10 +41,18 @@ export class Health {
       failureOf('the database does not answer', () => this.database.query('select 1')),
       failureOf('the state of the subscribers is unknown', async () => (this.known = await this.followers())),
     ]);
-    return readinessOf(
-      this.known,
-      failures.filter((failure) => failure !== undefined),
-    );
+    const found = failures.filter((failure) => failure !== undefined);
+    const unfollowed = await this.unfollowed();
+    if (unfollowed && unfollowed.forMs > WORKER_MS) found.push({ what: NO_WORKER, detail: NO_WORKER });
+    return { ...readinessOf(this.known, found), ...(unfollowed && { warnings: [NO_WORKER] }) };
+  }
+
+  /** While a worker is started anew the others go on: what they store is handled then. */
+  private async unfollowed(): Promise<{ readonly forMs: number } | undefined> {
+    const isFollowed = (await this.isFollowed?.().catch(() => true)) ?? true;
+    if (isFollowed) return (this.unfollowedSince = undefined);
+    this.unfollowedSince ??= this.now();
+    return { forMs: this.now() - this.unfollowedSince };
   }
 }
 

@@ -19,6 +19,8 @@ class ReadinessAnswer {
   @ApiProperty({ enum: ['ready', 'not_ready'] }) status!: string;
   @ApiProperty({ type: [String], description: 'Why the server is not ready. Details need a token.' })
   reasons!: readonly string[];
+  @ApiProperty({ type: [String], required: false, description: 'What will be a reason if it goes on.' })
+  warnings?: readonly string[];
   @ApiProperty({
     type: [Object],
     required: false,
@@ -56,9 +58,10 @@ export class HealthController {
   @ApiResponse({ status: 503, type: ReadinessAnswer, description: 'Not now; the reasons say why.' })
   async ready(@Req() request: Asking, @Res({ passthrough: true }) reply: FastifyReply): Promise<ReadinessAnswer> {
     const known = this.isKnown(request);
-    const { status, reasons, subscribers, publicReasons } = await this.health.readiness();
+    const { status, reasons, subscribers, publicReasons, warnings } = await this.health.readiness();
     if (status === 'not_ready') void reply.status(503).header('retry-after', '1');
-    return known ? { status, reasons, subscribers } : { status, reasons: publicReasons };
+    const more = warnings && { warnings };
+    return known ? { status, reasons, ...more, subscribers } : { status, reasons: publicReasons, ...more };
   }
 
   @Get('metrics')

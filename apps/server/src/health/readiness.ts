@@ -28,6 +28,8 @@ export interface Readiness {
   readonly reasons: readonly string[];
   /** The same without names and errors, for whoever has no token. */
   readonly publicReasons: readonly string[];
+  /** What will be a reason if it goes on. */
+  readonly warnings?: readonly string[];
   readonly subscribers: readonly SubscriberHealth[];
 }
 

@@ -3,6 +3,7 @@ import { CommandBus } from '@nestjs/cqrs';
 import { ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { ArrayNotEmpty, ArrayUnique, IsIn, IsOptional, IsString, Length } from 'class-validator';
 
+import { hasSeen } from '#libs/event-store/src/carry-out.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
@@ -82,8 +83,11 @@ export class TokenController {
     const committed = await this.commands.execute(
       new CreateToken(id, caller, body.name, hashOf(token), body.roles, expiresAt),
     );
-    await this.progress.whenProcessed(this.tokens.name, committed.position);
-    return { ...answerOf(this.known(caller, id)), token };
+    await hasSeen(this.progress, this.tokens.name, committed.position);
+    const { name, roles } = body;
+    // Created anew where an earlier try of the same request was never answered.
+    const made = { id, name, roles, expiresAt, createdAt: committed.updatedAt, createdBy: caller.actor };
+    return { ...answerOf({ ...made, bootstrap: false }), token };
   }
 
   @Get()
@@ -115,7 +119,7 @@ export class TokenController {
   async revoke(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
     this.known(caller, id);
     const committed = await this.commands.execute(new RevokeToken(id, caller));
-    await this.progress.whenProcessed(this.tokens.name, committed.position);
+    await hasSeen(this.progress, this.tokens.name, committed.position);
   }
 
   private known(caller: Caller, id: string): KnownToken {
@@ -129,7 +133,15 @@ export class TokenController {
   }
 }
 
-const answerOf = ({ id, name, roles, expiresAt, createdAt, createdBy, bootstrap }: KnownToken): TokenAnswer => ({
+const answerOf = ({
+  id,
+  name,
+  roles,
+  expiresAt,
+  createdAt,
+  createdBy,
+  bootstrap,
+}: Omit<KnownToken, 'orgId' | 'hash'>): TokenAnswer => ({
   id,
   name,
   roles,

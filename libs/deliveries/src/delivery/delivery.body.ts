@@ -107,3 +107,21 @@ export const baseOf = (row: DeliveryView): DeliveryBase => ({
 });
 
 export const answerOf = (row: DeliveryView): DeliveryAnswer => ({ ...baseOf(row), attempts: row.attempts });
+
+/** As the row of a redelivery begins, which a worker is still to write. */
+export const redeliveryOf = (row: DeliveryView, id: string, createdAt: Date): DeliveryView => ({
+  ...row,
+  id,
+  kind: 'redelivery',
+  status: 'pending',
+  attempts: 0,
+  responseCode: null,
+  latencyMs: null,
+  failureClass: null,
+  retryAfter: null,
+  lastAttemptAt: null,
+  nextAttemptAt: null,
+  redeliveryOf: row.id,
+  createdAt,
+  finishedAt: null,
+});

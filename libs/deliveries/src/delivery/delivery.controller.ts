@@ -24,6 +24,7 @@ import {
   DeliveryPage,
   type Filters,
   plain,
+  redeliveryOf,
   STATUSES,
   timeOf,
 } from './delivery.body.js';
@@ -148,8 +149,9 @@ export class DeliveryController {
   private async again(caller: Caller, row: DeliveryView): Promise<DeliveryAnswer> {
     await this.checkRedeliverable(caller, row);
     const id = newIdFor(caller, 'del');
-    await carryOut(this, new RequestRedelivery(id, caller, row.id), followers.scheduleDeliveries);
-    return answerOf(await this.find(caller, id));
+    const { createdAt } = await carryOut(this, new RequestRedelivery(id, caller, row.id), followers.scheduleDeliveries);
+    const made = await this.database.getRepository(DeliveryView).findOneBy({ id, orgId: caller.orgId });
+    return answerOf(made ?? redeliveryOf(row, id, createdAt));
   }
 
   private async checkRedeliverable(caller: Caller, { id, kind, webhookId }: DeliveryView): Promise<void> {

@@ -9,7 +9,7 @@ import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
 import { IsTime } from '#libs/access/src/time.body.js';
 import { Egress } from '#libs/egress/src/egress.js';
-import { carryOut } from '#libs/event-store/src/carry-out.js';
+import { carryOut, hasSeen } from '#libs/event-store/src/carry-out.js';
 import type { Committed, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { readAt } from '#libs/event-store/src/reading.js';
@@ -49,7 +49,7 @@ import {
   type Webhook,
   webhookNotFound,
 } from './webhook.js';
-import { answerOf, WebhookHealthView, WebhookView } from './webhook.view.js';
+import { answerOf, rowOf, WebhookHealthView, WebhookView } from './webhook.view.js';
 
 const DEFAULT_GRACE_SECONDS = 86_400;
 /** Longer than a test may take: an answer without an outcome means that no worker is running. */
@@ -93,7 +93,7 @@ export class WebhookController {
     const committed = await this.run(new RegisterWebhook(id, caller, settings, reference, disabled));
     const outcome = disabled ? SKIPPED : await this.testOutcome(id, committed);
     const testDelivery = body.secret === undefined ? withUnknownSecret(outcome) : outcome;
-    return { ...(await this.view(caller, id)), warnings: warningsOf(settings, body.secret), secret, testDelivery };
+    return { ...(await this.saved(committed)), warnings: warningsOf(settings, body.secret), secret, testDelivery };
   }
 
   @Get()
@@ -137,12 +137,15 @@ export class WebhookController {
     const check = this.check(row.settings.signatureHeader);
     const body = checkBody(WebhookChanges, sent, { prefix: 'webhook', check });
     const change = await this.settingsChange(caller, id, body);
-    if (Object.keys(change).length > 0) await this.run(new UpdateWebhook(id, caller, change));
-    const secret = await this.rotate(caller, id, body);
+    let committed: Committed<Webhook> | undefined;
+    if (Object.keys(change).length > 0) committed = await this.run(new UpdateWebhook(id, caller, change));
+    const rotated = await this.rotate(caller, id, body);
+    const secret = rotated?.secret;
+    committed = rotated?.committed ?? committed;
     if (body.disabled === true)
-      await this.run(new DisableWebhook(id, caller, 'manual', `Disabled by ${caller.actor}.`));
-    else if (body.disabled === false) await this.run(new EnableWebhook(id, caller));
-    const answer = await this.view(caller, id);
+      committed = await this.run(new DisableWebhook(id, caller, 'manual', `Disabled by ${caller.actor}.`));
+    else if (body.disabled === false) committed = await this.run(new EnableWebhook(id, caller));
+    const answer = committed ? await this.saved(committed) : await this.view(caller, id);
     const { events } = answer;
     const allowRecursion = answer.allowRecursion === true;
     return {
@@ -177,17 +180,18 @@ export class WebhookController {
   @HttpCode(202)
   @ApiOperation({
     summary: 'Deliver again everything that failed since a time',
-    description: 'Each as a new delivery of the same event. At most 5000 at once, the oldest first.',
+    description:
+      'Each as a new delivery of the same event. At most 5000 at once, the oldest first. `redelivered` is absent while no worker has taken it up.',
   })
   @ApiResponse({ status: 202, schema: { properties: { redelivered: { type: 'integer' } } } })
   async recover(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,
     @Body() body: Recovery,
-  ): Promise<{ redelivered: number }> {
+  ): Promise<{ redelivered?: number }> {
     await this.find(caller, id);
     const { position } = await this.commands.execute(new RecoverWebhook(id, caller, parseTime(body.since)!));
-    await this.progress.whenProcessed(followers.scheduleDeliveries, position);
+    if (!(await hasSeen(this.progress, followers.scheduleDeliveries, position))) return {};
     const [row] = await this.database.query<{ redelivered: number }[]>(
       'select count(*)::int as redelivered from views.deliveries where webhook_id = $1 and position = $2',
       [id, String(position)],
@@ -210,6 +214,12 @@ export class WebhookController {
     return carryOut(this, command, followers.webhookViews, followers.webhooks);
   }
 
+  private async saved({ id, state, createdAt, updatedAt }: Committed<Webhook>): Promise<WebhookAnswer> {
+    const row = rowOf(id, state, createdAt, updatedAt);
+    if (!row) throw webhookNotFound(id);
+    return answerOf(row, (await this.healthOf([id])).get(id));
+  }
+
   private async settingsChange(caller: Caller, id: string, body: WebhookChanges): Promise<SettingsChange> {
     const { secret: _, rotateSecret: __, graceSeconds: ___, disabled: ____, rateLimit: _____, headers, ...rest } = body;
     if (!headers) return { ...rest, ...(headers === null && { headers }) };
@@ -221,12 +231,12 @@ export class WebhookController {
     return { names: Object.keys(headers), values: reference };
   }
 
-  private async rotate(caller: Caller, id: string, body: WebhookChanges): Promise<string | undefined> {
+  private async rotate(caller: Caller, id: string, body: WebhookChanges) {
     if (body.rotateSecret !== true && typeof body.secret !== 'string') return undefined;
     const reference = `${id}/secret/${newIdFor(caller, 'sec')}`;
     const secret = await this.secrets.put(caller.orgId, reference, body.secret ?? newSecret());
-    await this.run(new RotateWebhookSecret(id, caller, reference, body.graceSeconds ?? DEFAULT_GRACE_SECONDS));
-    return secret;
+    const grace = body.graceSeconds ?? DEFAULT_GRACE_SECONDS;
+    return { secret, committed: await this.run(new RotateWebhookSecret(id, caller, reference, grace)) };
   }
 
   private async testOutcome(id: string, { revision, position }: Committed<Webhook>): Promise<TestDelivery> {
@@ -236,7 +246,7 @@ export class WebhookController {
     const nothing = { deliveryId, responseCode: null, latencyMs: null, failureClass: null, detail: null };
     if (!outcome)
       return { ...nothing, status: 'pending', detail: 'There is no outcome yet. Check that a worker is running.' };
-    await this.progress.whenProcessed(followers.scheduleDeliveries, outcome.position);
+    await hasSeen(this.progress, followers.scheduleDeliveries, outcome.position);
     const { latencyMs, status } = outcome.data;
     const answered = { ...nothing, latencyMs, responseCode: status ?? null };
     if (!outcome.is('webhook.failed')) return { ...answered, status: 'success' };

@@ -1,6 +1,7 @@
 import { afterRotation, type PreviousSecret } from '#libs/access/src/secrets/secret-rotation.js';
 import { slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
 import type { WebhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
@@ -13,6 +14,11 @@ interface Registered {
   readonly previous: readonly PreviousSecret[];
 }
 
+interface Disabled {
+  readonly reason: DataOf<'webhook.disabled'>['reason'];
+  readonly detail?: string | undefined;
+}
+
 /**
  * An outbound webhook: `unknown` until it is registered; `active` while it gets events; `disabled` by hand, by a
  * receiver that answered 410 or after five days of failures, until it is enabled; `deleted` for good.
@@ -20,7 +26,7 @@ interface Registered {
 export type Webhook =
   | { readonly kind: 'unknown' }
   | (Registered & { readonly kind: 'active'; readonly since: Date })
-  | (Registered & { readonly kind: 'disabled' })
+  | (Registered & Disabled & { readonly kind: 'disabled' })
   | { readonly kind: 'deleted' };
 
 const registered = (state: Webhook): Registered => {
@@ -36,7 +42,7 @@ export const webhook = slice<Webhook>()({
     'webhook.registered': (_, { settings, secret, disabled }, { metadata }) => {
       const common = { orgId: metadata.orgId, settings, secret, previous: [] };
       return disabled
-        ? { ...common, kind: 'disabled' }
+        ? { ...common, kind: 'disabled', reason: 'manual' }
         : { ...common, kind: 'active', since: new Date(metadata.timestamp) };
     },
     'webhook.updated': (state, { settings }) =>
@@ -48,7 +54,7 @@ export const webhook = slice<Webhook>()({
       kind: 'active',
       since: new Date(metadata.timestamp),
     }),
-    'webhook.disabled': (state) => ({ ...registered(state), kind: 'disabled' }),
+    'webhook.disabled': (state, { reason, detail }) => ({ ...registered(state), kind: 'disabled', reason, detail }),
     'webhook.deleted': () => ({ kind: 'deleted' }),
     'webhook.test': (state) => state,
     'webhook.recovery_requested': (state) => state,

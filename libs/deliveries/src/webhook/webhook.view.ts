@@ -4,6 +4,7 @@ import { asShown } from '#libs/events/src/shapes/fields.js';
 import { type WebhookAnswer, type WebhookSettings, webhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
 
 import { SIGNATURE_HEADER } from './signing.js';
+import type { Webhook } from './webhook.js';
 
 /** An outbound webhook as it is configured now. Deleted ones have no row. */
 @Entity({ schema: 'views', name: 'webhooks' })
@@ -48,9 +49,28 @@ export class WebhookHealthView {
   failingSince!: Date | null;
 }
 
+/** What a webhook is shown by. */
+type Shown = Omit<WebhookView, 'orgId' | 'secrets'>;
+
+/** As the row will be, once it is written. */
+export function rowOf(id: string, state: Webhook, createdAt: Date, updatedAt: Date): Shown | undefined {
+  if (state.kind !== 'active' && state.kind !== 'disabled') return undefined;
+  const graceUntil = state.previous[0]?.validUntil;
+  return {
+    id,
+    settings: state.settings,
+    status: state.kind,
+    disabledReason: state.kind === 'disabled' ? state.reason : null,
+    disabledDetail: state.kind === 'disabled' ? (state.detail ?? null) : null,
+    graceUntil: graceUntil === undefined ? null : new Date(graceUntil),
+    createdAt,
+    updatedAt,
+  };
+}
+
 /** A webhook as it is shown. */
 export const answerOf = (
-  { id, settings, status, disabledReason, disabledDetail, graceUntil, createdAt, updatedAt }: WebhookView,
+  { id, settings, status, disabledReason, disabledDetail, graceUntil, createdAt, updatedAt }: Shown,
   health: WebhookHealthView | undefined,
 ): WebhookAnswer => ({
   id,

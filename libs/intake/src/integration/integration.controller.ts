@@ -92,7 +92,7 @@ export class IntegrationController {
     const place = { orgId, integrationId, name: '1' };
     const config = await withStoredSecrets(changes.config ?? {}, provider, this.secrets, place);
     const settings = { ...changes, name: body.name, config };
-    await this.run(
+    const committed = await this.run(
       new CreateIntegration(
         integrationId,
         caller,
@@ -103,7 +103,7 @@ export class IntegrationController {
         body.preset,
       ),
     );
-    return { ...(await this.answer(caller, integrationId)), ...(secret === undefined ? {} : { secret }) };
+    return { ...(await this.saved(committed)), ...(secret === undefined ? {} : { secret }) };
   }
 
   @Get()
@@ -157,19 +157,20 @@ export class IntegrationController {
     });
     this.refuseTakenPath(body.customPath, id);
     const { orgId } = caller;
+    let committed: Committed<Integration> | undefined;
     if (Object.keys(changes).length > 0 || removed.length > 0) {
       const place = { orgId, integrationId: id, name: freshName() };
       const config = changes.config && (await withStoredSecrets(changes.config, provider, this.secrets, place));
-      await this.run(new UpdateIntegration(id, caller, { ...changes, ...(config && { config }) }, removed));
+      committed = await this.run(new UpdateIntegration(id, caller, { ...changes, ...(config && { config }) }, removed));
     }
     if (body.secret !== undefined) {
       const reference = body.secret === null ? undefined : `${id}/secret/${freshName()}`;
       if (reference !== undefined) await this.secrets.put(orgId, reference, body.secret!);
-      await this.run(new RotateSecret(id, caller, reference, body.graceSeconds ?? DEFAULT_GRACE_SECONDS));
+      committed = await this.run(new RotateSecret(id, caller, reference, body.graceSeconds ?? DEFAULT_GRACE_SECONDS));
     }
     if (body.enabled !== undefined)
-      await this.run(body.enabled ? new EnableIntegration(id, caller) : new DisableIntegration(id, caller));
-    return this.answer(caller, id);
+      committed = await this.run(body.enabled ? new EnableIntegration(id, caller) : new DisableIntegration(id, caller));
+    return committed ? this.saved(committed) : this.answer(caller, id);
   }
 
   @Delete(':id')
@@ -184,6 +185,12 @@ export class IntegrationController {
   /** Both the list and the table that receives have seen it when this resolves. */
   private run(command: ThingCommand<Integration>): Promise<Committed<Integration>> {
     return carryOut(this, command, followers.integrations, followers.integrationViews);
+  }
+
+  private async saved({ id, state, createdAt, updatedAt }: Committed<Integration>): Promise<IntegrationAnswer> {
+    if (state.kind !== 'active' && state.kind !== 'disabled') throw integrationNotFound(id);
+    const activity = await this.activityOf([id]);
+    return this.shown({ id, orgId: state.orgId, state, createdAt, updatedAt }, activity.get(id)!);
   }
 
   private async answer(caller: Caller, id: string): Promise<IntegrationAnswer> {

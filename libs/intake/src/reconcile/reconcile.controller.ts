@@ -3,6 +3,7 @@ import { ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } 
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
+import { hasSeen } from '#libs/event-store/src/carry-out.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
@@ -84,7 +85,7 @@ export class ReconcileController {
         'The sender of this integration cannot be asked: the integration is disabled, its provider does not support it (GitHub does), its config lacks token, hookId or repository, or it has a dedupeKey.',
       );
     const position = await this.reconciler.recordNext(caller.orgId, caller.actor, outcome);
-    await this.progress.whenProcessed(RECONCILIATIONS, position);
+    await hasSeen(this.progress, RECONCILIATIONS, position);
     return outcome;
   }
 }

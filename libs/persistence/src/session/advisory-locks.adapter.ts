@@ -46,6 +46,17 @@ export class AdvisoryLocks extends Locks {
     }
   }
 
+  /** Whether any process holds a lock, this one or another. */
+  async isHeld(name: string): Promise<boolean> {
+    const rows = await this.session.query<{ held: boolean }>(
+      `select exists (select 1 from pg_locks where locktype = 'advisory' and granted and objsubid = 1
+         and database = (select oid from pg_database where datname = current_database())
+         and (classid::bigint << 32 | objid::bigint) = $1::bigint) as held`,
+      [keyOf(name)],
+    );
+    return rows[0]!.held;
+  }
+
   private acquire(name: string, stop: AbortSignal): Promise<AbortController | undefined> {
     return new Promise((done) => {
       const settle = (lost: AbortController | undefined): void => {

@@ -76,7 +76,7 @@ export class RuleController {
     await refuseTooMany(this.database, caller.orgId);
     const id = newIdFor(caller, 'rul');
     const committed = await this.execute(new CreateRule(id, caller, definition, enabled));
-    return { ...(await this.saved(caller, committed, reply)), warnings: warningsOf(definition, compiled) };
+    return { ...saved(committed, reply), warnings: warningsOf(definition, compiled) };
   }
 
   @Get()
@@ -162,7 +162,7 @@ export class RuleController {
     const committed = await this.execute(
       new UpdateRule(id, caller, definition, isSaid ? enabled : undefined, expected),
     );
-    return { ...(await this.saved(caller, committed, reply)), warnings: warningsOf(definition, compiled) };
+    return { ...saved(committed, reply), warnings: warningsOf(definition, compiled) };
   }
 
   @Patch(':id')
@@ -186,7 +186,7 @@ export class RuleController {
     if (Object.keys(body).length === 1 && typeof body['enabled'] === 'boolean') {
       const Switch = body['enabled'] ? EnableRule : DisableRule;
       const committed = await this.execute(new Switch(id, caller, revisionOf(ifMatch)));
-      const answer = await this.saved(caller, committed, reply);
+      const answer = saved(committed, reply);
       return { ...answer, warnings: warningsOf(row.definition, compileDefinition(row.definition)) };
     }
     // As JSON Merge Patch has it: null takes a part away.
@@ -200,7 +200,7 @@ export class RuleController {
       new UpdateRule(id, caller, definition, isSaid ? enabled : undefined, asked ?? merged),
       merged,
     );
-    return { ...(await this.saved(caller, committed, reply)), warnings: warningsOf(definition, compiled) };
+    return { ...saved(committed, reply), warnings: warningsOf(definition, compiled) };
   }
 
   @Delete(':id')
@@ -236,12 +236,6 @@ export class RuleController {
     }
   }
 
-  private async saved(caller: Caller, { id }: Committed<Rule>, reply: Reply): Promise<RuleAnswer> {
-    const row = await this.find(caller, id);
-    reply.header('etag', etagOf(row.revision));
-    return answerOf(row);
-  }
-
   private async find({ orgId }: Caller, id: string): Promise<RuleView> {
     const row = await this.database.getRepository(RuleView).findOneBy({ id, orgId });
     if (!row) throw notFound(id);
@@ -267,3 +261,11 @@ const versionOf = ({ version, definition, savedBy, savedAt }: RuleVersionView): 
   savedBy,
   savedAt: savedAt.toISOString(),
 });
+
+function saved({ id, state, revision, createdAt, updatedAt }: Committed<Rule>, reply: Reply): RuleAnswer {
+  if (state.status === 'unknown') throw notFound(id);
+  const { orgId, version, status, definition } = state;
+  reply.header('etag', etagOf(revision));
+  const { name } = definition;
+  return answerOf({ id, orgId, name, version, status, definition, revision: String(revision), createdAt, updatedAt });
+}

@@ -5,6 +5,7 @@ import { DataSource } from 'typeorm';
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
 import { Takes } from '#libs/access/src/shapes.controller.js';
+import { hasSeen } from '#libs/event-store/src/carry-out.js';
 import { appendOnce } from '#libs/event-store/src/append-once.js';
 import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { readWhole } from '#libs/event-store/src/reading.js';
@@ -17,6 +18,7 @@ import { RunStatus } from '#libs/events/src/types/workflow.events.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { LOG, type Log } from '#libs/kernel/src/log.js';
+import { uuidOf } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
@@ -29,6 +31,7 @@ import { WorkflowTable } from '../workflow/workflow.table.js';
 import { cancelRun, runNotFound } from './cancel-run.js';
 import { firstAppend } from './first-append.js';
 import { logFailures } from './log-failures.js';
+import { rowOf } from './run.projection.js';
 import { RunView } from './run.view.js';
 import { timelineOf } from './timeline.js';
 
@@ -89,7 +92,7 @@ export class RunController {
     // The same Idempotency-Key again: the run is there, and perhaps further by now.
     const { position, repeated } = await appendOnce(this.store, streams.run(runId), events);
     if (!repeated) logFailures(this.log, events);
-    await this.progress.whenProcessed(followers.runViews, position);
+    await hasSeen(this.progress, followers.runViews, position);
     return this.view(caller, runId);
   }
 
@@ -132,9 +135,11 @@ export class RunController {
   @Get('runs/:id')
   @ApiOperation({ summary: 'One run with its timeline', description: 'Steps, attempts, inputs, outputs and timers.' })
   async view(@CurrentCaller() { orgId }: Caller, @Param('id') id: string): Promise<object> {
-    const row = await this.database.getRepository(RunView).findOneBy({ id, orgId });
-    if (!row) throw runNotFound(id);
+    if (uuidOf('run', id) === undefined) throw runNotFound(id);
     const events = (await readWhole(this.store, streams.run(id))).filter((event) => event.isReadable);
+    // Where no worker has written the row yet, the stream tells the same.
+    const row = (await this.database.getRepository(RunView).findOneBy({ id })) ?? rowOf(events);
+    if (row?.orgId !== orgId) throw runNotFound(id);
     return { ...answerOf(row), ...detailsOf(events), timeline: timelineOf(events, await this.definitionOf(row)) };
   }
 
@@ -157,8 +162,8 @@ export class RunController {
   })
   async cancel(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<object> {
     const position = await cancelRun(this.store, id, caller.orgId, caller.actor, () => this.clock.now());
-    await this.progress.whenProcessed(followers.runViews, position);
-    return this.view(caller, id);
+    if (await hasSeen(this.progress, followers.runViews, position)) return this.view(caller, id);
+    return { ...(await this.view(caller, id)), status: 'cancelled' };
   }
 }
 

@@ -125,25 +125,34 @@ function note(changes: Map<string, Change>, event: RecordedEvent): void {
   }
 }
 
+/** A run as its whole stream tells it; `undefined` where there is no run. */
+export function rowOf(events: readonly RecordedEvent[]): RunView | undefined {
+  const changes = new Map<string, Change>();
+  for (const event of events) if (event.is(...ABOUT_RUNS)) note(changes, event);
+  const [change] = changes.values();
+  if (!change?.started) return undefined;
+  const { status = 'running', error = null, until = null, endedAt, runId, started } = change;
+  return {
+    ...beginning(runId, started),
+    status,
+    error,
+    until: until === null ? null : new Date(until),
+    startedAt: new Date(started.at),
+    endedAt: endedAt === undefined ? null : new Date(endedAt),
+  };
+}
+
+/** What does not change while it runs. */
+function beginning(id: string, { data, orgId }: NonNullable<Change['started']>) {
+  const { workflowId, workflow, version, trigger, event } = data;
+  const eventId = event?.id ?? null;
+  return { id, orgId, workflowId, workflow, version, trigger: trigger.kind, eventId, eventType: event?.type ?? null };
+}
+
 function begun({ runId, started }: Change): readonly RowOf<RunView>[] {
   if (!started) return [];
-  const { workflowId, workflow, version, trigger, event } = started.data;
-  const row = {
-    id: runId,
-    orgId: started.orgId,
-    workflowId,
-    workflow,
-    version,
-    status: 'running' as const,
-    trigger: trigger.kind,
-    eventId: event?.id ?? null,
-    eventType: event?.type ?? null,
-    error: null,
-    until: null,
-    startedAt: started.at,
-    endedAt: null,
-  };
-  return [row];
+  const now = { status: 'running' as const, error: null, until: null, startedAt: started.at, endedAt: null };
+  return [{ ...beginning(runId, started), ...now }];
 }
 
 async function saveRuns(tx: EntityManager, changes: readonly Change[]): Promise<void> {

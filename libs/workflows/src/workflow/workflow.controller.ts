@@ -8,6 +8,8 @@ import type { Caller } from '#libs/access/src/caller.js';
 import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
 import { carryOut } from '#libs/event-store/src/carry-out.js';
 import type { Committed, ThingCommand } from '#libs/event-store/src/command-handlers.js';
+import { EventStore } from '#libs/event-store/src/event-store.js';
+import { readWhole } from '#libs/event-store/src/reading.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
@@ -21,6 +23,7 @@ import {
   WorkflowVersionAnswer,
   WorkflowVersionDetails,
 } from '#libs/events/src/shapes/workflow-shape.js';
+import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { type Page, readPage } from '#libs/persistence/src/paging.js';
 
@@ -45,6 +48,7 @@ export class WorkflowController {
   constructor(
     @Inject(CommandBus) readonly commands: CommandBus,
     @Inject(DataSource) private readonly database: DataSource,
+    @Inject(EventStore) private readonly store: EventStore,
     @Inject(Progress) readonly progress: Progress,
     @Inject(StepLibrary) private readonly library: StepLibrary,
     @Inject(WorkflowTable) private readonly table: WorkflowTable,
@@ -68,8 +72,8 @@ export class WorkflowController {
     const source = sourceIn(request.body);
     const warnings = checkedSource(source, this.library, name);
     const id = workflowIdOf(caller.orgId, name);
-    await this.run(new SaveWorkflow(id, caller, name, source, 'api'));
-    return { ...(await this.view(caller, name)), warnings: [...warnings] };
+    const committed = await this.run(new SaveWorkflow(id, caller, name, source, 'api'));
+    return { ...(await this.saved(caller, committed)), warnings: [...warnings] };
   }
 
   @Post('validate')
@@ -164,8 +168,7 @@ export class WorkflowController {
     @Req() request: { body: unknown },
   ): Promise<WorkflowDetails> {
     const { version } = checkBody(Activation, request.body, { prefix: 'workflow' });
-    await this.run(new ActivateWorkflow(workflowIdOf(caller.orgId, name), caller, version));
-    return this.view(caller, name);
+    return this.saved(caller, await this.run(new ActivateWorkflow(workflowIdOf(caller.orgId, name), caller, version)));
   }
 
   @Delete(':name')
@@ -174,6 +177,19 @@ export class WorkflowController {
   @ApiOperation({ summary: 'Archive a workflow', description: 'It starts no more runs; runs under way go on.' })
   async archive(@CurrentCaller() caller: Caller, @Param('name') name: string): Promise<void> {
     await this.run(new ArchiveWorkflow(workflowIdOf(caller.orgId, name), caller, 'archived through the API'));
+  }
+
+  private async saved(
+    { orgId }: Caller,
+    { id, state, createdAt, updatedAt }: Committed<Workflow>,
+  ): Promise<WorkflowDetails> {
+    if (state.kind !== 'active') throw notFound();
+    const { name, version, versions, origin, file = null } = state;
+    const events = await readWhole(this.store, streams.workflow(id));
+    const saved = events.find((event) => event.is('workflow.saved') && event.data.version === version);
+    const source = saved?.is('workflow.saved') ? saved.data.source : '';
+    const row = { id, orgId, name, status: state.kind, version, origin, file, createdAt, updatedAt };
+    return { ...this.answerOf(row), number: versions.indexOf(version) + 1, source };
   }
 
   private answerOf(row: WorkflowView): WorkflowAnswer {
