@@ -1,5 +1,7 @@
 import { targets } from './broken-corpus.js';
 import { fuzzProvider } from './provider-target.js';
+import { brokenEgress } from './receiver/broken-egress.js';
+import { fuzzReceiver } from './receiver/receiver-target.js';
 import type { TargetResult } from './target-result.js';
 
 /** Fuzzes the providers that are wrong, and each failing input once more; the results go out as JSON. */
@@ -14,4 +16,8 @@ for (const { name } of targets()) {
   if (first && AGAIN.has(name))
     results[`${name} again`] = await fuzzProvider(name, { ...given, seed: first.seed, inputs: 1 }, corpus);
 }
+// Within Jest a lost promise ends the test.
+const egress = brokenEgress('loses a promise');
+results['loses a promise on the way out'] = await fuzzReceiver({ inputs: 100, seed: 1, patienceMs: 5_000, egress });
+egress.close();
 process.stdout.write(JSON.stringify(results));

@@ -12,6 +12,8 @@ import { createTestDatabase } from '../support/database.js';
 import { ROOT } from '../support/server.js';
 import { targets } from './corpus.js';
 import { Random } from './random.js';
+import { brokenEgress } from './receiver/broken-egress.js';
+import { fuzzReceiver } from './receiver/receiver-target.js';
 import { routeInput } from './route-input.js';
 import { fuzzRoute } from './route-target.js';
 import type { TargetResult } from './target-result.js';
@@ -34,7 +36,7 @@ async function program(args: readonly string[], env: Record<string, string> = {}
 }
 
 describe('npm run fuzz', () => {
-  it('finds nothing in a short run over every provider and the whole route', async () => {
+  it('finds nothing in a short run over every provider, the whole route and hostile receivers', async () => {
     const database = await createTestDatabase();
     const file = join(folder, 'results.json');
     const args = ['test/fuzz/run.ts', '--inputs', '1000', '--out', file];
@@ -43,11 +45,20 @@ describe('npm run fuzz', () => {
     // With the output, in which the seeds are.
     expect({ code, out }).toEqual({ code: 0, out: expect.stringContaining('Nothing found.') });
     const { results } = JSON.parse(await readFile(file, 'utf8')) as { results: TargetResult[] };
-    expect(results.map(({ target }) => target)).toEqual([...targets().map(({ name }) => name), 'route']);
-    const { outcomes } = results.at(-1)!;
+    expect(results.map(({ target }) => target)).toEqual([...targets().map(({ name }) => name), 'route', 'receiver']);
+    const [{ outcomes }, { outcomes: received }] = results.slice(-2) as [TargetResult, TargetResult];
     // Nothing is proved where everything is refused, or everything believed.
     for (const status of ['200', '202', '400', '401', '404']) expect(outcomes[status]).toBeGreaterThan(10);
-    for (const { outcomes: made } of results.slice(0, -1)) expect(made['believed']).toBeGreaterThan(50);
+    for (const word of [
+      'completed',
+      'http.connect',
+      'http.status',
+      'http.timeout',
+      'http.redirect',
+      'http.body_too_large',
+    ])
+      expect(received[word]).toBeGreaterThan(10);
+    for (const { outcomes: made } of results.slice(0, -2)) expect(made['believed']).toBeGreaterThan(50);
   });
 
   it.each([
@@ -82,6 +93,7 @@ describe('the fuzzer of providers', () => {
     ['is slow', /^slow: p99[.]9 is \d+ ms, not 4 or less/],
     ['invents a type', /rule[.]created may not come from outside/],
     ['invents a field', /data of git[.]push is not as its schema says: [/]repository/],
+    ['loses a promise on the way out', /^a promise was lost near here: Error: nobody hears me/],
     ['refuses what is stored', /the answer is no success/],
   ])('finds one that %s, with the seed that does it', (name, what) => {
     const [first] = results[name]!.failures;
@@ -92,6 +104,31 @@ describe('the fuzzer of providers', () => {
     const [again] = results[`${name} again`]!.failures;
     expect(again?.seed).toBe(results[name]!.failures[0]!.seed);
     expect(again?.what).toBe(results[name]!.failures[0]!.what);
+  });
+});
+
+describe('the fuzzer of receivers', () => {
+  const fuzz = async (name: string, more: object = {}) => {
+    const egress = brokenEgress(name);
+    try {
+      return await fuzzReceiver({ inputs: 300, seed: 1, patienceMs: 5_000, egress, ...more });
+    } finally {
+      egress.close();
+    }
+  };
+
+  it.each([
+    ['throws', /^the step broke: Error: ECONNRESET, of /],
+    ['hangs', /^hang: no end after 5000 ms, of /],
+    ['believes what broke off', /^a success was made of an answer that broke off, of /],
+    ['keeps too much', /^300000 bytes of the answer were kept, of /],
+    ['changes a body', /^an answer did not come through as it is: .*, of honest/],
+  ])('finds a way out that %s, and again by the seed alone', async (name, what) => {
+    const { failures } = await fuzz(name);
+    const found = failures.find((failure) => what.test(failure.what));
+    expect(failures.map((failure) => failure.what)).toContainEqual(expect.stringMatching(what));
+    const again = await fuzz(name, { seed: found!.seed, inputs: 1 });
+    expect(again.failures.map((failure) => failure.what)).toContain(found!.what);
   });
 });
 

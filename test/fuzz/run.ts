@@ -3,19 +3,21 @@ import { parseArgs } from 'node:util';
 
 import { targets } from './corpus.js';
 import { fuzzProvider } from './provider-target.js';
+import { fuzzReceiver, RECEIVER } from './receiver/receiver-target.js';
 import { fuzzServer } from './server-target.js';
 import type { TargetOptions, TargetResult } from './target-result.js';
 
 /**
  * `npm run fuzz [-- --inputs 100000 --target github --target route --seed 7 --out file.json]`: gives every provider, and the
- * whole inbound route of a running server, saved requests with changes. Prints a table and writes JSON; fails on a crash, a
- * hang, a 5xx, a body that is believed although nobody signed it, fields that no schema has, and slowness: 999 of 1000
- * inputs of a provider must end within 20 ms and of the route within 1 s. Fewer than 10,000 inputs say nothing about that.
+ * whole inbound route of a running server, saved requests with changes; and answers what goes out with anything (`receiver`).
+ * Prints a table and writes JSON; fails on a crash, a hang, a 5xx, a body that is believed although nobody signed it, an answer
+ * that is believed although it broke off, fields that no schema has, and slowness: 999 of 1000 inputs of a provider must end
+ * within 20 ms, and others within 1 s. Fewer than 10,000 inputs say nothing about that.
  *
  * Input n of a run has the seed of the run plus n: `--target <name> --seed <seed of the input> --inputs 1` gives it again.
  */
 const all = targets();
-const names = [...all.map(({ name }) => name), 'route'];
+const names = [...all.map(({ name }) => name), 'route', RECEIVER];
 const fail = (message: string): never => {
   console.error(message);
   process.exit(2);
@@ -51,7 +53,7 @@ console.log(`${options.inputs} inputs a target, seed ${options.seed}`);
 const results: TargetResult[] = [];
 for (const name of names) {
   if (!given.target.includes(name)) continue;
-  const result = name === 'route' ? await fuzzServer(options) : await fuzzProvider(name, options);
+  const result = await fuzz(name);
   results.push(result);
   report(result);
 }
@@ -64,6 +66,14 @@ console.log(
   failed.length === 0 ? 'Nothing found.' : `Found something in ${failed.map(({ target }) => target).join(', ')}.`,
 );
 process.exitCode = failed.length === 0 ? 0 : 1;
+
+function fuzz(name: string): Promise<TargetResult> {
+  const { slowMs, ...patient } = options;
+  if (name === 'route') return fuzzServer(options);
+  return name === RECEIVER
+    ? fuzzReceiver({ ...patient, ...(slowMs && { slowMs: 1_000 }) })
+    : fuzzProvider(name, options);
+}
 
 function report({ target, inputs, seconds, p50Ms, p999Ms, maxMs, outcomes, failures }: TargetResult): void {
   const ms = (value: number): string => `${value.toFixed(value < 10 ? 2 : 0)} ms`;

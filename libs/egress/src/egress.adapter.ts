@@ -157,6 +157,11 @@ export class HttpEgress extends Egress {
         failureClass: 'redirect',
         detail: `the receiver answered ${status}: redirects are not followed, use the final URL`,
       });
+    if (status < 100)
+      return cutOff({
+        failureClass: 'connect',
+        detail: `the receiver does not speak HTTP: it answered with the status ${status}`,
+      });
     const isSuccess = status >= 200 && status < 300;
     const { keepBytes: keep = KEEP_BYTES, maxBytes: max = MAX_BYTES } = request;
     const tooLarge: Failing = { failureClass: 'body_too_large', detail: `the answer is longer than ${max} bytes` };

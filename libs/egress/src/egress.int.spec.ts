@@ -191,6 +191,16 @@ describe('the way out', () => {
       expect(failure(await call(`http://127.0.0.1:${port}/`)).failureClass).toBe('connect');
     });
 
+    it('when the answer has a status that HTTP does not have', async () => {
+      const port = await listen(
+        net.createServer((socket) => socket.end('HTTP/1.1 000 No\r\nContent-Length: 0\r\n\r\n')),
+      );
+      expect(failure(await call(`http://127.0.0.1:${port}/`))).toMatchObject({
+        failureClass: 'connect',
+        detail: expect.stringMatching(/does not speak HTTP.*status 0/),
+      });
+    });
+
     it('when the answer has more headers than anybody needs', async () => {
       const url = await serve((_, reply) => reply.writeHead(200, { 'X-Big': 'x'.repeat(40_000) }).end());
       expect(failure(await call(url)).failureClass).toBe('connect');

@@ -74,6 +74,15 @@ describe('the http step', () => {
     expect(output).toMatchObject({ status: 200, body: { ok: true } });
   });
 
+  it('passes on JSON as text where it is deeper than can be recorded', async () => {
+    const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
+    const body = async (text: string) =>
+      ((await sent({ url: 'https://example.com' }, json(200, text))).output as { body: unknown }).body;
+    expect(await body(nested(64))).toEqual(JSON.parse(nested(64)));
+    expect(await body(`{"a":${nested(64)}}`)).toBe(`{"a":${nested(64)}}`);
+    expect(await body(nested(60_000))).toBe(nested(60_000));
+  });
+
   it('sends an object as JSON, with the key that tells repeats', async () => {
     const { request } = await sent({ url: 'https://example.com', method: 'POST', body: { n: [1] } });
     expect(request.body).toBe('{"n":[1]}');

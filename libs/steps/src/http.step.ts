@@ -12,10 +12,12 @@ import { defineStep, StepError, type StepHttpOutcome } from '#libs/plugin-sdk/sr
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 /** Most bytes of an answer, also unpacked: a step's output must not be larger. */
 const KEEP_BYTES = 128 * 1024;
+/** Of lists and objects in JSON, as everywhere. */
+const MAX_DEPTH = 64;
 
 /**
- * One HTTP request. The output is `{ status, headers, body }`, with `body` read as the headers of the answer say: JSON is
- * parsed, other text is decoded, anything else is `{ base64, contentType }`, and no body is null. An answer outside 2xx
+ * One HTTP request. The output is `{ status, headers, body }`, with `body` read as the headers of the answer say: JSON of at most
+ * 64 levels is parsed, other text is decoded, anything else is `{ base64, contentType }`, and no body is null. An answer outside 2xx
  * fails the step, as `curl --fail` does, but keeps its output: with `onError: continue` the next step can look at
  * `steps.<id>.output.status`. `expect` lists the statuses that count as success in place of 2xx. Retryable: no answer at
  * all, 408, 425, 429 and 5xx; `Retry-After` is honoured.
@@ -138,8 +140,18 @@ function bodyOf(read: ReadBody): unknown {
 
 function parsed(text: string): unknown {
   try {
-    return parseAsWritten(text);
+    const value = parseAsWritten(text);
+    return isTooDeep(value) ? text : value;
   } catch {
     return text;
   }
+}
+
+/** What is deeper cannot be recorded, and is passed on as text. */
+function isTooDeep(value: unknown): boolean {
+  const isNested = (one: unknown): one is object => typeof one === 'object' && one !== null;
+  let layer = [value].filter(isNested);
+  for (let depth = 0; depth < MAX_DEPTH && layer.length > 0; depth++)
+    layer = layer.flatMap((one) => (Object.values(one) as unknown[]).filter(isNested));
+  return layer.length > 0;
 }
