@@ -114,7 +114,13 @@ describe('the package of a third party', () => {
   it('is loaded by its folder, and what it understands goes through the platform', async () => {
     const server = await TestServer.start({ databaseUrl: database.url, env: { MILLRACE_PLUGINS: folder } });
     try {
-      const contents = { name: 'millrace-provider-shipyard', providers: ['shipyard'], steps: [], actions: [] };
+      const contents = {
+        name: 'millrace-provider-shipyard',
+        providers: ['shipyard'],
+        presets: [],
+        steps: [],
+        actions: [],
+      };
       expect(await server.list('/api/v1/plugins')).toContainEqual(contents);
       expect(server.output).toContain(JSON.stringify({ ...contents, msg: 'plug-in loaded' }).slice(1));
       const { slug } = await server.post<{ slug: string }>('/api/v1/integrations', {

@@ -7,6 +7,8 @@ import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 class PluginAnswer {
   @ApiProperty({ description: 'Of the package; `built-in …` for those that come with the server.' }) name!: string;
   @ApiProperty({ type: [String], description: 'Kinds of senders that it understands.' }) providers!: readonly string[];
+  @ApiProperty({ type: [String], description: 'Senders that are described for generic_webhook.' })
+  presets!: readonly string[];
   @ApiProperty({ type: [String], description: 'Kinds of workflow steps.' }) steps!: readonly string[];
   @ApiProperty({ type: [String], description: 'Kinds of actions of rules.' }) actions!: readonly string[];
 }
@@ -30,9 +32,10 @@ export class PluginsController {
 }
 
 /** What a plug-in adds, by name. */
-export const contentsOf = ({ name, providers, steps, actions }: Plugin): PluginAnswer => ({
+export const contentsOf = ({ name, providers, presets, steps, actions }: Plugin): PluginAnswer => ({
   name,
   providers: namesOf(providers),
+  presets: namesOf(presets),
   steps: namesOf(steps),
   actions: namesOf(actions),
 });

@@ -60,7 +60,18 @@ function withPreset(provider: Provider | undefined, preset: Preset): Provider {
   return provider.withPreset(preset);
 }
 
-const KEYS: readonly string[] = ['name', 'sdk', 'version', 'description', 'providers', 'steps', 'actions'];
+/** All of them: one that is added to the type and not here does not compile. */
+const KEYS = Object.keys({
+  name: true,
+  sdk: true,
+  providers: true,
+  presets: true,
+  steps: true,
+  actions: true,
+  // For people.
+  version: true,
+  description: true,
+} satisfies Record<keyof Plugin | 'version' | 'description', true>);
 
 /** A plug-in comes from somebody else's module: nothing about its shape can be taken for granted. */
 export function checkPlugin(plugin: unknown, specifier?: string): asserts plugin is Plugin {

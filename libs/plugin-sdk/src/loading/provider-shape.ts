@@ -4,27 +4,36 @@ import { isObject } from '#libs/kernel/src/json.js';
 import { nearest } from '#libs/kernel/src/text/nearest.js';
 
 import { configShape } from '../config-schema.js';
-import type { ProviderConfig } from '../define-provider.js';
+import type { Provider, ProviderConfig } from '../define-provider.js';
 import { isProofHeader } from '../proof-headers.js';
 import { unusable } from './unusable.js';
 
-const KEYS: readonly string[] = [
-  'name',
-  'description',
-  'wants',
-  'config',
-  'checkSecret',
-  'keepHeaders',
-  'anyBody',
-  'communicator',
-  'refusesInbound',
-  'verify',
-  'normalise',
-  'respond',
-  'preflight',
-  'reconcile',
-  'sign',
-];
+/** All of them: one that is added to the type and not here does not compile. */
+const KEYS = Object.keys({
+  name: true,
+  description: true,
+  wants: true,
+  config: true,
+  checkSecret: true,
+  keepHeaders: true,
+  anyBody: true,
+  communicator: true,
+  refusesInbound: true,
+  verify: true,
+  normalise: true,
+  respond: true,
+  preflight: true,
+  reconcile: true,
+  sign: true,
+  signRequest: true,
+  readsJson: true,
+  elements: true,
+  handshake: true,
+  checkIntegration: true,
+  described: true,
+  explain: true,
+  withPreset: true,
+} satisfies Record<keyof Provider, true>);
 const PROVIDER_NAME = /^[a-z][a-z0-9_]{1,39}$/;
 
 /**
