@@ -108,6 +108,7 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
     'delivery.redelivery_requested',
   ],
   'libs/deliveries/src/delivery/attempt-history.ts': ['delivery.attempted'],
+  'libs/event-store/src/names/unique-name.ts': ['name.reserved'],
   'libs/rules/src/decisions/decide.subscriber.ts': ['rule.burst_ended'],
   'libs/workflows/src/run/start.subscriber.ts': ['workflow.requested'],
   'libs/workflows/src/engine/run-state.ts': [
@@ -124,6 +125,7 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
 const TERMINAL: Readonly<Record<string, string>> = {
   'organisation.created': 'there is one organisation so far, and its id is known',
   'correlation.exhausted': 'tells people, and rules and webhooks that name it',
+  'name.lapsed': 'moves the stream on that it is in: that is all it is for',
   'subscriber.parked': 'tells people; the runner keeps the parked events itself',
 };
 

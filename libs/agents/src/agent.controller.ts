@@ -23,13 +23,20 @@ import {
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
 import { withDefaults } from '#libs/events/src/shapes/fields.js';
 import { streams } from '#libs/events/src/streams.js';
-import { Rejected } from '#libs/kernel/src/errors.js';
 import { PREFIXES, randomText } from '#libs/kernel/src/ids.js';
 import type { Problems } from '#libs/kernel/src/problems.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { type Page, pagingOf, readPage } from '#libs/persistence/src/paging.js';
 
-import { type Agent, agentNotFound, configProblems, RegisterAgent, RemoveAgent, UpdateAgent } from './agent.js';
+import {
+  type Agent,
+  agentNotFound,
+  configProblems,
+  nameTaken,
+  RegisterAgent,
+  RemoveAgent,
+  UpdateAgent,
+} from './agent.js';
 import { ExecutionAnswer } from './execution.body.js';
 import { AgentView } from './agent.view.js';
 import { Executions } from './execution-list.adapter.js';
@@ -156,13 +163,10 @@ export class AgentController {
     return this.executions.cancel(caller, id, executionId);
   }
 
-  /** Rules and workflows may name an agent by its name: it must mean one. */
+  /** Refuses early, before secrets are stored, and finds agents that are older than reservations of names. */
   private async refuseTakenName({ orgId }: Caller, name: string, id: string): Promise<void> {
     const row = await this.database.getRepository(AgentView).findOneBy({ orgId, name, removed: false, id: Not(id) });
-    if (!row) return;
-    throw new Rejected('conflict', 'agent.name_taken', `There is already an agent "${name}". Choose another name.`, {
-      problems: [{ pointer: '/name', detail: 'Must be a name that no other agent has.' }],
-    });
+    if (row) throw nameTaken(name);
   }
 
   private async keep({ orgId }: Caller, id: string, secret: string): Promise<string> {

@@ -31,7 +31,17 @@ export const agent = slice<Agent>()({
       state.kind === 'unknown' ? state : { ...state, settings, ...(secret !== undefined && { secret }) },
     'agent.removed': (state) => (state.kind === 'unknown' ? state : { ...state, kind: 'removed' }),
   },
+  // Rules and workflows may name an agent by its name: it must mean one.
+  uniqueName: {
+    of: (state) => (state.kind === 'registered' ? { scope: state.orgId, name: state.settings.name } : undefined),
+    taken: (name) => nameTaken(name),
+  },
 });
+
+export const nameTaken = (name: string): Rejected =>
+  new Rejected('conflict', 'agent.name_taken', `There is already an agent "${name}". Choose another name.`, {
+    problems: [{ pointer: '/name', detail: 'Must be a name that no other agent has.' }],
+  });
 
 type Events = 'agent.registered' | 'agent.updated' | 'agent.removed';
 type Decision<C> = Decide<Agent, Events, C>;

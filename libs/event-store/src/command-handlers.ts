@@ -5,11 +5,13 @@ import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import type { Cause, EventMetadata } from '#libs/events/src/envelope.js';
 import { Clock } from '#libs/kernel/src/clock.js';
+import type { Rejected } from '#libs/kernel/src/errors.js';
 import { parseJson } from '#libs/kernel/src/text/exact-json.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import { EventStore, type RecordedEvent, WrongRevision } from './event-store.js';
 import { type EventDraft, newEvent } from './new-event.js';
+import { type Claimant, type Holding, reserveName } from './names/unique-name.js';
 import { readWhole } from './reading.js';
 
 /** On whose behalf something is done. */
@@ -57,6 +59,12 @@ export interface Slice<State, Own extends EventType> {
   readonly evolve: { readonly [T in Own]: (state: State, data: DataOf<T>, event: EvolveContext) => State };
   /** Whether nothing follows any more: tables forget it. */
   readonly hasEnded?: (state: State) => boolean;
+  /** A name that no two of these things have at a time. */
+  readonly uniqueName?: {
+    /** What the thing has now; `scope` is the organisation, or the empty text for everywhere. */
+    readonly of: (state: State) => { readonly scope: string; readonly name: string } | undefined;
+    readonly taken: (name: string) => Rejected;
+  };
 }
 
 export interface EvolveContext {
@@ -122,6 +130,30 @@ function lastChange<State, Own extends EventType>(
   return at === undefined ? undefined : new Date(at);
 }
 
+/** Reserves the name that a thing is about to have. The append that follows expects the claimant's revision. */
+async function takeName<State, Own extends EventType>(
+  store: EventStore,
+  thing: Slice<State, Own>,
+  { before, after }: { readonly before: State; readonly after: State },
+  claimant: Claimant,
+): Promise<void> {
+  const { uniqueName } = thing;
+  const wanted = uniqueName?.of(after);
+  if (uniqueName === undefined || wanted === undefined) return;
+  const isWanted = (state: State): boolean => {
+    const had = uniqueName.of(state);
+    return had?.scope === wanted.scope && had.name === wanted.name;
+  };
+  if (isWanted(before)) return;
+  const holding = async (id: string): Promise<Holding> => {
+    const stream = thing.stream(id);
+    const events = await readWhole(store, stream);
+    return { stream, revision: events.at(-1)?.revision ?? -1n, hasName: isWanted(fold(thing, events)) };
+  };
+  const isReserved = await reserveName(store, { kind: thing.name, ...wanted }, claimant, holding);
+  if (!isReserved) throw uniqueName.taken(wanted.name);
+}
+
 const MAX_TRIES = 5;
 
 /**
@@ -145,22 +177,25 @@ export async function execute<State, Own extends EventType, C extends ThingComma
     const now = clock.now();
     const drafts = decide(state, command, now);
     const { orgId, actor, cause } = command.author;
+    // A name that lapsed, or what others wrote, may come before it.
+    const first = events.find(({ type, isReadable }) => type in thing.evolve && isReadable);
     const committed = {
       id: command.id,
-      createdAt: new Date(events[0]?.metadata.timestamp ?? now),
-      createdBy: events[0]?.metadata.actor ?? actor,
+      createdAt: new Date(first?.metadata.timestamp ?? now),
+      createdBy: first?.metadata.actor ?? actor,
       updatedAt: lastChange(thing, events) ?? now,
     };
     if (drafts.length === 0) return { ...committed, revision, position: 0n, state };
     const context = { orgId, actor, now, subject: `${thing.name}/${command.id}`, ...(cause && { cause }) };
     const appended = drafts.map((draft) => newEvent(draft, { ...context, id: uuid7() }));
+    const after = drafts.reduce<State>((before, draft, index) => {
+      const step = thing.evolve[draft.type] as (state: State, data: unknown, context: EvolveContext) => State;
+      const metadata = parseJson(appended[index]!.metadata) as EventMetadata;
+      return step(before, draft.data, { revision: revision + BigInt(index + 1), metadata });
+    }, state);
+    await takeName(store, thing, { before: state, after }, { id: command.id, orgId, actor, now, revision });
     try {
       const result = await store.append(stream, appended, revision < 0n ? 'no-stream' : revision);
-      const after = drafts.reduce<State>((before, draft, index) => {
-        const step = thing.evolve[draft.type] as (state: State, data: unknown, context: EvolveContext) => State;
-        const metadata = parseJson(appended[index]!.metadata) as EventMetadata;
-        return step(before, draft.data, { revision: revision + BigInt(index + 1), metadata });
-      }, state);
       const updatedAt = after === state ? committed.updatedAt : now;
       return { ...committed, updatedAt, revision: result.revision, position: result.position, state: after };
     } catch (error) {
@@ -169,6 +204,8 @@ export async function execute<State, Own extends EventType, C extends ThingComma
     }
   }
 }
+
+const NAME_EVENTS: readonly EventType[] = ['name.reserved', 'name.lapsed'];
 
 /**
  * One `@CommandHandler` of @nestjs/cqrs for each row, as providers of the stage's module. Each class has a static
@@ -180,7 +217,7 @@ export function commandHandlers<State, Own extends EventType>(
 ): Type<ICommandHandler>[] {
   return rows.map(({ command, decide }) => {
     class Handler {
-      static readonly writes = Object.keys(thing.evolve);
+      static readonly writes = [...Object.keys(thing.evolve), ...(thing.uniqueName ? NAME_EVENTS : [])];
       constructor(
         @Inject(EventStore) readonly store: EventStore,
         @Inject(Clock) readonly clock: Clock,

@@ -8,6 +8,7 @@ import { gitEvents } from './types/git.events.js';
 import { inboundEvents } from './types/inbound.events.js';
 import { integrationEvents } from './types/integration.events.js';
 import { issueEvents } from './types/issue.events.js';
+import { nameEvents } from './types/name.events.js';
 import { ruleEvents } from './types/rule.events.js';
 import { subscriberEvents } from './types/subscriber.events.js';
 import { webhookEvents } from './types/webhook.events.js';
@@ -26,6 +27,7 @@ export const catalogue = {
   ...deliveryEvents,
   ...issueEvents,
   ...accessEvents,
+  ...nameEvents,
   ...subscriberEvents,
 } as const;
 

@@ -27,6 +27,7 @@ const KINDS = [
   'token',
   'organisation',
   'parked',
+  'name',
 ] as const;
 type Kind = (typeof KINDS)[number];
 
@@ -86,6 +87,8 @@ export const streams = {
   issue: (id: string) => named('issue', id),
   token: (id: string) => named('token', id),
   organisation: (id: string) => named('organisation', id),
+  /** Who may have a name that only one thing of its kind can have. */
+  name: (kind: string, scope: string, name: string) => named('name', uuid5('name', kind, scope, name)),
   parked: (subscriber: string) => named('parked', subscriber),
   /** The UUID that an inbound or published stream is named after. */
   uuidIn: (stream: string): Uuid => stream.slice(-36),

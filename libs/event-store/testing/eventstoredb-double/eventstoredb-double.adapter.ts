@@ -14,7 +14,7 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 
-import { StreamNames } from '../../src/stream-names.js';
+import { StreamNames } from '../../src/names/stream-names.js';
 import { DoubleLog } from './double-log.js';
 import { Faults } from './faults.js';
 import { FaultyLink } from './faulty-link.js';

@@ -1,5 +1,8 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
+import { streams } from '#libs/events/src/streams.js';
+import { uuid7 } from '#libs/kernel/src/ids.js';
+
 import { AUTHOR, InboundServer, NOW } from '../../testing/inbound-server.js';
 import {
   DeleteIntegration,
@@ -55,9 +58,23 @@ describe('the table of integrations', () => {
     expect(server.table.withPath('new')?.id).toBe(id);
   });
 
-  it('gives a path that two claimed at the same moment to the first', async () => {
+  it('refuses a path that another has, until that one is deleted', async () => {
+    const { id } = await server.integration('github', { customPath: 'same' });
+    const taken = { kind: 'conflict', code: 'integration.path_taken' };
+    await expect(server.integration('github', { customPath: 'same' })).rejects.toMatchObject(taken);
+    await server.run(new DeleteIntegration(id, AUTHOR), remove);
+    const next = await server.integration('github', { customPath: 'same' });
+    expect(server.table.withPath('same')?.id).toBe(next.id);
+  });
+
+  it('gives a path that an earlier version gave to two to the first', async () => {
     const first = await server.integration('github', { customPath: 'same' });
-    await server.integration('github', { customPath: 'same' });
+    const created = (await server.store.readStream(streams.integration(first.id)))[0]!;
+    const data = { ...(created.data as object), integrationId: 'int_second', slug: 'wh_second' };
+    const second = { id: uuid7(), type: created.type, data: JSON.stringify(data), metadata: created.metadataJson };
+    await server.store.append(streams.integration('int_second'), [second], 'no-stream');
+    await server.see();
+    expect(server.table.withSlug('wh_second')).toBeDefined();
     expect(server.table.withPath('same')?.id).toBe(first.id);
   });
 

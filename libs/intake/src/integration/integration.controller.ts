@@ -40,6 +40,7 @@ import {
   UpdateIntegration,
   type Integration,
   integrationNotFound,
+  pathTaken,
 } from './integration.js';
 import { IntegrationTable } from './integration.table.js';
 import { integrationAnswer, IntegrationCounterView, IntegrationView, type Activity } from './integration.view.js';
@@ -262,13 +263,11 @@ export class IntegrationController {
     });
   }
 
+  /** Refuses early, before secrets are stored, and finds integrations that are older than reservations of paths. */
   private refuseTakenPath(customPath: string | null | undefined, id: string): void {
     if (typeof customPath !== 'string') return;
     const owner = this.table.ownerOfPath(customPath);
-    if (owner === undefined || owner === id) return;
-    throw new Rejected('conflict', 'integration.path_taken', `The path "${customPath}" is in use. Choose another.`, {
-      problems: [{ pointer: '/customPath', detail: 'Must be a path that is not in use.' }],
-    });
+    if (owner !== undefined && owner !== id) throw pathTaken(customPath);
   }
 
   private shown(row: IntegrationView, activity: Activity): IntegrationAnswer {

@@ -98,7 +98,7 @@ export class IntegrationTable implements Table {
   private admit(receiver: Receiver): void {
     this.byId.set(receiver.id, receiver);
     this.bySlug.set(receiver.slug, receiver);
-    // Two that claimed one path at the same moment: the log says who was first.
+    // Earlier versions could give one path to two: the first has it.
     if (receiver.customPath !== undefined && !this.byPath.has(receiver.customPath))
       this.byPath.set(receiver.customPath, receiver);
   }

@@ -81,7 +81,20 @@ export const integration = slice<Integration>()({
     'integration.deleted': (state) => (exists(state) ? { kind: 'deleted', orgId: state.orgId } : state),
   },
   hasEnded: ({ kind }) => kind === 'deleted',
+  // Paths are one namespace for all organisations: the path alone says who receives.
+  uniqueName: {
+    of: (state) =>
+      exists(state) && state.settings.customPath !== undefined
+        ? { scope: '', name: state.settings.customPath }
+        : undefined,
+    taken: (path) => pathTaken(path),
+  },
 });
+
+export const pathTaken = (path: string): Rejected =>
+  new Rejected('conflict', 'integration.path_taken', `The path "${path}" is in use. Choose another.`, {
+    problems: [{ pointer: '/customPath', detail: 'Must be a path that is not in use.' }],
+  });
 
 /** Everything that happens to an integration but the rotation of its secret. */
 export const CHANGES_OF_SETTINGS = typesOf(integration).filter(

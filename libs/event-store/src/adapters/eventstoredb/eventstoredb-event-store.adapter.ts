@@ -13,7 +13,7 @@ import {
   type SubscribeOptions,
   type SubscriptionItem,
 } from '../../event-store.js';
-import { StreamNames } from '../../stream-names.js';
+import { StreamNames } from '../../names/stream-names.js';
 import { AppendPipeline } from './append-pipeline.adapter.js';
 import { Connection } from './connection.adapter.js';
 import { closed } from './errors.adapter.js';

@@ -1,7 +1,7 @@
 import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js';
 
 import type { RecordedEvent } from '../../event-store.js';
-import type { StreamNames } from '../../stream-names.js';
+import type { StreamNames } from '../../names/stream-names.js';
 import type { Connection } from './connection.adapter.js';
 import { LostCall } from './errors.adapter.js';
 import { allOf, isHidden, readAllRequest, readStreamRequest, recordedEvent } from './wire.adapter.js';

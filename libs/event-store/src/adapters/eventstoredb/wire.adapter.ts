@@ -6,7 +6,7 @@ import type { BatchAppendReq, BatchAppendResp, ReadReq, ReadResp } from '@events
 import emptyPb from 'google-protobuf/google/protobuf/empty_pb.js';
 
 import { type EventFilter, type EventToAppend, type ExpectedRevision, RecordedEvent } from '../../event-store.js';
-import type { StreamNames } from '../../stream-names.js';
+import type { StreamNames } from '../../names/stream-names.js';
 import { CODES } from './errors.adapter.js';
 
 /**

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import { type EventToAppend, WrongRevision } from '../../event-store.js';
-import { StreamNames } from '../../stream-names.js';
+import { StreamNames } from '../../names/stream-names.js';
 import { type AppendRequest, BatchEncoder, decodeAnswer } from './append-batch.js';
 
 const event = (more: Partial<EventToAppend> = {}): EventToAppend => ({

@@ -7,7 +7,7 @@ import {
   RecordedEvent,
   WrongRevision,
 } from '../../event-store.js';
-import type { StreamNames } from '../../stream-names.js';
+import type { StreamNames } from '../../names/stream-names.js';
 
 /** One caller's append, checked, on its way into a batch. */
 export interface AppendRequest {

@@ -13,7 +13,7 @@ import {
   type SubscribeOptions,
   type SubscriptionItem,
 } from '../../event-store.js';
-import { StreamNames } from '../../stream-names.js';
+import { StreamNames } from '../../names/stream-names.js';
 import type { Appended, AppendOutcome, AppendRequest } from './append-batch.js';
 import { connect, discard } from './connection.adapter.js';
 import { Feed } from './feed.js';

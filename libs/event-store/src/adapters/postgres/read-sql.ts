@@ -1,5 +1,5 @@
 import { type EventFilter, RecordedEvent } from '../../event-store.js';
-import type { StreamNames } from '../../stream-names.js';
+import type { StreamNames } from '../../names/stream-names.js';
 
 /**
  * Results are asked for in PostgreSQL's binary form, in which text and bytes come as they are (bytes in the text form

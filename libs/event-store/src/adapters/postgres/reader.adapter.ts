@@ -1,7 +1,7 @@
 import pg from 'pg';
 
 import type { AllPage, EventFilter, ReadAllOptions, ReadStreamOptions, RecordedEvent } from '../../event-store.js';
-import type { StreamNames } from '../../stream-names.js';
+import type { StreamNames } from '../../names/stream-names.js';
 import {
   asTheyAre,
   decodePage,

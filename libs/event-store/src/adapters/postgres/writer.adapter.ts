@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { backoff } from '#libs/kernel/src/time/backoff.js';
 import type { Transient } from '#libs/kernel/src/errors.js';
 
-import type { StreamNames } from '../../stream-names.js';
+import type { StreamNames } from '../../names/stream-names.js';
 import {
   type Appended,
   type AppendOutcome,
