@@ -39,6 +39,7 @@ const roots = ['apps', 'libs', 'test'];
 const matching = (suffix, not = '') => roots.map((root) => `<rootDir>/${root}/**/${not}${suffix}`);
 
 export default {
+  testSequencer: '<rootDir>/test/support/jest/longest-first.mjs',
   maxWorkers: 2,
   maxConcurrency: 2,
   // Ends what hangs, on however busy a machine.

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -139,36 +139,5 @@ describe('an action of a plug-in', () => {
     expect(all).toContain('action.failed');
     expect(all).not.toContain(TOKEN);
     expect(server!.output).not.toContain(TOKEN);
-  });
-
-  it('may be written in TypeScript, with its input typed by its schema', async () => {
-    const source = `
-      import { defineAction, definePlugin, type Plugin, Type } from 'millrace/plugin-sdk';
-      const page = defineAction({
-        name: 'page',
-        description: 'x',
-        inputSchema: Type.Object({ team: Type.String(), minutes: Type.Optional(Type.Integer()) }),
-        run: async ({ team, minutes = 5 }, { idempotencyKey, http }) => {
-          team satisfies string;
-          minutes satisfies number;
-          // @ts-expect-error: it is a text
-          idempotencyKey satisfies number;
-          return typeof http.request;
-        },
-      });
-      export default definePlugin({ name: 'x', sdk: 1, actions: [page] }) satisfies Plugin;`;
-    await writeFile(join(folder, 'page.ts'), source);
-    const compilerOptions = {
-      target: 'es2022',
-      module: 'nodenext',
-      strict: true,
-      noEmit: true,
-      skipLibCheck: true,
-      types: ['node'],
-      typeRoots: [join(ROOT, 'node_modules/@types')],
-    };
-    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['page.ts'] }));
-    const { out } = await run('node', join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', folder);
-    expect(out).toBe('');
   });
 });

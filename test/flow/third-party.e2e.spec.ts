@@ -61,7 +61,7 @@ describe('the package of a third party', () => {
     await rm(broken, { recursive: true });
   });
 
-  it('may be written in TypeScript, with the types of the SDK', async () => {
+  it('may be written in TypeScript: providers, and actions whose input is typed by its schema', async () => {
     const source = `
       import { defineProvider, fieldsOf, textOf, verifyHmac, type Provider } from 'millrace/plugin-sdk';
       import { describeProvider } from 'millrace/plugin-sdk/testing';
@@ -78,6 +78,22 @@ describe('the package of a third party', () => {
       acme.name satisfies number;
       describeProvider({ provider: acme, fixtures: new URL('fixtures/', import.meta.url), secret: 's', expected: {} });`;
     await writeFile(join(folder, 'acme.ts'), source);
+    const action = `
+      import { defineAction, definePlugin, type Plugin, Type } from 'millrace/plugin-sdk';
+      const page = defineAction({
+        name: 'page',
+        description: 'x',
+        inputSchema: Type.Object({ team: Type.String(), minutes: Type.Optional(Type.Integer()) }),
+        run: async ({ team, minutes = 5 }, { idempotencyKey, http }) => {
+          team satisfies string;
+          minutes satisfies number;
+          // @ts-expect-error: it is a text
+          idempotencyKey satisfies number;
+          return typeof http.request;
+        },
+      });
+      export default definePlugin({ name: 'x', sdk: 1, actions: [page] }) satisfies Plugin;`;
+    await writeFile(join(folder, 'page.ts'), action);
     const options = {
       compilerOptions: {
         target: 'es2022',
@@ -88,7 +104,7 @@ describe('the package of a third party', () => {
         types: ['node'],
         typeRoots: [join(ROOT, 'node_modules/@types')],
       },
-      include: ['acme.ts'],
+      include: ['acme.ts', 'page.ts'],
     };
     await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(options));
     const { out } = await run('node', [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', folder]);
