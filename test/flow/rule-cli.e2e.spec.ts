@@ -308,8 +308,8 @@ describe('millrace rule export', () => {
     expect(new Set((JSON.parse(out) as { change: string }[]).map((one) => one.change)));
 
   it('gives back what apply brought into force, from a stream and from a folder, and nothing changes', async () => {
-    for (const text of ['2026-01-01', 'yes', '1e3', 'a\n---\nb\n\n', ' 😀: ${{ data.branch }} # x', '\ud800'])
-      await server.post('/api/v1/rules', {
+    const save = (text: string) =>
+      server.post('/api/v1/rules', {
         name: `nasty ${JSON.stringify(text)}`,
         description: `.${text}`,
         eventType: 'git.push',
@@ -317,6 +317,8 @@ describe('millrace rule export', () => {
         conditions: { field: 'data.x', operator: 'in', value: [text, { [text]: 0 }] },
         actions: [{ type: 'dispatch_workflow', with: { inputs: { z: text, a: [text] }, workflow: 'w' } }],
       });
+    for (const text of ['2026-01-01', 'yes', '1e3', 'a\n---\nb\n\n', ' 😀: ${{ data.branch }} # x']) await save(text);
+    await expect(save('\ud800')).rejects.toThrow('request.bad_text');
     const before = await changes();
     const conf = join(folder, 'exported');
     expect(await good('rule', 'export', '-o', conf)).toMatch(/^\d+ rules are in .*exported: \d+ new, 0 changed/);
