@@ -34,7 +34,8 @@ export async function measureRulesMemory(rules: number, events: number): Promise
     const lane = async () => {
       for (let n = next++; n < rules; n = next++) {
         const type = n % 20 === 0 ? 'git.push' : 'pipeline.finished';
-        await server.post('/api/v1/rules', { ...definitionOf(benchRule(Math.floor(n / 20)), type), actions: [] });
+        const rule = { ...benchRule(Math.floor(n / 20)), name: `rule ${n}` };
+        await server.post('/api/v1/rules', { ...definitionOf(rule, type), actions: [] });
       }
     };
     await Promise.all(Array.from({ length: 16 }, lane));

@@ -106,6 +106,44 @@ async function decide(): Promise<void> {
   await run(new DecisionProjection());
 }
 
+describe('the name of a rule', () => {
+  const takenBy = (id: string) => ({
+    code: 'rule.name_taken',
+    message: expect.stringContaining(id),
+    problems: [expect.objectContaining({ pointer: '/name' })],
+  });
+
+  it('is no other rule’s, until that is archived or renamed', async () => {
+    const { id } = await api().create(caller, pushes, reply);
+    await expect(api().create(caller, { ...pushes, eventType: 'pr.*' }, reply)).rejects.toMatchObject(takenBy(id));
+    const other = await api().create(caller, { ...pushes, name: 'other' }, reply);
+    await expect(api().change(caller, other.id, { name: pushes.name }, reply)).rejects.toMatchObject(takenBy(id));
+    await expect(api().replace(caller, other.id, pushes, reply)).rejects.toMatchObject(takenBy(id));
+    await api().create(stranger, pushes, reply);
+    await api().replace(caller, id, { ...pushes, description: 'same name' }, reply);
+    await api().change(caller, id, { name: 'renamed' }, reply);
+    await api().change(caller, other.id, { name: pushes.name }, reply);
+    await api().archive(caller, other.id, reply);
+    await api().create(caller, pushes, reply);
+  });
+
+  it('may hold what no column can', async () => {
+    const nul = { ...pushes, name: 'a\u0000b \ud800' };
+    const answers = await Promise.allSettled([1, 2].map(() => api().create(caller, nul, reply)));
+    expect(answers.filter(({ status }) => status === 'fulfilled').length).toBeLessThan(2);
+    for (const answer of answers)
+      if (answer.status === 'rejected') expect(answer.reason).toMatchObject({ code: expect.stringMatching(/^rule\./) });
+  });
+
+  it('is given to one of those who ask for it at once', async () => {
+    const one = api();
+    const all = await Promise.allSettled(Array.from({ length: 10 }, () => one.create({ ...caller }, pushes, reply)));
+    expect(all.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    const names = (await list()).data.map(({ name }) => name);
+    expect(names).toEqual([pushes.name]);
+  });
+});
+
 describe('rules by REST', () => {
   it('are created, read, changed, switched, listed and archived', async () => {
     const made = await api().create(caller, pushes, reply);
@@ -274,7 +312,7 @@ describe('decisions by REST', () => {
     );
     await api().create(
       caller,
-      { ...pushes, conditions: { field: 'data.text', operator: 'equals', value: 'x' } },
+      { ...pushes, name: 'another', conditions: { field: 'data.text', operator: 'equals', value: 'x' } },
       reply,
     );
     const event = await push({ branch: 'main', text: 'NUL \u0000 and half a pair \ud800' });

@@ -38,6 +38,7 @@ import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 import { checkRule, compileDefinition } from '../language/definition.js';
 import { RuleBody } from '../language/rule-schema.js';
 import { warningsOf } from '../language/warnings.js';
+import { RuleNames } from './rule-names.adapter.js';
 import { refuseTooMany, exportRules, rulesQuery, wantsYaml, YAML } from './rule-rows.adapter.js';
 import { ruleYaml } from './rule-yaml.js';
 import { ArchiveRule, CreateRule, DisableRule, EnableRule, UpdateRule, notFound, type Rule } from './rule.js';
@@ -52,12 +53,16 @@ const IfMatch = ApiHeader({ name: 'If-Match', required: false, description: 'The
 @ApiTags('rules')
 @Controller('api/v1/rules')
 export class RuleController {
+  private readonly names: RuleNames;
+
   constructor(
     @Inject(CommandBus) readonly commands: CommandBus,
     @Inject(DataSource) private readonly database: DataSource,
     @Inject(Progress) readonly progress: Progress,
     @Inject(Plugins) private readonly plugins: Plugins,
-  ) {}
+  ) {
+    this.names = new RuleNames(database);
+  }
 
   @Post()
   @Roles('designer')
@@ -75,7 +80,9 @@ export class RuleController {
     const { definition, enabled, compiled } = checkRule(body, this.plugins.actions);
     await refuseTooMany(this.database, caller.orgId);
     const id = newIdFor(caller, 'rul');
-    const committed = await this.execute(new CreateRule(id, caller, definition, enabled));
+    const committed = await this.names.using(caller.orgId, definition.name, id, () =>
+      this.execute(new CreateRule(id, caller, definition, enabled)),
+    );
     return { ...saved(committed, reply), warnings: warningsOf(definition, compiled) };
   }
 
@@ -158,10 +165,9 @@ export class RuleController {
   ): Promise<SavedRule> {
     const isSaid = Object.hasOwn(body, 'enabled');
     const { definition, enabled, compiled } = checkRule(body, this.plugins.actions);
-    const expected = await this.expected(caller, id, ifMatch);
-    const committed = await this.execute(
-      new UpdateRule(id, caller, definition, isSaid ? enabled : undefined, expected),
-    );
+    const { name } = (await this.find(caller, id)).definition;
+    const command = new UpdateRule(id, caller, definition, isSaid ? enabled : undefined, revisionOf(ifMatch));
+    const committed = await this.renamed(command, name, () => this.execute(command));
     return { ...saved(committed, reply), warnings: warningsOf(definition, compiled) };
   }
 
@@ -196,10 +202,8 @@ export class RuleController {
     // What was merged must be what is there: another change in between is a conflict, not lost.
     const asked = revisionOf(ifMatch);
     const merged = asked === undefined ? BigInt(row.revision) : undefined;
-    const committed = await this.execute(
-      new UpdateRule(id, caller, definition, isSaid ? enabled : undefined, asked ?? merged),
-      merged,
-    );
+    const command = new UpdateRule(id, caller, definition, isSaid ? enabled : undefined, asked ?? merged);
+    const committed = await this.renamed(command, row.definition.name, () => this.execute(command, merged));
     return { ...saved(committed, reply), warnings: warningsOf(definition, compiled) };
   }
 
@@ -217,6 +221,11 @@ export class RuleController {
     const expected = await this.expected(caller, id, ifMatch);
     const { revision } = await this.execute(new ArchiveRule(id, caller, expected));
     reply.header('etag', etagOf(revision));
+  }
+
+  /** A name that stays is not checked: rules of earlier versions may share one. */
+  private renamed<T>({ id, author, definition }: UpdateRule, before: string, save: () => Promise<T>): Promise<T> {
+    return definition.name === before ? save() : this.names.using(author.orgId, definition.name, id, save);
   }
 
   /** What `If-Match` names. The rule is looked for first: a revision must tell nobody that somebody else's rule is there. */
