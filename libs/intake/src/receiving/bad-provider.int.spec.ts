@@ -97,6 +97,17 @@ describe('a provider with a bug', () => {
     expect((fields as { err: Error }).err.stack).toContain('at ');
   });
 
+  it('fills no log where strangers ask it again and again: its error is there once a minute', async () => {
+    const errors = () => server.lines.filter(({ level, fields }) => level === 'error' && 'provider' in fields).length;
+    server.clock.advance(60_000);
+    const before = errors();
+    for (let n = 0; n < 5; n++) await post('verify_throws');
+    expect(errors()).toBe(before + 1);
+    server.clock.advance(60_000);
+    await post('verify_throws');
+    expect(errors()).toBe(before + 2);
+  });
+
   it('is refused with 401 where its reason is unknown, and the log says so', async () => {
     const answer = await post('verify_gives_an_unknown_reason');
     expect([answer.status, await answer.json()]).toMatchObject([401, { code: 'inbound.signature_mismatch' }]);

@@ -8,6 +8,7 @@ import { reportFailure } from './report-failure.js';
 
 /** Senders give up after ten seconds or so: a verification that takes longer than this helps nobody. */
 const TIME_LIMIT_MS = 5_000;
+const REPORT_EVERY_MS = 60_000;
 
 export interface VerifierParts {
   /** By what integrations are understood with. */
@@ -30,6 +31,8 @@ export interface Verified {
 
 /** Asks the provider of an integration whether a request is genuine, whatever that provider does. */
 export class RequestVerifier {
+  private readonly reported = new Map<string, number>();
+
   constructor(private readonly parts: VerifierParts) {}
 
   verify(receiver: Receiver, request: InboundRequest, now: Date): Verified | Refusal | Promise<Verified | Refusal> {
@@ -40,7 +43,7 @@ export class RequestVerifier {
       const verdict = provider.verify(request, context);
       return isPromise(verdict) ? this.inTime(verdict, provider, context) : this.judged(verdict, provider, context);
     } catch (error) {
-      return this.failed(provider, error);
+      return this.failed(provider, error, context);
     }
   }
 
@@ -68,7 +71,7 @@ export class RequestVerifier {
       if (outcome !== 'timeout') return this.judged(outcome, provider, context);
       return VERIFY_TIMED_OUT.because(`verify has not answered within ${limit} ms`);
     } catch (error) {
-      return this.failed(provider, error);
+      return this.failed(provider, error, context);
     } finally {
       clearTimeout(timer);
     }
@@ -77,7 +80,7 @@ export class RequestVerifier {
   private judged(verdict: Verdict, provider: Provider, context: ProviderContext): Verified | Refusal {
     const problem = verdictProblem(verdict);
     if (problem === undefined && verdict.ok) return { provider, context, authentication: verdict.authentication };
-    if (problem !== undefined) reportFailure(this.parts.log, provider, 'verify', new TypeError(problem));
+    if (problem !== undefined) this.report(provider, new TypeError(problem), context.now);
     // A clear no stays a no, whatever its reason; anything else is no verdict.
     if (problem !== undefined && (verdict as Partial<Verdict> | undefined)?.ok !== false) return PROVIDER_FAILED;
     const { reason, detail, wants = provider.wants, challenge } = verdict as Extract<Verdict, { ok: false }>;
@@ -85,9 +88,17 @@ export class RequestVerifier {
     return typeof detail === 'string' ? refusal.because(detail) : refusal;
   }
 
-  private failed(provider: Provider, error: unknown): Refusal {
-    reportFailure(this.parts.log, provider, 'verify', error);
+  private failed(provider: Provider, error: unknown, { now }: ProviderContext): Refusal {
+    this.report(provider, error, now);
     return PROVIDER_FAILED;
+  }
+
+  /** Strangers cause it: once a minute for each provider. */
+  private report(provider: Provider, error: unknown, now: Date): void {
+    const at = now.getTime();
+    if (Math.abs(at - (this.reported.get(provider.name) ?? -Infinity)) < REPORT_EVERY_MS) return;
+    this.reported.set(provider.name, at);
+    reportFailure(this.parts.log, provider, 'verify', error);
   }
 }
 
