@@ -36,7 +36,7 @@ async function program(args: readonly string[], env: Record<string, string> = {}
 }
 
 describe('npm run fuzz', () => {
-  it('finds nothing in a short run over every provider, the whole route and hostile receivers', async () => {
+  it('finds nothing in a short run over every provider, the whole route, hostile receivers and the REST API', async () => {
     const database = await createTestDatabase();
     const file = join(folder, 'results.json');
     const args = ['test/fuzz/run.ts', '--inputs', '1000', '--out', file];
@@ -45,10 +45,16 @@ describe('npm run fuzz', () => {
     // With the output, in which the seeds are.
     expect({ code, out }).toEqual({ code: 0, out: expect.stringContaining('Nothing found.') });
     const { results } = JSON.parse(await readFile(file, 'utf8')) as { results: TargetResult[] };
-    expect(results.map(({ target }) => target)).toEqual([...targets().map(({ name }) => name), 'route', 'receiver']);
-    const [{ outcomes }, { outcomes: received }] = results.slice(-2) as [TargetResult, TargetResult];
+    const names = [...targets().map(({ name }) => name), 'route', 'receiver', 'api'];
+    expect(results.map(({ target }) => target)).toEqual(names);
+    const [{ outcomes }, { outcomes: received }, { outcomes: api }] = results.slice(-3) as [
+      TargetResult,
+      TargetResult,
+      TargetResult,
+    ];
     // Nothing is proved where everything is refused, or everything believed.
     for (const status of ['200', '202', '400', '401', '404']) expect(outcomes[status]).toBeGreaterThan(10);
+    for (const status of ['200', '201', '400', '404', '422']) expect(api[status]).toBeGreaterThan(5);
     for (const word of [
       'completed',
       'http.connect',
@@ -58,7 +64,7 @@ describe('npm run fuzz', () => {
       'http.body_too_large',
     ])
       expect(received[word]).toBeGreaterThan(10);
-    for (const { outcomes: made } of results.slice(0, -2)) expect(made['believed']).toBeGreaterThan(50);
+    for (const { outcomes: made } of results.slice(0, -3)) expect(made['believed']).toBeGreaterThan(50);
   });
 
   it.each([

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 
+import { fuzzApi } from './api/api-target.js';
 import { targets } from './corpus.js';
 import { fuzzProvider } from './provider-target.js';
 import { fuzzReceiver, RECEIVER } from './receiver/receiver-target.js';
@@ -9,15 +10,16 @@ import type { TargetOptions, TargetResult } from './target-result.js';
 
 /**
  * `npm run fuzz [-- --inputs 100000 --target github --target route --seed 7 --out file.json]`: gives every provider, and the
- * whole inbound route of a running server, saved requests with changes; and answers what goes out with anything (`receiver`).
+ * whole inbound route of a running server, saved requests with changes; answers what goes out with anything (`receiver`); and
+ * calls every operation of the REST API with hostile values (`api`).
  * Prints a table and writes JSON; fails on a crash, a hang, a 5xx, a body that is believed although nobody signed it, an answer
- * that is believed although it broke off, fields that no schema has, and slowness: 999 of 1000 inputs of a provider must end
- * within 20 ms, and others within 1 s. Fewer than 10,000 inputs say nothing about that.
+ * that is believed although it broke off, fields that no schema has, something created that is not listed, and slowness: 999 of
+ * 1000 inputs of a provider must end within 20 ms, and others within 1 s. Fewer than 10,000 inputs say nothing about that.
  *
  * Input n of a run has the seed of the run plus n: `--target <name> --seed <seed of the input> --inputs 1` gives it again.
  */
 const all = targets();
-const names = [...all.map(({ name }) => name), 'route', RECEIVER];
+const names = [...all.map(({ name }) => name), 'route', RECEIVER, 'api'];
 const fail = (message: string): never => {
   console.error(message);
   process.exit(2);
@@ -70,6 +72,7 @@ process.exitCode = failed.length === 0 ? 0 : 1;
 function fuzz(name: string): Promise<TargetResult> {
   const { slowMs, ...patient } = options;
   if (name === 'route') return fuzzServer(options);
+  if (name === 'api') return fuzzApi(patient);
   return name === RECEIVER
     ? fuzzReceiver({ ...patient, ...(slowMs && { slowMs: 1_000 }) })
     : fuzzProvider(name, options);

@@ -136,7 +136,7 @@ export class AgentController {
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
   ): Promise<Page<ExecutionAnswer>> {
-    return this.executions.list(caller.orgId, id, { trigger, status }, pagingOf(limit, cursor, 2));
+    return this.executions.list(caller.orgId, id, { trigger, status }, pagingOf(limit, cursor, ['time', 'text']));
   }
 
   @Get(':id/executions/:executionId')

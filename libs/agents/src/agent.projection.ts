@@ -8,8 +8,7 @@ import { readWhole } from '#libs/event-store/src/reading.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
-import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
-import { storable } from '#libs/kernel/src/text/text.js';
+import { jsonColumn } from '#libs/persistence/src/rows.adapter.js';
 
 import { agent } from './agent.js';
 import { executionOf } from './execution.js';
@@ -76,7 +75,7 @@ export class AgentProjection implements Subscriber {
        values ($1, $2, $3, $4, $5, false, $6, $6)
        on conflict (id) do update set name = excluded.name, settings = excluded.settings,
          has_secret = known.has_secret or excluded.has_secret, updated_at = excluded.updated_at`,
-      [agentId, metadata.orgId, settings.name, stringifyJson(settings), secret !== undefined, metadata.timestamp],
+      [agentId, metadata.orgId, settings.name, jsonColumn(settings), secret !== undefined, metadata.timestamp],
     );
     if (secret !== undefined) await this.forgetSecrets(agentId);
     // It may have been asked for before it was there.
@@ -95,7 +94,7 @@ export class AgentProjection implements Subscriber {
                  where org_id = $2 and (id = $3 or (name = $3 and not removed)) order by created_at limit 1),
                $4, 'pending', $5, $6, $7)
        on conflict do nothing`,
-      [id, orgId, storable(agent), trigger, eventId, requestedBy, event.metadata.timestamp],
+      [id, orgId, agent, trigger, eventId, requestedBy, event.metadata.timestamp],
     );
   }
 }

@@ -11,7 +11,7 @@ export class AgentView {
   orgId!: string;
   @Column('text')
   name!: string;
-  @Column('jsonb')
+  @Column('json')
   settings!: AgentSettings;
   @Column('boolean', { name: 'has_secret' })
   hasSecret!: boolean;

@@ -8,7 +8,6 @@ import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
-import { parseTime } from '#libs/kernel/src/time/times.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
 import { PENDING_TYPES, type PendingType } from './pending-action.js';
@@ -74,7 +73,7 @@ export class PendingActionController {
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
   ): Promise<Page<PendingActionAnswer>> {
-    const paging = pagingOf(limit, cursor, 2);
+    const paging = pagingOf(limit, cursor, ['time', 'text']);
     oneOf('status', status, ['pending']);
     oneOf('type', type, PENDING_TYPES);
     if (!paging.after) await this.settle();
@@ -85,7 +84,7 @@ export class PendingActionController {
         where org_id = $1 and ($2::text is null or type = $2)
           and ($3::timestamptz is null or (requested_at, id) < ($3, $4::text))
         order by requested_at desc, id desc limit $5`,
-      [orgId, type ?? null, timeOf(at), id, paging.limit + 1],
+      [orgId, type ?? null, at, id, paging.limit + 1],
     );
     return pageOf(rows, paging, ({ requestedAt, id: last }) => [requestedAt.toISOString(), last], answerOf);
   }
@@ -105,10 +104,6 @@ function oneOf(name: string, value: string | undefined, allowed: readonly string
   const detail = `"${name}" must be ${[allowed.slice(0, -1).join(', '), ...allowed.slice(-1)].filter(Boolean).join(' or ')}.`;
   throw new Rejected('invalid', 'action.bad_filter', detail);
 }
-
-/** What is no time in a cursor that somebody made up finds nothing. */
-const timeOf = (text: string | null): string | null =>
-  text === null ? null : (parseTime(text) ?? new Date(0)).toISOString();
 
 const answerOf = ({ id, type, requestedBy, eventId, details, requestedAt }: Row): PendingActionAnswer => ({
   id,

@@ -157,6 +157,6 @@ describe('actions that nobody carries out', () => {
       message: '"type" must be dispatch_agent, send_message or action.',
     });
     const cursor = Buffer.from('["soon","x"]').toString('base64url');
-    expect((await list(undefined, undefined, undefined, cursor)).data).toEqual([]);
+    await expect(list(undefined, undefined, undefined, cursor)).rejects.toMatchObject({ code: 'list.bad_cursor' });
   });
 });

@@ -1,7 +1,7 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
-import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+import { jsonColumn } from '#libs/persistence/src/rows.adapter.js';
 
 import { PENDING_REQUESTS, pendingAction, retryDetails } from './pending-action.js';
 
@@ -21,14 +21,14 @@ export class PendingActions implements Subscriber {
       else if (event.is('action.failed'))
         await tx.query('update views.pending_actions set details = $2 where id = $1', [
           event.data.requestId,
-          stringifyJson(retryDetails(event.data)),
+          jsonColumn(retryDetails(event.data)),
         ]);
       else if (event.is(...PENDING_REQUESTS)) {
         const { id, orgId, type, requestedBy, eventId, details, requestedAt } = pendingAction(event);
         await tx.query(
           `insert into views.pending_actions (id, org_id, type, requested_by, event_id, details, requested_at)
            values ($1, $2, $3, $4, $5, $6, $7) on conflict (id) do nothing`,
-          [id, orgId, type, stringifyJson(requestedBy), eventId, stringifyJson(details), requestedAt],
+          [id, orgId, type, jsonColumn(requestedBy), eventId, jsonColumn(details), requestedAt],
         );
       }
     }

@@ -7,11 +7,12 @@ import {
   type CheckpointTransaction,
   type ParkedEvent,
   type StoredCheckpoint,
+  Unstorable,
 } from '#libs/event-store/src/runner/checkpoints.js';
-import { storable } from '#libs/kernel/src/text/text.js';
+import { messageOf } from '#libs/kernel/src/errors.js';
 
 import { poolOf } from './data-source.adapter.js';
-import { databaseError, inDatabase } from './database-errors.js';
+import { databaseError, inDatabase, isOfValues } from './database-errors.js';
 
 /**
  * Views and their checkpoint are one transaction, and follow from the log: losing the newest ones in a power cut means
@@ -118,7 +119,8 @@ export class PostgresCheckpoints extends Checkpoints {
   }
 
   override classify(error: unknown): unknown {
-    return databaseError(error);
+    const known = databaseError(error);
+    return isOfValues(known) ? new Unstorable(messageOf(known), { cause: known }) : known;
   }
 
   private read<R extends object>(text: string, values: unknown[] = []): Promise<R[]> {
@@ -134,7 +136,7 @@ class PostgresTransaction implements CheckpointTransaction {
   }
 
   async park({ subscriber, position, eventId, type, reason, tries }: ParkedEvent): Promise<void> {
-    const values = [subscriber, String(position), eventId, type, storable(reason), tries];
+    const values = [subscriber, String(position), eventId, type, reason, tries];
     await inDatabase(() => this.runner.query(PARK, values));
   }
 

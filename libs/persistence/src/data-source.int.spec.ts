@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { until } from '#libs/kernel/testing/wait-for.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
@@ -65,6 +66,30 @@ describe('opening', () => {
     await runner.release();
     expect(await dataSource.query('select count(*)::int as n from views.checkpoints')).toEqual([{ n: 0 }]);
   });
+});
+
+test('a text that no column holds is replaced, in what is written and in what is looked for alike', async () => {
+  const dataSource = await open();
+  await dataSource.query('create table texts (text text, json json)');
+  const text = 'a\0b\ud800c';
+  await dataSource.query('insert into texts select * from unnest($1::text[], $2::json[])', [
+    [text],
+    [JSON.stringify(text)],
+  ]);
+  await poolOf(dataSource).query('insert into texts values ($1)', [text]);
+  await poolOf(dataSource).query({ name: 'named', text: 'insert into texts values ($1)', values: [text] });
+  expect(await dataSource.query('select text, json from texts where text = $1', [text])).toEqual([
+    { text: 'a\ufffdb\ufffdc', json: text },
+    { text: 'a\ufffdb\ufffdc', json: null },
+    { text: 'a\ufffdb\ufffdc', json: null },
+  ]);
+});
+
+test('a number in a column of JSON keeps its digits, whatever its size', async () => {
+  const dataSource = await open();
+  const numbers = '[7615917337495251231,1e400,1e999999,1.50,-0]';
+  const [row] = await dataSource.query<[{ json: unknown }]>('select $1::json as json', [numbers]);
+  expect(stringifyJson(row.json)).toBe(numbers);
 });
 
 test('a webhook keeps its settings when they become one document, and when they become columns again', async () => {

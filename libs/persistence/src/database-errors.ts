@@ -36,6 +36,13 @@ export function databaseError(error: unknown): unknown {
   return new Transient('database.unavailable', `The database cannot be used now (${words}).`, error);
 }
 
+/** Whether the database refused the values themselves: no column holds them. */
+export function isOfValues(error: unknown): boolean {
+  const inner = (error as { driverError?: unknown } | undefined)?.driverError ?? error;
+  const { code } = (inner ?? {}) as { code?: unknown };
+  return typeof code === 'string' && /^22...$/.test(code);
+}
+
 /** Runs `work` and throws what it throws through {@link databaseError}. */
 export async function inDatabase<T>(work: () => Promise<T>): Promise<T> {
   try {

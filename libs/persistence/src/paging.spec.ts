@@ -14,7 +14,7 @@ describe('paging', () => {
         const seen: number[] = [];
         let cursor: string | undefined;
         do {
-          const paging = pagingOf(String(limit), cursor, 2);
+          const paging = pagingOf(String(limit), cursor, ['number', 'text']);
           const after = paging.after === undefined ? -1 : Number(paging.after[0]);
           const read = rows.filter((n) => n > after).slice(0, paging.limit + 1);
           const page = pageOf(read, paging, key, show);
@@ -27,12 +27,12 @@ describe('paging', () => {
   });
 
   it('has 50 rows when nobody says otherwise', () => {
-    expect(pagingOf(undefined, undefined, 1)).toEqual({ limit: 50, after: undefined });
-    expect(pagingOf('', '', 1)).toEqual({ limit: 50, after: undefined });
+    expect(pagingOf(undefined, undefined, ['text'])).toEqual({ limit: 50, after: undefined });
+    expect(pagingOf('', '', ['text'])).toEqual({ limit: 50, after: undefined });
   });
 
   it.each(['0', '201', '-1', '1.5', 'many', 'NaN'])('refuses the limit %s', (limit) => {
-    expect(() => pagingOf(limit, undefined, 1)).toThrow(expect.objectContaining({ code: 'list.bad_limit' }));
+    expect(() => pagingOf(limit, undefined, ['text'])).toThrow(expect.objectContaining({ code: 'list.bad_limit' }));
   });
 
   it.each([
@@ -43,6 +43,18 @@ describe('paging', () => {
     ['a text that no column holds', Buffer.from(JSON.stringify(['\0'])).toString('base64url')],
     ['half of a surrogate pair', Buffer.from(JSON.stringify(['\ud800'])).toString('base64url')],
   ])('refuses a cursor that is %s', (_, cursor) => {
-    expect(() => pagingOf(undefined, cursor, 1)).toThrow(expect.objectContaining({ code: 'list.bad_cursor' }));
+    expect(() => pagingOf(undefined, cursor, ['text'])).toThrow(expect.objectContaining({ code: 'list.bad_cursor' }));
+  });
+
+  it.each([
+    ['time', '0'],
+    ['time', 'infinity'],
+    ['time', '+275760-09-13T00:00:00Z'],
+    ['number', '-1'],
+    ['number', '1e3'],
+    ['number', '9223372036854775808'],
+  ] as const)('refuses a cursor whose %s is %s', (kind, part) => {
+    const cursor = Buffer.from(JSON.stringify([part])).toString('base64url');
+    expect(() => pagingOf(undefined, cursor, [kind])).toThrow(expect.objectContaining({ code: 'list.bad_cursor' }));
   });
 });

@@ -1,7 +1,7 @@
 import { type EntityManager, getMetadataArgsStorage } from 'typeorm';
 
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
-import { storable, storableJson } from '#libs/kernel/src/text/text.js';
+import { storableJson } from '#libs/kernel/src/text/text.js';
 
 /**
  * Rows of views in sets: one statement for all of them, made from what their entity says about table, columns and key.
@@ -38,8 +38,6 @@ interface Table {
 /**
  * Inserts rows. Where a row with the same key is there, the new one takes its place, or with `{ onConflict: 'nothing' }` the
  * old one stays. No two of the rows may have the same key, unless the old one stays.
- *
- * What PostgreSQL cannot store of a text (NUL, half of a surrogate pair) is replaced: a view can hold what the log can.
  */
 export async function upsertRows<Entity extends object>(
   tx: Pick<EntityManager, 'query'>,
@@ -135,10 +133,18 @@ const unlessNull =
   (value: unknown): unknown =>
     value === null || value === undefined ? null : write(value as T);
 
+/**
+ * A value for a column of type `json`. What PostgreSQL could not take out of it again (NUL, half of a surrogate pair) is
+ * replaced: a view can hold what the log can.
+ */
+export function jsonColumn(value: unknown): string {
+  return storableJson(stringifyJson(value));
+}
+
 /** What a value becomes in the array of its column; others are what they are. */
 const WRITERS: Readonly<Record<string, (value: unknown) => unknown>> = {
-  text: unlessNull((value: string | number | bigint) => storable(String(value))),
-  json: unlessNull((value) => stringifyJson(value)),
-  jsonb: unlessNull((value) => storableJson(stringifyJson(value))),
+  text: unlessNull((value: string | number | bigint) => String(value)),
+  json: unlessNull(jsonColumn),
+  jsonb: unlessNull(jsonColumn),
   timestamptz: unlessNull((value: Date | string) => (value instanceof Date ? value.toISOString() : value)),
 };

@@ -125,6 +125,25 @@ describe('views', () => {
     ]);
     expect((await one.runner.status())[0]).toMatchObject({ parked: 1 });
   });
+
+  test('park at once what no column holds: trying again would only cost the events behind it time', async () => {
+    const one = await FakeProcess.start({
+      ...view('one'),
+      reads: ['thing.happened'] as never,
+      handle: async (events, context) => {
+        const tx = await context.transaction();
+        // 2 is no date.
+        await tx.query('insert into seen select extract(year from one::date), 2 from unnest($1::text[]) one', [
+          events.map((event) => (n(event) === 2 ? 'nonsense' : `200${n(event)}-01-01`)),
+        ]);
+      },
+    });
+    await one.runner.whenProcessed('test.view', await append(1, 2, 3), 20_000);
+    expect((await seen()).map((row) => row.n)).toEqual([2001, 2003]);
+    expect(await one.runner.parked('test.view')).toMatchObject([
+      { reason: expect.stringContaining('nonsense'), tries: 1 },
+    ]);
+  });
 });
 
 describe('of two processes', () => {

@@ -51,6 +51,26 @@ describe('the front door', () => {
     expect(await (await fetch(`http://127.0.0.1:${port}/healthz`)).text()).toBe('served');
   });
 
+  it.each([
+    ['no Host', '', 'The header Host is required.'],
+    ['two Hosts', 'Host: a\r\nhost: b\r\n', 'The header Host must be sent once.'],
+  ])('refuses a request with %s', async (_, headers, detail) => {
+    const { door, port } = await open();
+    door.serve((__, response) => response.end('served'));
+    const answer = await exchange(port, `GET / HTTP/1.1\r\n${headers}\r\n`);
+    expect(answer).toContain('HTTP/1.1 400');
+    expect(answer).toContain('"code":"request.malformed"');
+    expect(answer).toContain(detail);
+    expect(await exchange(port, `GET / HTTP/1.0\r\n\r\n`)).toContain('served');
+  });
+
+  it('says what it expects of Expect', async () => {
+    const { port } = await open();
+    const answer = await exchange(port, 'GET / HTTP/1.1\r\nHost: a\r\nExpect: coffee\r\n\r\n');
+    expect(answer).toContain('HTTP/1.1 417 Expectation Failed');
+    expect(answer).toContain('"code":"request.expectation_failed"');
+  });
+
   it('names a taken port, and the way out', async () => {
     const { port } = await open();
     const failure = await FrontDoor.open('127.0.0.1', port).catch((error: unknown) => error);

@@ -17,6 +17,8 @@ const LIMITS = {
   requestTimeout: 30_000,
   keepAliveTimeout: 65_000,
   connectionsCheckingInterval: 2_000,
+  // Refused below, with a body like every other refusal.
+  requireHostHeader: false,
 } as const;
 const MAX_CONNECTIONS = 10_000;
 /** Enough for every client behind one address, and no reason for anybody else to be locked out. */
@@ -39,8 +41,13 @@ export class FrontDoor {
       this.connections.get(request.socket)?.began(response);
       // A connection that is kept alive would hold up the end.
       if (this.closing) response.setHeader('connection', 'close');
-      this.listener(request, response);
+      const problem = hostProblem(request);
+      if (problem === undefined) this.listener(request, response);
+      else refuseRequest(response, 400, problem);
     });
+    this.server.on('checkExpectation', (_, response) =>
+      refuseRequest(response, 417, 'The header Expect must be 100-continue, or left out.'),
+    );
     this.server.maxConnections = MAX_CONNECTIONS;
     const shares = new Shares(MAX_CONNECTIONS, MAX_OF_NETWORK);
     this.server.on('connection', (socket) => this.accept(socket, shares));
@@ -128,6 +135,17 @@ function whileStarting(request: IncomingMessage, response: ServerResponse): void
 function send(response: ServerResponse, status: number, type: string, body: object, headers = {}): void {
   // What is not read of the request would keep the connection from being used again.
   response.writeHead(status, { 'content-type': type, connection: 'close', ...headers }).end(stringifyJson(body));
+}
+
+/** A proxy in front may have gone by another host than this server would. */
+function hostProblem({ rawHeaders, httpVersion }: IncomingMessage): string | undefined {
+  const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length;
+  if (hosts > 1) return 'The header Host must be sent once.';
+  return hosts === 0 && httpVersion === '1.1' ? 'The header Host is required.' : undefined;
+}
+
+function refuseRequest(response: ServerResponse, status: number, detail: string): void {
+  send(response, status, PROBLEM_TYPE, problemOf(Object.assign(new Error(detail), { statusCode: status })).body);
 }
 
 /** What is no HTTP request at all gets the same kind of answer as one that is refused. */

@@ -11,7 +11,7 @@ import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import type { Log } from '#libs/kernel/src/log.js';
 
 import type { FrontDoor } from './front-door.js';
-import { readJsonBody } from './json-body.js';
+import { MalformedRequest, readJsonBody } from './json-body.js';
 import type { Metrics } from '../health/metrics.js';
 import { BODIES_FULL, limitBodies } from '../limits/bodies.js';
 import { networkOf } from '../limits/per-network.js';
@@ -81,6 +81,10 @@ export async function createHttp(
     } catch (error) {
       done(error as Error);
     }
+  });
+  fastify.addHook('onRequest', (request, _, done) => {
+    const holdsNul = isApi(request.routeOptions) && /%00/.test(request.url);
+    done(holdsNul ? new MalformedRequest('The URL must not hold the character NUL (%00).') : undefined);
   });
   fastify.setReplySerializer((payload) => stringifyJson(payload));
   fastify.addHook('onRoute', (route) => {

@@ -5,7 +5,7 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { anyCharacter } from '#libs/kernel/testing/any-character.js';
 
-import { MalformedBody, readJsonBody } from './json-body.js';
+import { MalformedRequest, readJsonBody } from './json-body.js';
 
 const refusal = (text: string): Rejected => {
   try {
@@ -32,7 +32,7 @@ describe('the body of a request', () => {
     fc.assert(
       fc.property(fc.jsonValue({ depthSize: 'medium' }), fc.dictionary(key, key), (value, texts) => {
         const given = { value, ...texts };
-        fc.pre(!Object.hasOwn(given, '__proto__'));
+        fc.pre(!JSON.stringify(given).includes('"__proto__"'));
         const bad = JSON.stringify(given).match(/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/);
         if (bad) expect(refusal(JSON.stringify(given)).code).toBe('request.bad_text');
         else expect(readJsonBody(JSON.stringify(given))).toEqual(JSON.parse(JSON.stringify(given)));
@@ -52,7 +52,7 @@ describe('the body of a request', () => {
     ['is nested without end', '['.repeat(100_000) + ']'.repeat(100_000)],
     ['changes what an object is', '{"a":[{"__proto__":{}}]}'],
   ])('is malformed if it %s', (_, text) => {
-    expect(() => readJsonBody(text)).toThrow(MalformedBody);
+    expect(() => readJsonBody(text)).toThrow(MalformedRequest);
   });
 
   it('may be nested 64 levels deep', () => {

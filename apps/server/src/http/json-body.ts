@@ -7,15 +7,15 @@ import { isStorable } from '#libs/kernel/src/text/text.js';
 const MAX_DEPTH = 64;
 const MAX_PROBLEMS = 20;
 
-/** What a body is refused with; answered with the status, in our words. */
-export class MalformedBody extends Error {
+/** A request that no route looks at: answered with the status, in these words. */
+export class MalformedRequest extends Error {
   readonly statusCode = 400;
 }
 
 /**
  * The body of a request of the API. THE EDGE for texts: what no database column holds (NUL, half of a surrogate pair) comes
  * no further, so that everything behind here can be stored, listed and found.
- * @throws MalformedBody for what is not JSON, is nested too deep, or has a key that changes what an object is.
+ * @throws MalformedRequest for what is not JSON, is nested too deep, or has a key that changes what an object is.
  * @throws Rejected `request.bad_text` with the place of each text that cannot be stored.
  */
 export function readJsonBody(text: string): unknown {
@@ -28,11 +28,11 @@ export function readJsonBody(text: string): unknown {
       if (!isStorable(found)) problems.push(unstorable(pointer));
     } else if (typeof found === 'object' && found !== null && !isExactNumber(found)) {
       if (depth === MAX_DEPTH)
-        throw new MalformedBody(
+        throw new MalformedRequest(
           `The body must not be nested deeper than ${MAX_DEPTH} levels. Send a flatter structure.`,
         );
       for (const [key, child] of Object.entries(found)) {
-        if (key === '__proto__') throw new MalformedBody('The body must not have keys such as __proto__.');
+        if (key === '__proto__') throw new MalformedRequest('The body must not have keys such as __proto__.');
         if (!isStorable(key)) problems.push(unstorable(pointer));
         open.push({ value: child, pointer: `${pointer}/${pointerToken(key)}`, depth: depth + 1 });
       }
@@ -57,6 +57,6 @@ function parsed(text: string): unknown {
   try {
     return parseJson(json);
   } catch {
-    throw new MalformedBody('The body must be valid JSON.');
+    throw new MalformedRequest('The body must be valid JSON.');
   }
 }

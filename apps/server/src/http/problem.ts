@@ -48,6 +48,7 @@ const TITLES: Readonly<Record<number, string>> = {
   413: 'Too large',
   414: 'URI too long',
   415: 'Unsupported media type',
+  417: 'Expectation failed',
   422: 'Invalid request',
   429: 'Too many requests',
   431: 'Headers too large',
@@ -64,6 +65,7 @@ const HTTP_CODES: Readonly<Record<number, string>> = {
   413: 'request.too_large',
   414: 'request.url_too_long',
   415: 'request.unsupported_media_type',
+  417: 'request.expectation_failed',
   431: 'request.headers_too_large',
 };
 

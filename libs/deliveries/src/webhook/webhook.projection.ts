@@ -8,6 +8,7 @@ import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscr
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+import { jsonColumn } from '#libs/persistence/src/rows.adapter.js';
 
 import { webhook } from './webhook.js';
 
@@ -41,14 +42,14 @@ export class WebhookProjection implements Subscriber {
           status,
           at,
           disabled ? 'manual' : null,
-          stringifyJson(settings),
+          jsonColumn(settings),
         ],
       );
     } else if (event.is('webhook.updated')) {
       const { webhookId, settings } = event.data;
       await tx.query(
         'update views.webhooks set updated_at = $2, secrets = secrets || $3::jsonb, settings = $4 where id = $1',
-        [webhookId, at, stringifyJson(settings.headers ? [settings.headers.values] : []), stringifyJson(settings)],
+        [webhookId, at, stringifyJson(settings.headers ? [settings.headers.values] : []), jsonColumn(settings)],
       );
     } else if (event.is('webhook.secret_rotated')) {
       const { webhookId, secret, previous } = event.data;

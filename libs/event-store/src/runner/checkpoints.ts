@@ -69,6 +69,11 @@ export interface CheckpointTransaction {
   rollback(): Promise<void>;
 }
 
+/** The database refuses what was to be written: to try again changes nothing. */
+export class Unstorable extends Error {
+  override readonly name = 'Unstorable';
+}
+
 /** Somebody else moved the checkpoint: this instance is not the active one any more. */
 export class CheckpointMoved extends Error {
   override readonly name = 'CheckpointMoved';

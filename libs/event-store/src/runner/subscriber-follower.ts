@@ -5,7 +5,7 @@ import { messageOf, Transient } from '#libs/kernel/src/errors.js';
 
 import { type RecordedEvent, type SubscriptionItem, Unreadable } from '../event-store.js';
 import type { Subscriber } from '../subscriber.js';
-import { CheckpointMoved, type CheckpointMove } from './checkpoints.js';
+import { CheckpointMoved, type CheckpointMove, Unstorable } from './checkpoints.js';
 import { primeTables, TableSet } from './fold-tables.js';
 import type { FollowerParts } from './follower-parts.js';
 import type { FollowerState } from './follower-status.js';
@@ -174,7 +174,10 @@ export class SubscriberFollower {
     if (this.failing.tries > 0) this.failing = { position: -1n, tries: 0 };
   }
 
-  /** A bug. Three tries for the batch, then three for each of its events, then the event is parked. */
+  /**
+   * A bug. Three tries for the batch, then three for each of its events, then the event is parked. What cannot be stored is
+   * tried once: it costs the events behind it no time.
+   */
   private async failed(events: readonly RecordedEvent[], error: unknown, move: CheckpointMove): Promise<void> {
     const { log } = this.parts;
     const event = events[0]!;
@@ -186,7 +189,7 @@ export class SubscriberFollower {
       { subscriber: this.subscriber.name, position: String(event.position), tries, error },
       'a subscriber failed',
     );
-    if (tries < MAX_TRIES) {
+    if (tries < MAX_TRIES && !(error instanceof Unstorable)) {
       await delay(backoff(tries, this.parts.retries));
       return;
     }

@@ -6,7 +6,7 @@ import { fold, typesOf } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
-import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+import { jsonColumn } from '#libs/persistence/src/rows.adapter.js';
 
 import { type Integration, integration, secretReferences } from './integration.js';
 
@@ -44,7 +44,7 @@ export class IntegrationProjection implements Subscriber {
          values ($1, $2, $3, $4, $5, $5)
          on conflict (id) do update
            set state = excluded.state, revision = excluded.revision, updated_at = excluded.updated_at`,
-        [id, after.orgId, stringifyJson(after), event.revision.toString(), at],
+        [id, after.orgId, jsonColumn(after), event.revision.toString(), at],
       );
     const stillNamed = new Set(secretReferences(after));
     // Safe twice, and before the commit too: whoever folds the log again meets the event that took the reference away.

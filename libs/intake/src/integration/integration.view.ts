@@ -19,7 +19,7 @@ export class IntegrationView {
   id!: string;
   @Column('text', { name: 'org_id' })
   orgId!: string;
-  @Column('jsonb')
+  @Column('json')
   state!: Exclude<Integration, { kind: 'unknown' | 'deleted' }>;
   @Column('timestamptz', { name: 'created_at' })
   createdAt!: Date;

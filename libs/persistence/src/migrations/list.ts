@@ -15,6 +15,7 @@ import { OpenSince } from './0016-open-since.js';
 import { RuleCount } from './0018-rule-count.js';
 import { WebhookSettings } from './0019-webhook-settings.js';
 import { ActionRefusals } from './0020-action-refusals.js';
+import { ExactJson } from './0021-exact-json.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
 export const migrations = [
@@ -35,4 +36,5 @@ export const migrations = [
   RuleCount,
   WebhookSettings,
   ActionRefusals,
+  ExactJson,
 ];

@@ -1,9 +1,9 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 
 import type { Signals } from '#libs/event-store/src/runner/locks.js';
-import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { randomText } from '#libs/kernel/src/ids.js';
 
+import { jsonColumn } from '../rows.adapter.js';
 import { type Work, WorkQueue } from './work.js';
 
 /** Told when rows of a queue may have become claimable; `dueAt` is the earliest of their times. */
@@ -26,7 +26,7 @@ export interface WorkCount {
 
 const SCHEDULE = `
   insert into views.work as w (queue, key, grp, due_at, payload, position, state)
-  select queue, key, grp, due_at, payload::jsonb, position,
+  select queue, key, grp, due_at, payload::json, position,
          case when due_at <= clock_timestamp() then 'ready' else 'sleeping' end
     from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::bigint[])
       as given (queue, key, grp, due_at, payload, position)
@@ -84,7 +84,7 @@ export class PostgresWorkQueue extends WorkQueue {
       rows.map(({ key }) => key),
       rows.map(({ group }) => group ?? ''),
       rows.map(({ dueAt }) => dueAt.toISOString()),
-      rows.map(({ payload }) => stringifyJson(payload)),
+      rows.map(({ payload }) => jsonColumn(payload)),
       rows.map(({ position }) => String(position)),
     ]);
     this.tellAtCommit(tx, rows);

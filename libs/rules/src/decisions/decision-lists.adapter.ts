@@ -218,3 +218,12 @@ const placedFailure = (each: FailedEvent, versions: Versions): PlacedDecision =>
   place: { at: each.at.toISOString(), position: each.position, part: each.part },
   shown: shownFailure(each, eventIdOf(each.eventUuid), versions),
 });
+
+/** Whether there is such a rule, archived ones included. */
+export async function isRule(database: DataSource, orgId: string, ruleId: string): Promise<boolean> {
+  const rows = await database.query<unknown[]>('select from views.rules where org_id = $1 and id = $2', [
+    orgId,
+    ruleId,
+  ]);
+  return rows.length > 0;
+}

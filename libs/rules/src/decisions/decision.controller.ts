@@ -4,13 +4,14 @@ import { DataSource } from 'typeorm';
 
 import { CurrentCaller } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
+import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
 import { cursorOf, type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
-import { decisionsOfRule, decisionsOnEvent, type PlacedDecision } from './decision-lists.adapter.js';
+import { decisionsOfRule, isRule, decisionsOnEvent, type PlacedDecision } from './decision-lists.adapter.js';
 import type { TimePlace } from './verdict-rows.adapter.js';
 
 const OUTCOMES = ['matched', 'not_matched', 'throttled', 'errored'] as const;
@@ -56,6 +57,7 @@ export class DecisionController {
   constructor(
     @Inject(DataSource) private readonly database: DataSource,
     @Inject(Progress) private readonly progress: Progress,
+    @Inject(EventReader) private readonly events: EventReader,
   ) {}
 
   @Get('events/:id/decisions')
@@ -70,9 +72,10 @@ export class DecisionController {
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
   ): Promise<Page<DecisionAnswer>> {
-    const paging = pagingOf(limit, cursor, 1);
+    const paging = pagingOf(limit, cursor, ['text']);
     const place = { orgId, eventId, after: paging.after?.[0] ?? '' };
     const found = await decisionsOnEvent(this.database, place, paging.limit + 1, this.versions);
+    if (found.length === 0) await this.events.get(orgId, eventId);
     return pageOf(
       found,
       paging,
@@ -100,7 +103,7 @@ export class DecisionController {
     @Query('from') from?: string,
     @Query('to') to?: string,
   ): Promise<Page<DecisionAnswer>> {
-    const paging = pagingOf(limit, cursor, 3);
+    const paging = pagingOf(limit, cursor, ['time', 'number', 'number']);
     const [since, until] = [timeOf('from', from), timeOf('to', to)];
     const query = {
       orgId,
@@ -111,6 +114,12 @@ export class DecisionController {
       ...(paging.after && { before: placeOf(paging.after) }),
     };
     const { found, goOn } = await decisionsOfRule(this.database, query, paging.limit + 1, this.versions);
+    if (found.length === 0 && !(await isRule(this.database, orgId, ruleId)))
+      throw new Rejected(
+        'not_found',
+        'rule.not_found',
+        `There is no rule ${ruleId}. GET /api/v1/rules lists the existing ones.`,
+      );
     const page = pageOf(found, paging, keyOf, ({ shown }) => shown);
     return page.nextCursor === null && goOn ? { ...page, nextCursor: cursorOf(partsOf(goOn)) } : page;
   }
@@ -122,13 +131,11 @@ export class DecisionController {
 const partsOf = ({ at, position, part }: TimePlace): readonly string[] => [at, position, String(part)];
 const keyOf = ({ place }: PlacedDecision): readonly string[] => partsOf(place);
 
-/** A place that somebody made up finds nothing. */
-function placeOf([at = '', position = '', part = '']: readonly string[]): TimePlace {
-  const time = parseTime(at);
-  return time && /^\d{1,18}$/.test(position) && /^\d{1,4}$/.test(part)
-    ? { at: time.toISOString(), position, part: Number(part) }
-    : { at: '-infinity', position: '0', part: 0 };
-}
+const placeOf = ([at = '', position = '', part = '']: readonly string[]): TimePlace => ({
+  at,
+  position,
+  part: Math.min(Number(part), 2 ** 31 - 1),
+});
 
 function outcomeOf(text: string): string {
   if (OUTCOMES.some((outcome) => outcome === text)) return text;

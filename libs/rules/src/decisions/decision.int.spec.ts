@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import type { Caller } from '#libs/access/src/caller.js';
+import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { Progress, Subscriber } from '#libs/event-store/src/subscriber.js';
@@ -94,7 +95,8 @@ async function logged(): Promise<readonly RecordedDecision[]> {
 }
 
 const noWait: Progress = { whenProcessed: () => Promise.resolve() };
-const api = (progress = noWait) => new DecisionController(views.dataSource, progress);
+const api = (progress = noWait) =>
+  new DecisionController(views.dataSource, progress, new EventReader(views.dataSource, store, noWait));
 
 async function pages(
   ask: (cursor?: string) => Promise<{ data: readonly DecisionAnswer[]; nextCursor: string | null }>,
@@ -151,15 +153,22 @@ describe('the decisions of a history', () => {
     }
   });
 
-  it('are not shown to others, and nothing is found by ids and cursors that were made up', async () => {
+  it('are not shown to others, and ids and cursors that were made up are refused', async () => {
     await history();
     const stranger = { ...caller, orgId: 'org_2' };
     const [{ eventId }] = (await logged()) as [RecordedDecision];
-    expect((await api().ofEvent(stranger, eventId)).data).toEqual([]);
-    expect((await api().ofRule(stranger, ruleId(4))).data).toEqual([]);
-    expect((await api().ofEvent(caller, 'evt_nonsense')).data).toEqual([]);
+    for (const [who, id] of [
+      [stranger, eventId],
+      [caller, 'evt_nonsense'],
+    ] as const)
+      await expect(api().ofEvent(who, id)).rejects.toMatchObject({ code: 'event.not_found' });
+    for (const [who, id] of [
+      [stranger, ruleId(4)],
+      [caller, 'rul_nonsense'],
+    ] as const)
+      await expect(api().ofRule(who, id)).rejects.toMatchObject({ code: 'rule.not_found' });
     const cursor = Buffer.from(JSON.stringify(['x', 'y', 'z'])).toString('base64url');
-    expect((await api().ofRule(caller, ruleId(4), '', '5', cursor)).data).toEqual([]);
+    await expect(api().ofRule(caller, ruleId(4), '', '5', cursor)).rejects.toMatchObject({ code: 'list.bad_cursor' });
     await expect(api().ofRule(caller, ruleId(4), 'almost')).rejects.toMatchObject({ code: 'decision.bad_outcome' });
     await expect(api().ofRule(caller, ruleId(4), '', '5', '', 'soon')).rejects.toMatchObject({
       code: 'decision.bad_time',

@@ -245,7 +245,8 @@ describe('rules by REST', () => {
 });
 
 describe('decisions by REST', () => {
-  const decisions = () => new DecisionController(views.dataSource, progress);
+  const decisions = () =>
+    new DecisionController(views.dataSource, progress, new EventReader(views.dataSource, store, progress));
 
   it('answer why nothing ran, by event and by rule', async () => {
     const main = await api().create(caller, pushes, reply);
@@ -300,8 +301,8 @@ describe('decisions by REST', () => {
     const { id } = await api().create(caller, pushes, reply);
     const event = await push({ branch: 'main' });
     await decide();
-    expect((await decisions().ofEvent(stranger, event)).data).toEqual([]);
-    expect((await decisions().ofRule(stranger, id)).data).toEqual([]);
+    await expect(decisions().ofEvent(stranger, event)).rejects.toMatchObject({ code: 'event.not_found' });
+    await expect(decisions().ofRule(stranger, id)).rejects.toMatchObject({ code: 'rule.not_found' });
   });
 
   it('are the same rows when they are built again', async () => {
@@ -419,7 +420,15 @@ describe('a rule that names an action of a plug-in', () => {
       action: 'page-on-call',
       input: { text: 'look at main' },
     });
-    expect((await new DecisionController(views.dataSource, progress).ofRule(caller, id)).data).toEqual([
+    expect(
+      (
+        await new DecisionController(
+          views.dataSource,
+          progress,
+          new EventReader(views.dataSource, store, progress),
+        ).ofRule(caller, id)
+      ).data,
+    ).toEqual([
       expect.objectContaining({
         outcome: 'matched',
         actions: [{ type: 'page-on-call', requestId: eventIdOf(request.id) }],

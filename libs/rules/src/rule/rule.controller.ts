@@ -163,7 +163,7 @@ export class RuleController {
     @Res({ passthrough: true }) reply: Reply,
     @Headers('if-match') ifMatch?: string,
   ): Promise<SavedRule> {
-    const isSaid = Object.hasOwn(body, 'enabled');
+    const isSaid = isObject(body) && Object.hasOwn(body, 'enabled');
     const { definition, enabled, compiled } = checkRule(body, this.plugins.actions);
     const { name } = (await this.find(caller, id)).definition;
     const command = new UpdateRule(id, caller, definition, isSaid ? enabled : undefined, revisionOf(ifMatch));

@@ -20,7 +20,6 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { LOG, type Log } from '#libs/kernel/src/log.js';
 import { uuidOf } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
-import { parseTime } from '#libs/kernel/src/time/times.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
 import type { Definition } from '../language/definition.js';
@@ -113,7 +112,7 @@ export class RunController {
   ): Promise<Page<object>> {
     if (status && !STATUSES.some((one) => one === status))
       throw new Rejected('invalid', 'list.bad_filter', `"status" must be one of ${STATUSES.join(', ')}.`);
-    const paging = pagingOf(limit, cursor, 2);
+    const paging = pagingOf(limit, cursor, ['time', 'text']);
     const query = this.database
       .getRepository(RunView)
       .createQueryBuilder('run')
@@ -126,7 +125,7 @@ export class RunController {
     if (eventId) query.andWhere('run.eventId = :eventId', { eventId });
     if (paging.after)
       query.andWhere('(run.startedAt, run.id) < (:at::timestamptz, :id)', {
-        at: timeOf(paging.after[0]!),
+        at: paging.after[0],
         id: paging.after[1],
       });
     return pageOf(await query.getMany(), paging, ({ id, startedAt }) => [startedAt.toISOString(), id], answerOf);
@@ -165,11 +164,6 @@ export class RunController {
     if (await hasSeen(this.progress, followers.runViews, position)) return this.view(caller, id);
     return { ...(await this.view(caller, id)), status: 'cancelled' };
   }
-}
-
-function timeOf(text: string): string {
-  if (parseTime(text)) return text;
-  throw new Rejected('invalid', 'list.bad_cursor', '"cursor" must be the nextCursor of the page before.');
 }
 
 /** What is in the stream alone. */

@@ -5,8 +5,7 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { followers } from '#libs/events/src/followers.js';
-import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
-import { type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
+import { jsonColumn, type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 import { WorkQueue } from '#libs/persistence/src/work/work.js';
 
 import type { RunStatus } from '../engine/run-state.js';
@@ -174,7 +173,7 @@ async function saveRuns(tx: EntityManager, changes: readonly Change[]): Promise<
     [
       changed.map(({ runId }) => runId),
       changed.map(({ status }) => status ?? null),
-      changed.map(({ error }) => (error === undefined ? null : stringifyJson(error))),
+      changed.map(({ error }) => (error === undefined ? null : jsonColumn(error))),
       changed.map(({ endedAt }) => endedAt ?? null),
       changed.map(({ until }) => until !== undefined),
       changed.map(({ until }) => until ?? null),
