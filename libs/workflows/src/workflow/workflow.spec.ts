@@ -23,7 +23,11 @@ const id = workflowIdOf('org_1', 'hello');
 const now = new Date('2026-01-01T00:00:00Z');
 
 const after = (state: Workflow, drafts: readonly EventDraft[]): Workflow =>
-  fold(workflow, drafts.map((draft) => ({ ...draft, metadata: author, isReadable: true })) as unknown as RecordedEvent[], state);
+  fold(
+    workflow,
+    drafts.map((draft) => ({ ...draft, metadata: author, isReadable: true })) as unknown as RecordedEvent[],
+    state,
+  );
 const saved = (state: Workflow, source: string, origin: Origin = 'api', file?: string) =>
   save(state, new SaveWorkflow(id, author, 'hello', source, origin, file), now);
 const types = (drafts: readonly EventDraft[]) => drafts.map(({ type }) => type);
