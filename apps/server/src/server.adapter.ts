@@ -159,7 +159,12 @@ async function compose(config: Config, { door, databaseUrl: starting, closers }:
   await runner.start({ subscribers: works ? subscribers : [], tables });
   const tokens = application.get(TokenTable, { strict: false });
   http.tokens = tokens;
-  const firstToken = await bootstrap(store, clock, tokens, runner, config.adminToken);
+  const { generated: firstToken, revoked } = await bootstrap(store, clock, tokens, runner, config.adminToken);
+  if (revoked)
+    log.warn(
+      {},
+      'MILLRACE_ADMIN_TOKEN was revoked through the API and is not valid. Set another token, or remove the variable.',
+    );
   if (works) {
     const files = application.get(WorkflowFiles, { strict: false });
     closers.push({ name: 'workflow files', close: () => files.stop() });

@@ -1,4 +1,4 @@
-import { Module } from '@nestjs/common';
+import { Global, Module } from '@nestjs/common';
 import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
@@ -23,6 +23,7 @@ import {
 import { TokenTable } from './token/token.table.js';
 
 /** Who may do what: tokens, the guard before every route, and the memory of requests with an `Idempotency-Key`. */
+@Global()
 @Module({
   imports: [CqrsModule],
   controllers: [TokenController],

@@ -1,3 +1,4 @@
+import type { Egress } from '#libs/egress/src/egress.js';
 import { expect, it } from '@jest/globals';
 import type { CommandBus } from '@nestjs/cqrs';
 import type { DataSource } from 'typeorm';
@@ -35,6 +36,7 @@ it('an agent that is made under an Idempotency-Key has an address that nobody ca
     new Settings({ publicUrl: 'https://mill.example.com' } as Settings),
     undefined as never,
     new MemoryEventStore(),
+    { refusal: () => undefined } as unknown as Egress,
   );
   const caller: Caller = { orgId: 'org_1', actor: 'token/tok_1', tokenId: 'tok_1', roles: [], idempotencyKey: 'key-1' };
   const body = {

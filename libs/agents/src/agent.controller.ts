@@ -8,6 +8,7 @@ import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
+import { Egress } from '#libs/egress/src/egress.js';
 import { carryOut } from '#libs/event-store/src/carry-out.js';
 import type { Committed, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
@@ -53,6 +54,7 @@ export class AgentController {
     @Inject(Settings) private readonly settings: Settings,
     @Inject(Executions) private readonly executions: Executions,
     @Inject(EventStore) private readonly store: EventStore,
+    @Inject(Egress) private readonly egress: Egress,
   ) {}
 
   @Post()
@@ -61,7 +63,10 @@ export class AgentController {
   @Takes(NewAgent)
   @Answers(AgentAnswer, 201)
   async create(@CurrentCaller() caller: Caller, @Body() sent: object): Promise<AgentAnswer> {
-    const { secret: given, ...rest } = checkBody(NewAgent, sent, { prefix: 'agent', check: checkConfig({}) });
+    const { secret: given, ...rest } = checkBody(NewAgent, sent, {
+      prefix: 'agent',
+      check: checkConfig({}, this.urlRefusal),
+    });
     const settings = withDefaults(agentSettings, rest);
     const { secrets, store } = this;
     const id = await newAddressId(caller, { prefix: PREFIXES.agent, stream: streams.agent, secrets, store });
@@ -102,7 +107,7 @@ export class AgentController {
   @Answers(AgentAnswer)
   async change(@CurrentCaller() caller: Caller, @Param('id') id: string, @Body() sent: object): Promise<AgentAnswer> {
     const { settings, hasSecret } = await this.find(caller, id);
-    const check = checkConfig(settings);
+    const check = checkConfig(settings, this.urlRefusal);
     const { secret: given, ...changes } = checkBody(AgentChanges, sent, { prefix: 'agent', check });
     const next = { ...settings, ...changes };
     await this.refuseTakenName(caller, next.name, id);
@@ -163,6 +168,8 @@ export class AgentController {
     return this.executions.cancel(caller, id, executionId);
   }
 
+  private readonly urlRefusal = (url: string): string | undefined => this.egress.refusal(url);
+
   /** Refuses early, before secrets are stored, and finds agents that are older than reservations of names. */
   private async refuseTakenName({ orgId }: Caller, name: string, id: string): Promise<void> {
     const row = await this.database.getRepository(AgentView).findOneBy({ orgId, name, removed: false, id: Not(id) });
@@ -212,11 +219,20 @@ export class AgentController {
 const needsSecret = ({ webhookEnabled, auth }: AgentSettings): boolean => webhookEnabled && auth !== 'none';
 const newSecret = (): string => `mrs_${randomText(32)}`;
 
-/** What there is to check of an agent beyond its shape: what its runtime wants of `config`. */
+/**
+ * What there is to check of an agent beyond its shape: what its runtime wants of `config`, and whether its URLs may be
+ * called.
+ */
 const checkConfig =
-  (current: Partial<AgentSettings>) =>
+  (current: Partial<AgentSettings>, urlRefusal: (url: string) => string | undefined) =>
   (given: AgentChanges, problems: Problems): void => {
     const runtime = given.runtime === undefined ? current.runtime : problems.part(given, 'runtime');
     const config = given.config === undefined ? (current.config ?? {}) : problems.part(given, 'config');
-    if (runtime && config) problems.addAll(configProblems(runtime, config));
+    if (!runtime || !config) return;
+    problems.addAll(configProblems(runtime, config));
+    for (const key of ['url', 'baseUrl']) {
+      const url = config[key];
+      const refusal = typeof url === 'string' && problems.isFine(`/config/${key}`) ? urlRefusal(url) : undefined;
+      if (refusal !== undefined) problems.add(`/config/${key}`, refusal);
+    }
   };

@@ -52,6 +52,13 @@ describe('the query of events', () => {
     expect(values[2]).not.toEqual(expect.arrayContaining(['webhook.received']));
   });
 
+  it('leaves them out of every glob that does not name their family', () => {
+    const { sql, values } = conditionOf(parse({ type: '*.failed' }), undefined);
+    expect(sql).toContain('type <> all($2::text[]) and type like $3');
+    expect(values[2]).toBe('%.failed');
+    expect(conditionOf(parse({ type: 'webhook.*' }), undefined).sql).not.toContain('<> all');
+  });
+
   it('goes on after the cursor in its direction', () => {
     const cursor = cursorOf(41n);
     const down = parse({ cursor });

@@ -1,5 +1,4 @@
-import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import { catalogue, isEventType } from '#libs/events/src/catalogue.js';
+import { type RecordedEvent, shownDataJson } from '#libs/event-store/src/event-store.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
@@ -36,10 +35,5 @@ export function eventJson(event: RecordedEvent): string {
     schemaVersion,
     ...(request && { request }),
   });
-  const data = isCurrent(event.type, schemaVersion) ? event.dataJson : stringifyJson(event.data);
-  return `${envelope.slice(0, -1)},"data":${data},"metadata":${metadata}}`;
+  return `${envelope.slice(0, -1)},"data":${shownDataJson(event)},"metadata":${metadata}}`;
 }
-
-/** Written by an older version: shown as the newest has it. */
-const isCurrent = (type: string, version: number): boolean =>
-  !isEventType(type) || ((catalogue[type] as { version?: number }).version ?? 1) === version;

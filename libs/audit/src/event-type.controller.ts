@@ -1,5 +1,6 @@
 import { Controller, Get, Param } from '@nestjs/common';
 import { ApiOperation, ApiProperty, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { Type } from '@sinclair/typebox';
 
 import { catalogue, isEventType } from '#libs/events/src/catalogue.js';
 import type { EventDefinition } from '#libs/events/src/define-event.js';
@@ -21,13 +22,13 @@ export class EventTypePage {
 
 /** By name. The catalogue is part of the program: all of it is one page. */
 const all: readonly EventTypeAnswer[] = Object.entries(catalogue as Readonly<Record<string, EventDefinition>>)
-  .map(([type, { description, system, version, data, example }]) => ({
+  .map(([type, { description, system, version, data, example, hidden = [] }]) => ({
     type,
     description,
     system: system === true,
     version: version ?? 1,
-    schema: data,
-    example,
+    schema: hidden.length === 0 ? data : Type.Omit(data, hidden),
+    example: Object.fromEntries(Object.entries(example).filter(([key]) => !hidden.includes(key))),
   }))
   .sort((a, b) => (a.type < b.type ? -1 : 1));
 

@@ -49,11 +49,15 @@ export function conditionOf(query: EventQuery, after: bigint | undefined): Condi
   };
   if (query.types.length > 0) {
     const alternatives = query.types.map((pattern) => {
-      values.push(pattern.includes('*') ? likeOf(pattern) : pattern);
-      const test = `type ${pattern.includes('*') ? 'like' : '='} $${values.length}`;
-      if (!isWide(pattern)) return test;
-      values.push(hidden());
-      return `(${test} and type <> all($${values.length}::text[]))`;
+      const tests: string[] = [];
+      const test = (sql: (parameter: string) => string, value: unknown): void => {
+        values.push(value);
+        tests.push(sql(`$${values.length}`));
+      };
+      if (isWide(pattern)) test((parameter) => `type <> all(${parameter}::text[])`, hidden());
+      if (!pattern.includes('*')) test((parameter) => `type = ${parameter}`, pattern);
+      else if (pattern !== '*') test((parameter) => `type like ${parameter}`, likeOf(pattern));
+      return tests.join(' and ');
     });
     parts.push(`(${alternatives.join(' or ')})`);
   }

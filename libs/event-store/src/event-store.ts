@@ -1,11 +1,11 @@
 import { isUtf8 } from 'node:buffer';
 
-import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
+import { catalogue, type DataOf, type EventType, hiddenFields, isEventType } from '#libs/events/src/catalogue.js';
 import { eventIdOf, type EventMetadata, isEventMetadata, type PlatformEvent } from '#libs/events/src/envelope.js';
 import { upcast } from '#libs/events/src/upcasters.js';
-import { parseAsWritten } from '#libs/kernel/src/text/exact-json.js';
+import { parseAsWritten, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
-import type { JsonObject } from '#libs/kernel/src/json.js';
+import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 
 /**
  * THE LOG's port. Same semantics on every adapter; `contract/` proves it.
@@ -241,5 +241,19 @@ export class Unreadable extends Error {
 /** The event as programs outside see it. */
 export function platformEvent(event: RecordedEvent): PlatformEvent {
   const { source, subject, orgId, timestamp } = event.metadata;
-  return { id: eventIdOf(event.id), type: event.type, source, subject, orgId, timestamp, data: event.data };
+  return { id: eventIdOf(event.id), type: event.type, source, subject, orgId, timestamp, data: shownData(event) };
+}
+
+function shownData(event: RecordedEvent): JsonObject {
+  const hidden = hiddenFields(event.type);
+  if (hidden === undefined) return event.data;
+  return Object.fromEntries(Object.entries<Json>(event.data).filter(([key]) => !hidden.includes(key)));
+}
+
+/** The data as programs outside see it: the exact text, unless an older version wrote it or it has hidden fields. */
+export function shownDataJson(event: RecordedEvent): string {
+  const { type } = event;
+  const current = isEventType(type) ? ((catalogue[type] as { version?: number }).version ?? 1) : undefined;
+  const isOld = current !== undefined && event.metadata.schemaVersion < current;
+  return isOld || hiddenFields(type) !== undefined ? stringifyJson(shownData(event)) : event.dataJson;
 }

@@ -40,5 +40,9 @@ export type DataOf<T extends EventType> = Static<Catalogue[T]['data']>;
 
 export const isEventType = (type: string): type is EventType => Object.hasOwn(catalogue, type);
 
+/** Fields of `data` of a type that nobody outside is shown. */
+export const hiddenFields = (type: string): readonly string[] | undefined =>
+  isEventType(type) ? (catalogue[type] as { hidden?: readonly string[] }).hidden : undefined;
+
 /** Whether `*` leaves this type out. Custom types are never system types. */
 export const isSystemType = (type: string): boolean => isEventType(type) && 'system' in catalogue[type];

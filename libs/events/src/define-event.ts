@@ -10,6 +10,8 @@ export interface EventDefinition<Data extends TObject = TObject> {
   readonly system?: true;
   /** Version of `data` that is written now; older ones are lifted by an upcaster when read. */
   readonly version?: number;
+  /** Fields of `data` that nobody outside is shown: not in answers, deliveries or expressions. */
+  readonly hidden?: readonly string[];
   readonly data: Data;
   readonly example: Static<Data>;
 }

@@ -86,7 +86,16 @@ describe('a rule', () => {
       'PATCH /api/v1/rules/rul_1': rule,
       'DELETE /api/v1/rules/rul_1': {},
       'GET /api/v1/rules/rul_1/versions?limit=200': {
-        data: [{ version: 2, name: 'pushes', eventType: 'git.push', savedBy: 'token/tok_1', savedAt: 'now' }],
+        data: [
+          {
+            version: 2,
+            name: 'pushes',
+            eventType: 'git.push',
+            savedBy: 'token/tok_1',
+            savedByName: 'ci',
+            savedAt: 'now',
+          },
+        ],
         nextCursor: null,
       },
     };

@@ -99,7 +99,13 @@ export async function versions(shell: Shell, given: string): Promise<void> {
   if (shell.quiet) return found.forEach(({ version }) => shell.print(String(version)));
   shell.table(
     ['VERSION', 'NAME', 'TYPE', 'BY', 'AT'],
-    found.map(({ version, name, eventType, savedBy, savedAt }) => [String(version), name, eventType, savedBy, savedAt]),
+    found.map(({ version, name, eventType, savedBy, savedByName, savedAt }) => [
+      String(version),
+      name,
+      eventType,
+      savedByName ?? savedBy,
+      savedAt,
+    ]),
   );
 }
 

@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import { execute } from '#libs/event-store/src/command-handlers.js';
 import { Runner } from '#libs/event-store/src/runner/runner.js';
 import { SystemClock } from '#libs/kernel/src/clock.js';
 
 import { MemoryCheckpoints, MemoryLocks, MemorySignals } from '../../../event-store/testing/memory-runner.js';
 import { bootstrap } from './bootstrap.js';
+import { RevokeToken, revokeToken, token } from './token.js';
 import { DEFAULT_ORG } from '#libs/events/src/envelope.js';
 import { TokenTable } from './token.table.js';
 
@@ -24,7 +26,7 @@ class Process {
       signals: new MemorySignals(),
     });
   }
-  async start(configured?: string): Promise<string | undefined> {
+  async start(configured?: string): ReturnType<typeof bootstrap> {
     await this.runner.start({ subscribers: [], tables: [this.tokens] });
     return bootstrap(this.store, new SystemClock(), this.tokens, this.runner, configured);
   }
@@ -45,7 +47,7 @@ describe('the first way in', () => {
   const start = async (configured?: string) => {
     const started = new Process(store);
     processes.push(started);
-    return { generated: await started.start(configured), tokens: started.tokens };
+    return { ...(await started.start(configured)), tokens: started.tokens };
   };
   const types = async () => (await store.readAll({ limit: 100 })).events.map(({ type }) => type);
 
@@ -73,6 +75,21 @@ describe('the first way in', () => {
     const { generated, tokens } = await start(FIRST);
     expect(generated).toBeUndefined();
     expect(tokens.find(FIRST)).toMatchObject({ orgId: DEFAULT_ORG, roles: ['admin'] });
+  });
+
+  it('stays revoked after a person revoked it, whatever the environment says, and others stay valid', async () => {
+    const { tokens } = await start(FIRST);
+    const { id } = tokens.find(FIRST)!;
+    const person = { orgId: DEFAULT_ORG, actor: 'token/tok_other' };
+    await execute(store, new SystemClock(), token, revokeToken, new RevokeToken(id, person));
+    const again = await start(FIRST);
+    expect(again.revoked).toBe(true);
+    expect(again.tokens.find(FIRST)).toBeUndefined();
+    const replaced = await start(SECOND);
+    expect(replaced.revoked).toBeUndefined();
+    expect(replaced.tokens.find(SECOND)).toBeDefined();
+    const stillRevoked = await start(FIRST);
+    expect(stillRevoked.tokens.find(SECOND)).toBeDefined();
   });
 
   it('is replaced when another token is configured', async () => {

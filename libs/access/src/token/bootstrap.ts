@@ -5,7 +5,7 @@ import type { Clock } from '#libs/kernel/src/clock.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
 
 import { EstablishOrganisation, establish, organisation } from '../organisation.js';
-import { DEFAULT_ORG } from '#libs/events/src/envelope.js';
+import { DEFAULT_ORG, ENGINE } from '#libs/events/src/envelope.js';
 import {
   InstallBootstrapToken,
   RevokeToken,
@@ -17,14 +17,16 @@ import {
 } from './token.js';
 import type { TokenTable } from './token.table.js';
 
-const operator = { orgId: DEFAULT_ORG, actor: 'millrace' } as const;
+const operator = { orgId: DEFAULT_ORG, actor: ENGINE } as const;
 /** The stream of the generated one: of two processes that start at once, one opens it and prints its token. */
 const GENERATED = derivedId('tok', 'bootstrap', 'generated');
 
 /**
  * Makes sure that the default organisation exists and that somebody can get in. A `configured` token becomes the one
- * bootstrap token and revokes the others; without one, a token is generated at the first start ever.
- * @returns the text of a token that was generated just now: to be shown once, it is not kept.
+ * bootstrap token and revokes the others, unless a person has revoked it; without one, a token is generated at the first
+ * start ever.
+ * @returns `generated` is the text of a token that was generated just now: to be shown once, it is not kept. `revoked`:
+ * the configured token is not valid, since a person revoked it.
  */
 export async function bootstrap(
   store: EventStore,
@@ -32,28 +34,31 @@ export async function bootstrap(
   tokens: TokenTable,
   progress: Progress,
   configured: string | undefined,
-): Promise<string | undefined> {
+): Promise<{ readonly generated?: string; readonly revoked?: true }> {
   await execute(store, clock, organisation, establish, new EstablishOrganisation(DEFAULT_ORG, operator, 'default'));
   const settled = ({ position }: Committed) => progress.whenProcessed(tokens.name, position);
 
   if (configured === undefined) {
-    if (tokens.bootstrapTokens().length > 0) return undefined;
+    if (tokens.bootstrapTokens().length > 0) return {};
     const text = newTokenText();
     const install = new InstallBootstrapToken(GENERATED, operator, hashOf(text), 'generated');
     const committed = await execute(store, clock, token, installBootstrapToken, install);
     // Nothing appended: another process is generating one, or it was revoked on purpose.
-    if (committed.position === 0n) return undefined;
+    if (committed.position === 0n) return {};
     await settled(committed);
-    return text;
+    return { generated: text };
   }
 
   const hash = hashOf(configured);
   if (!tokens.bootstrapTokens().some((known) => known.hash === hash)) {
     const install = new InstallBootstrapToken(derivedId('tok', 'bootstrap', hash), operator, hash, 'configured');
-    await settled(await execute(store, clock, token, installBootstrapToken, install));
+    const committed = await execute(store, clock, token, installBootstrapToken, install);
+    await settled(committed);
+    // The others stay: somebody must be able to get in.
+    if (!tokens.bootstrapTokens().some((known) => known.hash === hash)) return { revoked: true };
   }
   for (const known of tokens.bootstrapTokens())
     if (known.hash !== hash)
       await settled(await execute(store, clock, token, revokeToken, new RevokeToken(known.id, operator)));
-  return undefined;
+  return {};
 }

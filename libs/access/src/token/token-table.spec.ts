@@ -42,6 +42,32 @@ describe('the table of tokens', () => {
     expect(table.list('org_a')).toEqual([]);
   });
 
+  it('knows the name of a revoked token, in its organisation alone', async () => {
+    const table = await tableOf(['org_a', created('tok_1', 'mr_one')], ['org_a', revoked('tok_1')]);
+    expect(table.nameOf('org_a', 'token/tok_1')).toBe('tok_1');
+    expect(table.nameOf('org_b', 'token/tok_1')).toBeUndefined();
+    expect(table.nameOf('org_a', 'rule/tok_1')).toBeUndefined();
+  });
+
+  it('knows whether another admin is valid', async () => {
+    const admin = { roles: ['admin'] };
+    const now = new Date('2026-11-30T00:00:00Z');
+    const alone = await tableOf(
+      ['org_a', created('tok_1', 'mr_one', admin)],
+      ['org_a', created('tok_2', 'mr_two')],
+      ['org_a', created('tok_3', 'mr_three', { ...admin, expiresAt: '2026-11-29T00:00:00.000Z' })],
+      ['org_b', created('tok_4', 'mr_four', admin)],
+      ['org_a', created('tok_5', 'mr_five', admin)],
+      ['org_a', revoked('tok_5')],
+    );
+    expect(alone.hasOtherAdmin(alone.find('mr_one')!, now)).toBe(false);
+    const two = await tableOf(
+      ['org_a', created('tok_1', 'mr_one', admin)],
+      ['org_a', created('tok_2', 'mr_two', admin)],
+    );
+    expect(two.hasOtherAdmin(two.find('mr_one')!, now)).toBe(true);
+  });
+
   it('knows a token that was made anew under its id by the new text only', async () => {
     const table = await tableOf(['org_a', created('tok_1', 'mr_old')], ['org_a', created('tok_1', 'mr_new')]);
     expect(table.find('mr_old')).toBeUndefined();

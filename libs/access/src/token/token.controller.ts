@@ -5,6 +5,7 @@ import { ArrayNotEmpty, ArrayUnique, IsIn, IsOptional, IsString, Length } from '
 
 import { hasSeen } from '#libs/event-store/src/carry-out.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
 
@@ -71,6 +72,7 @@ export class TokenController {
     @Inject(CommandBus) private readonly commands: CommandBus,
     @Inject(TokenTable) private readonly tokens: TokenTable,
     @Inject(Progress) private readonly progress: Progress,
+    @Inject(Clock) private readonly clock: Clock,
   ) {}
 
   @Post()
@@ -91,6 +93,7 @@ export class TokenController {
   }
 
   @Get()
+  @Roles('auditor')
   @ApiOperation({ summary: 'List valid API tokens', description: 'Without their texts, which are not kept.' })
   @ApiResponse({ status: 200, type: TokenPage })
   list(@CurrentCaller() caller: Caller, @Query('limit') limit?: string, @Query('cursor') cursor?: string): TokenPage {
@@ -103,6 +106,7 @@ export class TokenController {
   }
 
   @Get(':id')
+  @Roles('auditor')
   @ApiOperation({ summary: 'One API token' })
   @ApiResponse({ status: 200, type: TokenAnswer })
   view(@CurrentCaller() caller: Caller, @Param('id') id: string): TokenAnswer {
@@ -117,7 +121,13 @@ export class TokenController {
   })
   @ApiResponse({ status: 204 })
   async revoke(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
-    this.known(caller, id);
+    const known = this.known(caller, id);
+    if (known.roles.includes('admin') && !this.tokens.hasOtherAdmin(known, this.clock.now()))
+      throw new Rejected(
+        'conflict',
+        'token.last_admin',
+        'This is the last token with the role admin that is valid. Create another one first, then revoke this one.',
+      );
     const committed = await this.commands.execute(new RevokeToken(id, caller));
     await hasSeen(this.progress, this.tokens.name, committed.position);
   }

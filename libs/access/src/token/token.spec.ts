@@ -57,7 +57,7 @@ describe('creating a token', () => {
   });
 
   it('is refused under the id of a revoked token', () => {
-    expect(rejection(() => createToken({ kind: 'revoked' }, create(), now)).kind).toBe('conflict');
+    expect(rejection(() => createToken({ kind: 'revoked', by: 'token/tok_2' }, create(), now)).kind).toBe('conflict');
   });
 });
 
@@ -71,7 +71,7 @@ describe('revoking a token', () => {
   });
 
   it('twice changes nothing', () => {
-    expect(revokeToken({ kind: 'revoked' }, revoke)).toEqual([]);
+    expect(revokeToken({ kind: 'revoked', by: 'token/tok_2' }, revoke)).toEqual([]);
   });
 
   it('that does not exist is refused', () => {
@@ -93,13 +93,14 @@ describe('the bootstrap token', () => {
     expect(installBootstrapToken(active('2026-11-20T11:00:00Z'), configured)).toEqual([]);
   });
 
-  it('set again after it was revoked is valid again', () => {
-    expect(installBootstrapToken({ kind: 'revoked' }, configured)).toHaveLength(1);
+  it('set again after another one replaced it is valid again, and not after a person revoked it', () => {
+    expect(installBootstrapToken({ kind: 'revoked', by: 'millrace' }, configured)).toHaveLength(1);
+    expect(installBootstrapToken({ kind: 'revoked', by: 'token/tok_2' }, configured)).toEqual([]);
   });
 
   it('is generated only where there never was one: not after it was revoked on purpose', () => {
     expect(installBootstrapToken(unknown, generated)).toHaveLength(1);
-    expect(installBootstrapToken({ kind: 'revoked' }, generated)).toEqual([]);
+    expect(installBootstrapToken({ kind: 'revoked', by: 'token/tok_2' }, generated)).toEqual([]);
     expect(installBootstrapToken({ ...active('2026-11-20T11:00:00Z'), hash: 'other' } as Token, generated)).toEqual([]);
   });
 });

@@ -25,10 +25,13 @@ export class TokenTable implements Table {
   readonly reads = typesOf(token);
   private readonly byId = new Map<string, KnownToken>();
   private readonly byHash = new Map<string, KnownToken>();
+  /** Of revoked tokens too: what they did is still shown. */
+  private readonly names = new Map<string, { readonly orgId: string; readonly name: string }>();
 
   clear(): void {
     this.byId.clear();
     this.byHash.clear();
+    this.names.clear();
   }
 
   apply(event: RecordedEvent): void {
@@ -47,6 +50,7 @@ export class TokenTable implements Table {
         bootstrap: bootstrap === true,
       };
       this.byId.set(tokenId, known);
+      this.names.set(tokenId, { orgId: known.orgId, name });
       this.byHash.set(hash, known);
     } else if (event.is('token.revoked')) this.forget(event.data.tokenId);
   }
@@ -70,6 +74,20 @@ export class TokenTable implements Table {
   get(orgId: string, id: string): KnownToken | undefined {
     const known = this.byId.get(id);
     return known?.orgId === orgId ? known : undefined;
+  }
+
+  /** Name of the token that an actor stands for, also after it was revoked; `undefined` for other actors. */
+  nameOf(orgId: string, actor: string): string | undefined {
+    const known = actor.startsWith('token/') ? this.names.get(actor.slice('token/'.length)) : undefined;
+    return known?.orgId === orgId ? known.name : undefined;
+  }
+
+  /** Whether somebody could still get in as admin without this token. */
+  hasOtherAdmin({ id, orgId }: KnownToken, now: Date): boolean {
+    return this.list(orgId).some(
+      (other) =>
+        other.id !== id && other.roles.includes('admin') && (other.expiresAt === undefined || other.expiresAt > now),
+    );
   }
 
   /** Of one organisation, oldest first. */

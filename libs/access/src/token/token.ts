@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 
 import { slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
+import { ENGINE } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { randomText } from '#libs/kernel/src/ids.js';
@@ -10,12 +11,12 @@ import type { Role } from '../caller.js';
 
 /**
  * An API token. `unknown` until it is created; `active` until it is revoked (an expired one stays active and is refused
- * by the clock); `revoked` is final, except for the bootstrap token that the operator puts back.
+ * by the clock); `revoked` is final, except for a bootstrap token that another one replaced: the operator may put it back.
  */
 export type Token =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'active'; readonly hash: string; readonly createdAt: Date }
-  | { readonly kind: 'revoked' };
+  | { readonly kind: 'revoked'; readonly by: string };
 
 export const token = slice<Token>()({
   name: 'token',
@@ -27,7 +28,7 @@ export const token = slice<Token>()({
       hash,
       createdAt: new Date(metadata.timestamp),
     }),
-    'token.revoked': () => ({ kind: 'revoked' }),
+    'token.revoked': (_, __, { metadata }) => ({ kind: 'revoked', by: metadata.actor }),
   },
 });
 
@@ -55,10 +56,15 @@ export function createToken(state: Token, command: CreateToken, now: Date): Draf
   return [created(command)];
 }
 
-/** Makes the operator's token valid, unless it is; a generated one only where there never was one. */
+/**
+ * Makes the operator's token valid, unless it is; a generated one only where there never was one. What a person revoked
+ * stays revoked: the environment still holding it is no reason to let it in again.
+ */
 export function installBootstrapToken(state: Token, command: InstallBootstrapToken): Drafts {
   const settled =
-    command.origin === 'generated' ? state.kind !== 'unknown' : state.kind === 'active' && state.hash === command.hash;
+    command.origin === 'generated'
+      ? state.kind !== 'unknown'
+      : (state.kind === 'active' && state.hash === command.hash) || (state.kind === 'revoked' && state.by !== ENGINE);
   return settled ? [] : [created({ ...command, bootstrap: true })];
 }
 

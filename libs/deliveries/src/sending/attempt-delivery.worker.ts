@@ -20,7 +20,7 @@ import { type Body, bodyOf, payloadBody } from '../webhook/format.js';
 import { TEST_TIMEOUT_MS } from '../webhook/test-delivery.js';
 import type { WebhookTable } from '../webhook/webhook.table.js';
 import type { CredentialCache, WebhookCredentials } from './credentials.js';
-import { outgoing, recordedRequest, recordedResponse } from './outgoing.js';
+import { masked, outgoing, recordedRequest, recordedResponse } from './outgoing.js';
 import { type AttemptResult, resultOf, withheld } from './attempt-result.js';
 
 /** Where an attempt goes, and how. */
@@ -82,7 +82,7 @@ export class AttemptDelivery implements Worker<AttemptTask> {
     });
     crashPoint('deliveries.after-effect');
     const request = recordedRequest(url, message, task.ownPayload ? 'payload' : format);
-    const response = answerOf(outcome);
+    const response = answerOf(outcome, masked(credentials.headers));
     const done = await this.record(
       task,
       startedAt,
@@ -143,11 +143,11 @@ export class AttemptDelivery implements Worker<AttemptTask> {
 const bodyFor = ({ ownPayload }: AttemptTask, event: RecordedEvent, format: WebhookFormat): Body =>
   ownPayload && event.is('webhook.requested') ? payloadBody(event.data.payload) : bodyOf(event, format);
 
-function answerOf(outcome: EgressOutcome): DataOf<'delivery.attempted'>['response'] {
+function answerOf(outcome: EgressOutcome, mask: (text: string) => string): DataOf<'delivery.attempted'>['response'] {
   if (outcome.kind === 'response')
-    return recordedResponse(outcome.status, outcome.headers, outcome.body, outcome.truncated);
+    return recordedResponse(outcome.status, outcome.headers, outcome.body, outcome.truncated, mask);
   const { status, headers } = outcome;
-  return status === undefined ? undefined : recordedResponse(status, headers ?? {}, Buffer.alloc(0), true);
+  return status === undefined ? undefined : recordedResponse(status, headers ?? {}, Buffer.alloc(0), true, mask);
 }
 
 /** What happened, as the two events of an attempt. */

@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 
 import { verifyWebhook } from '#libs/plugin-sdk/src/verify-webhook.js';
 
 import { START } from '../../testing/given.js';
-import { outgoing, recordedRequest, recordedResponse } from './outgoing.js';
+import { masked, outgoing, recordedRequest, recordedResponse } from './outgoing.js';
 
 const task = { deliveryId: 'del_2', rootId: 'del_1', eventType: 'git.push' };
 const body = { text: '{"a":1}', contentType: 'application/json' };
@@ -68,5 +69,39 @@ describe('an answer', () => {
   it('is recorded without its cookies', () => {
     const { headers } = recordedResponse(200, { 'set-cookie': 'session=1', server: 'x' }, Buffer.alloc(0), false);
     expect(headers).toEqual({ server: 'x' });
+  });
+});
+
+describe('an answer that echoes header values of the webhook', () => {
+  const secret = fc.string({
+    minLength: 4,
+    maxLength: 40,
+    unit: fc.constantFrom(...'abcXYZ019-_.~+/=\'"\\é '.split('')),
+  });
+
+  it('is recorded without them: as they are, in JSON, without the scheme, in headers, and in what is no text', () => {
+    fc.assert(
+      fc.property(secret, (value) => {
+        fc.pre(value.trim() === value && !/\s/.test(value));
+        const mask = masked({ Authorization: `Bearer ${value}` });
+        const bodies = [`got ${value}!`, JSON.stringify({ authorization: `Bearer ${value}` }), `token=${value}`];
+        for (const text of bodies) {
+          const { body, headers } = recordedResponse(200, { 'x-echo': value }, Buffer.from(text), false, mask);
+          expect(body).not.toContain(value);
+          expect(body).toContain('(hidden)');
+          expect(headers['x-echo']).not.toContain(value);
+        }
+        const binary = Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(value, 'latin1')]);
+        const recorded = recordedResponse(200, {}, binary, false, mask);
+        expect(recorded.encoding).toBe('base64');
+        expect(Buffer.from(recorded.body, 'base64').toString('latin1')).not.toContain(value);
+      }),
+    );
+  });
+
+  it('keeps everything else byte by byte', () => {
+    const mask = masked({ Authorization: 'Bearer abcdef' });
+    const answer = Buffer.from('fine é \u{1f600}');
+    expect(recordedResponse(200, {}, answer, false, mask).body).toBe('fine é \u{1f600}');
   });
 });

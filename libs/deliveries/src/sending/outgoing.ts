@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import type { WebhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { type AttemptTask, messageIdOf } from '../delivery/delivery.js';
 import type { Body } from '../webhook/format.js';
@@ -64,19 +65,44 @@ export const recordedRequest = (url: string, { body, recordedHeaders }: Outgoing
 /** Headers of an answer that are nobody's business but the sender's. */
 const UNRECORDED = new Set(['set-cookie', 'authorization', 'proxy-authorization']);
 
-/** An answer as it is recorded: text where it is text, else base64. */
+/** Shorter values are no secrets, and masking them would spoil the answer. */
+const LEAST_MASKED = 4;
+
+/**
+ * What of a header's value must not be kept where a receiver echoes it: the whole, and a credential without its scheme.
+ * Receivers escape it as JSON does, or read it as bytes.
+ */
+const spellings = (value: string): readonly string[] =>
+  [value, ...value.split(/\s+/)]
+    .flatMap((text) => [text, stringifyJson(text).slice(1, -1), Buffer.from(text, 'utf8').toString('latin1')])
+    .filter((text) => text.length >= LEAST_MASKED);
+
+/** Takes the values of a webhook's own headers out of what its receiver answered. */
+export function masked(headers: Readonly<Record<string, string>>): (text: string) => string {
+  const values = [...new Set(Object.values(headers).flatMap(spellings))].sort((a, b) => b.length - a.length);
+  return (text) => values.reduce((left, value) => left.replaceAll(value, HIDDEN), text);
+}
+
+/** An answer as it is recorded: text where it is text, else base64. @param mask takes out what must not be kept. */
 export function recordedResponse(
   status: number,
   headers: Readonly<Record<string, string>>,
-  body: Buffer,
+  answer: Buffer,
   truncated: boolean,
+  mask: (text: string) => string = (text) => text,
 ): NonNullable<Attempted['response']> {
+  // Byte by byte, so that a value is found in what is no text, too.
+  const bytes = answer.toString('latin1');
+  const hidden = mask(bytes);
+  const body = hidden === bytes ? answer : Buffer.from(hidden, 'latin1');
   const text = body.toString('utf8');
   // A text that was cut in the middle of a character is still text.
   const isText = truncated ? !text.slice(0, -1).includes('\ufffd') : Buffer.from(text, 'utf8').equals(body);
   return {
     status,
-    headers: Object.fromEntries(Object.entries(headers).filter(([name]) => !UNRECORDED.has(name))),
+    headers: Object.fromEntries(
+      Object.entries(headers).flatMap(([name, value]) => (UNRECORDED.has(name) ? [] : [[name, mask(value)]])),
+    ),
     body: isText ? text : body.toString('base64'),
     encoding: isText ? 'utf8' : 'base64',
     truncated,

@@ -1,3 +1,4 @@
+import { catalogue } from '#libs/events/src/catalogue.js';
 import { describe, expect, it } from '@jest/globals';
 
 import { platformEvent } from '#libs/event-store/src/event-store.js';
@@ -52,6 +53,13 @@ describe('the body of a delivery', () => {
       orgid: ORG,
       data: { environment: 'staging', n: 1 },
     });
+  });
+
+  it.each(formats)('in the %s format leaves out what nobody outside is shown', (format) => {
+    const { example } = catalogue['token.created'];
+    const { text } = bodyOf(recorded('token.created', example as never), format);
+    expect(text).toContain('"name":"ci"');
+    expect(text).not.toContain(example.hash);
   });
 
   it.each(formats)('in the %s format passes on large numbers and repeated keys as they came', (format) => {

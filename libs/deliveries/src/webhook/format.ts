@@ -1,5 +1,4 @@
-import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import { catalogue, isEventType } from '#libs/events/src/catalogue.js';
+import { type RecordedEvent, shownDataJson } from '#libs/event-store/src/event-store.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import type { WebhookFormat } from '#libs/events/src/shapes/webhook-shape.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
@@ -17,7 +16,7 @@ const JSON_TYPE = 'application/json';
  */
 export function bodyOf(event: RecordedEvent, format: WebhookFormat): Body {
   const { source, subject, orgId, timestamp } = event.metadata;
-  const data = dataText(event);
+  const data = shownDataJson(event);
   const id = eventIdOf(event.id);
   switch (format) {
     case 'platform':
@@ -50,11 +49,4 @@ export const payloadBody = (payload: unknown): Body => ({ text: stringifyJson(pa
 
 function json(head: object, data: string, contentType = JSON_TYPE): Body {
   return { text: `${stringifyJson(head).slice(0, -1)},"data":${data}}`, contentType };
-}
-
-/** The exact text, unless the event was written by an older version of its type and has to be lifted. */
-function dataText(event: RecordedEvent): string {
-  const current = isEventType(event.type) ? ((catalogue[event.type] as { version?: number }).version ?? 1) : undefined;
-  const isOld = current !== undefined && event.metadata.schemaVersion < current;
-  return isOld ? stringifyJson(event.data) : event.dataJson;
 }

@@ -73,6 +73,23 @@ describe('changing a webhook', () => {
     expect((less as { settings: object }).settings).not.toHaveProperty('filter');
   });
 
+  it('to a url on another host asks for the values of its headers again', () => {
+    const headers = { names: ['Authorization'], values: 'ref/2' };
+    const keeping = after(active, update(active, new UpdateWebhook(id, author, { headers })));
+    const moved = (change: object) => update(keeping, new UpdateWebhook(id, author, change));
+    for (const url of ['https://evil.example/hook', 'http://example.com/hook', 'https://example.com:8443/hook'])
+      expect(() => moved({ url })).toThrow(
+        expect.objectContaining({
+          code: 'webhook.headers_needed',
+          problems: [expect.objectContaining({ pointer: '/headers' })],
+        }),
+      );
+    expect(moved({ url: 'https://example.com/elsewhere' })).toHaveLength(1);
+    expect(moved({ url: 'https://evil.example/hook', headers: null })).toHaveLength(1);
+    expect(moved({ url: 'https://evil.example/hook', headers: { names: ['X'], values: 'ref/3' } })).toHaveLength(1);
+    expect(update(active, new UpdateWebhook(id, author, { url: 'https://other.example/' }))).toHaveLength(1);
+  });
+
   it('to what it is records nothing', () => {
     expect(update(active, new UpdateWebhook(id, author, { url: settings().url }))).toEqual([]);
   });

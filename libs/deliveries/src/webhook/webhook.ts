@@ -98,6 +98,18 @@ export function register(state: Webhook, { id, settings, secret, disabled }: Reg
 
 export function update(state: Webhook, { id, change }: UpdateWebhook): Drafts {
   const { settings } = existing(state, id);
+  if (
+    change.url !== undefined &&
+    change.headers === undefined &&
+    settings.headers &&
+    isElsewhere(settings.url, change.url)
+  )
+    throw new Rejected(
+      'invalid',
+      'webhook.headers_needed',
+      'The URL leads to another host, and the stored header values are for the one before. Send headers again with their values, or null for none.',
+      { problems: [{ pointer: '/headers', detail: 'Must be sent with a url on another host.' }] },
+    );
   const merged = { ...settings, ...change };
   const next = Object.fromEntries(
     Object.entries(merged).filter(([, value]) => value !== null && value !== undefined),
@@ -106,6 +118,8 @@ export function update(state: Webhook, { id, change }: UpdateWebhook): Drafts {
     ? []
     : [{ type: 'webhook.updated', data: { webhookId: id, settings: next } }];
 }
+
+const isElsewhere = (before: string, after: string): boolean => new URL(before).origin !== new URL(after).origin;
 
 /** How many earlier secrets may be in their time of grace at once: each adds a signature to every delivery. */
 const MAX_PREVIOUS = 2;

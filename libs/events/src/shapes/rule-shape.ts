@@ -211,7 +211,15 @@ export type SavedRule = Static<typeof SavedRule>;
 
 /** A rule as it was saved once. */
 export const RuleVersionAnswer = Type.Object(
-  { version, ...RuleDefinition.properties, savedBy: Type.String(), savedAt: time },
+  {
+    version,
+    ...RuleDefinition.properties,
+    savedBy: Type.String(),
+    savedByName: Type.Union([Type.String(), Type.Null()], {
+      description: 'Name of the token, where a token saved it.',
+    }),
+    savedAt: time,
+  },
   { $id: 'RuleVersion' },
 );
 export type RuleVersionAnswer = Static<typeof RuleVersionAnswer>;

@@ -17,6 +17,7 @@ export const accessEvents = {
   'token.created': defineEvent({
     description: 'An API token is valid from here on. Its text was shown once and is not kept.',
     system: true,
+    hidden: ['hash'],
     data: Type.Object({
       tokenId,
       name: Type.String(),

@@ -1,3 +1,4 @@
+import { HttpEgress } from '#libs/egress/src/egress.adapter.js';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { CommandBus } from '@nestjs/cqrs';
 import type { DataSource } from 'typeorm';
@@ -83,6 +84,7 @@ beforeEach(async () => {
     clock,
     table,
     store,
+    new HttpEgress({ allowHttpTargets: false, allowPrivateTargets: [] }),
   );
   trial = new TrialController(table, pipeline, store, clock);
 });

@@ -8,6 +8,7 @@ import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
+import { Egress } from '#libs/egress/src/egress.js';
 import { carryOut } from '#libs/event-store/src/carry-out.js';
 import type { Committed, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
@@ -62,6 +63,7 @@ export class IntegrationController {
     @Inject(Clock) private readonly clock: Clock,
     @Inject(IntegrationTable) private readonly table: IntegrationTable,
     @Inject(EventStore) private readonly store: EventStore,
+    @Inject(Egress) private readonly egress: Egress,
   ) {}
 
   @Post()
@@ -77,7 +79,7 @@ export class IntegrationController {
         // Named by itself where nothing else is wrong.
         if (name === undefined || (problems.found.length > 0 && !this.plugins.providers.has(name))) return;
         const provider = this.presetOf(given, this.provider(name), problems);
-        if (provider) checkSettings(given, provider, problems);
+        if (provider) checkSettings(given, provider, problems, undefined, this.urlRefusal);
       },
     });
     const provider = this.plugins.providerFor(body.provider, body.preset)!;
@@ -145,7 +147,7 @@ export class IntegrationController {
     const body = checkBody(IntegrationChanges, sent, {
       prefix: 'integration',
       check: (given, problems) => {
-        checkSettings(given, provider, problems, before);
+        checkSettings(given, provider, problems, before, this.urlRefusal);
         if (given.graceSeconds !== undefined && given.secret === undefined)
           problems.add('/graceSeconds', 'Must be sent with secret: it says how long the earlier one stays valid.');
       },
@@ -182,6 +184,8 @@ export class IntegrationController {
   async remove(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
     await this.run(new DeleteIntegration(id, caller));
   }
+
+  private readonly urlRefusal = (url: string): string | undefined => this.egress.refusal(url);
 
   /** Both the list and the table that receives have seen it when this resolves. */
   private run(command: ThingCommand<Integration>): Promise<Committed<Integration>> {

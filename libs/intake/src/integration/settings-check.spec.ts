@@ -1,10 +1,12 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, describe, expect, it } from '@jest/globals';
 
+import { HttpEgress } from '#libs/egress/src/egress.adapter.js';
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
 import { IntegrationChanges } from '#libs/events/src/shapes/integration-shape.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
+import { botframework } from '#libs/providers/src/botframework/botframework.js';
 import { genericWebhook } from '#libs/providers/src/generic-webhook.js';
 import { github } from '#libs/providers/src/github/github.js';
 import { slack } from '#libs/providers/src/slack/slack.js';
@@ -14,11 +16,14 @@ import { MemorySecrets } from '../../testing/memory-secrets.js';
 import { newSlug, settingsChange, withStoredSecrets } from './settings-change.js';
 import { checkSettings, configProblems, MASK } from './settings-check.js';
 
+const egress = new HttpEgress({ allowHttpTargets: false, allowPrivateTargets: [] });
+afterAll(() => egress.close());
+
 /** As a PATCH does it. */
 const checkedSettings = (given: object, provider: Provider, current: JsonObject) => {
   const body = checkBody(IntegrationChanges, given, {
     prefix: 'integration',
-    check: (some, problems) => checkSettings(some, provider, problems),
+    check: (some, problems) => checkSettings(some, provider, problems, undefined, (url) => egress.refusal(url)),
   });
   return settingsChange(body, provider, current);
 };
@@ -34,6 +39,24 @@ const pointersOf = (given: object, provider: Provider = github): string[] => {
 };
 
 describe('the config of an integration', () => {
+  it.each([
+    [github, 'apiUrl'],
+    [slack, 'apiUrl'],
+    [botframework, 'openIdMetadataUrl'],
+    [botframework, 'issuer'],
+  ])('has no URL that may not be called: %#', (provider, key) => {
+    const bot = provider === botframework ? { appId: 'app' } : {};
+    const refused = (url: string) => pointersOf({ config: { ...bot, [key]: url } }, provider);
+    for (const url of [
+      'http://example.com/',
+      'https://127.0.0.1/',
+      'https://169.254.169.254/',
+      'https://u:p@example.com/',
+    ])
+      expect(refused(url)).toEqual([`/config/${key}`]);
+    expect(refused('https://example.com/v3')).toEqual([]);
+  });
+
   it.each([
     [github, {}, []],
     [github, { apiUrl: 'https://github.example.com/api/v3', token: 't', hookId: 7, repository: 'acme/app' }, []],

@@ -22,12 +22,14 @@ export type GivenSettings = Omit<IntegrationChanges, 'enabled' | 'graceSeconds'>
 /**
  * Notes what is wrong with settings beyond their shape.
  * @param before what is there already of an integration that is changed.
+ * @param urlRefusal why a URL may not be called.
  */
 export function checkSettings(
   given: GivenSettings,
   provider: Provider,
   problems: Problems,
   before: { readonly config: JsonObject; readonly hasSecret: boolean } = { config: {}, hasSecret: false },
+  urlRefusal: (url: string) => string | undefined = () => undefined,
 ): void {
   const sources = problems.part(given, 'allowedSources');
   if (sources) checkSources(sources, problems);
@@ -40,7 +42,10 @@ export function checkSettings(
   const secret = problems.part(given, 'secret');
   if (secret !== undefined) checkSecret(provider, secret, (given.config ?? before.config) as JsonObject, problems);
   const config = problems.part(given, 'config');
-  if (config) problems.addAll(configProblems(provider, config));
+  if (config) {
+    problems.addAll(configProblems(provider, config));
+    checkUrls(provider, config as JsonObject, problems, urlRefusal);
+  }
   if (!problems.isFine('/config')) return;
   const hasSecret = given.secret === undefined ? before.hasSecret : given.secret !== null;
   const effective = (config ?? before.config) as JsonObject;
@@ -51,6 +56,22 @@ export function checkSettings(
 /** In what `config` is not as its provider wants it. Its values may be secrets: none is repeated. */
 export const configProblems = (provider: Provider, config: unknown): readonly ShapeProblem[] =>
   shapeProblems(configShape(provider.config), config, { prefix: 'integration', pointer: '/config', hidesValues: true });
+
+/** URLs in `config` are called later: what may not be called is refused when it is saved. */
+function checkUrls(
+  provider: Provider,
+  config: JsonObject,
+  problems: Problems,
+  urlRefusal: (url: string) => string | undefined,
+): void {
+  for (const [key, schema] of Object.entries(provider.config?.properties ?? {})) {
+    const { format } = schema as { format?: string };
+    const url = config[key];
+    if (format !== 'uri' || typeof url !== 'string' || !problems.isFine(`/config/${key}`)) continue;
+    const refusal = urlRefusal(url);
+    if (refusal !== undefined) problems.add(`/config/${key}`, refusal);
+  }
+}
 
 /** Whatever a provider makes of a secret, nothing of it comes back. */
 function checkSecret(provider: Provider, secret: string, config: JsonObject, problems: Problems): void {

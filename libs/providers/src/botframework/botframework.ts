@@ -38,7 +38,7 @@ export const botframework = defineProvider({
     properties: {
       appId: { type: 'string', minLength: 1, description: 'Microsoft App ID of the bot: the audience of its tokens' },
       openIdMetadataUrl: { type: 'string', format: 'uri', description: `default ${METADATA_URL}` },
-      issuer: { type: 'string', minLength: 1, description: `default ${ISSUER}` },
+      issuer: { type: 'string', format: 'uri', description: `default ${ISSUER}` },
     },
     required: ['appId'],
   },

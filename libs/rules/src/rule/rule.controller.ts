@@ -23,6 +23,7 @@ import { DataSource } from 'typeorm';
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
 import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
+import { TokenTable } from '#libs/access/src/token/token.table.js';
 import { etagOf, revisionOf } from '#libs/access/src/etag.js';
 import { carryOut } from '#libs/event-store/src/carry-out.js';
 import type { Committed, ThingCommand } from '#libs/event-store/src/command-handlers.js';
@@ -60,6 +61,7 @@ export class RuleController {
     @Inject(DataSource) private readonly database: DataSource,
     @Inject(Progress) readonly progress: Progress,
     @Inject(Plugins) private readonly plugins: Plugins,
+    @Inject(TokenTable) private readonly tokens: TokenTable,
   ) {
     this.names = new RuleNames(database);
   }
@@ -147,7 +149,7 @@ export class RuleController {
     const query = this.database.getRepository(RuleVersionView).createQueryBuilder('version');
     query.where('version.ruleId = :id', { id });
     const { rows, nextCursor } = await readPage(query, { limit, cursor }, { version: 'number' }, 'DESC');
-    return { data: rows.map(versionOf), nextCursor };
+    return { data: rows.map((row) => this.versionOf(row)), nextCursor };
   }
 
   @Put(':id')
@@ -245,6 +247,11 @@ export class RuleController {
     }
   }
 
+  private versionOf({ orgId, version, definition, savedBy, savedAt }: RuleVersionView): RuleVersionAnswer {
+    const savedByName = this.tokens.nameOf(orgId, savedBy) ?? null;
+    return { version, ...definition, savedBy, savedByName, savedAt: savedAt.toISOString() };
+  }
+
   private async find({ orgId }: Caller, id: string): Promise<RuleView> {
     const row = await this.database.getRepository(RuleView).findOneBy({ id, orgId });
     if (!row) throw notFound(id);
@@ -262,13 +269,6 @@ const answerOf = ({ id, definition, status, version, createdAt, updatedAt }: Rul
   version,
   createdAt: createdAt.toISOString(),
   updatedAt: updatedAt.toISOString(),
-});
-
-const versionOf = ({ version, definition, savedBy, savedAt }: RuleVersionView): RuleVersionAnswer => ({
-  version,
-  ...definition,
-  savedBy,
-  savedAt: savedAt.toISOString(),
 });
 
 function saved({ id, state, revision, createdAt, updatedAt }: Committed<Rule>, reply: Reply): RuleAnswer {
