@@ -83,7 +83,7 @@ const WRONG: readonly (readonly [rule: string, file: string, text: string])[] = 
   [
     'directions-providers',
     'libs/providers/src/bad.ts',
-    `import { a } from '#libs/kernel/src/a.js';\nexport const b = a;\n`,
+    `import { a } from '#libs/event-store/src/a.js';\nexport const b = a;\n`,
   ],
   [
     'directions-expressions',
