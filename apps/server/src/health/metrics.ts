@@ -50,11 +50,16 @@ export class Metrics {
       registers,
     });
     const labelNames = ['subscriber'] as const;
+    const subscribers = async () => (await this.sources?.subscribers().catch(() => [])) ?? [];
     const parked = new Gauge({
       name: 'millrace_subscriber_parked_events',
       help: 'Events that a subscriber has put aside because they made it fail.',
       labelNames,
       registers,
+      // Each gauge asks by itself: one that another fills is a scrape behind.
+      collect: async () => {
+        for (const one of await subscribers()) parked.set({ subscriber: one.name }, one.parked);
+      },
     });
     const lag = new Gauge({
       name: 'millrace_subscriber_lag_events',
@@ -62,10 +67,7 @@ export class Metrics {
       labelNames,
       registers,
       collect: async () => {
-        for (const one of (await this.sources?.subscribers().catch(() => [])) ?? []) {
-          lag.set({ subscriber: one.name }, one.lag);
-          parked.set({ subscriber: one.name }, one.parked);
-        }
+        for (const one of await subscribers()) lag.set({ subscriber: one.name }, one.lag);
       },
     });
     const work = new Gauge({

@@ -114,6 +114,21 @@ describe('an EventStoreDB that others use too', () => {
     expect(foreignSent()).toBeLessThan(600);
   });
 
+  test('is searched for our first event once: readers pass over what others wrote before it', async () => {
+    othersWrite(5_000);
+    const store = await open({ prefix: 'own.' });
+    const { position } = await store.append(streams.run('1'), [anEvent()], 'no-stream');
+    const again = await open({ prefix: 'own.' });
+    const asked: bigint[] = [];
+    const indexFrom = log.indexFrom.bind(log);
+    log.indexFrom = (from) => (asked.push(from), indexFrom(from));
+    expect(await readEverything(again, { filter: { types: ['thing.happened'] } })).toHaveLength(1);
+    expect(asked).toEqual([position]);
+    // When the first was opened, nothing of ours was there up to the end.
+    expect(await readEverything(store, {})).toHaveLength(1);
+    expect(asked[1]).toBeGreaterThan(position / 2n);
+  });
+
   test('moves a subscription on by checkpoints while others write and we do not', async () => {
     const store = await open();
     const follower = new Follower(store, { from: 'start' });

@@ -1,6 +1,8 @@
-/** The highest position that this process knows to be in the log, from whatever told it. Never goes back. */
+/** The highest position that this process knows to be in the log, from whatever told it, which never goes back. */
 export class Horizon {
   private known = 0n;
+  /** Nothing of ours lies before: what others wrote until then is passed over. */
+  first = 0n;
 
   get position(): bigint {
     return this.known;

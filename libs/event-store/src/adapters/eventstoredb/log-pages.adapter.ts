@@ -39,7 +39,7 @@ export class LogPages {
   }
 
   private async forwards({ from, after, filter, limit }: ReadAllOptions, known: bigint): Promise<AllPage> {
-    const at = after ?? from;
+    const at = max(after ?? from ?? 0n, this.horizon.first);
     // The server includes the event at `after`.
     const count = after === undefined ? limit : limit + 1;
     const page = await this.page({ at: at === 0n ? undefined : at, direction: 'forwards', count }, filter);
@@ -52,7 +52,7 @@ export class LogPages {
       return { events: found.slice(0, limit), position: found[limit - 1]!.position, end: false };
     const end = page.complete && page.events.length < count;
     const last = page.events.at(-1)?.position ?? 0n;
-    return { events: found, position: end ? max(known, last, at ?? 0n) : last, end };
+    return { events: found, position: end ? max(known, last, at) : last, end };
   }
 
   private async backwards({ from, after, filter, limit }: ReadAllOptions, known: bigint): Promise<AllPage> {

@@ -63,6 +63,12 @@ export class Reader {
     }
   }
 
+  /** A position that none of ours lies before, found by one search; `undefined` if there are none. */
+  async first(): Promise<bigint | undefined> {
+    const request = readAllRequest({ direction: 'forwards', count: 1 }, allOf(this.names));
+    return (await this.read(request, { silenceMs: SEARCH_SILENCE_MS })).events[0]?.position;
+  }
+
   private async once(request: ReadReq, { silenceMs = SILENCE_MS, maxBytes = Infinity }: ReadLimits): Promise<Page> {
     const call = await answeredWithin(silenceMs, this.connection.read(request));
     const events: RecordedEvent[] = [];

@@ -52,7 +52,9 @@ export class Tail {
     this.buffer.begin(end ?? 0n);
     this.horizon.reached(end ?? 0n);
     // Read after the end: what comes in between is brought by the subscription too.
-    this.newest = (await this.reader.newest())?.position ?? 0n;
+    const [newest, first] = await Promise.all([this.reader.newest(), this.reader.first()]);
+    this.newest = newest?.position ?? 0n;
+    this.horizon.first = first ?? end ?? 0n;
     this.running = this.follow();
   }
 
