@@ -87,8 +87,6 @@ async function compose(config: Config, { door, databaseUrl: starting, closers }:
   const { database, keyring } = storage;
   const store = new MeteredEventStore(storage.store, metrics);
   const secrets = new PostgresSecrets(database, keyring);
-  const rotated = await secrets.rotate();
-  if (rotated > 0) log.info({ rotated, keyId: keyring.currentId }, 'secrets were re-encrypted under the first key');
 
   const session = new SessionConnection(databaseUrl, log);
   closers.push({ name: 'session', close: () => session.close() });

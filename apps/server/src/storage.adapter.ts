@@ -1,8 +1,8 @@
 import type { DataSource } from 'typeorm';
 
 import { DEFAULT_ORG } from '#libs/events/src/envelope.js';
-import { keyFromFile, readKeyFile } from '#libs/access/src/secrets/key-file.js';
-import { Keyring } from '#libs/access/src/secrets/keyring.js';
+import { openKeyring } from '#libs/access/src/secrets/key-in-force.adapter.js';
+import type { Keyring } from '#libs/access/src/secrets/keyring.js';
 import type { EventStore } from '#libs/event-store/src/event-store.js';
 import { DEFAULT_STREAM_PREFIX, streams } from '#libs/events/src/streams.js';
 import type { Log } from '#libs/kernel/src/log.js';
@@ -33,7 +33,6 @@ export async function openStorage(
   closers: Closers,
   log: Log,
 ): Promise<Storage> {
-  const keyring = keyringOf(config);
   // Both make their schema; on a fresh database that is most of the start.
   const [database, store] = await Promise.all([
     openDataSource({ url: databaseUrl, entities: views, log }).then((opened) => {
@@ -45,6 +44,8 @@ export async function openStorage(
       return opened;
     }),
   ]);
+  const { keyring, rotated } = await openKeyring(database, config);
+  if (rotated > 0) log.info({ rotated, keyId: keyring.currentId }, 'secrets were encrypted anew under the first key');
   const kept =
     config.databaseUrl === undefined ? `an embedded PostgreSQL in ${config.dataDir}` : 'the PostgreSQL of DATABASE_URL';
   const places = config.eventStoreUrl === undefined ? kept : `the EventStoreDB of EVENTSTORE_URL, views in ${kept}`;
@@ -67,11 +68,4 @@ async function openLog({ eventStoreUrl, streamPrefix }: Config, databaseUrl: str
   const { PostgresEventStore } =
     await import('#libs/event-store/src/adapters/postgres/postgres-event-store.adapter.js');
   return PostgresEventStore.open({ connectionString: databaseUrl, prefix });
-}
-
-/** The key that was generated before MILLRACE_SECRET_KEY was set goes on opening what it has encrypted. */
-function keyringOf({ secretKeys: [first, ...others], dataDir }: Config): Keyring {
-  if (!first) return new Keyring([keyFromFile(dataDir)]);
-  const generated = readKeyFile(dataDir);
-  return new Keyring([first, ...others, ...(generated ? [generated] : [])]);
 }

@@ -46,6 +46,8 @@ export interface SubscriberContext {
 export interface Table {
   readonly name: string;
   readonly reads: readonly EventType[];
+  /** Set by the runner: an event could not be taken in, so what is not found here may exist all the same. */
+  incomplete?: boolean;
   clear(): void;
   /** Called in log order. May wait, for instance for a secret that the event names. */
   apply(event: RecordedEvent): void | Promise<void>;

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { DataSource, type EntitySchema } from 'typeorm';
 
+import { refuseOldPostgres } from '#libs/event-store/src/adapters/postgres/postgres-version.js';
 import { messageOf, Rejected, Transient } from '#libs/kernel/src/errors.js';
 import { parseAsWritten } from '#libs/kernel/src/text/exact-json.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
@@ -8,6 +9,8 @@ import { type Log, silentLog } from '#libs/kernel/src/log.js';
 import { databaseError } from './database-errors.js';
 import { GuardedClient } from './guarded-client.adapter.js';
 import { migrations } from './migrations/list.js';
+import { refuseNewer } from './newer-views.adapter.js';
+import { VERSION } from './version.js';
 
 export interface DataSourceSettings {
   /** `postgresql://user:password@host:port/database`; `?host=/folder` for a socket. */
@@ -27,7 +30,7 @@ const MIGRATION_LOCK = 7_118_504;
 
 /**
  * Connects and brings the schema `views` to its newest form.
- * @throws Rejected `database.bad_url`, `database.unreachable`, `database.refused`: each names DATABASE_URL, never the password.
+ * @throws Rejected `database.too_old`, `database.newer_version`; `database.bad_url`, `database.unreachable`, `database.refused`: each names DATABASE_URL, never the password.
  */
 export async function openDataSource(settings: DataSourceSettings): Promise<DataSource> {
   const { url } = settings;
@@ -85,11 +88,14 @@ async function migrate(url: string): Promise<void> {
     extra: { connectionString: url },
   });
   try {
+    await refuseOldPostgres(client);
     await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
     // TypeORM keeps its list of migrations in the schema, so that must be there first.
     await client.query('create schema if not exists views');
     await dataSource.initialize();
-    await dataSource.runMigrations({ transaction: 'each' });
+    await refuseNewer(dataSource);
+    const made = await dataSource.runMigrations({ transaction: 'each' });
+    if (made.length > 0) await dataSource.query('update views.installation set version = $1', [VERSION]);
   } finally {
     if (dataSource.isInitialized) await dataSource.destroy();
     await client.end().catch(() => undefined);

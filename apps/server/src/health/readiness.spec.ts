@@ -55,6 +55,16 @@ describe('a server is not ready, and says why,', () => {
     expect(publicReasons).toEqual([`a subscriber ${words}`]);
   });
 
+  it('when a table could not take in an event', () => {
+    const { status, reasons, publicReasons } = readinessOf(
+      [follower({ name: 'intake.integrations', kind: 'table', state: 'incomplete' })],
+      [],
+    );
+    expect(status).toBe('not_ready');
+    expect(reasons[0]).toContain('the table intake.integrations could not take in an event');
+    expect(publicReasons).toEqual(['a table could not take in an event']);
+  });
+
   it('but not for a first failure that a retry may mend', () => {
     expect(readinessOf([follower({ state: 'retrying', lagSeconds: 1 })], []).status).toBe('ready');
   });

@@ -50,6 +50,11 @@ export function readinessOf(followers: readonly FollowerStatus[], failures: read
     else if (active && state === 'disconnected')
       add('is disconnected from the log', `${name} is disconnected from the log and reconnects`);
     else if (active && state === 'retrying' && lagSeconds > STUCK_SECONDS) add('is stuck', `${name} is stuck`);
+    else if (state === 'incomplete')
+      add(
+        'could not take in an event',
+        `the table ${name} could not take in an event; the log of this process says why. Mend that and restart it`,
+      );
     else if (state === 'stopped') add('has stopped', `${name} has stopped`);
   }
   return {

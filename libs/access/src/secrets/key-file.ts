@@ -12,6 +12,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 
+import { Rejected } from '#libs/kernel/src/errors.js';
+
 const FILE = 'secret.key';
 
 /** The 32 bytes of a key in base64 (standard or URL-safe), or why not. */
@@ -28,7 +30,9 @@ export function readKeyFile(dataDir: string): Buffer | undefined {
   if (!existsSync(path)) return undefined;
   const key = parseKey(readFileSync(path, 'utf8'));
   if (Buffer.isBuffer(key)) return key;
-  throw new Error(
+  throw new Rejected(
+    'invalid',
+    'secrets.bad_key_file',
     `The key file ${path} ${key.problem}. Restore it from a backup: without it the stored secrets cannot be read.`,
   );
 }

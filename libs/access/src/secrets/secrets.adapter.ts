@@ -1,5 +1,7 @@
 import type { DataSource } from 'typeorm';
 
+import { Rejected } from '#libs/kernel/src/errors.js';
+
 import { type Keyring, KeyMissing, type Sealed } from './keyring.js';
 import { Secrets } from './secrets.js';
 
@@ -49,9 +51,9 @@ export class PostgresSecrets extends Secrets {
   }
 
   /**
-   * Brings every row under the first key, so that the others can be taken out of the configuration. Run at start.
-   * @returns how many rows were re-encrypted.
-   * @throws Error naming the first row that no key opens: the server must not start without its secrets.
+   * Brings every row under the first key, so that the others can be removed from the configuration.
+   * @returns how many rows were encrypted anew.
+   * @throws Rejected `secrets.key_missing`, naming a row that no key opens: the server must not start without its secrets.
    */
   async rotate(): Promise<number> {
     const [lost] = await this.database.query<{ key_id: string; count: string; reference: string }[]>(
@@ -60,10 +62,12 @@ export class PostgresSecrets extends Secrets {
       [this.keyring.ids],
     );
     if (lost)
-      throw new Error(
+      throw new Rejected(
+        'conflict',
+        'secrets.key_missing',
         `${lost.count} stored secret(s), ${lost.reference} among them, are encrypted under key ${lost.key_id}, which is ` +
           `not configured (configured: ${this.keyring.ids.join(', ')}). Put the old key behind the new one: ` +
-          'MILLRACE_SECRET_KEY=<new key>,<old key>. It can be taken out again after the next start.',
+          'MILLRACE_SECRET_KEY=<new key>,<old key>. Remove it after the next start.',
       );
     let moved = 0;
     for (;;) {

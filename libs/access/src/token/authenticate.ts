@@ -1,4 +1,4 @@
-import { Rejected } from '#libs/kernel/src/errors.js';
+import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 
 import type { KnownToken, TokenTable } from './token.table.js';
 
@@ -20,6 +20,8 @@ export function authenticate(
       'Send an API token: "Authorization: Bearer mr_…". An admin creates one with POST /api/v1/tokens.',
     );
   const token = tokens.find(text);
+  if (!token && tokens.incomplete)
+    throw new Transient('token.unavailable', 'the table of tokens could not take in an event');
   if (!token)
     throw unauthenticated(
       'token.unknown',

@@ -23,6 +23,7 @@ export interface KnownToken {
 export class TokenTable implements Table {
   readonly name = followers.tokens;
   readonly reads = typesOf(token);
+  incomplete = false;
   private readonly byId = new Map<string, KnownToken>();
   private readonly byHash = new Map<string, KnownToken>();
   /** Of revoked tokens too: what they did is still shown. */

@@ -34,7 +34,14 @@ export class TableSet {
 
   clear(): void {
     this.skipped.clear();
-    for (const table of this.tables) table.clear();
+    for (const table of this.tables) {
+      table.clear();
+      table.incomplete = false;
+    }
+  }
+
+  isIncomplete(table: string): boolean {
+    return this.tables.some(({ name, incomplete }) => name === table && incomplete === true);
   }
 
   /** A promise only where a table waits, so that folding costs no turn of the event loop for each event. */
@@ -69,6 +76,8 @@ export class TableSet {
       }
     }
     this.skipped.set(table.name, this.failuresOf(table.name) + 1);
+    // What nobody can read is missing from no table.
+    if (event.isReadable) table.incomplete = true;
     const { type, id, position } = event;
     this.log.error(
       { table: table.name, type, id, position: String(position), error },

@@ -8,6 +8,8 @@ export type FollowerState =
   | 'retrying'
   /** The log does not answer. */
   | 'disconnected'
+  /** Of a table: an event could not be taken in. */
+  | 'incomplete'
   | 'stopped';
 
 /** One subscriber or table, as `/readyz` and `/metrics` show it. */

@@ -374,8 +374,11 @@ describe('tables of a process', () => {
       table.values.push(n(recorded));
     };
     await append(...numbers(4));
-    await start([], [table]);
+    const runner = await start([], [table]);
     expect(table.values).toEqual([0, 1, 3]);
+    // Whoever does not find something in it must not say that it does not exist.
+    expect(table).toMatchObject({ incomplete: true });
+    expect((await runner.status())[0]).toMatchObject({ state: 'incomplete' });
   });
 
   test('have names of their own', async () => {

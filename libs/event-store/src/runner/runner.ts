@@ -150,7 +150,7 @@ export class Runner extends Progress {
         name,
         kind: 'table',
         active: true,
-        state: follower!.state,
+        state: this.tableSet!.isIncomplete(name) ? 'incomplete' : follower!.state,
         position,
         head,
         lagSeconds: lag(position, follower!.progressAt),

@@ -12,6 +12,7 @@ const MINUTE_MS = 60_000;
 export class AgentReceivers implements Table {
   readonly name = followers.agentReceivers;
   readonly reads = ['agent.registered', 'agent.updated', 'agent.removed'] as const;
+  incomplete = false;
   private readonly byId = new Map<string, Receiver>();
   /** References of secrets: an update that brings none leaves the one before. */
   private readonly references = new Map<string, string>();

@@ -40,6 +40,7 @@ export class IntegrationTable implements Table {
   readonly name = followers.integrations;
   private readonly states = new SliceTable(this.name, integration);
   readonly reads = this.states.reads;
+  incomplete = false;
 
   private readonly byId = new Map<string, Receiver>();
   private readonly bySlug = new Map<string, Receiver>();

@@ -21,7 +21,16 @@ import {
   type Written,
 } from './answers.js';
 import { InboundPipeline } from './pipeline.js';
-import { BROKEN_OFF, BUSY, FAILED, MAX_BODY_BYTES, METHOD_NOT_ALLOWED, Refusal, TOO_LARGE } from './refusal.js';
+import {
+  BROKEN_OFF,
+  BUSY,
+  FAILED,
+  UNAVAILABLE,
+  MAX_BODY_BYTES,
+  METHOD_NOT_ALLOWED,
+  Refusal,
+  TOO_LARGE,
+} from './refusal.js';
 
 /**
  * The inbound routes, on Fastify itself: between the socket and the pipeline there is only what a request needs. They have
@@ -87,6 +96,9 @@ export async function inboundRoutes(
   });
 
   /** The rest of the path decides who receives. It is looked up before a byte of the body is read. */
+  // A sender gives up at a 404; what a table could not take in may be what it is looking for.
+  const isIncomplete = (): boolean => table.incomplete || agents.incomplete;
+
   const receive = (url: string, form: AnswerForm, find: (rest: string) => Receiver | undefined): void => {
     const receiverOf = ({ params }: FastifyRequest): Receiver | undefined => {
       const rest = Object.values(params as Record<string, string>)[0] ?? '';
@@ -97,7 +109,7 @@ export async function inboundRoutes(
       onRequest: (request: Received, reply, done) => {
         const receiver = receiverOf(request);
         request.form = form;
-        if (!receiver) return void write(reply, form.notFound);
+        if (!receiver) return void write(reply, isIncomplete() ? form.refused(UNAVAILABLE) : form.notFound);
         request.receiver = receiver;
         // Fastify refuses what is not a media type; to a signature over the bytes it makes no difference.
         request.sentType = request.raw.headers['content-type'];

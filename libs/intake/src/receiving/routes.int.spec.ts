@@ -333,3 +333,25 @@ describe('the order of work', () => {
     expect([answer.status, await code(answer)]).toEqual([415, 'inbound.unsupported_encoding']);
   });
 });
+
+describe('an address at which nothing receives', () => {
+  it('is answered with 503 while the table of integrations is incomplete: what is looked for may be missing there', async () => {
+    const addresses = [
+      `/api/v1/webhooks/inbound/wh_${'x'.repeat(32)}`,
+      '/webhooks/int_nothing',
+      '/agents/agt_nothing/webhook',
+    ];
+    const { url } = await server.integration('generic_webhook');
+    server.table.incomplete = true;
+    try {
+      for (const address of addresses) {
+        const answer = await post(at(address), '{}', { 'content-type': 'application/json' });
+        expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '5']);
+      }
+      expect((await post(url, '{}', { 'content-type': 'application/json' })).status).toBe(202);
+    } finally {
+      server.table.incomplete = false;
+    }
+    for (const address of addresses) expect((await post(at(address), '{}')).status).toBe(404);
+  });
+});

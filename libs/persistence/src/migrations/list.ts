@@ -16,6 +16,7 @@ import { RuleCount } from './0018-rule-count.js';
 import { WebhookSettings } from './0019-webhook-settings.js';
 import { ActionRefusals } from './0020-action-refusals.js';
 import { ExactJson } from './0021-exact-json.js';
+import { Installation } from './0022-installation.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
 export const migrations = [
@@ -37,4 +38,5 @@ export const migrations = [
   WebhookSettings,
   ActionRefusals,
   ExactJson,
+  Installation,
 ];

@@ -4,6 +4,7 @@ import { DEFAULT_STREAM_PREFIX } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
+import { refuseOldPostgres } from './postgres-version.js';
 import { MIGRATION_LOCK, MIGRATIONS } from './schema.js';
 
 /**
@@ -16,6 +17,7 @@ export async function migrate(
   prefix: string = DEFAULT_STREAM_PREFIX,
   migrations: readonly string[] = MIGRATIONS,
 ): Promise<void> {
+  await refuseOldPostgres(client);
   await client.query('BEGIN');
   try {
     await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
