@@ -25,16 +25,20 @@ function runnerWith(retried: string[]): Runner {
         },
       ]),
     parked: (name: string) =>
-      Promise.resolve([
-        {
-          subscriber: name,
-          position: 12345678901234567890n,
-          eventId: EVENT,
-          type: 'git.push',
-          reason: 'null',
-          tries: 3,
-        },
-      ]),
+      Promise.resolve(
+        name === 'nobody'
+          ? []
+          : [
+              {
+                subscriber: name,
+                position: 12345678901234567890n,
+                eventId: EVENT,
+                type: 'git.push',
+                reason: 'null',
+                tries: 3,
+              },
+            ],
+      ),
     retryParked: (name: string, position: bigint) => Promise.resolve(void retried.push(`${name} ${position}`)),
   } as unknown as Runner;
 }
@@ -42,6 +46,10 @@ function runnerWith(retried: string[]): Runner {
 describe('the subscribers as REST shows them', () => {
   const retried: string[] = [];
   const controller = new SubscriberController(runnerWith(retried));
+
+  it('are named where they do not exist', async () => {
+    await expect(controller.parked('nobody')).rejects.toMatchObject({ code: 'subscriber.not_found' });
+  });
 
   it('tell how far they are', async () => {
     expect((await controller.list()).data).toEqual([

@@ -49,6 +49,7 @@ export class SubscriberController {
   @ApiResponse({ status: 200, type: ParkedPage })
   async parked(@Param('name') name: string): Promise<ParkedPage> {
     const parked = await this.runner.parked(name);
+    if (parked.length === 0) await this.mustExist(name);
     return {
       data: parked.map(({ position, eventId, type, reason, tries }) => ({
         position: String(position),
@@ -59,6 +60,16 @@ export class SubscriberController {
       })),
       nextCursor: null,
     };
+  }
+
+  /** @throws Rejected `subscriber.not_found` */
+  private async mustExist(name: string): Promise<void> {
+    if ((await this.runner.status()).some((one) => one.name === name)) return;
+    throw new Rejected(
+      'not_found',
+      'subscriber.not_found',
+      `There is no subscriber ${name}. GET /api/v1/subscribers lists the existing ones.`,
+    );
   }
 
   @Post(':name/parked/:position/retry')
