@@ -46,10 +46,9 @@ describe('the query of events', () => {
 
   it.each(['*', '*.failed'])('leaves system types out of %s, as everywhere', (type) => {
     const { sql, values } = conditionOf(parse({ type }), undefined);
-    expect(sql).toContain('(type like $2 and type <> all($3::text[]))');
-    expect(values[1]).toBe(type.replace('*', '%'));
-    expect(values[2]).toEqual(expect.arrayContaining(['rule.evaluated', 'webhook.failed', 'token.created']));
-    expect(values[2]).not.toEqual(expect.arrayContaining(['webhook.received']));
+    expect(sql).toContain('type <> all($2::text[])');
+    expect(values[1]).toEqual(expect.arrayContaining(['rule.evaluated', 'webhook.failed', 'token.created']));
+    expect(values[1]).not.toEqual(expect.arrayContaining(['webhook.received']));
   });
 
   it('leaves them out of every glob that does not name their family', () => {

@@ -1,11 +1,11 @@
 import { isUtf8 } from 'node:buffer';
 
-import { catalogue, type DataOf, type EventType, hiddenFields, isEventType } from '#libs/events/src/catalogue.js';
+import { catalogue, type DataOf, type EventType, isEventType, shownPart } from '#libs/events/src/catalogue.js';
 import { eventIdOf, type EventMetadata, isEventMetadata, type PlatformEvent } from '#libs/events/src/envelope.js';
 import { upcast } from '#libs/events/src/upcasters.js';
 import { parseAsWritten, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
-import type { Json, JsonObject } from '#libs/kernel/src/json.js';
+import type { JsonObject } from '#libs/kernel/src/json.js';
 
 /**
  * THE LOG's port. Same semantics on every adapter; `contract/` proves it.
@@ -245,15 +245,13 @@ export function platformEvent(event: RecordedEvent): PlatformEvent {
 }
 
 function shownData(event: RecordedEvent): JsonObject {
-  const hidden = hiddenFields(event.type);
-  if (hidden === undefined) return event.data;
-  return Object.fromEntries(Object.entries<Json>(event.data).filter(([key]) => !hidden.includes(key)));
+  return shownPart(event.type)?.(event.data) ?? event.data;
 }
 
-/** The data as programs outside see it: the exact text, unless an older version wrote it or it has hidden fields. */
+/** The data as programs outside see it: the exact text, unless an older version wrote it or not all of it is shown. */
 export function shownDataJson(event: RecordedEvent): string {
   const { type } = event;
   const current = isEventType(type) ? ((catalogue[type] as { version?: number }).version ?? 1) : undefined;
   const isOld = current !== undefined && event.metadata.schemaVersion < current;
-  return isOld || hiddenFields(type) !== undefined ? stringifyJson(shownData(event)) : event.dataJson;
+  return isOld || shownPart(type) !== undefined ? stringifyJson(shownData(event)) : event.dataJson;
 }

@@ -1,7 +1,10 @@
 import type { Static } from '@sinclair/typebox';
 
+import type { JsonObject } from '#libs/kernel/src/json.js';
+
 import { accessEvents } from './types/access.events.js';
 import { actionEvents } from './types/action.events.js';
+import type { EventDefinition } from './define-event.js';
 import { agentEvents } from './types/agent.events.js';
 import { deliveryEvents } from './types/delivery.events.js';
 import { gitEvents } from './types/git.events.js';
@@ -40,9 +43,13 @@ export type DataOf<T extends EventType> = Static<Catalogue[T]['data']>;
 
 export const isEventType = (type: string): type is EventType => Object.hasOwn(catalogue, type);
 
-/** Fields of `data` of a type that nobody outside is shown. */
-export const hiddenFields = (type: string): readonly string[] | undefined =>
-  isEventType(type) ? (catalogue[type] as { hidden?: readonly string[] }).hidden : undefined;
+/** What is shown outside of `data` of a type; `undefined` for all of it. */
+export function shownPart(type: string): ((data: JsonObject) => JsonObject) | undefined {
+  if (!isEventType(type)) return undefined;
+  const { hidden, shown } = catalogue[type] as Pick<EventDefinition, 'hidden' | 'shown'>;
+  if (hidden === undefined) return shown;
+  return (data) => Object.fromEntries(Object.entries(data).filter(([key]) => !hidden.includes(key)));
+}
 
 /** Whether `*` leaves this type out. Custom types are never system types. */
 export const isSystemType = (type: string): boolean => isEventType(type) && 'system' in catalogue[type];

@@ -1,5 +1,7 @@
 import type { Static, TObject } from '@sinclair/typebox';
 
+import type { JsonObject } from '#libs/kernel/src/json.js';
+
 /**
  * One event type: its JSON Schema (from which the TypeScript type of `data` follows), an example that satisfies it and
  * whether it is a system type, which the pattern `*` leaves out.
@@ -12,6 +14,8 @@ export interface EventDefinition<Data extends TObject = TObject> {
   readonly version?: number;
   /** Fields of `data` that nobody outside is shown: not in answers, deliveries or expressions. */
   readonly hidden?: readonly string[];
+  /** `data` as it is shown outside, where parts of a field must not be. */
+  readonly shown?: (data: JsonObject) => JsonObject;
   readonly data: Data;
   readonly example: Static<Data>;
 }

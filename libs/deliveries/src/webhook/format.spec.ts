@@ -62,6 +62,21 @@ describe('the body of a delivery', () => {
     expect(text).not.toContain(example.hash);
   });
 
+  it.each(formats)(
+    'in the %s format leaves out credentials in the headers of a step, and the text of a workflow',
+    (format) => {
+      const headers = { Authorization: 'Bearer abc-123', 'X-Api-Key': 'abc-123', 'X-Team': 'ops' };
+      const input = { url: 'https://example.com', headers };
+      const started = recorded('run.step_started', { runId: 'run_1', path: 'a', stepId: 'a', attempt: 1, input });
+      const { text } = bodyOf(started, format);
+      expect(text).toContain('"X-Team":"ops"');
+      expect(text).not.toContain('abc-123');
+      expect(started.data).toMatchObject({ input });
+      const { example } = catalogue['workflow.saved'];
+      expect(bodyOf(recorded('workflow.saved', example as never), format).text).not.toContain('"source":"name');
+    },
+  );
+
   it.each(formats)('in the %s format passes on large numbers and repeated keys as they came', (format) => {
     const data = '{"payload":{"big":12345678901234567890,"a":1,"a":2,"text":"é\\u0000"}}';
     const { text } = bodyOf(recorded('webhook.received', new RawJson(data) as never), format);

@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
 
+import { shownInput } from '../credentials.js';
 import { defineEvent } from '../define-event.js';
 import { activeVersion, workflowVersion } from '../shapes/workflow-shape.js';
 
@@ -49,6 +50,8 @@ export const workflowEvents = {
   'workflow.saved': defineEvent({
     description: 'A version of a workflow was saved. Versions never change: another text is another version.',
     system: true,
+    // The text may hold credentials; GET /api/v1/workflows/:name shows it to those who may read workflows.
+    hidden: ['source'],
     data: Type.Object({ workflowId: Type.String(), ...workflowVersion }),
     example: {
       workflowId,
@@ -161,6 +164,7 @@ export const workflowEvents = {
   'run.step_started': defineEvent({
     description: 'An attempt of a step with effects is about to begin.',
     system: true,
+    shown: shownInput,
     data: Type.Object({
       ...step,
       stepId: Type.String(),

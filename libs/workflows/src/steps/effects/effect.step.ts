@@ -1,3 +1,4 @@
+import { withoutCredentials } from '#libs/events/src/credentials.js';
 import { timeAfter } from '#libs/kernel/src/time/times.js';
 import { type EffectStep, StepError } from '#libs/plugin-sdk/src/define-step.js';
 
@@ -20,7 +21,7 @@ export const effectStep: LibraryKind<EffectStep, Attempting> = {
     'run.step_started': {
       evolve: (step, { attempt, input }) => ({ ...step, attempt, timer: undefined, noted: { input } }),
       show(shown, { attempt, input }, timestamp) {
-        Object.assign(shown, { status: 'running', input });
+        Object.assign(shown, { status: 'running', input: withoutCredentials(input) });
         shown.attempts.push({ attempt, startedAt: timestamp, resumed: 0 });
       },
     },
