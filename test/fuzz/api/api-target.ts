@@ -3,17 +3,18 @@ import { followers } from '#libs/events/src/followers.js';
 import { ADMIN_TOKEN, TestServer } from '../../support/server.js';
 import { ACCEPTED_BODIES } from './api-bodies.js';
 import { type ApiDocument, ApiInputs, type ApiRequest, type KnownIds } from './api-input.js';
+import { anyTexts, roundTrips } from './round-trip.js';
 import { Random } from '../random.js';
 import { type Failure, resultOf, type TargetOptions, type TargetResult } from '../target-result.js';
 
 const MOST_FAILURES = 20;
 const LANES = 8;
-/** Not repeated in what is reported. */
+/** Of what is reported. */
 const SHOWN = 400;
 
 /**
  * Every operation of the OpenAPI document with hostile values. No answer may be a 5xx, the server may report no fault, no
- * event may be parked, and what was created must be listed afterwards.
+ * event may be parked, what was created must be listed afterwards, and any text comes back as it was sent.
  */
 export async function fuzzApi(options: TargetOptions): Promise<TargetResult> {
   const databaseUrl = process.env['MILLRACE_FUZZ_DATABASE'];
@@ -52,7 +53,6 @@ async function fuzz(server: TestServer, inputs: ApiInputs, options: TargetOption
       const { status, text } = await answerTo(server, request, options.patienceMs);
       times[nth] = performance.now() - start;
       outcomes[status] = (outcomes[status] ?? 0) + 1;
-      // The shutdown of a webhook's test and the like take time; a server that is at its limit says so.
       if (status === 0) fail(`had no answer (${text})`);
       else if (status >= 500) fail(`answered ${status}: ${text.slice(0, SHOWN)}`);
       else if (status >= 400 && !text.includes('"code"') && !/\/webhook|\/communicator/.test(request.path))
@@ -67,6 +67,8 @@ async function fuzz(server: TestServer, inputs: ApiInputs, options: TargetOption
     .filter((one) => /"level":(50|60)/.test(one))
     .slice(0, 5))
     told(`the server said: ${line.slice(0, 800)}`);
+  const texts = anyTexts(Math.min(200, Math.ceil(options.inputs / 100)), new Random(options.seed, 'texts'));
+  for (const problem of await roundTrips(server, texts)) told(problem);
   const ready = await server.get<{ status: string; subscribers?: readonly { name: string; parked: number }[] }>(
     '/readyz',
   );
