@@ -198,7 +198,7 @@ describe('millrace rule', () => {
   it('says of an event that no rule looked at which came nearest, and what to do', async () => {
     const { id } = await server.post<{ id: string }>('/api/v1/events', {
       type: 'git.tag_pushed',
-      source: 'github',
+      source: 'git-mirror',
       data: {
         repository: { name: 'app', fullName: 'acme/app' },
         ref: 'refs/tags/v1',

@@ -11,6 +11,7 @@ interface Service {
   readonly profiles?: readonly string[];
   readonly ports?: readonly string[];
   readonly volumes?: readonly string[];
+  readonly env_file?: readonly object[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly healthcheck?: { readonly test: readonly string[] };
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
@@ -121,10 +122,27 @@ describe('docker-compose.yml', () => {
     const ports = Object.values(services).flatMap((service) => service.ports ?? []);
     const published = ports.map((port) => port.replace(/:\d+$/, ''));
     expect(new Set(published).size).toBe(published.length);
-    const mounts = Object.values(services).flatMap((service) => service.volumes ?? []);
+    const all = Object.values(services).flatMap((service) => service.volumes ?? []);
+    const mounts = all.filter((mount) => !mount.startsWith('./'));
     const used = mounts.map((mount) => mount.split(':')[0]!);
     expect(new Set(used).size).toBe(used.length);
     expect(Object.keys(volumes).sort()).toEqual(used.sort());
+  });
+
+  test.each(apps)(
+    '%s reads its settings from .env, its workflows and plug-ins from here, and hands out its own port',
+    (name, service) => {
+      expect(service.env_file).toEqual([{ path: '.env', required: false }]);
+      expect(service.volumes).toEqual(['./workflows:/app/workflows:ro', './plugins:/app/plugins:ro']);
+      const port = /\$\{(\w+):-\d+\}/.exec(service.ports![0]!)![0];
+      expect(service.environment!['MILLRACE_PUBLIC_URL']).toBe(`\${MILLRACE_PUBLIC_URL:-http://localhost:${port}}`);
+      expect(name).toMatch(/^app/);
+    },
+  );
+
+  test.each(stores)('%s is given no EVENTSTORE_URL, which it would take for an option', (_, service) => {
+    expect(service.env_file).toBeUndefined();
+    expect(Object.keys(service.environment!)).not.toContain('EVENTSTORE_URL');
   });
 
   test('an EventStoreDB without TLS is published on loopback at most', () => {

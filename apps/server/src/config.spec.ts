@@ -173,4 +173,10 @@ describe('the settings', () => {
     ]);
     expect(warnings({ MILLRACE_CRASH_AT: 'x', MILLRACE_ROLES: 'api' })).toEqual([]);
   });
+
+  it('knows the variables of the command line and of docker-compose.yml: they are no mistakes', () => {
+    const others = ['MILLRACE_URL', 'MILLRACE_TOKEN', 'MILLRACE_PROFILE', 'MILLRACE_SECRET', 'MILLRACE_PORT'];
+    const parsed = parseConfig(Object.fromEntries(others.map((name) => [name, 'x'])), '/');
+    expect(parsed).toMatchObject({ kind: 'valid', warnings: [] });
+  });
 });

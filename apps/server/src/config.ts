@@ -58,6 +58,13 @@ const KNOWN = [
   'MILLRACE_STREAM_PREFIX',
   'MILLRACE_CORRELATION_BUDGET',
   'MILLRACE_CRASH_AT',
+  // Not settings of the server, and no mistakes: of the command line, and of docker-compose.yml.
+  'MILLRACE_URL',
+  'MILLRACE_TOKEN',
+  'MILLRACE_PROFILE',
+  'MILLRACE_SECRET',
+  'MILLRACE_PORT',
+  'MILLRACE_CLUSTER_PORT',
 ];
 
 /**

@@ -187,6 +187,13 @@ describe('an event that a program publishes', () => {
 
   it('may not claim to come from the engine', () => {
     expect(rejection(() => publishable('git.push', 'millrace')).code).toBe('event.source_reserved');
+    const isProvider = (name: string) => name === 'github';
+    for (const source of ['github', 'GitHub'])
+      expect(rejection(() => publishable('git.push', source, isProvider))).toMatchObject({
+        kind: 'invalid',
+        code: 'event.source_reserved',
+      });
+    expect(publishable('git.push', 'deploy-bot', isProvider)).toBe('git.push');
   });
 
   it('must be of a type that exists', () => {

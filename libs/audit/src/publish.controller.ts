@@ -16,6 +16,7 @@ import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { publishable } from './publishable.js';
 
@@ -63,6 +64,7 @@ export class PublishController {
     @Inject(EventStore) private readonly store: EventStore,
     @Inject(Clock) private readonly clock: Clock,
     @Inject(Progress) private readonly progress: Progress,
+    @Inject(Plugins) private readonly plugins: Plugins,
   ) {}
 
   @Post()
@@ -74,7 +76,7 @@ export class PublishController {
   })
   @ApiResponse({ status: 201, type: PublishedEvent })
   async publish(@CurrentCaller() caller: Caller, @Body() body: NewPublishedEvent): Promise<PublishedEvent> {
-    const type = publishable(body.type, body.source);
+    const type = publishable(body.type, body.source, (name) => this.isProvider(name));
     const problems = problemsOf(type, body.data, '/data');
     if (problems.length > 0)
       throw new Rejected(
@@ -115,5 +117,9 @@ export class PublishController {
         );
       throw error;
     }
+  }
+
+  private isProvider(name: string): boolean {
+    return this.plugins.providers.has(name) || this.plugins.presets.has(name);
   }
 }

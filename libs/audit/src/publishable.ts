@@ -7,10 +7,14 @@ const ENGINE_FAMILIES = ['webhook.', 'workflow.', 'agent.', 'schedule.'];
 const OPEN = new Set(['webhook.received']);
 
 /**
- * The type, if a program outside may publish it in the name of `source`.
+ * The type, if a program outside may publish it in the name of `source`: rules trust the names of providers.
  * @throws Rejected `event.type_unknown`, `event.type_reserved` or `event.source_reserved`.
  */
-export function publishable(type: string, source: string | undefined): EventType {
+export function publishable(
+  type: string,
+  source: string | undefined,
+  isProvider: (source: string) => boolean = () => false,
+): EventType {
   if (!isEventType(type))
     throw new Rejected(
       'invalid',
@@ -38,6 +42,13 @@ export function publishable(type: string, source: string | undefined): EventType
       {
         problems: [{ pointer: '/source', detail: 'Must be the name of the program that publishes.' }],
       },
+    );
+  if (source !== undefined && isProvider(source.toLowerCase()))
+    throw new Rejected(
+      'invalid',
+      'event.source_reserved',
+      `${source} is the source of events that an integration has verified. Name the program that publishes.`,
+      { problems: [{ pointer: '/source', detail: 'Must not be the name of a provider.' }] },
     );
   return type;
 }

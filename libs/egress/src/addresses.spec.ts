@@ -98,6 +98,30 @@ describe('an outbound URL', () => {
     expect(refusal('http://localhost:9000/', lenient)).toBeUndefined();
   });
 
+  it.each([
+    ['169.254.169.254', '[::ffff:169.254.169.254]', '2852039166', '0xa9fea9fe', '0251.0376.0251.0376', '169.254.43518'],
+    [
+      '[::ffff:a9fe:a9fe]',
+      '[64:ff9b::169.254.169.254]',
+      '[2002:a9fe:a9fe::1]',
+      '[::169.254.169.254]',
+      '169.254.169.254.',
+    ],
+    ['168.63.129.16', '[::ffff:168.63.129.16]', '2822734096', '[64:ff9b::a83f:8110]', '[2002:a83f:8110::]'],
+    ['[fd00:ec2::254]', '[FD00:0EC2:0:0::0254]', '[fd00:0ec2:0000:0000:0000:0000:0000:0254]'],
+  ])('is never the metadata address of a cloud, however it is written and whatever is allowed: %s', (...hosts) => {
+    const open = compilePolicy({
+      allowHttpTargets: true,
+      allowPrivateTargets: ['0.0.0.0/0', '::/0', '169.254.169.254/32'],
+    });
+    for (const host of hosts) {
+      expect(refusal(`http://${host}/`)).toBeDefined();
+      expect(refusal(`http://${host}/latest/meta-data`, open)).toMatch(/metadata address/);
+    }
+    expect(addressRefusal('169.254.169.254', open)).toMatch(/metadata address/);
+    expect(refusal('http://169.254.169.253/', open)).toBeUndefined();
+  });
+
   it('longer than 4096 characters is refused', () => {
     expect(refusal(`https://example.com/${'a'.repeat(5000)}`)).toMatch(/4096/);
   });

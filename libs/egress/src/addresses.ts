@@ -68,6 +68,8 @@ export function addressRefusal(address: string, policy: CompiledPolicy): string 
   if (!ipaddr.isValid(address)) return `"${address}" is not an address.`;
   const parsed = ipaddr.parse(address);
   const carried = carriedIpv4(parsed);
+  if (METADATA.has((carried ?? parsed).toString()) || METADATA.has(tunnelled(parsed) ?? ''))
+    return `${parsed.toString()} is the metadata address of a cloud, which gives out credentials: it is never called.`;
   const shown = [parsed, ...(carried ? [carried] : [])];
   if (shown.some((one) => policy.allowed.some((cidr) => one.kind() === cidr[0].kind() && one.match([...cidr]))))
     return undefined;
@@ -78,6 +80,21 @@ export function addressRefusal(address: string, policy: CompiledPolicy): string 
     `${parsed.toString()} is not a public address (${range}): use a public one, or start Millrace with ` +
     `MILLRACE_ALLOW_PRIVATE_TARGETS including ${cidr}.`
   );
+}
+
+/** Of clouds (AWS, Azure and those like them). No setting opens them. */
+const METADATA = new Set(
+  ['169.254.169.254', '168.63.129.16', '100.100.100.200', '169.254.170.2', 'fd00:ec2::254'].map((address) =>
+    ipaddr.parse(address).toString(),
+  ),
+);
+
+/** The IPv4 address in a 6to4 address, or in one that ends in it (`::a.b.c.d`). */
+function tunnelled(address: ipaddr.IPv4 | ipaddr.IPv6): string | undefined {
+  if (!(address instanceof ipaddr.IPv6)) return undefined;
+  const bytes = address.toByteArray();
+  if (address.range() === '6to4') return new ipaddr.IPv4(bytes.slice(2, 6)).toString();
+  return bytes.slice(0, 12).every((byte) => byte === 0) ? new ipaddr.IPv4(bytes.slice(12)).toString() : undefined;
 }
 
 const NAT64 = ipaddr.parseCIDR('64:ff9b::/96');
