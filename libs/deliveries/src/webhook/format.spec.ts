@@ -60,6 +60,8 @@ describe('the body of a delivery', () => {
     const { text } = bodyOf(recorded('token.created', example as never), format);
     expect(text).toContain('"name":"ci"');
     expect(text).not.toContain(example.hash);
+    const integration = catalogue['integration.created'].example;
+    expect(bodyOf(recorded('integration.created', integration as never), format).text).not.toContain(integration.slug);
   });
 
   it.each(formats)(

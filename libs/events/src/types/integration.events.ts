@@ -73,6 +73,8 @@ export const integrationEvents = {
   'integration.created': defineEvent({
     description: 'An inbound source was set up.',
     system: true,
+    // Who knows the slug can send.
+    hidden: ['slug'],
     data: Type.Object({
       integrationId: id,
       provider: Type.String(),
