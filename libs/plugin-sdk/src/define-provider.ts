@@ -331,6 +331,8 @@ export interface Provider {
   preflight?(request: InboundRequest, perMinute: number | undefined): Readonly<Record<string, string>> | undefined;
   /** Whether the body is JSON whatever its content type says. */
   readsJson?(context: ProviderContext): boolean;
+  /** Names of headers, in lower case, that prove the requests of this integration: they are not kept with events. */
+  proofHeaders?(config: JsonObject): readonly string[];
   /**
    * The events in a body of JSON, each of them normalised by itself. `undefined`: the body is one. An empty list: nothing
    * is recorded, and the request is answered with success.

@@ -143,7 +143,8 @@ export class IntegrationController {
   ): Promise<IntegrationAnswer> {
     const current = (await this.found(caller, id)).state;
     const provider = this.provider(current.provider, current.preset);
-    const before = { config: current.settings.config, hasSecret: current.secret !== undefined };
+    const [secret] = (await this.table.receiver(caller.orgId, id))?.secrets ?? [];
+    const before = { config: current.settings.config, hasSecret: current.secret !== undefined, secret };
     const body = checkBody(IntegrationChanges, sent, {
       prefix: 'integration',
       check: (given, problems) => {

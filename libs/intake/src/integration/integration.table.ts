@@ -30,6 +30,8 @@ export interface Receiver {
   readonly config: JsonObject;
   /** Something of a handshake is shown: the first event ends it. */
   readonly inHandshake: boolean;
+  /** Until when a secret that the sender gives away replaces the one that is there, in milliseconds since 1970. */
+  readonly adoptsUntil?: number | undefined;
   /** The newest first. */
   readonly secrets: readonly string[];
   readonly previous: readonly { readonly secret: string; readonly validUntil: number }[];
@@ -127,6 +129,7 @@ export class IntegrationTable implements Table {
       provider: state.provider,
       preset: state.preset,
       understoodBy: providerKey(state.provider, state.preset),
+      adoptsUntil: state.handshake?.openUntil === undefined ? undefined : Date.parse(state.handshake.openUntil),
       inHandshake: state.handshake?.shown === true || state.handshake?.confirmUrl !== undefined,
       slug: state.slug,
       name: settings.name,

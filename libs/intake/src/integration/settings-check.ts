@@ -28,7 +28,10 @@ export function checkSettings(
   given: GivenSettings,
   provider: Provider,
   problems: Problems,
-  before: { readonly config: JsonObject; readonly hasSecret: boolean } = { config: {}, hasSecret: false },
+  before: { readonly config: JsonObject; readonly hasSecret: boolean; readonly secret?: string | undefined } = {
+    config: {},
+    hasSecret: false,
+  },
   urlRefusal: (url: string) => string | undefined = () => undefined,
 ): void {
   const sources = problems.part(given, 'allowedSources');
@@ -47,6 +50,9 @@ export function checkSettings(
     checkUrls(provider, config as JsonObject, problems, urlRefusal);
   }
   if (!problems.isFine('/config')) return;
+  // Another way to prove requests may want another form of secret.
+  if (config && given.secret === undefined && before.secret !== undefined)
+    checkSecret(provider, before.secret, config as JsonObject, problems);
   const hasSecret = given.secret === undefined ? before.hasSecret : given.secret !== null;
   const effective = (config ?? before.config) as JsonObject;
   for (const { pointer, detail } of provider.checkIntegration?.(effective, hasSecret) ?? [])

@@ -48,6 +48,8 @@ export async function answerHandshake(
     case 'adopt': {
       const { secret, shown = false, headers } = outcome;
       const isKnown = context.secrets.some((one) => timingSafeEqual(one, secret));
+      // Before anything is written: anybody can send this.
+      if (!isKnown && !adopts(receiver, context)) return NOT_EXPECTED;
       try {
         if (!isKnown && !(await handshakes?.adopt(receiver, secret, shown))) return NOT_EXPECTED;
       } catch (error) {
@@ -60,6 +62,10 @@ export async function answerHandshake(
       return confirm(outcome, receiver, context, { handshakes, log });
   }
 }
+
+/** Whether an integration takes a secret from its sender: it has none, or an administrator has opened it. */
+export const adopts = (receiver: Receiver, { now }: Pick<ProviderContext, 'now'>): boolean =>
+  receiver.secrets.length === 0 || (receiver.adoptsUntil ?? 0) > now.getTime();
 
 async function confirm(
   { url, isSafe }: Extract<HandshakeOutcome, { kind: 'confirm' }>,

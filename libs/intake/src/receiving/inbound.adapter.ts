@@ -144,6 +144,8 @@ export async function inboundRoutes(
         if (!receiver) return void write(reply, method === 'HEAD' ? form.notFound : form.refused(METHOD_NOT_ALLOWED));
         const outcome = pipeline.handshake(receiver, method, viewOf(request, sender));
         if (outcome instanceof Refusal) return void write(reply, form.refused(outcome));
+        // A sender that checks the address in this way is counted; the answer is the same.
+        if (method === 'HEAD') void pipeline.check(receiver, viewOf(request, sender), request.id);
         void reply.headers(outcome).send();
       },
       handler: () => undefined,

@@ -236,15 +236,16 @@ function eventOf(event: NormalisedEvent): NormalisedEvent {
 }
 
 function requestMetadata(
-  { provider, authentication }: Verified,
+  { provider, context, authentication }: Verified,
   request: InboundRequest,
   retry: string | undefined,
   hashed: Buffer | string,
 ): RequestMetadata {
   const headers: Record<string, string> = {};
+  const proofs = provider.proofHeaders?.(context.config) ?? [];
   for (const name of provider.keepHeaders ?? []) {
     const value = request.headers[name];
-    if (typeof value === 'string') headers[name] = headerText(value);
+    if (typeof value === 'string' && !proofs.includes(name)) headers[name] = headerText(value);
   }
   return {
     headers,

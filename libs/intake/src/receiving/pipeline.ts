@@ -62,11 +62,11 @@ export class InboundPipeline {
     return outcome;
   }
 
-  /** The answer to GET, by which some senders check the address; `undefined` where this one does not. */
+  /** The answer to GET or HEAD, by which some senders check the address; `undefined` where this one does not. */
   async check(receiver: Receiver, request: InboundRequest, requestId = ''): Promise<Accepted | Refusal | undefined> {
     const { counters, clock } = this.parts;
     const now = clock.now();
-    const outcome = this.admit(receiver, request, now) ?? (await this.checked(receiver, request, now));
+    const outcome = await this.checked(receiver, request, now, () => this.admit(receiver, request, now));
     if (outcome instanceof Refusal) this.refused(receiver, outcome, { requestId, sourceIp: request.sourceIp }, now);
     else if (outcome) counters.count(receiver.id, 'handshakes', now.getTime());
     return outcome;
@@ -75,7 +75,8 @@ export class InboundPipeline {
   private async answer(receiver: Receiver, request: InboundRequest, now: Date): Promise<Accepted | Refusal> {
     if (this.parts.providers.get(receiver.understoodBy)?.handshake) {
       const checked = await this.checked(receiver, request, now);
-      if (checked) return checked;
+      const isForged = checked instanceof Refusal && checked.status === 401;
+      if (checked) return (isForged && this.limited(receiver, request, false, now)) || checked;
     }
     return this.store(receiver, request, now);
   }
@@ -84,6 +85,8 @@ export class InboundPipeline {
     receiver: Receiver,
     request: InboundRequest,
     now: Date,
+    /** Where nothing is a handshake, nobody may learn whether anything receives here. */
+    admit: () => Refusal | undefined = () => undefined,
   ): Promise<Accepted | Refusal | undefined> {
     const provider = this.verifier.providerOf(receiver);
     if (provider instanceof Refusal || !provider.handshake) return undefined;
@@ -91,7 +94,7 @@ export class InboundPipeline {
     try {
       const given = provider.handshake(request, context);
       const outcome = given instanceof Promise ? await given : given;
-      return outcome && (await answerHandshake(outcome, receiver, provider, context, this.parts));
+      return outcome && (admit() ?? (await answerHandshake(outcome, receiver, provider, context, this.parts)));
     } catch (error) {
       reportFailure(this.parts.log, provider, 'handshake', error);
       return PROVIDER_FAILED;
@@ -179,6 +182,11 @@ export class InboundPipeline {
     if (receiver.allowed && request.sourceIp !== '' && !receiver.allowed.has(request.sourceIp)) return SOURCE_REFUSED;
     const verified = await this.verifier.verify(receiver, request, now);
     return verified instanceof Refusal ? verified : interpretRequest(receiver, request, verified, this.parts.log);
+  }
+
+  /** With what an examined request would be answered. */
+  statusOf(interpreted: InterpretedRequest): number {
+    return this.answered(interpreted, { eventIds: [], duplicate: false }).answer?.status ?? 202;
   }
 
   /** What a handshake would ask for; `undefined` for any other request. Nothing of it is done. */

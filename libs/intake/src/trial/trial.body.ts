@@ -9,12 +9,14 @@ export class TrialRequest {
   @IsObject()
   headers!: Record<string, unknown>;
 
-  @ApiProperty({
+  @ApiPropertyOptional({
     oneOf: [{ type: 'string' }, { type: 'object' }],
-    description: 'The body as text, byte for byte; an object is written as JSON, so that its signature does not match.',
+    description:
+      'The body as text, byte for byte; an object is written as JSON, so that its signature does not match. Leave it out for a request without one, such as GET.',
   })
+  @ValidateIf(({ method = 'POST' }: TrialRequest) => method === 'POST')
   @IsNotEmpty()
-  body!: unknown;
+  body?: unknown;
 
   @ApiPropertyOptional({ type: Object })
   @IfGiven()

@@ -12,8 +12,9 @@ import { mediaTypeOf } from '#libs/plugin-sdk/src/body/inbound-body.js';
 
 import { integrationNotFound } from '../integration/integration.js';
 import { IntegrationTable } from '../integration/integration.table.js';
+import { adopts } from '../receiving/answer-handshake.js';
 import { InboundPipeline } from '../receiving/pipeline.js';
-import { MAX_BODY_BYTES, Refusal, TOO_LARGE } from '../receiving/refusal.js';
+import { MAX_BODY_BYTES, METHOD_NOT_ALLOWED, Refusal, TOO_LARGE } from '../receiving/refusal.js';
 import { TrialAnswer, TrialRequest } from './trial.body.js';
 
 /** Tries a saved request on an integration: it is checked and interpreted as if it had come in, and nothing is stored. */
@@ -42,12 +43,25 @@ export class TrialController {
   ): Promise<TrialAnswer> {
     const receiver = await this.table.receiver(caller.orgId, id);
     if (receiver?.orgId !== caller.orgId) throw integrationNotFound(id);
-    const request = requestOf(body);
+    const request = requestOf(body, `/api/v1/webhooks/inbound/${receiver.slug}`);
     const now = this.clock.now();
     const handshake = await this.pipeline.tryHandshake(receiver, request, now);
-    if (handshake) return { ...handshakeAnswer(handshake), ...(await this.pipeline.explain(receiver, request, now)) };
+    if (handshake) {
+      const { failed, ...rest } = (await this.pipeline.explain(receiver, request, now)) ?? {};
+      const isRefused = handshake.kind === 'adopt' && !adopts(receiver, { now });
+      const answer = handshakeAnswer(isRefused ? NOT_EXPECTED_HERE : handshake);
+      return {
+        ...rest,
+        ...answer,
+        ...(!answer.accepted && { failed: (handshake.kind === 'unproved' && failed) || 'handshake' }),
+      };
+    }
     const outcome =
-      request.rawBody.length > MAX_BODY_BYTES ? TOO_LARGE : await this.pipeline.examine(receiver, request, now);
+      request.method !== 'POST'
+        ? METHOD_NOT_ALLOWED
+        : request.rawBody.length > MAX_BODY_BYTES
+          ? TOO_LARGE
+          : await this.pipeline.examine(receiver, request, now);
     const explanation = await this.pipeline.explain(receiver, request, now);
     if (outcome instanceof Refusal) {
       const { status, code, detail } = outcome;
@@ -61,7 +75,7 @@ export class TrialController {
     );
     return {
       accepted: true,
-      status: 202,
+      status: this.pipeline.statusOf(outcome),
       authentication,
       eventType: eventTypeOf(deliveries[0]?.events[0]),
       deliveryId: deliveries[0]?.deliveryId ?? null,
@@ -72,14 +86,16 @@ export class TrialController {
   }
 }
 
+const NOT_EXPECTED_HERE: HandshakeOutcome = { kind: 'unproved', verdict: { ok: false, reason: 'signature_mismatch' } };
+
 /** What would be answered: nothing is adopted, signed or confirmed. */
-function handshakeAnswer(outcome: HandshakeOutcome): Pick<TrialAnswer, 'accepted' | 'status' | 'detail' | 'failed'> {
+function handshakeAnswer(outcome: HandshakeOutcome): Pick<TrialAnswer, 'accepted' | 'status' | 'detail'> {
   const detail = 'It is a request with which the sender checks the address: it is answered, and nothing is stored.';
   switch (outcome.kind) {
     case 'unproved':
-      return { accepted: false, status: 401, detail, failed: 'handshake' };
+      return { accepted: false, status: 401, detail: 'It checks the address, but does not prove who sent it.' };
     case 'refused':
-      return { accepted: false, status: outcome.status, detail: outcome.detail, failed: 'handshake' };
+      return { accepted: false, status: outcome.status, detail: outcome.detail };
     case 'answered':
       return { accepted: true, status: outcome.status, detail };
     default:
@@ -90,18 +106,26 @@ function handshakeAnswer(outcome: HandshakeOutcome): Pick<TrialAnswer, 'accepted
 const eventTypeOf = (event: EventToAppend | undefined): string | null =>
   event ? (parseJson(event.data) as { eventType: string }).eventType : null;
 
-function requestOf({ headers, body, query = {}, sourceIp = '', method, url }: TrialRequest): InboundRequest {
+/** A request with a body, as it would come in; `path` is the address of the integration, for senders that sign it. */
+function requestOf(
+  { headers, body = '', query = {}, sourceIp = '', method = 'POST', url }: TrialRequest,
+  path: string,
+): InboundRequest {
   const text = typeof body === 'string' ? body : stringifyJson(body);
   const lower = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), String(value)]));
   const complete = typeof body === 'string' ? lower : { 'content-type': 'application/json', ...lower };
+  const given = new URLSearchParams(
+    Object.entries(query).map(([name, value]): [string, string] => [name, String(value)]),
+  );
+  const target = url === undefined ? path + (given.size === 0 ? '' : `?${given.toString()}`) : targetOf(url);
   return {
     headers: complete,
     rawBody: Buffer.from(text),
-    query: Object.fromEntries(Object.entries(query).map(([name, value]) => [name, String(value)])),
+    query: Object.fromEntries(url === undefined ? given : new URLSearchParams(target.split(/\?(.*)/s)[1] ?? '')),
     contentType: mediaTypeOf((complete as Record<string, string>)['content-type']),
     sourceIp,
-    ...(method !== undefined && { method: method.toUpperCase() }),
-    ...(url !== undefined && { target: targetOf(url) }),
+    method: method.toUpperCase(),
+    target,
   };
 }
 

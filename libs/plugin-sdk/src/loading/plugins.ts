@@ -57,7 +57,11 @@ export const PRESETS_OF = 'generic_webhook';
 function withPreset(provider: Provider | undefined, preset: Preset): Provider {
   if (!provider?.withPreset)
     throw unusable(preset.name, `a preset needs the provider ${PRESETS_OF}, which is not loaded`);
-  return provider.withPreset(preset);
+  try {
+    return provider.withPreset(preset);
+  } catch (error) {
+    throw unusable(preset.name, `its preset ${preset.name} cannot be used: ${messageOf(error)}`, error);
+  }
 }
 
 /** All of them: one that is added to the type and not here does not compile. */

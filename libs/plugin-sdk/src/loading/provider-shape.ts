@@ -27,6 +27,7 @@ const KEYS = Object.keys({
   sign: true,
   signRequest: true,
   readsJson: true,
+  proofHeaders: true,
   elements: true,
   handshake: true,
   checkIntegration: true,

@@ -116,7 +116,14 @@ const jwt = closed(
     kind: Type.Literal('jwt'),
     header: optional(headerName),
     algorithm: oneOf(['HS256', 'RS256']),
-    keysUrl: optional(Type.String({ pattern: '^https://', maxLength: 2048, expected: 'an https URL of a JWK set' })),
+    keysUrl: optional(
+      Type.String({
+        // Keys that came over an open line prove nothing; the machine itself is none.
+        pattern: '^(https://|http://(localhost|127\\.0\\.0\\.1|\\[::1\\])[:/])',
+        maxLength: 2048,
+        expected: 'an https URL of a JWK set',
+      }),
+    ),
     issuer: optional(Type.Union([text(500), Type.Array(text(500), { minItems: 1, maxItems: 20 })])),
     audience: optional(text(500)),
     claims: optional(
@@ -128,6 +135,7 @@ const jwt = closed(
       Type.String({ expected: 'a duration from 30s to 1h', description: 'Of a token without exp, counted from iat.' }),
     ),
     bodyHash: optional(closed({ claim: text(100), algorithm: optional(digest), encoding: optional(encoding) })),
+    acceptWeak: optional(acceptWeak),
   },
   { title: 'JWT' },
 );
@@ -237,4 +245,6 @@ export interface Declaration {
   readonly answer?: AnswerShape | undefined;
   /** The body is JSON whatever its content type says. */
   readonly json?: boolean | undefined;
+  /** The header in which the sender counts: a number beyond this one announces another try. */
+  readonly retries?: { readonly header: string; readonly beyond: number } | undefined;
 }

@@ -37,8 +37,8 @@ export class KeysUnavailable extends Error {
 }
 
 /**
- * Public keys of issuers by OpenID metadata URL, kept in memory: fetched at the first request, again after a day, and
- * when a key id is unknown. Requests that come meanwhile wait for the one fetch.
+ * Public keys of issuers by the URL of their OpenID metadata or of their JWK set, kept in memory: fetched at the first
+ * request, again after a day, and when a key id is unknown. Requests that come meanwhile wait for the one fetch.
  */
 export class OpenIdKeys {
   private readonly sets = new Map<string, KeySet>();
@@ -79,9 +79,9 @@ export class OpenIdKeys {
 
   private async fetch(metadataUrl: string, http: ProviderContext['http'], at: number): Promise<KeySet> {
     const metadata = fieldsOf(await getJson(http, metadataUrl));
-    const keysUrl = textOf(metadata['jwks_uri']);
-    if (keysUrl === undefined) throw new KeysUnavailable(`${metadataUrl} has no jwks_uri`);
-    const document = fieldsOf(await getJson(http, keysUrl));
+    const keysUrl = Array.isArray(metadata['keys']) ? metadataUrl : textOf(metadata['jwks_uri']);
+    if (keysUrl === undefined) throw new KeysUnavailable(`${metadataUrl} has neither keys nor jwks_uri`);
+    const document = keysUrl === metadataUrl ? metadata : fieldsOf(await getJson(http, keysUrl));
     const keys = new Map<string, PublicKey | UnusableKey>();
     for (const entry of listOf(document['keys'])) {
       const jwk = fieldsOf(entry);

@@ -175,7 +175,7 @@ export const cloudPresets: readonly Preset[] = [
         audience: string('"Audience" of the push subscription.'),
         email: string('The service account that pushes.'),
         keysUrl: string('The JWK set of the issuer. Default: that of Google.', {
-          pattern: '^https://',
+          pattern: '^(https://|http://(localhost|127\\.0\\.0\\.1|\\[::1\\])[:/])',
           expected: 'an https URL',
         }),
       },
@@ -197,9 +197,7 @@ export const cloudPresets: readonly Preset[] = [
         deliveryId: 'message.messageId',
         occurredAt: 'message.publishTime',
       },
-      answer: { status: 204 },
     }),
-    unverified: true,
     secret: noSecret,
     help: [
       'Create a push subscription with the endpoint {url} and authentication enabled.',

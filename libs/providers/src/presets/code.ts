@@ -33,8 +33,8 @@ export const codePresets: readonly Preset[] = [
     declare: always({
       verify: hmac('X-Hub-Signature', { prefix: 'sha256=' }),
       read: { eventType: 'header:X-Event-Key', deliveryId: 'header:X-Request-UUID' },
+      retries: { header: 'X-Attempt-Number', beyond: 1 },
     }),
-    unverified: true,
     secret: secretFrom('Choose "Generate secret" in the form of the webhook, or enter your own.'),
     help: [
       'In the repository, go to Repository settings → Webhooks → Add webhook.',
@@ -68,7 +68,6 @@ export const codePresets: readonly Preset[] = [
       verify: { kind: 'basic', username: textOf(username) ?? 'millrace' },
       read: { eventType: 'eventType', deliveryId: 'id', occurredAt: 'createdDate' },
     }),
-    unverified: true,
     secret: secretFrom('Make one up and enter it as "Basic authentication password".'),
     help: [
       'In the project, go to Project settings → Service hooks → Create subscription → Web Hooks.',
@@ -152,7 +151,6 @@ export const codePresets: readonly Preset[] = [
       verify: { kind: 'query', parameter: 'token' },
       read: { eventType: "'push'" },
     }),
-    unverified: true,
     secret: secretFrom('Make one up of letters and digits: it is part of the address. Docker Hub does not sign.'),
     help: [
       'In the repository on Docker Hub, open the tab Webhooks.',

@@ -88,7 +88,6 @@ export const messagingPresets: readonly Preset[] = [
       },
       answer: { status: 200 },
     }),
-    unverified: true,
     secret: secretFrom('"App secret" under App settings → Basic.'),
     help: [
       'In the App Dashboard, copy the app secret as the secret, and make up a verify token for the setting verifyToken.',
@@ -128,7 +127,6 @@ export const messagingPresets: readonly Preset[] = [
       verify: { kind: 'header', header: 'X-Telegram-Bot-Api-Secret-Token' },
       read: { eventType: "keys(@)[?@ != 'update_id'] | [0]", deliveryId: 'update_id' },
     }),
-    unverified: true,
     secret: secretFrom('Make one up of letters, digits, _ and -, and send it as secret_token.'),
     help: ['Call setWebhook of the Bot API with url={url} and secret_token set to the secret.'],
   }),
@@ -173,6 +171,8 @@ export const messagingPresets: readonly Preset[] = [
         kind: 'hmac',
         field: 'signature.signature',
         signed: '{json:signature.timestamp}{json:signature.token}',
+        // Mailgun repeats for eight hours what it has signed once.
+        timestamp: { field: 'signature.timestamp', tolerance: 'none' },
         acceptWeak: true,
       },
       read: {
@@ -226,7 +226,6 @@ export const messagingPresets: readonly Preset[] = [
       verify: { kind: 'basic', username: textOf(username) ?? 'postmark' },
       read: { eventType: 'RecordType', deliveryId: "join(':', [MessageID, RecordType])" },
     }),
-    unverified: true,
     secret: secretFrom('Make one up and enter it as the password of the basic authentication.'),
     help: [
       'In Postmark, open the message stream and go to Webhooks → Add webhook.',

@@ -77,7 +77,6 @@ export const monitoringPresets: readonly Preset[] = [
       verify: { kind: 'basic', username: textOf(username) ?? 'alertmanager' },
       read: { eventType: 'status' },
     }),
-    unverified: true,
     secret: secretFrom('Make one up and enter it as password of basic_auth.'),
     help: [
       'Add a receiver to alertmanager.yml with webhook_configs: url: {url}.',

@@ -30,8 +30,8 @@ export const planningPresets: readonly Preset[] = [
     declare: always({
       verify: hmac('X-Hub-Signature', { prefix: 'sha256=' }),
       read: { eventType: 'webhookEvent', deliveryId: 'header:X-Atlassian-Webhook-Identifier', occurredAt: 'timestamp' },
+      retries: { header: 'X-Atlassian-Webhook-Retry', beyond: 0 },
     }),
-    unverified: true,
     secret: secretFrom('Choose "Generate secret" in the form of the webhook, or enter your own.'),
     help: [
       'In Jira, go to Settings → System → WebHooks → Create a WebHook.',

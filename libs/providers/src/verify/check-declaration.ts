@@ -22,6 +22,10 @@ export function declarationProblems({ verify, read, handshake, answer }: Declara
   checkScheme(verify, note);
   for (const name of ['eventType', 'deliveryId', 'occurredAt'] as const)
     checkSources(read?.[name], `/read/${name}`, note);
+  const secretPlace = placeOfSecret(verify);
+  for (const name of ['eventType', 'deliveryId', 'occurredAt'] as const)
+    if (secretPlace !== undefined && [read?.[name] ?? []].flat().some((one) => isSamePlace(one, secretPlace)))
+      note(`/read/${name}`, `Must not read ${secretPlace}, which holds the secret: events would show it.`);
   if (read?.each !== undefined) checkExpression(read.each, '/read/each', note);
   if (handshake?.kind === 'echo') {
     checkSources(handshake.from, '/handshake/from', note);
@@ -33,6 +37,27 @@ export function declarationProblems({ verify, read, handshake, answer }: Declara
     note('/answer/contentType', 'Must be left out, or sent with body: it is the type of it.');
   return found;
 }
+
+/** Where a request has the secret itself, as a source; `undefined` where it only proves to know it. */
+function placeOfSecret(scheme: Scheme): string | undefined {
+  switch (scheme.kind) {
+    case 'basic':
+      return 'header:Authorization';
+    case 'header':
+      return `header:${scheme.header}`;
+    case 'jwt':
+      return `header:${scheme.header ?? 'Authorization'}`;
+    case 'query':
+      return `query:${scheme.parameter}`;
+    case 'field':
+      return scheme.field;
+    default:
+      return undefined;
+  }
+}
+
+const isSamePlace = (source: string, place: string): boolean =>
+  source === place || (place.startsWith('header:') && source.toLowerCase() === place.toLowerCase());
 
 function checkScheme(scheme: Scheme, note: Note): void {
   switch (scheme.kind) {
@@ -54,11 +79,7 @@ function checkScheme(scheme: Scheme, note: Note): void {
         note('/verify/keysUrl', '"keysUrl" is required for RS256: the URL of the JWK set of the sender.');
       if (scheme.algorithm === 'HS256' && scheme.keysUrl !== undefined)
         note('/verify/keysUrl', 'Must be left out: HS256 uses the secret.');
-      if (scheme.algorithm === 'RS256' && scheme.audience === undefined && scheme.claims === undefined)
-        note(
-          '/verify/audience',
-          '"audience" or "claims" is required for RS256: without it any token of the issuer is accepted.',
-        );
+      if (scheme.bodyHash?.algorithm === 'sha1' && scheme.acceptWeak !== true) note('/verify/bodyHash/algorithm', WEAK);
       return checkDuration(scheme.maxAge, '/verify/maxAge', note);
     case 'basic':
       if (scheme.username.includes(':')) note('/verify/username', 'Must not contain ":".');
@@ -81,12 +102,27 @@ function checkHmac(scheme: HmacScheme, note: Note): void {
   if (id && !template.names.has('id')) note('/verify/id', 'Must be signed: put {id} into signed, or leave it out.');
   if (!id && template.names.has('id')) note('/verify/signed', '{id} needs the setting id: { header }.');
   if (scheme.acceptWeak === true) return;
-  if (scheme.algorithm === 'sha1')
-    note('/verify/algorithm', 'sha1 is weak. Use sha256, or set acceptWeak: true if the sender has nothing else.');
+  if (scheme.algorithm === 'sha1') note('/verify/algorithm', WEAK);
+  if (scheme.bodyHash) checkBodyHash(scheme.bodyHash, scheme.signed ?? '{body}', note);
   if (!template.coversBody && !scheme.bodyHash)
     note(
       '/verify/signed',
       'The body is not signed. Sign {body} or {form}, or set acceptWeak: true if the sender has nothing else.',
+    );
+}
+
+/** A hash that anybody may change together with the body proves nothing. */
+function checkBodyHash({ from, algorithm }: NonNullable<HmacScheme['bodyHash']>, signed: string, note: Note): void {
+  if (algorithm === 'sha1') note('/verify/bodyHash/algorithm', WEAK);
+  const [place, name = ''] = from.toLowerCase().split(/:(.*)/s);
+  const covering =
+    place === 'query'
+      ? ['{url}', '{query}', '{body}', '{form}']
+      : [`{header:${name}}`, '{headers:', '{body}', '{form}'];
+  if (!covering.some((one) => signed.toLowerCase().includes(one)))
+    note(
+      '/verify/bodyHash/from',
+      `Must be signed: put ${covering[0]!} into signed, or set acceptWeak: true if the sender has nothing else.`,
     );
 }
 
@@ -99,7 +135,9 @@ function checkSignature(scheme: HmacScheme | PublicKeyScheme, note: Note): Signe
     if (places === 0) note('/verify/timestamp/header', '"header" or "field" is required: where the time stands.');
     if (places > 1) note('/verify/timestamp', 'Must say one place: header, field, or the timestamp of list.');
     if (timestamp.field !== undefined) checkExpression(timestamp.field, '/verify/timestamp/field', note);
-    checkDuration(timestamp.tolerance, '/verify/timestamp/tolerance', note);
+    if (timestamp.tolerance !== 'none') checkDuration(timestamp.tolerance, '/verify/timestamp/tolerance', note);
+    else if (scheme.acceptWeak !== true)
+      note('/verify/timestamp/tolerance', 'none accepts old requests for ever. Set a duration, or acceptWeak: true.');
   }
   const template = templateOf(scheme.signed ?? '{body}', note);
   if (!template) return undefined;
@@ -156,11 +194,13 @@ function checkExpression(expression: string, pointer: string, note: Note): void 
   }
 }
 
+const WEAK = 'sha1 is weak. Use sha256, or set acceptWeak: true if the sender has nothing else.';
+
 const inWords = (error: ExpressionError): string => `Must be JMESPath: ${error.message}`;
 
 const [LEAST_MS, MOST_MS] = [30_000, 3_600_000];
 
-function checkDuration(duration: string | undefined, pointer: string, note: Note): void {
+export function checkDuration(duration: string | undefined, pointer: string, note: Note): void {
   if (duration === undefined) return;
   const ms = tryParseDuration(duration);
   if (ms === undefined || ms < LEAST_MS || ms > MOST_MS)

@@ -53,6 +53,7 @@ export function declaredProvider(parts: DeclaredParts): Provider {
       return sender ? sender.verify(request, context) : otherwise.verify(request, context);
     },
     readsJson: ({ config }) => senderOf(config)?.declaration.json === true,
+    proofHeaders: (config) => senderOf(config)?.proof.headers ?? [],
     elements: (value, { config }) => {
       const sender = senderOf(config);
       return sender?.hasElements === true ? sender.elementsOf(value) : undefined;
@@ -103,19 +104,21 @@ export function headersRead({ read = {} }: Declaration): readonly string[] {
 
 function normalised(
   sender: DeclaredSender,
-  { value, kind, request, index }: InboundBody,
+  body: InboundBody,
   context: ProviderContext,
-  { source, neutral }: DeclaredParts,
+  { source, neutral, otherwise }: DeclaredParts,
 ): Normalised {
+  const { value, kind, request, index } = body;
   const view = sender.view(request, context);
   const { eventType, deliveryId, timestamp } = sender.read(view, {
     value,
     index: index ?? (kind === 'json' ? undefined : 0),
   });
-  const name = eventType === '' ? 'webhook' : eventType;
+  const name = eventType ?? asUndeclared(otherwise, body, context);
   const { headers } = request;
   const event = neutral?.({ value, eventType: name, headers });
-  const payload = sender.maskedPayload(value);
+  const payload = sender.maskedPayload(() => sender.elementsOf(view.value)[index ?? 0] ?? value);
+  const retry = sender.retryOf(view);
   return {
     deliveryId: deliveryId ?? headers['idempotency-key'],
     eventType: name,
@@ -129,8 +132,15 @@ function normalised(
       },
     ],
     ...(source !== undefined && { source }),
+    ...(retry !== undefined && { retry }),
     ...(payload !== undefined && { payload }),
   };
+}
+
+/** Where nothing says what the event is called, it has the name that it would have without a declaration. */
+function asUndeclared(otherwise: Provider, body: InboundBody, context: ProviderContext): string {
+  const made = otherwise.normalise(body, context);
+  return 'unreadable' in made ? 'webhook' : made.eventType;
 }
 
 function problemsOf(declaration: Declaration | undefined, hasSecret: boolean | undefined, parts: KeyParts) {

@@ -67,7 +67,10 @@ export class DeclaredSender {
   /** The events in a body: its elements where they are declared, else the body itself. */
   elementsOf(value: Json): readonly Json[] {
     const each = this.declaration.read?.each;
-    return each === undefined ? [value] : listOf(look(each, value));
+    if (each === undefined) return [value];
+    // What has no such list is kept as one event: it must not vanish.
+    const elements = look(each, value);
+    return Array.isArray(elements) ? listOf(elements) : [value];
   }
 
   get hasElements(): boolean {
@@ -82,18 +85,25 @@ export class DeclaredSender {
   read(
     view: RequestView,
     place: Place,
-  ): Pick<Normalised, 'eventType' | 'deliveryId'> & { readonly timestamp?: number } {
+  ): Pick<Normalised, 'deliveryId'> & { readonly eventType: string | undefined; readonly timestamp?: number } {
     const timestamp = timeOfText(this.occurredAt(view, place));
     return {
-      eventType: this.eventType(view, place) ?? '',
+      eventType: this.eventType(view, place),
       deliveryId: this.deliveryId(view, place),
       ...(timestamp !== undefined && { timestamp }),
     };
   }
 
   /** The payload as it may be stored: what proves a request must not be. `undefined` where it may be stored as it is. */
-  maskedPayload(value: Json): Json | undefined {
+  maskedPayload(value: () => Json): Json | undefined {
     const { verify } = this.declaration;
-    return verify.kind === 'field' ? masked(value, verify.field) : undefined;
+    return verify.kind === 'field' ? masked(value(), verify.field) : undefined;
+  }
+
+  /** What the sender says of another try; `undefined` for the first. */
+  retryOf(view: RequestView): string | undefined {
+    const { retries } = this.declaration;
+    const given = retries && view.header(retries.header);
+    return given !== undefined && Number(given) > retries!.beyond ? given : undefined;
   }
 }

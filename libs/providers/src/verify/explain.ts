@@ -51,8 +51,8 @@ function* attempts(declaration: Declaration, request: InboundRequest, context: P
   yield* otherBodies(request);
   yield* otherUrls(request, context);
   if (verify.kind === 'hmac') yield* otherKeys(declaration, verify);
-  if (!('signed' in verify) && verify.kind !== 'hmac') return;
-  yield* otherWritings(declaration, verify as HmacScheme);
+  if (verify.kind === 'hmac' || verify.kind === 'ed25519' || verify.kind === 'ecdsa')
+    yield* otherWritings(declaration, verify as HmacScheme);
 }
 
 function* otherBodies(request: InboundRequest): Generator<Attempt> {
@@ -125,7 +125,7 @@ function* otherWritings(declaration: Declaration, verify: HmacScheme): Generator
   if (prefix !== undefined)
     yield { hint: `It fits without the prefix ${prefix}.`, declaration: { ...declaration, verify: bare } };
   const unit = verify.timestamp?.unit ?? 's';
-  if (verify.timestamp)
+  if (verify.timestamp ?? verify.list?.timestamp)
     for (const other of ['s', 'ms', 'iso'] as const)
       if (other !== unit)
         yield {

@@ -52,7 +52,10 @@ export async function answerHandshake(
     case 'zoom': {
       if (view.method !== 'POST' || body()['event'] !== 'endpoint.url_validation') return undefined;
       const plainToken = textOf(fieldsOf(body()['payload'])['plainToken']);
-      return whereProved(() => zoomToken(plainToken, context));
+      // Of several secrets the one that the sender has signed with: the answer is checked with it.
+      for (const secret of context.secrets)
+        if ((await sender.verify(request, { ...context, secrets: [secret] })).ok) return zoomToken(plainToken, secret);
+      return whereProved(() => ({ kind: 'refused', status: 400, detail: 'Send the challenge again.' }));
     }
     case 'discord':
       if (view.method !== 'POST') return undefined;
@@ -97,7 +100,8 @@ async function echo(
   const challenge = sourcesOf(from)(view, place);
   if (challenge === undefined || challenge === '') return undefined;
   for (const [source, wanted] of Object.entries(require))
-    if (!equals(sourcesOf(source)(view, place) ?? '', wanted))
+    // A value that is configured and gone must not let everybody in.
+    if (wanted === '' || !equals(sourcesOf(source)(view, place) ?? '', wanted))
       return {
         kind: 'refused',
         status: 403,
@@ -108,8 +112,8 @@ async function echo(
   return proved ? whereProved(answer) : answer();
 }
 
-function zoomToken(plainToken: string | undefined, { secrets: [secret] }: ProviderContext): HandshakeOutcome {
-  if (plainToken === undefined || secret === undefined || secret === '')
+function zoomToken(plainToken: string | undefined, secret: string): HandshakeOutcome {
+  if (plainToken === undefined)
     return { kind: 'refused', status: 400, detail: 'payload.plainToken must be a string that is not empty.' };
   if (Buffer.byteLength(plainToken) > MAX_ECHO_BYTES) return text(plainToken);
   return json({ plainToken, encryptedToken: createHmac('sha256', secret).update(plainToken).digest('hex') });

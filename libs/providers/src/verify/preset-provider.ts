@@ -4,6 +4,7 @@ import type { Preset } from '#libs/plugin-sdk/src/scheme/define-preset.js';
 import type { Declaration, TimestampShape } from '#libs/plugin-sdk/src/scheme/scheme-shape.js';
 
 import type { KeyParts } from './proofs/compile-scheme.js';
+import { checkDuration } from './check-declaration.js';
 import { declaredProvider, headersRead } from './declared-provider.js';
 
 const TOLERANCE: JsonObject = {
@@ -47,5 +48,19 @@ export function presetProvider(otherwise: Provider, preset: Preset, parts: KeyPa
     ),
     ...(preset.neutral && { neutral: (given) => preset.neutral!(given) }),
   });
-  return declared;
+  return {
+    ...declared,
+    checkIntegration(config, hasSecret) {
+      const { properties } = presetSettings(preset);
+      const found: { pointer: string; detail: string }[] = [];
+      if (typeof config['tolerance'] === 'string')
+        checkDuration(config['tolerance'], '/config/tolerance', (pointer, detail) => found.push({ pointer, detail }));
+      for (const { pointer, detail } of declared.checkIntegration!(config, hasSecret)) {
+        // People fill in a setting, not the declaration that it becomes a part of.
+        const key = pointer.slice(pointer.lastIndexOf('/') + 1);
+        if (key !== 'tolerance') found.push({ pointer: key in properties ? `/config/${key}` : pointer, detail });
+      }
+      return found;
+    },
+  };
 }

@@ -39,7 +39,7 @@ export const basicProof = ({ username }: Kind<'basic'>): Proof => ({
 });
 
 export const headerProof = ({ header, prefix = '' }: Kind<'header'>): Proof => ({
-  wants: `${header}: ${prefix}and the secret`.replace(': and', ': '),
+  wants: prefix === '' ? `${header}: the secret` : `${header}: ${prefix.trim()} and the secret`,
   needsSecret: true,
   headers: [header.toLowerCase()],
   verify(view, _, { secrets }) {

@@ -1,4 +1,5 @@
 import { compile } from '#libs/expressions/src/compile.js';
+import { suggestion } from '#libs/kernel/src/text/nearest.js';
 import type { Json } from '#libs/plugin-sdk/src/fields.js';
 
 import { look, type RequestView, textOfValue } from './views.js';
@@ -37,7 +38,7 @@ const PLAIN: Readonly<Record<string, Exclude<Part, string>>> = {
   form: (view) => formOf(view),
 };
 const WITH_ARGUMENT = ['header', 'json', 'headers'] as const;
-export const PLACEHOLDERS: readonly string[] = [...Object.keys(PLAIN), ...WITH_ARGUMENT.map((name) => `${name}:…`)];
+const PLACEHOLDERS = [...Object.keys(PLAIN), ...WITH_ARGUMENT.map((name) => `${name}:…`)].map((one) => `{${one}}`);
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/;
 
 /**
@@ -91,7 +92,8 @@ function partOf(placeholder: string): Exclude<Part, string> {
   }
   if (name === 'header' || name === 'headers')
     throw new TemplateFault(`{${placeholder}} must name a header, such as {${name}:X-Acme-Time}`);
-  throw new TemplateFault(`unknown placeholder {${placeholder}}; allowed: ${PLACEHOLDERS.join(', ')}`);
+  const like = suggestion(name, [...Object.keys(PLAIN), ...WITH_ARGUMENT]).replace(/"(.*)"/, '{$1}');
+  throw new TemplateFault(`unknown placeholder {${placeholder}}. ${like}Allowed: ${PLACEHOLDERS.join(', ')}`);
 }
 
 /** Of the headers that another one lists: `name:value`, in lower case, sorted. */

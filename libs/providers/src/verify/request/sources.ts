@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 
 import { compile } from '#libs/expressions/src/compile.js';
 import { readTime } from '#libs/kernel/src/time/times.js';
+import { headerText } from '#libs/plugin-sdk/src/body/body-text.js';
 import type { Json } from '#libs/plugin-sdk/src/fields.js';
 import type { Sources } from '#libs/plugin-sdk/src/scheme/scheme-shape.js';
 
@@ -21,7 +22,11 @@ const HEADER = /^header:([!#$%&'*+.^_`|~0-9A-Za-z-]{1,100})$/;
 /** Compiles one source. @throws ExpressionError, SourceFault */
 function sourceOf(text: string): Source {
   const header = HEADER.exec(text)?.[1];
-  if (header !== undefined) return (view) => view.header(header);
+  if (header !== undefined)
+    return (view) => {
+      const value = view.header(header);
+      return value && headerText(value);
+    };
   if (text.startsWith('header:')) throw new SourceFault('must name a header, such as header:X-Acme-Event');
   if (text.startsWith('query:')) {
     const name = text.slice('query:'.length);

@@ -4,6 +4,8 @@ import { BodyFault, parseBody } from '#libs/plugin-sdk/src/body/inbound-body.js'
 import type { InboundRequest } from '#libs/plugin-sdk/src/define-provider.js';
 import type { Json } from '#libs/plugin-sdk/src/fields.js';
 
+const ORIGIN = /^https?:\/\/[^/?#]*/;
+
 /** A request as a scheme looks at it. The body is read when something of it is asked for, and then once. */
 export class RequestView {
   private body: { readonly value: Json } | undefined;
@@ -30,7 +32,7 @@ export class RequestView {
   }
 
   get path(): string {
-    return this.target.split('?', 1)[0]!;
+    return this.url.replace(ORIGIN, '').split('?', 1)[0]!;
   }
 
   /** Without `?`. */
