@@ -212,9 +212,24 @@ describe('the server', () => {
       expect(positions.length).toBeGreaterThan(3);
     });
 
+    it('with a request id, its own or that of the client, and the headers that keep a browser safe', async () => {
+      for (const path of ['/healthz', '/api/v1/rules', '/nothing', '/api/v1/webhooks/inbound/wh_nobody', '/docs']) {
+        const own = await ask('GET', path);
+        expect(own.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+        expect(own.headers.get('x-content-type-options')).toBe('nosniff');
+        expect(own.headers.get('content-security-policy')).toContain("default-src 'none'");
+      }
+      const given = await ask('GET', '/nothing', undefined, undefined, { 'x-request-id': 'trace-1' });
+      expect(given.headers.get('x-request-id')).toBe('trace-1');
+      expect(await given.json()).toMatchObject({ requestId: 'trace-1' });
+      const odd = await ask('GET', '/nothing', undefined, undefined, { 'x-request-id': 'a b"<script>' });
+      expect(odd.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+    });
+
     it('a wrong method with 405 and those that there are', async () => {
       const answer = await ask('DELETE', '/api/v1/events', ADMIN_TOKEN);
       expect(answer.status).toBe(405);
+      expect(answer.headers.get('allow')).toBe('GET, HEAD, POST');
       expect(((await answer.json()) as { detail: string }).detail).toContain('GET');
     });
   });

@@ -98,6 +98,7 @@ describe('the front door', () => {
     const answer = await exchange(port, text);
     expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
     expect(answer).toContain('Content-Type: application/problem+json');
+    expect(answer).toContain('x-content-type-options: nosniff');
     expect(answer).toContain(`"code":"${code}"`);
   });
 

@@ -20,6 +20,11 @@ const LIMITS = {
   // Refused below, with a body like every other refusal.
   requireHostHeader: false,
 } as const;
+/** On every answer; a page that needs more says so. */
+const SAFE_HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+} as const;
 const MAX_CONNECTIONS = 10_000;
 /** Enough for every client behind one address, and no reason for anybody else to be locked out. */
 const MAX_OF_NETWORK = 1_000;
@@ -39,6 +44,7 @@ export class FrontDoor {
   private constructor(private readonly proxies: AddressList) {
     this.server = createServer(LIMITS, (request, response) => {
       this.connections.get(request.socket)?.began(response);
+      for (const [name, value] of Object.entries(SAFE_HEADERS)) response.setHeader(name, value);
       // A connection that is kept alive would hold up the end.
       if (this.closing) response.setHeader('connection', 'close');
       const problem = hostProblem(request);
@@ -158,9 +164,13 @@ function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
   const { body } = problemOf(Object.assign(new Error(DETAILS[status]), { statusCode: status }));
   const text = stringifyJson(body);
   socket.end(
-    `HTTP/1.1 ${status} ${body.title}\r\nConnection: close\r\nContent-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+    `HTTP/1.1 ${status} ${body.title}\r\nConnection: close\r\n${SAFE_LINES}Content-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
   );
 }
+
+const SAFE_LINES = Object.entries(SAFE_HEADERS)
+  .map(([name, value]) => `${name}: ${value}\r\n`)
+  .join('');
 
 const DETAILS: Readonly<Record<number, string>> = {
   400: 'This is not an HTTP request.',

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+
 import { fastifyHelmet } from '@fastify/helmet';
 import fastifyRateLimit from '@fastify/rate-limit';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
@@ -54,6 +56,7 @@ export async function createHttp(
     bodyLimit: BODY_LIMIT,
     routerOptions: { maxParamLength: 512 },
     skipMiddie: true,
+    genReqId: requestId,
     // The door answers these itself.
     clientErrorHandler: () => undefined,
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
@@ -67,9 +70,14 @@ export async function createHttp(
 
   // What goes wrong before a route of Nest begins: a body that cannot be read, a rate that is too high.
   fastify.setErrorHandler((error, request, reply) => {
+    if ((error as { code?: unknown }).code === 'route.method_not_allowed')
+      void reply.header('allow', http.routes.methodsOf(request.url.split('?', 1)[0]!).join(', '));
     const { bug, body } = answerProblem(error, reply);
     if (bug !== undefined && body.code !== BODIES_FULL)
-      log.error({ err: bug, method: request.method, errorId: body.errorId }, 'a request failed');
+      log.error(
+        { err: bug, requestId: reply.request.id, method: request.method, errorId: body.errorId },
+        'a request failed',
+      );
   });
   // A text without a type of its own is no request of this API: better refused than taken for an empty body.
   fastify.removeContentTypeParser('text/plain');
@@ -148,21 +156,41 @@ function callerKey(request: FastifyRequest, tokens: TokenTable | undefined): str
 
 function observe(fastify: FastifyInstance, metrics: Metrics, log: Log): void {
   const access = (log as { isLevelEnabled?: (level: string) => boolean }).isLevelEnabled?.('debug') === true;
+  fastify.addHook('onRequest', (request, reply, done) => {
+    void reply.header('x-request-id', request.id);
+    done();
+  });
   fastify.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? '(none)';
     metrics.answered(request.method, route, reply.statusCode, reply.elapsedTime);
     if (access)
       log.debug(
-        { method: request.method, route, status: reply.statusCode, ms: Math.round(reply.elapsedTime), ip: request.ip },
+        {
+          requestId: request.id,
+          method: request.method,
+          route,
+          status: reply.statusCode,
+          ms: Math.round(reply.elapsedTime),
+          ip: request.ip,
+        },
         'answered',
       );
     done();
   });
 }
 
+const SANE_ID = /^[\w.:+=/-]{1,128}$/;
+
+/** What the client or a proxy calls the request, so that its logs and ours can be put together. */
+function requestId({ headers }: { readonly headers: Readonly<Record<string, string | string[] | undefined>> }): string {
+  const given = headers['x-request-id'];
+  return typeof given === 'string' && SANE_ID.test(given) ? given : randomUUID();
+}
+
 function answerProblem(error: unknown, reply: FastifyReply): ProblemAnswer {
   const answer = problemOf(error);
-  const { body, headers } = answer;
+  const { headers } = answer;
+  const body = { ...answer.body, requestId: reply.request.id };
   void reply.status(body.status).headers(headers).type(PROBLEM_TYPE).send(stringifyJson(body));
   return answer;
 }

@@ -101,6 +101,7 @@ const PROBLEM = {
         },
       },
     },
+    requestId: { type: 'string', description: 'As in the header X-Request-Id and the log of the server.' },
     errorId: { type: 'string', description: "Of the line in the server's log." },
   },
 };

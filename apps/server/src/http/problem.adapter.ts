@@ -22,8 +22,16 @@ export class ProblemFilter implements ExceptionFilter {
     const request = http.getRequest<FastifyRequest>();
     const reply = http.getResponse<FastifyReply>();
     const { body, headers, bug } = problemOf(this.routes.explain(databaseError(error), request.method, request.url));
+    if (body.status === 405)
+      void reply.header('allow', this.routes.methodsOf(request.url.split('?', 1)[0]!).join(', '));
     if (bug !== undefined) {
-      const fields = { err: bug, method: request.method, route: request.routeOptions.url, errorId: body.errorId };
+      const fields = {
+        requestId: request.id,
+        err: bug,
+        method: request.method,
+        route: request.routeOptions.url,
+        errorId: body.errorId,
+      };
       if (body.status === 503) this.log.warn(fields, 'a request could not be served');
       else this.log.error(fields, 'a request failed');
     }
@@ -31,6 +39,10 @@ export class ProblemFilter implements ExceptionFilter {
       reply.raw.destroy();
       return;
     }
-    void reply.status(body.status).headers(headers).type(PROBLEM_TYPE).send(stringifyJson(body));
+    void reply
+      .status(body.status)
+      .headers(headers)
+      .type(PROBLEM_TYPE)
+      .send(stringifyJson({ ...body, requestId: request.id }));
   }
 }

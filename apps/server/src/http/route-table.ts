@@ -28,7 +28,8 @@ export class RouteTable {
     if (!isNotFound(error)) return error;
     const path = url.split('?', 1)[0]!;
     const methods = this.methodsOf(path);
-    if (methods.length === 0)
+    // What a route has with a slash more or less is still nothing at this address.
+    if (methods.length === 0 || methods.includes(method))
       return new Rejected('not_found', 'route.not_found', `There is nothing at ${path}. /docs lists every route.`);
     return new Rejected(
       'method_not_allowed',
