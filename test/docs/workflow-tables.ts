@@ -54,7 +54,8 @@ export const tablesIn = (page: string): Readonly<Record<string, string>> =>
 
 const MARKED = /(<!-- table: ([\w ]+) -->)(.*?)(<!-- end -->)/gs;
 
-const keysOf = ({ properties }: TObject): string[] => Object.keys(properties);
+/** A step may take values by any name. */
+const keysOf = ({ properties = {} }: Partial<TObject>): string[] => Object.keys(properties);
 const code = (text: string): string => `\`${text}\``;
 const withMarks = ({ required = [] }: TObject, keys: readonly string[]): string =>
   keys.map((key) => code(required.includes(key) ? key : `${key}?`)).join(', ');

@@ -98,4 +98,15 @@ describe('the examples in docs/workflows.md', () => {
     expect({ status, elapsed }).toEqual({ status: 'failed', elapsed: 120_000 });
     expect(asked.at(-1)).toBe('POST https://chat.example.com/hooks/ops');
   });
+
+  it('compare-prices goes on without a shop that does not answer', async () => {
+    const { outputs } = await played('compare-prices', (url) => (url.includes('east') ? 404 : { price: 7 }));
+    expect(outputs).toEqual({ lowest: 7 });
+  });
+
+  it('wait-for-build asks every 30 seconds until the build is done', async () => {
+    const answer: Answer = (_, nth) => ({ state: nth === 3 ? 'done' : 'running' });
+    const { outputs, elapsed } = await played('wait-for-build', answer, { inputs: { build: '7' } });
+    expect({ outputs, elapsed }).toEqual({ outputs: { asked: 3 }, elapsed: 60_000 });
+  });
 });

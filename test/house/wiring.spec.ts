@@ -118,6 +118,7 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
     'run.timer_set',
     'run.timer_fired',
     'run.recovery_started',
+    'run.vars_set',
   ],
 };
 

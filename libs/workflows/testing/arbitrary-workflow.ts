@@ -19,7 +19,10 @@ export function arbitraryWorkflow(mayFail: boolean): fc.Arbitrary<string> {
       onError,
     }));
   const pure = fc.constant({ uses: 'echo', with: { value: '${{ run.id }}' } });
-  const skipped = fc.constant({ if: false, uses: 'call', with: { to: 'never' } });
+  const skipped = fc
+    .constantFrom({ if: false }, { disabled: true })
+    .map((why) => ({ ...why, uses: 'call', with: { to: 'never' } }));
+  const set = fc.constant({ uses: 'set', with: { value: '${{ run.id }}' } });
   const nap = duration.map((length) => ({ wait: { for: length } }));
   const emit = fc.constant({
     uses: 'emit',
@@ -36,6 +39,7 @@ export function arbitraryWorkflow(mayFail: boolean): fc.Arbitrary<string> {
       { maxDepth: 3, withCrossShrink: true },
       effect,
       pure,
+      set,
       skipped,
       nap,
       emit,
@@ -44,6 +48,19 @@ export function arbitraryWorkflow(mayFail: boolean): fc.Arbitrary<string> {
       fc.record({
         forEach: fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 4 }),
         concurrency: fc.integer({ min: 1, max: 3 }),
+        onItemError: onError,
+        steps: tie('steps'),
+      }),
+      fc.record({
+        parallel: fc.array(fc.record({ steps: tie('steps') }), { minLength: 1, maxLength: 3 }),
+        onError: policy,
+      }),
+      fc.record({
+        while: fc.record({
+          condition: fc.integer({ min: 0, max: 3 }).map((most) => `index < \`${most}\``),
+          maxIterations: fc.constant(9),
+          delay: duration,
+        }),
         steps: tie('steps'),
       }),
       fc.record({

@@ -170,10 +170,13 @@ function inWords(error: ErrorObject, prefix: string, root: string, hidesValues: 
   if (error.keyword === 'additionalProperties') {
     const key = String(params['additionalProperty']);
     const allowed = Object.keys(schema?.properties ?? {});
+    const isName = allowed.length === 0 && schema?.expected !== undefined;
     return {
       pointer: `${pointer}/${pointerToken(key)}`,
       code: `${prefix}.unknown_key`,
-      detail: `Unknown key "${key}". ${suggestion(key, allowed)}Allowed: ${allowed.join(', ') || 'none'}.`,
+      detail: isName
+        ? `The name "${key}" is invalid. Must be ${schema.expected}.`
+        : `Unknown key "${key}". ${suggestion(key, allowed)}Allowed: ${allowed.join(', ') || 'none'}.`,
       isKey: true,
     };
   }

@@ -55,6 +55,8 @@ export const WorkflowAnswer = Type.Object(
     id: Type.String({ examples: ['wf_01jq5x1d0wkz4s3v2n8m7b6c5a'] }),
     name,
     description: Type.Optional(Type.String({ description: 'As the text has it.' })),
+    labels: Type.Optional(Type.Record(Type.String(), Type.String(), { description: 'As the text has them.' })),
+    disabled: Type.Optional(Type.Boolean({ description: 'It starts no runs.' })),
     status: Type.Union([Type.Literal('active'), Type.Literal('archived')]),
     version: Type.String({ description: 'The active version; of an archived workflow the last one.' }),
     origin,

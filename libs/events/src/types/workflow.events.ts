@@ -229,6 +229,24 @@ export const workflowEvents = {
     }),
     example: { runId, path: 'decide', stepId: 'decide', case: 0 },
   }),
+  'run.branches_started': defineEvent({
+    description: 'The branches of a parallel begin.',
+    system: true,
+    data: Type.Object({ ...step, stepId: Type.String(), count: Type.Integer({ minimum: 1 }) }),
+    example: { runId, path: 'both', stepId: 'both', count: 2 },
+  }),
+  'run.iteration_started': defineEvent({
+    description: 'A while begins an iteration, since its condition is true.',
+    system: true,
+    data: Type.Object({ ...step, stepId: Type.String(), index: Type.Integer({ minimum: 0 }) }),
+    example: { runId, path: 'poll', stepId: 'poll', index: 1 },
+  }),
+  'run.vars_set': defineEvent({
+    description: 'A step set variables of the run.',
+    system: true,
+    data: Type.Object({ ...step, stepId: Type.String(), values: Type.Record(Type.String(), Type.Unknown()) }),
+    example: { runId, path: 'remember', stepId: 'remember', values: { attempts: 2 } },
+  }),
   'run.loop_entered': defineEvent({
     description: 'A forEach begins, with so many items.',
     system: true,

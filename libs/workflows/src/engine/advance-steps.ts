@@ -41,11 +41,12 @@ function advanceStep(decided: DecidedStep): Progress {
   }
   const most = decision.run.failing ? MAX_STEPS_AND_RECOVERY : MAX_RUN_STEPS;
   if (before === undefined && decision.run.ends >= most)
-    return { failed: { code: 'run.too_long', message: `A run must have at most ${MAX_RUN_STEPS} steps.`, path } };
+    decision.tooLong ??= { code: 'run.too_long', message: `A run must have at most ${MAX_RUN_STEPS} steps.`, path };
+  if (decision.tooLong) return { failed: decision.tooLong };
   return decided.guarded(() => {
     const kind = kindOf(step);
     if (before === undefined) {
-      if (step.condition && !evaluating(() => step.condition!.test(decided.scope()))) {
+      if (step.disabled || (step.condition && !evaluating(() => step.condition!.test(decided.scope())))) {
         decided.record('run.step_skipped', {});
         return 'done';
       }

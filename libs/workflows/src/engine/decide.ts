@@ -59,6 +59,7 @@ function proceed(decision: RunDecision): void {
     const failure = progress === 'done' ? complete(decision) : progress.failed;
     if (failure === undefined) return;
     decision.dropPending();
+    decision.tooLong = undefined;
     if (definition.onFailure.length === 0) return fail(decision, failure);
     decision.record('run.recovery_started', { runId: decision.identity.runId, error: failure });
   }
@@ -70,7 +71,8 @@ function proceed(decision: RunDecision): void {
 function advanceInTime(decision: RunDecision): Progress {
   const overdue = { failed: { code: 'run.timeout', message: 'The run took longer than its time limit.' } };
   if (decision.run.deadline?.fired) return overdue;
-  const progress = advance(decision, decision.world.definition.steps, rootFrame);
+  let progress = advance(decision, decision.world.definition.steps, rootFrame);
+  if (decision.tooLong) progress = { failed: decision.tooLong };
   const { deadline } = decision.run;
   return progress === 'open' && deadline && decision.isDue('', 'timeout', deadline) ? overdue : progress;
 }

@@ -6,7 +6,15 @@ import type { Step } from '../language/definition.js';
 import { nestedIn } from '../steps/registry.js';
 import { failureOf } from '../steps/kind/step-failure.js';
 import { plain } from '../steps/kind/step-input.js';
-import type { Attempt, OwnData, Pass, Progress, RequestOutcome, StepDecision } from '../steps/kind/step-kind.js';
+import type {
+  Attempt,
+  OwnData,
+  Pass,
+  Progress,
+  RequestOutcome,
+  StepDecision,
+  StepsResult,
+} from '../steps/kind/step-kind.js';
 import {
   type OpenStep,
   type RunFailure,
@@ -105,6 +113,10 @@ export class DecidedStep implements StepDecision {
     return this.goThrough(this.decision, steps, this.frame);
   }
 
+  resultOf(steps: readonly Step[]): StepsResult {
+    return resultOf(steps, stepsIn(this.decision.run, this.frame));
+  }
+
   pass(index: number, item: unknown): Pass {
     return new DecidedPass(this.decision, innerFrame(this.frame, this.step.id, index, item), this.goThrough);
   }
@@ -168,9 +180,17 @@ class DecidedPass implements Pass {
     return this.goThrough(this.decision, steps, this.frame);
   }
 
-  lastOutput(steps: readonly Step[]): unknown {
-    return lastOutput(steps, passIn(this.decision.run, this.frame).steps);
+  resultOf(steps: readonly Step[]): StepsResult {
+    return resultOf(steps, passIn(this.decision.run, this.frame).steps);
   }
+}
+
+function resultOf(steps: readonly Step[], states: StepStates): StepsResult {
+  const ended = steps.map(({ id }) => stepIn(states, id));
+  const failed = ended.find((state) => state?.status === 'failed' && !state.continued);
+  if (failed?.status === 'failed') return { status: 'failed', output: null, error: failed.error };
+  const isSkipped = ended.every((state) => state?.status === 'skipped');
+  return { status: isSkipped ? 'skipped' : 'completed', output: lastOutput(steps, states), error: null };
 }
 
 /** Of the last step in the text that has one; what is inside a step with shared scope counts in its place. */

@@ -6,7 +6,7 @@ import { timeAfter } from '#libs/kernel/src/time/times.js';
 
 import type { Definition } from '../language/definition.js';
 import type { Attempt, RequestOutcome } from '../steps/kind/step-kind.js';
-import type { TimerPurpose, TimerState } from '../steps/kind/step-state.js';
+import type { RunFailure, TimerPurpose, TimerState } from '../steps/kind/step-state.js';
 import { evolve, type RunStatus, type StartedRun } from './run-state.js';
 
 /** What a decision depends on besides the run itself. */
@@ -55,6 +55,8 @@ export class RunDecision {
   pending: Pending = NOTHING;
   /** The decision ended because it was long enough, or because a step was left to a worker. */
   isUnfinished = false;
+  /** The run has too many steps, which no step can pass over. */
+  tooLong: RunFailure | undefined;
   private bytes = 0;
 
   constructor(

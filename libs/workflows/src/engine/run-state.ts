@@ -32,6 +32,8 @@ export interface StartedRun {
   readonly start: RunStart;
   readonly startedAt: string;
   readonly steps: StepStates;
+  /** What `uses: set` has set. */
+  readonly vars: Readonly<Record<string, unknown>>;
   /** How many steps have ended, those inside loops too. */
   readonly ends: number;
   /** Why the steps failed; from then on `onFailure` runs. */
@@ -60,6 +62,7 @@ export function evolve(run: RunState, { type, data, timestamp }: RunFact): RunSt
       start: data as RunStart,
       startedAt: timestamp,
       steps: {},
+      vars: {},
       ends: 0,
       failing: undefined,
       deadline: undefined,
@@ -111,6 +114,7 @@ const evolvers = {
       return timer ? { ...step, timer: { ...timer, fired: true } } : step;
     });
   },
+  'run.vars_set': (run, { values }) => ({ ...run, vars: { ...run.vars, ...values } }),
   'run.step_skipped': (run, { path }) => ended(run, path, { status: 'skipped' }),
   'workflow.step_completed': (run, { path, output }) => ended(run, path, { status: 'completed', output }),
   'workflow.error': (run, { path, output, error, continued }) =>

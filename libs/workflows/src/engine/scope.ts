@@ -46,6 +46,7 @@ export function scopeOf(run: StartedRun, event: PlatformEvent | undefined, frame
     event: event ?? null,
     inputs,
     steps: visibleSteps(run, frame),
+    vars: run.vars,
     run: { id: runId, workflow, version, startedAt: run.startedAt },
     settings,
     ...(run.failing === undefined ? {} : { error: run.failing }),

@@ -10,6 +10,9 @@ import type { InputSpecs } from './inputs.js';
 export interface Definition {
   readonly name: string;
   readonly description: string | undefined;
+  /** Starts no runs. */
+  readonly disabled: boolean;
+  readonly labels: Readonly<Record<string, string>>;
   readonly triggers: readonly Trigger[];
   readonly timeoutMs: number | undefined;
   /** Events that follow from its own runs start it too. */
@@ -36,6 +39,8 @@ export interface Step {
   /** Unique in the workflow. */
   readonly id: string;
   readonly name: string | undefined;
+  /** Left out, whatever its condition says. */
+  readonly disabled: boolean;
   readonly condition: CompiledExpression | undefined;
   readonly timeoutMs: number | undefined;
   readonly onError: 'fail' | 'continue';

@@ -88,6 +88,12 @@ export class Expressions {
         'workflow.unknown_name',
         `There is no input "${name}". ${suggestion(name, visible.inputs)}Inputs: ${visible.inputs.join(', ') || 'none'}.`,
       );
+    else if (root === 'vars' && name !== undefined && visible.vars?.includes(name) === false)
+      this.problems.add(
+        pointer,
+        'workflow.unknown_name',
+        `No step sets "vars.${name}". ${suggestion(name, visible.vars)}Set: ${visible.vars.join(', ') || 'nothing'}.`,
+      );
   }
 
   private step(name: string, pointer: string, visible: Visible): void {

@@ -53,6 +53,7 @@ const commonFields = {
     }),
   ),
   name: Type.Optional(Type.String({ maxLength: 200, description: 'A title for people.' })),
+  disabled: Type.Optional(Type.Boolean({ description: '`true`: the step is `skipped`.' })),
   if: Type.Optional(described(Condition, 'A JMESPath condition. The step is `skipped` unless it is true.')),
   timeout: Type.Optional(
     described(
@@ -105,6 +106,8 @@ export const COMMON_KEYS = Object.keys(commonFields);
 
 export const NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$';
 
+const LABEL_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$';
+
 export const WorkflowShape = closed(
   {
     name: Type.String({
@@ -113,6 +116,17 @@ export const WorkflowShape = closed(
       expected: 'up to 100 letters, digits, ".", "_" and "-", beginning with a letter or digit',
     }),
     description: Type.Optional(Type.String({ maxLength: 2000, description: 'What the workflow is for.' })),
+    disabled: Type.Optional(
+      Type.Boolean({ description: 'The workflow starts no runs; runs under way go on. Default false.' }),
+    ),
+    labels: Type.Optional(
+      Type.Record(Type.String({ pattern: LABEL_PATTERN }), Type.String({ maxLength: 200 }), {
+        additionalProperties: false,
+        maxProperties: 20,
+        description: 'Texts by name, such as `team: payments`, to find workflows by.',
+        expected: 'up to 20 texts by name; a name has letters, digits, ".", "_" and "-"',
+      }),
+    ),
     triggers: Type.Optional(
       Type.Array(Type.Unknown({ inEditors: { $ref: '#/definitions/trigger' } }), {
         maxItems: 50,

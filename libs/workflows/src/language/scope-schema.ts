@@ -15,6 +15,8 @@ export interface Visible {
   readonly steps: readonly string[];
   /** Names of the declared inputs; `undefined` where none are declared. */
   readonly inputs: readonly string[] | undefined;
+  /** Names that a step of the workflow sets. */
+  readonly vars?: readonly string[];
 }
 
 /** What may be anything. */
@@ -26,7 +28,7 @@ const runSchema = Type.Object({ id: text, workflow: text, version: text, started
 const settingsSchema = Type.Object({ retrySchedule: Type.Array(text) }) as JsonSchema;
 
 /** What the first step of a workflow sees. */
-export function visibleAtFirst(triggers: readonly Trigger[]): Visible {
+export function visibleAtFirst(triggers: readonly Trigger[], vars: readonly string[] = []): Visible {
   const types = new Set(triggers.flatMap((trigger) => trigger.types ?? []));
   const inputs = declaredInputs({ triggers });
   return {
@@ -34,11 +36,13 @@ export function visibleAtFirst(triggers: readonly Trigger[]): Visible {
       event: types.size === 0 ? ANYTHING : eventSchema([...types]),
       inputs: inputs === undefined ? ANYTHING : objectOf(mapValues(inputs, inputSchema)),
       steps: ANYTHING,
+      vars: ANYTHING,
       run: runSchema,
       settings: settingsSchema,
     },
     steps: [],
     inputs: inputs && Object.keys(inputs),
+    vars,
   };
 }
 

@@ -65,6 +65,12 @@ export class RunController {
     const { definition } = workflow;
     if (!definition)
       throw new Rejected('conflict', 'workflow.broken', `"${name}" cannot run: a step that it uses is not installed.`);
+    if (definition.disabled)
+      throw new Rejected(
+        'conflict',
+        'workflow.disabled',
+        `"${name}" is disabled. Remove "disabled: true" to start it.`,
+      );
     const declared = declaredInputs(definition);
     if (!declared)
       throw new Rejected(

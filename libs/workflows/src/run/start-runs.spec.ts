@@ -98,6 +98,17 @@ describe('an event that a workflow listens to', () => {
       });
   });
 
+  it('starts no run of a disabled workflow, and refuses a request for one', async () => {
+    await handle(...(await saved('deploy', `disabled: true\n${onPush}`)));
+    await handle(await happened('git.push', { branch: 'main' }));
+    const requestedBy = { kind: 'rule', ruleId: 'rule_1' };
+    await handle(
+      await happened('workflow.requested', { workflow: 'deploy', inputs: {}, requestedBy, eventId: 'evt_1' }),
+    );
+    expect(await started()).toEqual([]);
+    expect(await refused()).toEqual([expect.objectContaining({ reason: 'disabled-workflow' })]);
+  });
+
   it('is over in one append where no step has effects', async () => {
     await handle(...(await saved('deploy', onPush)));
     await handle(await happened('git.push', { branch: 'main' }));

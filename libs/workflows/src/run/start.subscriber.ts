@@ -141,6 +141,14 @@ export class StartRuns implements Subscriber {
       return { kind: 'refusal', runId, action, reason: workflow ? 'broken-workflow' : 'unknown-workflow', detail };
     }
     const { definition } = workflow;
+    if (definition.disabled)
+      return {
+        kind: 'refusal',
+        runId,
+        action,
+        reason: 'disabled-workflow',
+        detail: `The workflow "${name}" is disabled.`,
+      };
     return this.unlessRefused(event, workflow, action, runId, () => {
       try {
         const given = inputsOf(declaredInputs(definition), inputs);

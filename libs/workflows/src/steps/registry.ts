@@ -5,6 +5,9 @@ import type { Step } from '../language/definition.js';
 import type { NamedSyntax } from '../language/vocabulary.js';
 import { effectStep } from './effects/effect.step.js';
 import { emitStep } from './effects/emit.step.js';
+import { parallelStep } from './control/parallel.step.js';
+import { setStep } from './effects/set.step.js';
+import { whileStep } from './control/while.step.js';
 import { forEachStep } from './control/for-each.step.js';
 import { pureStep } from './effects/pure.step.js';
 import { redeliverWebhookStep } from './effects/redeliver-webhook.step.js';
@@ -17,10 +20,13 @@ export const stepKinds: readonly StepKind[] = [
   effectStep,
   pureStep,
   emitStep,
+  setStep,
   redeliverWebhookStep,
   waitStep,
   switchStep,
+  parallelStep,
   forEachStep,
+  whileStep,
 ];
 
 export const keywordKinds = stepKinds.filter((kind): kind is KeywordKind => kind.form === 'keyword');

@@ -194,11 +194,13 @@ export class WorkflowController {
 
   private answerOf(row: WorkflowView): WorkflowAnswer {
     const { id, name, status, version, origin, file, createdAt, updatedAt } = row;
-    const description = this.table.find(row.orgId, name)?.definition?.description;
+    const { description, labels = {}, disabled } = this.table.find(row.orgId, name)?.definition ?? {};
     return {
       id,
       name,
       ...(description === undefined ? {} : { description }),
+      ...(Object.keys(labels).length === 0 ? {} : { labels }),
+      ...(disabled ? { disabled } : {}),
       status,
       version,
       origin,

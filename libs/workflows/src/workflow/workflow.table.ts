@@ -33,6 +33,10 @@ export interface Listener {
 const MAX_REMEMBERED = 10_000;
 const NONE: readonly Listener[] = [];
 
+/** What may start runs of a workflow. */
+const triggersOf = (definition: Definition | undefined): readonly Trigger[] =>
+  definition === undefined || definition.disabled ? [] : definition.triggers;
+
 /** Active workflows, and which of their triggers listen to an event type. */
 export class WorkflowTable implements Table {
   readonly name = followers.workflows;
@@ -67,7 +71,7 @@ export class WorkflowTable implements Table {
     let known = this.wanted.get(type);
     if (known !== undefined) return known;
     known = [...this.active.values()].some(({ definition }) =>
-      definition?.triggers.some((trigger) => listensTo(trigger, type)),
+      triggersOf(definition).some((trigger) => listensTo(trigger, type)),
     );
     this.wanted.set(type, known);
     return known;
@@ -80,7 +84,7 @@ export class WorkflowTable implements Table {
     const known = byType.get(type);
     if (known) return known;
     const found = this.all(orgId).flatMap((workflow) =>
-      (workflow.definition?.triggers ?? []).flatMap((trigger, index) =>
+      triggersOf(workflow.definition).flatMap((trigger, index) =>
         listensTo(trigger, type) ? [{ workflow, index, trigger }] : [],
       ),
     );

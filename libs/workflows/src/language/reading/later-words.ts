@@ -8,8 +8,8 @@ import type { RawObject } from '../vocabulary.js';
 export const LATER = {
   workflow: ['concurrency', 'nodes', 'edges', 'env', 'secrets', 'defaults'],
   trigger: ['schedule', 'cron', 'webhook'],
-  step: ['parallel', 'waitForEvent', 'approval', 'while', 'set', 'workflow', 'run'],
-  uses: ['send_webhook', 'dispatch_agent', 'create_issue', 'send_message', 'set', 'workflow', 'approval'],
+  step: ['waitForEvent', 'approval', 'workflow', 'run'],
+  uses: ['send_webhook', 'dispatch_agent', 'create_issue', 'send_message', 'workflow', 'approval'],
 } as const;
 
 /** The object without the keys that are kept for later, which are reported. */

@@ -129,7 +129,7 @@ describe('a mistake is named with its place, what is allowed, and what was proba
       'an unknown key',
       withSteps('  - id: a\n    uses: echo\n    wiht: { value: 1 }\n    with: { value: 1 }\n'),
       { code: 'workflow.unknown_key', pointer: '/steps/0/wiht', line: 5, column: 5 },
-      'Unknown key "wiht". Did you mean "with"? Allowed: id, name, if, timeout, onError, uses, with, retry.',
+      'Unknown key "wiht". Did you mean "with"? Allowed: id, name, disabled, if, timeout, onError, uses, with, retry.',
     ],
     [
       'an unknown key that is a word of a known one',
@@ -201,7 +201,7 @@ describe('a mistake is named with its place, what is allowed, and what was proba
       'a name that is not in scope',
       withSteps('  - { uses: echo, with: { value: "${{ evnt.data }}" } }\n'),
       { code: 'workflow.unknown_name', pointer: '/steps/0/with/value', line: 3, column: 34 },
-      '"evnt" is not in scope here. Did you mean "event"? In scope: event, inputs, steps, run, settings.',
+      '"evnt" is not in scope here. Did you mean "event"? In scope: event, inputs, steps, vars, run, settings.',
     ],
     [
       'the error outside onFailure',
@@ -328,13 +328,56 @@ describe('a mistake is named with its place, what is allowed, and what was proba
   });
 });
 
+describe('labels', () => {
+  it('are texts by name', () => {
+    const parsed = parseWorkflow(`labels: { team: payments }\n${withSteps('  - wait: { for: 1s }\n')}`, testSteps);
+    expect(parsed).toMatchObject({ ok: true, definition: { labels: { team: 'payments' }, disabled: false } });
+  });
+
+  it('have names that fit, and one that does not is shown', () => {
+    expect(firstOf(`labels:\n  "a b": x\n${withSteps('  - wait: { for: 1s }\n')}`)).toMatchObject({
+      pointer: '/labels/a b',
+      line: 2,
+      column: 3,
+      detail: expect.stringContaining('The name "a b" is invalid. Must be up to 20 texts by name'),
+    });
+  });
+});
+
+describe('a branch, a condition and a limit of control steps', () => {
+  it.each([
+    [
+      'a branch that is no list of steps',
+      '  - parallel:\n      - { step: x }\n',
+      { pointer: '/steps/0/parallel/0/step', line: 4, column: 11, code: 'workflow.unknown_key' },
+    ],
+    [
+      'a while without a limit',
+      '  - while: { condition: true }\n    steps: [{ uses: echo, with: { value: 1 } }]\n',
+      { pointer: '/steps/0/while/maxIterations', line: 3, column: 12, code: 'workflow.missing_key' },
+    ],
+    [
+      'a condition that names what comes after the loop',
+      '  - while: { condition: steps.b, maxIterations: 1 }\n    steps: [{ id: a, uses: echo, with: { value: 1 } }]\n  - { id: b, uses: echo, with: { value: 1 } }\n',
+      { pointer: '/steps/0/while/condition', line: 3, column: 25, code: 'workflow.unknown_step' },
+    ],
+    [
+      'a step that looks into another branch',
+      '  - parallel:\n      - steps: [{ id: a, uses: echo, with: { value: 1 } }]\n      - steps: [{ uses: echo, with: { value: "${{ steps.a.output }}" } }]\n',
+      { pointer: '/steps/0/parallel/1/steps/0/with/value', line: 5, code: 'workflow.unknown_step' },
+    ],
+  ])('%s is named with its place', (_, steps, problem) => {
+    expect(firstOf(withSteps(steps))).toMatchObject(problem);
+  });
+});
+
 describe('a word that the language keeps for later', () => {
   it.each([
     ['at the top', 'name: x\nwhen: a\nconcurrency: {}\nsteps:\n  - uses: ecko\n', ['/concurrency', '/steps/0/uses']],
     [
       'of a step',
-      withSteps('  - { while: x, uses: ecko }\n  - uses: cal\n'),
-      ['/steps/0/while', '/steps/0/uses', '/steps/1/uses'],
+      withSteps('  - { approval: x, uses: ecko }\n  - uses: cal\n'),
+      ['/steps/0/approval', '/steps/0/uses', '/steps/1/uses'],
     ],
   ])('%s hides no other problem', (_, source, pointers) => {
     expect(problemsOf(source).map(({ pointer }) => pointer)).toEqual(expect.arrayContaining(pointers));

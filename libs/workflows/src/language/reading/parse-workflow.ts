@@ -57,7 +57,7 @@ function readDefinition(value: Json, vocabulary: Vocabulary, problems: SourcePro
   problems.fits(WorkflowShape, known, '');
 
   const triggers = readTriggers(listOf(value['triggers']), vocabulary, problems);
-  const root = visibleAtFirst(triggers);
+  const root = visibleAtFirst(triggers, varsIn([value['steps'], value['onFailure']]));
   const ids = new StepIds(vocabulary.keywords, problems);
   ids.assign({ '/steps': value['steps'], '/onFailure': value['onFailure'] });
   const reader = new StepReader(vocabulary, problems, ids);
@@ -71,6 +71,8 @@ function readDefinition(value: Json, vocabulary: Vocabulary, problems: SourcePro
   return {
     name: typeof value['name'] === 'string' ? value['name'] : '',
     description: typeof value['description'] === 'string' ? value['description'] : undefined,
+    disabled: value['disabled'] === true,
+    labels: isObject(value['labels']) ? (value['labels'] as Record<string, string>) : {},
     triggers,
     timeoutMs: durationOf(value['timeout']),
     allowRecursion: value['allowRecursion'] === true,
@@ -95,6 +97,14 @@ function warnAboutRecursion(
     if (heard.length > 0)
       problems.warn(`/triggers/${index}/event`, 'workflow.hears_itself', hearsItself('workflow', heard));
   }
+}
+
+/** Names that the steps in a value set, however deep. */
+function varsIn(value: unknown): readonly string[] {
+  if (Array.isArray(value)) return value.flatMap(varsIn);
+  if (!isObject(value)) return [];
+  const { uses, with: input, ...rest } = value;
+  return [...(uses === 'set' && isObject(input) ? Object.keys(input) : []), ...Object.values(rest).flatMap(varsIn)];
 }
 
 /** What the steps in a value lead to, however deep. */

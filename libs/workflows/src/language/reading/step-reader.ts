@@ -115,6 +115,7 @@ export class StepReader {
     return {
       id: this.ids.at(pointer) ?? 'step',
       name: typeof raw['name'] === 'string' ? raw['name'] : undefined,
+      disabled: raw['disabled'] === true,
       condition: raw['if'] === undefined ? undefined : this.expressions.condition(raw['if'], `${pointer}/if`, visible),
       timeoutMs: durationOf(raw['timeout']),
       onError: raw['onError'] === 'continue' ? 'continue' : 'fail',

@@ -164,4 +164,48 @@ outputs: { cells: "\${{ steps.outer.output.results[].results[] }}" }
       ],
     });
   });
+
+  it('with onItemError: continue goes on behind an item that failed, and shows what became of each', async () => {
+    const { last } = await played({
+      yaml: `
+name: x
+steps:
+  - id: each
+    forEach: [good, bad, left out]
+    onItemError: continue
+    steps:
+      - { id: inner, if: "item != 'left out'", uses: call, with: { to: "\${{ item }}" } }
+outputs:
+  results: "\${{ steps.each.output.results }}"
+  items: "\${{ steps.each.output.items[].[status, output, error.code, error.path] }}"
+`,
+      makeAttempt: ({ input }) =>
+        (input as { to: string }).to === 'bad' ? Promise.reject(failing()) : Promise.resolve('done'),
+    });
+    expect(last('workflow.completed')['outputs']).toEqual({
+      results: ['done', null, null],
+      items: [
+        ['completed', 'done', null, null],
+        ['failed', null, 'call.busy', 'each[1].inner'],
+        ['skipped', null, null, null],
+      ],
+    });
+  });
+
+  it('with onItemError: continue still ends where the run has too many steps', async () => {
+    const items = Array.from({ length: 1000 }, (_, i) => i);
+    const { last, run } = await played({
+      yaml: `
+name: x
+steps:
+  - forEach: "\${{ inputs.items }}"
+    onItemError: continue
+    onError: continue
+    steps: [{ forEach: "\${{ inputs.items }}", steps: [{ if: false, uses: echo, with: { value: 1 } }] }]
+`,
+      inputs: { items },
+    });
+    expect(run.status).toBe('failed');
+    expect(last('workflow.failed')['error']).toMatchObject({ code: 'run.too_long' });
+  });
 });

@@ -12,6 +12,7 @@ import { emptyTemplate } from '../../language/expressions.js';
 import { Condition, described, stepShape, StepList, Template, whole } from '../../language/fields.js';
 import type { KeywordKind, StepDecision } from '../kind/step-kind.js';
 import { evaluating } from '../kind/step-input.js';
+import { ResultSchema } from '../kind/step-result.js';
 import { itemIn, withItem } from '../kind/step-state.js';
 
 interface ForEachFields {
@@ -19,6 +20,7 @@ interface ForEachFields {
   readonly concurrency: number;
   /** Evaluated after each item; once true, no further item begins. */
   readonly until: CompiledExpression | undefined;
+  readonly onItemError: 'fail' | 'continue';
   readonly steps: readonly Step[];
 }
 
@@ -37,12 +39,21 @@ export const forEachStep: KeywordKind<ForEachFields, { readonly isStopped: boole
       }),
       concurrency: Type.Optional(whole(1, 100, 'Items at a time. Default 1, in order.')),
       until: Type.Optional(described(Condition, 'Evaluated after each item: once true, no further item begins.')),
+      onItemError: Type.Optional(
+        Type.Union([Type.Literal('fail'), Type.Literal('continue')], {
+          description: '`fail` (default): a failed item fails the loop and stops the others. `continue`: they go on.',
+        }),
+      ),
       steps: StepList,
     },
     'Runs its steps for each item of a list, with `item` and `index` in scope.',
   ),
   nesting: { at: ['steps'], scope: 'own', lists: ({ steps }) => [steps] },
-  outputSchema: Type.Object({ results: Type.Array(Type.Unknown()), stopped: Type.Boolean() }),
+  outputSchema: Type.Object({
+    results: Type.Array(Type.Unknown()),
+    items: Type.Array(ResultSchema),
+    stopped: Type.Boolean(),
+  }),
   pace: 'lasting',
   events: {
     'run.loop_entered': { evolve: (step) => ({ ...step, noted: { isStopped: false } }) },
@@ -71,11 +82,12 @@ export const forEachStep: KeywordKind<ForEachFields, { readonly isStopped: boole
       items: items ?? emptyTemplate,
       concurrency: typeof concurrency === 'number' ? concurrency : 1,
       until: until === undefined ? undefined : expressions.condition(until, `${pointer}/until`, afterItem),
+      onItemError: raw['onItemError'] === 'continue' ? 'continue' : 'fail',
       steps: body.steps,
     };
   },
 
-  decide({ items: template, concurrency, until, steps }, decision) {
+  decide({ items: template, concurrency, until, onItemError, steps }, decision) {
     const items = itemsOf(template, decision);
     if (decision.open?.noted === undefined) decision.record('run.loop_entered', { count: items.length });
     const isStopped = () => decision.open?.noted?.isStopped === true;
@@ -85,15 +97,15 @@ export const forEachStep: KeywordKind<ForEachFields, { readonly isStopped: boole
       if (pass.isDone || (!pass.isBegun && (open >= concurrency || isStopped()))) continue;
       const progress = pass.advance(steps);
       if (progress === 'open') open++;
-      else if (progress !== 'done') return decision.failed(progress.failed);
+      else if (progress !== 'done' && onItemError === 'fail') return decision.failed(progress.failed);
       else {
         const stop = until !== undefined && evaluating(() => until.test(pass.scope()));
         decision.record('run.item_completed', { index, stop });
       }
     }
     if (open > 0) return 'open';
-    const results = passes.filter(({ isDone }) => isDone).map((pass) => pass.lastOutput(steps));
-    return decision.completed({ results, stopped: isStopped() });
+    const done = passes.filter(({ isDone }) => isDone).map((pass) => pass.resultOf(steps));
+    return decision.completed({ results: done.map(({ output }) => output), items: done, stopped: isStopped() });
   },
 };
 

@@ -115,6 +115,8 @@ export interface StepDecision<Noted = unknown> {
 
   /** Takes steps that share the scope of this one as far as they go. */
   advance(steps: readonly Step[]): Progress;
+  /** What became of such steps. */
+  resultOf(steps: readonly Step[]): StepsResult;
   /** One pass through steps with a scope of its own. */
   pass(index: number, item: unknown): Pass;
 
@@ -130,8 +132,15 @@ export interface Pass {
   /** What expressions inside see. */
   scope(): Record<string, unknown>;
   advance(steps: readonly Step[]): Progress;
-  /** Of the last of the steps that has one; `null` if none has. */
-  lastOutput(steps: readonly Step[]): unknown;
+  resultOf(steps: readonly Step[]): StepsResult;
+}
+
+/** What became of a list of steps: `failed` by its first failure, `skipped` if each of the steps was. */
+export interface StepsResult {
+  readonly status: 'completed' | 'failed' | 'skipped';
+  /** Of the last of the steps that has one; `null` if none has, or if they failed. */
+  readonly output: unknown;
+  readonly error: RunFailure | null;
 }
 
 /** An attempt that is under way, or is to begin once the events are recorded. */
