@@ -13,6 +13,7 @@ import { carryOut } from '#libs/event-store/src/carry-out.js';
 import type { Committed, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { shownId } from '#libs/events/src/shown-ids.js';
 import { followers } from '#libs/events/src/followers.js';
 import {
   AgentAnswer,
@@ -207,6 +208,7 @@ export class AgentController {
   }: Omit<AgentView, 'orgId' | 'name' | 'removed'>): AgentAnswer {
     return {
       id,
+      shownId: shownId(id),
       ...settings,
       webhookUrl: settings.webhookEnabled ? `${this.settings.publicUrl}/agents/${id}/webhook` : null,
       hasSecret,

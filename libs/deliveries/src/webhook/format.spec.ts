@@ -4,6 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import { platformEvent } from '#libs/event-store/src/event-store.js';
 import { RawJson } from '#libs/event-store/src/new-event.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
+import { shownId } from '#libs/events/src/shown-ids.js';
 import { WebhookFormat } from '#libs/events/src/shapes/webhook-shape.js';
 
 import { ORG, recorded, START } from '../../testing/given.js';
@@ -53,6 +54,18 @@ describe('the body of a delivery', () => {
       orgid: ORG,
       data: { environment: 'staging', n: 1 },
     });
+  });
+
+  it.each(formats)('in the %s format holds no id at which anybody could send', (format) => {
+    const ids = ['int_01jq5x1d0wkz4s3v2n8m7b6c5a', 'agt_01jq5x1d0wkz4s3v2n8m7b6c5b'] as const;
+    const given = recorded('deploy.done', { environment: `by ${ids[0]}, then ${ids[1]}`, n: 1 });
+    const metadata = { ...given.metadata, subject: `integration/${ids[0]}` };
+    const { text } = bodyOf(Object.assign(given, { metadata }), format);
+    for (const id of ids) {
+      expect(text).not.toContain(id);
+      expect(text).toContain(shownId(id));
+    }
+    expect(shownId(ids[0])).toMatch(/^int_[0-9a-z]{26}$/);
   });
 
   it.each(formats)('in the %s format leaves out what nobody outside is shown', (format) => {

@@ -1,6 +1,7 @@
 import { type RecordedEvent, shownDataJson } from '#libs/event-store/src/event-store.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import type { WebhookFormat } from '#libs/events/src/shapes/webhook-shape.js';
+import { withoutAddresses } from '#libs/events/src/shown-ids.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 export interface Body {
@@ -12,7 +13,8 @@ const JSON_TYPE = 'application/json';
 
 /**
  * An event as the body of a delivery: the same text every time, so that redeliveries are equal byte by byte. `data` is
- * passed on as the log holds it, so that large numbers and repeated keys of a payload arrive as they were sent.
+ * passed on as the log holds it, so that large numbers and repeated keys of a payload arrive as they were sent. Ids of
+ * integrations and agents, at which anybody could send, are replaced.
  */
 export function bodyOf(event: RecordedEvent, format: WebhookFormat): Body {
   const { source, subject, orgId, timestamp } = event.metadata;
@@ -48,5 +50,5 @@ export function bodyOf(event: RecordedEvent, format: WebhookFormat): Body {
 export const payloadBody = (payload: unknown): Body => ({ text: stringifyJson(payload), contentType: JSON_TYPE });
 
 function json(head: object, data: string, contentType = JSON_TYPE): Body {
-  return { text: `${stringifyJson(head).slice(0, -1)},"data":${data}}`, contentType };
+  return { text: withoutAddresses(`${stringifyJson(head).slice(0, -1)},"data":${data}}`), contentType };
 }

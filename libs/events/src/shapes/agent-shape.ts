@@ -96,6 +96,7 @@ const time = Type.String({ format: 'date-time' });
 export const AgentAnswer = Type.Object(
   {
     id: Type.String({ examples: ['agt_01jq5x1d0wkz4s3v2n8m7b6c5a'] }),
+    shownId: Type.String({ description: 'Stands for the id in deliveries to others: nothing receives at it.' }),
     ...AgentSettings.properties,
     webhookUrl: nullable(Type.String({ description: 'While its webhook is enabled.' })),
     hasSecret: Type.Boolean(),

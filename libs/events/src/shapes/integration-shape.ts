@@ -145,6 +145,7 @@ const time = Type.String({ format: 'date-time' });
 export const IntegrationAnswer = Type.Object(
   {
     id: Type.String({ examples: ['int_01jq5x1d0wkz4s3v2n8m7b6c5a'] }),
+    shownId: Type.String({ description: 'Stands for the id in deliveries to others: nothing receives at it.' }),
     ...shown(integrationSettings),
     provider: Type.String(),
     preset: nullable(Type.String({ description: 'The sender, where it is known by name.' })),

@@ -1,6 +1,7 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 import { inGrace } from '#libs/access/src/secrets/secret-rotation.js';
+import { shownId } from '#libs/events/src/shown-ids.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { asShown } from '#libs/events/src/shapes/fields.js';
 import { type IntegrationAnswer, integrationSettings } from '#libs/events/src/shapes/integration-shape.js';
@@ -64,6 +65,7 @@ export function integrationAnswer(
   const last = Math.max(...arrivals.map(({ lastAt }) => lastAt.getTime()));
   return {
     id,
+    shownId: shownId(id),
     ...asShown(integrationSettings, settings),
     provider: state.provider,
     preset: state.preset ?? null,
