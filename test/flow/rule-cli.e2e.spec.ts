@@ -209,7 +209,7 @@ describe('millrace rule', () => {
     });
     issue = id;
     const why = await good('rule', 'why', id);
-    expect(why).toContain('No rule looked at this event: none names its type and source.');
+    expect(why).toContain('No rule evaluated this event: none names its type and source.');
     expect(why).toContain(`millrace rule test my-rule.yaml --event ${id}`);
     expect(why).toMatch(
       /the API changed on main \(rul_\w+\): it names the type git\.push, and this is git\.tag_pushed\./,

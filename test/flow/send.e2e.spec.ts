@@ -200,17 +200,17 @@ describe('millrace send', () => {
     [
       'it is to be sent no times',
       [fixture('github/push'), '--to', 'x', '--repeat', '0'],
-      /--repeat takes a whole number/,
+      /--repeat must be a whole number/,
     ],
     [
       'a header has no name',
       [fixture('github/push'), '--to', 'x', '--header', 'naught'],
-      /--header takes "name: value"/,
+      /--header must be "name: value"/,
     ],
     [
       'the time is none',
       [fixture('github/push'), '--to', 'x', '--sign', 'github', '--secret', 's', '--at', 'noon'],
-      /--at takes a time such as/,
+      /--at must be a time such as/,
     ],
     [
       'a plug-in cannot be loaded',

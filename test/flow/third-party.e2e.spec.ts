@@ -197,13 +197,13 @@ describe('a plug-in that cannot be used ends the start, with its name and the re
     [
       'is for another sdk',
       `export default { name: 'acme', sdk: 9 };`,
-      /acme [(]\S*bad.mjs[)] .*written for sdk 9, this server has sdk 1/,
+      /acme [(]\S*bad.mjs[)] .*written for sdk 9, but this server has sdk 1/,
     ],
     ['is no module', 'export default {', /module cannot be loaded: /],
     [
       'has an async normalise',
       plugin(provider('acme', 'async normalise() {}')),
-      /normalise of its provider acme is async/,
+      /normalise of its provider acme must not be async/,
     ],
     [
       'has a getter that throws',

@@ -93,7 +93,7 @@ describe('applying', () => {
     const applied = await apply(shell, wantedOf(files), false);
     expect(changes(applied)).toEqual(['unchanged', 'unchanged']);
     expect(report(shell, applied, false)).toBe(0);
-    expect(shell.notes).toEqual(['Nothing changed: everything is as the files say.']);
+    expect(shell.notes).toEqual(['Nothing changed: everything matches the files.']);
     expect(shell.asked.filter(({ method }) => method === 'PUT')).toEqual([]);
   });
 
@@ -149,7 +149,7 @@ describe('applying', () => {
     expect(changes(applied)).toEqual(['failed', 'failed', 'failed', 'failed']);
     expect(report(shell, applied, false)).toBe(1);
     expect(shell.notes).toEqual([
-      'rules/a.json:1:9: There are several rules of this name: rul_1, rul_2. Rename or archive all but one.',
+      'rules/a.json:1:9: Several rules have this name: rul_1, rul_2. Rename or archive all but one.',
       'workflows/b.json:3:5: is odd',
       'rules/d.json: no answer to POST /api/v1/rules',
       expect.stringMatching(/^e\.yaml:1:5: .*unexpected end/i),
@@ -232,7 +232,7 @@ describe('applying', () => {
     expect(found.filter((change) => change === 'failed').length).toBeLessThanOrEqual(16);
     expect(found.slice(-10)).toEqual(Array(10).fill('skipped'));
     expect(report(shell, outcomes, false)).toBe(1);
-    expect(shell.notes[0]).toMatch(/^\d+\.json: No answer came: it may be saved or not/);
+    expect(shell.notes[0]).toMatch(/^\d+\.json: The server did not answer, so this may or may not be saved/);
     expect(shell.notes.at(-1)).toMatch(/^9 created, \d+ failed, \d+ skipped\.$/);
   });
 });

@@ -9,12 +9,12 @@ import type { Act } from './shell.js';
 export function applyCommand(program: Command, act: Act): void {
   program
     .command('apply')
-    .description('bring rules and workflows from files into force; twice changes nothing')
+    .description('create or update rules and workflows from files; a repeat changes nothing')
     .requiredOption(
       '-f, --file <path>',
       'a file, a folder with files, rules/ and workflows/, or - for the standard input',
     )
-    .option('--dry-run', 'check, and say what would change')
+    .option('--dry-run', 'check only, and show what would change')
     .action(({ file, dryRun = false }: { file: string; dryRun?: boolean }) =>
       act(async (shell) => {
         const outcomes = await apply(shell, wantedOf(await textFiles(file)), dryRun);

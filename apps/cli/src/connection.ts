@@ -51,7 +51,7 @@ export class Connection {
       yield* body;
     } catch (error) {
       if (this.signal.aborted) throw error;
-      throw new Unreachable(`The answer broke off (${reasonOf(error)}): what came is not everything. Try again.`);
+      throw new Unreachable(`The answer broke off (${reasonOf(error)}) and is incomplete. Try again.`);
     }
   }
 
@@ -77,7 +77,7 @@ export class Connection {
     } catch (error) {
       if (signal.aborted) throw error;
       throw new Unreachable(
-        `No Millrace answers at ${url} (${reasonOf(error)}). Is it running? --url says where else.`,
+        `No Millrace server answered at ${url} (${reasonOf(error)}). Check that the server runs, or set --url (MILLRACE_URL).`,
       );
     }
   }

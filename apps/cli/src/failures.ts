@@ -56,9 +56,7 @@ export function linesOf(error: unknown): readonly string[] {
   if (!(error instanceof ServerSaidNo)) return [error instanceof Error ? error.message : String(error)];
   const { status, code, detail, problems } = error;
   const hint =
-    status === 401
-      ? ['Give a token: --token, MILLRACE_TOKEN, or "token" in the profile (millrace --help says where).']
-      : [];
+    status === 401 ? ['Set a token: --token, MILLRACE_TOKEN, or "token" in the profile (see millrace --help).'] : [];
   return [
     `${detail} (${code})`,
     ...problems.map((problem) => {

@@ -148,7 +148,9 @@ describe('millrace', () => {
     expect(await millrace(['--url', 'http://127.0.0.1:1', 'rule', 'ls'])).toMatchObject({
       code: 3,
       out: '',
-      err: expect.stringMatching(/No Millrace answers at http:\/\/127[.]0[.]0[.]1:1 .*Is it running/),
+      err: expect.stringMatching(
+        /No Millrace server answered at http:\/\/127[.]0[.]0[.]1:1 .*Check that the server runs/,
+      ),
     });
     answer = (_, response) => void response.destroy();
     expect(await millrace(['rule', 'ls'])).toMatchObject({ code: 3 });
@@ -164,7 +166,7 @@ describe('millrace', () => {
       response.write(yaml + yaml, () => response.destroy());
     };
     const { code, err } = await millrace(['rule', 'export']);
-    expect({ code, err }).toEqual({ code: 3, err: expect.stringMatching(/^The answer broke off .* not everything/) });
+    expect({ code, err }).toEqual({ code: 3, err: expect.stringMatching(/^The answer broke off .* is incomplete/) });
     answer = json(403, { code: 'token.role', detail: 'No.' });
     expect(await millrace(['rule', 'export'])).toMatchObject({ code: 1, out: '', err: 'No. (token.role)\n' });
   });

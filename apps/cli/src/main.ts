@@ -32,7 +32,7 @@ export async function main(args: readonly string[], given: Partial<Surroundings>
   let terminal = new Terminal(around.out, around.err, false);
   let exitCode = 0;
   const program = new Command('millrace')
-    .description('Millrace from the command line: rules, saved requests, and what became of them.')
+    .description('The command line of Millrace: manage rules and workflows, send saved requests, explain events.')
     .option('--url <url>', 'the server (MILLRACE_URL; default http://127.0.0.1:3000)')
     .option('--token <token>', 'API token (MILLRACE_TOKEN)')
     .option('--profile <name>', 'of ~/.config/millrace/profiles.json (MILLRACE_PROFILE; default "default")')

@@ -52,6 +52,6 @@ export async function exchange(
   } catch (error) {
     if (signal.aborted) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
-    throw new Unreachable(`Nobody answers at ${new URL(url).origin} (${code ?? message}). Is the server running?`);
+    throw new Unreachable(`No server answered at ${new URL(url).origin} (${code ?? message}). Is the server running?`);
   }
 }

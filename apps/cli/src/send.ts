@@ -47,12 +47,12 @@ export function sendCommand(program: Command, act: Act): void {
     .command('send <file>')
     .description('send a saved request (*.http), byte for byte')
     .option('--to <target>', 'a URL, a path, or the slug or id that replaces {slug} or {id} in the file')
-    .option('--sign <name>', 'sign it anew, as a sender of this provider or preset would now')
+    .option('--sign <name>', 'sign it again, as a sender of this provider or preset would now')
     .option('--secret <secret>', 'for --sign (MILLRACE_SECRET; - reads a line from the standard input)')
     .option('--private-key <file>', 'for --sign, where the sender has a key pair: PEM, or base64 of PKCS #8')
     .option('--config <key=value>', "for --sign: the integration's config; may be repeated", several)
     .option('--plugins <modules>', 'comma-separated, for providers of third parties (MILLRACE_PLUGINS)')
-    .option('--at <time>', 'for --sign: as if it were sent then (RFC 3339)')
+    .option('--at <time>', 'for --sign: the time to sign for (RFC 3339; default: now)')
     .option('--save <file>', 'write the request to a file instead of sending it: a fixture for tests')
     .option('--header <name: value>', 'set a header; may be repeated; an empty value removes it', several)
     .option('--repeat <n>', 'number of times to send it, one after the other', '1')
@@ -70,7 +70,7 @@ async function send(
 ): Promise<number> {
   const times = Number(options.repeat);
   if (!Number.isInteger(times) || times < 1 || times > MAX_REPEATS)
-    throw new UsageError(`--repeat takes a whole number from 1 to ${MAX_REPEATS}.`);
+    throw new UsageError(`--repeat must be a whole number from 1 to ${MAX_REPEATS}.`);
   const file = withHeaders(fileAt(path), options.header ?? []);
   const sign = options.sign === undefined ? undefined : await signerOf(options.sign, options, env);
   const isSaved = options.save !== undefined;
@@ -168,7 +168,7 @@ function fileAt(path: string): HttpFile {
 function withHeaders(file: HttpFile, given: readonly string[]): HttpFile {
   const set = given.map((text): [string, string] => {
     const colon = text.indexOf(':');
-    if (colon < 1) throw new UsageError(`--header takes "name: value", not "${text}".`);
+    if (colon < 1) throw new UsageError(`--header must be "name: value", not "${text}".`);
     return [text.slice(0, colon).trim().toLowerCase(), inUtf8(text.slice(colon + 1).trim())];
   });
   const names = new Set(set.map(([name]) => name));
@@ -184,12 +184,9 @@ export function urlOf(target: string, to: string | undefined, server: () => stri
   if (to?.startsWith('/')) return `${server()}${to}`;
   const filled = to === undefined ? target : filledIn(target, to);
   const open = filled.match(PLACEHOLDER);
-  if (open)
-    throw new UsageError(
-      `The file leaves ${open.join(' and ')} open: --to says which integration, by its slug, id or URL.`,
-    );
+  if (open) throw new UsageError(`The file leaves ${open.join(' and ')} open: set --to to a slug, an id or a URL.`);
   if (to !== undefined && filled === target)
-    throw new UsageError(`The file names its whole target, ${target}: --to has to be a path or a URL then.`);
+    throw new UsageError(`The file has the complete target  ${target}, so --to must be a path or a URL.`);
   return /^https?:\/\//.test(filled) ? filled : `${server()}${filled}`;
 }
 
@@ -224,7 +221,7 @@ async function signerOf(name: string, options: SendOptions, env: NodeJS.ProcessE
     options.privateKey === undefined ? secretOf(options.secret ?? env['MILLRACE_SECRET']) : keyIn(options.privateKey);
   const config = configOf(options.config ?? []);
   const at = options.at === undefined ? undefined : parseTime(options.at);
-  if (options.at !== undefined && !at) throw new UsageError('--at takes a time such as 2026-11-20T13:14:15Z.');
+  if (options.at !== undefined && !at) throw new UsageError('--at must be a time such as 2026-11-20T13:14:15Z.');
   const checked = configProblems(provider, config);
   if (checked !== undefined) throw new UsageError(`--config: ${checked}`);
   return async (file, url) => {
@@ -277,7 +274,7 @@ function configOf(pairs: readonly string[]): JsonObject {
   return Object.fromEntries(
     pairs.map((pair): [string, never] => {
       const equals = pair.indexOf('=');
-      if (equals < 1) throw new UsageError(`--config takes key=value, not "${pair}".`);
+      if (equals < 1) throw new UsageError(`--config must be key=value, not "${pair}".`);
       return [pair.slice(0, equals), jsonOr(pair.slice(equals + 1)) as never];
     }),
   );

@@ -28,7 +28,7 @@ export function requireDependencies({ development }) {
     npm && /\.c?js$/.test(npm)
       ? spawnSync(process.execPath, [npm, ...args], { cwd: root, stdio: ['ignore', 2, 2] })
       : spawnSync('npm', args, { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
-  if (status !== 0) fail('npm ci failed; its message is above. Once that is mended, run the same command again.');
+  if (status !== 0) fail('npm ci failed; see its message above. Fix the cause and run the same command again.');
 }
 
 /**

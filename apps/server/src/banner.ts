@@ -7,7 +7,7 @@ export function bannerOf(
 ): string {
   const lines = [`Millrace is running at ${publicUrl}`, `  API       ${publicUrl}/docs`, `  kept in   ${places}`];
   if (roles.size === 1) lines.push(`  role      ${[...roles].join()}`);
-  if (firstToken !== undefined) lines.push('', 'The first admin token, shown this once:', '', `  ${firstToken}`);
+  if (firstToken !== undefined) lines.push('', 'The first admin token (shown only once):', '', `  ${firstToken}`);
   if (roles.has('api')) {
     // A configured token is the operator's secret: it is not repeated.
     const token = firstToken ?? (adminToken === undefined ? '<token>' : '$MILLRACE_ADMIN_TOKEN');

@@ -82,7 +82,7 @@ export function parseConfig(environment: Environment, folder: string): ParsedCon
     'MILLRACE_SECRET_KEY',
     [],
     parseKeys,
-    '32 bytes in base64, or several such keys with commas between',
+    '32 bytes in base64, or several such keys separated by commas',
     { secret: true },
   );
   if (secretKeys.length === 0 && environment['NODE_ENV'] === 'production' && !environment['MILLRACE_SECRET_KEY'])
@@ -142,13 +142,13 @@ export function parseConfig(environment: Environment, folder: string): ParsedCon
         'MILLRACE_RETRY_SCHEDULE',
         [60_000, 300_000, 1_800_000, 7_200_000, 86_400_000],
         parseSchedule,
-        'delays with commas between, such as 1m,5m,30m,2h,24h (ms, s, m, h, d; each at most 366d)',
+        'comma-separated delays such as 1m,5m,30m,2h,24h (ms, s, m, h, d; each at most 366d)',
       ),
       actionRetrySchedule: read(
         'MILLRACE_ACTION_RETRY_SCHEDULE',
         [10_000, 60_000, 300_000, 1_800_000],
         parseSchedule,
-        'delays with commas between, such as 10s,1m,5m,30m (ms, s, m, h, d; each at most 366d)',
+        'comma-separated delays such as 10s,1m,5m,30m (ms, s, m, h, d; each at most 366d)',
       ),
       correlationBudget: read(
         'MILLRACE_CORRELATION_BUDGET',
@@ -156,7 +156,7 @@ export function parseConfig(environment: Environment, folder: string): ParsedCon
         parseBudget,
         'a whole number of events from 10 to 1000000',
       ),
-      plugins: read('MILLRACE_PLUGINS', [], list, 'module specifiers with commas between'),
+      plugins: read('MILLRACE_PLUGINS', [], list, 'comma-separated module specifiers'),
     }),
   };
   return problems.length > 0
@@ -168,7 +168,7 @@ const PREFIXES =
   'nothing, or up to 64 letters, digits, ".", "_", ":" and "-" that start with a letter or digit and end with no letter, such as "acme."; not the beginning of one of our own streams, such as "run" with a "-"';
 const parsePrefix = (text: string): string | undefined => (isStreamPrefix(text) ? text : undefined);
 
-const CIDRS = 'CIDRs with commas between, such as 10.0.0.0/8,192.168.1.7';
+const CIDRS = 'comma-separated CIDRs such as 10.0.0.0/8,192.168.1.7';
 
 /** Unset and empty mean the default. `parse` gives `undefined` for what is not allowed. */
 const reader =

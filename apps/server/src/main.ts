@@ -32,7 +32,7 @@ function end(code: number): never {
 }
 
 process.on('unhandledRejection', (error) => {
-  log.fatal({ err: error }, 'a fault that nobody handled: the process ends, to be started again from what is stored');
+  log.fatal({ err: error }, 'unhandled error: the process ends; start it again');
   end(1);
 });
 
@@ -53,7 +53,7 @@ try {
   if (error instanceof Rejected || error instanceof Transient) {
     complain(`Millrace cannot start: ${error.message}`);
     const bug = bugIn(error);
-    if (bug) log.error({ err: bug }, 'a plug-in broke while it was loaded');
+    if (bug) log.error({ err: bug }, 'a plug-in failed to load');
   } else log.fatal({ err: error }, 'Millrace cannot start');
   end(1);
 }

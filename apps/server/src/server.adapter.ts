@@ -200,7 +200,7 @@ async function closeAll(closers: Closers, log: Log): Promise<void> {
       await close();
       log.debug({ part: name, ms: Math.round(performance.now() - began) }, 'closed');
     } catch (error) {
-      log.warn({ part: name, error: messageOf(error) }, 'a part of the server did not close as it should');
+      log.warn({ part: name, error: messageOf(error) }, 'a part of the server failed to close');
     }
   }
 }

@@ -45,7 +45,7 @@ export async function openStorage(
     }),
   ]);
   const { keyring, rotated } = await openKeyring(database, config);
-  if (rotated > 0) log.info({ rotated, keyId: keyring.currentId }, 'secrets were encrypted anew under the first key');
+  if (rotated > 0) log.info({ rotated, keyId: keyring.currentId }, 'secrets were encrypted again with the first key');
   const kept =
     config.databaseUrl === undefined ? `an embedded PostgreSQL in ${config.dataDir}` : 'the PostgreSQL of DATABASE_URL';
   const places = config.eventStoreUrl === undefined ? kept : `the EventStoreDB of EVENTSTORE_URL, views in ${kept}`;

@@ -17,6 +17,6 @@ export const Public = () => applyDecorators(SetMetadata(PUBLIC, true), ApiExtens
 /** The caller, as the guard found it. */
 export const CurrentCaller = createParamDecorator((_: unknown, context: ExecutionContext): Caller => {
   const caller = context.switchToHttp().getRequest<{ caller?: Caller }>().caller;
-  if (!caller) throw new Error('a route that needs a caller is not behind the guard');
+  if (!caller) throw new Error('a route that needs a caller must be behind the guard');
   return caller;
 });

@@ -18,14 +18,14 @@ export function AnswersPage(shape: TSchema) {
       data: Type.Array(shape),
       nextCursor: Type.Unsafe<string | null>({
         type: ['string', 'null'],
-        description: 'What `cursor` must be for the next page; null on the last one.',
+        description: 'Pass it as `cursor` to get the next page; null on the last page.',
       }),
     },
     { $id: `${shape.$id!.replace(/Answer$/, '')}Page` },
   );
   return applyDecorators(
     ApiQuery({ name: 'limit', required: false, description: 'At most 200; default 50.' }),
-    ApiQuery({ name: 'cursor', required: false, description: '`nextCursor` of the page before.' }),
+    ApiQuery({ name: 'cursor', required: false, description: '`nextCursor` of the previous page.' }),
     Answers(page),
   );
 }

@@ -67,7 +67,7 @@ function done(output: unknown): Ending {
 function failed(error: unknown): Ending {
   if (!saysWhy(error)) {
     const name = error instanceof Error && /^\w{1,60}$/.test(error.name) ? error.name : typeof error;
-    const message = `The action broke (${name}): what it said is in the log of the server.`;
+    const message = `The action failed with an unexpected error (${name}). See the log of the server.`;
     const bug = error instanceof Error ? error.message : String(error);
     return { kind: 'failed', error: { code: 'action.bug', message }, retryable: false, bug };
   }

@@ -238,7 +238,9 @@ describe('an attempt that fails', () => {
       const [outcome] = await outcomes(request);
       expect(outcome!.data).toMatchObject({ final: true, error: { code: 'action.bug' } });
       expect(JSON.stringify([outcome!.data, outcome!.metadata])).not.toContain(SECRET);
-      expect(logged).toEqual([expect.objectContaining({ message: 'an action of a plug-in broke' })]);
+      expect(logged).toEqual([
+        expect.objectContaining({ message: 'an action of a plug-in failed with an unexpected error' }),
+      ]);
     },
   );
 
@@ -347,7 +349,7 @@ describe('a process that dies, or is taken for dead', () => {
     const work = claimed(request);
     await expect(
       worker().run({ ...work, payload: { ...work.payload, stream: streams.decisions('none') } }, live()),
-    ).rejects.toThrow(/not in the log/);
+    ).rejects.toThrow(/no longer in the log/);
     expect(calls).toEqual([]);
   });
 });

@@ -60,7 +60,10 @@ export class RunAction implements Worker<ActionTask> {
     const startedAt = this.parts.clock.now();
     const ending = await this.attempt(task, request, signal);
     if (ending.kind === 'failed' && ending.bug !== undefined)
-      this.log.error({ ...this.named(task), error: ending.bug }, 'an action of a plug-in broke');
+      this.log.error(
+        { ...this.named(task), error: ending.bug },
+        'an action of a plug-in failed with an unexpected error',
+      );
     crashPoint('actions.after-effect');
     const done = await this.record(task, request, this.draftOf(task, request, ending, startedAt));
     crashPoint('actions.after-outcome');
@@ -134,7 +137,7 @@ export class RunAction implements Worker<ActionTask> {
   private async read({ request, stream, revision }: ActionTask): Promise<Requested> {
     const event = await readAt(this.parts.store, stream, revision);
     if (event?.id === request && event.is('action.requested')) return event;
-    throw new Error(`The request ${eventIdOf(request)} is not in the log any more.`);
+    throw new Error(`The request ${eventIdOf(request)} is no longer in the log.`);
   }
 
   private named({ request, attempt }: ActionTask): object {

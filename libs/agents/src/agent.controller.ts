@@ -60,7 +60,7 @@ export class AgentController {
 
   @Post()
   @Roles('designer', 'integrator')
-  @ApiOperation({ summary: 'Set up an agent' })
+  @ApiOperation({ summary: 'Create an agent' })
   @Takes(NewAgent)
   @Answers(AgentAnswer, 201)
   async create(@CurrentCaller() caller: Caller, @Body() sent: object): Promise<AgentAnswer> {
@@ -103,7 +103,7 @@ export class AgentController {
 
   @Patch(':id')
   @Roles('designer', 'integrator')
-  @ApiOperation({ summary: 'Change an agent', description: '`webhookEnabled: true` hands out its URL.' })
+  @ApiOperation({ summary: 'Change an agent', description: '`webhookEnabled: true` returns its webhook URL.' })
   @Takes(AgentChanges)
   @Answers(AgentAnswer)
   async change(@CurrentCaller() caller: Caller, @Param('id') id: string, @Body() sent: object): Promise<AgentAnswer> {
@@ -130,7 +130,7 @@ export class AgentController {
   @ApiOperation({
     summary: 'List the executions of an agent',
     description:
-      'Newest first. What no runtime has started is pending. By name, requests to an agent that does not exist yet are listed, too.',
+      'Newest first. Executions that no runtime has started are pending. Given a name, requests to an agent that does not exist yet are listed too.',
   })
   @ApiQuery({ name: 'trigger', required: false, enum: ['webhook', 'rule', 'workflow', 'manual', 'schedule'] })
   @ApiQuery({ name: 'status', required: false })
@@ -159,7 +159,7 @@ export class AgentController {
   @Post(':id/executions/:executionId/cancel')
   @Roles('designer', 'integrator')
   @HttpCode(200)
-  @ApiOperation({ summary: 'Cancel an execution', description: 'An execution that has ended stays as it is.' })
+  @ApiOperation({ summary: 'Cancel an execution', description: 'An execution that has ended does not change.' })
   @ApiResponse({ status: 200, type: ExecutionAnswer })
   cancel(
     @CurrentCaller() caller: Caller,

@@ -43,7 +43,7 @@ export class ExecutionView {
   trigger!: ExecutionTrigger;
   @Column('text')
   status!: ExecutionStatus;
-  /** Event that led to it. */
+  /** Event that caused it. */
   @Column('text', { name: 'event_id' })
   eventId!: string;
   /** `rul_…` or `run_…`; null for a webhook. */

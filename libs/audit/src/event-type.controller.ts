@@ -9,10 +9,10 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 export class EventTypeAnswer {
   @ApiProperty({ example: 'git.push' }) type!: string;
   @ApiProperty() description!: string;
-  @ApiProperty({ description: 'Told by the engine about itself; `*` leaves it out.' }) system!: boolean;
-  @ApiProperty({ description: 'Version of `data` that is written now.' }) version!: number;
+  @ApiProperty({ description: 'Recorded by Millrace about itself; `*` does not match it.' }) system!: boolean;
+  @ApiProperty({ description: 'Current version of `data`.' }) version!: number;
   @ApiProperty({ type: Object, description: 'JSON Schema of `data`.' }) schema!: object;
-  @ApiProperty({ type: Object, description: 'A `data` that satisfies the schema.' }) example!: unknown;
+  @ApiProperty({ type: Object, description: 'An example of `data`.' }) example!: unknown;
 }
 
 export class EventTypePage {
@@ -36,7 +36,7 @@ const all: readonly EventTypeAnswer[] = Object.entries(catalogue as Readonly<Rec
 @Controller('api/v1/event-types')
 export class EventTypeController {
   @Get()
-  @ApiOperation({ summary: 'Every event type with its JSON Schema and an example' })
+  @ApiOperation({ summary: 'List event types with their JSON Schema and an example' })
   @ApiResponse({ status: 200, type: EventTypePage })
   list(): EventTypePage {
     return { data: [...all], nextCursor: null };

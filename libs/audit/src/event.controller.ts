@@ -21,7 +21,7 @@ interface Reply {
 }
 
 class EventMetadataAnswer {
-  @ApiProperty({ description: 'Place in the log: opaque, compare only.' }) position!: string;
+  @ApiProperty({ description: 'Position in the log: opaque, for comparison only.' }) position!: string;
   @ApiProperty() stream!: string;
   @ApiProperty() revision!: number;
   @ApiProperty({ description: 'The first event of the story.' }) correlationId!: string;
@@ -47,7 +47,7 @@ export class EventAnswer {
   @ApiProperty({ example: 'repository/acme/app' }) subject!: string;
   @ApiProperty() orgId!: string;
   @ApiProperty({ format: 'date-time' }) timestamp!: string;
-  @ApiProperty({ type: Object, description: 'As it was recorded, byte for byte.' }) data!: object;
+  @ApiProperty({ type: Object, description: 'As recorded, byte for byte.' }) data!: object;
   @ApiProperty() metadata!: EventMetadataAnswer;
 }
 
@@ -120,8 +120,8 @@ export class EventController {
 
   @Get(':id/trace')
   @ApiOperation({
-    summary: 'The whole story of an event',
-    description: 'Everything with the same correlation as a tree of causes, from the first event to the last delivery.',
+    summary: 'Trace an event',
+    description: 'All events with the same correlation as a tree of causes, from the first event to the last delivery.',
   })
   @ApiResponse({ status: 200, type: TraceAnswer })
   async trace(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<TraceAnswer> {

@@ -24,7 +24,7 @@ export class PendingActionAnswer {
   status!: 'pending';
   @ApiProperty({ type: Object, example: { kind: 'rule', ruleId: 'rul_01jq5x1d0wkz4s3v2n8m7b6c5a' } })
   requestedBy!: object;
-  @ApiProperty({ description: 'Event that led to it.' })
+  @ApiProperty({ description: 'Event that caused it.' })
   eventId!: string;
   @ApiProperty({
     type: Object,
@@ -59,9 +59,9 @@ export class PendingActionController {
 
   @Get()
   @ApiOperation({
-    summary: 'Actions that wait for somebody to carry them out',
+    summary: 'List pending actions',
     description:
-      'Newest first. Nothing runs agents or sends messages yet: what rules, workflows and webhooks ask of them waits here. An action of a plug-in waits until it is carried out, where no server has the plug-in until one has. What has been carried out is told by its events.',
+      'Newest first. Requests to agents and messages stay pending: no runtime executes them yet. Actions of plug-ins are pending until a server that has the plug-in carries them out. Outcomes are events.',
   })
   @ApiQuery({ name: 'status', required: false, enum: ['pending'] })
   @ApiQuery({ name: 'type', required: false, enum: PENDING_TYPES })

@@ -23,7 +23,7 @@ import { publishable } from './publishable.js';
 export class NewPublishedEvent {
   @ApiProperty({
     example: 'release.published',
-    description: 'A type of GET /api/v1/event-types that the engine does not write itself.',
+    description: 'An event type that programs may publish (GET /api/v1/event-types).',
   })
   @IsString()
   @Length(1, 200)
@@ -47,14 +47,14 @@ export class NewPublishedEvent {
   @IsTime()
   timestamp?: string;
 
-  @ApiProperty({ type: Object, description: "As the type's schema says." })
+  @ApiProperty({ type: Object, description: 'Must match the schema of the type.' })
   @IsObject()
   data!: object;
 }
 
 export class PublishedEvent {
   @ApiProperty({ example: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a' }) id!: string;
-  @ApiProperty({ description: 'The Idempotency-Key had published it before.' }) duplicate!: boolean;
+  @ApiProperty({ description: 'An earlier request with this Idempotency-Key published it.' }) duplicate!: boolean;
 }
 
 @ApiTags('events')
@@ -72,7 +72,7 @@ export class PublishController {
   @ApiOperation({
     summary: 'Publish an event',
     description:
-      'Rules, workflows and webhooks see it as any other. With an `Idempotency-Key` it is published once, for ever.',
+      'Rules, workflows and webhooks treat it like any other event. With an `Idempotency-Key` it is published once, without a time limit.',
   })
   @ApiResponse({ status: 201, type: PublishedEvent })
   async publish(@CurrentCaller() caller: Caller, @Body() body: NewPublishedEvent): Promise<PublishedEvent> {

@@ -29,7 +29,7 @@ export function publishable(
     throw new Rejected(
       'forbidden',
       'event.type_reserved',
-      `${type} says what the engine itself did. Programs may not publish it.`,
+      `${type} is recorded by Millrace itself. Programs must not publish it.`,
       {
         problems: [{ pointer: '/type', detail: 'Must be a type that programs may publish.' }],
       },
@@ -38,7 +38,7 @@ export function publishable(
     throw new Rejected(
       'forbidden',
       'event.source_reserved',
-      `The source ${ENGINE} is the engine itself. Name the program that publishes.`,
+      `The source ${ENGINE} is reserved for Millrace. Use the name of the program that publishes.`,
       {
         problems: [{ pointer: '/source', detail: 'Must be the name of the program that publishes.' }],
       },

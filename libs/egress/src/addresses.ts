@@ -41,18 +41,17 @@ const LOOPBACKS = ['127.0.0.1', '::1'];
  */
 export function parseTarget(text: string, policy: CompiledPolicy): TargetOrRefusal {
   const refused = (reason: string): TargetOrRefusal => ({ kind: 'refused', reason });
-  if (text.length > MAX_URL_LENGTH) return refused(`The URL is longer than ${MAX_URL_LENGTH} characters: shorten it.`);
-  if (!URL.canParse(text))
-    return refused('This is not a complete URL: write scheme and host, such as https://example.com/hook.');
+  if (text.length > MAX_URL_LENGTH) return refused(`The URL must have at most ${MAX_URL_LENGTH} characters.`);
+  if (!URL.canParse(text)) return refused('The URL must be absolute, such as https://example.com/hook.');
   const url = new URL(text);
   if (url.protocol !== 'https:' && url.protocol !== 'http:')
-    return refused(`Only https URLs can be called, not ${url.protocol.slice(0, -1)}.`);
+    return refused(`The URL must use https, not ${url.protocol.slice(0, -1)}.`);
   if (url.protocol === 'http:' && !policy.allowHttp)
-    return refused('Only https URLs are allowed: use https, or start Millrace with MILLRACE_ALLOW_HTTP_TARGETS=true.');
+    return refused('The URL must use https. To allow http, start Millrace with MILLRACE_ALLOW_HTTP_TARGETS=true.');
   if (url.username !== '' || url.password !== '')
-    return refused('The URL carries credentials: leave out user and password and send them in a header.');
+    return refused('The URL must not contain credentials. Send them in a header.');
   const host = url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname;
-  if (host === '') return refused('The URL has no host.');
+  if (host === '') return refused('The URL must have a host.');
   const literal = ipaddr.isValid(host);
   const known = literal ? [host] : isLoopbackName(host) ? LOOPBACKS : [];
   const reasons = known.map((address) => addressRefusal(address, policy));

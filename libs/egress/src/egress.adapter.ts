@@ -105,7 +105,7 @@ export class HttpEgress extends Egress {
       if (timedOut)
         return failed({
           failureClass: 'timeout',
-          detail: `there was no complete answer within ${request.timeoutMs} ms`,
+          detail: `the receiver sent no complete answer within ${request.timeoutMs} ms`,
         });
       const { failureClass, code } = failureOf(error);
       return failed({ failureClass, detail: describeFailure(failureClass, code) });
@@ -155,7 +155,7 @@ export class HttpEgress extends Egress {
     if (REDIRECTS.has(status))
       return cutOff({
         failureClass: 'redirect',
-        detail: `the receiver answered ${status}: redirects are not followed, use the final URL`,
+        detail: `the receiver answered ${status}: redirects are not followed. Use the final URL`,
       });
     if (status < 100)
       return cutOff({

@@ -44,7 +44,7 @@ export type EgressOutcome =
       readonly kind: 'failed';
       /** Anything but `status`: what an answer with a bad status means is for the caller to say. */
       readonly failureClass: Exclude<FailureClass, 'status'>;
-      /** What happened, in words for a person; holds no secret. */
+      /** What happened, for people; holds no secret. */
       readonly detail: string;
       /** Of a redirect or an oversized answer. */
       readonly status?: number;

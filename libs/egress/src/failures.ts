@@ -57,7 +57,7 @@ const WORDS: Readonly<Record<Failure, string>> = {
   timeout: 'the connection timed out',
   dns: 'the name could not be resolved',
   connect: 'the connection failed or was cut off',
-  tls: 'no trusted TLS connection could be made',
+  tls: 'the TLS connection is not trusted',
   refused_address: 'the address is refused',
   redirect: 'it redirects',
   body_too_large: 'the answer is too large',

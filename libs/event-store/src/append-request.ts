@@ -46,7 +46,7 @@ export function checkAppend(stream: string, events: readonly EventToAppend[], ex
       throw new Rejected(
         'invalid',
         'log.event_malformed',
-        `Event ${event.id} holds half of a surrogate pair, which UTF-8 cannot store; escape it as JSON does (\\ud800).`,
+        `Event ${event.id} contains half of a surrogate pair, which UTF-8 cannot store. Escape it as in JSON (\\ud800).`,
       );
     bytes += Buffer.byteLength(event.data) + Buffer.byteLength(event.metadata) + 2 * event.type.length;
   }
@@ -54,7 +54,7 @@ export function checkAppend(stream: string, events: readonly EventToAppend[], ex
     throw new Rejected(
       'too_large',
       'log.append_too_large',
-      `An append to ${stream} has ${bytes} bytes; the log takes ${LARGEST_APPEND_BYTES} at once. Split it or store less.`,
+      `An append to ${stream} has ${bytes} bytes; the log accepts at most ${LARGEST_APPEND_BYTES} at once. Split it or store less.`,
     );
   return bytes;
 }

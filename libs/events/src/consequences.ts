@@ -48,4 +48,4 @@ export function heardAgain(listens: (type: string) => boolean, follow: readonly 
 
 /** The warning for whoever listens to what it causes. */
 export const hearsItself = (who: string, types: readonly string[]): string =>
-  `It listens to what it causes itself: ${types.slice(0, 4).join(', ')}${types.length > 4 ? ' …' : ''}. The ${who} does not act on events that follow from its own doing, unless it says allowRecursion: true.`;
+  `It is triggered by events that it causes itself: ${types.slice(0, 4).join(', ')}${types.length > 4 ? ' …' : ''}. The ${who} does not act on events that follow from its own actions, unless allowRecursion is true.`;

@@ -12,15 +12,15 @@ const optional = (description: string) => Type.Optional(Type.String({ descriptio
 /** On every event that came in through an integration; absent when the event was published through the API. */
 export const Inbound = {
   provider: optional('name of the provider that understood the request, such as `github`'),
-  eventType: optional("the sender's own name of the event, such as `pull_request`"),
-  action: optional("the sender's own word for what of it, such as `opened`"),
-  deliveryId: optional('the id under which the sender delivered it; the same id is recorded once, for ever'),
+  eventType: optional("the sender's name for the event, such as `pull_request`"),
+  action: optional("the sender's name for the action, such as `opened`"),
+  deliveryId: optional("the sender's id of the delivery; each id is recorded once"),
   sourceIp: optional('address that sent it, as seen through trusted proxies'),
-  payload: Type.Optional(Type.Unknown({ description: 'the body, as the sender wrote it' })),
+  payload: Type.Optional(Type.Unknown({ description: 'the body as sent' })),
   truncated: Type.Optional(
     Type.Boolean({
       description:
-        'true where the neutral fields are not complete: the sender lists a part alone, or they were cut to keep the event within the limit of the log',
+        "true if the neutral fields are incomplete: the sender listed only a part, or they were cut to fit the log's limit",
     }),
   ),
 };
@@ -30,7 +30,7 @@ export const Author = Type.Object(
   {
     id: optional("the sender's id"),
     username: optional('login or handle'),
-    name: optional('as people write it'),
+    name: optional('as displayed'),
     email: optional('where the sender gives one'),
     url: optional('page of the account'),
     bot: Type.Optional(
@@ -67,14 +67,14 @@ export const Commit = Type.Object({
 /** GitLab calls it a merge request; its `number` is the iid. */
 export const PullRequest = Type.Object({
   id: optional("the sender's id"),
-  number: Type.Integer({ description: 'as people write it, without # or !' }),
+  number: Type.Integer({ description: 'as displayed, without # or !' }),
   title: text('one line'),
   body: optional('description, Markdown'),
   url: optional('page of the pull request'),
   state: Type.Union([Type.Literal('open'), Type.Literal('closed'), Type.Literal('merged')]),
   draft: Type.Optional(Type.Boolean()),
-  sourceBranch: optional('branch that is to be merged'),
-  targetBranch: optional('branch it goes into'),
+  sourceBranch: optional('source branch'),
+  targetBranch: optional('target branch'),
   headCommit: optional('newest commit of the source branch'),
   mergeCommit: optional('commit that merged it'),
   labels: Type.Optional(Type.Array(Type.String(), { description: 'absent where the sender does not say' })),
@@ -84,11 +84,11 @@ export const PullRequest = Type.Object({
 /** An issue at a code host or tracker outside. */
 export const Issue = Type.Object({
   id: optional("the tracker's id"),
-  number: Type.Integer({ description: 'as people write it, without #' }),
+  number: Type.Integer({ description: 'as displayed, without #' }),
   title: text('one line'),
   body: optional('description, Markdown'),
   url: optional('page of the issue'),
-  state: text("the tracker's own word, such as `open` or `closed`"),
+  state: text("the tracker's own status, such as `open` or `closed`"),
   labels: Type.Optional(Type.Array(Type.String(), { description: 'absent where the sender does not say' })),
   assignees: Type.Optional(
     Type.Array(Type.String(), { description: 'usernames; absent where the sender does not say' }),
@@ -144,17 +144,17 @@ export const Pipeline = Type.Object({
   commit: optional('commit it ran for'),
 });
 
-export const Channel = Type.Object({ id: text("the sender's id"), name: optional('as people write it') });
+export const Channel = Type.Object({ id: text("the sender's id"), name: optional('as displayed') });
 
 export const Message = Type.Object({
   id: optional("the sender's id"),
   text: text('plain, or in the markup of the sender'),
-  threadId: optional('of the thread it answers'),
+  threadId: optional('of the thread that it replies to'),
   edited: Type.Optional(
-    Type.Boolean({ description: 'true where a message from before was changed; `text` is the new one' }),
+    Type.Boolean({ description: 'true if an existing message was changed; `text` is the new text' }),
   ),
   mentions: Type.Optional(
-    Type.Array(Type.Object({ id: text("the sender's id"), name: optional('as people write it') }), {
+    Type.Array(Type.Object({ id: text("the sender's id"), name: optional('as displayed') }), {
       description: 'who is addressed in it',
     }),
   ),
@@ -164,9 +164,9 @@ export const Message = Type.Object({
         id: optional("the sender's id"),
         name: optional('of the file'),
         contentType: optional('media type'),
-        url: optional('where it can be fetched'),
+        url: optional('download URL'),
       }),
-      { description: 'files and cards that come with it' },
+      { description: 'attached files and cards' },
     ),
   ),
 });

@@ -243,7 +243,7 @@ export const functionNamed = (name: string): FunctionDefinition['call'] => FUNCT
 
 /** What is wrong with a call as far as one can know before it is made; `undefined` if nothing is. */
 export function arityProblem(name: string, args: readonly Node[]): string | undefined {
-  if (!Object.hasOwn(FUNCTIONS, name)) return `there is no function ${name}(); there are ${functionNames.join(', ')}.`;
+  if (!Object.hasOwn(FUNCTIONS, name)) return `there is no function ${name}(). Functions: ${functionNames.join(', ')}.`;
   const definition = FUNCTIONS[name]!;
   const wanted = definition.args.length;
   if (definition.variadic ? args.length < wanted : args.length !== wanted)
@@ -251,7 +251,7 @@ export function arityProblem(name: string, args: readonly Node[]): string | unde
   for (const [index, arg] of args.entries()) {
     const isReference = definition.args[Math.min(index, wanted - 1)] === 'reference';
     if (isReference && arg.kind !== 'reference')
-      return `argument ${index + 1} of ${name}() is an expression: write & before it.`;
+      return `argument ${index + 1} of ${name}() must be an expression: write & before it.`;
     if (!isReference && arg.kind === 'reference') return `argument ${index + 1} of ${name}() cannot be an &expression.`;
   }
   return undefined;

@@ -87,7 +87,7 @@ describe('the linter', () => {
 
   it('says what to write for a field that may be missing', () => {
     expect(lint('length(data.payload.tags)', { schema })[0]!.message).toContain('|| `[]`');
-    expect(lint("contains(data.payload.x, 'y')", { schema })[0]!.message).toMatch(/gives false.*\|\| ''/);
+    expect(lint("contains(data.payload.x, 'y')", { schema })[0]!.message).toMatch(/returns false.*\|\| ''/);
   });
 
   it('knows of no missing field where it knows no schema', () => {

@@ -60,13 +60,13 @@ function lookAt(node: Node, warnings: LintWarning[]): void {
       warn(
         'expression.double_quotes',
         operand.at,
-        `"${operand.name}" is a field of that name; the text is written in single quotes: '${operand.name}'.`,
+        `"${operand.name}" is a field name; write a string in single quotes: '${operand.name}'.`,
       );
     else if (WORDS.has(operand.name))
       warn(
         'expression.bare_literal',
         operand.at,
-        `${operand.name} is a field of that name; the value is written in backticks: \`${operand.name}\`.`,
+        `${operand.name} is a field name; write the value in backticks: \`${operand.name}\`.`,
       );
   }
   const left = 'left' in node ? node.left : node.kind === 'flatten' ? node.of : undefined;
@@ -74,7 +74,7 @@ function lookAt(node: Node, warnings: LintWarning[]): void {
     warn(
       'expression.not_binding',
       left.at,
-      'the ! holds for the first name alone and what follows looks into true or false: put the whole path into parentheses, such as !(data.draft).',
+      '! applies to the first name only, and the rest of the path then reads from true or false: put the whole path into parentheses, such as !(data.draft).',
     );
   for (const child of childrenOf(node)) lookAt(child, warnings);
 }
@@ -146,7 +146,7 @@ function followCall(
     warnings.push({
       code: 'expression.may_be_missing',
       column: startOf(arg) + 1,
-      message: `where this is missing ${name}() gives ${FALSE.has(name) ? 'false' : 'null'}, and fails in other JMESPath engines: write || ${instead} after it to say what is meant.`,
+      message: `if this is missing, ${name}() returns ${FALSE.has(name) ? 'false' : 'null'}, and other JMESPath engines fail: write || ${instead} after it to choose a value.`,
     });
   }
 }
@@ -155,4 +155,4 @@ function followCall(
 const FALSE = new Set(['contains', 'starts_with', 'ends_with']);
 
 const listed = (names: readonly string[]): string =>
-  names.length === 0 || names.length > 20 ? '' : `There are ${names.join(', ')}.`;
+  names.length === 0 || names.length > 20 ? '' : `Fields: ${names.join(', ')}.`;

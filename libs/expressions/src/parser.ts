@@ -98,7 +98,7 @@ class Parser {
       case 'UnquotedIdentifier':
         return { kind: 'field', at, name: token.value as string, quoted: false };
       case 'QuotedIdentifier':
-        if (this.is('Lparen')) throw malformed('a function is named without quotes.', at);
+        if (this.is('Lparen')) throw malformed('write the name of a function without quotes.', at);
         return { kind: 'field', at, name: token.value as string, quoted: true };
       case 'Current':
         return { kind: 'current', at };
@@ -127,7 +127,7 @@ class Parser {
         return inner.kind === 'not' ? { ...inner, parenthesised: true } : inner;
       }
       case 'Number':
-        throw malformed(`a number is written in backticks: \`${String(token.value)}\`.`, at);
+        throw malformed(`write a number in backticks: \`${String(token.value)}\`.`, at);
       default:
         throw unexpected(token, 'a field, a value or a function');
     }
@@ -158,7 +158,7 @@ class Parser {
       case 'Lbracket':
         if (this.is('Number', 'Colon')) return this.subscript(at, left);
         if (!this.is('Star'))
-          throw malformed('between brackets stands an index, a slice, * or ?; a field is written after a dot.', at);
+          throw malformed('brackets must contain an index, a slice, * or ?; write a field after a dot.', at);
         this.next();
         this.expect('Rbracket', 'a closing ]');
         return { kind: 'projection', at, left, right: this.projected(POWER.Star!) };
@@ -267,6 +267,6 @@ class Parser {
 }
 
 function unexpected(token: Token, wanted: string): ExpressionError {
-  if (token.type === 'EOF') return malformed(`the expression ends too early: ${wanted} is missing.`, token.start);
-  return malformed(`${stringifyJson(token.value)} was not expected here; ${wanted} was.`, token.start);
+  if (token.type === 'EOF') return malformed(`the expression is incomplete: ${wanted} is missing.`, token.start);
+  return malformed(`${stringifyJson(token.value)} is not allowed here; expected ${wanted}.`, token.start);
 }

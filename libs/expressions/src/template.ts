@@ -122,7 +122,7 @@ function endOf(source: string, open: number): number {
     else if (character === '}' && braces > 0) braces--;
     else if (character === '}' && source[at + 1] === '}') return at;
   }
-  throw malformed('the template that begins here never ends: close it with }}, and every quote in it.', open);
+  throw malformed('the template that begins here is not closed: add }}, and close every quote in it.', open);
 }
 
 function inText(value: Json, cost: Cost): string {

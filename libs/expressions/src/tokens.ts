@@ -95,10 +95,7 @@ function lexeme(source: string, at: number, literals: Map<number, unknown>): num
   if (identifier !== undefined) {
     const after = source[at + identifier.length];
     if (after === '-')
-      throw malformed(
-        'a name with a hyphen is written in double quotes, such as "user-agent".',
-        at + identifier.length,
-      );
+      throw malformed('write a name with a hyphen in double quotes, such as "user-agent".', at + identifier.length);
     return identifier.length;
   }
   const number = runOf(NUMBER, source, at);
@@ -110,10 +107,10 @@ function lexeme(source: string, at: number, literals: Map<number, unknown>): num
   const character = source[at]!;
   if (character === "'" || character === '"' || character === '`') return quoted(source, at, literals);
   const next = source[at + 1];
-  if (character === '=' && next !== '=') throw malformed('a comparison is written with two equals signs: ==.', at);
+  if (character === '=' && next !== '=') throw malformed('write a comparison with two equals signs: ==.', at);
   if ('=!<>'.includes(character) && next === '=') return 2;
   if (!PUNCTUATION.has(character) || (character === '?' && source[at - 1] !== '['))
-    throw malformed(`the character ${stringifyJson(character)} has no meaning here.`, at);
+    throw malformed(`the character ${stringifyJson(character)} is not allowed here.`, at);
   return 1;
 }
 
@@ -130,7 +127,7 @@ function quoted(source: string, start: number, literals: Map<number, unknown>): 
   while (end < source.length && source[end] !== quote)
     end += source[end] === '\\' && (source[end + 1] === '\\' || source[end + 1] === quote) ? 2 : 1;
   if (end >= source.length)
-    throw malformed(`the ${NAME_OF_QUOTE[quote]} that begins here never ends: add a closing ${quote}.`, start);
+    throw malformed(`the ${NAME_OF_QUOTE[quote]} that begins here is not closed: add a closing ${quote}.`, start);
   const inner = source.slice(start + 1, end);
   // The library unescapes the first escaped quote of a text only.
   if (quote === "'") literals.set(start, inner.replaceAll("\\'", "'"));
@@ -152,7 +149,7 @@ function literal(text: string, start: number): unknown {
       // Such as a date: a string.
     }
   }
-  return parse(`"${text}"`, start, `\`${text}\` is not valid JSON; a string is written in single quotes.`);
+  return parse(`"${text}"`, start, `\`${text}\` is not valid JSON; write a string in single quotes.`);
 }
 
 function parse(json: string, start: number, detail: string): unknown {

@@ -81,7 +81,7 @@ export class Cost {
     throw new Rejected(
       'invalid',
       'expression.too_costly',
-      `the expression needs more than ${this.limit} steps on this input: look at fewer elements.`,
+      `the expression needs more than ${this.limit} steps on this input: use fewer elements.`,
     );
   }
 

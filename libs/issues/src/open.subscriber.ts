@@ -154,7 +154,7 @@ function refusal(request: Requested, tracker: string): Task {
   const data = {
     action: 'create_issue',
     reason: 'unknown-tracker',
-    detail: `There is no tracker "${tracker}". Leave "tracker" out, or write builtin.`,
+    detail: `There is no tracker "${tracker}". Leave "tracker" out, or use builtin.`,
     eventId,
     requestedBy,
   };

@@ -137,7 +137,7 @@ const badUrl = (): Rejected =>
   new Rejected(
     'invalid',
     'database.bad_url',
-    'DATABASE_URL is not the address of a PostgreSQL database. Write postgresql://user:password@host:5432/database, with special characters of the password percent-encoded.',
+    'DATABASE_URL must be the URL of a PostgreSQL database: postgresql://user:password@host:5432/database, with special characters of the password percent-encoded.',
   );
 
 function startError(error: unknown, where: string): unknown {

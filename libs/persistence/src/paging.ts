@@ -112,6 +112,6 @@ function keyOf(cursor: string, kinds: readonly KeyKind[]): readonly string[] {
 }
 
 const badCursor = (): Rejected =>
-  new Rejected('invalid', 'list.bad_cursor', '"cursor" must be the nextCursor of the page before.');
+  new Rejected('invalid', 'list.bad_cursor', '"cursor" must be the nextCursor of the previous page.');
 
 const isText = (part: unknown): part is string => typeof part === 'string';

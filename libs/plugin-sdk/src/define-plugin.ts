@@ -11,7 +11,7 @@ export interface Plugin {
   /** For messages and lists: the name of the package. */
   readonly name: string;
   readonly sdk: typeof SDK_VERSION;
-  /** Kinds of senders that it understands. */
+  /** Providers. */
   readonly providers?: readonly Provider[];
   /** Senders that are described rather than programmed: for integrations with the provider `generic_webhook`. */
   readonly presets?: readonly Preset[];

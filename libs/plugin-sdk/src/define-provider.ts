@@ -222,7 +222,7 @@ export interface Reconciliation {
     readonly eventType: string;
     /** The sender took the request to send it again. */
     readonly requested: boolean;
-    /** The sender would not send this one again. It counts as asked. */
+    /** The sender refused to send it again. It counts as asked. */
     readonly refused?: boolean;
   }[];
   /** More is missing than was asked for this time: the next look goes back as far as this one. */

@@ -2,7 +2,7 @@ import { createHmac, hash, timingSafeEqual as equalBytes } from 'node:crypto';
 
 import type { InboundRequest, ProviderContext, Verdict } from './define-provider.js';
 
-export const EMPTY_KEY = 'The secret must not be empty: anybody could sign with it.';
+export const EMPTY_KEY = 'The secret must not be empty: anyone could sign with it.';
 
 /**
  * HMAC-SHA256 of the raw bytes, as 64 lower-case hex digits.

@@ -27,11 +27,10 @@ export type Verified =
 const DETAILS = {
   header_missing: 'The request must have the headers webhook-id, webhook-timestamp and webhook-signature.',
   timestamp_outside_tolerance:
-    'webhook-timestamp must be the time in seconds since 1970 and close to now. Check the clocks; a delivery that is sent again later is refused.',
+    'webhook-timestamp must be the time in seconds since 1970 and close to now. Check the clocks; an old delivery is refused.',
   secret_malformed:
-    'There must be at least one secret, and none may be empty or have anything but base64 after whsec_. Check the setting that holds it.',
-  signature_mismatch:
-    'No signature matches. Verify the bytes exactly as they came, with the secret that the webhook was set up with.',
+    'There must be at least one secret, and none may be empty or have anything but base64 after whsec_. Check the setting.',
+  signature_mismatch: 'No signature matches. Verify the bytes exactly as they came, with the secret of the webhook.',
 } as const;
 
 const refused = (reason: keyof typeof DETAILS): Verified => ({ ok: false, reason, detail: DETAILS[reason] });

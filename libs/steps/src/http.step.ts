@@ -24,7 +24,7 @@ const MAX_DEPTH = 64;
  */
 export const http = defineStep({
   name: 'http',
-  description: 'Sends an HTTP request and waits for the answer.',
+  description: 'Sends an HTTP request and returns the answer.',
   inputSchema: Type.Object(
     {
       url: Type.String({ minLength: 1, maxLength: 8192 }),

@@ -68,7 +68,7 @@ export function readYaml(
     if (second !== undefined)
       return refuse(
         'yaml.several_documents',
-        'The text holds several documents. Put what follows --- into a text of its own.',
+        'The text must be one YAML document. Put what follows --- into another file.',
         second,
       );
     const reader = new Reader(source, events, maxDepth, maxValues, onlyStorable);
@@ -197,7 +197,7 @@ class Reader {
       if (key === '__proto__') throw new Refusal('yaml.key', 'The key __proto__ is not allowed.', offset, child);
       if (Object.hasOwn(object, key)) {
         const { line } = locator(this.source)(this.keys.get(child) ?? 0);
-        throw new Refusal('yaml.duplicate_key', `Duplicate key "${key}": line ${line} has it too.`, offset, child);
+        throw new Refusal('yaml.duplicate_key', `Duplicate key "${key}": it is also in line ${line}.`, offset, child);
       }
       this.keys.set(child, offset);
       object[key] = this.value(child, depth + 1, alias);
@@ -210,7 +210,7 @@ class Reader {
     if (!this.onlyStorable || isStorable(text)) return;
     throw new Refusal(
       'yaml.bad_text',
-      'A text must not hold the character NUL (U+0000) or half of a surrogate pair. Remove it.',
+      'A text must not contain the character NUL (U+0000) or half of a surrogate pair. Remove it.',
       offset,
       pointer,
     );
@@ -236,7 +236,7 @@ class Reader {
     )
       throw new Refusal(
         'yaml.number',
-        `${text} cannot be kept exactly as a number. Put it in quotes.`,
+        `${text} is not exact as a number. Put it in quotes.`,
         event.valueStart,
         pointer,
       );

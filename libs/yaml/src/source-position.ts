@@ -8,7 +8,7 @@ export interface SourcePosition {
 export interface SourceProblem extends SourcePosition {
   /** RFC 6901, into the document. */
   readonly pointer: string;
-  /** Stable and dotted. */
+  /** Stable, for programs: `rule.not_found`. */
   readonly code: string;
   /** What is wrong and what to write instead. */
   readonly detail: string;

@@ -57,7 +57,7 @@ export async function apply(shell: Shell, wanted: readonly Wanted[], isDry: bool
   await inTurn(checked, (one) => plan.check(one), 'checked');
   for (const one of changing)
     if (!failed(one) && isOneOfSeveral(one) && documents.get(one.path)!.some(failed))
-      outcomes.set(one, skipped('Not tried: something else in this file is wrong.'));
+      outcomes.set(one, skipped('Skipped: another document in this file is invalid.'));
   if (!isDry) {
     const left = changing.filter((one) => plan.isChange(outcomes.get(one)!));
     if (stopped !== undefined) for (const one of left) outcomes.set(one, LEFT);
@@ -76,7 +76,7 @@ const LEFT = skipped('Not tried any more.');
 const UNKNOWN: FileOutcome = {
   change: 'failed',
   problems: [
-    { detail: 'No answer came: it may be saved or not. Apply again, which changes nothing that is so already.' },
+    { detail: 'The server did not answer, so this may or may not be saved. Apply again: a repeat changes nothing.' },
   ],
 };
 
@@ -112,7 +112,7 @@ class Plan {
     const [saved, other] = this.saved.rules.get(one.name) ?? [];
     if (!saved) return { change: 'created' };
     if (!other) return { change: isSame(one.body, saved) ? 'unchanged' : 'updated' };
-    const detail = `There are several rules of this name: ${saved.id}, ${other.id}. Rename or archive all but one.`;
+    const detail = `Several rules have this name: ${saved.id}, ${other.id}. Rename or archive all but one.`;
     return { change: 'failed', problems: [{ ...one.place('/name'), detail }] };
   }
 

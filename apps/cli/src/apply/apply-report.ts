@@ -55,7 +55,7 @@ const word = (change: Applied['change'], isDry: boolean): string =>
   isDry && (change === 'created' || change === 'updated') ? `to be ${change}` : change;
 
 function summary(applied: readonly Applied[], isDry: boolean): string {
-  if (applied.every(({ change }) => change === 'unchanged')) return 'Nothing changed: everything is as the files say.';
+  if (applied.every(({ change }) => change === 'unchanged')) return 'Nothing changed: everything matches the files.';
   const counts = CHANGES.map((change) => ({ change, count: applied.filter((one) => one.change === change).length }));
   const parts = counts.filter(({ count }) => count > 0).map(({ change, count }) => `${count} ${word(change, isDry)}`);
   return `${parts.join(', ')}.`;

@@ -84,7 +84,7 @@ describe('rules in a folder', () => {
     const shell = await into({ [RULES]: stream(three, two) });
     expect(shell.out[0]).toContain('0 new, 0 changed, 2 as they were');
     expect(shell.notes).toEqual([
-      `${join(folder, 'rules', 'a-b.yaml')} is of no rule that is there, and was left as it is.`,
+      `${join(folder, 'rules', 'a-b.yaml')} belongs to no existing rule and was left unchanged.`,
     ]);
     await into({ [`${RULES}/rul_cccccc`]: three }, ['rul_cccccc']);
     expect(await files()).toEqual(all);

@@ -44,7 +44,7 @@ async function toFolder(shell: Shell, texts: AsyncIterable<string>, path: string
     if (ids.length > 1)
       shell.note(`${ids.length} rules are called "${name}" (${ids.join(', ')}): apply needs names that differ.`);
   if (isWhole)
-    for (const file of folder.others) shell.note(`${file} is of no rule that is there, and was left as it is.`);
+    for (const file of folder.others) shell.note(`${file} belongs to no existing rule and was left unchanged.`);
   if (shell.json) shell.print(stringifyJson(files, 2));
   else if (shell.quiet) files.forEach(({ file }) => shell.print(file));
   else shell.print(summary(files, path));

@@ -40,7 +40,7 @@ export function exportedRule(text: string, file: string): ExportedRule {
   const [, id = ''] = /^(?:---\s*)?# (rul_\w+)\r?$/m.exec(text.slice(0, 200)) ?? [];
   const body = parseDocument(text, file).value;
   if (!isObject(body) || typeof body['name'] !== 'string' || !Object.hasOwn(body, 'eventType'))
-    throw new UnreadableFile(`${file} holds no rule.`);
+    throw new UnreadableFile(`${file} contains no rule.`);
   return { id, name: body['name'], text };
 }
 

@@ -55,14 +55,14 @@ describe('why, in words', () => {
     expect(text).toContain('dispatch_workflow was refused: There is no workflow x. (unknown-workflow)');
     expect(text).toContain('too costly');
     expect(text).toContain(
-      'matched, and was held back: is among the first 1 in 10m; throttle.key was "db-1"  (/throttle)',
+      'matched, but was held back: is among the first 1 in 10m; throttle.key was "db-1"  (/throttle)',
     );
-    expect(text).toMatch(/matched, and was held back$/m);
+    expect(text).toMatch(/matched, but was held back$/m);
   });
 
   it('says that there are no rules, and what to do', () => {
     const text = whyText(why, []);
-    expect(text).toContain('No rule looked at this event: there are none.');
+    expect(text).toContain('No rule evaluated this event: there are no rules.');
     expect(text).toContain('millrace rule test my-rule.yaml --event evt_1');
   });
 
@@ -80,13 +80,13 @@ describe('why, in words', () => {
     ['source', /source gitlab/],
     ['disabled', /millrace rule enable rul_9/],
     ['created_later', /created after it/],
-    ['changed_later', /enabled or saved since/],
+    ['changed_later', /enabled or changed after the event/],
   ])('explains %s', (reason, wanted) => {
     expect(whyText({ ...why, rules: 1, nearest: [{ ...near, reason }] }, [])).toMatch(wanted);
   });
 
   it('says so where the rules have not come to the event yet', () => {
-    expect(whyText({ ...why, decided: false }, [])).toContain('not been asked about this event yet');
+    expect(whyText({ ...why, decided: false }, [])).toContain('not been evaluated for this event yet');
   });
 });
 
@@ -116,10 +116,10 @@ describe('a trial, in words', () => {
 
   it.each([
     [{ window: { text: 'mon 09:00-17:00 UTC' } }, 'acts mon 09:00-17:00 UTC'],
-    [{ once: { key: '', quiet: '5m' } }, 'acts on the first of a burst, which is over after 5m of quiet'],
+    [{ once: { key: '', quiet: '5m' } }, 'acts on the first of a burst, which ends after 5m without a match'],
     [
       { debounce: { key: 'a', quiet: '5m', maxWait: '1h' } },
-      'acts on the last of a burst, after 5m of quiet, or 1h after the first for the key "a"',
+      'acts on the last of a burst, after 5m without a match, or 1h after the first for the key "a"',
     ],
   ])('names what would hold it back: %j', (flow, wanted) => {
     expect(trialText({ outcome: 'matched', trace: [], warnings: [], actions: [], flow }).split('\n')).toContain(wanted);

@@ -33,7 +33,7 @@ export const warningLines = (warnings: readonly Warning[]): readonly string[] =>
 /** Why each rule ran or did not, for a person. */
 export function whyText(why: Why, decisions: readonly Decision[]): string {
   const lines = [`${why.eventId}  ${why.type} from ${why.source}`, ''];
-  if (!why.decided) lines.push('The rules have not been asked about this event yet: ask again in a moment.', '');
+  if (!why.decided) lines.push('The rules have not been evaluated for this event yet. Try again in a moment.', '');
   for (const decision of decisions) lines.push(...decisionLines(decision), '');
   if (decisions.length === 0 && why.decided) lines.push(...nobodyLines(why), '');
   if (why.nearest.length > 0) {
@@ -58,7 +58,7 @@ function decisionLines({
 }: Decision): readonly string[] {
   const lines = [`${words(outcome).padEnd(11)}  ${ruleName} (${ruleId}, version ${ruleVersion})`];
   const more = (text: string): void => void lines.push(`${' '.repeat(13)}${text}`);
-  if (outcome === 'throttled') more(`matched, and was held back${failed ? `: ${heldText(failed)}` : ''}`);
+  if (outcome === 'throttled') more(`matched, but was held back${failed ? `: ${heldText(failed)}` : ''}`);
   else if (failed) more(failureText(failed));
   if (error !== undefined) more(error);
   for (const { type, requestId, refused, detail } of actions)
@@ -73,8 +73,8 @@ function decisionLines({
 function nobodyLines({ rules, type, source, eventId }: Why): readonly string[] {
   const advice = `Write one that names ${type} (and ${source}, or any source), and see what it would do:\n  millrace rule test my-rule.yaml --event ${eventId}`;
   return rules === 0
-    ? ['No rule looked at this event: there are none.', advice]
-    : ['No rule looked at this event: none names its type and source.', advice];
+    ? ['No rule evaluated this event: there are no rules.', advice]
+    : ['No rule evaluated this event: none names its type and source.', advice];
 }
 
 function reasonText(
@@ -91,11 +91,11 @@ function reasonText(
     case 'both':
       return `${ofType}; ${ofSource}.`;
     case 'disabled':
-      return `it names this event, and is disabled. Switch it on: millrace rule enable ${ruleId}`;
+      return `it names this eventbut is disabled. Enable it: millrace rule enable ${ruleId}`;
     case 'created_later':
-      return 'it names this event, and was created after it. A rule looks at later events only.';
+      return 'it names this event but was created after it. Rules apply to later events only.';
     default:
-      return 'it names this event now, and did not when it came: it was enabled or saved since.';
+      return 'it names this event now, but was enabled or changed after the event.';
   }
 }
 
@@ -110,14 +110,15 @@ export function trialText({ outcome, failed, error, trace, actions, flow }: Tria
       `${holds ? 'holds ' : 'fails '} ${condition}${field === undefined ? '' : `: ${json(actual)}`}  (${pointer})`,
     );
   for (const { type, with: given } of actions)
-    lines.push('', `${type}, which would be asked for with`, indented(given));
+    lines.push('', `${type}, which would be requested with`, indented(given));
   const { window, once, debounce, throttle } = flow ?? {};
   const forKey = ({ key }: { readonly key: string }): string => (key === '' ? '' : ` for the key ${json(key)}`);
   if (window) lines.push('', `acts ${window.text}`);
-  if (once) lines.push('', `acts on the first of a burst, which is over after ${once.quiet} of quiet${forKey(once)}`);
+  if (once)
+    lines.push('', `acts on the first of a burst, which ends after ${once.quiet} without a match${forKey(once)}`);
   if (debounce) {
     const most = debounce.maxWait === undefined ? '' : `, or ${debounce.maxWait} after the first`;
-    lines.push('', `acts on the last of a burst, after ${debounce.quiet} of quiet${most}${forKey(debounce)}`);
+    lines.push('', `acts on the last of a burst, after ${debounce.quiet} without a match${most}${forKey(debounce)}`);
   }
   if (throttle) lines.push('', `at most ${count(throttle.limit)} a ${throttle.per}${forKey(throttle)}`);
   return lines.join('\n');
@@ -135,13 +136,13 @@ export function backtestText(result: BacktestResult): string {
     `  not matched  ${count(notMatched)}`,
     ...(throttled > 0
       ? [
-          `  throttled    ${count(throttled)}${result.throttleExact ? '' : ' (more keys than are remembered: at least)'}`,
+          `  throttled    ${count(throttled)}${result.throttleExact ? '' : ' (at least: there were more keys than are tracked)'}`,
         ]
       : []),
     ...(errored > 0 ? [`  errored      ${count(errored)}`] : []),
     ...(notNamed > 0 ? [`  not named    ${count(notNamed)}`] : []),
   ];
-  if (reasons.length > 0) lines.push('', 'What decided against it:');
+  if (reasons.length > 0) lines.push('', 'Conditions that failed:');
   for (const reason of reasons)
     lines.push(`  ${count(reason.count).padStart(9)}  ${reason.condition}  (${reason.pointer})`);
   for (const outcome of ['matched', 'errored', 'throttled', 'not_matched']) {

@@ -39,7 +39,7 @@ export async function idOf(shell: Shell, given: string): Promise<string> {
     404,
     'rule.not_found',
     named.length === 0
-      ? `There is no rule "${given}". millrace rule ls shows those there are.`
+      ? `There is no rule "${given}". millrace rule ls lists the rules.`
       : `${named.length} rules are called "${given}": name one by its id, ${named.map(({ id }) => id).join(' or ')}.`,
   );
 }
@@ -164,7 +164,7 @@ export async function backtest(shell: Shell, file: string, options: BacktestOpti
 }
 
 export async function why(shell: Shell, eventId: string): Promise<void> {
-  if (!/^evt_\w+$/.test(eventId)) throw new UnreadableFile(`${eventId} is no id of an event: those begin with evt_.`);
+  if (!/^evt_\w+$/.test(eventId)) throw new UnreadableFile(`${eventId} is not an event id; event ids begin with evt_.`);
   const path = `/api/v1/events/${eventId}`;
   // First, since it waits until the rules have been asked.
   const others = await shell.call<Why>('GET', `${path}/why`);

@@ -19,7 +19,7 @@ class ReadinessAnswer {
   @ApiProperty({ enum: ['ready', 'not_ready'] }) status!: string;
   @ApiProperty({ type: [String], description: 'Why the server is not ready. Details need a token.' })
   reasons!: readonly string[];
-  @ApiProperty({ type: [String], required: false, description: 'What will be a reason if it goes on.' })
+  @ApiProperty({ type: [String], required: false, description: 'What makes the server not ready if it persists.' })
   warnings?: readonly string[];
   @ApiProperty({
     type: [Object],
@@ -46,16 +46,16 @@ export class HealthController {
   ) {}
 
   @Get('healthz')
-  @ApiOperation({ summary: 'Whether the process is alive' })
+  @ApiOperation({ summary: 'Check that the process is alive' })
   @ApiResponse({ status: 200, type: Alive })
   alive(): Alive {
     return { status: 'alive' };
   }
 
   @Get('readyz')
-  @ApiOperation({ summary: 'Whether the server can do its work. With a token: every subscriber' })
+  @ApiOperation({ summary: 'Check that the server is ready; with a token, with every subscriber' })
   @ApiResponse({ status: 200, type: ReadinessAnswer })
-  @ApiResponse({ status: 503, type: ReadinessAnswer, description: 'Not now; the reasons say why.' })
+  @ApiResponse({ status: 503, type: ReadinessAnswer, description: 'Not ready; `reasons` says why.' })
   async ready(@Req() request: Asking, @Res({ passthrough: true }) reply: FastifyReply): Promise<ReadinessAnswer> {
     const known = this.isKnown(request);
     const { status, reasons, subscribers, publicReasons, warnings } = await this.health.readiness();
@@ -65,7 +65,7 @@ export class HealthController {
   }
 
   @Get('metrics')
-  @ApiOperation({ summary: 'Measurements for Prometheus. Without a token: whether the server is ready' })
+  @ApiOperation({ summary: 'Metrics for Prometheus; without a token only whether the server is ready' })
   @ApiResponse({ status: 200, content: { 'text/plain': { schema: { type: 'string' } } } })
   async measurements(@Req() request: Asking, @Res() reply: FastifyReply): Promise<void> {
     const text = this.isKnown(request) ? await this.metrics.text() : await this.publicText();
@@ -81,6 +81,6 @@ export class HealthController {
 
   private async publicText(): Promise<string> {
     const ready = (await this.health.readiness()).status === 'ready' ? 1 : 0;
-    return `# HELP millrace_ready Whether the server can do its work. Send an API token to get all measurements.\n# TYPE millrace_ready gauge\nmillrace_ready ${ready}\n`;
+    return `# HELP millrace_ready Whether the server is ready. Send an API token to get all metrics.\n# TYPE millrace_ready gauge\nmillrace_ready ${ready}\n`;
   }
 }

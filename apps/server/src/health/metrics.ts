@@ -53,7 +53,7 @@ export class Metrics {
     const subscribers = async () => (await this.sources?.subscribers().catch(() => [])) ?? [];
     const parked = new Gauge({
       name: 'millrace_subscriber_parked_events',
-      help: 'Events that a subscriber has put aside because they made it fail.',
+      help: 'Parked events: those that a subscriber failed on.',
       labelNames,
       registers,
       // Each gauge asks by itself: one that another fills is a scrape behind.

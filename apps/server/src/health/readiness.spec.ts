@@ -55,14 +55,14 @@ describe('a server is not ready, and says why,', () => {
     expect(publicReasons).toEqual([`a subscriber ${words}`]);
   });
 
-  it('when a table could not take in an event', () => {
+  it('when a table could not process an event', () => {
     const { status, reasons, publicReasons } = readinessOf(
       [follower({ name: 'intake.integrations', kind: 'table', state: 'incomplete' })],
       [],
     );
     expect(status).toBe('not_ready');
-    expect(reasons[0]).toContain('the table intake.integrations could not take in an event');
-    expect(publicReasons).toEqual(['a table could not take in an event']);
+    expect(reasons[0]).toContain('the table intake.integrations could not process an event');
+    expect(publicReasons).toEqual(['a table could not process an event']);
   });
 
   it('but not for a first failure that a retry may mend', () => {

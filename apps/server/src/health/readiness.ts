@@ -28,7 +28,7 @@ export interface Readiness {
   readonly reasons: readonly string[];
   /** The same without names and errors, for whoever has no token. */
   readonly publicReasons: readonly string[];
-  /** What will be a reason if it goes on. */
+  /** What makes the server not ready if it persists. */
   readonly warnings?: readonly string[];
   readonly subscribers: readonly SubscriberHealth[];
 }
@@ -46,14 +46,14 @@ export function readinessOf(followers: readonly FollowerStatus[], failures: read
     const why = reason === undefined ? '' : `: ${reason}`;
     const add = (what: string, who: string): void => void found.push({ what: `a ${kind} ${what}`, detail: who + why });
     if (kind === 'table' && state === 'catching_up' && lagSeconds > STUCK_SECONDS)
-      add('is being filled', `the table ${name} is being filled`);
+      add('is loading', `the table ${name} is loading`);
     else if (active && state === 'disconnected')
       add('is disconnected from the log', `${name} is disconnected from the log and reconnects`);
     else if (active && state === 'retrying' && lagSeconds > STUCK_SECONDS) add('is stuck', `${name} is stuck`);
     else if (state === 'incomplete')
       add(
-        'could not take in an event',
-        `the table ${name} could not take in an event; the log of this process says why. Mend that and restart it`,
+        'could not process an event',
+        `the table ${name} could not process an event; see the log of this process, fix the cause and restart it`,
       );
     else if (state === 'stopped') add('has stopped', `${name} has stopped`);
   }

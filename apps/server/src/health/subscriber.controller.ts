@@ -9,10 +9,10 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { healthOf, type SubscriberHealth } from './readiness.js';
 
 class ParkedAnswer {
-  @ApiProperty({ description: 'Place of the event in the log.' }) position!: string;
+  @ApiProperty({ description: 'Position of the event in the log.' }) position!: string;
   @ApiProperty() eventId!: string;
   @ApiProperty() type!: string;
-  @ApiProperty({ description: 'Why the subscriber gave it up.' }) reason!: string;
+  @ApiProperty({ description: 'Why the subscriber parked it.' }) reason!: string;
   @ApiProperty() tries!: number;
 }
 
@@ -37,7 +37,7 @@ export class SubscriberController {
   constructor(@Inject(Runner) private readonly runner: Runner) {}
 
   @Get()
-  @ApiOperation({ summary: 'Everything that follows the log, and how far it is' })
+  @ApiOperation({ summary: 'List subscribers and tables with their lag' })
   @ApiResponse({ status: 200, type: SubscriberPage })
   async list(): Promise<SubscriberPage> {
     return { data: (await this.runner.status()).map(healthOf), nextCursor: null };
@@ -45,7 +45,7 @@ export class SubscriberController {
 
   @Get(':name/parked')
   @Roles('admin')
-  @ApiOperation({ summary: 'Events that a subscriber failed on and has put aside' })
+  @ApiOperation({ summary: 'List the parked events of a subscriber' })
   @ApiResponse({ status: 200, type: ParkedPage })
   async parked(@Param('name') name: string): Promise<ParkedPage> {
     const parked = await this.runner.parked(name);
@@ -75,14 +75,14 @@ export class SubscriberController {
   @Post(':name/parked/:position/retry')
   @HttpCode(202)
   @Roles('admin')
-  @ApiOperation({ summary: 'Hand a parked event to its subscriber again' })
+  @ApiOperation({ summary: 'Retry a parked event' })
   @ApiResponse({ status: 202, type: RetryAnswer })
   async retry(@Param('name') name: string, @Param('position') position: string): Promise<RetryAnswer> {
     if (!/^\d{1,18}$/.test(position))
       throw new Rejected(
         'invalid',
         'subscriber.bad_position',
-        `${position} is not a position: it is a whole number, as the list of parked events gives it.`,
+        `${position} is not a position. Use a whole number from the list of parked events.`,
       );
     await this.runner.retryParked(name, BigInt(position));
     return { status: 'requested' };

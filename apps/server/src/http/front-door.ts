@@ -108,7 +108,7 @@ function explained(error: NodeJS.ErrnoException, host: string, port: number): Re
     return new Rejected(
       'conflict',
       'listen.port_taken',
-      `Port ${port} on ${host} is taken by another program. Stop that one, or choose another port with PORT, such as: PORT=${port === 65_535 ? 3001 : port + 1} npm start`,
+      `Port ${port} on ${host} is in use. Stop the other program, or choose another port with PORT, such as:  PORT=${port === 65_535 ? 3001 : port + 1} npm start`,
       { cause: error },
     );
   const variable = error.code === 'EACCES' ? `PORT=${port} (ports below 1024 need privileges)` : `HOST=${host}`;
@@ -174,6 +174,6 @@ const SAFE_LINES = Object.entries(SAFE_HEADERS)
 
 const DETAILS: Readonly<Record<number, string>> = {
   400: 'This is not an HTTP request.',
-  408: 'The request did not arrive whole within 30 seconds.',
-  431: 'The headers are longer than this server takes, which is 16 KiB.',
+  408: 'The request was not complete within 30 seconds.',
+  431: 'The headers must not be longer than 16 KiB.',
 };

@@ -92,7 +92,7 @@ export async function createHttp(
   });
   fastify.addHook('onRequest', (request, _, done) => {
     const holdsNul = isApi(request.routeOptions) && /%00/.test(request.url);
-    done(holdsNul ? new MalformedRequest('The URL must not hold the character NUL (%00).') : undefined);
+    done(holdsNul ? new MalformedRequest('The URL must not contain the character NUL (%00).') : undefined);
   });
   fastify.setReplySerializer((payload) => stringifyJson(payload));
   fastify.addHook('onRoute', (route) => {
@@ -123,7 +123,7 @@ export async function createHttp(
       new Rejected(
         'rate_limited',
         'request.rate_limited',
-        'Too many requests in this minute. Wait as long as Retry-After says, then go on more slowly.',
+        'Too many requests. Wait for the seconds in Retry-After, then send fewer.',
         { retryAfter: Math.max(1, Math.ceil(ttl / 1000)) },
       ),
   });

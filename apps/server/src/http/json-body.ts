@@ -40,15 +40,20 @@ export function readJsonBody(text: string): unknown {
     if (problems.length >= MAX_PROBLEMS) break;
   }
   if (problems.length > 0)
-    throw new Rejected('invalid', 'request.bad_text', 'A text in the body holds characters that cannot be stored.', {
-      problems,
-    });
+    throw new Rejected(
+      'invalid',
+      'request.bad_text',
+      'A string in the body contains characters that cannot be stored.',
+      {
+        problems,
+      },
+    );
   return value;
 }
 
 const unstorable = (pointer: string): Problem => ({
   pointer,
-  detail: 'Must not hold the character NUL (U+0000) or half of a surrogate pair. Remove it.',
+  detail: 'Must not contain the character NUL (U+0000) or half of a surrogate pair. Remove it.',
 });
 
 function parsed(text: string): unknown {

@@ -35,7 +35,7 @@ function documentOf(application: INestApplication, publicUrl: string, fragments:
     .setOpenAPIVersion('3.1.0')
     .setTitle('Millrace')
     .setDescription(
-      'Events in, work out. Lists are `{ data, nextCursor }`; pass `cursor` to go on. Errors are RFC 9457 problem details with a stable `code`. A POST with an `Idempotency-Key` is carried out once and answered the same for 24 hours.',
+      'Receive webhooks as events, and act on them. Lists are `{ data, nextCursor }`; pass `cursor` to get the next page. Errors are RFC 9457 problem details with a stable `code`. A POST with an `Idempotency-Key` takes effect once; repeats within 24 hours get the same answer.',
     )
     .setVersion('1')
     .addServer(publicUrl)
@@ -85,7 +85,7 @@ const PROBLEM = {
     type: { type: 'string', example: 'about:blank' },
     title: { type: 'string' },
     status: { type: 'integer' },
-    code: { type: 'string', description: 'Stable and dotted.', example: 'webhook.not_found' },
+    code: { type: 'string', description: 'Stable, for programs: `rule.not_found`.', example: 'webhook.not_found' },
     detail: { type: 'string', description: 'What to do next.' },
     errors: {
       type: 'array',
@@ -93,7 +93,11 @@ const PROBLEM = {
         type: 'object',
         required: ['pointer', 'detail'],
         properties: {
-          pointer: { type: 'string', description: 'RFC 6901, into the body.', example: '/conditions/all/0' },
+          pointer: {
+            type: 'string',
+            description: 'JSON pointer (RFC 6901) into the body.',
+            example: '/conditions/all/0',
+          },
           detail: { type: 'string' },
           code: { type: 'string' },
           line: { type: 'integer' },
@@ -102,6 +106,6 @@ const PROBLEM = {
       },
     },
     requestId: { type: 'string', description: 'As in the header X-Request-Id and the log of the server.' },
-    errorId: { type: 'string', description: "Of the line in the server's log." },
+    errorId: { type: 'string', description: "Id of the line in the server's log." },
   },
 };

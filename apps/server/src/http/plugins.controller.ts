@@ -6,11 +6,11 @@ import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 class PluginAnswer {
   @ApiProperty({ description: 'Of the package; `built-in …` for those that come with the server.' }) name!: string;
-  @ApiProperty({ type: [String], description: 'Kinds of senders that it understands.' }) providers!: readonly string[];
-  @ApiProperty({ type: [String], description: 'Senders that are described for generic_webhook.' })
+  @ApiProperty({ type: [String], description: 'Providers.' }) providers!: readonly string[];
+  @ApiProperty({ type: [String], description: 'Presets for generic_webhook.' })
   presets!: readonly string[];
-  @ApiProperty({ type: [String], description: 'Kinds of workflow steps.' }) steps!: readonly string[];
-  @ApiProperty({ type: [String], description: 'Kinds of actions of rules.' }) actions!: readonly string[];
+  @ApiProperty({ type: [String], description: 'Workflow steps.' }) steps!: readonly string[];
+  @ApiProperty({ type: [String], description: 'Rule actions.' }) actions!: readonly string[];
 }
 
 class PluginPage {
@@ -24,7 +24,7 @@ export class PluginsController {
   constructor(@Inject(Plugins) private readonly plugins: Plugins) {}
 
   @Get()
-  @ApiOperation({ summary: 'Plug-ins of this server, and what each of them adds' })
+  @ApiOperation({ summary: 'List plug-ins and what each adds' })
   @ApiResponse({ status: 200, type: PluginPage })
   list(): PluginPage {
     return { data: this.plugins.plugins.map(contentsOf), nextCursor: null };

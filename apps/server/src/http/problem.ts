@@ -81,7 +81,7 @@ export function problemOf(error: unknown): ProblemAnswer {
     return answer(
       409,
       'revision.conflict',
-      'It was changed at the same time by another request. Read it again, and repeat the change if it still makes sense.',
+      'Another request changed it at the same time. Read it again and repeat the change if it still applies.',
     );
   const status = httpStatusOf(error);
   if (status !== undefined && status >= 400 && status < 500)
@@ -143,7 +143,7 @@ function detailOf(status: number, error: Error): string {
     case 413:
       return 'The body must not be larger than 1 MiB.';
     case 414:
-      return 'The path has a part that is too long.';
+      return 'A part of the path is too long.';
     case 415:
       return 'Send the body as JSON, with the header "Content-Type: application/json".';
     default:

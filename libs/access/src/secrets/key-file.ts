@@ -21,7 +21,7 @@ export function parseKey(text: string): Buffer | { readonly problem: string } {
   const trimmed = text.trim();
   if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(trimmed)) return { problem: 'is not base64' };
   const bytes = Buffer.from(trimmed, 'base64');
-  return bytes.length === 32 ? bytes : { problem: `holds ${bytes.length} bytes instead of 32` };
+  return bytes.length === 32 ? bytes : { problem: `has ${bytes.length} bytes; it must have 32` };
 }
 
 /** The key that an earlier start put into the data folder, if it did. */

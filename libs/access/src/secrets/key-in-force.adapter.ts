@@ -69,7 +69,7 @@ function otherKey(inForce: string, { currentId }: Keyring, isSet: boolean, dataD
   return new Rejected(
     'conflict',
     'secrets.other_key',
-    `The secrets in the database are encrypted under key ${inForce}, but ${own} is key ${currentId}. All processes of one ` +
+    `The secrets in the database are encrypted under key ${inForce}, but ${own} has key ${currentId}. All processes of one ` +
       'database need the same key. To change the key, give both: MILLRACE_SECRET_KEY=<new key>,<old key>. ' +
       'A key that was generated is in the file secret.key of the data folder.',
   );

@@ -75,7 +75,7 @@ describe('a keyring', () => {
   });
 
   it('takes keys of 32 bytes and no others', () => {
-    expect(() => new Keyring([Buffer.alloc(31)])).toThrow(/31 bytes instead of 32/);
+    expect(() => new Keyring([Buffer.alloc(31)])).toThrow(/31 bytes; it must have 32/);
   });
 });
 
@@ -89,8 +89,8 @@ describe('a key as the operator writes it', () => {
   it.each([
     ['', 'is not base64'],
     ['not base64!', 'is not base64'],
-    [Buffer.alloc(31).toString('base64'), 'holds 31 bytes instead of 32'],
-    [Buffer.alloc(33).toString('base64'), 'holds 33 bytes instead of 32'],
+    [Buffer.alloc(31).toString('base64'), 'has 31 bytes; it must have 32'],
+    [Buffer.alloc(33).toString('base64'), 'has 33 bytes; it must have 32'],
   ])('%j is told to be wrong', (text, problem) => {
     expect(parseKey(text)).toEqual({ problem });
   });

@@ -38,7 +38,7 @@ export class Keyring {
   /** @param keys 32 bytes each. */
   constructor(keys: readonly [Buffer, ...Buffer[]]) {
     this.keys = keys.map((bytes) => {
-      if (bytes.length !== 32) throw new RangeError(`a key has ${bytes.length} bytes instead of 32`);
+      if (bytes.length !== 32) throw new RangeError(`a key has ${bytes.length} bytes; it must have 32`);
       return { id: idOf(bytes), bytes };
     }) as unknown as readonly [Key, ...Key[]];
   }
@@ -71,7 +71,7 @@ export class Keyring {
       decipher.setAuthTag(bytes.subarray(NONCE, NONCE + TAG));
       return Buffer.concat([decipher.update(bytes.subarray(NONCE + TAG)), decipher.final()]).toString('utf8');
     } catch (cause) {
-      throw new SealBroken(`the text of ${belongsTo.join(' ')} does not open: it was changed where it is stored`, {
+      throw new SealBroken(`the text of ${belongsTo.join(' ')} cannot be decrypted: the stored value was changed`, {
         cause,
       });
     }

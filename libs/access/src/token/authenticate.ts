@@ -21,11 +21,11 @@ export function authenticate(
     );
   const token = tokens.find(text);
   if (!token && tokens.incomplete)
-    throw new Transient('token.unavailable', 'the table of tokens could not take in an event');
+    throw new Transient('token.unavailable', 'the table of tokens could not process an event');
   if (!token)
     throw unauthenticated(
       'token.unknown',
-      'This API token is not valid here: it is mistyped, revoked, or belongs to another server.',
+      'This API token is invalid: it has a typo, was revoked, or belongs to another server.',
     );
   if (token.expiresAt && token.expiresAt <= now)
     throw unauthenticated(

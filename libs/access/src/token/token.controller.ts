@@ -53,7 +53,7 @@ export class TokenAnswer {
 }
 
 export class CreatedToken extends TokenAnswer {
-  @ApiProperty({ description: 'The token itself: shown in this answer and never again.', example: 'mr_…' })
+  @ApiProperty({ description: 'The token itself: shown in this answer only.', example: 'mr_…' })
   token!: string;
 }
 
@@ -76,7 +76,10 @@ export class TokenController {
   ) {}
 
   @Post()
-  @ApiOperation({ summary: 'Create an API token', description: 'Its text is in this answer and is not kept.' })
+  @ApiOperation({
+    summary: 'Create an API token',
+    description: 'The token is shown in this answer only; the server keeps a hash.',
+  })
   @ApiResponse({ status: 201, type: CreatedToken })
   async create(@CurrentCaller() caller: Caller, @Body() body: NewToken): Promise<CreatedToken> {
     const id = newIdFor(caller, 'tok');
@@ -94,7 +97,10 @@ export class TokenController {
 
   @Get()
   @Roles('auditor')
-  @ApiOperation({ summary: 'List valid API tokens', description: 'Without their texts, which are not kept.' })
+  @ApiOperation({
+    summary: 'List valid API tokens',
+    description: 'The tokens themselves are not stored and not shown.',
+  })
   @ApiResponse({ status: 200, type: TokenPage })
   list(@CurrentCaller() caller: Caller, @Query('limit') limit?: string, @Query('cursor') cursor?: string): TokenPage {
     const size = Math.min(Math.max(Number(limit ?? 50) || 50, 1), 200);
@@ -117,7 +123,7 @@ export class TokenController {
   @HttpCode(204)
   @ApiOperation({
     summary: 'Revoke an API token',
-    description: 'It is refused as soon as this is answered, and by other processes as soon as they have read of it.',
+    description: 'This process refuses it from this answer on; other processes do as soon as they have read the event.',
   })
   @ApiResponse({ status: 204 })
   async revoke(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
@@ -126,7 +132,7 @@ export class TokenController {
       throw new Rejected(
         'conflict',
         'token.last_admin',
-        'This is the last token with the role admin that is valid. Create another one first, then revoke this one.',
+        'This is the last valid token with the role admin. Create another one first, then revoke this one.',
       );
     const committed = await this.commands.execute(new RevokeToken(id, caller));
     await hasSeen(this.progress, this.tokens.name, committed.position);

@@ -30,7 +30,7 @@ export class DeliveryBase {
   url!: string | null;
   @ApiProperty({ enum: ['subscription', 'action', 'redelivery', 'test'] })
   kind!: string;
-  @ApiProperty({ description: '`webhook-id` of its calls: the same for every attempt and redelivery.' })
+  @ApiProperty({ description: '`webhook-id` of its requests: the same for every attempt and redelivery.' })
   messageId!: string;
   @ApiProperty()
   eventId!: string;

@@ -31,7 +31,8 @@ import {
 import { DeliveryView } from './delivery.view.js';
 import { RequestRedelivery } from './redelivery.js';
 
-const AGAIN = 'A new delivery of the same event with the same `webhook-id`, signed anew. It is retried like any other.';
+const AGAIN =
+  'Creates a new delivery of the same event with the same `webhook-id`, signed again. It is retried like any other.';
 
 @ApiTags('deliveries')
 @Controller('api/v1')
@@ -163,7 +164,7 @@ export class DeliveryController {
       );
     if (webhookId === null) return;
     const webhook = await this.webhook(caller, webhookId);
-    if (!webhook) throw refuse('webhook.deleted', `The webhook of ${id} was deleted: there is nowhere to deliver to.`);
+    if (!webhook) throw refuse('webhook.deleted', `The webhook of ${id} was deleted, so it cannot be redelivered.`);
     if (webhook.status === 'disabled')
       throw refuse(
         'webhook.disabled',

@@ -162,7 +162,7 @@ export class Schedule {
     const about = this.places.get(event.id);
     // A payload is read from the request; the receiver is told the type of the event that led to it.
     const place = ownPayload ? { ...placeOf(event), type: about?.type ?? event.type } : about;
-    if (!place) return refuse('unknown-event', `Event ${event.data.eventId} is not in the log any more.`);
+    if (!place) return refuse('unknown-event', `Event ${event.data.eventId} is no longer in the log.`);
     if (ownPayload) this.toSend.push(event);
     const carried = { ...place, id: ownPayload ? eventIdOf(event.id) : event.data.eventId };
     const id = derivedId('del', 'delivery', 'request', event.id);

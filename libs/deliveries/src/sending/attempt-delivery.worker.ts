@@ -66,7 +66,7 @@ export class AttemptDelivery implements Worker<AttemptTask> {
     const event =
       recent.get(task.eventStream, task.eventRevision) ??
       (await readAt(this.parts.store, task.eventStream, task.eventRevision));
-    if (!event) return this.record(task, startedAt, {}, withheld('The event is not in the log any more.'));
+    if (!event) return this.record(task, startedAt, {}, withheld('The event is no longer in the log.'));
 
     const { settings, credentials } = receiver;
     const { url, format, timeoutMs } = settings;

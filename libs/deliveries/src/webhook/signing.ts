@@ -15,11 +15,11 @@ const MAX_LENGTH = 512;
 /** Why a text cannot be a webhook's secret; `undefined` if it can. */
 export function secretRefusal(secret: string): string | undefined {
   if (secret.length < MIN_LENGTH || secret.length > MAX_LENGTH)
-    return `Must have ${MIN_LENGTH} to ${MAX_LENGTH} characters. Leave it out, and Millrace makes a good one.`;
+    return `Must have ${MIN_LENGTH} to ${MAX_LENGTH} characters. Leave it out to get a generated one.`;
 
-  if (/[\u0000-\u001f\u007f]/.test(secret)) return 'Must not hold control characters.';
+  if (/[\u0000-\u001f\u007f]/.test(secret)) return 'Must not contain control characters.';
   if (standardKey(secret) === undefined)
-    return 'Must be base64 after whsec_. Use base64, another beginning, or leave it out.';
+    return 'Must be base64 after whsec_. Use base64, another prefix, or leave it out.';
   return undefined;
 }
 

@@ -48,5 +48,5 @@ export const withUnknownSecret = (test: TestDelivery): TestDelivery =>
     ? test
     : {
         ...test,
-        detail: `${(test.detail ?? 'the test failed').replace(/\.$/, '')}. The receiver could not know the generated secret yet: give it the secret, then POST …/test. Or create the webhook with your own secret, or with "disabled": true.`,
+        detail: `${(test.detail ?? 'the test failed').replace(/\.$/, '')}. The receiver did not have the generated secret yet: configure it there, then POST …/test. Or create the webhook with your own secret, or with "disabled": true.`,
       };

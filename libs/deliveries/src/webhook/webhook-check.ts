@@ -51,7 +51,7 @@ export const webhookCheck =
   };
 
 /**
- * What is allowed and probably not meant.
+ * Allowed, but probably not intended.
  * @param secret where a new one was given.
  */
 export function warningsOf(
@@ -90,7 +90,7 @@ function checkOwnHeaders(
     const pointer = `/headers/${pointerToken(name)}`;
     if (typeof value !== 'string') add(pointer, 'Must be a string.');
     else if (RESERVED.test(name) || name.toLowerCase() === signatureHeader.toLowerCase())
-      add(pointer, 'Must be left out: Millrace sets it.');
+      add(pointer, 'Must be removed: Millrace sets this header.');
     else if (seen.has(name.toLowerCase()))
       add(pointer, 'Must be given once: header names that differ by case alone are the same.');
     else add(pointer, headerRefusal(name, value));
@@ -100,7 +100,7 @@ function checkOwnHeaders(
 
 function signatureHeaderRefusal(name: string): string | undefined {
   if (name.toLowerCase() === SIGNATURE_HEADER.toLowerCase()) return undefined;
-  return RESERVED.test(name) ? 'Must be another name: this one is used for something else.' : headerRefusal(name, '');
+  return RESERVED.test(name) ? 'Must be another name: this header is already used.' : headerRefusal(name, '');
 }
 
 function filterRefusal(filter: string): string | undefined {

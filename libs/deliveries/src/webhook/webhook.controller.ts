@@ -56,7 +56,7 @@ const DEFAULT_GRACE_SECONDS = 86_400;
 const OUTCOME_WAIT_MS = TEST_TIMEOUT_MS + 5_000;
 
 export class Recovery {
-  @ApiProperty({ format: 'date-time', description: 'Everything that failed since then is delivered again.' })
+  @ApiProperty({ format: 'date-time', description: 'Everything that failed since then is redelivered.' })
   @IsTime()
   since!: string;
 }
@@ -76,9 +76,9 @@ export class WebhookController {
   @Post()
   @Roles('integrator', 'designer')
   @ApiOperation({
-    summary: 'Set up an outbound webhook',
+    summary: 'Create an outbound webhook',
     description:
-      'Sends it a test delivery at once, unless `disabled`; the answer says how that ended. The secret is in this answer and never again: a receiver that checks signatures knows a generated one only after the test.',
+      'Sends a test delivery at once, unless `disabled`; the answer has its outcome. The secret is in this answer only, so a receiver that checks signatures refuses the test if the secret was generated.',
   })
   @Takes(NewWebhook)
   @Answers(CreatedWebhook, 201)
@@ -127,7 +127,7 @@ export class WebhookController {
   @ApiOperation({
     summary: 'Change an outbound webhook',
     description:
-      'What is left out stays; null removes an optional part. `rotateSecret`, or a new `secret`, changes the secret; ' +
+      'Keys that are left out do not change; null removes an optional part. `rotateSecret`, or a new `secret`, changes the secret; ' +
       'for `graceSeconds` deliveries are signed with both.',
   })
   @Takes(WebhookChanges)
@@ -168,7 +168,7 @@ export class WebhookController {
   @Post(':id/test')
   @Roles('integrator', 'designer')
   @HttpCode(200)
-  @ApiOperation({ summary: 'Send a test delivery', description: 'And wait for its outcome. It is not retried.' })
+  @ApiOperation({ summary: 'Send a test delivery', description: 'Waits for the outcome. A test is not retried.' })
   @Answers(TestDelivery)
   async test(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<TestDelivery> {
     await this.find(caller, id);
@@ -179,9 +179,9 @@ export class WebhookController {
   @Roles('integrator', 'designer')
   @HttpCode(202)
   @ApiOperation({
-    summary: 'Deliver again everything that failed since a time',
+    summary: 'Redeliver everything that failed since a time',
     description:
-      'Each as a new delivery of the same event. At most 5000 at once, the oldest first. `redelivered` is absent while no worker has taken it up.',
+      'Each as a new delivery of the same event. At most 5000 at once, the oldest first. `redelivered` is absent until a worker has processed the request.',
   })
   @ApiResponse({ status: 202, schema: { properties: { redelivered: { type: 'integer' } } } })
   async recover(
@@ -245,7 +245,11 @@ export class WebhookController {
     const outcome = await outcomeOf(this.store, deliveryId, position, OUTCOME_WAIT_MS);
     const nothing = { deliveryId, responseCode: null, latencyMs: null, failureClass: null, detail: null };
     if (!outcome)
-      return { ...nothing, status: 'pending', detail: 'There is no outcome yet. Check that a worker is running.' };
+      return {
+        ...nothing,
+        status: 'pending',
+        detail: 'There is no outcome yet. Check that a process with the role worker runs.',
+      };
     await hasSeen(this.progress, followers.scheduleDeliveries, outcome.position);
     const { latencyMs, status } = outcome.data;
     const answered = { ...nothing, latencyMs, responseCode: status ?? null };

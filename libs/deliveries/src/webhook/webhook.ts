@@ -107,8 +107,8 @@ export function update(state: Webhook, { id, change }: UpdateWebhook): Drafts {
     throw new Rejected(
       'invalid',
       'webhook.headers_needed',
-      'The URL leads to another host, and the stored header values are for the one before. Send headers again with their values, or null for none.',
-      { problems: [{ pointer: '/headers', detail: 'Must be sent with a url on another host.' }] },
+      'The URL has another host, and the stored header values belong to the previous host. Send headers again with their values, or null for none.',
+      { problems: [{ pointer: '/headers', detail: 'Must be sent when the url has another host.' }] },
     );
   const merged = { ...settings, ...change };
   const next = Object.fromEntries(
@@ -161,7 +161,7 @@ export function recover(state: Webhook, { id, since }: RecoverWebhook, now: Date
     throw new Rejected(
       'conflict',
       'webhook.disabled',
-      'This webhook is disabled: nothing can be delivered to it. Enable it first: PATCH { "disabled": false }.',
+      'This webhook is disabled: it gets no deliveries. Enable it first: PATCH { "disabled": false }.',
     );
   if (since > now)
     throw new Rejected(

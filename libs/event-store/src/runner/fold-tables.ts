@@ -67,7 +67,7 @@ export class TableSet {
   private async retry(table: Table, event: RecordedEvent, first: unknown, signal: AbortSignal): Promise<void> {
     let error = this.classify(first);
     for (let tries = 1; error instanceof Transient; tries++) {
-      this.log.warn({ table: table.name, error: messageOf(error) }, 'a table waits for what it needs');
+      this.log.warn({ table: table.name, error: messageOf(error) }, 'a table waits for another table');
       await delay(backoff(tries, this.retries), undefined, { signal });
       try {
         return await table.apply(event);
@@ -81,7 +81,7 @@ export class TableSet {
     const { type, id, position } = event;
     this.log.error(
       { table: table.name, type, id, position: String(position), error },
-      'a table cannot take an event in, and goes on without it',
+      'a table cannot process an event and continues without it',
     );
   }
 }

@@ -103,7 +103,7 @@ export class SubscriberFollower {
     this.reason = messageOf(known);
     const fields = { subscriber: this.subscriber.name, error: known instanceof Transient ? this.reason : known };
     if (known instanceof CheckpointMoved) this.handled = undefined;
-    this.parts.log.warn(fields, 'a subscriber failed and will try again');
+    this.parts.log.warn(fields, 'a subscriber failed and will retry');
     await delay(backoff(tries, this.parts.retries), undefined, { signal }).catch(() => undefined);
   }
 
@@ -130,7 +130,7 @@ export class SubscriberFollower {
       if (item.kind === 'disconnected') {
         this.state = 'disconnected';
         this.reason = item.reason;
-        log.warn({ subscriber: name, reason: item.reason }, 'a subscriber lost the log');
+        log.warn({ subscriber: name, reason: item.reason }, 'a subscriber was disconnected from the log; reconnecting');
       } else await this.exclusively(() => this.take(item, signal));
     }
   }

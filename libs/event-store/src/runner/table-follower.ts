@@ -48,7 +48,7 @@ export class TableFollower {
         tries += 1;
         this.state = 'disconnected';
         this.reason = messageOf(error);
-        this.log.warn({ error: this.reason }, 'the tables lost the log; trying again');
+        this.log.warn({ error: this.reason }, 'the tables were disconnected from the log; reconnecting');
         await delay(backoff(tries, this.retries), undefined, { signal }).catch(() => undefined);
       }
     }

@@ -50,5 +50,5 @@ export class Waiters {
 export const behind = (name: string, position: bigint, timeoutMs: number): Transient =>
   new Transient(
     'subscriber.behind',
-    `${name} has not reached position ${position} within ${timeoutMs} ms. What was stored is stored; read it again in a moment.`,
+    `${name} has not reached position ${position} within ${timeoutMs} ms. The change is stored; read it again in a moment.`,
   );

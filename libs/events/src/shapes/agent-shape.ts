@@ -38,15 +38,16 @@ export const agentSettings = {
   ),
   config: defaulted(
     Type.Record(Type.String(), Type.Unknown(), {
-      description: `What the runtime needs, without secrets: ${configs.join(', ')}.`,
+      description: `Settings of the runtime, without secrets: ${configs.join(', ')}.`,
       examples: [{ url: 'https://agents.example.com/triage' }],
     }),
     {},
   ),
-  webhookEnabled: defaulted(Type.Boolean({ description: 'Whether it is received at /agents/{id}/webhook.' }), false),
+  webhookEnabled: defaulted(Type.Boolean({ description: 'Whether /agents/{id}/webhook accepts requests.' }), false),
   auth: defaulted(
     Type.Union([Type.Literal('none'), Type.Literal('bearer'), Type.Literal('hmac')], {
-      description: 'Of its webhook: by its unguessable URL alone, by a bearer token, or by X-Webhook-Signature.',
+      description:
+        'Authentication of its webhook: none (the unguessable URL alone), a bearer token, or X-Webhook-Signature.',
     }),
     'none',
   ),
@@ -54,7 +55,7 @@ export const agentSettings = {
     Type.Integer({
       minimum: 1,
       maximum: 100_000,
-      description: 'Webhooks a minute, in each process; beyond, 429 with Retry-After.',
+      description: 'Webhook requests per minute and process; above it, 429 with Retry-After.',
     }),
     100,
   ),
@@ -62,7 +63,7 @@ export const agentSettings = {
     Type.Integer({
       minimum: 1,
       maximum: 1_000,
-      description: 'Executions that run at the same time; others wait as pending.',
+      description: 'Executions that run at the same time; others stay pending.',
     }),
     10,
   ),
@@ -74,7 +75,7 @@ const secret = Type.Optional(
     maxLength: 1024,
     writeOnly: true,
     expected: '8 to 1024 characters',
-    description: 'For bearer and hmac; made, and shown once, where none is given.',
+    description: 'For bearer and hmac; generated and shown once if left out.',
   }),
 );
 

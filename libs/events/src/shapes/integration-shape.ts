@@ -27,7 +27,7 @@ export const integrationSettings = {
   allowedSources: Type.Optional(
     Type.Array(Type.String(), {
       uniqueItems: true,
-      description: 'Addresses and CIDR ranges. Default: everybody may send.',
+      description: 'Addresses and CIDR ranges. Default: every address may send.',
       examples: [['140.82.112.0/20']],
     }),
   ),
@@ -43,7 +43,7 @@ export const integrationSettings = {
     Type.String({
       minLength: 2,
       maxLength: 20,
-      description: 'The longest silence that is expected: beyond it integration.silent is recorded, once.',
+      description: 'The longest expected pause between events. After it, integration.silent is recorded once.',
       examples: ['1h'],
     }),
   ),
@@ -56,7 +56,7 @@ const secret = Type.String({ minLength: 8, maxLength: 1024, writeOnly: true, exp
 export const integrationFields = {
   provider: Type.String({
     minLength: 1,
-    description: 'Which code understands the sender.',
+    description: 'The kind of sender.',
     expected: 'the name of a provider',
     examples: ['github'],
   }),
@@ -64,7 +64,7 @@ export const integrationFields = {
     Type.String({
       minLength: 1,
       maxLength: 40,
-      description: 'A sender that is known by name, with the provider generic_webhook. Listed with the providers.',
+      description: 'The preset of a known sender, for the provider generic_webhook. GET /api/v1/providers lists them.',
       expected: 'the name of a preset',
       examples: ['stripe'],
     }),
@@ -74,17 +74,17 @@ export const integrationFields = {
   rateLimit: Type.Optional(
     Type.Union(
       [
-        Type.Integer({ ...limit, description: 'Requests per minute.' }),
+        Type.Integer({ ...limit, description: 'Number of requests.' }),
         closed({
           limit,
           per: Type.Optional(Type.String({ default: '1m', expected: 'a duration from 1s to 1d, such as 1m' })),
         }),
       ],
-      { description: 'Requests in each process: so many a minute, or `{ limit, per }`. Default: none.' },
+      { description: 'Requests per process: a number per minute, or `{ limit, per }`. Default: no limit.' },
     ),
   ),
   config: defaulted(
-    Type.Record(Type.String(), Type.Unknown(), { description: 'By provider; unknown keys are refused.' }),
+    Type.Record(Type.String(), Type.Unknown(), { description: 'Settings of the provider; unknown keys are refused.' }),
     {},
   ),
 };
@@ -99,7 +99,9 @@ const { provider: _provider, preset: _preset, ...changed } = changes(integration
 export const IntegrationChanges = closed(
   {
     ...changed,
-    enabled: Type.Optional(Type.Boolean({ description: 'false: nothing is received until it is true again.' })),
+    enabled: Type.Optional(
+      Type.Boolean({ description: 'false: requests are refused with 404 until it is true again.' }),
+    ),
     secret: Type.Optional(
       nullable({ ...secret, description: `A new one. ${SECRET} null: the slug alone authenticates.` }),
     ),
@@ -108,13 +110,12 @@ export const IntegrationChanges = closed(
         minimum: 0,
         maximum: MAX_GRACE_SECONDS,
         default: 86_400,
-        description:
-          'How long the earlier secret is still accepted; 0: not at all, nor any older one. With `secret` only.',
+        description: 'How long earlier secrets stay valid; 0: no earlier secret does. With `secret` only.',
       }),
     ),
     config: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), {
-        description: 'The whole of it. A masked secret keeps its value, unless an address in it changes.',
+        description: 'The whole config. A masked secret keeps its value, unless an address in the config changes.',
       }),
     ),
   },
@@ -148,11 +149,10 @@ export const IntegrationAnswer = Type.Object(
     shownId: Type.String({ description: 'Stands for the id in deliveries to others: nothing receives at it.' }),
     ...shown(integrationSettings),
     provider: Type.String(),
-    preset: nullable(Type.String({ description: 'The sender, where it is known by name.' })),
+    preset: nullable(Type.String({ description: 'The preset of the sender, if any.' })),
     verify: nullable(
       Type.Record(Type.String(), Type.Unknown(), {
-        description:
-          'How requests are proved, where that is declared: by the preset, or by `config.verify`. Read only.',
+        description: 'How requests are verified, if declared by the preset or by `config.verify`. Read only.',
       }),
     ),
     enabled: Type.Boolean(),
@@ -163,25 +163,28 @@ export const IntegrationAnswer = Type.Object(
       direct: Type.String({ description: 'By id.' }),
       custom: Type.Optional(Type.String({ description: 'By custom path.' })),
       communicator: Type.Optional(
-        Type.String({ description: 'For chats: to be entered at Slack or as the messaging endpoint of a bot.' }),
+        Type.String({ description: 'For chats: the request URL at Slack, or the messaging endpoint of a bot.' }),
       ),
     }),
-    hasSecret: Type.Boolean({ description: 'Whether requests have to be signed.' }),
+    hasSecret: Type.Boolean({ description: 'Whether requests must be authenticated with a secret.' }),
     previousSecrets: Type.Array(Type.Object({ validUntil: time }), {
       description: 'Earlier secrets that are still accepted.',
     }),
     rateLimit: nullable(Type.Object({ limit: Type.Integer(), per: Type.String({ examples: ['1m'] }) })),
     silentSince: nullable(
-      Type.String({ format: 'date-time', description: 'Since when it has been silent for longer than it expects.' }),
+      Type.String({
+        format: 'date-time',
+        description: 'Start of the current silence, if it is longer than expectedEvery.',
+      }),
     ),
     lastReconciliation: nullable(
-      Type.Object({}, { description: 'What came of asking the sender for what it has delivered.' }),
+      Type.Object({}, { description: "Outcome of the last comparison with the sender's list of deliveries." }),
     ),
     config: Type.Record(Type.String(), Type.Unknown(), { description: 'Secret values are masked.' }),
     counts: Type.Object({
-      received: Type.Integer({ description: 'Stored, each for the first time.' }),
-      duplicates: Type.Integer({ description: 'Answered with the ids of the first time.' }),
-      retries: Type.Integer({ description: 'Announced by the sender as another try.' }),
+      received: Type.Integer({ description: 'Deliveries stored for the first time.' }),
+      duplicates: Type.Integer({ description: 'Repeats, answered with the ids of the first time.' }),
+      retries: Type.Integer({ description: 'Requests that the sender marked as a retry.' }),
       handshakes: Type.Integer({ description: 'With which the sender checked the address.' }),
       refused: Type.Record(Type.String(), Type.Integer(), {
         description: 'By reason.',
@@ -200,7 +203,7 @@ export type IntegrationAnswer = Static<typeof IntegrationAnswer>;
 export const CreatedIntegration = Type.Object(
   {
     ...IntegrationAnswer.properties,
-    secret: Type.Optional(Type.String({ description: 'Shown in this answer and never again.' })),
+    secret: Type.Optional(Type.String({ description: 'Shown in this answer only.' })),
   },
   { $id: 'CreatedIntegration' },
 );
@@ -211,11 +214,11 @@ export const HandshakeAnswer = Type.Object(
   {
     status: Type.Union([Type.Literal('open'), Type.Literal('waiting'), Type.Literal('done'), Type.Literal('none')], {
       description:
-        'open: the secret of the next handshake is adopted. waiting: something has to be done on the screen of the sender. done: the sender has been believed since. none: the sender has no such handshake.',
+        "open: the secret of the next handshake is adopted. waiting: a step in the sender's settings is missing. done: a verified request has arrived since. none: the sender has no handshake.",
     }),
     openUntil: nullable(time),
     verificationToken: nullable(
-      Type.String({ description: 'To be entered on the screen of the sender, until the first event.' }),
+      Type.String({ description: "Enter it in the sender's settings. Shown until the first event." }),
     ),
     confirmUrl: nullable(Type.String({ description: 'Open it to confirm the subscription, if you expect it.' })),
   },

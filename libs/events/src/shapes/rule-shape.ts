@@ -51,14 +51,19 @@ export const CONDITIONS = {
 };
 const ACTIONS = {
   maxItems: MAX_ACTIONS,
-  description: 'What is asked for when the rule matches, in order.',
+  description: 'What the rule requests when it matches, in order.',
   examples: [[{ type: 'create_issue', with: { title: '${{ data.payload.message }}', priority: 'high' } }]],
 };
 
 /** What a rule asks for when it matches. Which types there are, and what each takes, is known to those who carry it out. */
 export const RuleAction = closed({
-  type: Type.String({ description: 'What is asked for.', expected: 'the type of an action, such as create_issue' }),
-  with: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'Texts in it may hold templates.' })),
+  type: Type.String({
+    description: 'The type of the action.',
+    expected: 'the type of an action, such as create_issue',
+  }),
+  with: Type.Optional(
+    Type.Record(Type.String(), Type.Unknown(), { description: 'Strings in it may contain templates.' }),
+  ),
 });
 
 export const RuleThrottle = closed(
@@ -74,7 +79,7 @@ export const RuleThrottle = closed(
 );
 
 export const RuleOnce = closed(
-  { key, quiet: duration('The burst is over after so long without a match.') },
+  { key, quiet: duration('The burst ends after this time without a match.') },
   {
     description: 'Of matches with the same key that follow each other within `quiet`, only the first acts.',
     examples: [{ key: '${{ data.payload.host }}', quiet: '5m' }],
@@ -84,12 +89,12 @@ export const RuleOnce = closed(
 export const RuleDebounce = closed(
   {
     key,
-    quiet: duration('The burst is over after so long without a match.'),
-    maxWait: Type.Optional(duration('The burst ends so long after its first match, whatever comes.')),
+    quiet: duration('The burst ends after this time without a match.'),
+    maxWait: Type.Optional(duration('The burst ends at most this long after its first match.')),
   },
   {
     description:
-      'Of matches with the same key that follow each other within `quiet`, only the last acts: after `quiet`, or `maxWait` after the first. Not beside `once`.',
+      'Of matches with the same key that follow each other within `quiet`, only the last acts: after `quiet`, or `maxWait` after the first. Not together with `once`.',
     examples: [{ key: '${{ data.repository.fullName }}', quiet: '5m', maxWait: '1h' }],
   },
 );
@@ -117,7 +122,7 @@ export const RuleWindow = closed(
         pattern: '^(([01]\\d|2[0-3]):[0-5]\\d|24:00)$',
         expected: 'a time of day such as 17:00',
         default: '24:00',
-        description: 'Where it is not after `from`, it is of the next day.',
+        description: 'If it is not after `from`, it is on the next day.',
       }),
     ),
     timezone: Type.Optional(Type.String({ default: 'UTC', examples: ['Europe/Berlin'] })),
@@ -133,7 +138,7 @@ export const allowRecursion = Type.Optional(
   Type.Boolean({
     default: false,
     description:
-      'Act also on events that follow from its own doing, up to 16 causes deep. Without it they are refused.',
+      "Also act on events that follow from the rule's own actions, up to 16 causes deep. By default these actions are refused.",
   }),
 );
 
@@ -172,7 +177,7 @@ export type RuleDefinition = Static<typeof RuleDefinition>;
 export const RuleChanges = closed(changes(ruleFields), { $id: 'RuleChanges' });
 
 const RuleStatus = Type.Union([Type.Literal('enabled'), Type.Literal('disabled'), Type.Literal('archived')]);
-const version = Type.Integer({ minimum: 1, description: 'Counts the saves that changed something.' });
+const version = Type.Integer({ minimum: 1, description: 'Increases with each save that changes something.' });
 const time = Type.String({ format: 'date-time' });
 
 /** A rule as it is answered. */
@@ -195,7 +200,7 @@ export const RuleWarning = Type.Object({
   pointer: Type.String({ description: 'JSON pointer into the rule.' }),
   code: Type.String(),
   message: Type.String(),
-  column: Type.Optional(Type.Integer({ minimum: 1, description: 'Within the text at the pointer.' })),
+  column: Type.Optional(Type.Integer({ minimum: 1, description: 'Column in the string at the pointer.' })),
 });
 export type RuleWarning = Static<typeof RuleWarning>;
 
@@ -203,7 +208,7 @@ export type RuleWarning = Static<typeof RuleWarning>;
 export const SavedRule = Type.Object(
   {
     ...RuleAnswer.properties,
-    warnings: Type.Array(RuleWarning, { description: 'What is allowed and probably not meant.' }),
+    warnings: Type.Array(RuleWarning, { description: 'Allowed, but probably not intended.' }),
   },
   { $id: 'SavedRule' },
 );
@@ -216,7 +221,7 @@ export const RuleVersionAnswer = Type.Object(
     ...RuleDefinition.properties,
     savedBy: Type.String(),
     savedByName: Type.Union([Type.String(), Type.Null()], {
-      description: 'Name of the token, where a token saved it.',
+      description: 'Name of the token that saved it.',
     }),
     savedAt: time,
   },

@@ -17,7 +17,7 @@ export type WebhookFormat = Static<typeof WebhookFormat>;
 /** Settings that are sent, kept and answered in the same form. A new one goes here. */
 export const webhookSettings = {
   url: Type.String({
-    description: 'Where events are sent: https, and a public address unless allowed.',
+    description: 'Where events are sent. Must be https and a public address, unless the server allows others.',
     examples: ['https://example.com/hook'],
   }),
   events: Type.Array(Type.String(), {
@@ -28,9 +28,11 @@ export const webhookSettings = {
     examples: [['issue.created', 'pr.*']],
   }),
   format: defaulted(WebhookFormat, 'platform'),
-  filter: Type.Optional(Type.String({ description: 'JMESPath over the event. Without it every event of the types.' })),
+  filter: Type.Optional(
+    Type.String({ description: 'JMESPath over the event. Without it every event of the types is sent.' }),
+  ),
   timeoutMs: defaulted(
-    Type.Integer({ minimum: 1, maximum: MAX_TIMEOUT_MS, description: 'How long an attempt may take.' }),
+    Type.Integer({ minimum: 1, maximum: MAX_TIMEOUT_MS, description: 'Time limit of an attempt.' }),
     30_000,
   ),
   signatureHeader: Type.Optional(
@@ -44,17 +46,17 @@ export const webhookFields = {
   ...webhookSettings,
   headers: Type.Optional(
     Type.Record(Type.String(), Type.Unknown(), {
-      description: "Headers of the receiver's own. Their values are kept like secrets and not shown again.",
+      description: 'Additional headers. Their values are encrypted and not shown again.',
     }),
   ),
   secret: Type.Optional(
     Type.String({
       writeOnly: true,
-      description: 'Signs every delivery: 8 to 512 characters. Without it one is made, and shown in the answer.',
+      description: 'Signs every delivery: 8 to 512 characters. If left out, one is generated and shown in the answer.',
     }),
   ),
   disabled: defaulted(Type.Boolean(), false),
-  rateLimit: Type.Optional(Type.Unknown({ description: 'Not available: leave it out.' })),
+  rateLimit: Type.Optional(Type.Unknown({ description: 'Must be left out.' })),
 };
 
 const changed = changes(webhookFields);
@@ -68,14 +70,14 @@ export type NewWebhook = Static<typeof NewWebhook>;
 export const WebhookChanges = closed(
   {
     ...changed,
-    rotateSecret: Type.Optional(nullable(Type.Boolean({ description: 'Makes a new secret; it is in the answer.' }))),
+    rotateSecret: Type.Optional(nullable(Type.Boolean({ description: 'Generates a new secret and returns it.' }))),
     graceSeconds: Type.Optional(
       nullable(
         Type.Integer({
           minimum: 0,
           maximum: MAX_GRACE_SECONDS,
           default: 86_400,
-          description: 'How long deliveries carry the signature of the earlier secret too.',
+          description: 'How long deliveries are also signed with the earlier secret.',
         }),
       ),
     ),
@@ -106,12 +108,12 @@ export const WebhookAnswer = Type.Object(
     disabled: Type.Boolean(),
     disabledReason: nullable(Type.Union([Type.Literal('manual'), Type.Literal('gone'), Type.Literal('failing')])),
     disabledDetail: nullable(Type.String()),
-    sendCount: Type.Integer({ description: 'HTTP calls made, tests not counted.' }),
+    sendCount: Type.Integer({ description: 'HTTP requests sent, without tests.' }),
     failureCount: Type.Integer({ description: 'Attempts that failed.' }),
     lastSentAt: nullable(time),
     consecutiveFailures: Type.Integer(),
     failingSince: nullable(time),
-    graceUntil: nullable(Type.String({ format: 'date-time', description: 'End of the grace of a rotation.' })),
+    graceUntil: nullable(Type.String({ format: 'date-time', description: 'When the earlier secret stops signing.' })),
     createdAt: time,
     updatedAt: time,
   },
@@ -132,9 +134,9 @@ export const TestDelivery = Type.Object(
     responseCode: nullable(Type.Integer()),
     latencyMs: nullable(Type.Integer()),
     failureClass: nullable(Type.String()),
-    detail: nullable(Type.String({ description: 'What went wrong, in words.' })),
+    detail: nullable(Type.String({ description: 'Description of the failure.' })),
   },
-  { $id: 'TestDelivery', description: 'How the receiver answered. A failure changes nothing else.' },
+  { $id: 'TestDelivery', description: 'Outcome of the test. A failure changes nothing else.' },
 );
 export type TestDelivery = Static<typeof TestDelivery>;
 
@@ -143,11 +145,9 @@ export const SavedWebhook = Type.Object(
   {
     ...WebhookAnswer.properties,
     warnings: Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }), {
-      description: 'What is allowed and probably not meant.',
+      description: 'Allowed, but probably not intended.',
     }),
-    secret: Type.Optional(
-      Type.String({ description: 'Where a new one was set: shown in this answer and never again.' }),
-    ),
+    secret: Type.Optional(Type.String({ description: 'The new secret, shown in this answer only.' })),
   },
   { $id: 'SavedWebhook' },
 );

@@ -9,7 +9,9 @@ const version = Type.String({
   expected: 'one of the versions of the workflow',
   examples: ['3f1c0a9be4d27586'],
 });
-const origin = Type.Union([Type.Literal('file'), Type.Literal('api')], { description: 'Where the text came from.' });
+const origin = Type.Union([Type.Literal('file'), Type.Literal('api')], {
+  description: 'Whether a file or the API saved it.',
+});
 const file = Type.String({ description: 'The name of the file that it came from.' });
 const number = Type.Integer({ minimum: 1, description: '1 for the first version of a workflow, then 2, 3 …' });
 const source = Type.String({
@@ -41,7 +43,7 @@ export const Activation = closed({ version }, { $id: 'Activation' });
 export const NewRun = closed(
   {
     inputs: Type.Optional(
-      Type.Record(Type.String(), Type.Unknown(), { description: 'By name, as the manual trigger declares them.' }),
+      Type.Record(Type.String(), Type.Unknown(), { description: 'Inputs by name, as declared by the manual trigger.' }),
     ),
   },
   { $id: 'NewRun' },
@@ -54,7 +56,7 @@ export const WorkflowAnswer = Type.Object(
   {
     id: Type.String({ examples: ['wf_01jq5x1d0wkz4s3v2n8m7b6c5a'] }),
     name,
-    description: Type.Optional(Type.String({ description: 'As the text has it.' })),
+    description: Type.Optional(Type.String({ description: 'The description in the workflow.' })),
     labels: Type.Optional(Type.Record(Type.String(), Type.String(), { description: 'As the text has them.' })),
     disabled: Type.Optional(Type.Boolean({ description: 'It starts no runs.' })),
     status: Type.Union([Type.Literal('active'), Type.Literal('archived')]),
@@ -83,7 +85,7 @@ export const SourceWarning = Type.Object({
 });
 export type SourceWarning = Static<typeof SourceWarning>;
 
-const warnings = Type.Array(SourceWarning, { description: 'What is allowed and probably not meant.' });
+const warnings = Type.Array(SourceWarning, { description: 'Allowed, but probably not intended.' });
 
 /** The answer to saving a workflow. */
 export const SavedWorkflow = Type.Object({ ...WorkflowDetails.properties, warnings }, { $id: 'SavedWorkflow' });

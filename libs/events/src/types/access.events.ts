@@ -9,13 +9,13 @@ const example = 'tok_01jq5x1d0wkz4s3v2n8m7b6c5a';
 /** Organisations and API tokens. A token itself is never in the log: only its SHA-256, which cannot be turned back. */
 export const accessEvents = {
   'organisation.created': defineEvent({
-    description: 'An organisation exists from here on; tokens, events and views belong to exactly one.',
+    description: 'An organisation was created. Tokens, events and views belong to exactly one.',
     system: true,
     data: Type.Object({ organisationId: Type.String(), name: Type.String() }),
     example: { organisationId: 'org_01jq5x1d0wkz4s3v2n8m7b6c5a', name: 'default' },
   }),
   'token.created': defineEvent({
-    description: 'An API token is valid from here on. Its text was shown once and is not kept.',
+    description: 'An API token was created. The token was shown once and is not stored.',
     system: true,
     hidden: ['hash'],
     data: Type.Object({
@@ -38,7 +38,7 @@ export const accessEvents = {
     },
   }),
   'token.revoked': defineEvent({
-    description: 'An API token is no longer valid.',
+    description: 'An API token was revoked.',
     system: true,
     data: Type.Object({ tokenId }),
     example: { tokenId: example },

@@ -33,7 +33,7 @@ const ofAction = {
   requestedBy: RequestedBy,
   eventId: triggering,
   action: pluginAction,
-  latencyMs: Type.Integer({ minimum: 0, description: 'of this attempt alone' }),
+  latencyMs: Type.Integer({ minimum: 0, description: 'of this attempt' }),
 };
 const aboutAction = {
   requestId: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5b',
@@ -46,7 +46,7 @@ const aboutAction = {
 
 export const actionEvents = {
   'webhook.requested': defineEvent({
-    description: 'A rule or run asks for one event, or a payload of its own, to be sent to one webhook or URL.',
+    description: 'A rule or run requested that one event, or a payload of its own, is sent to one webhook or URL.',
     system: true,
     data: Type.Object({
       requestedBy: RequestedBy,
@@ -59,7 +59,7 @@ export const actionEvents = {
     example: { requestedBy: byRule, eventId, webhookId: 'whk_01jq5x1d0wkz4s3v2n8m7b6c5a' },
   }),
   'issue.requested': defineEvent({
-    description: 'A rule or run asks for an issue.',
+    description: 'A rule or run requested an issue.',
     system: true,
     data: Type.Object({
       requestedBy: RequestedBy,
@@ -76,7 +76,7 @@ export const actionEvents = {
     example: { requestedBy: byRule, eventId, title: 'DB latency > 500ms', priority: 'high' },
   }),
   'workflow.requested': defineEvent({
-    description: 'A rule or run asks for a run of a workflow.',
+    description: 'A rule or run requested a run of a workflow.',
     system: true,
     data: Type.Object({
       requestedBy: RequestedBy,
@@ -89,7 +89,7 @@ export const actionEvents = {
     example: { requestedBy: byRule, eventId, workflow: 'deploy', inputs: { environment: 'staging' } },
   }),
   'agent.requested': defineEvent({
-    description: 'A rule or run asks for an agent to be run.',
+    description: 'A rule or run requested an execution of an agent.',
     system: true,
     data: Type.Object({
       requestedBy: RequestedBy,
@@ -99,13 +99,13 @@ export const actionEvents = {
       agent: Type.String(),
       input: Type.Unknown({ description: 'null for a webhook: the payload of the event that led to it' }),
       executionId: Type.Optional(
-        Type.String({ description: 'where the sender has been told it; else it follows from this event' }),
+        Type.String({ description: 'if the sender has been told it; otherwise it follows from this event' }),
       ),
     }),
     example: { requestedBy: byRule, eventId, agent: 'triage', input: { title: 'DB latency' } },
   }),
   'message.requested': defineEvent({
-    description: 'A rule or run asks for a message to be sent to a channel.',
+    description: 'A rule or run requested a message to a channel.',
     system: true,
     data: Type.Object({
       requestedBy: RequestedBy,
@@ -124,7 +124,7 @@ export const actionEvents = {
     },
   }),
   'action.requested': defineEvent({
-    description: 'A rule asks for an action that a plug-in adds.',
+    description: 'A rule requested an action of a plug-in.',
     system: true,
     data: Type.Object({
       requestedBy: RequestedBy,
@@ -136,11 +136,11 @@ export const actionEvents = {
     example: { requestedBy: byRule, eventId, action: 'page-on-call', input: { team: 'db', text: 'DB latency' } },
   }),
   'action.completed': defineEvent({
-    description: 'An action that a plug-in adds was carried out.',
+    description: 'An action of a plug-in was completed.',
     system: true,
     data: Type.Object({
       ...ofAction,
-      output: Type.Unknown({ description: 'what the action gave back; null for nothing' }),
+      output: Type.Unknown({ description: 'what the action returned, or null' }),
       /** Why there is none although something was given back: more than 256 KiB, or nothing that JSON can hold. */
       omitted: Type.Optional(Type.Union([Type.Literal('too_large'), Type.Literal('not_json')])),
       attempts: Type.Integer({ minimum: 1, description: 'how many it took' }),
@@ -148,22 +148,22 @@ export const actionEvents = {
     example: { ...aboutAction, output: { page: 'p-4711' }, attempts: 1 },
   }),
   'action.failed': defineEvent({
-    description: 'An attempt of an action that a plug-in adds has failed; `final` says whether it was the last one.',
+    description: 'An attempt of an action of a plug-in failed; `final` is true for the last one.',
     system: true,
     data: Type.Object({
       ...ofAction,
       attempt: Type.Integer({ minimum: 1, description: '1 for the first' }),
       error: Type.Object({
         code: Type.String({ description: 'stable: `action.invalid_input`, `action.timeout`, or what the action says' }),
-        message: Type.String({ description: 'in words for a person' }),
+        message: Type.String({ description: 'for people' }),
         problems: Type.Optional(
           Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }), {
-            description: 'what of the input does not fit, by JSON pointer',
+            description: 'invalid parts of the input, by JSON pointer',
           }),
         ),
       }),
       final: Type.Boolean({ description: 'false while another attempt follows' }),
-      nextAttemptAt: Type.Optional(Type.String({ description: 'RFC 3339 UTC; there unless `final`' })),
+      nextAttemptAt: Type.Optional(Type.String({ description: 'RFC 3339 UTC; absent if `final`' })),
     }),
     example: {
       ...aboutAction,
@@ -174,7 +174,7 @@ export const actionEvents = {
     },
   }),
   'action.refused': defineEvent({
-    description: 'An action, trigger or step was not carried out, for a reason that no retry changes.',
+    description: 'An action, trigger or step was refused for a reason that a retry does not change.',
     system: true,
     data: Type.Object({
       /** `send_webhook`, `dispatch_workflow`, `trigger` … */
@@ -200,7 +200,7 @@ export const actionEvents = {
     data: Type.Object({
       correlationId: Type.String({ description: 'id of the event that the story began with' }),
       limit: Type.Integer({ minimum: 1, description: 'events that a story may have' }),
-      eventId: Type.String({ description: 'the first event on which somebody would have acted beyond the limit' }),
+      eventId: Type.String({ description: 'the first event beyond the limit' }),
     }),
     example: { correlationId: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a', limit: 10_000, eventId },
   }),

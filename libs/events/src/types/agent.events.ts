@@ -21,25 +21,25 @@ const ids = { agentId: 'agt_01jq5x1d0wkz4s3v2n8m7b6c5a' };
 /** The life of agents, and of what they are asked to do. */
 export const agentEvents = {
   'agent.registered': defineEvent({
-    description: 'An agent was set up.',
+    description: 'An agent was created.',
     system: true,
     data: Type.Object({ agentId, settings: AgentSettings, secret }),
     example: { ...ids, settings, secret: `${ids.agentId}/secret/1` },
   }),
   'agent.updated': defineEvent({
-    description: 'Settings of an agent changed; holds all of them as they are now.',
+    description: 'Settings of an agent changed; has all current settings.',
     system: true,
     data: Type.Object({ agentId, settings: AgentSettings, secret }),
     example: { ...ids, settings: { ...settings, webhookEnabled: false } },
   }),
   'agent.removed': defineEvent({
-    description: 'An agent was taken away for good; its executions stay.',
+    description: 'An agent was removed permanently; its executions stay.',
     system: true,
     data: Type.Object({ agentId }),
     example: ids,
   }),
   'agent.cancelled': defineEvent({
-    description: 'An execution was cancelled before an agent had ended it.',
+    description: 'An execution was cancelled before it ended.',
     system: true,
     data: Type.Object({ executionId }),
     example: { executionId: 'exec_01jq5x1d0wkz4s3v2n8m7b6c5a' },

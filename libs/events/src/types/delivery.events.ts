@@ -7,7 +7,7 @@ const Headers = Type.Record(Type.String(), Type.String());
 /** What deliveries record for whoever asks what exactly was sent and answered. */
 export const deliveryEvents = {
   'delivery.attempted': defineEvent({
-    description: 'One HTTP call of a delivery, as it went out and as it was answered. Its outcome follows it.',
+    description: 'One HTTP request of a delivery and its answer. The outcome follows as another event.',
     system: true,
     data: Type.Object({
       deliveryId: Type.String(),
@@ -67,7 +67,7 @@ export const deliveryEvents = {
     },
   }),
   'delivery.redelivery_requested': defineEvent({
-    description: 'Somebody asks for a delivery to be made again, as a new delivery of the same event.',
+    description: 'A redelivery was requested: a new delivery of the same event.',
     system: true,
     data: Type.Object({
       /** The new one. */

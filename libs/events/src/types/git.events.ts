@@ -49,7 +49,7 @@ const pullRequest = {
 
 const aboutPullRequest = inboundData({
   repository: Repository,
-  branch: Type.Optional(Type.String({ description: 'the branch it goes into' })),
+  branch: Type.Optional(Type.String({ description: 'the target branch' })),
   pullRequest: PullRequest,
   author,
 });
@@ -68,21 +68,21 @@ const pullRequestExample = (action: string, changes: Partial<typeof PullRequest.
 /** What happens at code hosts, in the same words for GitHub and GitLab. */
 export const gitEvents = {
   'git.push': defineEvent({
-    description: 'Commits were pushed to a branch, or a branch was made or removed.',
+    description: 'Commits were pushed to a branch, or a branch was created or deleted.',
     data: inboundData({
       repository: Repository,
-      ref: Type.String({ description: 'the whole ref: `refs/heads/feature/login`' }),
-      branch: Type.String({ description: 'without `refs/heads/`; may hold slashes: `feature/login`' }),
+      ref: Type.String({ description: 'the full ref: `refs/heads/feature/login`' }),
+      branch: Type.String({ description: 'without `refs/heads/`; may contain slashes: `feature/login`' }),
       before: Type.Optional(Type.String({ description: 'commit before; zeros for a new branch' })),
-      after: Type.Optional(Type.String({ description: 'commit after; zeros for a removed branch' })),
-      created: Type.Boolean({ description: 'the branch is new' }),
-      deleted: Type.Boolean({ description: 'the branch is gone' }),
+      after: Type.Optional(Type.String({ description: 'commit after; zeros for a deleted branch' })),
+      created: Type.Boolean({ description: 'the branch was created' }),
+      deleted: Type.Boolean({ description: 'the branch was deleted' }),
       forced: Type.Optional(
         Type.Boolean({ description: 'history was rewritten; absent where the sender does not say' }),
       ),
       commits: Type.Array(Commit, {
         description:
-          'oldest first; the sender bounds the list (GitHub: 2048, GitLab: 20), and then `truncated` is true',
+          'oldest first; the sender limits the list (GitHub: 2048, GitLab: 20), and then `truncated` is true',
       }),
       author,
     }),
@@ -114,10 +114,10 @@ export const gitEvents = {
     },
   }),
   'git.tag_pushed': defineEvent({
-    description: 'A tag was pushed, moved or removed.',
+    description: 'A tag was pushed, moved or deleted.',
     data: inboundData({
       repository: Repository,
-      ref: Type.String({ description: 'the whole ref: `refs/tags/v1.2.0`' }),
+      ref: Type.String({ description: 'the full ref: `refs/tags/v1.2.0`' }),
       tag: Type.String({ description: 'without `refs/tags/`' }),
       before: Type.Optional(Type.String()),
       after: Type.Optional(Type.String()),
@@ -144,7 +144,7 @@ export const gitEvents = {
     example: pullRequestExample('opened'),
   }),
   'pr.updated': defineEvent({
-    description: 'A pull request changed: new commits, another title, label, reviewer, or it was opened again.',
+    description: 'A pull request changed: new commits, another title, label, reviewer, or it was reopened.',
     data: aboutPullRequest,
     example: pullRequestExample('synchronize'),
   }),
@@ -159,7 +159,7 @@ export const gitEvents = {
     example: pullRequestExample('closed', { state: 'closed' }),
   }),
   'pr.reviewed': defineEvent({
-    description: 'Somebody submitted a review of a pull request.',
+    description: 'A review of a pull request was submitted.',
     data: inboundData({ ...aboutPullRequest.properties, review: Review }),
     example: {
       ...pullRequestExample('submitted'),
@@ -168,7 +168,7 @@ export const gitEvents = {
     },
   }),
   'comment.created': defineEvent({
-    description: 'Somebody commented on an issue, a pull request or a commit.',
+    description: 'A comment was made on an issue, a pull request or a commit.',
     data: inboundData({
       repository: Repository,
       comment: Comment,

@@ -11,7 +11,7 @@ const ada = { id: 'U061F7AUR', username: 'ada' };
 /** What comes in and has no more particular type; and what people write to chats. */
 export const inboundEvents = {
   'webhook.received': defineEvent({
-    description: 'A webhook came in for which there is no more particular type.',
+    description: 'A webhook was received for which no more specific type exists.',
     data: Type.Object({
       ...Inbound,
       repository: Type.Optional(Repository),
@@ -32,7 +32,7 @@ export const inboundEvents = {
     },
   }),
   'message.received': defineEvent({
-    description: 'Somebody wrote a message in a channel or to the bot.',
+    description: 'A message was written in a channel or to the bot.',
     data: inboundData({ channel: Channel, message: Message, author }),
     example: {
       ...slack,
@@ -44,10 +44,10 @@ export const inboundEvents = {
     },
   }),
   'command.invoked': defineEvent({
-    description: 'Somebody used a slash command.',
+    description: 'A slash command was used.',
     data: inboundData({
       command: Type.String({ description: 'with the slash: `/deploy`' }),
-      text: Type.String({ description: 'what follows the command' }),
+      text: Type.String({ description: 'text after the command' }),
       channel: Type.Optional(Channel),
       author,
     }),
@@ -62,7 +62,7 @@ export const inboundEvents = {
     },
   }),
   'interaction.received': defineEvent({
-    description: 'Somebody pressed a button, chose an entry or sent a form.',
+    description: 'A button was pressed, an entry was chosen or a form was submitted.',
     data: inboundData({
       interaction: Type.Object({
         kind: Type.String({ description: "the sender's own name: `block_actions`, `view_submission` …" }),

@@ -13,36 +13,42 @@ const SecretReference = Type.String({ description: 'reference into the store of 
 export const integrationEvents = {
   'integration.silent': defineEvent({
     description:
-      'Nothing has come in for longer than the integration says: its sender, or the way from it, may be broken.',
+      'An integration has received nothing for longer than `expectedEvery`. The sender or the connection may be broken.',
     system: true,
     data: Type.Object({
       integrationId: id,
       name: Type.String(),
-      expectedEvery: Type.String({ description: 'as the integration says: `1h`' }),
-      lastReceivedAt: Type.Optional(Type.String({ description: 'RFC 3339; absent: never since it is watched' })),
+      expectedEvery: Type.String({ description: '`expectedEvery` of the integration, such as `1h`' }),
+      lastReceivedAt: Type.Optional(
+        Type.String({ description: 'RFC 3339; absent if nothing was received since it is watched' }),
+      ),
     }),
     example: { integrationId, name: 'acme/app', expectedEvery: '1h', lastReceivedAt: '2026-11-20T13:14:15.123Z' },
   }),
   'integration.reconciled': defineEvent({
-    description: 'The sender was asked what it has delivered, and for what never arrived once more.',
+    description:
+      "The sender's list of deliveries was compared with the log, and missing deliveries were requested again.",
     system: true,
     data: Type.Object({
       integrationId: id,
-      checked: Type.Integer({ minimum: 0, description: 'deliveries that the sender named' }),
+      checked: Type.Integer({ minimum: 0, description: 'deliveries listed by the sender' }),
       missing: Type.Array(
         Type.Object({
           deliveryId: Type.String(),
           eventType: Type.String(),
           requested: Type.Boolean({
-            description: 'the sender took the request to send it again; false: it refused, or is not asked again yet',
+            description:
+              'true: the sender accepted the request to send it again; false: it refused, or was not asked again yet',
           }),
-          refused: Type.Optional(Type.Boolean({ description: 'the sender would not send this one again' })),
+          refused: Type.Optional(Type.Boolean({ description: 'the sender refused to send it again' })),
         }),
-        { description: 'what never arrived; at most 1000' },
+        { description: 'missing deliveries; at most 1000' },
       ),
-      more: Type.Optional(Type.Boolean({ description: 'more is missing, and asked for the next time' })),
+      more: Type.Optional(
+        Type.Boolean({ description: 'more deliveries are missing; they are requested the next time' }),
+      ),
       openSince: Type.Optional(
-        Type.String({ description: 'RFC 3339: when the oldest delivery was made that is missing and may yet come' }),
+        Type.String({ description: 'RFC 3339: time of the oldest delivery that is missing and may still arrive' }),
       ),
       startedAt: Type.String({ description: 'RFC 3339' }),
       failure: Type.Optional(
@@ -61,17 +67,17 @@ export const integrationEvents = {
     },
   }),
   'integration.heard_again': defineEvent({
-    description: 'Something came in through an integration that was silent.',
+    description: 'A silent integration received something again.',
     system: true,
     data: Type.Object({
       integrationId: id,
       name: Type.String(),
-      silentMs: Type.Integer({ minimum: 0, description: 'milliseconds since the silence was told' }),
+      silentMs: Type.Integer({ minimum: 0, description: 'milliseconds since integration.silent' }),
     }),
     example: { integrationId, name: 'acme/app', silentMs: 5_400_000 },
   }),
   'integration.created': defineEvent({
-    description: 'An inbound source was set up.',
+    description: 'An integration was created.',
     system: true,
     // Who knows the slug can send.
     hidden: ['slug'],
@@ -93,13 +99,13 @@ export const integrationEvents = {
     },
   }),
   'integration.updated': defineEvent({
-    description: 'Settings of an integration changed; holds all of them as they are now.',
+    description: 'Settings of an integration changed; has all current settings.',
     system: true,
     data: Type.Object({ integrationId: id, ...keptIntegrationSettings }),
     example: { integrationId, name: 'acme/app', rateLimit: { limit: 100, perMs: 60_000 }, config: {} },
   }),
   'integration.secret_rotated': defineEvent({
-    description: 'Requests are now signed with another secret; the one before stays valid for a while.',
+    description: 'The secret of an integration changed; the previous one stays valid for a grace period.',
     system: true,
     data: Type.Object({
       integrationId: id,
@@ -115,54 +121,53 @@ export const integrationEvents = {
     },
   }),
   'integration.handshake_opened': defineEvent({
-    description: 'An administrator lets the sender give a new secret away.',
+    description: 'An administrator allowed the sender to set a new secret by a handshake.',
     system: true,
     data: Type.Object({ integrationId: id, until: Type.String({ description: 'RFC 3339 UTC' }) }),
     example: { integrationId, until: '2026-11-20T13:24:15.123Z' },
   }),
   'integration.handshake_adopted': defineEvent({
-    description:
-      'The sender gave its secret away when it checked the address; requests are signed with it from now on.',
+    description: 'The sender sent its secret in a handshake; requests are signed with it from now on.',
     system: true,
     data: Type.Object({
       integrationId: id,
       secret: SecretReference,
-      shown: Type.Boolean({ description: 'administrators may read it until the first event' }),
+      shown: Type.Boolean({ description: 'administrators can read it until the first event' }),
     }),
     example: { integrationId, secret: `${integrationId}/secret/2`, shown: false },
   }),
   'integration.handshake_pending': defineEvent({
-    description: 'The sender wants a subscription confirmed at an address that is not surely its own.',
+    description: 'The sender asked to confirm a subscription at an address that may not be its own.',
     system: true,
     data: Type.Object({ integrationId: id, url: Type.String() }),
     example: { integrationId, url: 'https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription' },
   }),
   'integration.handshake_shown': defineEvent({
-    description: 'An administrator read what has to be entered on the screen of the sender.',
+    description: 'An administrator read the steps of a handshake.',
     system: true,
     data: Type.Object({ integrationId: id }),
     example: { integrationId },
   }),
   'integration.handshake_finished': defineEvent({
-    description: 'The first event came after a handshake: what it was about is not shown any more.',
+    description: 'The first event arrived after a handshake: its steps are no longer shown.',
     system: true,
     data: Type.Object({ integrationId: id }),
     example: { integrationId },
   }),
   'integration.enabled': defineEvent({
-    description: 'An integration accepts requests again.',
+    description: 'An integration was enabled.',
     system: true,
     data: Type.Object({ integrationId: id }),
     example: { integrationId },
   }),
   'integration.disabled': defineEvent({
-    description: 'An integration accepts nothing until it is enabled again.',
+    description: 'An integration was disabled.',
     system: true,
     data: Type.Object({ integrationId: id }),
     example: { integrationId },
   }),
   'integration.deleted': defineEvent({
-    description: 'An integration is gone for good; its events stay.',
+    description: 'An integration was deleted; its events stay.',
     system: true,
     data: Type.Object({ integrationId: id }),
     example: { integrationId },

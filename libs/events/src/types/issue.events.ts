@@ -70,8 +70,7 @@ export const issueEvents = {
     example: { issueId, issue, requestedBy, dedupeKey: 'db-latency' },
   }),
   'issue.updated': defineEvent({
-    description:
-      'An issue changed: title, text, priority, labels, assignee or team. It carries the issue as it is now.',
+    description: 'An issue changed: title, text, priority, labels, assignee or team. It has the issue as it is now.',
     data: Type.Object({
       ...about,
       /** Names of the fields that changed, where they are known. */
@@ -80,7 +79,7 @@ export const issueEvents = {
     example: { issueId, issue: { ...issue, priority: 'critical' }, changed: ['priority'] },
   }),
   'issue.status_changed': defineEvent({
-    description: 'An issue was closed, opened again, or moved on. It carries the issue as it is now.',
+    description: 'The status of an issue changed. It has the issue as it is now.',
     data: Type.Object({
       ...about,
       from: Type.Optional(Type.String()),
@@ -94,7 +93,8 @@ export const issueEvents = {
     },
   }),
   'issue.commented': defineEvent({
-    description: 'A comment was added to an issue of the built-in tracker, by a person or in place of a second issue.',
+    description:
+      'A comment was added to an issue of the built-in tracker, by a person, or instead of a second issue with the same dedupeKey.',
     data: Type.Object({
       issueId: Type.String(),
       commentId: Type.String(),

@@ -8,8 +8,7 @@ const name = Type.String();
 /** How names stay unique: who wants one reserves it first, in a stream named after it. */
 export const nameEvents = {
   'name.reserved': defineEvent({
-    description:
-      'Somebody is about to take a name. It holds if the next event of the holder takes it, and is worth nothing otherwise.',
+    description: 'A name was reserved. The reservation is valid if the next event of the holder uses it.',
     system: true,
     data: Type.Object({
       kind,
@@ -22,7 +21,7 @@ export const nameEvents = {
     example: { kind: 'agent', name: 'triage', holder: 'agt_01jq5x1d0wkz4s3v2n8m7b6c5a', revision: '-1' },
   }),
   'name.lapsed': defineEvent({
-    description: 'In the stream of a holder that never took the name it had reserved: from here on it cannot.',
+    description: 'A reservation expired: the holder did not use the name in time and no longer can.',
     system: true,
     data: Type.Object({ kind, name }),
     example: { kind: 'agent', name: 'triage' },

@@ -81,31 +81,31 @@ export const ruleEvents = {
     example: { ruleId: exampleId, version: 1, enabled: true, definition },
   }),
   'rule.updated': defineEvent({
-    description: 'A rule was saved again, as a new version. It holds for every later event.',
+    description: 'A new version of a rule was saved. It applies to later events.',
     system: true,
     data: Type.Object({ ruleId, version, definition: RuleDefinition }),
     example: { ruleId: exampleId, version: 2, definition },
   }),
   'rule.enabled': defineEvent({
-    description: 'A rule looks at every later event.',
+    description: 'A rule was enabled. It applies to later events.',
     system: true,
     data: Type.Object({ ruleId }),
     example: { ruleId: exampleId },
   }),
   'rule.disabled': defineEvent({
-    description: 'A rule looks at no later event until it is enabled.',
+    description: 'A rule was disabled.',
     system: true,
     data: Type.Object({ ruleId }),
     example: { ruleId: exampleId },
   }),
   'rule.archived': defineEvent({
-    description: 'A rule was taken away for good; its decisions stay.',
+    description: 'A rule was archived; its decisions stay.',
     system: true,
     data: Type.Object({ ruleId }),
     example: { ruleId: exampleId },
   }),
   'rule.burst_ended': defineEvent({
-    description: 'Nothing more came for as long as a rule with `debounce` waits: it decides about the last match now.',
+    description: 'A burst of a rule with `debounce` ended: the rule now decides about the last match.',
     system: true,
     data: Type.Object({
       ruleId,
@@ -119,7 +119,7 @@ export const ruleEvents = {
     example: { ruleId: exampleId, key: 'acme/app', eventId: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a', position: '4711' },
   }),
   'rule.set_formed': defineEvent({
-    description: 'Rules that are asked together got a name, by which verdicts refer to them.',
+    description: 'A set of rules got a name, by which verdicts refer to it.',
     system: true,
     data: Type.Object({
       /** Named by its rules: the same rules in the same order are the same set. */
@@ -129,7 +129,7 @@ export const ruleEvents = {
     example: { set: 'q3mJt0f2mXb8sKQ9c1dVZw', rules: [[exampleId, 1] as [string, number]] },
   }),
   'rule.none_matched': defineEvent({
-    description: 'The verdicts on several events of which no rule asked for anything.',
+    description: 'The verdicts on several events that led to no action.',
     system: true,
     data: Type.Object({
       asked: Type.Array(setNames),

@@ -5,7 +5,7 @@ import { defineEvent } from '../define-event.js';
 /** What the runner tells about the subscribers that it runs. */
 export const subscriberEvents = {
   'subscriber.parked': defineEvent({
-    description: 'A subscriber failed on an event again and again, has put it aside and gone on. It can be retried.',
+    description: 'A subscriber parked an event after repeated failures and continued. The event can be retried.',
     system: true,
     data: Type.Object({
       subscriber: Type.String(),

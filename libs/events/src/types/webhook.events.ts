@@ -38,7 +38,7 @@ const settings = {
 /** The life of outbound webhooks, outcomes of their deliveries, and requests for more of them. */
 export const webhookEvents = {
   'webhook.registered': defineEvent({
-    description: 'An outbound webhook was set up.',
+    description: 'An outbound webhook was created.',
     system: true,
     data: Type.Object({
       webhookId,
@@ -50,13 +50,13 @@ export const webhookEvents = {
     example: { webhookId: example.webhookId, secret: `${example.webhookId}/1`, disabled: false, settings },
   }),
   'webhook.updated': defineEvent({
-    description: 'Settings of an outbound webhook changed; holds all of them as they are now.',
+    description: 'Settings of an outbound webhook changed; has all current settings.',
     system: true,
     data: Type.Object({ webhookId, settings: WebhookSettings }),
     example: { webhookId: example.webhookId, settings },
   }),
   'webhook.secret_rotated': defineEvent({
-    description: 'Deliveries are signed with another secret, and for a while with the one before as well.',
+    description: 'The secret of an outbound webhook changed; for a grace period deliveries are signed with both.',
     system: true,
     data: Type.Object({
       webhookId,
@@ -71,13 +71,13 @@ export const webhookEvents = {
     },
   }),
   'webhook.enabled': defineEvent({
-    description: 'An outbound webhook gets events again.',
+    description: 'An outbound webhook was enabled.',
     system: true,
     data: Type.Object({ webhookId }),
     example: { webhookId: example.webhookId },
   }),
   'webhook.disabled': defineEvent({
-    description: 'An outbound webhook gets no more events until it is enabled again.',
+    description: 'An outbound webhook was disabled.',
     data: Type.Object({
       webhookId,
       /** By hand; because the receiver answered 410; because it failed for five days. */
@@ -88,30 +88,30 @@ export const webhookEvents = {
     example: { webhookId: example.webhookId, reason: 'gone', detail: 'The receiver answered 410 Gone.' },
   }),
   'webhook.deleted': defineEvent({
-    description: 'An outbound webhook is gone for good; its deliveries stay.',
+    description: 'An outbound webhook was deleted; its deliveries stay.',
     system: true,
     data: Type.Object({ webhookId }),
     example: { webhookId: example.webhookId },
   }),
   'webhook.test': defineEvent({
-    description: 'A trial for one webhook alone, to see whether it answers. It is not retried.',
+    description: 'A test delivery to one webhook. It is not retried.',
     system: true,
     data: Type.Object({ webhookId, message: Type.String() }),
     example: { webhookId: example.webhookId, message: 'This is a test delivery from Millrace.' },
   }),
   'webhook.recovery_requested': defineEvent({
-    description: 'Somebody asks for everything that failed since a time to be delivered again.',
+    description: 'A recovery was requested: everything that failed since a time is redelivered.',
     system: true,
     data: Type.Object({ webhookId, since: Type.String() }),
     example: { webhookId: example.webhookId, since: '2026-11-20T00:00:00.000Z' },
   }),
   'webhook.delivered': defineEvent({
-    description: 'An attempt was answered with a 2xx.',
+    description: 'The receiver answered an attempt with 2xx.',
     data: Type.Object({ ...attempt, status: Type.Integer() }),
     example: { ...example, status: 200 },
   }),
   'webhook.failed': defineEvent({
-    description: 'An attempt failed, for whatever reason. The shipped workflow listens to this and asks for more.',
+    description: 'An attempt failed. The shipped retry workflow listens to this.',
     data: Type.Object({
       ...attempt,
       failureClass: Type.Union(
@@ -141,7 +141,7 @@ export const webhookEvents = {
     example: { deliveryId: example.deliveryId, webhookId: example.webhookId, attempts: 6 },
   }),
   'webhook.redelivery_requested': defineEvent({
-    description: 'A run asks for another attempt of the same delivery, some time after the last one failed.',
+    description: 'A run requested another attempt of the same delivery, after a delay.',
     system: true,
     data: Type.Object({
       requestedBy: RequestedBy,

@@ -48,7 +48,7 @@ const error = { message: 'GET https://example.com answered 500.', code: 'http.st
 
 export const workflowEvents = {
   'workflow.saved': defineEvent({
-    description: 'A version of a workflow was saved. Versions never change: another text is another version.',
+    description: 'A version of a workflow was saved. Versions never change: a changed text is a new version.',
     system: true,
     // The text may hold credentials; GET /api/v1/workflows/:name shows it to those who may read workflows.
     hidden: ['source'],
@@ -64,20 +64,20 @@ export const workflowEvents = {
     },
   }),
   'workflow.activated': defineEvent({
-    description: 'From now on new runs of the workflow use this version; runs under way keep theirs.',
+    description: 'A version was activated: new runs use it, active runs keep theirs.',
     system: true,
     data: Type.Object({ workflowId: Type.String(), ...activeVersion }),
     example: { workflowId, name: 'retry-failed-webhooks', version, origin: 'api' },
   }),
   'workflow.archived': defineEvent({
-    description: 'The workflow starts no more runs. Its versions and runs stay.',
+    description: 'A workflow was archived: it starts no more runs. Its versions and runs stay.',
     system: true,
     data: Type.Object({ workflowId: Type.String(), name: Type.String(), reason: Type.String() }),
     example: { workflowId, name: 'retry-failed-webhooks', reason: 'its file was removed' },
   }),
 
   'workflow.started': defineEvent({
-    description: 'A run began. It is pinned to one version and holds everything that its decisions depend on.',
+    description: 'A run started. It is pinned to one version and has everything that its decisions depend on.',
     data: Type.Object({
       ...run,
       version: Type.String(),
@@ -109,7 +109,7 @@ export const workflowEvents = {
     },
   }),
   'workflow.step_completed': defineEvent({
-    description: 'A step of a run came to its end. It will not be done again, whatever happens.',
+    description: 'A step of a run ended. It is never executed again.',
     data: Type.Object({
       ...run,
       path: Type.String(),
@@ -146,17 +146,17 @@ export const workflowEvents = {
     },
   }),
   'workflow.completed': defineEvent({
-    description: 'Every step of a run that was to be done is done.',
+    description: 'A run completed.',
     data: Type.Object({ ...run, outputs: Type.Record(Type.String(), Type.Unknown()), startedAt: Type.String() }),
     example: { ...ofRun, outputs: { url: 'https://example.com' }, startedAt: at },
   }),
   'workflow.failed': defineEvent({
-    description: 'A run ended because a step failed, or its time was over.',
+    description: 'A run failed: a step failed, or its time limit was reached.',
     data: Type.Object({ ...run, error: RunError, startedAt: Type.String() }),
     example: { ...ofRun, error, startedAt: at },
   }),
   'workflow.status_changed': defineEvent({
-    description: 'A run is in another status than before.',
+    description: 'The status of a run changed.',
     data: Type.Object({ ...run, from: Type.Optional(RunStatus), to: RunStatus }),
     example: { ...ofRun, from: 'running', to: 'waiting' },
   }),
@@ -176,13 +176,13 @@ export const workflowEvents = {
   }),
   'run.step_resumed': defineEvent({
     description:
-      'The process that was busy with an attempt is gone, and another takes the attempt over. Whatever the first one still does is not recorded.',
+      'The process of an attempt is gone, and another process took the attempt over. Results of the first process are ignored.',
     system: true,
     data: Type.Object({ ...step, attempt: Type.Integer({ minimum: 1 }) }),
     example: { runId, path: 'fetch', attempt: 1 },
   }),
   'run.attempt_failed': defineEvent({
-    description: 'An attempt of a step failed, and there will be another.',
+    description: 'An attempt of a step failed and will be retried.',
     system: true,
     data: Type.Object({
       ...step,
@@ -195,7 +195,7 @@ export const workflowEvents = {
   }),
   'run.step_awaiting': defineEvent({
     description:
-      'A step asked something of another stage and waits for the outcome, which names the request as its cause.',
+      'A step sent a request to another stage and waits for the outcome, which names the request as its cause.',
     system: true,
     data: Type.Object({
       ...step,
@@ -213,7 +213,7 @@ export const workflowEvents = {
     },
   }),
   'run.step_skipped': defineEvent({
-    description: 'A step was left out, since its `if` was not true.',
+    description: 'A step was skipped: its `if` was not true.',
     system: true,
     data: Type.Object({ ...step, stepId: Type.String() }),
     example: { runId, path: 'exhausted', stepId: 'exhausted' },
@@ -248,19 +248,19 @@ export const workflowEvents = {
     example: { runId, path: 'remember', stepId: 'remember', values: { attempts: 2 } },
   }),
   'run.loop_entered': defineEvent({
-    description: 'A forEach begins, with so many items.',
+    description: 'A forEach started.',
     system: true,
     data: Type.Object({ ...step, stepId: Type.String(), count: Type.Integer({ minimum: 0 }) }),
     example: { runId, path: 'retries', stepId: 'retries', count: 5 },
   }),
   'run.item_completed': defineEvent({
-    description: 'A forEach is done with one item; `stop` if its `until` was true then.',
+    description: 'One item of a forEach ended; `stop` is true if `until` was true.',
     system: true,
     data: Type.Object({ ...step, index: Type.Integer({ minimum: 0 }), stop: Type.Boolean() }),
     example: { runId, path: 'retries', index: 1, stop: true },
   }),
   'run.timer_set': defineEvent({
-    description: 'From now on a time is waited for.',
+    description: 'A step started to wait for a time.',
     system: true,
     data: Type.Object({
       /** The empty path is the run's own time limit. */
@@ -271,7 +271,7 @@ export const workflowEvents = {
     example: { runId, path: 'nap', purpose: 'wait', at },
   }),
   'run.timer_fired': defineEvent({
-    description: 'The time that was waited for has come.',
+    description: 'The time that a step waited for was reached.',
     system: true,
     data: Type.Object({ ...step, purpose: TimerPurpose }),
     example: { runId, path: 'nap', purpose: 'wait' },
@@ -283,7 +283,7 @@ export const workflowEvents = {
     example: { runId, error },
   }),
   'run.rested': defineEvent({
-    description: 'There is nothing to do for a run until `until`, or until something that it waits for happens.',
+    description: 'A run waits, until `until` or until something happens that it waits for.',
     system: true,
     data: Type.Object({
       runId: Type.String(),
@@ -294,7 +294,7 @@ export const workflowEvents = {
     example: { runId, until: at, awaiting: [] },
   }),
   'run.cancelled': defineEvent({
-    description: 'Somebody stopped a run.',
+    description: 'A run was cancelled.',
     system: true,
     data: Type.Object({ runId: Type.String(), by: Type.String() }),
     example: { runId, by: 'token/tok_01jq5x1d0wkz4s3v2n8m7b6c5a' },

@@ -31,8 +31,8 @@ export class HandshakeController {
   @Get(':id/handshake')
   @Roles('admin')
   @ApiOperation({
-    summary: 'What a handshake asks of you',
-    description: 'A token to enter on the screen of the sender, or an address to open. That it was read is recorded.',
+    summary: 'Get the steps that a handshake needs',
+    description: "A token to enter in the sender's settings, or an address to open. Reading it is recorded.",
   })
   @Answers(HandshakeAnswer)
   async show(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<HandshakeAnswer> {
@@ -49,8 +49,8 @@ export class HandshakeController {
   @Roles('admin')
   @HttpCode(200)
   @ApiOperation({
-    summary: 'Let the sender give a new secret away',
-    description: 'For ten minutes the secret of the next handshake is adopted. It replaces the one before at once.',
+    summary: 'Accept a new secret from the sender',
+    description: 'For ten minutes the secret of the next handshake is adopted. It replaces the current secret at once.',
   })
   @Answers(HandshakeAnswer)
   async open(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<HandshakeAnswer> {

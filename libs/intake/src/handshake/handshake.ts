@@ -47,7 +47,7 @@ export function adoptSecret(
   const { secret: before, handshake } = found(state, command);
   const isOpen = handshake?.openUntil !== undefined && Date.parse(handshake.openUntil) > now.getTime();
   if (before !== undefined && !isOpen)
-    throw new Rejected('conflict', 'integration.has_secret', 'This integration has a secret already.');
+    throw new Rejected('conflict', 'integration.has_secret', 'This integration already has a secret.');
   const { id, secret, shown } = command;
   return [{ type: 'integration.handshake_adopted', data: { integrationId: id, secret, shown } }];
 }

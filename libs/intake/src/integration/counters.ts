@@ -15,9 +15,9 @@ export type CountedReason =
 export type Counter =
   /** Stored, and for the first time. */
   | 'received'
-  /** Answered with the ids of the first time. */
+  /** Repeats, answered with the ids of the first time. */
   | 'duplicates'
-  /** Announced by the sender as another try. */
+  /** Requests that the sender marked as a retry. */
   | 'retries'
   /** With which the sender checked the address. */
   | 'handshakes'

@@ -234,7 +234,7 @@ describe('integrations by REST', () => {
       code: 'integration.dedupe_key_and_reconcile',
       kind: 'invalid',
       problems: expect.arrayContaining([expect.objectContaining({ pointer })]),
-      message: expect.stringMatching(/Leave out dedupeKey.*token, hookId, repository/),
+      message: expect.stringMatching(/Remove dedupeKey.*token, hookId, repository/),
     });
     const config = { token: 'ghp_x', hookId: 7, repository: 'acme/app' };
     const made = { name: 'acme', provider: 'github' };

@@ -68,7 +68,7 @@ export class IntegrationController {
 
   @Post()
   @Roles('integrator')
-  @ApiOperation({ summary: 'Set up an inbound source', description: 'It receives as soon as this is answered.' })
+  @ApiOperation({ summary: 'Create an integration', description: 'It receives from this answer on.' })
   @Takes(NewIntegration)
   @Answers(CreatedIntegration, 201)
   async create(@CurrentCaller() caller: Caller, @Body() sent: object): Promise<CreatedIntegration> {
@@ -133,7 +133,7 @@ export class IntegrationController {
 
   @Patch(':id')
   @Roles('integrator')
-  @ApiOperation({ summary: 'Change an integration', description: 'Rotates its secret, disables and enables it, too.' })
+  @ApiOperation({ summary: 'Change an integration', description: 'Also rotates its secret, disables and enables it.' })
   @Takes(IntegrationChanges)
   @Answers(IntegrationAnswer)
   async change(
@@ -150,7 +150,10 @@ export class IntegrationController {
       check: (given, problems) => {
         checkSettings(given, provider, problems, before, this.urlRefusal);
         if (given.graceSeconds !== undefined && given.secret === undefined)
-          problems.add('/graceSeconds', 'Must be sent with secret: it says how long the earlier one stays valid.');
+          problems.add(
+            '/graceSeconds',
+            'Must be sent together with secret: it sets how long earlier secrets stay valid.',
+          );
       },
     });
     const { changes, removed } = settingsChange(body, provider, current.settings.config);
@@ -248,7 +251,7 @@ export class IntegrationController {
     else if (!this.plugins.presets.has(preset))
       problems.oneOf(preset, [...this.plugins.presets.keys()].sort(), '/preset');
     else if (given.config && 'verify' in given.config)
-      problems.add('/config/verify', 'Must be left out: the preset says how requests are proved.');
+      problems.add('/config/verify', 'Must be left out: the preset sets how requests are verified.');
     else return this.plugins.providerFor(provider.name, preset);
     return undefined;
   }

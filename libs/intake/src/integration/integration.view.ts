@@ -44,7 +44,7 @@ export class IntegrationCounterView {
 /** What has come in through an integration. */
 export interface Activity {
   readonly counters: readonly IntegrationCounterView[];
-  /** Since when it has been silent for longer than it expects. */
+  /** Start of the current silence, if it is longer than expectedEvery. */
   readonly silentAt: Date | undefined;
   readonly reconciled: DataOf<'integration.reconciled'> | undefined;
 }

@@ -59,12 +59,14 @@ export function refuseDedupeKeyOfAskable(
   throw new Rejected(
     'invalid',
     'integration.dedupe_key_and_reconcile',
-    `An integration whose sender is asked for what never arrived must not have a dedupeKey: the sender's own ids tell its deliveries apart. Leave out dedupeKey (null), or one of ${needs} in config.`,
+    `An integration that finds missing deliveries must not have a dedupeKey: it needs the sender's own ids. Remove dedupeKey (null), or one of ${needs} in config.`,
     {
       problems: pointers.map((key) => ({
         pointer: `/${key}`,
         detail:
-          key === 'config' ? `Must not have ${needs} beside a dedupeKey.` : `Must be left out: config has ${needs}.`,
+          key === 'config'
+            ? `Must not have ${needs} together with a dedupeKey.`
+            : `Must be left out: config has ${needs}.`,
       })),
     },
   );
@@ -92,11 +94,11 @@ function refuseMovedSecrets(
   throw new Rejected(
     'invalid',
     'integration.secret_needed',
-    `${moved.join(' and ')} of config changes, and the stored ${kept.join(' and ')} is not sent to another address. Send it anew, in place of the mask.`,
+    `${moved.join(' and ')} of config changes, and the stored ${kept.join(' and ')} must not be sent to another address. Send the secret again instead of the mask.`,
     {
       problems: kept.map((key) => ({
         pointer: `/config/${pointerToken(key)}`,
-        detail: `Must be sent anew, in place of the mask: ${moved.join(' and ')} changes.`,
+        detail: `Must be sent again instead of the mask: ${moved.join(' and ')} changes.`,
       })),
     },
   );

@@ -147,7 +147,7 @@ describe('the config of an integration', () => {
     const kept = { at: { port: 1, host: 'a.example' }, key: MASK };
     expect(checkedSettings({ config: kept }, provider, current).changes.config).toMatchObject({ key: token });
     expect(() => checkedSettings({ config: { ...kept, at: { host: 'b.example' } } }, provider, current)).toThrow(
-      /Send it anew/,
+      /Send the secret again/,
     );
   });
 

@@ -81,7 +81,7 @@ function checkUrls(
 
 /** Whatever a provider makes of a secret, nothing of it comes back. */
 function checkSecret(provider: Provider, secret: string, config: JsonObject, problems: Problems): void {
-  const unusable = 'Must be a secret that this provider can use: see its page.';
+  const unusable = 'Must be a secret that this provider can use: see the documentation of the provider.';
   try {
     const reason = provider.checkSecret?.(secret, config);
     if (reason === undefined) return;
@@ -95,7 +95,7 @@ function checkSources(sources: readonly string[], problems: Problems): void {
   if (sources.length === 0)
     problems.add(
       '/allowedSources',
-      'Must not be empty: it would block every sender. Leave it out to let everybody in.',
+      'Must not be empty: it would block every sender. Leave it out to accept every address.',
     );
   if (sources.length > MAX_SOURCES)
     problems.add('/allowedSources', `Must have at most ${MAX_SOURCES} entries: use ranges.`);

@@ -4,7 +4,7 @@
  */
 const body = {
   required: true,
-  description: 'At most 1 MiB, not compressed. What it means is up to the provider of the integration.',
+  description: 'At most 1 MiB, not compressed. The provider of the integration interprets it.',
   content: {
     'application/json': { schema: {} },
     'application/x-www-form-urlencoded': {
@@ -24,15 +24,15 @@ const problem = (description: string) => ({
 const wait = { 'Retry-After': { schema: { type: 'integer' }, description: 'Seconds.' } };
 
 const problems = {
-  400: problem('Verified, but not readable: not UTF-8, not JSON, nested deeper than 64 levels, broken off.'),
+  400: problem('Verified, but unreadable: not UTF-8, not JSON, nested deeper than 64 levels, or incomplete.'),
   401: problem('Signature or token missing, malformed, wrong, or its timestamp too old.'),
-  403: problem('Sent from an address that is not among allowedSources.'),
+  403: problem('The source address is not in allowedSources.'),
   404: problem('Not found: unknown, malformed, disabled and deleted addresses all have this answer.'),
-  405: problem('The provider of the integration takes no webhooks; the text says where to go.'),
+  405: problem('The provider of the integration accepts no webhooks; `detail` says what to use instead.'),
   413: problem('Larger than 1 MiB.'),
-  415: problem('A content type or encoding that is not read.'),
+  415: problem('The content type or encoding is not supported.'),
   429: { ...problem('More requests than the rate limit of the integration allows.'), headers: wait },
-  503: { ...problem('Not stored: the log is not reachable. Send it again.'), headers: wait },
+  503: { ...problem('Not stored: the log cannot be reached. Send it again.'), headers: wait },
 };
 
 const accepted = {
@@ -56,7 +56,7 @@ const byId = parameter('id', 'Id of the integration.');
 
 const text = { 'text/plain': { schema: { type: 'string', maxLength: 0 } } };
 const chat = {
-  200: { description: 'Stored durably; the body is what the chat expects, most often none.', content: text },
+  200: { description: 'Stored durably; the body is what the chat expects, usually empty.', content: text },
   202: { description: 'The same, where the chat expects a 202.', content: text },
   ...problems,
 };
@@ -75,7 +75,7 @@ const agentError = {
 };
 const agentAnswers = {
   202: {
-    description: 'Stored durably. `GET /agents/{id}/executions/{executionId}` says what became of it.',
+    description: 'Stored durably. `GET /agents/{id}/executions/{executionId}` shows its status.',
     content: {
       'application/json': {
         schema: {
@@ -133,19 +133,19 @@ export const inboundDocument = {
     ),
     '/agents/{id}/webhook': operation(
       'Inbound.agent',
-      'Ask an agent',
+      'Start an execution of an agent',
       [parameter('id', 'Id of an agent whose webhook is enabled.')],
       agentAnswers,
     ),
     '/api/v1/agents/{id}/webhook': operation(
       'Inbound.agentV1',
-      'Ask an agent',
+      'Start an execution of an agent',
       [parameter('id', 'Id of an agent whose webhook is enabled.')],
       agentAnswers,
     ),
     '/api/webhook/{customPath}': operation(
       'Inbound.byCustomPath',
-      'Receive a webhook at a path of your own',
+      'Receive a webhook at a custom path',
       [parameter('customPath', '`customPath` of the integration.')],
       {
         200: {
@@ -165,7 +165,7 @@ export const inboundDocument = {
           },
         },
         ...Object.fromEntries(
-          Object.entries({ 400: 'Refused', 404: 'No such path', 500: 'Not stored: send it again' }).map(
+          Object.entries({ 400: 'Refused', 404: 'Path not found', 500: 'Not stored: send again' }).map(
             ([status, description]) => [
               status,
               {
@@ -192,7 +192,7 @@ export const inboundDocument = {
       required: ['eventIds', 'duplicate'],
       properties: {
         eventIds: { type: 'array', items: { type: 'string' }, example: ['evt_01jq5x1d0wkz4s3v2n8m7b6c5a'] },
-        duplicate: { type: 'boolean', description: 'All of it had been stored before, under these ids.' },
+        duplicate: { type: 'boolean', description: 'All of it was stored before, with these ids.' },
       },
     },
   },

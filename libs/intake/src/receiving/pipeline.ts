@@ -237,7 +237,7 @@ export class InboundPipeline {
         return UNAVAILABLE;
       }
       if (error instanceof Rejected && error.code === 'log.append_too_large') return EVENT_TOO_LARGE;
-      log.error({ err: error }, 'an append failed for an unknown reason');
+      log.error({ err: error }, 'an append failed with an unexpected error');
       return UNAVAILABLE;
     }
   }
@@ -252,7 +252,7 @@ export class InboundPipeline {
       return { eventIds: [...recorded, ...more].map(({ id }) => eventIdOf(id)), duplicate: more.length === 0 };
     } catch (error) {
       // Also where another request adds to it at the same moment: the sender must send it again.
-      log.warn({ error: messageOf(error) }, 'a duplicate could not be compared with what is recorded');
+      log.warn({ error: messageOf(error) }, 'a duplicate could not be compared with the recorded event');
       return UNAVAILABLE;
     }
   }

@@ -53,7 +53,7 @@ const refusals: Readonly<Record<RefusalReason, (wants: string, challenge?: strin
   stale: (wants) =>
     notProved(
       'stale',
-      `The signed time is too far from now. Check the clock of the sender; an old request cannot be sent again unchanged. Send ${wants}.`,
+      `The signed time is too far from now. Check the clock of the sender; an old request must be signed again. Send ${wants}.`,
     ),
   unavailable: () => KEYS_UNAVAILABLE,
 };
@@ -64,7 +64,7 @@ const notProved = (reason: Exclude<RefusalReason, 'unavailable'>, detail: string
 const KEYS_UNAVAILABLE = new Refusal(
   503,
   'inbound.keys_unavailable',
-  'The keys of this sender cannot be fetched now, so the request cannot be verified. Send it again after the seconds in Retry-After.',
+  'The public keys of this sender cannot be fetched now, so the request cannot be verified. Send it again after the seconds in Retry-After.',
   'unavailable',
   10,
 );
@@ -82,7 +82,7 @@ export const refusedBecause = (
 /** A sender gives a secret away, and none is expected. */
 export const NOT_EXPECTED = notProved(
   'signature_mismatch',
-  'This integration has a secret already. Open it for another handshake with POST /api/v1/integrations/:id/handshake, then try again.',
+  'This integration already has a secret. Open it for another handshake with POST /api/v1/integrations/:id/handshake, then try again.',
 );
 
 export const handshakeRefused = (status: 400 | 403, detail: string): Refusal =>
@@ -91,14 +91,14 @@ export const handshakeRefused = (status: 400 | 403, detail: string): Refusal =>
 export const TOO_LARGE = new Refusal(
   413,
   'inbound.body_too_large',
-  'The body is larger than 1 MiB. Send less: most senders can leave parts out or split what they send.',
+  'The body is larger than 1 MiB. Send less: most senders can leave out parts or split the request.',
   'too_large',
 );
 
 export const EVENT_TOO_LARGE = new Refusal(
   413,
   'inbound.event_too_large',
-  'The body is at most 1 MiB, but the event made of it is larger than the log takes. Send a smaller body.',
+  'The body is at most 1 MiB, but its event is larger than the log accepts. Send a smaller body.',
   'too_large',
 );
 
@@ -128,7 +128,7 @@ export const unreadable = ({ status, code, detail }: BodyFault): Refusal =>
 export const UNAVAILABLE = new Refusal(
   503,
   'inbound.unavailable',
-  'The event cannot be stored now and was not acknowledged. Send it again after the seconds in Retry-After.',
+  'The event cannot be stored now and was not accepted. Send it again after the seconds in Retry-After.',
   'unavailable',
   5,
 );

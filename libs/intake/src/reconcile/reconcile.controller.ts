@@ -19,10 +19,11 @@ class MissingDelivery {
   @ApiProperty({ example: 'push' })
   eventType!: string;
   @ApiProperty({
-    description: 'The sender took the request to send it again. false: it refused, or it is not asked again yet.',
+    description:
+      'true: the sender accepted the request to send it again. false: it refused, or was not asked again yet.',
   })
   requested!: boolean;
-  @ApiPropertyOptional({ description: 'The sender would not send this one again.' })
+  @ApiPropertyOptional({ description: 'The sender refused to send it again.' })
   refused?: boolean;
 }
 
@@ -31,27 +32,29 @@ class ReconcileFailure {
   code!: string;
   @ApiProperty({ description: 'What to do.' })
   detail!: string;
-  @ApiPropertyOptional({ description: 'Milliseconds to wait before asking again.' })
+  @ApiPropertyOptional({ description: 'Milliseconds to wait before the next try.' })
   retryAfterMs?: number;
 }
 
 export class ReconcileAnswer {
   @ApiProperty()
   integrationId!: string;
-  @ApiProperty({ description: 'Deliveries that the sender named.' })
+  @ApiProperty({ description: 'Deliveries listed by the sender.' })
   checked!: number;
-  @ApiProperty({ type: [MissingDelivery], description: 'What never arrived here.' })
+  @ApiProperty({ type: [MissingDelivery], description: 'Missing deliveries.' })
   missing!: MissingDelivery[];
-  @ApiPropertyOptional({ description: 'More is missing than was asked for: it is the next time, in ten minutes.' })
+  @ApiPropertyOptional({
+    description: 'More deliveries are missing; they are requested the next time, in ten minutes.',
+  })
   more?: boolean;
   @ApiPropertyOptional({
     format: 'date-time',
-    description: 'When the oldest delivery was made that is missing and may yet come: the next look goes back as far.',
+    description: 'Time of the oldest delivery that is missing and may still arrive: the next comparison starts there.',
   })
   openSince?: string;
   @ApiProperty({ format: 'date-time' })
   startedAt!: string;
-  @ApiPropertyOptional({ type: ReconcileFailure, description: 'Why it was not gone through to the end.' })
+  @ApiPropertyOptional({ type: ReconcileFailure, description: 'Why the comparison is incomplete.' })
   failure?: ReconcileFailure;
 }
 
@@ -69,9 +72,9 @@ export class ReconcileController {
   @Roles('integrator')
   @HttpCode(200)
   @ApiOperation({
-    summary: 'Find deliveries that never arrived',
+    summary: 'Find and request missing deliveries',
     description:
-      'Asks the sender what it has delivered in the last three days, holds that against the log, and asks for what is missing once more. Happens by itself every ten minutes.',
+      "Compares the sender's deliveries of the last three days with the log and requests the missing ones again. Runs automatically every ten minutes.",
   })
   @ApiResponse({ status: 200, type: ReconcileAnswer })
   async reconcile(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<ReconcileAnswer> {
@@ -82,7 +85,7 @@ export class ReconcileController {
       throw new Rejected(
         'conflict',
         'integration.not_reconcilable',
-        'The sender of this integration cannot be asked: the integration is disabled, its provider does not support it (GitHub does), its config lacks token, hookId or repository, or it has a dedupeKey.',
+        'Missing deliveries of this integration cannot be requested: it is disabled, its provider does not support it (GitHub does), its config lacks token, hookId or repository, or it has a dedupeKey.',
       );
     const position = await this.reconciler.recordNext(caller.orgId, caller.actor, outcome);
     await hasSeen(this.progress, RECONCILIATIONS, position);

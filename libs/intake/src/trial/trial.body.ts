@@ -12,7 +12,7 @@ export class TrialRequest {
   @ApiPropertyOptional({
     oneOf: [{ type: 'string' }, { type: 'object' }],
     description:
-      'The body as text, byte for byte; an object is written as JSON, so that its signature does not match. Leave it out for a request without one, such as GET.',
+      'The body as text, byte for byte; an object is serialized as JSON, which does not match a signature over other bytes. Leave it out for a request without one, such as GET.',
   })
   @ValidateIf(({ method = 'POST' }: TrialRequest) => method === 'POST')
   @IsNotEmpty()
@@ -28,7 +28,9 @@ export class TrialRequest {
   @IsString()
   method?: string;
 
-  @ApiPropertyOptional({ description: 'The address that was called: some senders sign it. Its host does not count.' })
+  @ApiPropertyOptional({
+    description: 'The address that the sender called: some senders sign it. The host is ignored.',
+  })
   @IfGiven()
   @IsString()
   url?: string;
@@ -41,22 +43,22 @@ export class TrialRequest {
 
 export class TrialAnswer {
   @ApiPropertyOptional({
-    description: 'Which part did not fit: header, signature, timestamp, bodyHash, claims, field or handshake.',
+    description: 'Which part does not match: header, signature, timestamp, bodyHash, claims, field or handshake.',
   })
   failed?: string;
-  @ApiPropertyOptional({ description: 'What the integration wants.' })
+  @ApiPropertyOptional({ description: 'What the integration expects.' })
   wants?: string;
-  @ApiPropertyOptional({ type: Object, description: 'The headers that came, with the length of each; never a value.' })
+  @ApiPropertyOptional({ type: Object, description: 'The received headers with the length of each, never a value.' })
   found?: Readonly<Record<string, number>>;
-  @ApiPropertyOptional({ type: [String], description: 'What would have made it fit, tried one by one.' })
+  @ApiPropertyOptional({ type: [String], description: 'Changes that would make it match, each tried alone.' })
   hints?: readonly string[];
   @ApiPropertyOptional({ type: String, nullable: true, description: "The sender's own name of the event." })
   eventType?: string | null;
   @ApiProperty({ description: 'Whether the request would be stored.' })
   accepted!: boolean;
-  @ApiProperty({ description: 'The status it would be answered with.' })
+  @ApiProperty({ description: 'The status of the answer.' })
   status!: number;
-  @ApiPropertyOptional({ description: 'Why it would be refused.' })
+  @ApiPropertyOptional({ description: 'Code of the refusal.' })
   code?: string;
   @ApiPropertyOptional()
   detail?: string;
@@ -64,7 +66,7 @@ export class TrialAnswer {
   authentication?: string;
   @ApiPropertyOptional({ type: String, nullable: true, description: 'null: every request is new.' })
   deliveryId?: string | null;
-  @ApiPropertyOptional({ description: 'Whether this delivery is recorded already.' })
+  @ApiPropertyOptional({ description: 'Whether this delivery was already recorded.' })
   duplicate?: boolean;
   @ApiPropertyOptional({ type: [Object], description: 'The events it would become.' })
   events?: unknown[];

@@ -33,7 +33,7 @@ export class TrialController {
   @HttpCode(200)
   @ApiOperation({
     summary: 'Try a saved request',
-    description: 'Says what would happen. Nothing is stored or counted.',
+    description: 'Shows what would happen. Nothing is stored or counted.',
   })
   @ApiResponse({ status: 200, type: TrialAnswer })
   async verify(
@@ -90,7 +90,7 @@ const NOT_EXPECTED_HERE: HandshakeOutcome = { kind: 'unproved', verdict: { ok: f
 
 /** What would be answered: nothing is adopted, signed or confirmed. */
 function handshakeAnswer(outcome: HandshakeOutcome): Pick<TrialAnswer, 'accepted' | 'status' | 'detail'> {
-  const detail = 'It is a request with which the sender checks the address: it is answered, and nothing is stored.';
+  const detail = 'This request verifies the address. It is answered, and nothing is stored.';
   switch (outcome.kind) {
     case 'unproved':
       return { accepted: false, status: 401, detail: 'It checks the address, but does not prove who sent it.' };

@@ -134,7 +134,10 @@ export class EmbeddedPostgres {
       if (client) {
         await takeOwnership(client, this.folder);
         if (!child)
-          this.log.info({ postgres: running.pid }, 'found PostgreSQL running: an earlier Millrace was killed');
+          this.log.info(
+            { postgres: running.pid },
+            'PostgreSQL is still running: the previous Millrace process was killed',
+          );
         this.address = running.address;
         this.hold(client);
         await this.ensureDatabase(client);
@@ -188,7 +191,7 @@ export class EmbeddedPostgres {
     client.once('end', () => {
       if (this.stopping) return;
       this.owner = undefined;
-      this.log.error({ folder: this.folder }, 'the embedded PostgreSQL went away; starting it again');
+      this.log.error({ folder: this.folder }, 'the embedded PostgreSQL stopped; restarting it');
       this.recovering = this.recover().finally(() => (this.recovering = undefined));
     });
   }
@@ -197,11 +200,11 @@ export class EmbeddedPostgres {
     for (let tries = 1; !this.stopping; tries++) {
       try {
         await this.own();
-        if (!this.stopping) this.log.info({ folder: this.folder }, 'the embedded PostgreSQL is back');
+        if (!this.stopping) this.log.info({ folder: this.folder }, 'the embedded PostgreSQL runs again');
         return;
       } catch (error) {
         if (error instanceof Rejected && error.code === 'data_dir.in_use') return this.lost(error);
-        this.log.error({ error: messageOf(error) }, 'the embedded PostgreSQL does not come back; trying on');
+        this.log.error({ error: messageOf(error) }, 'the embedded PostgreSQL does not start; retrying');
         await delay(backoff(tries, { first: 100, max: 5_000 }));
       }
     }

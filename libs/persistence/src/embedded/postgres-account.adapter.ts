@@ -89,7 +89,7 @@ function reachingThrough(uid: number, gid: number, blocked: string): readonly st
   throw new Rejected(
     'invalid',
     'data_dir.unreachable',
-    `PostgreSQL does not run as root, and the user it runs as (uid ${uid}) may not pass ${blocked}. Put the data (MILLRACE_DATA_DIR) and the program into folders that every user may pass, or "chmod o+x ${blocked}", or start Millrace as another user, or set DATABASE_URL.`,
+    `PostgreSQL does not run as root, and the user it runs as (uid ${uid}) has no permission to enter ${blocked}. Put the data (MILLRACE_DATA_DIR) and the program into folders that every user can enter, or "chmod o+x ${blocked}", or start Millrace as another user, or set DATABASE_URL.`,
   );
 }
 

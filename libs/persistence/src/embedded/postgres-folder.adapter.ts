@@ -100,15 +100,15 @@ export function fileProblem(error: unknown, folder: string): unknown {
   const { code, message, syscall } = error as NodeJS.ErrnoException;
   if (error instanceof Rejected || typeof code !== 'string' || syscall === undefined) return error;
   const owned =
-    'It may belong to another user, one that started Millrace here before: start it as that user, or choose another folder with MILLRACE_DATA_DIR.';
+    'It may belong to another user who started Millrace here before. Start it as that user, or choose another folder with MILLRACE_DATA_DIR.';
   const advice: Readonly<Record<string, string>> = {
     EACCES: owned,
     EPERM: owned,
     EROFS: 'The disk is read-only: choose another folder with MILLRACE_DATA_DIR.',
-    ENOSPC: 'The disk is full: make room, or choose another folder with MILLRACE_DATA_DIR.',
+    ENOSPC: 'The disk is full: free some space, or choose another folder with MILLRACE_DATA_DIR.',
     ENOTDIR: 'A part of this path is a file: choose another folder with MILLRACE_DATA_DIR.',
     EEXIST: 'A part of this path is a file: choose another folder with MILLRACE_DATA_DIR.',
-    ENOTEMPTY: 'It holds files that are not a database: choose another folder with MILLRACE_DATA_DIR.',
+    ENOTEMPTY: 'It contains files that are not a database: choose another folder with MILLRACE_DATA_DIR.',
   };
   const words = `The data folder ${folder} cannot be used (${message}). ${advice[code] ?? 'Check MILLRACE_DATA_DIR.'}`;
   return new Rejected('invalid', 'data_dir.unusable', words, { cause: error });
@@ -117,14 +117,14 @@ export function fileProblem(error: unknown, folder: string): unknown {
 /** PostgreSQL's own words, with what to do about the usual causes. */
 export function explained(what: string, output: string): Rejected {
   const advice = /No space left|Disk quota/i.test(output)
-    ? 'The disk is full: make room, or move MILLRACE_DATA_DIR to another disk.'
+    ? 'The disk is full: free some space, or move MILLRACE_DATA_DIR to another disk.'
     : /incompatible with server|initialized by PostgreSQL version/i.test(output)
       ? 'The data was written by another major version of PostgreSQL: start the Millrace version that wrote it, dump the database, and load it into a new folder.'
       : /Permission denied|Operation not permitted|Read-only file system/i.test(output)
         ? 'Check who owns MILLRACE_DATA_DIR and whether it can be written.'
         : /shared memory|semaphores|semget/i.test(output)
           ? 'The system gives PostgreSQL too little shared memory or too few semaphores: raise its limits, or set DATABASE_URL to a server of your own.'
-          : 'If it stays so, set DATABASE_URL to a PostgreSQL server of your own.';
+          : 'If this persists, set DATABASE_URL to a PostgreSQL server of your own.';
   const words = output.trim().split('\n').slice(-5).join(' | ');
   return new Rejected('invalid', 'postgres.cannot_start', `${what}. ${advice} PostgreSQL says: ${words}`);
 }

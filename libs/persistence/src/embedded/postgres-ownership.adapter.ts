@@ -36,7 +36,7 @@ export async function takeOwnership(session: pg.Client, folder: string): Promise
     throw new Rejected(
       'conflict',
       'data_dir.in_use',
-      `The data folder ${dirname(folder)} is in use by another Millrace (${who}). Stop that one, or give this one a folder of its own with MILLRACE_DATA_DIR.`,
+      `The data folder ${dirname(folder)} is in use by another Millrace (${who}). Stop it, or use another folder with MILLRACE_DATA_DIR.`,
     );
   }
 }

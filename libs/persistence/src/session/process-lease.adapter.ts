@@ -80,7 +80,7 @@ export class ProcessLease {
     let next = performance.now() + this.timing.renewEvery;
     this.timer = setInterval(() => {
       if (this.held && performance.now() - this.renewedAt > this.timing.trustFor)
-        this.lose('it could not be renewed in time');
+        this.lose('the lease could not be renewed in time');
       if (performance.now() < next || this.renewing) return;
       next = performance.now() + this.timing.renewEvery;
       this.renewing = this.renew().finally(() => (this.renewing = undefined));
@@ -111,7 +111,7 @@ export class ProcessLease {
         values: [id, hostname(), process.pid],
       });
       if (id !== this.current || this.stopped) return;
-      if (rows[0]!.inserted && this.held) return this.lose('another process took this one for dead');
+      if (rows[0]!.inserted && this.held) return this.lose('another process considered this one dead');
       this.renewedAt = sentAt;
       this.held = true;
       await this.freeTheDead();
@@ -132,7 +132,7 @@ export class ProcessLease {
     const old = this.current;
     this.held = false;
     this.current = uuid7();
-    this.log.error({ why }, 'this process lost its lease: its work is done by others');
+    this.log.error({ why }, 'this process lost its lease; other processes take over its work');
     this.options.onLost();
     // As a dead process would be found, but at once.
     void this.pool.query('delete from views.processes where id = $1', [old]).catch(() => undefined);

@@ -108,10 +108,10 @@ export class SessionConnection extends Signals {
         this.keepBeating(client);
         for (const listener of this.connectedListeners) listener();
         await ended;
-        if (!this.closed) this.log.warn({}, 'the session with the database was lost; its locks are free for others');
+        if (!this.closed) this.log.warn({}, 'the database session was lost; its locks are released');
       } catch (error) {
         tries += 1;
-        this.log.warn({ error: messageOf(error) }, 'no session with the database; trying again');
+        this.log.warn({ error: messageOf(error) }, 'no database session; retrying');
         client.end().catch(() => undefined);
       }
       this.lose();

@@ -51,7 +51,7 @@ export class Finisher {
         }
         if (left.size > 0) await delay(5);
       } catch (error) {
-        this.log.warn({ queue: this.queue, error: messageOf(error) }, 'finished work cannot be reported now');
+        this.log.warn({ queue: this.queue, error: messageOf(error) }, 'finished work cannot be recorded now');
         this.waiting.push(...batch);
         await delay(200);
       }

@@ -181,7 +181,7 @@ export class WorkerLoop {
       await this.giveBack(one, error).catch((problem: unknown) =>
         this.log.error(
           { queue: this.queue, key: one.work.key, error: messageOf(problem) },
-          'work could not be given back',
+          'work could not be released',
         ),
       );
     }
@@ -201,11 +201,11 @@ export class WorkerLoop {
     const fields = { queue: this.queue, key: work.key, reason };
     const bug = !(error instanceof Transient);
     if (bug && work.failures + 1 >= MAX_FAILURES) {
-      this.log.error({ ...fields, error }, 'work failed too often and is parked');
+      this.log.error({ ...fields, error }, 'work failed repeatedly and is parked');
       return this.dueAt(await claims.park(work, reason));
     }
-    if (bug) this.log.error({ ...fields, error }, 'work failed; it will be tried again');
-    else this.log.warn(fields, 'work cannot be done now; it will be tried again');
+    if (bug) this.log.error({ ...fields, error }, 'work failed; it will be retried');
+    else this.log.warn(fields, 'work cannot be done now; it will be retried');
     this.dueAt(await claims.retryLater(work, backoff(work.tries + 1, BACKOFF), bug, reason));
   }
 

@@ -21,17 +21,17 @@ export const NOT_UTF8 = new BodyFault(
 export const NOT_JSON = new BodyFault(
   400,
   'inbound.not_json',
-  'The body is not valid JSON: it may be cut off, or in another format than Content-Type says.',
+  'The body is not valid JSON: it may be incomplete, or in another format than Content-Type.',
 );
 export const NOT_NDJSON = new BodyFault(
   400,
   'inbound.not_ndjson',
-  'Each line of an NDJSON body must be one JSON value, and there must be at least one. Check for a value over several lines.',
+  'Each line of an NDJSON body must be one JSON value, and there must be at least one. Do not split a value over several lines.',
 );
 export const NOT_BATCH = new BodyFault(
   400,
   'inbound.not_batch',
-  'A batch must be a JSON array of events. This body is not, or is cut off.',
+  'A batch must be a JSON array of events. This body is not, or is incomplete.',
 );
 export const NOT_FORM = new BodyFault(
   400,
@@ -41,17 +41,17 @@ export const NOT_FORM = new BodyFault(
 export const JSON_AS_FORM = new BodyFault(
   400,
   'inbound.json_sent_as_form',
-  'The body is JSON, but Content-Type says that it is a form. Send it with Content-Type: application/json.',
+  'The body is JSON, but Content-Type is that of a form. Send it with Content-Type: application/json.',
 );
 export const PAYLOAD_NOT_JSON = new BodyFault(
   400,
   'inbound.payload_not_json',
-  'The form field "payload" begins like JSON and is not valid JSON: it may be cut off.',
+  'The form field "payload" looks like JSON but is invalid: it may be incomplete.',
 );
 export const TOO_MANY_LINES = new BodyFault(
   413,
   'inbound.too_many_lines',
-  `The body holds more than ${MAX_LINES} events. Send them in several requests.`,
+  `The body must not have more than ${MAX_LINES} events. Send them in several requests.`,
 );
 export const UNSUPPORTED_TYPE = new BodyFault(
   415,

@@ -90,17 +90,17 @@ describe('plug-ins', () => {
     [
       'has a config of no JSON Schema',
       broken({ config: { properties: { a: { type: 'nonsense' } } } }),
-      /config of its provider one has properties that are no JSON Schema: .*type/,
+      /config of its provider one has properties that are not JSON Schemas: .*type/,
     ],
     [
       'has a config whose schema is no object',
       broken({ config: { properties: { a: 'string' } } }),
-      /config of its provider one has properties that are no JSON Schema/,
+      /config of its provider one has properties that are not JSON Schemas/,
     ],
     [
       'has a config that refers to nothing',
       broken({ config: { properties: { a: { $ref: '#/nowhere' } } } }),
-      /config of its provider one has properties that are no JSON Schema/,
+      /config of its provider one has properties that are not JSON Schemas/,
     ],
     ...(['secrets', 'required'] as const).flatMap((list): [string, unknown, RegExp][] =>
       ['apiKey', ['apikey'], [1], null].map((value) => [
@@ -120,12 +120,12 @@ describe('plug-ins', () => {
     ...(['normalise', 'respond', 'sign', 'checkSecret'] as const).map((method): [string, unknown, RegExp] => [
       `has a provider whose ${method} makes one wait`,
       { name: 'acme', sdk: 1, providers: [{ ...provider('one'), [method]: async () => ({}) }] },
-      new RegExp(`${method} of its provider one is async`),
+      new RegExp(`${method} of its provider one must not be async`),
     ]),
     [
       'has a provider whose normalise is a generator',
       { name: 'acme', sdk: 1, providers: [{ ...provider('one'), *normalise() {} }] },
-      /normalise of its provider one is async/,
+      /normalise of its provider one must not be async/,
     ],
     [
       'answers with something that is no function',
@@ -163,7 +163,7 @@ describe('plug-ins', () => {
     [
       'has a step that does not say what it does',
       { name: 'acme', sdk: 1, steps: [{ name: 'x', run: () => 1, inputSchema: {} }] },
-      /step x has to say whether it has effects/,
+      /step x needs effects: true or false/,
     ],
     ['has actions that are no list', { name: 'acme', sdk: 1, actions: {} }, /actions must be a list/],
     ['has an action that is none', { name: 'acme', sdk: 1, actions: [null] }, /each action needs a name/],
@@ -177,7 +177,7 @@ describe('plug-ins', () => {
     ...BUILT_IN_ACTIONS.map((name): [string, unknown, RegExp] => [
       `has an action with the built-in name ${name}`,
       { name: 'acme', sdk: 1, actions: [action({ name })] },
-      /action \w+ has the name of a built-in one/,
+      /action \w+ has the name of a built-in action/,
     ]),
     [
       'has an action without run',
@@ -197,7 +197,7 @@ describe('plug-ins', () => {
     [
       'has an action whose inputSchema is none',
       { name: 'acme', sdk: 1, actions: [action({ inputSchema: { type: 'strnig' } })] },
-      /inputSchema of its action page-on-call is no JSON Schema/,
+      /inputSchema of its action page-on-call is not a JSON Schema/,
     ],
     [
       'has an action twice',

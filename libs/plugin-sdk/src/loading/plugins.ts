@@ -98,7 +98,7 @@ function checkShape(plugin: unknown, specifier: string | undefined): void {
   if (plugin['sdk'] !== SDK_VERSION)
     throw unusable(
       name,
-      `it is written for sdk ${stringifyJson(plugin['sdk'])}, this server has sdk ${SDK_VERSION}: use another version of one of them`,
+      `it was written for sdk ${stringifyJson(plugin['sdk'])}, but this server has sdk ${SDK_VERSION}: use another version of the plug-in or the server`,
     );
   // `provider` in place of `providers` would add nothing, without a word.
   const unknown = Object.keys(plugin).find((key) => !KEYS.includes(key));
@@ -112,7 +112,7 @@ function checkShape(plugin: unknown, specifier: string | undefined): void {
     if (!isObject(step['inputSchema']))
       throw unusable(name, `its step ${step['name']} needs an inputSchema, such as Type.Object({ … })`);
     if (typeof step['effects'] !== 'boolean')
-      throw unusable(name, `its step ${step['name']} has to say whether it has effects: true or false`);
+      throw unusable(name, `its step ${step['name']} needs effects: true or false`);
   }
   for (const action of listOf(plugin, 'actions', name)) checkAction(action, name);
 }
@@ -136,16 +136,16 @@ function checkAction(action: unknown, plugin: string): void {
     );
   const { name, description, run, inputSchema } = action;
   if ((BUILT_IN_ACTIONS as readonly string[]).includes(name))
-    throw unusable(plugin, `its action ${name} has the name of a built-in one: rename it`);
+    throw unusable(plugin, `its action ${name} has the name of a built-in action: rename it`);
   if (typeof run !== 'function') throw unusable(plugin, `its action ${name} has no function run`);
   if (typeof description !== 'string' || description.trim() === '')
-    throw unusable(plugin, `its action ${name} has no description: one sentence for those who write rules`);
+    throw unusable(plugin, `its action ${name} has no description: write one sentence`);
   if (!isObject(inputSchema))
     throw unusable(plugin, `its action ${name} needs an inputSchema, such as Type.Object({ … })`);
   try {
     compileShape(inputSchema as ActionDefinition['inputSchema']);
   } catch (error) {
-    throw unusable(plugin, `the inputSchema of its action ${name} is no JSON Schema: ${messageOf(error)}`, error);
+    throw unusable(plugin, `the inputSchema of its action ${name} is not a JSON Schema: ${messageOf(error)}`, error);
   }
 }
 

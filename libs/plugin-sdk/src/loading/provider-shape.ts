@@ -58,10 +58,7 @@ export function checkProvider(provider: unknown, plugin: string): void {
       throw unusable(plugin, `its provider ${provider['name']} has no function ${method}`);
   for (const method of ['normalise', 'respond', 'preflight', 'sign', 'checkSecret'])
     if (isAsync(provider[method]))
-      throw unusable(
-        plugin,
-        `${method} of its provider ${provider['name']} is async: it has to give its result at once; only verify may wait`,
-      );
+      throw unusable(plugin, `${method} of its provider ${provider['name']} must not be async: only verify may be`);
   for (const method of ['respond', 'preflight', 'sign', 'checkSecret'])
     if (provider[method] !== undefined && typeof provider[method] !== 'function')
       throw unusable(plugin, `${method} of its provider ${provider['name']} is not a function`);
@@ -97,7 +94,7 @@ function checkConfig(config: unknown, provider: string, plugin: string): asserts
   } catch (error) {
     throw unusable(
       plugin,
-      `config of its provider ${provider} has properties that are no JSON Schema: ${messageOf(error)}`,
+      `config of its provider ${provider} has properties that are not JSON Schemas: ${messageOf(error)}`,
       error,
     );
   }

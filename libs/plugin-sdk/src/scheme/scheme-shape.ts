@@ -25,12 +25,12 @@ const jmespath = Type.String({
 });
 const tolerance = Type.String({
   expected: 'a duration from 30s to 1h',
-  description: 'How far the signed time may be from now. Default 5m.',
+  description: 'The allowed difference between the signed time and now. Default 5m.',
   examples: ['5m'],
 });
 const text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
 
-const encoding = oneOf(['hex', 'base64', 'base64url'], { description: 'How the signature is written. Default hex.' });
+const encoding = oneOf(['hex', 'base64', 'base64url'], { description: 'Encoding of the signature. Default hex.' });
 const digest = oneOf(['sha256', 'sha512', 'sha1'], { description: 'Default sha256.' });
 const signed = Type.String({
   minLength: 1,
@@ -48,7 +48,7 @@ const timestamp = closed(
     ),
     tolerance: optional(tolerance),
   },
-  { description: 'Where the time stands that is signed too.' },
+  { description: 'Where to find the signed time.' },
 );
 const list = closed(
   {
@@ -68,7 +68,7 @@ const bodyHash = closed(
     algorithm: optional(digest),
     encoding: optional(encoding),
   },
-  { description: 'Where a hash of the body stands. Where it is sent, it must be that of the raw body.' },
+  { description: 'Where to find a hash of the body. If present, it must be the hash of the raw body.' },
 );
 const acceptWeak = Type.Boolean({ description: 'Accept sha1, or a signature that does not cover the body.' });
 const publicKey = Type.String({
@@ -87,7 +87,7 @@ const hmac = closed(
     prefix: optional(text(40)),
     list: optional(list),
     signed: optional(signed),
-    key: optional(oneOf(['utf8', 'base64', 'hex'], { description: 'How the secret is written. Default utf8.' })),
+    key: optional(oneOf(['utf8', 'base64', 'hex'], { description: 'Encoding of the secret. Default utf8.' })),
     keyPrefix: optional(text(40)),
     timestamp: optional(timestamp),
     id: optional(closed({ header: headerName })),
@@ -177,8 +177,7 @@ export type TimestampShape = Static<typeof timestamp>;
 
 const source = text(4096);
 const sources = Type.Union([source, Type.Array(source, { minItems: 1, maxItems: 10 })], {
-  description:
-    'header:NAME, query:NAME, hash:body or JMESPath over the body; of several the first that gives something.',
+  description: 'header:NAME, query:NAME, hash:body or JMESPath over the body; of several, the first with a value.',
 });
 
 const read = closed(
@@ -188,7 +187,7 @@ const read = closed(
     occurredAt: optional(sources),
     each: optional(jmespath),
   },
-  { description: 'Where the name of the event, the id of the delivery and its time stand, and a list of events.' },
+  { description: 'Where to find the event name, the delivery id, the time, and a list of events.' },
 );
 export type ReadShape = Static<typeof read>;
 export type Sources = Static<typeof sources>;
@@ -223,16 +222,16 @@ const answer = closed(
     ),
     body: optional(Type.String({ maxLength: 1024 })),
   },
-  { description: 'What the sender is answered. Default: 202 and the ids of the events.' },
+  { description: 'The answer to the sender. Default: 202 and the ids of the events.' },
 );
 export type AnswerShape = Static<typeof answer>;
 
 /** The keys of `config` with which an integration declares its sender. */
 export const schemeConfig = {
-  verify: anyOf<DeclaredScheme>(schemeKinds, { description: 'How requests are proved.' }),
+  verify: anyOf<DeclaredScheme>(schemeKinds, { description: 'How requests are verified.' }),
   read,
   handshake: anyOf<Static<typeof echo> | Static<typeof head>>(handshakeKinds, {
-    description: 'How the address is checked.',
+    description: 'How the sender verifies the address.',
   }),
   answer,
 } as const;

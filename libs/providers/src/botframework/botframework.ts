@@ -84,7 +84,7 @@ async function verify(request: InboundRequest, context: ProviderContext): Promis
   if ('unusable' in key)
     return refused(
       'signature_mismatch',
-      `the key ${header.kid.slice(0, 64)} of the issuer must not be used: ${key.unusable}`,
+      `the key ${header.kid.slice(0, 64)} of the issuer cannot be used: ${key.unusable}`,
     );
   try {
     const { payload } = await jwtVerify(token, key.key, {

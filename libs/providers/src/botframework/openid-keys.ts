@@ -57,7 +57,9 @@ export class OpenIdKeys {
     if (known && Math.abs(at - known.triedAt) < LOOK_AGAIN_MS) {
       if (key) return key;
       // A key that is new since then must not be refused for good.
-      throw new KeysUnavailable(`the key ${keyId.slice(0, 64)} is unknown; ${metadataUrl} is asked once a minute`);
+      throw new KeysUnavailable(
+        `the key ${keyId.slice(0, 64)} is unknown; ${metadataUrl} is fetched at most once a minute`,
+      );
     }
     try {
       return (await this.fetchOnce(metadataUrl, http, at)).keys.get(keyId);

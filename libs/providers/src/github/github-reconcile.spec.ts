@@ -329,7 +329,7 @@ describe('reconciling with GitHub', () => {
     '<>; rel="next"',
   ])('says so where the next page has no cursor, instead of having been through: %s', async (link) => {
     expect(await run({ http: answering(link) })).toMatchObject({
-      failure: { code: 'no_cursor', detail: expect.stringContaining('not looked at') },
+      failure: { code: 'no_cursor', detail: expect.stringContaining('not checked') },
     });
     expect(asked).toEqual(['api.github.com null']);
   });

@@ -98,7 +98,7 @@ async function listed(hook: string, context: ReconcileContext): Promise<Listed> 
   let url: string | undefined = `${hook}?per_page=${PER_PAGE}`;
   for (let page = 0; url !== undefined; page++) {
     if (page === MAX_PAGES) {
-      const detail = `GitHub names more than ${MAX_PAGES * PER_PAGE} deliveries: what came before those is not looked at.`;
+      const detail = `GitHub lists more than ${MAX_PAGES * PER_PAGE} deliveries: older ones are not checked.`;
       return { deliveries, failure: { code: 'too_many', detail } };
     }
     const answer: Answer = await ask(context, 'GET', url);
@@ -142,8 +142,7 @@ function nextPage(link: string, hook: string): string | Failure | undefined {
   if (!next) return undefined;
   const cursor = URL.canParse(next[1]!, hook) ? new URL(next[1]!, hook).searchParams.get('cursor') : null;
   if (cursor) return `${hook}?${new URLSearchParams({ per_page: String(PER_PAGE), cursor }).toString()}`;
-  const detail =
-    'GitHub says that there are more deliveries, in a link without a cursor: what came before those is not looked at.';
+  const detail = 'GitHub lists more deliveries in a link without a cursor: older ones are not checked.';
   return { code: 'no_cursor', detail };
 }
 
@@ -172,23 +171,23 @@ async function ask(context: ReconcileContext, method: string, url: string): Prom
   });
   // No error: what was asked for until then is worth knowing.
   if (!outcome || signal.aborted)
-    return failed('interrupted', 'There was no time to go on: the rest is left to the next look.');
+    return failed('interrupted', 'The time limit was reached: the rest is checked the next time.');
   if (outcome.kind === 'failed')
     return failed('unreachable', `GitHub cannot be reached: ${outcome.detail}. Check apiUrl.`);
   const { status, headers, body } = outcome;
   if (status >= 200 && status < 300) return { json: parsed(body), link: headers['link'] ?? '' };
   const wait = waitOf(headers, now.getTime());
   if (status === 429 || (status === 403 && wait !== undefined))
-    return failed('rate_limited', 'GitHub asks to wait: its rate limit is reached.', wait ?? 60_000);
+    return failed('rate_limited', 'The rate limit of GitHub is reached.', wait ?? 60_000);
   if (status === 401 || status === 403)
     return failed(
       'unauthorised',
-      `GitHub refuses the token (${status}). It needs to read and write the webhooks of the repository.`,
+      `GitHub refused the token (${status}). It needs permission to read and write the webhooks of the repository.`,
     );
   if (status === 404)
     return failed(
       'not_found',
-      'GitHub knows no such hook (404). Check repository and hookId, and what the token may see.',
+      'GitHub did not find the webhook (404). Check repository, hookId, and the permissions of the token.',
     );
   return failed(`http.${status}`, `GitHub answered ${status}.`);
 }

@@ -107,7 +107,7 @@ function checkHmac(scheme: HmacScheme, note: Note): void {
   if (!template.coversBody && !scheme.bodyHash)
     note(
       '/verify/signed',
-      'The body is not signed. Sign {body} or {form}, or set acceptWeak: true if the sender has nothing else.',
+      'The body is not signed. Sign {body} or {form}, or set acceptWeak: true if the sender offers nothing else.',
     );
 }
 
@@ -122,7 +122,7 @@ function checkBodyHash({ from, algorithm }: NonNullable<HmacScheme['bodyHash']>,
   if (!covering.some((one) => signed.toLowerCase().includes(one)))
     note(
       '/verify/bodyHash/from',
-      `Must be signed: put ${covering[0]!} into signed, or set acceptWeak: true if the sender has nothing else.`,
+      `Must be signed: put ${covering[0]!} into signed, or set acceptWeak: true if the sender offers nothing else.`,
     );
 }
 
@@ -132,8 +132,8 @@ function checkSignature(scheme: HmacScheme | PublicKeyScheme, note: Note): Signe
   const isTimed = timestamp !== undefined || list?.timestamp !== undefined;
   if (timestamp) {
     const places = [timestamp.header, timestamp.field, list?.timestamp].filter((one) => one !== undefined).length;
-    if (places === 0) note('/verify/timestamp/header', '"header" or "field" is required: where the time stands.');
-    if (places > 1) note('/verify/timestamp', 'Must say one place: header, field, or the timestamp of list.');
+    if (places === 0) note('/verify/timestamp/header', '"header" or "field" is required: where to find the time.');
+    if (places > 1) note('/verify/timestamp', 'Must name one place: header, field, or the timestamp of list.');
     if (timestamp.field !== undefined) checkExpression(timestamp.field, '/verify/timestamp/field', note);
     if (timestamp.tolerance !== 'none') checkDuration(timestamp.tolerance, '/verify/timestamp/tolerance', note);
     else if (scheme.acceptWeak !== true)
@@ -158,7 +158,7 @@ function checkSignature(scheme: HmacScheme | PublicKeyScheme, note: Note): Signe
   if (scheme.kind !== 'hmac' && !template.coversBody && scheme.acceptWeak !== true)
     note(
       '/verify/signed',
-      'The body is not signed. Sign {body}, or set acceptWeak: true if the sender has nothing else.',
+      'The body is not signed. Sign {body}, or set acceptWeak: true if the sender offers nothing else.',
     );
   return template;
 }
@@ -194,7 +194,7 @@ function checkExpression(expression: string, pointer: string, note: Note): void 
   }
 }
 
-const WEAK = 'sha1 is weak. Use sha256, or set acceptWeak: true if the sender has nothing else.';
+const WEAK = 'sha1 is weak. Use sha256, or set acceptWeak: true if the sender offers nothing else.';
 
 const inWords = (error: ExpressionError): string => `Must be JMESPath: ${error.message}`;
 

@@ -153,8 +153,8 @@ function problemsOf(declaration: Declaration | undefined, hasSecret: boolean | u
   const { proof } = new DeclaredSender(declaration, parts);
   const adopts = declaration.handshake?.kind === 'asana' || declaration.handshake?.kind === 'notion';
   if (proof.needsSecret && !hasSecret && !adopts)
-    return [{ pointer: '/secret', detail: '"secret" is required: without it nobody could be believed.' }];
+    return [{ pointer: '/secret', detail: '"secret" is required: without it no request can be verified.' }];
   if (!proof.needsSecret && hasSecret)
-    return [{ pointer: '/secret', detail: 'Must be left out: this sender is not verified with a secret.' }];
+    return [{ pointer: '/secret', detail: 'Must be left out: this sender is verified without a secret.' }];
   return [];
 }

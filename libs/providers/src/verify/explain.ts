@@ -45,7 +45,7 @@ function* attempts(declaration: Declaration, request: InboundRequest, context: P
   const { verify } = declaration;
   if (context.expiredSecrets?.length)
     yield {
-      hint: 'It is signed with an earlier secret that is no longer valid. Enter the new secret at the sender.',
+      hint: 'The signature uses an earlier secret that is no longer valid. Enter the new secret at the sender.',
       context: { secrets: context.expiredSecrets },
     };
   yield* otherBodies(request);
@@ -62,20 +62,20 @@ function* otherBodies(request: InboundRequest): Generator<Attempt> {
   const end = /\r?\n$/.exec(text)?.[0];
   if (end !== undefined)
     yield {
-      hint: 'It fits without the line end at the end of the body. Save the body exactly as it was sent.',
+      hint: 'It matches without the line break at the end of the body. Save the body exactly as it was sent.',
       request: withBody(text.slice(0, -end.length)),
     };
   else
     for (const ending of ['\n', '\r\n'])
       yield {
-        hint: 'It fits with a line end at the end of the body. Save the body exactly as it was sent.',
+        hint: 'It matches with a line break at the end of the body. Save the body exactly as it was sent.',
         request: withBody(text + ending),
       };
   try {
     const written = stringifyJson(parseAsWritten(text));
     if (written !== text)
       yield {
-        hint: 'It fits once the JSON is written anew without blanks. Save the raw bytes, not parsed JSON.',
+        hint: 'It matches the JSON without whitespace. Save the raw bytes, not parsed JSON.',
         request: withBody(written),
       };
   } catch {
@@ -87,14 +87,14 @@ function* otherUrls(request: InboundRequest, { publicUrl = '' }: ProviderContext
   const [path = '', query] = (request.target ?? '').split(/\?(.*)/s);
   const slashed = path.endsWith('/') ? path.slice(0, -1) : `${path}/`;
   yield {
-    hint: `It is signed for an address ${path.endsWith('/') ? 'without' : 'with'} a slash at the end. Give the sender exactly the address of the integration.`,
+    hint: `The signature covers the address ${path.endsWith('/') ? 'without' : 'with'} a slash at the end. Give the sender exactly the address of the integration.`,
     request: { ...request, target: query === undefined ? slashed : `${slashed}?${query}` },
   };
   const swapped = publicUrl.startsWith('https:')
     ? publicUrl.replace('https:', 'http:')
     : publicUrl.replace('http:', 'https:');
   yield {
-    hint: `It is signed for ${swapped}. Set MILLRACE_PUBLIC_URL to the address that the sender calls.`,
+    hint: `The signature covers ${swapped}. Set MILLRACE_PUBLIC_URL to the address that the sender calls.`,
     context: { publicUrl: swapped },
   };
 }
@@ -103,13 +103,13 @@ function* otherKeys(declaration: Declaration, verify: HmacScheme): Generator<Att
   for (const key of ['utf8', 'base64', 'hex'] as const)
     if (key !== (verify.key ?? 'utf8'))
       yield {
-        hint: `It fits if the secret is read as ${key === 'utf8' ? 'text' : key}: set key to ${key}.`,
+        hint: `It matches if the secret is read as ${key === 'utf8' ? 'text' : key}: set key to ${key}.`,
         declaration: { ...declaration, verify: { ...verify, key } },
       };
   const { keyPrefix, ...bare } = verify;
   if (keyPrefix !== undefined)
     yield {
-      hint: `It fits without keyPrefix: the secret does not begin with ${keyPrefix}.`,
+      hint: `It matches without keyPrefix: the secret does not begin with ${keyPrefix}.`,
       declaration: { ...declaration, verify: bare },
     };
 }
@@ -118,18 +118,18 @@ function* otherWritings(declaration: Declaration, verify: HmacScheme): Generator
   for (const encoding of ['hex', 'base64', 'base64url'] as const)
     if (encoding !== (verify.encoding ?? 'hex'))
       yield {
-        hint: `It fits if the signature is read as ${encoding}: set encoding to ${encoding}.`,
+        hint: `It matches if the signature is read as ${encoding}: set encoding to ${encoding}.`,
         declaration: { ...declaration, verify: { ...verify, encoding } },
       };
   const { prefix, ...bare } = verify;
   if (prefix !== undefined)
-    yield { hint: `It fits without the prefix ${prefix}.`, declaration: { ...declaration, verify: bare } };
+    yield { hint: `It matches without the prefix ${prefix}.`, declaration: { ...declaration, verify: bare } };
   const unit = verify.timestamp?.unit ?? 's';
   if (verify.timestamp ?? verify.list?.timestamp)
     for (const other of ['s', 'ms', 'iso'] as const)
       if (other !== unit)
         yield {
-          hint: `It fits if the time is read as ${other === 'iso' ? 'RFC 3339' : other}: set timestamp.unit to ${other}.`,
+          hint: `It matches if the time is read as ${other === 'iso' ? 'RFC 3339' : other}: set timestamp.unit to ${other}.`,
           declaration: { ...declaration, verify: { ...verify, timestamp: { ...verify.timestamp, unit: other } } },
         };
 }

@@ -10,7 +10,7 @@ import { declaredProvider, headersRead } from './declared-provider.js';
 const TOLERANCE: JsonObject = {
   type: 'string',
   expected: 'a duration from 30s to 1h',
-  description: 'How far the signed time may be from now.',
+  description: 'The allowed difference between the signed time and now.',
 };
 
 /** The keys of `config` with a preset: its own settings, and how old a request may be where that is signed. */

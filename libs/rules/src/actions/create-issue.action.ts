@@ -5,13 +5,13 @@ import { type ActionKind, givenTexts, keys, needed, optional, textOf, textsOf } 
 export const createIssue: ActionKind<'issue.requested'> = {
   description: 'Opens an issue; with `dedupeKey` at most one open issue for each value of it.',
   with: keys({
-    title: needed('Where a template gives nothing, the name of the rule.'),
+    title: needed('If a template gives nothing, the name of the rule.'),
     body: optional('Markdown.'),
     priority: optional('Such as `high`.'),
     labels: optional('A list of labels, or one.'),
-    assignee: optional('Who is to look at it.'),
-    dedupeKey: optional('While an issue with this key is open, a comment is added to it in place of a new issue.'),
-    tracker: optional('Where it is opened. Default: the built-in tracker.'),
+    assignee: optional('Who works on it.'),
+    dedupeKey: optional('While an issue with this key is open, a comment is added to it instead of a new issue.'),
+    tracker: optional('The tracker. Default: the built-in tracker.'),
   }),
   request: (filled, rule) => ({
     // An alert without a text is still an alert.

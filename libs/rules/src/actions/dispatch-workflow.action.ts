@@ -6,7 +6,7 @@ export const dispatchWorkflow: ActionKind<'workflow.requested'> = {
   description: 'Starts a run of a workflow.',
   with: keys({
     workflow: needed('Name of the workflow.'),
-    inputs: optional('An object: what its manual trigger takes.'),
+    inputs: optional('An object: the inputs of its manual trigger.'),
   }),
   request: (filled) => {
     const inputs = filled['inputs'] ?? {};

@@ -4,8 +4,8 @@ export const sendWebhook: ActionKind<'webhook.requested'> = {
   description: 'Delivers the event, or the payload, to a webhook (its `whk_` id) or a url, signed and with retries.',
   with: keys({
     webhook: optional('Id of an outbound webhook: `whk_…`. Either this or `url`.'),
-    url: optional('A URL that is not set up as a webhook. Either this or `webhook`.'),
-    payload: optional('What is sent in place of the event.'),
+    url: optional('A URL without a webhook. Either this or `webhook`.'),
+    payload: optional('Sent instead of the event.'),
   }),
   check: (given, pointer, problems) => {
     if ((given['webhook'] === undefined) === (given['url'] === undefined))

@@ -29,14 +29,14 @@ export class DecisionAnswer {
   ruleVersion!: number;
   @ApiProperty({ enum: OUTCOMES })
   outcome!: string;
-  @ApiPropertyOptional({ type: Object, description: 'The first condition that decided against it, and what it saw.' })
+  @ApiPropertyOptional({ type: Object, description: 'The first condition that failed, and the value it saw.' })
   failed?: object;
   @ApiPropertyOptional()
   error?: string;
   @ApiProperty({
     type: [Object],
     description:
-      'Each with the id of the event that asks for it. `refused` says why it was not carried out, `detail` the same in words.',
+      'Each with the id of the event that requests it. `refused` is the code of a refusal, `detail` the description.',
   })
   actions!: readonly object[];
   @ApiProperty({ format: 'date-time' })
@@ -62,7 +62,7 @@ export class DecisionController {
 
   @Get('events/:id/decisions')
   @ApiOperation({
-    summary: 'What every rule decided about an event',
+    summary: 'List the decisions of rules about an event',
     description: 'Rules whose source or type did not match have no decision. In the order of the rules, by their ids.',
   })
   @ApiResponse({ status: 200, type: DecisionPage })
@@ -86,9 +86,9 @@ export class DecisionController {
 
   @Get('rules/:id/decisions')
   @ApiOperation({
-    summary: 'What a rule decided',
+    summary: 'List the decisions of a rule',
     description:
-      'Newest first. A page may hold fewer decisions than asked for, or none, before the end: go on while there is a nextCursor.',
+      'Newest first. A page may have fewer decisions than `limit`, or none: continue while there is a nextCursor.',
   })
   @ApiQuery({ name: 'outcome', enum: OUTCOMES, required: false })
   @ApiQuery({ name: 'from', required: false, description: 'RFC 3339: decisions since then.' })

@@ -71,7 +71,7 @@ export class DecisionProjection implements Subscriber {
     const tx = await context.transaction();
     if (formed.length > 0) await saveSets(tx, formed);
     await upsertRows(tx, DecisionView, decisions.map(rowOf), { onConflict: 'nothing' });
-    // What a rule decided at the end of a burst comes after what it decided at first, in the order of the log.
+    // List the decisions of a rule at the end of a burst comes after what it decided at first, in the order of the log.
     await upsertRows(tx, DecisionView, later.map(rowOf));
     await upsertRows(tx, ActionRefusalView, refusals, { onConflict: 'nothing' });
     if (verdicts.length > 0) await saveVerdicts(tx, verdicts, await rollsOf(tx, verdicts));
@@ -141,7 +141,8 @@ async function rollsOf(tx: EntityManager, rows: readonly VerdictRow[]): Promise<
   );
   const ids = new Map(sets.map(({ id, name }) => [name, id]));
   const lost = names.find((name) => !ids.has(name));
-  if (lost !== undefined) throw new Error(`verdicts refer to the rule set ${lost}, which the log does not have before`);
+  if (lost !== undefined)
+    throw new Error(`verdicts refer to the rule set ${lost}, which the log does not define before`);
   await tx.query(
     `with added as (
        insert into views.rule_rolls (key, org_id, event_type, sets)

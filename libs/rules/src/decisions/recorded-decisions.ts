@@ -64,7 +64,7 @@ export class RecordedDecisions {
 }
 
 function unknown(name: string): never {
-  throw new Error(`the log refers to the rule set ${name} before it has it`);
+  throw new Error(`the log refers to the rule set ${name} before defining it`);
 }
 
 /**

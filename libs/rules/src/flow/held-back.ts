@@ -17,8 +17,8 @@ export const heldByBurst = ({ kind, quiet }: Pick<CompiledBurst, 'kind' | 'quiet
   pointer: `/${kind}`,
   condition:
     kind === 'once'
-      ? `is the first of a burst, which is over after ${quiet} without a match`
-      : `is the last of a burst, which is over after ${quiet} without a match`,
+      ? `is the first of a burst, which ends after ${quiet} without a match`
+      : `is the last of a burst, which ends after ${quiet} without a match`,
   field: `${kind}.key`,
   actual: excerpt(key),
   expected:

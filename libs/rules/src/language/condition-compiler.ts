@@ -53,7 +53,7 @@ export class ConditionCompiler {
     }
     const groups = ['all', 'any', 'not'].filter((key) => Object.hasOwn(json, key));
     if (groups.length > 1) {
-      this.problems.add(pointer, `Must not have both ${groups.join(' and ')}: put one into the other.`);
+      this.problems.add(pointer, `Must not have both ${groups.join(' and ')}: nest one in the other.`);
       return placeholder(pointer);
     }
     if (Object.hasOwn(json, 'not')) return this.not(json, pointer, depth);

@@ -113,7 +113,7 @@ function compile(given: Given, problems: Problems): CompiledDefinition {
   if (given.once !== undefined && given.debounce !== undefined)
     problems.add(
       '/debounce',
-      'Must not be given beside once: the one lets the first of a burst act, the other the last.',
+      'Must not be used together with once: once acts on the first of a burst, debounce on the last.',
     );
   const burst =
     part('once', (value) => compileBurst('once', value, problems)) ??

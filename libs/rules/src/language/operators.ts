@@ -29,7 +29,7 @@ const negated =
 const equals: Compile = (expected) => (actual, cost) => isEqual(actual, expected, cost);
 
 const oneOf: Compile = (expected) => {
-  if (!Array.isArray(expected)) throw new InvalidOperand('Must be a list of the values that are allowed.');
+  if (!Array.isArray(expected)) throw new InvalidOperand('Must be a list of allowed values.');
   const values: readonly unknown[] = expected;
   const simple = new Set(values.filter(isScalar).map(scalarKey));
   const deep = values.filter((value) => !isScalar(value));

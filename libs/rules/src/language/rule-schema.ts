@@ -21,12 +21,12 @@ const RuleCondition = Type.Recursive(
         closed({ all: conditions }),
         closed({ any: { ...conditions, minItems: 1 } }),
         closed({ not: condition }),
-        closed({ expression: expression('JMESPath over the event; true by the rules of JMESPath.') }),
+        closed({ expression: expression('JMESPath over the event. False are `false`, `null`, `""`, `[]` and `{}`.') }),
         closed({
           field: expression('JMESPath over the event: data.payload.severity.'),
           operator: Type.Unsafe<string>({ enum: operators }),
           value: Type.Optional(
-            Type.Unknown({ description: 'What the field is compared with; exists and not_exists take none.' }),
+            Type.Unknown({ description: 'The value to compare with; exists and not_exists take none.' }),
           ),
         }),
       ],

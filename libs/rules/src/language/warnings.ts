@@ -47,7 +47,7 @@ function unknownType(eventType: string): RuleWarning {
   return {
     pointer: '/eventType',
     code: 'rule.unknown_event_type',
-    message: `No built-in event type matches "${eventType}". ${suggestion(eventType, Object.keys(catalogue))}It will match events of that type if they are published.`,
+    message: `No built-in event type matches "${eventType}". ${suggestion(eventType, Object.keys(catalogue))}It matches events of that type if they are published.`,
   };
 }
 
@@ -72,7 +72,7 @@ function withoutData(warning: LintWarning, source: string, schema: JsonSchema | 
   if (!isAtRoot || fieldOf(data, name) === 'unknown') return warning;
   return {
     ...warning,
-    message: `there is no field ${name} here. Did you mean "data.${name}"? What happened is under data.`,
+    message: `there is no field ${name} here. Did you mean "data.${name}"? The fields of the event are in data.`,
   };
 }
 

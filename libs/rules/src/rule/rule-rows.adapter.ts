@@ -64,6 +64,6 @@ export async function refuseTooMany(database: DataSource, orgId: string, most = 
   throw new Rejected(
     'conflict',
     'rule.too_many',
-    `This organisation has ${most} rules, which is the limit. Archive rules that are no longer needed (DELETE /api/v1/rules/:id, millrace rule rm), or join several into one with a group of conditions.`,
+    `This organisation has ${most} rules, which is the limit. Archive rules that are no longer needed (DELETE /api/v1/rules/:id, millrace rule rm), or combine several with a group of conditions.`,
   );
 }

@@ -49,7 +49,7 @@ interface Reply {
   header(name: string, value: string): unknown;
 }
 
-const IfMatch = ApiHeader({ name: 'If-Match', required: false, description: 'The ETag of the rule that is meant.' });
+const IfMatch = ApiHeader({ name: 'If-Match', required: false, description: 'The ETag of the rule that you read.' });
 
 @ApiTags('rules')
 @Controller('api/v1/rules')
@@ -92,7 +92,7 @@ export class RuleController {
   @ApiOperation({
     summary: 'List rules',
     description:
-      'Archived ones only with `status=archived`. With `Accept: application/yaml` all of them at once, as a stream of YAML documents that `millrace apply` reads.',
+      'Archived rules only with `status=archived`. With `Accept: application/yaml` all rules as a stream of YAML documents for `millrace apply`.',
   })
   @ApiQuery({ name: 'status', enum: ['enabled', 'disabled', 'archived'], required: false })
   @AnswersPage(RuleAnswer)
@@ -118,7 +118,7 @@ export class RuleController {
   @Get(':id')
   @ApiOperation({
     summary: 'One rule',
-    description: 'The ETag is what `If-Match` takes. With `Accept: application/yaml` as a file for `millrace apply`.',
+    description: 'Use the ETag as `If-Match`. With `Accept: application/yaml`: a file for `millrace apply`.',
   })
   @ApiProduces('application/json', YAML)
   @Answers(RuleAnswer)
@@ -137,7 +137,7 @@ export class RuleController {
   }
 
   @Get(':id/versions')
-  @ApiOperation({ summary: 'Every version of a rule', description: 'Newest first.' })
+  @ApiOperation({ summary: 'List the versions of a rule', description: 'Newest first.' })
   @AnswersPage(RuleVersionAnswer)
   async versions(
     @CurrentCaller() caller: Caller,
@@ -154,7 +154,7 @@ export class RuleController {
 
   @Put(':id')
   @Roles('designer')
-  @ApiOperation({ summary: 'Replace a rule', description: 'Makes a new version, unless nothing changed.' })
+  @ApiOperation({ summary: 'Replace a rule', description: 'Makes a new version if something changed.' })
   @Takes(RuleBody)
   @IfMatch
   @Answers(SavedRule)
@@ -177,7 +177,7 @@ export class RuleController {
   @Roles('designer')
   @ApiOperation({
     summary: 'Change parts of a rule',
-    description: '`{ "enabled": false }` switches it off; `{ "throttle": null }` removes that part.',
+    description: '`{ "enabled": false }` disables it; `{ "throttle": null }` removes that part.',
   })
   @Takes(RuleChanges)
   @IfMatch
@@ -243,7 +243,7 @@ export class RuleController {
       return await carryOut(this, command, followers.ruleViews);
     } catch (error) {
       if (!(error instanceof WrongRevision) || command.expectedRevision === merged) throw error;
-      throw new Rejected('conflict', 'revision.changed', 'The rule has been changed since. Read it again first.');
+      throw new Rejected('conflict', 'revision.changed', 'The rule was changed since you read it. Read it again.');
     }
   }
 

@@ -18,13 +18,13 @@ export class DecisionCheckAnswer {
   discrepancyCount!: number;
   @ApiProperty({ type: [Object], description: 'The first hundred.' }) discrepancies!: readonly Discrepancy[];
   @ApiProperty({ description: 'Bytes of the records that hold the verdicts, roughly.' }) bytes!: number;
-  @ApiProperty({ description: 'How far the log was looked through.' }) upTo!: string;
+  @ApiProperty({ description: 'Position up to which the log was read.' }) upTo!: string;
 }
 
 const PAGE = 200;
 const PATIENCE_MS = 30_000;
 
-/** Whether every event has its decisions: the log held against itself. */
+/** Check that every event has its decisions: the log held against itself. */
 @ApiTags('rules')
 @Controller('api/v1/decisions')
 export class DecisionCheckController {
@@ -36,9 +36,9 @@ export class DecisionCheckController {
   @Get('check')
   @Roles('auditor', 'designer')
   @ApiOperation({
-    summary: 'Whether every event has its decisions',
+    summary: 'Check that every event has its decisions',
     description:
-      'Reads the whole log: every rule in force that names the source and type of an event must have one verdict on it.',
+      'Reads the whole log: every active rule that names the source and type of an event must have one decision on it.',
   })
   @ApiResponse({ status: 200, type: DecisionCheckAnswer })
   async check(@CurrentCaller() { orgId }: Caller): Promise<DecisionCheckAnswer> {

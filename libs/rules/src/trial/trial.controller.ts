@@ -21,8 +21,8 @@ import { type Trial, tryOut } from './trial.js';
 const TrialBody = Type.Object(
   {
     rule: RuleBody,
-    event: Type.Optional(Type.Object({}, { description: 'An event; what it leaves out is empty.' })),
-    eventId: Type.Optional(Type.String({ description: 'In place of `event`: one that was recorded.' })),
+    event: Type.Optional(Type.Object({}, { description: 'An event; keys that are left out are empty.' })),
+    eventId: Type.Optional(Type.String({ description: 'Instead of `event`: the id of a recorded event.' })),
   },
   { $id: 'TrialBody' },
 );
@@ -41,8 +41,8 @@ export class TrialController {
   @HttpCode(200)
   @Roles('designer', 'integrator', 'auditor')
   @ApiOperation({
-    summary: 'Try a rule on an event',
-    description: 'Says what every condition saw and shows the actions as they would be asked for. Nothing is done.',
+    summary: 'Test a rule with an event',
+    description: 'Shows what every condition saw, and the actions as they would be requested. Has no effects.',
   })
   @Takes(TrialBody)
   async test(@CurrentCaller() caller: Caller, @Body() body: unknown): Promise<Trial> {

@@ -18,13 +18,14 @@ export class WhyAnswer {
   @ApiProperty({ example: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a' }) eventId!: string;
   @ApiProperty({ example: 'git.push' }) type!: string;
   @ApiProperty({ example: 'github' }) source!: string;
-  @ApiProperty({ description: 'False while the rules have not been asked about the event yet.' }) decided!: boolean;
-  @ApiProperty({ description: 'EventVerdicts: `GET /api/v1/events/{id}/decisions` has them.' }) decisions!: number;
-  @ApiProperty({ description: 'Rules that are there, without those that are archived.' }) rules!: number;
+  @ApiProperty({ description: 'False until the rules have been evaluated for the event.' }) decided!: boolean;
+  @ApiProperty({ description: 'Number of decisions; `GET /api/v1/events/{id}/decisions` lists them.' })
+  decisions!: number;
+  @ApiProperty({ description: 'Number of rules, without archived ones.' }) rules!: number;
   @ApiProperty({
     type: [Object],
     description:
-      'Rules without a verdict that came nearest, with the reason: `source`, `type`, `both`, `disabled`, `created_later` or `changed_later`.',
+      'The closest rules without a decision, with the reason: `source`, `type`, `both`, `disabled`, `created_later` or `changed_later`.',
   })
   nearest!: readonly NearRule[];
 }
@@ -47,8 +48,8 @@ export class WhyController {
 
   @Get(':id/why')
   @ApiOperation({
-    summary: 'Which rules have no verdict on an event, and why',
-    description: 'Of those whose source or type do not name it, the ones that came nearest.',
+    summary: 'Explain why rules did not evaluate an event',
+    description: 'Of the rules whose source or type does not fit, the closest ones.',
   })
   @ApiResponse({ status: 200, type: WhyAnswer })
   async why(@CurrentCaller() { orgId }: Caller, @Param('id') id: string): Promise<WhyAnswer> {

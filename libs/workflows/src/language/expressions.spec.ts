@@ -39,7 +39,7 @@ describe('an expression of a workflow that is allowed and probably not meant has
       'what no step has',
       pushed('{ uses: echo, if: steps.a.ouput.status, with: { value: 1 } }'),
       { code: 'expression.unknown_field', pointer: '/steps/1/if', line: 5, column: 31 },
-      /no field ouput here\. Did you mean "output"\? There are status, output, error\./,
+      /no field ouput here\. Did you mean "output"\? Fields: status, output, error\./,
     ],
     [
       'a field that the output of a step does not have',

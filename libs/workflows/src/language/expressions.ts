@@ -100,7 +100,8 @@ export class Expressions {
     const detail = this.allSteps.has(name)
       ? `The step "${name}" runs later, or inside a loop.`
       : `There is no step "${name}". ${suggestion(name, visible.steps)}`;
-    const before = visible.steps.length === 0 ? 'No step comes before.' : `Steps before: ${visible.steps.join(', ')}.`;
+    const before =
+      visible.steps.length === 0 ? 'There is no earlier step.' : `Earlier steps: ${visible.steps.join(', ')}.`;
     this.problems.add(pointer, 'workflow.unknown_step', `${detail.trim()} ${before}`);
   }
 }

@@ -12,7 +12,7 @@ export const Duration = Type.String({
   description: 'A duration: 250ms, 10s, 5m, 2h, 3d; at most 366d.',
   expected: DURATION_IN_WORDS,
 });
-export const Template = Type.String({ minLength: 1, description: 'A string, with ${{ JMESPath }} where values go.' });
+export const Template = Type.String({ minLength: 1, description: 'A string, with ${{ JMESPath }} for values.' });
 export const Condition = Type.Union([Type.String({ minLength: 1 }), Type.Boolean()], {
   description: 'A JMESPath expression. `${{ }}` around it is optional.',
   expected: 'a JMESPath expression, true or false',
@@ -49,7 +49,7 @@ const commonFields = {
       pattern: '^[A-Za-z_][A-Za-z0-9_]{0,63}$',
       description:
         'How expressions name the step: `steps.<id>`. Letters, digits and `_`; unique in the workflow. Generated when left out (`http_1`).',
-      expected: 'up to 64 letters, digits and _, not beginning with a digit (expressions name it: steps.<id>)',
+      expected: 'up to 64 letters, digits and _, not starting with a digit (used in expressions: steps.<id>)',
     }),
   ),
   name: Type.Optional(Type.String({ maxLength: 200, description: 'A title for people.' })),
@@ -84,7 +84,7 @@ export const Retry = closed(
     maxDelay: Type.Optional(described(Duration, 'No delay is longer. Default 5m.')),
     jitter: Type.Optional(
       Type.Boolean({
-        description: 'Shortens each delay by up to a half, so that not all come back at once. Default true.',
+        description: 'Shortens each delay by a random part, up to half. Default true.',
       }),
     ),
   },
@@ -115,7 +115,7 @@ export const WorkflowShape = closed(
       description: 'Unique; part of the address.',
       expected: 'up to 100 letters, digits, ".", "_" and "-", beginning with a letter or digit',
     }),
-    description: Type.Optional(Type.String({ maxLength: 2000, description: 'What the workflow is for.' })),
+    description: Type.Optional(Type.String({ maxLength: 2000, description: 'Purpose of the workflow.' })),
     disabled: Type.Optional(
       Type.Boolean({ description: 'The workflow starts no runs; runs under way go on. Default false.' }),
     ),
@@ -137,14 +137,14 @@ export const WorkflowShape = closed(
     allowRecursion: Type.Optional(
       Type.Boolean({
         description:
-          'Start also for events that follow from its own runs, up to 16 causes deep. Without it they are refused. Default false.',
+          'Also start runs for events that follow from its own runs, up to 16 causes deep. Default false: these are refused.',
       }),
     ),
     steps: StepList,
     onFailure: Type.Optional(described(StepList, 'Run when the steps fail, with `error` in scope.')),
     outputs: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), {
-        description: 'What a completed run shows, with templates.',
+        description: 'Outputs of a completed run, with templates.',
         expected: 'an object of names and values',
       }),
     ),

@@ -78,7 +78,7 @@ export function inputsOf(
     else inputs[name] = value;
   }
   if (problems.length > 0)
-    throw new Rejected('invalid', 'run.bad_inputs', 'The inputs do not fit the manual trigger of the workflow.', {
+    throw new Rejected('invalid', 'run.bad_inputs', 'The inputs do not match the manual trigger of the workflow.', {
       problems,
     });
   return inputs;

@@ -35,7 +35,7 @@ export async function cancelRun(
     if (first === undefined || run.status === 'unknown' || first.metadata.orgId !== orgId) throw runNotFound(runId);
     const last = recorded.at(-1)!;
     if (run.status === 'cancelled') return last.position;
-    if (run.ended) throw new Rejected('conflict', 'run.ended', `The run has ended already: it is ${run.status}.`);
+    if (run.ended) throw new Rejected('conflict', 'run.ended', `The run has already ended: it is ${run.status}.`);
     const { workflowId, workflow } = run.start;
     const drafts: RunDraft[] = [
       { type: 'run.cancelled', data: { runId, by } },

@@ -106,7 +106,8 @@ class ActiveRun {
         if (decision.isUnfinished) continue;
         if (decision.attempts.length === 0 && !(decisions === 1 && this.isEarly(decision))) break;
         await this.attempts.nextEnd(this.timeUntilNext(decision));
-        if (this.signal.aborted) throw new Transient('run.interrupted', 'The process stops: another one goes on.');
+        if (this.signal.aborted)
+          throw new Transient('run.interrupted', 'The process is stopping; another process continues the run.');
       }
     } catch (error) {
       // Somebody else has appended: a cancellation, or a process that took over. Both make what we know outdated.

@@ -105,7 +105,7 @@ export class RunController {
   @ApiOperation({ summary: 'List runs', description: 'Newest first.' })
   @ApiQuery({ name: 'workflow', required: false, description: 'A name.' })
   @ApiQuery({ name: 'status', required: false, enum: STATUSES })
-  @ApiQuery({ name: 'eventId', required: false, description: 'Runs that this event led to.' })
+  @ApiQuery({ name: 'eventId', required: false, description: 'Runs started by this event.' })
   @ApiQuery({ name: 'limit', required: false })
   @ApiQuery({ name: 'cursor', required: false })
   async list(
@@ -162,8 +162,8 @@ export class RunController {
   @Roles('designer')
   @HttpCode(200)
   @ApiOperation({
-    summary: 'Stop a run',
-    description: 'At once: onFailure does not run. What was requested from another stage still happens.',
+    summary: 'Cancel a run',
+    description: 'Immediately: onFailure does not run. Requests to other stages are not undone.',
   })
   async cancel(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<object> {
     const position = await cancelRun(this.store, id, caller.orgId, caller.actor, () => this.clock.now());

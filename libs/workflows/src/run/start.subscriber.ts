@@ -120,7 +120,7 @@ export class StartRuns implements Subscriber {
         );
       } catch (error) {
         if (!(error instanceof Rejected)) throw error;
-        const detail = `The trigger of workflow "${workflow.name}" cannot be decided: ${error.message}`;
+        const detail = `The trigger of workflow "${workflow.name}" cannot be evaluated: ${error.message}`;
         const refusal = { runId, workflowId: workflow.id, action: 'trigger', reason: error.code, detail };
         consequences.set(workflow.id, { kind: 'refusal', ...refusal });
       }

@@ -47,12 +47,12 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
       paths: Type.Optional(
         described(
           Globs,
-          'Of `git.push`: globs. One changed file that fits is enough. Where the sender does not list all of them, the run starts and says so.',
+          'Of `git.push`: globs. One matching file is enough. If the sender does not list all files, the run starts, and `because` says so.',
         ),
       ),
       when: Type.Optional(described(Condition, 'A JMESPath condition over the event.')),
     },
-    'Starts a run for each event that fits.',
+    'Starts a run for each matching event.',
   ),
 
   read(value, pointer, problems, sources) {

@@ -26,7 +26,7 @@ export const manualTrigger: TriggerKind<ManualTrigger> = {
         }),
       ),
     },
-    'Lets people and programs start a run.',
+    'Starts a run on request.',
   ),
   isSingle: true,
 

@@ -93,7 +93,7 @@ export class WorkflowFiles {
       this.once().catch((error: unknown) =>
         this.log.warn(
           { folder: this.options.folder, error: messageOf(error) },
-          'the folder of workflows cannot be synced now',
+          'the workflows folder cannot be read now',
         ),
       ),
     );
@@ -110,7 +110,11 @@ export class WorkflowFiles {
     const { folder, orgId, table } = this.options;
     const names = await filesOf(folder);
     if (names === undefined) {
-      this.say(folder, 'gone', 'there is no folder of workflows: the active ones stay. Set MILLRACE_WORKFLOWS_DIR.');
+      this.say(
+        folder,
+        'gone',
+        'the workflows folder does not exist; active workflows stay. Set MILLRACE_WORKFLOWS_DIR.',
+      );
       return;
     }
     const state = names.map(({ file, changed }) => `${file} ${changed}`).join('\n');
@@ -119,7 +123,7 @@ export class WorkflowFiles {
     const active = table.all(orgId);
     const { save: toSave, archive: toArchive, duplicates } = syncOf(files, active);
     for (const { file, name, first } of duplicates)
-      this.say(file, `duplicate ${name}`, `${first} has the workflow "${name}" too: this file is ignored`);
+      this.say(file, `duplicate ${name}`, `${first} already has the workflow "${name}": this file is ignored`);
     let position = 0n;
     for (const one of toSave) position = later(position, await this.save(one));
     for (const name of toArchive) position = later(position, await this.archive(name));

@@ -59,7 +59,7 @@ export class WorkflowController {
   @ApiOperation({
     summary: 'Save a workflow and activate it',
     description:
-      'A new version, unless the text is one already. Runs under way keep the version that they began with. `warnings` are about what is allowed and probably not meant.',
+      'Creates a new version, unless the text is an existing version. Active runs keep their version. `warnings` are about things that are allowed but probably not intended.',
   })
   @ApiConsumes('application/json', 'text/yaml')
   @Takes(WorkflowSource)
@@ -98,7 +98,7 @@ export class WorkflowController {
   }
 
   @Get()
-  @ApiOperation({ summary: 'List workflows', description: 'Archived ones only with `status=archived`.' })
+  @ApiOperation({ summary: 'List workflows', description: 'Archived workflows only with `status=archived`.' })
   @ApiQuery({ name: 'status', enum: ['active', 'archived'], required: false })
   @AnswersPage(WorkflowAnswer)
   async list(
@@ -126,7 +126,7 @@ export class WorkflowController {
   }
 
   @Get(':name/versions')
-  @ApiOperation({ summary: 'Every version of a workflow', description: 'Newest first.' })
+  @ApiOperation({ summary: 'List the versions of a workflow', description: 'Newest first.' })
   @AnswersPage(WorkflowVersionAnswer)
   async versions(
     @CurrentCaller() caller: Caller,
@@ -174,7 +174,7 @@ export class WorkflowController {
   @Delete(':name')
   @Roles('designer')
   @HttpCode(204)
-  @ApiOperation({ summary: 'Archive a workflow', description: 'It starts no more runs; runs under way go on.' })
+  @ApiOperation({ summary: 'Archive a workflow', description: 'It starts no more runs; active runs continue.' })
   async archive(@CurrentCaller() caller: Caller, @Param('name') name: string): Promise<void> {
     await this.run(new ArchiveWorkflow(workflowIdOf(caller.orgId, name), caller, 'archived through the API'));
   }

@@ -79,11 +79,11 @@ export class LostCall extends Error {
 export const unavailable = (reason: string): Transient =>
   new Transient(
     'log.unavailable',
-    `EventStoreDB did not answer (${reason}). Nothing is lost: the same append may be sent again. Check that it runs and that EVENTSTORE_URL names it.`,
+    `EventStoreDB did not answer (${reason}). Nothing is lost: repeat the same append. Check that it runs and that EVENTSTORE_URL is its address.`,
   );
 
 export const overloaded = (waiting: number): Transient =>
-  new Transient('log.overloaded', `${waiting} appends are waiting for EventStoreDB already; try again shortly.`);
+  new Transient('log.overloaded', `${waiting} appends are already waiting for EventStoreDB. Try again shortly.`);
 
 export const closed = (): Transient => new Transient('log.closed', 'The log is closed: this process is shutting down.');
 
@@ -91,11 +91,11 @@ export const tooLargeForServer = (limit: number): Rejected =>
   new Rejected(
     'too_large',
     'log.append_too_large',
-    `EventStoreDB takes ${limit} bytes in one append (its MaxAppendSize). Split the append, or set MaxAppendSize of the server to 4194304.`,
+    `EventStoreDB accepts at most ${limit} bytes in one append (its MaxAppendSize). Split the append, or set MaxAppendSize of the server to 4194304.`,
   );
 
 const accessDenied = (error: unknown): Error =>
-  new Error('EventStoreDB refused the credentials of EVENTSTORE_URL, or they may not do this.', { cause: error });
+  new Error('EventStoreDB refused the credentials of EVENTSTORE_URL, or they lack the permission.', { cause: error });
 
 const exceptionOf = (error: unknown): string | undefined => {
   const { metadata } = error as { metadata?: { get?: (key: string) => unknown[] } };

@@ -150,7 +150,7 @@ async function refuseUnprefixed(connection: Connection, stream: string): Promise
   throw new Rejected(
     'conflict',
     'log.unprefixed',
-    'This EventStoreDB holds a log of Millrace whose streams have no prefix. To go on with it, set MILLRACE_STREAM_PREFIX to the empty text. To start another log beside it, set MILLRACE_STREAM_PREFIX to a prefix of your own.',
+    'This EventStoreDB has a Millrace log whose streams have no prefix. To continue with it, set MILLRACE_STREAM_PREFIX to an empty string. To start another log on the same server, set MILLRACE_STREAM_PREFIX to a new prefix.',
   );
 }
 

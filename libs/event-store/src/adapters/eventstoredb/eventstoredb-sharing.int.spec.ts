@@ -162,7 +162,7 @@ describe('an EventStoreDB that others use too', () => {
     const refuseUnprefixed = 'organisation-1';
     await expect(open({ refuseUnprefixed })).rejects.toMatchObject({
       code: 'log.unprefixed',
-      message: expect.stringContaining('set MILLRACE_STREAM_PREFIX to the empty text'),
+      message: expect.stringContaining('set MILLRACE_STREAM_PREFIX to an empty string'),
     });
     expect(await (await open({ prefix: '' })).readStream('organisation-1')).toHaveLength(1);
     const beside = await open();

@@ -50,7 +50,7 @@ export class GroupCommit<Request extends Batchable, Answer> {
     const { waitingRequests, waitingBytes } = this.limits;
     if (this.waiting.length >= waitingRequests || this.waitingBytes + request.bytes > waitingBytes)
       return Promise.reject(
-        new Transient('log.overloaded', 'More appends are waiting than the log can take; try again in a moment.'),
+        new Transient('log.overloaded', 'Too many appends are waiting for the log. Try again in a moment.'),
       );
     return new Promise((resolve, reject) => {
       this.waiting.push({ request, resolve, reject });

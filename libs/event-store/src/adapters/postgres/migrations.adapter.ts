@@ -31,7 +31,7 @@ export async function migrate(
       throw new Rejected(
         'conflict',
         'log.newer_version',
-        `The log in this database has version ${version}; this program knows ${migrations.length}. Start a newer version of it.`,
+        `The log in this database has version ${version}; this version of Millrace supports up to ${migrations.length}. Start a newer version.`,
       );
     for (const [index, migration] of migrations.entries()) {
       if (index < version) continue;

@@ -23,6 +23,6 @@ const isNetwork = (error: unknown): boolean =>
 export const unavailable = (cause: unknown): Transient =>
   cause instanceof Transient
     ? cause
-    : new Transient('log.unavailable', "The log's database does not answer; try again in a moment.", cause);
+    : new Transient('log.unavailable', 'The database of the log does not answer. Try again in a moment.', cause);
 
 export const closed = (): Transient => new Transient('log.closed', 'The log is closed: this process is shutting down.');

@@ -60,7 +60,7 @@ export const snsProof = ({ topicArn }: SnsScheme, certificates: Certificates): P
     return isRight ? proved(`sns-v${version}`) : mismatch();
   },
   sign() {
-    throw new TypeError('Only Amazon can sign its messages. Save one that it has sent.');
+    throw new TypeError('Only Amazon can sign its messages. Save a request from Amazon.');
   },
 });
 

@@ -37,8 +37,8 @@ export class BacktestSlots {
         'rate_limited',
         'backtest.busy',
         own >= MAX_BACKTESTS_OF_ONE
-          ? `${own} backtests of this organisation are under way already: wait for one to end, or cancel it.`
-          : `${all} backtests are under way already: wait for one to end.`,
+          ? `${own} backtests of this organisation are already running: wait for one to end, or cancel one.`
+          : `${all} backtests are already running: wait for one to end.`,
         { retryAfter: 5 },
       );
     this.running.set(orgId, own + 1);

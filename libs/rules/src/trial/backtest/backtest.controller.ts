@@ -43,7 +43,7 @@ const BacktestBody = Type.Object(
       Type.Union(
         [Type.String(), Type.Object({ ruleId: Type.String(), version: Type.Optional(Type.Integer({ minimum: 1 })) })],
         {
-          description: 'A rule to be asked about the same events: its id, or `{ ruleId, version }`.',
+          description: 'A saved rule to compare with: its id, or `{ ruleId, version }`.',
           examples: [{ ruleId: 'rul_01jq5x1d0wkz4s3v2n8m7b6c5a', version: 3 }],
         },
       ),
@@ -53,21 +53,21 @@ const BacktestBody = Type.Object(
 );
 
 export class BacktestAnswer {
-  @ApiProperty({ description: 'Events of the organisation that were looked at.' }) scanned!: number;
+  @ApiProperty({ description: 'Events of the organisation that were evaluated.' }) scanned!: number;
   @ApiProperty() matched!: number;
   @ApiProperty() notMatched!: number;
   @ApiProperty({ description: 'Matches that the throttle would have held back.' }) throttled!: number;
   @ApiProperty() errored!: number;
-  @ApiProperty({ description: 'Looked at, but of a source or type that the rule does not name.' }) notNamed!: number;
+  @ApiProperty({ description: 'Events whose source or type the rule does not name.' }) notNamed!: number;
   @ApiProperty({ type: [Object], description: 'The newest events of each outcome.' }) samples!: readonly object[];
-  @ApiProperty({ type: [Object], description: 'Which condition decided against the rule how often.' })
+  @ApiProperty({ type: [Object], description: 'How often each condition failed.' })
   reasons!: readonly object[];
   @ApiPropertyOptional({
     type: Object,
     description: '`{ ruleId, version, both, onlyDraft: { count, samples }, onlyOther: { count, samples }, other }`',
   })
   difference?: object;
-  @ApiProperty({ description: 'False where more throttle keys were met than are remembered.' }) throttleExact!: boolean;
+  @ApiProperty({ description: 'False if there were more throttle keys than are tracked.' }) throttleExact!: boolean;
   @ApiProperty({ type: [Object] }) warnings!: readonly RuleWarning[];
   @ApiProperty() elapsedMs!: number;
 }
@@ -102,7 +102,7 @@ export class BacktestController {
   @ApiOperation({
     summary: 'Evaluate a rule for past events',
     description:
-      'Nothing is done. With `Accept: application/x-ndjson` lines come as it goes on: `{"progress":{"scanned","total","percent","rate"}}`, at the end `{"result":{…}}` or `{"error":{"code","detail"}}`. Closing the connection ends the backtest.',
+      'Has no effects. With `Accept: application/x-ndjson` the answer is a stream of lines: `{"progress":{"scanned","total","percent","rate"}}`, finally `{"result":{…}}` or `{"error":{"code","detail"}}`. Closing the connection ends the backtest.',
   })
   @Takes(BacktestBody)
   @ApiProduces('application/json', NDJSON)

@@ -249,7 +249,7 @@ describe('simulated flow control', () => {
     });
   });
 
-  it('lets the first of a burst act', () => {
+  it('acts on the first of a burst', () => {
     actsLike({ once: { quiet: '1s' } }, (times, n) => {
       const before = times.slice(0, n).filter(({ key }) => key === times[n]!.key);
       return before.length === 0 || before.at(-1)!.at + 1_000 <= times[n]!.at;

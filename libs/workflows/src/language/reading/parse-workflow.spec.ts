@@ -141,7 +141,7 @@ describe('a mistake is named with its place, what is allowed, and what was proba
       'a step that does nothing',
       withSteps('  - id: a\n    name: idle\n'),
       { code: 'workflow.missing_key', pointer: '/steps/0', line: 3, column: 5 },
-      `This step does nothing. Give it one of ${KEYWORDS}.`,
+      `A step must have one of ${KEYWORDS}.`,
     ],
     [
       'a step of two kinds',
@@ -179,7 +179,7 @@ describe('a mistake is named with its place, what is allowed, and what was proba
         '  - { id: a, uses: echo, with: { value: "${{ steps.b.output }}" } }\n  - { id: b, uses: echo, with: { value: 1 } }\n',
       ),
       { code: 'workflow.unknown_step', pointer: '/steps/0/with/value', line: 3, column: 41 },
-      'The step "b" runs later, or inside a loop. No step comes before.',
+      'The step "b" runs later, or inside a loop. There is no earlier step.',
     ],
     [
       'a step that is inside a loop',
@@ -187,7 +187,7 @@ describe('a mistake is named with its place, what is allowed, and what was proba
         '  - forEach: [1]\n    steps:\n      - { id: inner, uses: echo, with: { value: 1 } }\n  - { uses: echo, with: { value: "${{ steps.inner.output }}" } }\n',
       ),
       { code: 'workflow.unknown_step', pointer: '/steps/1/with/value', line: 6, column: 34 },
-      'The step "inner" runs later, or inside a loop. Steps before: forEach_1.',
+      'The step "inner" runs later, or inside a loop. Earlier steps: forEach_1.',
     ],
     [
       'a step that does not exist',
@@ -195,7 +195,7 @@ describe('a mistake is named with its place, what is allowed, and what was proba
         '  - { id: fetch, uses: echo, with: { value: 1 } }\n  - { uses: echo, with: { value: "${{ steps.fecth.output }}" } }\n',
       ),
       { code: 'workflow.unknown_step', pointer: '/steps/1/with/value', line: 4, column: 34 },
-      'There is no step "fecth". Did you mean "fetch"? Steps before: fetch.',
+      'There is no step "fecth". Did you mean "fetch"? Earlier steps: fetch.',
     ],
     [
       'a name that is not in scope',
@@ -281,13 +281,13 @@ describe('a mistake is named with its place, what is allowed, and what was proba
         '  - switch:\n      - else: true\n        steps: [{ wait: { for: 1s } }]\n      - if: true\n        steps: [{ wait: { for: 1s } }]\n',
       ),
       { code: 'workflow.bad_value', pointer: '/steps/0/switch/0', line: 4, column: 9 },
-      '"else" must be the last case: what follows would never be taken.',
+      '"else" must be the last case: later cases would never run.',
     ],
     [
       'a retry of something that has no attempts',
       withSteps('  - wait: { for: 1s }\n    retry: { maxAttempts: 2 }\n'),
       { code: 'workflow.unknown_key', pointer: '/steps/0/retry', line: 4, column: 5 },
-      '"retry" goes with "uses". Put it on the steps inside.',
+      '"retry" must be used with "uses". Put it on the steps inside.',
     ],
     [
       'a name that is no part of an address',

@@ -21,7 +21,7 @@ export type ParsedWorkflow =
   | {
       readonly ok: true;
       readonly definition: Definition;
-      /** What is allowed and probably not meant. */
+      /** Allowed, but probably not intended. */
       warnings(): readonly SourceProblem[];
     }
   | { readonly ok: false; readonly problems: readonly SourceProblem[] };

@@ -91,7 +91,7 @@ export class StepReader {
       this.problems.add(
         `${pointer}/retry`,
         'workflow.unknown_key',
-        '"retry" goes with "uses". Put it on the steps inside.',
+        '"retry" must be used with "uses". Put it on the steps inside.',
         true,
       );
     else return found[0];
@@ -100,8 +100,7 @@ export class StepReader {
 
   private withoutKeyword(raw: RawObject, pointer: string, oneOf: string): void {
     const unknown = Object.keys(raw).find((key) => !this.keys.includes(key));
-    if (unknown === undefined)
-      this.problems.add(pointer, 'workflow.missing_key', `This step does nothing. Give it ${oneOf}.`);
+    if (unknown === undefined) this.problems.add(pointer, 'workflow.missing_key', `A step must have ${oneOf}.`);
     else
       this.problems.add(
         `${pointer}/${pointerToken(unknown)}`,

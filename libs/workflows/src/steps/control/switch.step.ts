@@ -15,7 +15,7 @@ interface SwitchFields {
 }
 
 const Case = closed({ if: Condition, steps: StepList }, 'A case.');
-const Else = closed({ else: Type.Literal(true), steps: StepList }, 'Where no case is true; the last.');
+const Else = closed({ else: Type.Literal(true), steps: StepList }, 'The last case: used when no other case is true.');
 
 /** Runs the steps of the first case that is true. */
 export const switchStep: KeywordKind<SwitchFields, { readonly taken: number }> = {
@@ -26,7 +26,7 @@ export const switchStep: KeywordKind<SwitchFields, { readonly taken: number }> =
       switch: Type.Array(Type.Unknown({ inEditors: Type.Union([Case, Else]) }), {
         minItems: 1,
         maxItems: 50,
-        description: 'Cases, each with `if` and `steps`; the last may have `else: true` in place of `if`.',
+        description: 'Cases, each with `if` and `steps`; the last may have `else: true` instead of `if`.',
       }),
     },
     'Runs the steps of the first case that is true.',
@@ -45,7 +45,7 @@ export const switchStep: KeywordKind<SwitchFields, { readonly taken: number }> =
       const at = `${pointer}/switch/${index}`;
       const isElse = isObject(entry) && Object.hasOwn(entry, 'else');
       if (problems.fits(isElse ? Else : Case, entry, at) && isElse && index < entries.length - 1)
-        problems.add(at, 'workflow.bad_value', '"else" must be the last case: what follows would never be taken.');
+        problems.add(at, 'workflow.bad_value', '"else" must be the last case: later cases would never run.');
       const { if: condition, steps } = isObject(entry) ? entry : {};
       return {
         condition: isElse ? undefined : expressions.condition(condition, `${at}/if`, visible),

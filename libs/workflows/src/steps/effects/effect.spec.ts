@@ -95,7 +95,7 @@ outputs: { said: "\${{ steps.gone.output }}" }
     });
     expect(last('workflow.failed')['error']).toEqual({
       code: 'step.bug',
-      message: 'The step broke: x is not a function',
+      message: 'The step failed with an unexpected error: x is not a function',
       path: 'go',
     });
   });

@@ -26,7 +26,7 @@ const ALLOWED = `Types that may be emitted: ${EMITTABLE.join(', ')}.`;
 export const emitStep: NamedKind = {
   form: 'named',
   name: 'emit',
-  description: 'Appends an event of a known type, which rules, webhooks and other workflows may listen to.',
+  description: 'Appends an event of a known type, for rules, webhooks and other workflows.',
   inputSchema: Type.Object(
     {
       type: Type.String({

@@ -19,7 +19,7 @@ export const redeliverWebhookStep = requestStep({
       }),
       after: Type.Optional({
         ...Duration,
-        description: 'Counted from the failure before. Default: at once.',
+        description: 'Delay after the last failure. Default: none.',
       } as typeof Duration),
     },
     { additionalProperties: false },

@@ -12,5 +12,5 @@ export function failureOf(error: unknown, path: string): RunFailure {
   if (error instanceof StepError || error instanceof Rejected)
     return { code: error.code, message: error.message, path };
   const message = error instanceof Error ? error.message : String(error);
-  return { code: 'step.bug', message: beginning(`The step broke: ${message}`, 2000), path };
+  return { code: 'step.bug', message: beginning(`The step failed with an unexpected error: ${message}`, 2000), path };
 }

@@ -49,7 +49,7 @@ export function plain(value: unknown, tooLarge: string): unknown {
   if (Buffer.byteLength(text) > MAX_VALUE_BYTES)
     throw new StepError({
       code: tooLarge,
-      message: `The value is larger than ${MAX_VALUE_BYTES / 1024} KiB. Keep less of it.`,
+      message: `The value is larger than ${MAX_VALUE_BYTES / 1024} KiB. Return less.`,
       retryable: false,
     });
   return isObject(value) || Array.isArray(value) ? parseAsWritten(text) : (value ?? null);
