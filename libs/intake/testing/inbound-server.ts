@@ -3,6 +3,8 @@ import { createHmac, randomUUID } from 'node:crypto';
 import { fastify, type FastifyInstance } from 'fastify';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import type { CommandBus } from '@nestjs/cqrs';
+
 import { type Decide, execute, fold, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { readWhole } from '#libs/event-store/src/reading.js';
 import type { IntegrationSettings } from '#libs/events/src/shapes/integration-shape.js';
@@ -10,8 +12,18 @@ import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import type { Log } from '#libs/kernel/src/log.js';
 import type { Plugin } from '#libs/plugin-sdk/src/define-plugin.js';
+import type { StepHttp, StepHttpOutcome } from '#libs/plugin-sdk/src/define-step.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
+import {
+  AdoptSecret,
+  adoptSecret,
+  AwaitConfirmation,
+  awaitConfirmation,
+  FinishHandshake,
+  finishHandshake,
+} from '../src/handshake/handshake.js';
+import { HandshakeChanges } from '../src/handshake/handshake-changes.js';
 import { AgentReceivers } from '../src/agent-webhook/agent-receivers.js';
 import { agentWebhook } from '../src/agent-webhook/agent-webhook.js';
 import { SenderAddress } from '../src/integration/addresses.js';
@@ -24,6 +36,8 @@ import { InboundPipeline } from '../src/receiving/pipeline.js';
 import { MemorySecrets } from './memory-secrets.js';
 
 export const AUTHOR = { orgId: 'org_1', actor: 'token/tok_1' };
+/** How the outside knows the server, for senders that sign the URL. */
+export const PUBLIC_URL = 'https://hooks.example.com';
 export const NOW = '2026-11-20T13:14:15.123Z';
 
 type IntegrationEvent = keyof typeof integration.evolve;
@@ -48,6 +62,21 @@ export class InboundServer {
   readonly pipeline: InboundPipeline;
   private http: FastifyInstance | undefined;
   url = '';
+  /** What answers requests of the server, by URL; everything else cannot be reached. */
+  readonly answers = new Map<string, string>();
+  /** URLs that the server has opened. */
+  readonly opened: string[] = [];
+  private readonly outside: StepHttp = {
+    request: ({ url }) => {
+      this.opened.push(url);
+      const body = this.answers.get(url);
+      return Promise.resolve<StepHttpOutcome>(
+        body === undefined
+          ? { kind: 'failed', failureClass: 'connection', detail: 'away', latencyMs: 1 }
+          : { kind: 'response', status: 200, headers: {}, body: Buffer.from(body), truncated: false, latencyMs: 1 },
+      );
+    },
+  };
   private made = 0;
   private seen = 0n;
 
@@ -59,16 +88,34 @@ export class InboundServer {
   ) {
     this.store = store;
     const { clock, counters } = this;
-    const { providers } = new Plugins(plugins);
+    const { understanding } = new Plugins(plugins);
     this.pipeline = new InboundPipeline({
       store,
       clock,
-      providers: new Map([...providers, [agentWebhook.name, agentWebhook]]),
+      providers: new Map([...understanding, [agentWebhook.name, agentWebhook]]),
       counters,
       limiter: new RateLimiter(),
       log: this.logInto(),
+      publicUrl: PUBLIC_URL,
+      http: this.outside,
+      handshakes: this.handshakeChanges(),
       ...(verifyLimitMs !== undefined && { timeLimitMs: verifyLimitMs }),
     });
+  }
+
+  /** Carries out what senders change; the table sees it before it is answered. */
+  private handshakeChanges(): HandshakeChanges {
+    const decisions = new Map<unknown, unknown>([
+      [AdoptSecret, adoptSecret],
+      [AwaitConfirmation, awaitConfirmation],
+      [FinishHandshake, finishHandshake],
+    ]);
+    const commands = {
+      execute: (command: ThingCommand<Integration>) =>
+        execute(this.store, this.clock, integration, decisions.get(command.constructor) as never, command as never),
+    } as unknown as CommandBus;
+    const progress = { whenProcessed: () => this.see() };
+    return new HandshakeChanges({ commands, progress, secrets: this.secrets });
   }
 
   private logInto(): Log {
@@ -93,14 +140,14 @@ export class InboundServer {
   /** An integration as the command makes it, known to the table. */
   async integration(
     provider: string,
-    { secret, ...settings }: Partial<IntegrationSettings> & { secret?: string } = {},
+    { secret, preset, ...settings }: Partial<IntegrationSettings> & { secret?: string; preset?: string } = {},
   ): Promise<{ id: string; slug: string; url: string }> {
     const id = `int_${String(++this.made).padStart(26, '0')}`;
     const slug = `wh_${String(this.made).padStart(32, 's')}`;
     const reference = secret === undefined ? undefined : `${id}/secret/1`;
     if (reference !== undefined) await this.secrets.put(AUTHOR.orgId, reference, secret!);
     const all = { name: 'test', config: {}, ...settings };
-    await this.run(new CreateIntegration(id, AUTHOR, provider, slug, all, reference), create);
+    await this.run(new CreateIntegration(id, AUTHOR, provider, slug, all, reference, preset), create);
     return { id, slug, url: `${this.url}/api/v1/webhooks/inbound/${slug}` };
   }
 

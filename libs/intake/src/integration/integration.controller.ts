@@ -25,6 +25,7 @@ import {
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { suggestion } from '#libs/kernel/src/text/nearest.js';
 import type { Problems } from '#libs/kernel/src/problems.js';
 import { PREFIXES } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
@@ -79,7 +80,8 @@ export class IntegrationController {
         // Named by itself where nothing else is wrong.
         if (name === undefined || (problems.found.length > 0 && !this.plugins.providers.has(name))) return;
         const provider = this.presetOf(given, this.provider(name), problems);
-        if (provider) checkSettings(given, provider, problems, undefined, this.urlRefusal);
+        // Settings that are required are missing too where there is no config at all.
+        if (provider) checkSettings({ config: {}, ...given }, provider, problems, undefined, this.urlRefusal);
       },
     });
     const provider = this.plugins.providerFor(body.provider, body.preset)!;
@@ -265,9 +267,11 @@ export class IntegrationController {
         'integration.preset_missing',
         `The plug-in with the preset "${preset}" is not loaded. Add it to MILLRACE_PLUGINS.`,
       );
-    const known = [...this.plugins.providers.keys()].sort().join(', ');
-    throw new Rejected('invalid', 'integration.unknown_provider', `There is no provider "${name}". Known: ${known}.`, {
-      problems: [{ pointer: '/provider', detail: `Must be one of ${known}.` }],
+    const names = [...this.plugins.providers.keys()].sort();
+    const [known, meant] = [names.join(', '), suggestion(name, names)];
+    const text = `There is no provider "${name}". ${meant}Known: ${known}.`;
+    throw new Rejected('invalid', 'integration.unknown_provider', text, {
+      problems: [{ pointer: '/provider', detail: `Must be one of ${known}. ${meant}`.trim() }],
     });
   }
 

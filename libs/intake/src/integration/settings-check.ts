@@ -42,21 +42,20 @@ export function checkSettings(
   if (typeof rateLimit === 'object') checkDuration(rateLimit.per ?? '1m', '/rateLimit/per', [1_000, DAY_MS], problems);
   const expectedEvery = problems.part(given, 'expectedEvery');
   if (expectedEvery !== undefined) checkDuration(expectedEvery, '/expectedEvery', [1_000, 90 * DAY_MS], problems);
-  const secret = problems.part(given, 'secret');
-  if (secret !== undefined) checkSecret(provider, secret, (given.config ?? before.config) as JsonObject, problems);
   const config = problems.part(given, 'config');
   if (config) {
     problems.addAll(configProblems(provider, config));
     checkUrls(provider, config as JsonObject, problems, urlRefusal);
   }
   if (!problems.isFine('/config')) return;
-  // Another way to prove requests may want another form of secret.
-  if (config && given.secret === undefined && before.secret !== undefined)
-    checkSecret(provider, before.secret, config as JsonObject, problems);
   const hasSecret = given.secret === undefined ? before.hasSecret : given.secret !== null;
   const effective = (config ?? before.config) as JsonObject;
   for (const { pointer, detail } of provider.checkIntegration?.(effective, hasSecret) ?? [])
     problems.add(pointer, detail);
+  // What secrets look like depends on the config; another config may want another form of the one that is stored.
+  const secret = problems.part(given, 'secret') ?? (config && given.secret === undefined ? before.secret : undefined);
+  if (secret !== undefined && problems.isFine('/config') && problems.isFine('/secret'))
+    checkSecret(provider, secret, effective, problems);
 }
 
 /** In what `config` is not as its provider wants it. Its values may be secrets: none is repeated. */

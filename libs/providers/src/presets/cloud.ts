@@ -175,6 +175,7 @@ export const cloudPresets: readonly Preset[] = [
         audience: string('"Audience" of the push subscription.'),
         email: string('The service account that pushes.'),
         keysUrl: string('The JWK set of the issuer. Default: that of Google.', {
+          format: 'uri',
           pattern: '^(https://|http://(localhost|127\\.0\\.0\\.1|\\[::1\\])[:/])',
           expected: 'an https URL',
         }),

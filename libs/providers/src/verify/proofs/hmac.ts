@@ -57,6 +57,6 @@ export function hmacProof(scheme: HmacScheme): Proof {
 }
 
 function keyInWords({ key = 'utf8', keyPrefix }: HmacScheme): string {
-  const written = { utf8: 'text', base64: 'base64', hex: 'hex digits' }[key];
-  return `${keyPrefix === undefined ? '' : `${keyPrefix} and then `}${written} that is not empty`;
+  const written = { utf8: 'text that is not empty', base64: 'base64', hex: 'hex digits, two for each byte' }[key];
+  return `${keyPrefix === undefined ? '' : `${keyPrefix} and then `}${written}`;
 }
