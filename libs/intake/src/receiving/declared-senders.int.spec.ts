@@ -248,9 +248,15 @@ it('"none" takes whatever comes, and says so', async () => {
   expect((await eventsOf(id))[0]!.metadata.request).toMatchObject({ authentication: 'slug' });
 });
 
+interface Signing {
+  readonly alg: string;
+  readonly key: string | KeyObject;
+  readonly kid: string;
+}
+
 describe('a JWT', () => {
   const now = (): number => Math.floor(server.clock.now().getTime() / 1000);
-  const token = (claims: JsonObject, { alg = 'HS256', key = SECRET, kid = 'k1' } = {}) =>
+  const token = (claims: JsonObject, { alg = 'HS256', key = SECRET, kid = 'k1' }: Partial<Signing> = {}) =>
     new SignJWT(claims).setProtectedHeader({ alg, kid }).sign(typeof key === 'string' ? Buffer.from(key) : key);
   const hashed = createHash('sha256').update(BODY).digest('hex');
 
