@@ -29,6 +29,8 @@ const CRASH_POINTS = [
   'deliveries.before-effect',
   'deliveries.after-effect',
   'deliveries.after-outcome',
+  'schedules.before-tick',
+  'schedules.after-tick',
   'workflows.before-start',
   'workflows.after-start',
   'workflows.before-step',
@@ -53,6 +55,12 @@ steps:
     with: { method: POST, url: "RECEIVER/step-two?branch=\${{ event.data.branch }}" }
 outputs:
   status: "\${{ steps.second.output.status }}"
+`;
+
+const EVERY_SECOND = `
+name: every-second
+triggers: [{ type: schedule, every: 1s, catchup: all }]
+steps: [{ uses: log, with: { message: "\${{ event.data.at }}" } }]
 `;
 
 /** What somebody outside would write: it honours the key, so that a page that was asked for twice is one. */
@@ -107,7 +115,7 @@ const prepared = new Map<string, Promise<Given>>();
 
 /** An integration, a webhook, a rule and a workflow, without a server: each scenario begins with a copy. */
 function given(stage: string): Promise<Given> {
-  const variant = stage === 'intake' || stage === 'rules' ? stage : 'any other';
+  const variant = ['intake', 'rules', 'schedules'].includes(stage) ? stage : 'any other';
   const known = prepared.get(variant) ?? prepare(variant);
   prepared.set(variant, known);
   return known;
@@ -144,8 +152,25 @@ async function prepare(stage: string): Promise<Given> {
       debounce: { quiet: '500ms' },
     });
   await server.call('PUT', '/api/v1/workflows/on-push', { source: WORKFLOW.replaceAll('RECEIVER', receiver.url) });
+  if (stage === 'schedules') await server.call('PUT', '/api/v1/workflows/every-second', { source: EVERY_SECOND });
   await server.stop();
   return { database, slug, webhookId: webhook.id, ruleId: rule.id };
+}
+
+/** Also the tick at which the process died, and those that came while nothing ran. */
+async function eachTickStartsOneRun(server: TestServer): Promise<void> {
+  interface Tick {
+    readonly id: string;
+    readonly data: { readonly at: string };
+  }
+  const ticks = (await server.list<Tick>('/api/v1/events?type=schedule.fired')).toReversed();
+  const times = ticks.map(({ data }) => Date.parse(data.at));
+  expect(times).toEqual(times.map((_, index) => times[0]! + index * 1_000));
+  await waitFor('a run for each tick', async () => {
+    const runs = await server.list<{ eventId: string }>('/api/v1/runs?workflow=every-second');
+    const started = runs.map(({ eventId }) => eventId);
+    return ticks.every(({ id }) => started.filter((one) => one === id).length === 1);
+  });
 }
 
 describe('a process that dies at a named crash point', () => {
@@ -223,6 +248,7 @@ describe('a process that dies at a named crash point', () => {
       expect(await server.list<Listed>('/api/v1/actions?status=pending')).toEqual([]);
 
       if (stage === 'intake') await eachSilenceIsToldOnce(server);
+      if (stage === 'schedules') await eachTickStartsOneRun(server);
 
       // A crash between an effect and its record may repeat that one effect; nothing else is repeated.
       const calls = (path: string) => receiver.calls.filter((call) => call.path === `${path}?branch=${branch}`).length;

@@ -41,7 +41,7 @@ function repositoryWith(files: Readonly<Record<string, string>>): string {
 /** The rooms of each folder from the top down, written out once more so that a change of their order is meant. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'libs/rules/src': ['trial', 'rule', 'decisions', 'flow', 'engine', 'language', 'actions'],
-  'libs/workflows/src': ['run', 'workflow', 'engine', 'steps', 'triggers', 'language'],
+  'libs/workflows/src': ['run', 'schedule', 'workflow', 'engine', 'steps', 'triggers', 'language'],
   'libs/workflows/src/steps': ['control', 'waiting', 'effects', 'kind'],
   'libs/intake/src': ['trial', 'receiving', 'agent-webhook', 'reconcile', 'silence', 'handshake', 'integration'],
   'libs/deliveries/src': ['sending', 'delivery', 'webhook'],

@@ -148,6 +148,7 @@ const NAMES: readonly string[] = [
   'rules.decisions',
   'rules.views',
   'workflows.runs',
+  'workflows.schedules',
   'workflows.trigger',
   'workflows.views',
 ];
@@ -229,6 +230,7 @@ describe('the wiring', () => {
       'intake.silence',
       'rules.bursts',
       'workflows.run',
+      'workflows.schedules',
     ]);
   });
 

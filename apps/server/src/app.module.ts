@@ -46,6 +46,8 @@ import { Cancellations } from '#libs/workflows/src/run/cancellations.js';
 import { RunProjection } from '#libs/workflows/src/run/run.projection.js';
 import { RunView } from '#libs/workflows/src/run/run.view.js';
 import { StartRuns } from '#libs/workflows/src/run/start.subscriber.js';
+import { FireTicks } from '#libs/workflows/src/schedule/fire-ticks.worker.js';
+import { ScheduleTicks } from '#libs/workflows/src/schedule/schedule.subscriber.js';
 import { WorkflowProjection } from '#libs/workflows/src/workflow/workflow.projection.js';
 import { WorkflowTable } from '#libs/workflows/src/workflow/workflow.table.js';
 import { WorkflowVersionView, WorkflowView } from '#libs/workflows/src/workflow/workflow.view.js';
@@ -80,6 +82,7 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   StartRuns,
   RunProjection,
   WorkflowProjection,
+  ScheduleTicks,
   ScheduleDeliveries,
   WebhookProjection,
   RequestAgents,
@@ -101,7 +104,14 @@ const TABLES: readonly Type<Table>[] = [
 ];
 
 /** Claimed work, in every process with the worker role; beside these, one for each action of a plug-in. */
-const WORKERS: readonly Type<Worker>[] = [AdvanceRun, AttemptDelivery, TellSilence, ReconcileIntegrations, EndBursts];
+const WORKERS: readonly Type<Worker>[] = [
+  AdvanceRun,
+  FireTicks,
+  AttemptDelivery,
+  TellSilence,
+  ReconcileIntegrations,
+  EndBursts,
+];
 
 /** Rows that TypeORM reads. */
 export const VIEWS: readonly Type[] = [

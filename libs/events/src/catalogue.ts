@@ -13,6 +13,7 @@ import { integrationEvents } from './types/integration.events.js';
 import { issueEvents } from './types/issue.events.js';
 import { nameEvents } from './types/name.events.js';
 import { ruleEvents } from './types/rule.events.js';
+import { scheduleEvents } from './types/schedule.events.js';
 import { subscriberEvents } from './types/subscriber.events.js';
 import { webhookEvents } from './types/webhook.events.js';
 import { workflowEvents } from './types/workflow.events.js';
@@ -26,6 +27,7 @@ export const catalogue = {
   ...inboundEvents,
   ...ruleEvents,
   ...workflowEvents,
+  ...scheduleEvents,
   ...webhookEvents,
   ...deliveryEvents,
   ...issueEvents,

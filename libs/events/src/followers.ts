@@ -28,6 +28,7 @@ export const followers = {
   ruleViews: 'rules.views',
   cancellations: 'workflows.cancellations',
   runViews: 'workflows.runs',
+  schedules: 'workflows.schedules',
   workflows: 'workflows.table',
   startRuns: 'workflows.trigger',
   workflowViews: 'workflows.views',

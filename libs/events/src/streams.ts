@@ -16,6 +16,7 @@ const KINDS = [
   'cancelled',
   'rule',
   'workflow',
+  'tick',
   'run',
   'webhook',
   'delivery',
@@ -71,6 +72,8 @@ export const streams = {
   cancelled: (executionId: string) => named('cancelled', executionId),
   rule: (id: string) => named('rule', id),
   workflow: (id: string) => named('workflow', id),
+  /** That the time of a schedule came, or that times up to it were skipped: once. */
+  tick: (workflowId: string, trigger: string, time: string) => named('tick', uuid5('tick', workflowId, trigger, time)),
   run: (id: string) => named('run', id),
   isRun: isNamed('run'),
   webhook: (id: string) => named('webhook', id),

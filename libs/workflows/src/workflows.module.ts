@@ -11,6 +11,7 @@ import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { LOG, type Log } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
+import { scheduledWork } from '#libs/persistence/src/work/scheduled-work.adapter.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { StepLibrary } from './steps/step-library.js';
@@ -20,15 +21,24 @@ import { NotedOutcomes } from './run/outcomes.adapter.js';
 import { RunController } from './run/run.controller.js';
 import { RunProjection } from './run/run.projection.js';
 import { StartRuns } from './run/start.subscriber.js';
+import { FireTicks } from './schedule/fire-ticks.worker.js';
+import { ScheduleController } from './schedule/schedule.controller.js';
+import { ScheduleTicks } from './schedule/schedule.subscriber.js';
+import { type NextTick, TICKS } from './schedule/tick-work.js';
 import { Definitions } from './workflow/definitions.js';
+import { PauseController } from './workflow/pause.controller.js';
 import { WorkflowFiles } from './workflow/workflow-files.adapter.js';
 import { WorkflowController } from './workflow/workflow.controller.js';
 import {
   ActivateWorkflow,
   ArchiveWorkflow,
+  PauseWorkflow,
+  ResumeWorkflow,
   SaveWorkflow,
   activate,
   archive,
+  pause,
+  resume,
   save,
   workflow,
 } from './workflow/workflow.js';
@@ -39,16 +49,19 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
 /** Workflows: definitions and versions, what starts a run, and how a run goes on. */
 @Module({
   imports: [CqrsModule, EventIndexModule],
-  controllers: [WorkflowController, RunController],
+  controllers: [WorkflowController, PauseController, ScheduleController, RunController],
   providers: [
     ...commandHandlers(workflow, [
       on(SaveWorkflow, save),
       on(ActivateWorkflow, activate),
       on(ArchiveWorkflow, archive),
+      on(PauseWorkflow, pause),
+      on(ResumeWorkflow, resume),
     ]),
     WorkflowProjection,
     RunProjection,
     StartRuns,
+    ScheduleTicks,
     YamlBody,
     {
       provide: StepLibrary,
@@ -76,6 +89,12 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
       inject: [EventStore, Clock, Egress, DataSource, Definitions, Cancellations, LOG],
     },
     {
+      provide: FireTicks,
+      useFactory: (store: EventStore, clock: Clock, progress: Progress, database: DataSource) =>
+        new FireTicks({ store, clock, progress, current: (key) => scheduledWork<NextTick>(database, TICKS, key) }),
+      inject: [EventStore, Clock, Progress, DataSource],
+    },
+    {
       provide: WorkflowFiles,
       useFactory: (
         store: EventStore,
@@ -89,6 +108,16 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
       inject: [EventStore, Clock, Settings, StepLibrary, WorkflowTable, Progress, LOG],
     },
   ],
-  exports: [WorkflowProjection, RunProjection, StartRuns, WorkflowTable, Cancellations, AdvanceRun, WorkflowFiles],
+  exports: [
+    WorkflowProjection,
+    RunProjection,
+    StartRuns,
+    ScheduleTicks,
+    WorkflowTable,
+    Cancellations,
+    AdvanceRun,
+    FireTicks,
+    WorkflowFiles,
+  ],
 })
 export class WorkflowsModule {}

@@ -132,3 +132,62 @@ export const WorkflowVersionDetails = Type.Object(
   { $id: 'WorkflowVersionDetails' },
 );
 export type WorkflowVersionDetails = Static<typeof WorkflowVersionDetails>;
+
+/** The answer to pausing a workflow, and to resuming it. */
+export const WorkflowPause = Type.Object(
+  { name, paused: Type.Boolean({ description: 'Whether its triggers start no runs.' }) },
+  { $id: 'WorkflowPause' },
+);
+export type WorkflowPause = Static<typeof WorkflowPause>;
+
+const trigger = Type.String({
+  description: 'The times of the trigger, as its ticks name them.',
+  examples: ['0 9 * * 1-5 Europe/Berlin'],
+});
+
+/** When the schedule triggers of a workflow fire next. */
+export const WorkflowSchedule = Type.Object(
+  {
+    workflow: name,
+    paused: Type.Boolean(),
+    schedules: Type.Array(
+      Type.Object({
+        trigger,
+        index: Type.Integer({ minimum: 0, description: 'Place of the trigger in the text.' }),
+        next: Type.Array(time, { description: 'The next ten times; none while the workflow is paused.' }),
+      }),
+    ),
+  },
+  { $id: 'WorkflowSchedule' },
+);
+export type WorkflowSchedule = Static<typeof WorkflowSchedule>;
+
+/** What is sent to start the runs that were missed. */
+export const BackfillRequest = closed(
+  {
+    from: Type.String({ description: 'RFC 3339; the first time that counts.', expected: 'an RFC 3339 time' }),
+    to: Type.String({
+      description: 'RFC 3339, not in the future; times before it count.',
+      expected: 'an RFC 3339 time',
+    }),
+    count: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        description: 'The number of runs to start, as the answer without it says. Without it nothing is started.',
+        expected: 'the number of runs that the same request without "count" names',
+      }),
+    ),
+  },
+  { $id: 'BackfillRequest' },
+);
+
+/** What a backfill starts, or would start. */
+export const Backfill = Type.Object(
+  {
+    count: Type.Integer({ minimum: 0, description: 'Times that were missed.' }),
+    started: Type.Boolean({ description: 'Whether runs were started for them.' }),
+    ticks: Type.Array(Type.Object({ trigger, at: time })),
+  },
+  { $id: 'Backfill' },
+);
+export type Backfill = Static<typeof Backfill>;

@@ -75,6 +75,18 @@ export const workflowEvents = {
     data: Type.Object({ workflowId: Type.String(), name: Type.String(), reason: Type.String() }),
     example: { workflowId, name: 'retry-failed-webhooks', reason: 'its file was removed' },
   }),
+  'workflow.paused': defineEvent({
+    description: 'The triggers of the workflow start no runs until it is resumed. Runs under way go on.',
+    system: true,
+    data: Type.Object({ workflowId: Type.String(), name: Type.String() }),
+    example: { workflowId, name: 'retry-failed-webhooks' },
+  }),
+  'workflow.resumed': defineEvent({
+    description: 'The triggers of the workflow start runs again.',
+    system: true,
+    data: Type.Object({ workflowId: Type.String(), name: Type.String() }),
+    example: { workflowId, name: 'retry-failed-webhooks' },
+  }),
 
   'workflow.started': defineEvent({
     description: 'A run started. It is pinned to one version and has everything that its decisions depend on.',
@@ -82,7 +94,12 @@ export const workflowEvents = {
       ...run,
       version: Type.String(),
       trigger: Type.Object({
-        kind: Type.Union([Type.Literal('event'), Type.Literal('manual'), Type.Literal('request')]),
+        kind: Type.Union([
+          Type.Literal('event'),
+          Type.Literal('manual'),
+          Type.Literal('request'),
+          Type.Literal('schedule'),
+        ]),
         /** Place of the trigger in the definition; absent for a request by a rule. */
         index: Type.Optional(Type.Integer()),
         /** Why the run began although nobody knows whether the event fits the trigger. */

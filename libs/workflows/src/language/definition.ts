@@ -28,6 +28,8 @@ export interface Trigger {
   readonly type: string;
   /** What is asked of whoever starts a run; absent where nobody is asked. */
   readonly inputs?: InputSpecs;
+  /** Tells it from others of its kind; no two have the same. */
+  readonly key?: string;
   /** Known types of the events that start a run; absent where no event does. */
   readonly types?: readonly EventType[];
 }

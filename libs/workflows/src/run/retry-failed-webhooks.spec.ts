@@ -124,15 +124,19 @@ describe('the shipped retry of webhooks', () => {
     const [trigger] = new VirtualWorld({ yaml }).definition.triggers;
     const begins = (data: object) =>
       trigger?.type === 'event' &&
-      fits(trigger, {
-        id: 'evt_x',
-        type: 'webhook.failed',
-        source: 'millrace',
-        subject: '',
-        orgId: 'org_x',
-        timestamp: '',
-        data: data as never,
-      });
+      fits(
+        trigger,
+        {
+          id: 'evt_x',
+          type: 'webhook.failed',
+          source: 'millrace',
+          subject: '',
+          orgId: 'org_x',
+          timestamp: '',
+          data: data as never,
+        },
+        'wf_1',
+      );
     expect(begins(first)).toBe(true);
     expect(begins({ ...first, attempt: 2 })).toBe(false);
     expect(begins({ ...first, retryable: false })).toBe(false);

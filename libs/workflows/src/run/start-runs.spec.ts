@@ -66,6 +66,42 @@ async function runs(): Promise<RecordedEvent[]> {
 const started = async () => (await runs()).filter((event) => event.is('workflow.started'));
 const refused = async () => (await runs()).filter((event) => event.is('action.refused')).map(({ data }) => data);
 
+describe('a tick', () => {
+  const hourly = (name: string) =>
+    saved(
+      name,
+      'triggers: [{ type: schedule, every: 1h }]\nsteps: [{ id: one, uses: echo, with: { value: "${{ event.data.at }}" } }]\n',
+    );
+  const tick = (trigger: string) =>
+    happened('schedule.fired', {
+      workflowId: workflowIdOf(ORG, 'report'),
+      workflow: 'report',
+      trigger,
+      at: '2026-11-20T09:00:00.000Z',
+    });
+
+  it('starts a run of its own workflow alone', async () => {
+    await handle(...(await hourly('report')), ...(await hourly('other')));
+    await handle(await tick('every 1h'), await tick('every 2h'));
+    expect((await started()).map(({ data }) => data)).toMatchObject([
+      { workflow: 'report', trigger: { kind: 'schedule', index: 0 } },
+    ]);
+    const done = (await runs()).find((event) => event.is('workflow.step_completed'));
+    expect(done?.data).toMatchObject({ output: '2026-11-20T09:00:00.000Z' });
+  });
+
+  it('starts nothing while the workflow is paused', async () => {
+    await handle(...(await hourly('report')));
+    const about = { workflowId: workflowIdOf(ORG, 'report'), name: 'report' };
+    await handle(await append(streams.workflow(about.workflowId), 'workflow.paused', about));
+    await handle(await tick('every 1h'));
+    expect(await started()).toEqual([]);
+    await handle(await append(streams.workflow(about.workflowId), 'workflow.resumed', about));
+    await handle(await tick('every 1h'));
+    expect(await started()).toHaveLength(1);
+  });
+});
+
 describe('an event that a workflow listens to', () => {
   it('starts a run that says why, where nobody knows whether it fits', async () => {
     await handle(...(await saved('docs', onPush.replace('event: git.push', 'event: git.push, paths: ["docs/**"]'))));

@@ -34,6 +34,7 @@ import { declaredInputs, defaultInputs, inputsOf } from '../language/inputs.js';
 import { stepEventTypes } from '../steps/registry.js';
 import { StepLibrary } from '../steps/step-library.js';
 import { doubt, fits } from '../triggers/registry.js';
+import { isSchedule } from '../triggers/schedule.trigger.js';
 import { type ActiveWorkflow, WorkflowTable } from '../workflow/workflow.table.js';
 import { firstAppend, type NewRun } from './first-append.js';
 import { logFailures } from './log-failures.js';
@@ -106,12 +107,13 @@ export class StartRuns implements Subscriber {
   private triggered(event: RecordedEvent): Consequence[] {
     const consequences = new Map<string, Consequence>();
     for (const { workflow, index, trigger } of this.table.listenersTo(event.metadata.orgId, event.type)) {
-      if (consequences.has(workflow.id) || isIgnored(event, workflow)) continue;
+      if (workflow.paused || consequences.has(workflow.id) || isIgnored(event, workflow)) continue;
       const runId = runIdOf(workflow, event);
       try {
-        if (!fits(trigger, platformEvent(event))) continue;
+        if (!fits(trigger, platformEvent(event), workflow.id)) continue;
         const because = doubt(trigger, platformEvent(event));
-        const start = { kind: 'event', index, ...(because !== undefined && { because }) } as const;
+        const kind = isSchedule(trigger) ? 'schedule' : 'event';
+        const start = { kind, index, ...(because !== undefined && { because }) } as const;
         consequences.set(
           workflow.id,
           this.unlessRefused(event, workflow, 'trigger', runId, () =>

@@ -6,7 +6,7 @@ import { testSteps } from '../../testing/library.js';
 import type { Trigger } from '../language/definition.js';
 import { parseWorkflow } from '../language/reading/parse-workflow.js';
 import { pathMatcher } from './path-globs.js';
-import { doubt, fits } from './registry.js';
+import { doubt, fits as fitsOf } from './registry.js';
 
 const trigger = (yaml: string): Trigger => {
   const parsed = parseWorkflow(
@@ -16,6 +16,8 @@ const trigger = (yaml: string): Trigger => {
   if (!parsed.ok) throw new Error(parsed.problems[0]!.detail);
   return parsed.definition.triggers[0]!;
 };
+
+const fits = (given: Trigger, event: PlatformEvent): boolean => fitsOf(given, event, 'wf_1');
 
 const push = (data: object, more: Partial<PlatformEvent> = {}): PlatformEvent => ({
   id: 'evt_1',

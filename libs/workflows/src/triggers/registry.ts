@@ -3,10 +3,11 @@ import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import type { Trigger } from '../language/definition.js';
 import { eventTrigger } from './event.trigger.js';
 import { manualTrigger } from './manual.trigger.js';
+import { scheduleTrigger } from './schedule.trigger.js';
 import type { TriggerKind } from './trigger-kind.js';
 
 /** Every kind of trigger, one line each. */
-export const triggerKinds: readonly TriggerKind[] = [eventTrigger, manualTrigger];
+export const triggerKinds: readonly TriggerKind[] = [eventTrigger, scheduleTrigger, manualTrigger];
 
 const byName = new Map(triggerKinds.map((kind) => [kind.name, kind]));
 
@@ -15,8 +16,8 @@ export const listensTo = (trigger: Trigger, type: string): boolean =>
   byName.get(trigger.type)?.listensTo?.(trigger, type) ?? false;
 
 /** Whether an event of a type that the trigger listens to starts a run. @throws Rejected `expression.too_costly` */
-export const fits = (trigger: Trigger, event: PlatformEvent): boolean =>
-  byName.get(trigger.type)?.fits?.(trigger, event) ?? false;
+export const fits = (trigger: Trigger, event: PlatformEvent, workflowId: string): boolean =>
+  byName.get(trigger.type)?.fits?.(trigger, event, workflowId) ?? false;
 
 /** Why an event that fits starts a run although nobody knows whether it fits; a sentence for people. */
 export const doubt = (trigger: Trigger, event: PlatformEvent): string | undefined =>

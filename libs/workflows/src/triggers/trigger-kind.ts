@@ -11,10 +11,10 @@ export interface TriggerKind<Kind extends Trigger = Trigger> extends TriggerSynt
   /** Whether events of this type may start a run; without it no event does. */
   listensTo?(trigger: Kind, type: string): boolean;
   /**
-   * Whether an event of such a type starts a run.
+   * Whether an event of such a type starts a run of the workflow.
    * @throws Rejected `expression.too_costly`
    */
-  fits?(trigger: Kind, event: PlatformEvent): boolean;
+  fits?(trigger: Kind, event: PlatformEvent, workflowId: string): boolean;
   /** Why such an event starts a run although nobody knows whether it fits; `undefined` where that is known. */
   doubt?(trigger: Kind, event: PlatformEvent): string | undefined;
 }

@@ -20,6 +20,8 @@ export interface ActiveWorkflow {
   readonly file: string | undefined;
   /** `undefined` if the version no longer parses, for instance since a plug-in is gone. */
   readonly definition: Definition | undefined;
+  /** Its triggers start no runs. */
+  readonly paused: boolean;
 }
 
 export interface Listener {
@@ -43,6 +45,7 @@ export class WorkflowTable implements Table {
   readonly reads = typesOf(workflow);
 
   private readonly active = new Map<string, ActiveWorkflow>();
+  private readonly paused = new Set<string>();
   private readonly ids = new Map<string, string>();
   private readonly sources = new Map<string, Map<string, string>>();
   private listeners: Map<string, Map<string, readonly Listener[]>> | undefined;
@@ -52,6 +55,7 @@ export class WorkflowTable implements Table {
 
   clear(): void {
     this.active.clear();
+    this.paused.clear();
     this.ids.clear();
     this.sources.clear();
     this.forget();
@@ -60,6 +64,11 @@ export class WorkflowTable implements Table {
   find(orgId: string, name: string): ActiveWorkflow | undefined {
     const id = this.ids.get(`${orgId} ${name}`);
     return id === undefined ? undefined : this.active.get(id);
+  }
+
+  /** The active workflow with this id. */
+  get(id: string): ActiveWorkflow | undefined {
+    return this.active.get(id);
   }
 
   all(orgId: string): readonly ActiveWorkflow[] {
@@ -105,13 +114,23 @@ export class WorkflowTable implements Table {
       if (source === undefined) return;
       const parsed = parseWorkflow(source, this.library);
       const definition = parsed.ok ? parsed.definition : undefined;
-      this.active.set(workflowId, { id: workflowId, orgId, name, version, origin, file, definition });
+      const paused = this.paused.has(workflowId);
+      this.active.set(workflowId, { id: workflowId, orgId, name, version, origin, file, definition, paused });
       this.ids.set(`${orgId} ${name}`, workflowId);
       this.forget();
     } else if (event.is('workflow.archived')) {
       this.active.delete(event.data.workflowId);
       this.forget();
-    }
+    } else if (event.is('workflow.paused', 'workflow.resumed')) this.pause(event.data.workflowId, event.type);
+  }
+
+  private pause(id: string, type: 'workflow.paused' | 'workflow.resumed'): void {
+    const paused = type === 'workflow.paused';
+    if (paused) this.paused.add(id);
+    else this.paused.delete(id);
+    const workflow = this.active.get(id);
+    if (workflow) this.active.set(id, { ...workflow, paused });
+    this.forget();
   }
 
   private forget(): void {

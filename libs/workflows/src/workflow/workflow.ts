@@ -17,6 +17,8 @@ interface Facts {
   /** Version of the file when it was last saved; the same file again changes nothing. */
   readonly fileVersion: string | undefined;
   readonly file: string | undefined;
+  /** Its triggers start no runs. */
+  readonly paused: boolean;
 }
 
 /**
@@ -28,7 +30,8 @@ export type Workflow =
   | ({ readonly kind: 'active'; readonly version: string } & Facts)
   | ({ readonly kind: 'archived' } & Facts);
 
-export type WorkflowEventType = 'workflow.saved' | 'workflow.activated' | 'workflow.archived';
+export type WorkflowEventType =
+  'workflow.saved' | 'workflow.activated' | 'workflow.archived' | 'workflow.paused' | 'workflow.resumed';
 
 /** A workflow is found by its name, in its organisation. */
 export const workflowIdOf = (orgId: string, name: string): string => derivedId('wf', 'workflow', orgId, name);
@@ -43,7 +46,7 @@ export const workflow = slice<Workflow>()({
   evolve: {
     'workflow.saved': (state, { name, version, origin, file }) => {
       const facts: Facts =
-        state.kind === 'unknown' ? { name, versions: [], origin, fileVersion: undefined, file } : state;
+        state.kind === 'unknown' ? { name, versions: [], origin, fileVersion: undefined, file, paused: false } : state;
       const saved = {
         ...facts,
         versions: [...facts.versions, version],
@@ -59,9 +62,11 @@ export const workflow = slice<Workflow>()({
         : { ...state, kind: 'active', version, origin, ...(origin === 'file' ? { fileVersion: version, file } : {}) },
     'workflow.archived': (state) => {
       if (state.kind === 'unknown') return state;
-      const { name, versions, origin, fileVersion, file } = state;
-      return { kind: 'archived', name, versions, origin, fileVersion, file };
+      const { name, versions, origin, fileVersion, file, paused } = state;
+      return { kind: 'archived', name, versions, origin, fileVersion, file, paused };
     },
+    'workflow.paused': (state) => (state.kind === 'unknown' ? state : { ...state, paused: true }),
+    'workflow.resumed': (state) => (state.kind === 'unknown' ? state : { ...state, paused: false }),
   },
 });
 
@@ -105,6 +110,17 @@ export const archive: Decision<ArchiveWorkflow> = (state, { id, reason }) => {
   return [{ type: 'workflow.archived', data: { workflowId: id, name: state.name, reason } }];
 };
 
+/** Its triggers start no runs until it is resumed. */
+export const pause: Decision<PauseWorkflow> = (state, { id }) => {
+  if (state.kind !== 'active') throw notFound();
+  return state.paused ? [] : [{ type: 'workflow.paused', data: { workflowId: id, name: state.name } }];
+};
+
+export const resume: Decision<ResumeWorkflow> = (state, { id }) => {
+  if (state.kind !== 'active') throw notFound();
+  return state.paused ? [{ type: 'workflow.resumed', data: { workflowId: id, name: state.name } }] : [];
+};
+
 export const notFound = (name?: string): Rejected =>
   new Rejected(
     'not_found',
@@ -144,4 +160,11 @@ export class ArchiveWorkflow extends ThingCommand<Workflow> {
   ) {
     super(id, author);
   }
+}
+
+export class PauseWorkflow extends ThingCommand<Workflow> {}
+
+export class ResumeWorkflow extends ThingCommand<Workflow> {
+  /** Told from {@link PauseWorkflow}, which has the same fields. */
+  readonly resumes = true;
 }

@@ -7,7 +7,7 @@ import type { RawObject } from '../vocabulary.js';
  */
 export const LATER = {
   workflow: ['concurrency', 'nodes', 'edges', 'env', 'secrets', 'defaults'],
-  trigger: ['schedule', 'cron', 'webhook'],
+  trigger: ['cron', 'webhook'],
   step: ['waitForEvent', 'approval', 'workflow', 'run'],
   uses: ['send_webhook', 'dispatch_agent', 'create_issue', 'send_message', 'workflow', 'approval'],
 } as const;

@@ -13,12 +13,17 @@ export function readTriggers(
   { triggers: kinds, sources }: Pick<Vocabulary, 'triggers' | 'sources'>,
   problems: SourceProblems,
 ): readonly Trigger[] {
+  const keys = new Set<string>();
   const triggers = values.flatMap((value, index) => {
     const pointer = `/triggers/${index}`;
     const kind = kindOf(value, pointer, kinds, problems);
-    return kind && problems.fits(kind.shape, value, pointer)
-      ? [kind.read(value as Record<string, unknown>, pointer, problems, sources)]
-      : [];
+    if (!kind || !problems.fits(kind.shape, value, pointer)) return [];
+    const trigger = kind.read(value as Record<string, unknown>, pointer, problems, sources);
+    const key = trigger.key && `${trigger.type} ${trigger.key}`;
+    if (key !== undefined && keys.has(key))
+      problems.add(pointer, 'workflow.bad_value', `Another trigger is the same: ${trigger.key}. Remove one of them.`);
+    else if (key !== undefined) keys.add(key);
+    return [trigger];
   });
   for (const { name } of kinds.filter(({ isSingle }) => isSingle))
     if (triggers.filter(({ type }) => type === name).length > 1)

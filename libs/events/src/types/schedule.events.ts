@@ -1,0 +1,44 @@
+import { Type } from '@sinclair/typebox';
+
+import { defineEvent } from '../define-event.js';
+
+const schedule = {
+  workflowId: Type.String(),
+  /** The workflow's name. */
+  workflow: Type.String(),
+  /** What the trigger says of its times, such as `0 9 * * 1-5 Europe/Berlin` or `every 15m`. */
+  trigger: Type.String(),
+};
+
+const example = {
+  workflowId: 'wf_01jq5x1d0wkz4s3v2n8m7b6c5a',
+  workflow: 'nightly-report',
+  trigger: '0 9 * * 1-5 Europe/Berlin',
+};
+
+/** Ticks of `schedule` triggers. Each tick has a stream of its own (`tick-…`), so it is recorded once. */
+export const scheduleEvents = {
+  'schedule.fired': defineEvent({
+    description: 'The time of a schedule trigger came. Recorded once for each workflow, trigger and time.',
+    system: true,
+    data: Type.Object({
+      ...schedule,
+      /** The time of the schedule, without jitter: RFC 3339 UTC. */
+      at: Type.String(),
+      /** Set if the time was missed and `catchup` asked for it, or a person did (`backfill`). */
+      late: Type.Optional(Type.Union([Type.Literal('catchup'), Type.Literal('backfill')])),
+    }),
+    example: { ...example, at: '2026-11-20T08:00:00.000Z' },
+  }),
+  'schedule.skipped': defineEvent({
+    description: 'Times of a schedule trigger were missed, and `catchup` does not ask for them.',
+    system: true,
+    data: Type.Object({
+      ...schedule,
+      /** The first and the last time that were missed: RFC 3339 UTC. */
+      from: Type.String(),
+      to: Type.String(),
+    }),
+    example: { ...example, from: '2026-11-18T08:00:00.000Z', to: '2026-11-19T08:00:00.000Z' },
+  }),
+} as const;
