@@ -109,4 +109,14 @@ describe('the examples in docs/workflows.md', () => {
     const { outputs, elapsed } = await played('wait-for-build', answer, { inputs: { build: '7' } });
     expect({ outputs, elapsed }).toEqual({ outputs: { asked: 3 }, elapsed: 60_000 });
   });
+
+  it('migrate-in-maintenance opens the application again, whatever became of the migration', async () => {
+    const { asked, status } = await played('migrate-in-maintenance', (url) => (url.includes('db.') ? 409 : {}));
+    expect(status).toBe('failed');
+    expect(asked).toEqual([
+      'PUT https://app.example.com/maintenance',
+      'POST https://db.example.com/migrations',
+      'DELETE https://app.example.com/maintenance',
+    ]);
+  });
 });

@@ -92,7 +92,7 @@ const FROM_OUTSIDE: readonly string[] = [...Object.keys(gitEvents), ...Object.ke
 
 /** Written by a route itself, without a command. */
 const WRITTEN_IN: Readonly<Record<string, readonly string[]>> = {
-  'libs/workflows/src/run/cancel-run.ts': ['run.cancelled'],
+  'libs/workflows/src/run/cancel-run.ts': ['run.cancelled', 'run.finally_started'],
   'libs/agents/src/execution-list.adapter.ts': ['agent.cancelled'],
   'libs/event-store/src/runner/parking.ts': ['subscriber.parked'],
 };

@@ -137,11 +137,17 @@ export type StepHttpOutcome =
       readonly latencyMs: number;
     };
 
+/** What kind of trouble it is: one condition of a workflow covers all codes of a type. */
+export type ErrorType =
+  'configuration' | 'validation' | 'expression' | 'authentication' | 'timeout' | 'communication' | 'runtime';
+
 /** How a step says that it failed. */
 export class StepError extends Error {
   override readonly name = 'StepError';
   /** Stable and dotted, such as `http.status`: what an expression may compare, as `steps.<id>.error.code`. */
   readonly code: string;
+  /** Default: what the code says, and `runtime` where it says nothing. */
+  readonly type: ErrorType | undefined;
   /** Whether another attempt may succeed; without it `retry` does nothing. */
   readonly retryable: boolean;
   /** Seconds that the other side asked to wait. The next attempt comes no earlier. */
@@ -154,11 +160,13 @@ export class StepError extends Error {
     readonly message: string;
     readonly retryable: boolean;
     readonly code?: string;
+    readonly type?: ErrorType;
     readonly retryAfter?: number;
     readonly output?: unknown;
   }) {
     super(failure.message);
     this.code = failure.code ?? 'step.failed';
+    this.type = failure.type;
     this.retryable = failure.retryable;
     this.retryAfter = failure.retryAfter;
     this.output = failure.output ?? null;

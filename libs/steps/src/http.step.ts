@@ -93,6 +93,7 @@ async function answerOf(method: string, outcome: StepHttpOutcome, expect: readon
   const retryAfter = retryAfterSeconds(outcome.headers['retry-after'], new Date());
   throw new StepError({
     code: 'http.status',
+    ...((status === 401 || status === 403) && { type: 'authentication' }),
     message: `The receiver answered the ${method} request with ${status}.`,
     retryable: status >= 500 || [408, 425, 429].includes(status),
     ...(retryAfter === undefined ? {} : { retryAfter }),

@@ -73,7 +73,8 @@ export function arbitraryWorkflow(mayFail: boolean): fc.Arbitrary<string> {
   }));
   const workflow = fc.record({
     steps,
+    finally: fc.option(fc.array(fc.oneof(effect, pure, nap), { minLength: 1, maxLength: 2 }), { nil: undefined }),
     onFailure: fc.option(fc.array(fc.oneof(effect, pure, nap), { minLength: 1, maxLength: 2 }), { nil: undefined }),
   });
-  return workflow.map(({ steps: list, onFailure }) => JSON.stringify({ name: 'any', steps: list, onFailure }));
+  return workflow.map(({ steps: list, ...rest }) => JSON.stringify({ name: 'any', steps: list, ...rest }));
 }

@@ -49,6 +49,8 @@ export class VirtualWorld {
   readonly memory = new MemoryEventStore(() => this.clock.now());
   readonly store: EventStore;
   readonly definition: Definition;
+  readonly runId = RUN_ID;
+  readonly orgId = metadata.orgId;
   readonly stream = streams.run(RUN_ID);
   private readonly outcomes = new Map<Uuid, RequestOutcome>();
   private readonly due: { at: number; requestId: Uuid; deliveryId: string }[] = [];

@@ -29,6 +29,18 @@ export const RunStatus = Type.Union([
 
 /** What went wrong, for a person (`message`) and for programs (`code`). */
 export const RunError = Type.Object({
+  /** What kind of trouble it is, so that one condition covers many codes. Absent in what older versions wrote. */
+  type: Type.Optional(
+    Type.Union([
+      Type.Literal('configuration'),
+      Type.Literal('validation'),
+      Type.Literal('expression'),
+      Type.Literal('authentication'),
+      Type.Literal('timeout'),
+      Type.Literal('communication'),
+      Type.Literal('runtime'),
+    ]),
+  ),
   message: Type.String(),
   code: Type.String(),
   /** The step where it happened. */
@@ -44,7 +56,12 @@ const eventId = 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a';
 const ofRun = { runId, workflowId, workflow: 'retry-failed-webhooks' };
 const version = '3f1c0a9be4d27586';
 const at = '2026-11-20T13:14:15.123Z';
-const error = { message: 'GET https://example.com answered 500.', code: 'http.status', path: 'fetch' };
+const error = {
+  type: 'communication' as const,
+  message: 'GET https://example.com answered 500.',
+  code: 'http.status',
+  path: 'fetch',
+};
 
 export const workflowEvents = {
   'workflow.saved': defineEvent({
@@ -298,6 +315,19 @@ export const workflowEvents = {
     system: true,
     data: Type.Object({ runId: Type.String(), error: RunError }),
     example: { runId, error },
+  }),
+  'run.finally_started': defineEvent({
+    description: 'The steps of a run are over; the steps of `finally` follow, and then the run ends as `to` says.',
+    system: true,
+    data: Type.Object({
+      runId: Type.String(),
+      to: Type.Union([Type.Literal('completed'), Type.Literal('failed'), Type.Literal('cancelled')]),
+      outputs: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+      error: Type.Optional(RunError),
+      /** Who cancelled it. */
+      by: Type.Optional(Type.String()),
+    }),
+    example: { runId, to: 'failed', error },
   }),
   'run.rested': defineEvent({
     description: 'A run waits, until `until` or until something happens that it waits for.',

@@ -1,5 +1,6 @@
 import type { Step } from '../language/definition.js';
 import { kindOf } from '../steps/registry.js';
+import { failure } from '../steps/kind/step-failure.js';
 import { evaluating } from '../steps/kind/step-input.js';
 import type { AttemptResult, Progress } from '../steps/kind/step-kind.js';
 import { DecidedStep } from './decided-step.js';
@@ -8,7 +9,8 @@ import { frameOf, type ScopeFrame } from './scope.js';
 
 /** Each claim reads the whole stream of a run: without a limit, loops inside loops would make it endless. */
 const MAX_RUN_STEPS = 5000;
-const MAX_STEPS_AND_RECOVERY = MAX_RUN_STEPS + 500;
+/** For each of `onFailure` and `finally`. */
+const MORE_STEPS = 500;
 
 /** Goes through steps from the first, passes over those that have ended, and decides what can be decided now. */
 export function advance(decision: RunDecision, steps: readonly Step[], frame: ScopeFrame): Progress {
@@ -39,9 +41,10 @@ function advanceStep(decided: DecidedStep): Progress {
     decision.isUnfinished = true;
     return 'open';
   }
-  const most = decision.run.failing ? MAX_STEPS_AND_RECOVERY : MAX_RUN_STEPS;
+  const { failing, ending } = decision.run;
+  const most = MAX_RUN_STEPS + (failing ? MORE_STEPS : 0) + (ending ? MORE_STEPS : 0);
   if (before === undefined && decision.run.ends >= most)
-    decision.tooLong ??= { code: 'run.too_long', message: `A run must have at most ${MAX_RUN_STEPS} steps.`, path };
+    decision.tooLong ??= failure('run.too_long', `A run must have at most ${MAX_RUN_STEPS} steps.`, path);
   if (decision.tooLong) return { failed: decision.tooLong };
   return decided.guarded(() => {
     const kind = kindOf(step);

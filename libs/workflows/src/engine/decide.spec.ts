@@ -50,6 +50,7 @@ steps:
     });
     expect(run.status).toBe('failed');
     expect(last('workflow.failed')['error']).toEqual({
+      type: 'validation',
       code: 'step.bad_input',
       message: 'The input of the step is invalid: with.to: Must be a string. Got 7.',
       path: 'one',

@@ -1,10 +1,10 @@
-import { failureOf } from '../steps/kind/step-failure.js';
+import type { Step } from '../language/definition.js';
+import { failure, failureOf } from '../steps/kind/step-failure.js';
 import { plain } from '../steps/kind/step-input.js';
 import type { Attempt, AttemptResult, Progress } from '../steps/kind/step-kind.js';
-import type { RunFailure } from '../steps/kind/step-state.js';
 import { advance, endAttempt } from './advance-steps.js';
 import { RunDecision, type RunDraft, type World } from './run-decision.js';
-import type { StartedRun } from './run-state.js';
+import type { Ending, StartedRun } from './run-state.js';
 import { rootFrame, scopeOf } from './scope.js';
 
 /** What is to be recorded, and what to do then. */
@@ -25,7 +25,9 @@ export const RUN_EVENT_TYPES = [
   'workflow.status_changed',
   'workflow.completed',
   'workflow.failed',
+  'run.cancelled',
   'run.recovery_started',
+  'run.finally_started',
   'run.rested',
 ] as const;
 
@@ -50,51 +52,63 @@ export function decide(run: StartedRun, world: World, results: readonly AttemptR
 }
 
 function proceed(decision: RunDecision): void {
-  const { definition } = decision.world;
-  if (decision.run.deadline === undefined && definition.timeoutMs !== undefined)
-    decision.setTimer('', 'timeout', definition.timeoutMs);
-  if (decision.run.failing === undefined) {
-    const progress = advanceInTime(decision);
-    if (progress === 'open') return rest(decision);
-    const failure = progress === 'done' ? complete(decision) : progress.failed;
-    if (failure === undefined) return;
+  const { finally: last } = decision.world.definition;
+  const ending = decision.run.ending ?? endOfSteps(decision);
+  if (ending === undefined) return rest(decision);
+  if (last === undefined) return end(decision, ending);
+  if (decision.run.ending === undefined) {
     decision.dropPending();
-    decision.tooLong = undefined;
-    if (definition.onFailure.length === 0) return fail(decision, failure);
-    decision.record('run.recovery_started', { runId: decision.identity.runId, error: failure });
+    decision.record('run.finally_started', { runId: decision.identity.runId, ...ending });
   }
-  if (advance(decision, definition.onFailure, rootFrame) === 'open') return rest(decision);
-  fail(decision, decision.run.failing!);
+  const progress = advanceInTime(decision, last.steps, last.timeoutMs);
+  if (progress === 'open') return rest(decision);
+  const isSpoilt = progress !== 'done' && ending.to === 'completed';
+  end(decision, isSpoilt ? { to: 'failed', error: progress.failed } : ending);
 }
 
-/** The steps, as long as the run's own time is not over. What can still be done at the last moment is done. */
-function advanceInTime(decision: RunDecision): Progress {
-  const overdue = { failed: { code: 'run.timeout', message: 'The run took longer than its time limit.' } };
+/** How the run ends as far as its steps and those of `onFailure` say; `undefined` while they are not over. */
+function endOfSteps(decision: RunDecision): Ending | undefined {
+  const { definition } = decision.world;
+  if (decision.run.failing === undefined) {
+    const progress = advanceInTime(decision, definition.steps, definition.timeoutMs);
+    if (progress === 'open') return undefined;
+    const ending: Ending = progress === 'done' ? completion(decision) : { to: 'failed', error: progress.failed };
+    if (ending.error === undefined || definition.onFailure.length === 0) return ending;
+    decision.dropPending();
+    decision.record('run.recovery_started', { runId: decision.identity.runId, error: ending.error });
+  }
+  if (advance(decision, definition.onFailure, rootFrame) === 'open') return undefined;
+  return { to: 'failed', error: decision.run.failing! };
+}
+
+/** Steps, as long as their time is not over. What can still be done at the last moment is done. */
+function advanceInTime(decision: RunDecision, steps: readonly Step[], timeoutMs: number | undefined): Progress {
+  if (decision.run.deadline === undefined && timeoutMs !== undefined) decision.setTimer('', 'timeout', timeoutMs);
+  const overdue = { failed: failure('run.timeout', 'The run took longer than its time limit.') };
   if (decision.run.deadline?.fired) return overdue;
-  let progress = advance(decision, decision.world.definition.steps, rootFrame);
-  if (decision.tooLong) progress = { failed: decision.tooLong };
+  const progress = advance(decision, steps, rootFrame);
+  if (decision.tooLong) return { failed: decision.tooLong };
   const { deadline } = decision.run;
   return progress === 'open' && deadline && decision.isDue('', 'timeout', deadline) ? overdue : progress;
 }
 
-/** @returns why the run fails in the end. */
-function complete(decision: RunDecision): RunFailure | undefined {
-  const { run, world } = decision;
+/** The outputs, or why they cannot be computed. */
+function completion({ run, world }: RunDecision): Ending {
   try {
     const rendered = world.definition.outputs?.render(scopeOf(run, world.event, rootFrame)) ?? {};
-    const outputs = plain(rendered, 'run.outputs_too_large') as Record<string, unknown>;
-    decision.record('workflow.completed', { ...decision.identity, outputs, startedAt: run.startedAt });
-    decision.setStatus('completed');
-    return undefined;
+    return { to: 'completed', outputs: plain(rendered, 'run.outputs_too_large') as Record<string, unknown> };
   } catch (error) {
-    const { code, message } = failureOf(error, '');
-    return { code, message: `The outputs cannot be computed: ${message}` };
+    const { path: _, message, ...rest } = failureOf(error, '');
+    return { to: 'failed', error: { ...rest, message: `The outputs cannot be computed: ${message}` } };
   }
 }
 
-function fail(decision: RunDecision, error: RunFailure): void {
-  decision.record('workflow.failed', { ...decision.identity, error, startedAt: decision.run.startedAt });
-  decision.setStatus('failed');
+function end(decision: RunDecision, { to, outputs = {}, error, by = '' }: Ending): void {
+  const { startedAt } = decision.run;
+  if (to === 'completed') decision.record('workflow.completed', { ...decision.identity, outputs, startedAt });
+  else if (error) decision.record('workflow.failed', { ...decision.identity, error, startedAt });
+  else decision.record('run.cancelled', { runId: decision.identity.runId, by });
+  decision.setStatus(to);
   decision.dropPending();
 }
 

@@ -4,7 +4,7 @@ import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import type { Step } from '../language/definition.js';
 import { nestedIn } from '../steps/registry.js';
-import { failureOf } from '../steps/kind/step-failure.js';
+import { failure, failureOf } from '../steps/kind/step-failure.js';
 import { plain } from '../steps/kind/step-input.js';
 import type {
   Attempt,
@@ -153,7 +153,7 @@ export class DecidedStep implements StepDecision {
   /** A step that is still open may have run out of time. */
   unlessOverdue(): Progress {
     if (!this.isDue('timeout')) return 'open';
-    return this.failed({ code: 'step.timeout', message: 'The step took longer than its time limit.', path: this.path });
+    return this.failed(failure('step.timeout', 'The step took longer than its time limit.', this.path));
   }
 }
 

@@ -87,6 +87,7 @@ export class RunDecision {
   /** Everything that is under way is given up. */
   dropPending(): void {
     this.pending = NOTHING;
+    this.tooLong = undefined;
   }
 
   attempt(attempt: Attempt): void {

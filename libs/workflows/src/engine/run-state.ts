@@ -17,13 +17,16 @@ import { parsePath, type StepPath } from './step-path.js';
  * One execution of a workflow, folded from its stream.
  *
  * `unknown` until `workflow.started`; then `running` or `waiting` (nothing to do until a time, or until an outcome);
- * ends as `completed`, `failed` or `cancelled`, and stays so. While it lives it is in one of two phases: the steps, and
- * after a failure the steps of `onFailure`.
+ * ends as `completed`, `failed` or `cancelled`, and stays so. While it lives it is in one of three phases: the steps,
+ * after a failure the steps of `onFailure`, and in the end the steps of `finally`.
  */
 export type RunState = { readonly status: 'unknown' } | StartedRun;
 
 export type RunStatus = DataOf<'workflow.status_changed'>['to'];
 export type RunStart = DataOf<'workflow.started'>;
+
+/** How a run ends. */
+export type Ending = Omit<DataOf<'run.finally_started'>, 'runId'>;
 
 export interface StartedRun {
   readonly status: RunStatus;
@@ -38,7 +41,9 @@ export interface StartedRun {
   readonly ends: number;
   /** Why the steps failed; from then on `onFailure` runs. */
   readonly failing: RunFailure | undefined;
-  /** The run's own time limit. */
+  /** How the run will end, once the steps of `finally` are over. */
+  readonly ending: Ending | undefined;
+  /** The run's own time limit; during `finally`, that of its steps. */
   readonly deadline: TimerState | undefined;
 }
 
@@ -65,6 +70,7 @@ export function evolve(run: RunState, { type, data, timestamp }: RunFact): RunSt
       vars: {},
       ends: 0,
       failing: undefined,
+      ending: undefined,
       deadline: undefined,
     };
   }
@@ -97,6 +103,7 @@ const evolvers = {
   'workflow.failed': (run) => ({ ...run, ended: true }),
   'run.cancelled': (run) => ({ ...run, ended: true }),
   'run.recovery_started': (run, { error }) => ({ ...run, failing: error }),
+  'run.finally_started': (run, { runId: _, ...ending }) => ({ ...run, ending, deadline: undefined }),
   'run.timer_set': (run, { path, purpose, at }, timestamp) => {
     const timer: TimerState = { at, fired: false };
     if (path === '') return { ...run, deadline: timer };

@@ -47,9 +47,9 @@ export function scopeOf(run: StartedRun, event: PlatformEvent | undefined, frame
     inputs,
     steps: visibleSteps(run, frame),
     vars: run.vars,
-    run: { id: runId, workflow, version, startedAt: run.startedAt },
+    run: { id: runId, workflow, version, startedAt: run.startedAt, ...(run.ending && { status: run.ending.to }) },
     settings,
-    ...(run.failing === undefined ? {} : { error: run.failing }),
+    ...(run.ending ? { error: run.ending.error ?? null } : run.failing && { error: run.failing }),
     ...(frame.outer === undefined ? {} : { item: frame.item, index: frame.index }),
   };
 }

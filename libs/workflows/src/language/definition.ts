@@ -19,6 +19,8 @@ export interface Definition {
   readonly allowRecursion: boolean;
   readonly steps: readonly Step[];
   readonly onFailure: readonly Step[];
+  /** Run in the end, however it comes. */
+  readonly finally: { readonly steps: readonly Step[]; readonly timeoutMs: number } | undefined;
   readonly outputs: CompiledTemplate | undefined;
 }
 
@@ -79,4 +81,7 @@ export interface RetryPolicy {
   readonly backoff: 'fixed' | 'exponential';
   readonly maxDelayMs: number;
   readonly jitter: boolean;
+  /** Whether an error is worth another attempt; without it, the step says so. */
+  readonly when: CompiledExpression | undefined;
+  readonly exceptWhen: CompiledExpression | undefined;
 }

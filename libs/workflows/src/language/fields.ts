@@ -82,13 +82,20 @@ export const Retry = closed(
       }),
     ),
     maxDelay: Type.Optional(described(Duration, 'No delay is longer. Default 5m.')),
+    when: Type.Optional(
+      described(
+        Condition,
+        'Over `error` and `output` of the failed attempt: whether there is another. Default: where it may help.',
+      ),
+    ),
+    exceptWhen: Type.Optional(described(Condition, 'The same: where it is true, there is no other attempt.')),
     jitter: Type.Optional(
       Type.Boolean({
         description: 'Shortens each delay by a random part, up to half. Default true.',
       }),
     ),
   },
-  'Further attempts of a step with `uses` and effects: `maxAttempts` (with the first; 3), `delay` (10s), `backoff` (`exponential` or `fixed`), `maxDelay` (5m), `jitter` (true).',
+  'Further attempts of a step with `uses` and effects: `maxAttempts` (with the first; 3), `delay` (10s), `backoff` (`exponential` or `fixed`), `maxDelay` (5m), `jitter` (true), `when`, `exceptWhen`.',
 );
 
 /** A step that names what it does. `with` is checked against the schema of what is named. */
@@ -105,6 +112,11 @@ export const UsesShape = stepShape(
 export const COMMON_KEYS = Object.keys(commonFields);
 
 export const NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$';
+
+const Finally = closed(
+  { steps: StepList, timeout: Type.Optional(described(Duration, 'Of these steps together. Default 1h.')) },
+  'Steps that run in the end.',
+);
 
 const LABEL_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$';
 
@@ -142,6 +154,11 @@ export const WorkflowShape = closed(
     ),
     steps: StepList,
     onFailure: Type.Optional(described(StepList, 'Run when the steps fail, with `error` in scope.')),
+    finally: Type.Optional(
+      Type.Union([StepList, Finally], {
+        description: 'Run in the end: after success, failure and cancel, with `error` and `run.status` in scope.',
+      }),
+    ),
     outputs: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), {
         description: 'Outputs of a completed run, with templates.',

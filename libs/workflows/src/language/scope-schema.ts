@@ -23,8 +23,9 @@ export interface Visible {
 const ANYTHING: JsonSchema = {};
 
 const text = Type.String();
-export const failureSchema = Type.Object({ code: text, message: text, path: text }) as JsonSchema;
-const runSchema = Type.Object({ id: text, workflow: text, version: text, startedAt: text }) as JsonSchema;
+export const failureSchema = Type.Object({ type: text, code: text, message: text, path: text }) as JsonSchema;
+const runProperties = { id: text, workflow: text, version: text, startedAt: text };
+const runSchema = Type.Object(runProperties) as JsonSchema;
 const settingsSchema = Type.Object({ retrySchedule: Type.Array(text) }) as JsonSchema;
 
 /** What the first step of a workflow sees. */
@@ -45,6 +46,22 @@ export function visibleAtFirst(triggers: readonly Trigger[], vars: readonly stri
     vars,
   };
 }
+
+/** What the steps of `finally` see. */
+export const visibleInFinally = (visible: Visible): Visible => ({
+  ...visible,
+  roots: {
+    ...visible.roots,
+    error: failureSchema,
+    run: Type.Object({ ...runProperties, status: text }),
+  },
+});
+
+/** What `retry.when` sees: the attempt that failed. */
+export const visibleToRetry = (visible: Visible): Visible => ({
+  ...visible,
+  roots: { ...visible.roots, error: failureSchema, output: ANYTHING, attempt: Type.Integer() },
+});
 
 /** What `when` of a trigger sees: the event's own fields at the top, and the event. */
 export function visibleToTrigger(types: readonly EventType[]): Visible {

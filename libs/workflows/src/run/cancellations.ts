@@ -5,7 +5,7 @@ import { followers } from '#libs/events/src/followers.js';
 /** Stops a run that this process is busy with when it is cancelled, so that a slow step ends at once. */
 export class Cancellations implements Table {
   readonly name = followers.cancellations;
-  readonly reads = ['run.cancelled'] as const;
+  readonly reads = ['run.cancelled', 'run.finally_started'] as const;
   private readonly watched = new Map<string, AbortController>();
 
   clear(): void {
@@ -13,7 +13,8 @@ export class Cancellations implements Table {
   }
 
   apply(event: RecordedEvent): void {
-    if (event.is('run.cancelled')) this.watched.get(event.data.runId)?.abort();
+    const isCancel = event.is('run.cancelled') || (event.is('run.finally_started') && event.data.to === 'cancelled');
+    if (isCancel) this.watched.get((event.data as { runId: string }).runId)?.abort();
   }
 
   watch(runId: string): AbortSignal {

@@ -149,7 +149,10 @@ export class RunController {
   }
 
   /** A run is shown even if its version can no longer be used. */
-  private async definitionOf({ workflowId, version }: RunView): Promise<Definition | undefined> {
+  private async definitionOf({
+    workflowId,
+    version,
+  }: Pick<RunView, 'workflowId' | 'version'>): Promise<Definition | undefined> {
     try {
       return await this.definitions.of(workflowId, version);
     } catch (error) {
@@ -163,12 +166,21 @@ export class RunController {
   @HttpCode(200)
   @ApiOperation({
     summary: 'Cancel a run',
-    description: 'Immediately: onFailure does not run. Requests to other stages are not undone.',
+    description:
+      'Immediately: `onFailure` does not run, the steps of `finally` do. Requests to other stages are not undone.',
   })
   async cancel(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<object> {
-    const position = await cancelRun(this.store, id, caller.orgId, caller.actor, () => this.clock.now());
+    const { position, isOver } = await cancelRun(
+      this.store,
+      id,
+      caller.orgId,
+      caller.actor,
+      () => this.clock.now(),
+      (workflowId, version) => this.definitionOf({ workflowId, version }),
+    );
     if (await hasSeen(this.progress, followers.runViews, position)) return this.view(caller, id);
-    return { ...(await this.view(caller, id)), status: 'cancelled' };
+    const shown = await this.view(caller, id);
+    return isOver ? { ...shown, status: 'cancelled' } : shown;
   }
 }
 
@@ -176,13 +188,15 @@ export class RunController {
 function detailsOf(events: readonly RecordedEvent[]): object {
   const started = events.find((event) => event.is('workflow.started'));
   const completed = events.find((event) => event.is('workflow.completed'));
-  const cancelled = events.find((event) => event.is('run.cancelled'));
+  const cancelled = events.find(
+    (event) => event.is('run.cancelled', 'run.finally_started') && event.data.by !== undefined,
+  );
   const because = started?.is('workflow.started') ? started.data.trigger.because : undefined;
   return {
     ...(because !== undefined && { because }),
     inputs: started?.is('workflow.started') ? started.data.inputs : {},
     ...(completed?.is('workflow.completed') ? { outputs: completed.data.outputs } : {}),
-    ...(cancelled?.is('run.cancelled') ? { cancelledBy: cancelled.data.by } : {}),
+    ...(cancelled?.is('run.cancelled', 'run.finally_started') ? { cancelledBy: cancelled.data.by } : {}),
   };
 }
 

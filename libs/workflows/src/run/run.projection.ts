@@ -39,6 +39,7 @@ const ABOUT_RUNS = [
   'workflow.completed',
   'workflow.failed',
   'run.cancelled',
+  'run.finally_started',
   'run.rested',
   'run.step_awaiting',
 ] as const;
@@ -116,6 +117,9 @@ function note(changes: Map<string, Change>, event: RecordedEvent): void {
     change.until = until ?? null;
     change.awaiting = awaiting;
     change.due = until === undefined ? 'never' : { at: new Date(until), position: event.position };
+  } else if (event.is('run.finally_started')) {
+    // Who cancels a run leaves its last steps to a worker.
+    if (event.data.to === 'cancelled') change.due = { at: new Date(timestamp), position: event.position };
   } else if (event.is('workflow.completed', 'workflow.failed', 'run.cancelled')) {
     if (event.is('workflow.failed')) change.error = event.data.error;
     change.endedAt = timestamp;

@@ -33,7 +33,7 @@ describe('the timeline of a run', () => {
           startedAt: '2026-01-01T00:00:00.000Z',
           endedAt: '2026-01-01T00:00:00.000Z',
           resumed: 0,
-          error: { code: 'step.failed', message: 'Busy.', path: 'go' },
+          error: { type: 'runtime', code: 'step.failed', message: 'Busy.', path: 'go' },
         },
         { attempt: 2, startedAt: '2026-01-01T00:00:05.000Z', endedAt: '2026-01-01T00:00:05.000Z', resumed: 0 },
       ],

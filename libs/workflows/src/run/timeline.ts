@@ -10,7 +10,9 @@ import type { ShownStep } from '../steps/kind/step-kind.js';
  */
 export function timelineOf(events: readonly RecordedEvent[], definition?: Definition): readonly ShownStep[] {
   const shown = new Map<string, ShownStep>();
-  const steps = definition ? allSteps([...definition.steps, ...definition.onFailure]) : [];
+  const steps = definition
+    ? allSteps([...definition.steps, ...definition.onFailure, ...(definition.finally?.steps ?? [])])
+    : [];
   const inside = new Map(steps.map((step) => [step.id, allSteps(nestedIn(step).lists.flat()).map(({ id }) => id)]));
   for (const event of events) {
     show(shown, event);
@@ -35,7 +37,9 @@ function cancelOpen(
     const nested = inside.get(stepId) ?? [];
     const pass = path.slice(0, path.length - stepId.length);
     isOver = (step) => nested.includes(step.stepId) && step.path.startsWith(pass);
-  } else if (event.is('workflow.completed', 'workflow.failed', 'run.recovery_started', 'run.cancelled'))
+  } else if (
+    event.is('workflow.completed', 'workflow.failed', 'run.recovery_started', 'run.finally_started', 'run.cancelled')
+  )
     isOver = () => true;
   else return;
   const { timestamp } = event.metadata;

@@ -199,6 +199,21 @@ describe('a run that fails', () => {
 });
 
 describe('a run that is cancelled', () => {
+  it('does the steps of finally, and the row says cancelled after them', async () => {
+    const one = await process();
+    await one.save(
+      'name: cleaned\ntriggers: [{ type: manual }]\nsteps: [{ id: nap, wait: { for: 1h } }]\nfinally: [{ id: clean, uses: call, with: { to: "https://clean" } }]\n',
+    );
+    const id = await one.begin('cleaned');
+    await one.untilStatus(id, 'waiting');
+    await one.runs.cancel(one.caller, id);
+    const { timeline } = await one.untilStatus(id, 'cancelled');
+    expect(timeline.map(({ path, status }) => [path, status])).toEqual([
+      ['nap', 'cancelled'],
+      ['clean', 'completed'],
+    ]);
+  });
+
   it('stops at once, also in the middle of a call, and keeps nothing of it', async () => {
     const one = await process();
     const stopped = new Promise<void>((resolve) => {

@@ -135,7 +135,7 @@ describe('a mistake is named with its place, what is allowed, and what was proba
       'an unknown key that is a word of a known one',
       withSteps('  - uses: echo\n    with: { value: 1 }\n    retry: { attempts: 3 }\n'),
       { code: 'workflow.unknown_key', pointer: '/steps/0/retry/attempts', line: 5, column: 14 },
-      'Unknown key "attempts". Did you mean "maxAttempts"? Allowed: maxAttempts, delay, backoff, maxDelay, jitter.',
+      'Unknown key "attempts". Did you mean "maxAttempts"? Allowed: maxAttempts, delay, backoff, maxDelay, when, exceptWhen, jitter.',
     ],
     [
       'a step that does nothing',
@@ -282,6 +282,18 @@ describe('a mistake is named with its place, what is allowed, and what was proba
       ),
       { code: 'workflow.bad_value', pointer: '/steps/0/switch/0', line: 4, column: 9 },
       '"else" must be the last case: later cases would never run.',
+    ],
+    [
+      'a retry that looks at what is not there',
+      withSteps('  - uses: echo\n    with: { value: 1 }\n    retry: { when: err.code }\n'),
+      { code: 'workflow.unknown_name', pointer: '/steps/0/retry/when', line: 5, column: 20 },
+      undefined,
+    ],
+    [
+      'a finally without steps',
+      `${withSteps('  - wait: { for: 1s }\n')}finally: { timeout: 5m }\n`,
+      { code: 'workflow.missing_key', pointer: '/finally/steps', line: 4, column: 10 },
+      undefined,
     ],
     [
       'a retry of something that has no attempts',

@@ -10,7 +10,7 @@ import { emptyTemplate } from '../expressions.js';
 import { WorkflowShape } from '../fields.js';
 import { LATER, withoutLaterKeys } from './later-words.js';
 import { durationOf } from '../literals.js';
-import { failureSchema, visibleAtFirst } from '../scope-schema.js';
+import { failureSchema, visibleAtFirst, visibleInFinally } from '../scope-schema.js';
 import { inOrder, SourceProblems } from '../source-problems.js';
 import { listOf, StepIds } from './step-ids.js';
 import { StepReader } from './step-reader.js';
@@ -57,15 +57,17 @@ function readDefinition(value: Json, vocabulary: Vocabulary, problems: SourcePro
   problems.fits(WorkflowShape, known, '');
 
   const triggers = readTriggers(listOf(value['triggers']), vocabulary, problems);
-  const root = visibleAtFirst(triggers, varsIn([value['steps'], value['onFailure']]));
+  const root = visibleAtFirst(triggers, varsIn([value['steps'], value['onFailure'], value['finally']]));
   const ids = new StepIds(vocabulary.keywords, problems);
-  ids.assign({ '/steps': value['steps'], '/onFailure': value['onFailure'] });
+  const last = finallyOf(value['finally']);
+  ids.assign({ '/steps': value['steps'], '/onFailure': value['onFailure'], [last.pointer]: last.steps });
   const reader = new StepReader(vocabulary, problems, ids);
   const { steps, visible } = reader.list(value['steps'], '/steps', root);
   const onFailure = reader.list(value['onFailure'], '/onFailure', {
     ...visible,
     roots: { ...root.roots, error: failureSchema },
   });
+  const lastSteps = reader.list(last.steps, last.pointer, visibleInFinally(visible));
   if (value['allowRecursion'] !== true) problems.suspect(() => warnAboutRecursion(value, triggers, problems));
   const outputs = reader.expressions.template(value['outputs'] ?? {}, '/outputs', visible);
   return {
@@ -78,9 +80,18 @@ function readDefinition(value: Json, vocabulary: Vocabulary, problems: SourcePro
     allowRecursion: value['allowRecursion'] === true,
     steps,
     onFailure: onFailure.steps,
+    finally: value['finally'] === undefined ? undefined : { steps: lastSteps.steps, timeoutMs: last.timeoutMs },
     outputs: value['outputs'] === undefined ? undefined : (outputs ?? emptyTemplate),
   };
 }
+
+const FINALLY_MS = 3_600_000;
+
+/** A list of steps, or an object that holds one. */
+const finallyOf = (value: unknown) =>
+  isObject(value)
+    ? { steps: value['steps'], pointer: '/finally/steps', timeoutMs: durationOf(value['timeout']) ?? FINALLY_MS }
+    : { steps: value, pointer: '/finally', timeoutMs: FINALLY_MS };
 
 /** A workflow that listens to what its own runs record, or to what their steps lead to. */
 function warnAboutRecursion(
@@ -88,7 +99,10 @@ function warnAboutRecursion(
   triggers: readonly Trigger[],
   problems: SourceProblems,
 ): void {
-  const follow = [...typesAfter('dispatch_workflow'), ...typesOfSteps([workflow['steps'], workflow['onFailure']])];
+  const follow = [
+    ...typesAfter('dispatch_workflow'),
+    ...typesOfSteps([workflow['steps'], workflow['onFailure'], workflow['finally']]),
+  ];
   for (const [index, { types = [] }] of triggers.entries()) {
     const source = listOf(workflow['triggers'])[index];
     const sources = isObject(source) ? [source['source'] ?? '*'].flat() : [];

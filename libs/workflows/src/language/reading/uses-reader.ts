@@ -8,6 +8,7 @@ import type { RetryPolicy, StepInput, UsesFields } from '../definition.js';
 import { emptyTemplate } from '../expressions.js';
 import { LATER } from './later-words.js';
 import { durationOf, isOpen } from '../literals.js';
+import { visibleToRetry } from '../scope-schema.js';
 import { workflowProblems } from '../source-problems.js';
 import type { NamedSyntax, RawObject, Reading, Vocabulary } from '../vocabulary.js';
 
@@ -17,6 +18,8 @@ export const DEFAULT_RETRY: RetryPolicy = {
   backoff: 'exponential',
   maxDelayMs: 300_000,
   jitter: true,
+  when: undefined,
+  exceptWhen: undefined,
 };
 
 /**
@@ -35,7 +38,7 @@ export function readUses(
   if (!found) return unknownStep(name, reading, named);
   const input = readInput(found, given, reading, fits);
   if (isObject(given)) found.check?.(given, `${reading.pointer}/with`, reading.problems);
-  return { kind: found.kind, uses: found.definition, input, retry: readRetry(raw['retry']) };
+  return { kind: found.kind, uses: found.definition, input, retry: readRetry(raw['retry'], reading) };
 }
 
 function unknownStep(name: string, { pointer, problems }: Reading, named: Vocabulary['named']): undefined {
@@ -78,13 +81,19 @@ function readInput({ definition }: NamedSyntax, value: unknown, reading: Reading
   return { template: compiler.template(rest, pointer, visible) ?? emptyTemplate, expressions };
 }
 
-function readRetry(value: unknown): RetryPolicy | undefined {
+function readRetry(value: unknown, { pointer, visible, expressions }: Reading): RetryPolicy | undefined {
   if (!isObject(value)) return undefined;
+  const condition = (key: 'when' | 'exceptWhen') =>
+    value[key] === undefined
+      ? undefined
+      : expressions.condition(value[key], `${pointer}/retry/${key}`, visibleToRetry(visible));
   return {
     maxAttempts: typeof value['maxAttempts'] === 'number' ? value['maxAttempts'] : DEFAULT_RETRY.maxAttempts,
     delayMs: durationOf(value['delay']) ?? DEFAULT_RETRY.delayMs,
     backoff: value['backoff'] === 'fixed' ? 'fixed' : 'exponential',
     maxDelayMs: durationOf(value['maxDelay']) ?? DEFAULT_RETRY.maxDelayMs,
     jitter: value['jitter'] !== false,
+    when: condition('when'),
+    exceptWhen: condition('exceptWhen'),
   };
 }

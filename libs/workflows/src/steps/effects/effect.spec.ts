@@ -68,6 +68,23 @@ steps: [{ uses: call, with: { to: x }, retry: { maxAttempts: 2, delay: 1s } }]
     expect(calls).toBe(1);
   });
 
+  it.each([
+    ['when is true, whatever the step says', 'when: "error.code == \'call.busy\' && output.status == `404`"', 3],
+    ['when is false, although another attempt may help', "when: error.type == 'timeout'", 1],
+    ['exceptWhen is false', 'exceptWhen: attempt > `9`, when: true', 3],
+    ['exceptWhen is true', 'exceptWhen: attempt == `2`, when: true', 2],
+  ])('is tried again as its retry says: %s', async (_, conditions, attempts) => {
+    let calls = 0;
+    await played({
+      yaml: `name: x\nsteps: [{ uses: call, with: { to: x }, retry: { maxAttempts: 3, delay: 1s, ${conditions} } }]\n`,
+      makeAttempt: () => {
+        calls++;
+        return Promise.reject(failing({ retryable: calls === 1 && attempts === 1, output: { status: 404 } }));
+      },
+    });
+    expect(calls).toBe(attempts);
+  });
+
   it('goes on behind a failure where that is wanted, with its output and error in scope', async () => {
     const { last, run } = await played({
       yaml: `
@@ -94,6 +111,7 @@ outputs: { said: "\${{ steps.gone.output }}" }
       },
     });
     expect(last('workflow.failed')['error']).toEqual({
+      type: 'runtime',
       code: 'step.bug',
       message: 'The step failed with an unexpected error: x is not a function',
       path: 'go',

@@ -2,10 +2,11 @@ import { withoutCredentials } from '#libs/events/src/credentials.js';
 import { timeAfter } from '#libs/kernel/src/time/times.js';
 import { type EffectStep, StepError } from '#libs/plugin-sdk/src/define-step.js';
 
+import type { RetryPolicy } from '../../language/definition.js';
 import type { LibraryKind } from '../kind/step-kind.js';
 import { delayAfter } from './retry.js';
 import { failureOf } from '../kind/step-failure.js';
-import { inputOf, plain } from '../kind/step-input.js';
+import { evaluating, inputOf, plain } from '../kind/step-input.js';
 
 /** Noted while an attempt is under way, or was when its process died. */
 interface Attempting {
@@ -74,16 +75,25 @@ export const effectStep: LibraryKind<EffectStep, Attempting> = {
     const { thrown } = result;
     const error = failureOf(thrown, path);
     const output = thrown instanceof StepError ? unlessTooLarge(thrown.output) : null;
-    if (!(thrown instanceof StepError && thrown.retryable) || retry === undefined || attempt >= retry.maxAttempts) {
+    const scope = () => ({ ...decision.scope(), error, output, attempt });
+    const mayHelp = thrown instanceof StepError && thrown.retryable;
+    if (retry === undefined || attempt >= retry.maxAttempts || !isWorthwhile(retry, mayHelp, scope)) {
       decision.failed(error, output);
       return;
     }
-    const delay = delayAfter(retry, attempt, thrown.retryAfter, decision.runId, path);
+    const retryAfter = thrown instanceof StepError ? thrown.retryAfter : undefined;
+    const delay = delayAfter(retry, attempt, retryAfter, decision.runId, path);
     const retryAt = timeAfter(decision.now, delay).toISOString();
     decision.record('run.attempt_failed', { attempt, error, output, retryAt });
     decision.setTimer('retry', delay);
   },
 };
+
+/** @param mayHelp what the step itself says. */
+function isWorthwhile({ when, exceptWhen }: RetryPolicy, mayHelp: boolean, scope: () => object): boolean {
+  if (exceptWhen && evaluating(() => exceptWhen.test(scope()))) return false;
+  return when ? evaluating(() => when.test(scope())) : mayHelp;
+}
 
 const unlessTooLarge = (output: unknown): unknown => {
   try {

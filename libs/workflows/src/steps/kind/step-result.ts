@@ -6,5 +6,5 @@ const text = Type.String();
 export const ResultSchema = Type.Object({
   status: text,
   output: Type.Unknown(),
-  error: Type.Object({ code: text, message: text, path: text }),
+  error: Type.Object({ type: text, code: text, message: text, path: text }),
 });
