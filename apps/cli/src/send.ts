@@ -186,7 +186,7 @@ export function urlOf(target: string, to: string | undefined, server: () => stri
   const open = filled.match(PLACEHOLDER);
   if (open) throw new UsageError(`The file leaves ${open.join(' and ')} open: set --to to a slug, an id or a URL.`);
   if (to !== undefined && filled === target)
-    throw new UsageError(`The file has the complete target  ${target}, so --to must be a path or a URL.`);
+    throw new UsageError(`The file has the complete target ${target}, so --to must be a path or a URL.`);
   return /^https?:\/\//.test(filled) ? filled : `${server()}${filled}`;
 }
 

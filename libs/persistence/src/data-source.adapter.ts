@@ -8,6 +8,7 @@ import { type Log, silentLog } from '#libs/kernel/src/log.js';
 
 import { databaseError } from './database-errors.js';
 import { GuardedClient } from './guarded-client.adapter.js';
+import { recordVersion } from './migrations/0022-installation.js';
 import { migrations } from './migrations/list.js';
 import { refuseNewer } from './newer-views.adapter.js';
 import { VERSION } from './version.js';
@@ -95,7 +96,7 @@ async function migrate(url: string): Promise<void> {
     await dataSource.initialize();
     await refuseNewer(dataSource);
     const made = await dataSource.runMigrations({ transaction: 'each' });
-    if (made.length > 0) await dataSource.query('update views.installation set version = $1', [VERSION]);
+    if (made.length > 0) await recordVersion(dataSource, VERSION);
   } finally {
     if (dataSource.isInitialized) await dataSource.destroy();
     await client.end().catch(() => undefined);

@@ -2,6 +2,7 @@ import type { DataSource } from 'typeorm';
 
 import { Rejected } from '#libs/kernel/src/errors.js';
 
+import { versionOfViews } from './migrations/0022-installation.js';
 import { migrations } from './migrations/list.js';
 import { VERSION } from './version.js';
 
@@ -16,13 +17,10 @@ export async function refuseNewer(database: DataSource): Promise<void> {
   const applied = await database.query<{ name: string }[]>('select name from views.migrations order by id');
   const unknown = applied.filter(({ name }) => !known.has(name));
   if (unknown.length === 0) return;
-  const [row] = await database
-    .query<{ version: string | null }[]>(`select version from views.installation`)
-    .catch(() => []);
   throw new Rejected(
     'conflict',
     'database.newer_version',
-    `The views in this database were made by Millrace ${row?.version ?? '(a newer version)'}; this is ${VERSION}, which does not know ` +
+    `The views in this database were made by Millrace ${(await versionOfViews(database)) ?? '(a newer version)'}; this is ${VERSION}, which lacks the migrations ` +
       `${unknown.map(({ name }) => name.replace(/\d+$/, '')).join(', ')}. Start that version or a newer one, or restore a backup from before the upgrade.`,
   );
 }

@@ -1,4 +1,4 @@
-import type { MigrationInterface, QueryRunner } from 'typeorm';
+import type { DataSource, MigrationInterface, QueryRunner } from 'typeorm';
 
 /** One row: the fingerprint of the key under which secrets are stored, and the program that made the views as they are. */
 export class Installation implements MigrationInterface {
@@ -16,4 +16,16 @@ export class Installation implements MigrationInterface {
   async down(runner: QueryRunner): Promise<void> {
     await runner.query('drop table views.installation');
   }
+}
+
+/** The version of Millrace that changed the views last; undefined for views from before this table. */
+export async function versionOfViews(database: DataSource): Promise<string | undefined> {
+  const rows = await database
+    .query<{ version: string | null }[]>('select version from views.installation')
+    .catch(() => []);
+  return rows[0]?.version ?? undefined;
+}
+
+export async function recordVersion(database: DataSource, version: string): Promise<void> {
+  await database.query('update views.installation set version = $1', [version]);
 }
