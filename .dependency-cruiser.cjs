@@ -27,7 +27,7 @@ const ROOMS = {
   'libs/access/src': ['idempotency', 'secrets', 'token'],
   'libs/kernel/src': ['text', 'time'],
   'apps/server/src': ['http', 'health'],
-  'apps/cli/src': ['apply', 'rule'],
+  'apps/cli/src': ['apply', 'integration', 'rule'],
 };
 const roomRules = Object.entries(ROOMS).flatMap(([folder, rooms]) =>
   rooms.slice(1).map((room, index) => ({

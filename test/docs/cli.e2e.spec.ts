@@ -46,13 +46,13 @@ describe('the page on the command line', () => {
 
   it('has commands that work', async () => {
     const lines = [...text.matchAll(/^```bash\n(.*?)^```$/gms)].flatMap(([, body]) => body!.trim().split('\n'));
-    expect(lines).toHaveLength(4);
+    expect(lines).toHaveLength(10);
     for (const line of lines) {
-      const provider = /--sign (\w+)/.exec(line)?.[1];
+      const name = /--sign (\w+).*(?:--to)|--to.*--sign (\w+)/.exec(line)?.slice(1).find(Boolean);
       const slug =
-        provider === undefined
+        name === undefined
           ? ''
-          : (await server.post<{ slug: string }>('/api/v1/integrations', { name: provider, provider, secret: SECRET }))
+          : (await server.post<{ slug: string }>('/api/v1/integrations', { name, provider: name, secret: SECRET }))
               .slug;
       const { code, out } = await shell(line, slug);
       expect({ line, code, out }).toMatchObject({ line, code: 0 });

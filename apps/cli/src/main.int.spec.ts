@@ -138,7 +138,7 @@ describe('millrace', () => {
     });
     answer = json(401, { code: 'token.missing', detail: 'Who are you?' });
     expect((await millrace(['rule', 'ls'])).err).toMatch(
-      /^Who are you[?] [(]token[.]missing[)]\nGive a token: --token/,
+      /^Who are you[?] [(]token[.]missing[)]\nSet a token: --token/,
     );
     answer = (_, response) => void response.writeHead(502, { 'content-type': 'text/html' }).end('<h1>Bad Gateway</h1>');
     expect(await millrace(['rule', 'ls'])).toMatchObject({ code: 1, err: expect.stringContaining('502: <h1>Bad') });

@@ -4,6 +4,8 @@ import { applyCommand } from './apply.js';
 import { Connection } from './connection.js';
 import { EXIT, exitCodeOf, linesOf } from './failures.js';
 import { targetOf } from './profile.js';
+import { integrationCommands } from './integration.js';
+import { providerCommands } from './provider.js';
 import { readDocument } from './rule/rule-file.js';
 import { ruleCommands } from './rule.js';
 import { sendCommand } from './send.js';
@@ -57,6 +59,8 @@ export async function main(args: readonly string[], given: Partial<Surroundings>
     }
   };
   ruleCommands(program, act);
+  integrationCommands(program, act);
+  providerCommands(program, act);
   applyCommand(program, act);
   sendCommand(program, act);
   for (const command of everyCommand(program)) command.exitOverride().showSuggestionAfterError();

@@ -3,24 +3,19 @@ import { STATUS_CODES } from 'node:http';
 
 import type { Command } from 'commander';
 
-import { parseAsWritten, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
 import type { Provider, SignedRequest } from '#libs/plugin-sdk/src/define-provider.js';
-import {
-  headersOf,
-  type HttpFile,
-  HttpFileError,
-  parseHttpFile,
-  writeHttpFile,
-} from '#libs/plugin-sdk/src/http-file.js';
+import { headersOf, type HttpFile, writeHttpFile } from '#libs/plugin-sdk/src/http-file.js';
 import { loadPlugins } from '#libs/plugin-sdk/src/loading/load-plugins.js';
 import { Plugins, PRESETS_OF } from '#libs/plugin-sdk/src/loading/plugins.js';
 import { mediaTypeOf } from '#libs/plugin-sdk/src/body/inbound-body.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
 
 import { EXIT, UsageError } from './failures.js';
+import { configOf, httpFileAt, jsonOr, secretIn, several } from './options.js';
 import { targetOf } from './profile.js';
 import { exchange, type HttpAnswer } from './raw-http.js';
 import type { Act, Shell, Surroundings } from './shell.js';
@@ -39,7 +34,6 @@ interface SendOptions {
 }
 
 const MAX_REPEATS = 100_000;
-const several = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value];
 
 /** `millrace send fixture.http` */
 export function sendCommand(program: Command, act: Act): void {
@@ -71,7 +65,7 @@ async function send(
   const times = Number(options.repeat);
   if (!Number.isInteger(times) || times < 1 || times > MAX_REPEATS)
     throw new UsageError(`--repeat must be a whole number from 1 to ${MAX_REPEATS}.`);
-  const file = withHeaders(fileAt(path), options.header ?? []);
+  const file = withHeaders(httpFileAt(path), options.header ?? []);
   const sign = options.sign === undefined ? undefined : await signerOf(options.sign, options, env);
   const isSaved = options.save !== undefined;
   // What is saved keeps its placeholder; signers of the URL want the address that is called.
@@ -142,27 +136,10 @@ function show(shell: Shell, { status, headers, body }: HttpAnswer): void {
   if (hidden) shell.print(`events: ${hidden.join(', ')}`);
 }
 
-function jsonOr(text: string): unknown {
-  try {
-    return parseAsWritten(text);
-  } catch {
-    return text;
-  }
-}
-
 function idsIn(text: string): readonly string[] | undefined {
   const answer = jsonOr(text) as { eventIds?: unknown; data?: { eventIds?: unknown } } | null;
   const ids = answer?.eventIds ?? answer?.data?.eventIds;
   return Array.isArray(ids) ? (ids as readonly string[]) : undefined;
-}
-
-function fileAt(path: string): HttpFile {
-  try {
-    return parseHttpFile(readFileSync(path));
-  } catch (error) {
-    if (error instanceof HttpFileError) throw new UsageError(`${path}:${error.line}: ${error.detail}`);
-    throw new UsageError(`${path} cannot be read: ${(error as Error).message}`);
-  }
 }
 
 function withHeaders(file: HttpFile, given: readonly string[]): HttpFile {
@@ -217,8 +194,7 @@ async function signerOf(name: string, options: SendOptions, env: NodeJS.ProcessE
         ? `Requests of ${name} cannot be signed here: ${able.join(', ')} and every preset can.`
         : `There is no provider or preset ${name}. ${suggestion(name, known)}Providers: ${able.join(', ')}. Presets: ${[...plugins.presets.keys()].sort().join(', ')}.`,
     );
-  const secret =
-    options.privateKey === undefined ? secretOf(options.secret ?? env['MILLRACE_SECRET']) : keyIn(options.privateKey);
+  const secret = options.privateKey === undefined ? secretFor(options.secret, env) : keyIn(options.privateKey);
   const config = configOf(options.config ?? []);
   const at = options.at === undefined ? undefined : parseTime(options.at);
   if (options.at !== undefined && !at) throw new UsageError('--at must be a time such as 2026-11-20T13:14:15Z.');
@@ -255,27 +231,17 @@ function configProblems(provider: Provider, config: JsonObject): string | undefi
   return problem && `${problem.pointer.replace('/config/', '')}: ${problem.detail}`;
 }
 
+function secretFor(given: string | undefined, env: NodeJS.ProcessEnv): string {
+  const secret = secretIn(given, env);
+  if (secret === undefined)
+    throw new UsageError('--sign needs the secret of the integration: MILLRACE_SECRET, or --secret.');
+  return secret;
+}
+
 function keyIn(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
     throw new UsageError(`${path} cannot be read: ${(error as Error).message}`);
   }
-}
-
-function secretOf(given: string | undefined): string {
-  const secret = given === '-' ? readFileSync(0, 'utf8').split(/\r?\n/, 1)[0]! : given;
-  if (!secret) throw new UsageError('--sign needs the secret of the integration: MILLRACE_SECRET, or --secret.');
-  return secret;
-}
-
-/** `bearer=true`: a value that is JSON is that, any other a text. */
-function configOf(pairs: readonly string[]): JsonObject {
-  return Object.fromEntries(
-    pairs.map((pair): [string, never] => {
-      const equals = pair.indexOf('=');
-      if (equals < 1) throw new UsageError(`--config must be key=value, not "${pair}".`);
-      return [pair.slice(0, equals), jsonOr(pair.slice(equals + 1)) as never];
-    }),
-  );
 }

@@ -7,7 +7,7 @@ import { progressOf } from './apply-report.js';
 import { isSame } from './apply-same.js';
 import { ServerSaidNo, Unreachable } from '../failures.js';
 import type { Rule, Warning } from '../rule/rule-answers.js';
-import { all } from '../rule/rule-verbs.js';
+import { all } from '../pages.js';
 import type { Shell } from '../shell.js';
 
 type SavedRule = Rule & Readonly<Record<string, unknown>>;

@@ -4,29 +4,8 @@ import type { Decision, Rule, RuleVersion, Trial, Why } from './rule-answers.js'
 import { boundOf, followBacktest, referenceOf } from './rule-backtest.js';
 import { UnreadableFile } from './rule-file.js';
 import { backtestText, progressText, trialText, warningLines, whyText } from './rule-text.js';
+import { all, pages } from '../pages.js';
 import type { Shell } from '../shell.js';
-
-interface Page<T> {
-  readonly data: readonly T[];
-  readonly nextCursor: string | null;
-}
-
-/** Every page of a list, one after the other. */
-export async function* pages<T>({ call }: Shell, path: string): AsyncGenerator<readonly T[]> {
-  let cursor: string | null = null;
-  do {
-    const more: string = cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`;
-    const page: Page<T> = await call<Page<T>>('GET', `${path}${path.includes('?') ? '&' : '?'}limit=200${more}`);
-    yield page.data;
-    cursor = page.nextCursor;
-  } while (cursor !== null);
-}
-
-export async function all<T>(shell: Shell, path: string): Promise<readonly T[]> {
-  const found: T[] = [];
-  for await (const page of pages<T>(shell, path)) found.push(...page);
-  return found;
-}
 
 /** The id of a rule that was named by its id or its name. */
 export async function idOf(shell: Shell, given: string): Promise<string> {

@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+
+import type { JsonObject } from '#libs/kernel/src/json.js';
+import { parseAsWritten } from '#libs/kernel/src/text/exact-json.js';
+import { type HttpFile, HttpFileError, parseHttpFile } from '#libs/plugin-sdk/src/http-file.js';
+
+import { UsageError } from './failures.js';
+
+/** What several commands take: values that are given more than once, secrets, settings, saved requests. */
+
+export const several = (value: string, before: readonly string[] | undefined): readonly string[] => [
+  ...(before ?? []),
+  value,
+];
+
+export function httpFileAt(path: string): HttpFile {
+  try {
+    return parseHttpFile(readFileSync(path));
+  } catch (error) {
+    if (error instanceof HttpFileError) throw new UsageError(`${path}:${error.line}: ${error.detail}`);
+    throw new UsageError(`${path} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+/** `-` reads a line from the standard input; left out, it is MILLRACE_SECRET; `undefined` where there is none. */
+export function secretIn(given: string | undefined, env: NodeJS.ProcessEnv): string | undefined {
+  const secret = given === '-' ? readFileSync(0, 'utf8').split(/\r?\n/, 1)[0]! : (given ?? env['MILLRACE_SECRET']);
+  return secret === '' ? undefined : secret;
+}
+
+/** `bearer=true`: a value that is JSON is that, any other a text. */
+export function configOf(pairs: readonly string[]): JsonObject {
+  return Object.fromEntries(
+    pairs.map((pair): [string, never] => {
+      const equals = pair.indexOf('=');
+      if (equals < 1) throw new UsageError(`--config must be key=value, not "${pair}".`);
+      return [pair.slice(0, equals), jsonOr(pair.slice(equals + 1)) as never];
+    }),
+  );
+}
+
+/** A text that is JSON as its value, any other as it is. */
+export function jsonOr(text: string): unknown {
+  try {
+    return parseAsWritten(text);
+  } catch {
+    return text;
+  }
+}
