@@ -119,4 +119,18 @@ describe('the examples in docs/workflows.md', () => {
       'DELETE https://app.example.com/maintenance',
     ]);
   });
+
+  it('report-outage opens an issue, and tells others about a new one', async () => {
+    const issue = { title: 'db is down', state: 'open', labels: [], assignees: [] };
+    const attempt = { deliveryId: 'del_1', eventId: 'e', eventType: 't', attempt: 1, latencyMs: 1 };
+    const respond: WorldOptions['respond'] = ({ type }) => {
+      if (type === 'issue.requested') return { type: 'issue.created', data: { issueId: 'iss_1', issue } };
+      return type === 'webhook.requested'
+        ? { type: 'webhook.delivered', data: { ...attempt, status: 200 } }
+        : undefined;
+    };
+    const event = { type: 'webhook.exhausted', data: { deliveryId: 'del_0', webhookId: 'whk_1', attempts: 6 } };
+    const { outputs } = await played('report-outage', () => ({}), { respond, event });
+    expect(outputs).toEqual({ issue: 'iss_1', told: true });
+  });
 });

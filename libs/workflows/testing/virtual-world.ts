@@ -24,6 +24,8 @@ export interface WorldOptions {
   readonly makeAttempt?: MakeAttempt;
   /** The answer to the n-th request (from 1) for a redelivery. */
   readonly answer?: (nth: number, deliveryId: string) => RequestOutcome;
+  /** The answer to any other request, which comes at once. */
+  readonly respond?: (request: RecordedEvent) => RequestOutcome | undefined;
   readonly retrySchedule?: readonly number[];
   /** Default: the steps of specs. */
   readonly library?: StepLibrary;
@@ -117,7 +119,8 @@ export class VirtualWorld {
     if (next === Infinity) return false;
     this.clock.advance(Math.max(0, next - this.clock.now().getTime()));
     for (const one of this.due.filter(({ at }) => at <= next)) {
-      this.outcomes.set(one.requestId, this.options.answer!(++this.answered, one.deliveryId));
+      if (one.deliveryId !== '')
+        this.outcomes.set(one.requestId, this.options.answer!(++this.answered, one.deliveryId));
       this.due.splice(this.due.indexOf(one), 1);
     }
     return true;
@@ -145,13 +148,19 @@ export class VirtualWorld {
 
   private async lookAtRequests(): Promise<void> {
     const events = await this.events();
-    for (const event of events.slice(this.seen))
+    for (const event of events.slice(this.seen)) {
+      const outcome = this.options.respond?.(event);
+      if (outcome) {
+        this.outcomes.set(event.id, outcome);
+        this.due.push({ at: this.clock.now().getTime(), requestId: event.id, deliveryId: '' });
+      }
       if (event.is('webhook.redelivery_requested') && this.options.answer)
         this.due.push({
           at: Date.parse(event.metadata.timestamp) + event.data.afterMs,
           requestId: event.id,
           deliveryId: event.data.deliveryId,
         });
+    }
     this.seen = events.length;
   }
 }

@@ -4,8 +4,10 @@ import type { StepDefinition } from '#libs/plugin-sdk/src/define-step.js';
 import type { Step } from '../language/definition.js';
 import type { NamedSyntax } from '../language/vocabulary.js';
 import { effectStep } from './effects/effect.step.js';
+import { createIssueStep } from './effects/create-issue.step.js';
 import { emitStep } from './effects/emit.step.js';
 import { parallelStep } from './control/parallel.step.js';
+import { sendWebhookStep } from './effects/send-webhook.step.js';
 import { setStep } from './effects/set.step.js';
 import { whileStep } from './control/while.step.js';
 import { forEachStep } from './control/for-each.step.js';
@@ -21,7 +23,9 @@ export const stepKinds: readonly StepKind[] = [
   pureStep,
   emitStep,
   setStep,
+  sendWebhookStep,
   redeliverWebhookStep,
+  createIssueStep,
   waitStep,
   switchStep,
   parallelStep,

@@ -9,7 +9,7 @@ export const LATER = {
   workflow: ['concurrency', 'nodes', 'edges', 'env', 'secrets', 'defaults'],
   trigger: ['cron', 'webhook'],
   step: ['waitForEvent', 'approval', 'workflow', 'run'],
-  uses: ['send_webhook', 'dispatch_agent', 'create_issue', 'send_message', 'workflow', 'approval'],
+  uses: ['dispatch_agent', 'send_message', 'workflow', 'approval'],
 } as const;
 
 /** The object without the keys that are kept for later, which are reported. */

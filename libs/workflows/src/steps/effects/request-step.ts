@@ -1,4 +1,7 @@
+import { Type } from '@sinclair/typebox';
+
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
+import { eventIdOf } from '#libs/events/src/envelope.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 
 import type { NamedDefinition } from '../../language/definition.js';
@@ -9,6 +12,9 @@ import { inputOf } from '../kind/step-input.js';
 export interface RequestKind<Request extends EventType, Outcome extends EventType> extends NamedDefinition {
   /** The event that asks. */
   readonly request: Request;
+  /** What the schema of `with` cannot say. */
+  readonly check?: NamedKind['check'];
+  /** @throws StepError where nothing can be requested. */
   requestData(
     input: Record<string, unknown>,
     decision: Pick<StepDecision, 'runId' | 'start' | 'path'>,
@@ -18,6 +24,18 @@ export interface RequestKind<Request extends EventType, Outcome extends EventTyp
   /** `steps.<id>.output`. @throws StepError where the outcome fails the step. */
   output(outcome: RequestOutcome<Outcome>): unknown;
 }
+
+/** A property of `with`: whether the step goes on without the outcome. */
+export const Detached = Type.Optional(
+  Type.Boolean({ description: '`true`: go on at once, without the outcome. The output is `{ requestId }`.' }),
+);
+
+/** Who asks, and because of which event. */
+export const requestedBy = ({ runId, path, start: { event } }: Pick<StepDecision, 'runId' | 'start' | 'path'>) => ({
+  requestedBy: { kind: 'run' as const, runId, stepId: path },
+  eventId: event?.id ?? '',
+  ...(event && { event: { stream: event.stream, revision: event.revision } }),
+});
 
 const AWAITING: StepEvents<unknown> = {
   'run.step_awaiting': {
@@ -50,6 +68,7 @@ export function requestStep<Request extends EventType, Outcome extends EventType
         const input = inputOf(step, decision.scope());
         requestId = uuid5('run-request', decision.runId, decision.path);
         decision.append({ type: request, data: requestData(input, decision), id: requestId });
+        if (input['detached'] === true) return decision.completed({ requestId: eventIdOf(requestId) });
         decision.record('run.step_awaiting', { requestId, input });
       }
       const outcome = decision.outcomeOf(requestId);

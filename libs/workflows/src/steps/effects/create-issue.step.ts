@@ -1,0 +1,68 @@
+import { Type } from '@sinclair/typebox';
+
+import { keyText } from '#libs/kernel/src/json.js';
+import { StepError } from '#libs/plugin-sdk/src/define-step.js';
+
+import { Detached, requestedBy, requestStep } from './request-step.js';
+
+const text = (description: string) => Type.Optional(Type.String({ minLength: 1, description }));
+
+/** An issue, or a comment on the open one with the same dedupe key. */
+export const createIssueStep = requestStep({
+  name: 'create_issue',
+  description: 'Opens an issue and waits for it; with `dedupeKey` at most one open issue for each value of it.',
+  inputSchema: Type.Object(
+    {
+      title: Type.String({ minLength: 1, description: 'In one line.' }),
+      body: text('Markdown.'),
+      priority: text('Such as `high`.'),
+      labels: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { description: 'A list of labels.' })),
+      assignee: text('Who works on it.'),
+      dedupeKey: Type.Optional(
+        Type.Union([Type.String({ minLength: 1 }), Type.Number()], {
+          description: 'While an issue with this key is open, a comment is added to it instead of a new issue.',
+          expected: 'a string or a number',
+        }),
+      ),
+      tracker: text('The tracker. Default: the built-in tracker.'),
+      detached: Detached,
+    },
+    { additionalProperties: false },
+  ),
+  outputSchema: Type.Object({
+    issueId: Type.String(),
+    created: Type.Boolean(),
+    issue: Type.Optional(Type.Unknown()),
+    commentId: Type.Optional(Type.String()),
+    requestId: Type.Optional(Type.String()),
+  }),
+  request: 'issue.requested',
+  requestData({ title, labels, dedupeKey, ...rest }, decision) {
+    const texts = Object.entries(rest).filter(([key, value]) => key !== 'detached' && typeof value === 'string');
+    return {
+      ...requestedBy(decision),
+      title: String(title),
+      ...(Object.fromEntries(texts) as { body?: string }),
+      ...(Array.isArray(labels) && { labels: labels.map(String) }),
+      ...(dedupeKey !== undefined && dedupeKey !== null && { dedupeKey: keyText(dedupeKey) }),
+    };
+  },
+  outcomes: ['issue.created', 'issue.commented', 'action.refused'],
+
+  output(outcome) {
+    if (outcome.type === 'action.refused')
+      throw new StepError({
+        code: 'issue.refused',
+        type: 'configuration',
+        message: outcome.data.detail,
+        retryable: false,
+        output: { refused: outcome.data.reason },
+      });
+    if (outcome.type === 'issue.commented') {
+      const { issueId, commentId } = outcome.data;
+      return { issueId, created: false, commentId };
+    }
+    const { issueId, issue } = outcome.data;
+    return { issueId, created: true, issue };
+  },
+});
