@@ -19,7 +19,7 @@ const mayImport = (lib, allowed, comment) => ({
  */
 const ROOMS = {
   'libs/rules/src': ['trial', 'rule', 'decisions', 'flow', 'engine', 'language', 'actions'],
-  'libs/workflows/src': ['run', 'schedule', 'workflow', 'engine', 'steps', 'triggers', 'language'],
+  'libs/workflows/src': ['trial', 'run', 'schedule', 'workflow', 'engine', 'steps', 'triggers', 'language'],
   'libs/workflows/src/steps': ['control', 'waiting', 'effects', 'kind'],
   'libs/intake/src': ['trial', 'receiving', 'agent-webhook', 'reconcile', 'silence', 'handshake', 'integration'],
   'libs/deliveries/src': ['sending', 'delivery', 'webhook'],
@@ -27,7 +27,7 @@ const ROOMS = {
   'libs/access/src': ['idempotency', 'secrets', 'token'],
   'libs/kernel/src': ['text', 'time'],
   'apps/server/src': ['http', 'health'],
-  'apps/cli/src': ['apply', 'integration', 'rule'],
+  'apps/cli/src': ['apply', 'workflow', 'integration', 'rule'],
 };
 const roomRules = Object.entries(ROOMS).flatMap(([folder, rooms]) =>
   rooms.slice(1).map((room, index) => ({
@@ -136,9 +136,14 @@ module.exports = {
       severity: 'error',
       comment:
         'The command line talks REST, as any other client: what it could do beside it, nobody else could. Offline it reads ' +
-        'saved requests, signs them with providers, and parses expressions and YAML. The types of answers are those of the shapes.',
+        'saved requests, signs them with providers, parses expressions and YAML, and runs tests of workflows: the pure engine in ' +
+        'virtual time (libs/workflows/src/trial), with the steps that a server would have. The types of answers are those of ' +
+        'the shapes.',
       from: { path: '^apps/cli/', pathNot: '[.]spec[.]ts$' },
-      to: { path: '^libs/', pathNot: '^libs/(kernel|expressions|yaml|plugin-sdk|providers|events)/' },
+      to: {
+        path: '^libs/',
+        pathNot: '^libs/((kernel|expressions|yaml|plugin-sdk|providers|events|steps)/|workflows/src/trial/)',
+      },
     },
     {
       name: 'cli-takes-types-of-events',

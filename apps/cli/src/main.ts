@@ -11,6 +11,7 @@ import { ruleCommands } from './rule.js';
 import { sendCommand } from './send.js';
 import type { Act, Shell, Surroundings } from './shell.js';
 import { Terminal } from './terminal.js';
+import { workflowCommands } from './workflow.js';
 
 interface Flags {
   readonly url?: string;
@@ -61,6 +62,7 @@ export async function main(args: readonly string[], given: Partial<Surroundings>
   ruleCommands(program, act);
   integrationCommands(program, act);
   providerCommands(program, act);
+  workflowCommands(program, act);
   applyCommand(program, act);
   sendCommand(program, act);
   for (const command of everyCommand(program)) command.exitOverride().showSuggestionAfterError();

@@ -24,6 +24,7 @@ import { ruleSchemaWith } from '#libs/rules/src/language/rule-schema.js';
 import { builtInSteps } from '#libs/steps/src/built-in.js';
 import { StepLibrary } from '#libs/workflows/src/steps/step-library.js';
 import { workflowSchema } from '#libs/workflows/src/language/workflow-schema.js';
+import { workflowTestSchema } from '#libs/workflows/src/trial/test-shape.js';
 import { WorkflowFiles } from '#libs/workflows/src/workflow/workflow-files.adapter.js';
 
 import { AppModule, partsOf, VIEWS } from './app.module.js';
@@ -113,6 +114,7 @@ async function compose(config: Config, { door, databaseUrl: starting, closers }:
   const http = await createHttp(door, settings.trustProxy, metrics, log);
   const schemas = new Schemas({
     'workflow.json': workflowSchema(new StepLibrary([...plugins.steps.values()])),
+    'workflow-test.json': workflowTestSchema(),
     'rule.json': ruleSchemaWith(plugins.actions.values()),
   });
   const application = await NestFactory.create<NestFastifyApplication>(

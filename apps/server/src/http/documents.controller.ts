@@ -88,7 +88,7 @@ export class DocumentsController {
   }
 
   @Get('schemas/:name')
-  @ApiOperation({ summary: 'Get the JSON Schema of a file format: workflow.json, rule.json' })
+  @ApiOperation({ summary: 'Get the JSON Schema of a file format: workflow.json, workflow-test.json, rule.json' })
   @ApiResponse({ status: 200, description: 'JSON Schema' })
   schema(@Param('name') name: string, @Res() reply: FastifyReply): void {
     const schema = this.schemas.get(name);

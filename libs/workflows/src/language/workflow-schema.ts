@@ -58,7 +58,7 @@ const MAPS = ['properties', 'patternProperties', 'definitions'];
 const DATA = ['const', 'enum', 'default', 'examples'];
 
 /** A schema as plain JSON, with what editors check in place of what the readers check level by level. */
-function forEditors(schema: unknown): unknown {
+export function forEditors(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(forEditors);
   if (!isObject(schema)) return schema;
   const { inEditors, expected: _, ...rest } = schema;

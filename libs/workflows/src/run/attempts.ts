@@ -98,7 +98,8 @@ export class Attempts {
   }
 }
 
-const timedOut = (limit: number): StepError =>
+/** What a step fails with whose attempt takes too long. */
+export const timedOut = (limit: number): StepError =>
   new StepError({
     code: 'step.timeout',
     message: `The step took longer than its time limit of ${limit} ms.`,

@@ -58,6 +58,12 @@ export function nestedIn(step: Step): { readonly lists: readonly (readonly Step[
 export const allSteps = (steps: readonly Step[]): readonly Step[] =>
   steps.flatMap((step) => [step, ...nestedIn(step).lists.flatMap(allSteps)]);
 
+/** Whether a step waits for an answer from the world, which a test must say. */
+export function isMockable(step: Step): boolean {
+  const kind = registered(step);
+  return kind.pace === 'attempts' || Object.keys(kind.events ?? {}).includes('run.step_awaiting');
+}
+
 /** What `uses` may name beside the steps of plug-ins. */
 export const namedSyntax = (kind: NamedKind): NamedSyntax => ({
   kind: kind.name,

@@ -13,7 +13,7 @@ export const redeliverWebhookStep = requestStep({
   inputSchema: Type.Object(
     {
       delivery: Type.String({
-        pattern: '^del_[0-9a-z]{26}$',
+        pattern: '^del_[0-9a-z]+$',
         description: 'del_…',
         expected: 'the id of a delivery, del_…',
       }),

@@ -154,8 +154,8 @@ export interface Attempt {
 }
 
 /** How an attempt ended: with an output, or with what the step threw. */
-export type AttemptResult =
-  { readonly attempt: Attempt; readonly output: unknown } | { readonly attempt: Attempt; readonly thrown: unknown };
+export type AttemptResult = { readonly attempt: Attempt } & StepResult;
+export type StepResult = { readonly output: unknown } | { readonly thrown: unknown };
 
 /** What became of a request: the event that names the request as its cause. */
 export type RequestOutcome<T extends EventType = EventType> = {

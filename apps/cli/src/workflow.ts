@@ -1,0 +1,18 @@
+import type { Command } from 'commander';
+
+import type { Act } from './shell.js';
+import { type TestOptions, testWorkflows } from './workflow/workflow-test.js';
+
+/** `millrace workflow …` */
+export function workflowCommands(program: Command, act: Act): void {
+  const workflow = program.command('workflow').description('workflows: save them, test them, run them');
+  workflow
+    .command('test [paths...]')
+    .description('run the tests beside workflows (name.test.yaml) in virtual time; needs no server')
+    .option('--watch', 'run them again whenever a file changes')
+    .option('--junit <file>', 'write a report for build servers')
+    .option('--plugins <modules>', 'comma-separated, for steps of third parties (MILLRACE_PLUGINS)')
+    .action((paths: readonly string[], options: TestOptions) =>
+      act((shell, { env }) => testWorkflows(shell, paths, options, env)),
+    );
+}

@@ -1,0 +1,207 @@
+import { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import type { PlatformEvent } from '#libs/events/src/envelope.js';
+import { derivedId, uuid5, type Uuid } from '#libs/kernel/src/ids.js';
+import { StepError } from '#libs/plugin-sdk/src/define-step.js';
+
+import { decide, type Decision } from '../engine/decide.js';
+import type { RunDraft } from '../engine/run-decision.js';
+import { settleStep } from '../engine/settle-step.js';
+import { type RunStart, type StartedRun, unknownRun, type RunState } from '../engine/run-state.js';
+import { startRun } from '../engine/start-run.js';
+import type { Definition, Step } from '../language/definition.js';
+import { DEFAULT_TIMEOUT_MS, timedOut } from '../run/attempts.js';
+import { allSteps } from '../steps/registry.js';
+import type { Attempt, AttemptResult, StepResult } from '../steps/kind/step-kind.js';
+import { parseSpan } from './spans.js';
+import type { Mock, TestCase } from './test-shape.js';
+
+/** A run that was played to its end, or until nothing more would happen. */
+export interface Played {
+  readonly run: RunState;
+  /** Its stream. */
+  readonly events: readonly RecordedEvent[];
+  /** Virtual milliseconds that passed. */
+  readonly elapsed: number;
+  /** Ids of steps that have an effect and no mock; the run stopped there. */
+  readonly unmocked: readonly string[];
+}
+
+/** What the run begins with. */
+export interface Beginning {
+  readonly trigger: RunStart['trigger'];
+  readonly inputs: Record<string, unknown>;
+  readonly event: PlatformEvent | undefined;
+  readonly now: Date;
+}
+
+/** The delays of the shipped configuration. */
+const RETRY_SCHEDULE = ['1m', '5m', '30m', '2h', '24h'];
+export const RUN_ID = derivedId('run', 'test');
+export const WORKFLOW_ID = derivedId('wf', 'test');
+/** No run takes more turns: what goes on for ever is cut off. */
+const MAX_TURNS = 100_000;
+
+/** Begin `onFailure` and `finally`. */
+const PHASES: readonly string[] = ['run.recovery_started', 'run.finally_started'];
+
+/** Something that happens at a virtual time. */
+interface Due {
+  readonly at: number;
+  readonly path: string;
+  readonly result: StepResult;
+  /** Absent where the step waits for something else than an attempt. */
+  readonly attempt?: Attempt;
+}
+
+/**
+ * Plays a run in virtual time, with the engine itself: what it decides is what happens on a server. Only the world around
+ * it is another: steps with effects answer as the mocks say, and time moves once all of them have answered.
+ */
+export function playTest(definition: Definition, test: TestCase, beginning: Beginning): Played {
+  return new PlayedRun(definition, test, beginning).played();
+}
+
+class PlayedRun {
+  private now = this.beginning.now.getTime();
+  private run!: StartedRun;
+  private readonly events: RecordedEvent[] = [];
+  private readonly steps: ReadonlyMap<string, Step>;
+  private readonly calls = new Map<string, number>();
+  private readonly unmocked = new Set<string>();
+  private due: Due[] = [];
+
+  constructor(
+    private readonly definition: Definition,
+    private readonly test: TestCase,
+    private readonly beginning: Beginning,
+  ) {
+    this.steps = new Map(allSteps(stepsOf(definition)).map((step) => [step.id, step]));
+  }
+
+  played(): Played {
+    const { trigger, inputs, event } = this.beginning;
+    const { run, drafts } = startRun(
+      {
+        runId: RUN_ID,
+        workflowId: WORKFLOW_ID,
+        workflow: this.definition.name,
+        version: 'test',
+        trigger,
+        inputs,
+        ...(event && { event: { id: event.id, type: event.type, stream: 'test', revision: '0' } }),
+        settings: { retrySchedule: [...(this.test.retrySchedule ?? RETRY_SCHEDULE)] },
+        hop: 0,
+      },
+      new Date(this.now),
+    );
+    this.run = run;
+    this.record(drafts);
+    let results: readonly AttemptResult[] = [];
+    for (let turns = 0; turns < MAX_TURNS; turns++) {
+      const decision = this.decide(results);
+      results = [];
+      if (this.run.ended || this.unmocked.size > 0) break;
+      if (decision.isUnfinished) continue;
+      const next = Math.min(decision.until?.getTime() ?? Infinity, ...this.due.map(({ at }) => at));
+      if (next === Infinity) break;
+      this.now = Math.max(this.now, next);
+      results = this.answers();
+    }
+    const elapsed = this.now - this.beginning.now.getTime();
+    return { run: this.run ?? unknownRun, events: this.events, elapsed, unmocked: [...this.unmocked] };
+  }
+
+  private decide(results: readonly AttemptResult[]): Decision {
+    const attempting = new Set(this.due.flatMap(({ attempt, path }) => (attempt ? [path] : [])));
+    for (const { attempt } of results) attempting.add(attempt.path);
+    const { definition } = this;
+    const { event } = this.beginning;
+    const world = { definition, event, now: new Date(this.now), outcomes: new Map<Uuid, never>(), attempting };
+    const decision = decide(this.run, world, results);
+    this.run = decision.run;
+    this.record(decision.drafts);
+    const wanted = new Map(decision.attempts.map((attempt) => [attempt.path, attempt]));
+    this.due = this.due.filter(({ attempt, path }) => !attempt || wanted.get(path)?.attempt === attempt.attempt);
+    // What the steps waited for counts no longer once those of another phase run.
+    if (decision.drafts.some(({ type }) => PHASES.includes(type))) this.due = this.due.filter(({ attempt }) => attempt);
+    const busy = new Set(this.due.map(({ path }) => path));
+    for (const attempt of decision.attempts) if (!busy.has(attempt.path)) this.begin(attempt);
+    for (const draft of decision.drafts) if (draft.type === 'run.step_awaiting') this.await(draft, decision.drafts);
+    return decision;
+  }
+
+  /** What has answered by now. Attempts are the engine's to judge; a request has the outcome that the mock says. */
+  private answers(): readonly AttemptResult[] {
+    const ready = this.due.filter(({ at }) => at <= this.now);
+    this.due = this.due.filter(({ at }) => at > this.now);
+    const results: AttemptResult[] = [];
+    for (const { attempt, path, result } of ready) {
+      if (attempt) {
+        results.push({ attempt, ...result });
+        continue;
+      }
+      const world = { definition: this.definition, event: this.beginning.event, now: new Date(this.now) };
+      const settled = settleStep(this.run, world, this.stepAt(path)!, path, result);
+      this.run = settled.run;
+      this.record(settled.drafts);
+    }
+    return results;
+  }
+
+  private begin(attempt: Attempt): void {
+    const mock = this.mockFor(attempt.step.id);
+    if (!mock) return;
+    const limit = attempt.step.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const delay = delayOf(mock);
+    const result = delay > limit ? { thrown: timedOut(limit) } : resultOf(mock);
+    this.due.push({ at: this.now + Math.min(delay, limit), path: attempt.path, attempt, result });
+  }
+
+  /** A step has asked another part of the platform for something, which may be asked to begin later. */
+  private await({ data }: RunDraft, drafts: readonly RunDraft[]): void {
+    const { path, requestId } = data as { path: string; requestId: Uuid };
+    const mock = this.mockFor(this.stepAt(path)!.id);
+    if (!mock) return;
+    const request = drafts.find(({ id }) => id === requestId)?.data as { afterMs?: number } | undefined;
+    this.due.push({ at: this.now + (request?.afterMs ?? 0) + delayOf(mock), path, result: resultOf(mock) });
+  }
+
+  /** The answer to this call of the step. */
+  private mockFor(stepId: string): Mock | undefined {
+    const mocks = Object.hasOwn(this.test.mocks ?? {}, stepId) ? [this.test.mocks![stepId]!].flat() : [];
+    const calls = this.calls.get(stepId) ?? 0;
+    this.calls.set(stepId, calls + 1);
+    if (mocks.length === 0) this.unmocked.add(stepId);
+    return mocks[Math.min(calls, mocks.length - 1)];
+  }
+
+  private stepAt(path: string): Step | undefined {
+    return this.steps.get(path.slice(path.lastIndexOf('.') + 1));
+  }
+
+  private record(drafts: readonly RunDraft[]): void {
+    const now = new Date(this.now);
+    for (const draft of drafts) {
+      const revision = BigInt(this.events.length);
+      const id = draft.id ?? uuid5('test', String(revision));
+      const subject = draft.subject ?? `run/${RUN_ID}`;
+      const { data, metadata } = newEvent(draft, { id, orgId: 'org_test', actor: subject, now, subject });
+      this.events.push(new RecordedEvent('run', revision, revision, id, draft.type, now, data, metadata));
+    }
+  }
+}
+
+export const stepsOf = ({ steps, onFailure, finally: last }: Definition): readonly Step[] => [
+  ...steps,
+  ...onFailure,
+  ...(last?.steps ?? []),
+];
+
+const delayOf = ({ delay }: Mock): number => (delay === undefined ? 0 : parseSpan(delay));
+
+function resultOf({ output = null, error }: Mock): StepResult {
+  if (!error) return { output };
+  const { message = `The mock fails with ${error.code}.`, retryable = true, ...more } = error;
+  return { thrown: new StepError({ ...more, message, retryable }) };
+}

@@ -1,0 +1,136 @@
+import { type Static, Type } from '@sinclair/typebox';
+
+import { RunError } from '#libs/events/src/types/workflow.events.js';
+
+import { closed } from '../language/fields.js';
+import { forEditors } from '../language/workflow-schema.js';
+import { SPAN_IN_WORDS, SPAN_PATTERN } from './spans.js';
+
+const text = (description: string) => Type.String({ minLength: 1, description });
+const values = (description: string) =>
+  Type.Record(Type.String(), Type.Unknown(), { description, expected: 'an object of names and values' });
+const span = (description: string) => Type.String({ pattern: SPAN_PATTERN, description, expected: SPAN_IN_WORDS });
+
+const eventFields = {
+  type: text('The type of the event.'),
+  source: Type.Optional(text('Where it comes from. Default: the source that the trigger names, else api.')),
+  subject: Type.Optional(text('What it is about.')),
+  data: Type.Optional(values('What it says.')),
+};
+
+const MockShape = closed(
+  {
+    output: Type.Optional(Type.Unknown({ description: 'What the step gives. Default null.' })),
+    error: Type.Optional(
+      closed(
+        {
+          type: Type.Optional(RunError.properties.type),
+          code: text('Such as http.status.'),
+          message: Type.Optional(text('For people.')),
+          retryable: Type.Optional(
+            Type.Boolean({ description: 'Whether `retry` of the step tries again. Default true.' }),
+          ),
+          output: Type.Optional(Type.Unknown({ description: 'What the step gives although it failed.' })),
+        },
+        'How the step fails.',
+      ),
+    ),
+    delay: Type.Optional(span('How long the answer takes. Default: no time.')),
+  },
+  'One answer of a step.',
+);
+export type Mock = Static<typeof MockShape>;
+
+const ExpectedStepShape = closed(
+  {
+    id: text('The id of the step, or its path, such as each[0].call.'),
+    status: Type.Optional(
+      Type.Union(
+        ['completed', 'failed', 'skipped', 'cancelled', 'waiting', 'running'].map((status) => Type.Literal(status)),
+      ),
+    ),
+    with: Type.Optional(
+      Type.Unknown({ description: 'The input of the step; keys that are left out may be anything.' }),
+    ),
+    output: Type.Optional(Type.Unknown({ description: 'What the step gave.' })),
+    error: Type.Optional(values('How it failed, such as its code.')),
+    attempts: Type.Optional(Type.Integer({ minimum: 1, description: 'How often it was tried.' })),
+  },
+  'One step of the run.',
+);
+
+const ExpectShape = Type.Object(
+  {
+    status: Type.Optional(
+      Type.Union(
+        ['completed', 'failed', 'cancelled', 'waiting', 'not_started'].map((status) => Type.Literal(status)),
+        { description: 'How the run ends. `waiting`: it waits for ever. `not_started`: no trigger fits the event.' },
+      ),
+    ),
+    outputs: Type.Optional(values('The outputs of the run.')),
+    error: Type.Optional(values('Why the run failed, such as its code.')),
+    steps: Type.Optional(
+      Type.Array(ExpectedStepShape, { description: 'In this order; other steps may come in between.' }),
+    ),
+    only: Type.Optional(Type.Boolean({ description: '`true`: no other steps than those of `steps`.' })),
+    events: Type.Optional(
+      Type.Array(closed(eventFields, 'An event that the run appends.'), {
+        description: 'In this order; other events may come in between.',
+      }),
+    ),
+    time: Type.Optional(span('The virtual time from the start to the end.')),
+  },
+  {
+    additionalProperties: false,
+    minProperties: 1,
+    description: 'What must be so in the end. Maps are compared by the keys that are given.',
+    expected: 'an object with at least one of status, outputs, error, steps, events and time',
+  },
+);
+export type Expected = Static<typeof ExpectShape>;
+
+const CaseShape = closed(
+  {
+    name: text('What the test shows, in a sentence.'),
+    event: Type.Optional(closed(eventFields, 'The event that starts the run. A trigger must fit it.')),
+    inputs: Type.Optional(values('The inputs of a run that somebody starts.')),
+    now: Type.Optional(
+      Type.String({
+        format: 'date-time',
+        description: 'When the run starts. Default 2026-01-01T00:00:00Z.',
+        expected: 'an RFC 3339 time such as 2026-11-20T09:00:00Z',
+      }),
+    ),
+    retrySchedule: Type.Optional(
+      Type.Array(span('A delay.'), { description: '`settings.retrySchedule`. Default [1m, 5m, 30m, 2h, 24h].' }),
+    ),
+    mocks: Type.Optional(
+      Type.Record(
+        Type.String(),
+        Type.Union([MockShape, Type.Array(MockShape, { minItems: 1 })], {
+          expected: 'an answer (output, error, delay) or a list of answers',
+        }),
+        {
+          description:
+            'Answers of steps with effects, by the id of the step. Of a list, each call takes one; the last one repeats.',
+          expected: 'an object of step ids and answers',
+        },
+      ),
+    ),
+    expect: ExpectShape,
+  },
+  'One run in virtual time.',
+);
+export type TestCase = Static<typeof CaseShape>;
+
+export const TestFileShape = closed(
+  { tests: Type.Array(CaseShape, { minItems: 1, description: 'Each is one run.' }) },
+  'Tests of the workflow that stands beside this file: name.test.yaml beside name.yaml.',
+);
+
+/** The JSON Schema (draft 7) with which editors complete and check a test file. */
+export const workflowTestSchema = (): object => ({
+  $schema: 'http://json-schema.org/draft-07/schema#',
+  title: 'Tests of a Millrace workflow',
+  ...(forEditors(TestFileShape) as object),
+});
