@@ -36,6 +36,8 @@ const CRASH_POINTS = [
   'workflows.before-step',
   'workflows.after-step',
   'workflows.after-outcome',
+  'workflows.before-answer',
+  'workflows.after-answer',
   'runner.before-commit',
   'runner.after-commit',
 ] as const;
@@ -53,6 +55,8 @@ steps:
   - id: second
     uses: http
     with: { method: POST, url: "RECEIVER/step-two?branch=\${{ event.data.branch }}" }
+  - id: third
+    waitForEvent: { event: webhook.delivered, when: data.eventId == event.id, timeout: 1h }
 outputs:
   status: "\${{ steps.second.output.status }}"
 `;

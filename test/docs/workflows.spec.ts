@@ -72,6 +72,23 @@ describe('the examples in docs/workflows.md', () => {
     expect(asked).toHaveLength(3);
   });
 
+  it('ask-for-a-fix waits for the fix, for a comment, or three days', async () => {
+    const pullRequest = { number: 7 };
+    const comes = (type: string, data: object) =>
+      played('ask-for-a-fix', () => ({}), {
+        event: { type: 'pr.opened', data: { pullRequest } },
+        events: [{ after: 60_000, type, data }],
+      });
+    expect((await comes('pr.updated', { pullRequest })).outputs).toEqual({ fixed: true, ignored: false });
+    const comment = { body: 'wontfix' };
+    expect((await comes('comment.created', { pullRequest, comment })).outputs).toEqual({
+      fixed: false,
+      ignored: false,
+    });
+    const other = await comes('pr.updated', { pullRequest: { number: 8 } });
+    expect(other).toMatchObject({ outputs: { fixed: false, ignored: true }, elapsed: 3 * 24 * 3_600_000 });
+  });
+
   it('tidy-up sees that a thing is gone, removes one that is there, and says what went wrong', async () => {
     const inputs = { id: '7' };
     const gone = await played('tidy-up', () => 410, { inputs });

@@ -111,6 +111,7 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/event-store/src/names/unique-name.ts': ['name.reserved'],
   'libs/rules/src/decisions/decide.subscriber.ts': ['rule.burst_ended'],
   'libs/workflows/src/run/start.subscriber.ts': ['workflow.requested'],
+  'libs/workflows/src/waits/answer-waits.subscriber.ts': ['run.wait_begun'],
   'libs/workflows/src/engine/run-state.ts': [
     'workflow.step_completed',
     'workflow.error',
@@ -147,6 +148,7 @@ const NAMES: readonly string[] = [
   'rules.decide',
   'rules.decisions',
   'rules.views',
+  'workflows.answers',
   'workflows.runs',
   'workflows.schedules',
   'workflows.trigger',

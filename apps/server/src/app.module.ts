@@ -48,6 +48,7 @@ import { RunView } from '#libs/workflows/src/run/run.view.js';
 import { StartRuns } from '#libs/workflows/src/run/start.subscriber.js';
 import { FireTicks } from '#libs/workflows/src/schedule/fire-ticks.worker.js';
 import { ScheduleTicks } from '#libs/workflows/src/schedule/schedule.subscriber.js';
+import { AnswerWaits } from '#libs/workflows/src/waits/answer-waits.subscriber.js';
 import { WorkflowProjection } from '#libs/workflows/src/workflow/workflow.projection.js';
 import { WorkflowTable } from '#libs/workflows/src/workflow/workflow.table.js';
 import { WorkflowVersionView, WorkflowView } from '#libs/workflows/src/workflow/workflow.view.js';
@@ -80,6 +81,7 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   DecisionProjection,
   ScheduleActions,
   StartRuns,
+  AnswerWaits,
   RunProjection,
   WorkflowProjection,
   ScheduleTicks,

@@ -16,6 +16,7 @@ import { ruleEvents } from './types/rule.events.js';
 import { scheduleEvents } from './types/schedule.events.js';
 import { subscriberEvents } from './types/subscriber.events.js';
 import { webhookEvents } from './types/webhook.events.js';
+import { waitEvents } from './types/wait.events.js';
 import { workflowEvents } from './types/workflow.events.js';
 
 /** Every event type of the platform, by name. A released type is never edited: add one, and an upcaster. */
@@ -27,6 +28,7 @@ export const catalogue = {
   ...inboundEvents,
   ...ruleEvents,
   ...workflowEvents,
+  ...waitEvents,
   ...scheduleEvents,
   ...webhookEvents,
   ...deliveryEvents,

@@ -26,10 +26,12 @@ export const followers = {
   decisionViews: 'rules.decisions',
   rules: 'rules.table',
   ruleViews: 'rules.views',
+  answerWaits: 'workflows.answers',
   cancellations: 'workflows.cancellations',
   runViews: 'workflows.runs',
   schedules: 'workflows.schedules',
   workflows: 'workflows.table',
   startRuns: 'workflows.trigger',
+  waits: 'workflows.waits',
   workflowViews: 'workflows.views',
 } as const;

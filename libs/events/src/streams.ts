@@ -18,6 +18,7 @@ const KINDS = [
   'workflow',
   'tick',
   'run',
+  'answer',
   'webhook',
   'delivery',
   'redelivery',
@@ -76,6 +77,8 @@ export const streams = {
   tick: (workflowId: string, trigger: string, time: string) => named('tick', uuid5('tick', workflowId, trigger, time)),
   run: (id: string) => named('run', id),
   isRun: isNamed('run'),
+  /** The event that answered a wait of a run: once. */
+  answer: (wait: Uuid) => named('answer', wait),
   webhook: (id: string) => named('webhook', id),
   /** One per delivery (one event to one webhook); revisions 2n and 2n + 1 hold attempt n + 1 and its outcome. */
   delivery: (id: string) => named('delivery', id),

@@ -29,12 +29,16 @@ export const pathOf = (expression: string): Path | undefined => shared(pathOfNod
 /**
  * The equalities that a conjunction begins with: an expression with `a == 'x' && b == 'y' && …` is `false` as soon as
  * one of them does not hold, whatever follows. Empty for every other expression.
+ * @param known the value at a path whose value is known before the expression is evaluated: it counts as a literal.
  * @throws ExpressionError as `compile` does.
  */
-export function leadingEqualities(expression: string): readonly Equality[] {
+export function leadingEqualities(
+  expression: string,
+  known: (path: Path) => unknown = () => undefined,
+): readonly Equality[] {
   const found: Equality[] = [];
   for (const node of conjuncts(parse(expression))) {
-    const equality = equalityOf(node);
+    const equality = equalityOf(node, known);
     if (!equality) break;
     found.push(equality);
   }
@@ -64,17 +68,21 @@ function* conjuncts(node: Node): Generator<Node> {
   }
 }
 
-function equalityOf(node: Node): Equality | undefined {
+function equalityOf(node: Node, known: (path: Path) => unknown): Equality | undefined {
   if (node.kind !== 'compare' || node.operator !== '==') return undefined;
   for (const [one, other] of [
     [node.left, node.right],
     [node.right, node.left],
   ] as const) {
     const path = shared(pathOfNode(one));
-    if (path && other.kind === 'literal' && isScalar(other.value)) return { path, value: other.value };
+    if (!path || known(path) !== undefined) continue;
+    const value = other.kind === 'literal' ? other.value : valueOf(pathOfNode(other), known);
+    if (isScalar(value)) return { path, value };
   }
   return undefined;
 }
+
+const valueOf = (path: Path | undefined, known: (path: Path) => unknown): unknown => path && known(path);
 
 function pathOfNode(node: Node): Path | undefined {
   switch (node.kind) {

@@ -4,6 +4,7 @@ import { DataSource } from 'typeorm';
 
 import { DEFAULT_ORG } from '#libs/events/src/envelope.js';
 import { Egress } from '#libs/egress/src/egress.js';
+import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { EventIndexModule } from '#libs/event-index/src/event-index.module.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
@@ -25,6 +26,9 @@ import { FireTicks } from './schedule/fire-ticks.worker.js';
 import { ScheduleController } from './schedule/schedule.controller.js';
 import { ScheduleTicks } from './schedule/schedule.subscriber.js';
 import { type NextTick, TICKS } from './schedule/tick-work.js';
+import { AnswerWaits } from './waits/answer-waits.subscriber.js';
+import { IndexedLookBack } from './waits/look-back.adapter.js';
+import { StoredWaits } from './waits/wait-rows.adapter.js';
 import { Definitions } from './workflow/definitions.js';
 import { PauseController } from './workflow/pause.controller.js';
 import { WorkflowFiles } from './workflow/workflow-files.adapter.js';
@@ -74,6 +78,12 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
       useFactory: (store: EventStore, library: StepLibrary) => new Definitions(store, library),
       inject: [EventStore, StepLibrary],
     },
+    {
+      provide: AnswerWaits,
+      useFactory: (store: EventStore, clock: Clock, database: DataSource, events: EventReader, progress: Progress) =>
+        new AnswerWaits(store, clock, new StoredWaits(database), new IndexedLookBack(events, progress)),
+      inject: [EventStore, Clock, DataSource, EventReader, Progress],
+    },
     { provide: Cancellations, useFactory: () => new Cancellations() },
     {
       provide: AdvanceRun,
@@ -84,9 +94,13 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
         database: DataSource,
         definitions: Definitions,
         cancellations: Cancellations,
+        progress: Progress,
         log: Log,
-      ) => new AdvanceRun(store, clock, egress, definitions, new NotedOutcomes(database, store), cancellations, log),
-      inject: [EventStore, Clock, Egress, DataSource, Definitions, Cancellations, LOG],
+      ) => {
+        const outcomes = new NotedOutcomes(database, store, progress);
+        return new AdvanceRun(store, clock, egress, definitions, outcomes, cancellations, log);
+      },
+      inject: [EventStore, Clock, Egress, DataSource, Definitions, Cancellations, Progress, LOG],
     },
     {
       provide: FireTicks,
@@ -112,6 +126,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
     WorkflowProjection,
     RunProjection,
     StartRuns,
+    AnswerWaits,
     ScheduleTicks,
     WorkflowTable,
     Cancellations,

@@ -32,6 +32,14 @@ export function arbitraryWorkflow(mayFail: boolean): fc.Arbitrary<string> {
     uses: 'redeliver_webhook',
     with: { delivery: 'del_01jq5x1d0wkz4s3v2n8m7b6c5a', after: '5s' },
   });
+  const listen = fc.record({
+    waitForEvent: fc.record({
+      event: fc.constant('comment.created'),
+      timeout: duration,
+      onTimeout: fc.constantFrom('fail', 'continue'),
+    }),
+    onError: policy,
+  });
   const limited = fc.record({ wait: fc.constant({ for: '1h' }), timeout: duration, onError: onErrorContinue });
   const { steps } = fc.letrec<{ steps: object[]; step: object }>((tie) => ({
     steps: fc.array(tie('step'), { minLength: 1, maxLength: 4 }),
@@ -45,6 +53,7 @@ export function arbitraryWorkflow(mayFail: boolean): fc.Arbitrary<string> {
       emit,
       again,
       limited,
+      listen,
       fc.record({
         forEach: fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 4 }),
         concurrency: fc.integer({ min: 1, max: 3 }),

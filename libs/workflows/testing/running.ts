@@ -1,6 +1,7 @@
 import type { Caller } from '#libs/access/src/caller.js';
 import { Egress, type EgressOutcome, type EgressRequest } from '#libs/egress/src/egress.js';
 import type { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import { EventIndex } from '#libs/event-index/src/event-index.projection.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { causedBy, DEFAULT_ORG } from '#libs/events/src/envelope.js';
 import { LOG, type Log } from '#libs/kernel/src/log.js';
@@ -9,6 +10,7 @@ import { waitFor } from '#libs/kernel/testing/wait-for.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { StageProcess } from '../../persistence/testing/stage-process.js';
+import { AnswerWaits } from '../src/waits/answer-waits.subscriber.js';
 import { AdvanceRun } from '../src/run/advance-run.worker.js';
 import { Cancellations } from '../src/run/cancellations.js';
 import { RunController } from '../src/run/run.controller.js';
@@ -87,7 +89,9 @@ export class Running {
         [LOG, log ?? { debug: nowhere, info: nowhere, warn: nowhere, error: nowhere }],
       ],
       runs: (find) => ({
-        subscribers: working ? [find(StartRuns), find(RunProjection), find(WorkflowProjection)] : [],
+        subscribers: working
+          ? [find(StartRuns), find(AnswerWaits), find(RunProjection), find(WorkflowProjection), find(EventIndex)]
+          : [],
         tables: [find(WorkflowTable), find(Cancellations)],
         workers: working ? [find(AdvanceRun)] : [],
       }),

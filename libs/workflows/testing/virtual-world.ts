@@ -4,7 +4,7 @@ import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { formatDuration } from '#libs/kernel/src/time/durations.js';
-import { derivedId, type Uuid } from '#libs/kernel/src/ids.js';
+import { derivedId, uuid5, type Uuid } from '#libs/kernel/src/ids.js';
 
 import { foldRun, type RunState } from '../src/engine/run-state.js';
 import { startRun } from '../src/engine/start-run.js';
@@ -15,6 +15,7 @@ import type { MakeAttempt } from '../src/run/attempts.js';
 import { runEvents, runUntilIdle } from '../src/run/run-until-idle.js';
 import type { RequestOutcome } from '../src/steps/kind/step-kind.js';
 import { testSteps } from './library.js';
+import { MemoryAnswers } from './memory-waits.js';
 
 export interface WorldOptions {
   readonly yaml: string;
@@ -27,6 +28,8 @@ export interface WorldOptions {
   /** The answer to any other request, which comes at once. */
   readonly respond?: (request: RecordedEvent) => RequestOutcome | undefined;
   readonly retrySchedule?: readonly number[];
+  /** Events that come so long after the start, or as soon after it as anything can come. */
+  readonly events?: readonly { readonly after: number; readonly type: string; readonly data: object }[];
   /** Default: the steps of specs. */
   readonly library?: StepLibrary;
   /** Default 0: time passes between the calls of `goOn`, not in them. */
@@ -56,11 +59,17 @@ export class VirtualWorld {
   readonly stream = streams.run(RUN_ID);
   private readonly outcomes = new Map<Uuid, RequestOutcome>();
   private readonly due: { at: number; requestId: Uuid; deliveryId: string }[] = [];
+  readonly answers: MemoryAnswers;
+  private readonly coming: { at: number; type: string; data: object }[];
+  private published = 0;
   private answered = 0;
   private seen = 0;
 
   constructor(private readonly options: WorldOptions) {
     this.store = options.store?.(this.memory) ?? this.memory;
+    this.answers = new MemoryAnswers(this.memory, this.clock);
+    const start = this.clock.now().getTime();
+    this.coming = (options.events ?? []).map(({ after, ...event }) => ({ at: start + after, ...event }));
     const parsed = parseWorkflow(options.yaml, options.library ?? testSteps);
     if (!parsed.ok) throw new Error(parsed.problems.map(({ line, detail }) => `line ${line}: ${detail}`).join('\n'));
     this.definition = parsed.definition;
@@ -72,7 +81,14 @@ export class VirtualWorld {
     if (event)
       await this.memory.append(
         'source-1',
-        runEvents([event], '00000000-0000-4000-8000-000000000003', metadata, now, 'source', 0n),
+        runEvents(
+          [{ ...event, id: metadata.$causationId }],
+          '00000000-0000-4000-8000-000000000003',
+          metadata,
+          now,
+          'source',
+          0n,
+        ),
         'no-stream',
       );
     const { drafts } = startRun(
@@ -99,7 +115,11 @@ export class VirtualWorld {
         store: this.store,
         clock: this.clock,
         definition: () => Promise.resolve(this.definition),
-        outcomes: () => Promise.resolve(this.outcomes),
+        outcomes: async (_, isLast) => {
+          if (isLast) await this.answers.catchUp();
+          await this.lookAtAnswers();
+          return this.outcomes;
+        },
         earlyMs: this.options.earlyMs ?? 0,
         retries: { first: 0, max: 0 },
         makeAttempt: this.options.makeAttempt ?? (() => Promise.resolve(null)),
@@ -112,12 +132,18 @@ export class VirtualWorld {
   /** Lets time pass until something can happen; false if nothing ever will. */
   async untilNext(): Promise<boolean> {
     await this.lookAtRequests();
+    await this.answers.catchUp();
+    if (await this.lookAtAnswers()) return true;
     const events = await this.events();
     const rested = events.findLast((event) => event.is('run.rested'));
     const until = rested?.is('run.rested') && rested.data.until ? Date.parse(rested.data.until) : Infinity;
-    const next = Math.min(until, ...this.due.map(({ at }) => at));
+    const next = Math.min(until, ...[...this.due, ...this.coming].map(({ at }) => at));
     if (next === Infinity) return false;
     this.clock.advance(Math.max(0, next - this.clock.now().getTime()));
+    for (const one of this.coming.filter(({ at }) => at <= next)) {
+      await this.publish(one.type, one.data);
+      this.coming.splice(this.coming.indexOf(one), 1);
+    }
     for (const one of this.due.filter(({ at }) => at <= next)) {
       if (one.deliveryId !== '')
         this.outcomes.set(one.requestId, this.options.answer!(++this.answered, one.deliveryId));
@@ -144,6 +170,25 @@ export class VirtualWorld {
 
   async events(): Promise<RecordedEvent[]> {
     return [...(await this.memory.readStream(this.stream, { limit: 100_000 }))];
+  }
+
+  /** An event from outside, recorded now. */
+  async publish(type: string, data: object): Promise<void> {
+    const nth = ++this.published;
+    const { $causationId: _, ...outside } = { ...metadata, $correlationId: uuid5('story', String(nth)) };
+    const id = uuid5('published', String(nth));
+    const events = runEvents([{ type, data, id }], id, outside, this.clock.now(), 'source', 0n);
+    await this.memory.append(`source-${nth + 1}`, events, 'no-stream');
+  }
+
+  /** Whether there are new ones. */
+  private async lookAtAnswers(): Promise<boolean> {
+    const { size } = this.outcomes;
+    const { events } = await this.memory.readAll({ from: 0n, filter: { types: ['run.wait_answered'] }, limit: 10_000 });
+    for (const event of events)
+      if (event.is('run.wait_answered'))
+        this.outcomes.set(event.data.requestId, { type: event.type, data: event.data });
+    return this.outcomes.size > size;
   }
 
   private async lookAtRequests(): Promise<void> {

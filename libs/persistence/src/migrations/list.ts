@@ -17,6 +17,7 @@ import { WebhookSettings } from './0019-webhook-settings.js';
 import { ActionRefusals } from './0020-action-refusals.js';
 import { ExactJson } from './0021-exact-json.js';
 import { Installation } from './0022-installation.js';
+import { RunWaits } from './0026-run-waits.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
 export const migrations = [
@@ -39,4 +40,5 @@ export const migrations = [
   ActionRefusals,
   ExactJson,
   Installation,
+  RunWaits,
 ];

@@ -33,7 +33,7 @@ export type Advance = (decision: RunDecision, steps: readonly Step[], frame: Sco
 /** One step of a run, as its kind sees it. */
 export class DecidedStep implements StepDecision {
   readonly path: string;
-  /** What was pending before this step: when the step fails, everything in it is given up. */
+  /** What was pending before this step: when the step ends, everything in it is given up. */
   private readonly pendingBefore = this.decision.pending;
 
   constructor(
@@ -122,6 +122,7 @@ export class DecidedStep implements StepDecision {
   }
 
   completed(output: unknown): Progress {
+    this.decision.pending = this.pendingBefore;
     this.record('workflow.step_completed', {
       output: plain(output, 'step.output_too_large'),
       ...this.spent(),

@@ -69,6 +69,13 @@ export function visibleToTrigger(types: readonly EventType[]): Visible {
   return { roots: { ...event.properties, event }, steps: [], inputs: [] };
 }
 
+/** What `when` of a wait sees: the fields of the event that may come at the top, and the run beside them. */
+export function visibleToWait(types: readonly EventType[], { roots, ...rest }: Visible): Visible {
+  // A condition is recorded with what it reads: no secret may be in it.
+  const { secrets: _, ...run } = roots;
+  return { roots: { ...eventSchema(types).properties, ...run }, ...rest };
+}
+
 /** Everything that an expression sees, as one schema. */
 export function scopeSchema(
   { roots, steps }: Visible,

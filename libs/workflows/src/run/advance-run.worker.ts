@@ -20,7 +20,8 @@ export const RUNS = 'workflows.run';
 
 /** Where outcomes of requests are found. */
 export interface Outcomes {
-  find(requests: readonly Uuid[]): Promise<ReadonlyMap<Uuid, RequestOutcome>>;
+  /** @param isLast whether what is in the log by now must be found. */
+  find(requests: readonly Uuid[], isLast: boolean): Promise<ReadonlyMap<Uuid, RequestOutcome>>;
 }
 
 /** Takes runs that are due, each as far as it goes. */
@@ -47,7 +48,7 @@ export class AdvanceRun implements Worker {
           store: this.store,
           clock: this.clock,
           definition: (workflowId, version) => this.definitions.of(workflowId, version),
-          outcomes: (requests) => this.outcomes.find(requests),
+          outcomes: (requests, isLast) => this.outcomes.find(requests, isLast),
           makeAttempt: (attempt, run, timeoutMs, abort) => this.makeAttempt(attempt, run, timeoutMs, abort),
           log: this.log,
         },

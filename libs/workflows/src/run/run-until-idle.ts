@@ -21,7 +21,7 @@ import type { RunDraft } from '../engine/run-decision.js';
 import { foldRun, type StartedRun } from '../engine/run-state.js';
 import type { Definition } from '../language/definition.js';
 import type { RequestOutcome } from '../steps/kind/step-kind.js';
-import type { StepStates } from '../steps/kind/step-state.js';
+import type { OpenStep, StepStates } from '../steps/kind/step-state.js';
 import { Attempts, type MakeAttempt } from './attempts.js';
 import { logFailures } from './log-failures.js';
 
@@ -31,8 +31,11 @@ export interface RunPorts {
   readonly clock: Clock;
   /** The version that a run is pinned to. */
   definition(workflowId: string, version: string): Promise<Definition>;
-  /** Outcomes that have come in for these requests. */
-  outcomes(requests: readonly Uuid[]): Promise<ReadonlyMap<Uuid, RequestOutcome>>;
+  /**
+   * Outcomes that have come in for these requests.
+   * @param isLast whether a time limit is over: what is in the log by now must be found, since nobody looks again.
+   */
+  outcomes(requests: readonly Uuid[], isLast: boolean): Promise<ReadonlyMap<Uuid, RequestOutcome>>;
   /** Resolves with the output, or rejects as the step does. */
   readonly makeAttempt: MakeAttempt;
   /** A run that is due within so many milliseconds is kept, not given back: clocks may differ (default 60,000). */
@@ -121,11 +124,16 @@ class ActiveRun {
   }
 
   private async decide(): Promise<Decision> {
-    const requests = awaitedRequests(this.run.steps);
-    const outcomes = requests.length === 0 ? new Map<Uuid, RequestOutcome>() : await this.ports.outcomes(requests);
+    // Taken before the look at the outcomes: a timer that is due afterwards fires at the next look.
+    const now = this.ports.clock.now();
+    const waiting = awaitingSteps(this.run.steps);
+    const requests = waiting.flatMap(({ awaiting }) => awaiting);
+    const isLast = isOverdue([...waiting, this.run], now);
+    const outcomes =
+      requests.length === 0 ? new Map<Uuid, RequestOutcome>() : await this.ports.outcomes(requests, isLast);
     const results = this.attempts.ended();
     const { definition, event } = this;
-    const world = { definition, event, outcomes, now: this.ports.clock.now(), attempting: this.attempts.paths() };
+    const world = { definition, event, outcomes, now, attempting: this.attempts.paths() };
     const decision = decide(this.run, world, results);
     await this.append(decision.drafts, world.now);
     if (results.length > 0) crashPoint('workflows.after-outcome');
@@ -145,7 +153,7 @@ class ActiveRun {
   /** Milliseconds until there may be something to do besides the attempts. */
   private timeUntilNext({ until }: Decision): number | undefined {
     const timer = until && Math.max(0, until.getTime() - this.ports.clock.now().getTime());
-    const look = awaitedRequests(this.run.steps).length > 0 ? LOOK_AGAIN_MS : undefined;
+    const look = awaitingSteps(this.run.steps).length > 0 ? LOOK_AGAIN_MS : undefined;
     return timer === undefined ? look : Math.min(timer, look ?? timer);
   }
 
@@ -172,14 +180,20 @@ class ActiveRun {
   }
 }
 
-/** Requests whose outcome the run waits for. */
-function awaitedRequests(steps: StepStates): Uuid[] {
+/** Steps that wait for the outcome of a request. */
+function awaitingSteps(steps: StepStates): OpenStep[] {
   return Object.values(steps).flatMap((step) => {
     if (step.status !== 'open') return [];
-    const inside = step.items.filter(({ done }) => !done).flatMap((item) => awaitedRequests(item.steps));
-    return step.awaiting === undefined ? inside : [step.awaiting, ...inside];
+    const inside = step.items.filter(({ done }) => !done).flatMap((item) => awaitingSteps(item.steps));
+    return step.awaiting.length === 0 ? inside : [step, ...inside];
   });
 }
+
+/** Whether a time limit of one of them is over, and it does not know yet. */
+const isOverdue = (limited: readonly Partial<Pick<OpenStep, 'timer' | 'deadline'>>[], now: Date): boolean =>
+  limited.some(({ timer, deadline }) =>
+    [timer, deadline].some((one) => one !== undefined && !one.fired && Date.parse(one.at) <= now.getTime()),
+  );
 
 /** What was done must not be lost because the log is away for a while: the same append is tried until it succeeds. */
 async function retryWhileAway<T>(append: () => Promise<T>, retries: Backoff, signal: AbortSignal): Promise<T> {

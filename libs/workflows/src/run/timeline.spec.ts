@@ -131,6 +131,24 @@ steps:
     expect(statuses(timelineOf(await world.toTheEnd(), world.definition))).toEqual([['nap', 'cancelled', '00:01:00']]);
   });
 
+  it('says what a step waits for, and no longer once it has ended', async () => {
+    const world = new VirtualWorld({
+      yaml: `
+name: x
+steps: [{ id: a, waitForEvent: { all: [{ event: [pr.closed, pr.merged] }, { event: git.push }], timeout: 1h, onTimeout: continue } }]`,
+    });
+    await world.begin();
+    await world.goOn();
+    expect(timelineOf(await world.events())).toMatchObject([
+      { status: 'waiting', waiting: 'waiting for pr.closed or pr.merged and git.push until 2026-01-01T01:00:00.000Z' },
+    ]);
+    await world.untilNext();
+    await world.goOn();
+    const [step] = timelineOf(await world.events());
+    expect(step).toMatchObject({ status: 'completed' });
+    expect(step).not.toHaveProperty('waiting');
+  });
+
   it('shows what is under way', async () => {
     const world = new VirtualWorld({ yaml: 'name: x\nsteps: [{ id: nap, wait: { for: 1h }, timeout: 2h }]\n' });
     await world.begin();

@@ -46,6 +46,7 @@ function cancelOpen(
   for (const step of steps.values()) {
     if (step.endedAt !== undefined || !isOver(step)) continue;
     Object.assign(step, { status: 'cancelled', endedAt: timestamp });
+    delete step.waiting;
     const attempt = step.attempts.at(-1);
     if (attempt) attempt.endedAt ??= timestamp;
   }
@@ -70,7 +71,7 @@ function show(steps: Map<string, ShownStep>, event: RecordedEvent): void {
     own.show?.(known, event.data, timestamp);
   } else if (event.is('run.timer_set')) {
     const { purpose, at } = event.data;
-    if (purpose === 'wait') step().status = 'waiting';
+    if (purpose === 'wait') Object.assign(step(), { status: 'waiting', waiting: `waiting until ${at}` });
     step().timers.push({ purpose, at });
   } else if (event.is('run.timer_fired')) {
     const timer = step().timers.findLast(
@@ -82,6 +83,7 @@ function show(steps: Map<string, ShownStep>, event: RecordedEvent): void {
     const { output, startedAt } = event.data;
     const known = step();
     if (known.attempts.length === 0) known.startedAt = startedAt;
+    delete known.waiting;
     Object.assign(known, { endedAt: timestamp, output, status: event.is('workflow.error') ? 'failed' : 'completed' });
     Object.assign(known.attempts.at(-1) ?? {}, { endedAt: timestamp });
     if (event.is('workflow.error')) {

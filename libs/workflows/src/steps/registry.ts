@@ -15,6 +15,7 @@ import { pureStep } from './effects/pure.step.js';
 import { redeliverWebhookStep } from './effects/redeliver-webhook.step.js';
 import type { Behaviour, KeywordKind, NamedKind, StepEvent, StepKind } from './kind/step-kind.js';
 import { switchStep } from './control/switch.step.js';
+import { waitForEventStep } from './waiting/wait-for-event.step.js';
 import { waitStep } from './waiting/wait.step.js';
 
 /** Every kind of step, one line each. All the rest of this file follows from it. */
@@ -27,6 +28,7 @@ export const stepKinds: readonly StepKind[] = [
   redeliverWebhookStep,
   createIssueStep,
   waitStep,
+  waitForEventStep,
   switchStep,
   parallelStep,
   forEachStep,

@@ -1,12 +1,12 @@
 import { Type } from '@sinclair/typebox';
 
-import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
 import { ENGINE } from '#libs/events/src/envelope.js';
 import { globMatcher, isWide, typeMatcher } from '#libs/events/src/patterns.js';
 import type { CompiledExpression } from '#libs/expressions/src/compile.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
 import type { Trigger } from '../language/definition.js';
+import { checkEventPatterns, eventTypes, globs } from '../language/event-patterns.js';
 import { Expressions } from '../language/expressions.js';
 import { closed, Condition, described, Globs } from '../language/fields.js';
 import { visibleToTrigger } from '../language/scope-schema.js';
@@ -23,8 +23,6 @@ export interface EventTrigger extends Trigger {
   readonly paths: readonly string[] | undefined;
   readonly when: CompiledExpression | undefined;
 }
-
-const eventTypes: readonly string[] = Object.keys(catalogue);
 
 /** Types that have branches, and files. */
 const hasBranch = (type: string): boolean => type === 'git.push' || type.startsWith('pr.');
@@ -57,13 +55,7 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
 
   read(value, pointer, problems, sources) {
     const events = globs(value['event'])!;
-    for (const [index, pattern] of events.entries())
-      if (!eventTypes.some(globMatcher(pattern)))
-        problems.add(
-          Array.isArray(value['event']) ? `${pointer}/event/${index}` : `${pointer}/event`,
-          'workflow.unknown_event_type',
-          `No event type fits "${pattern}". ${suggestion(pattern, eventTypes)}GET /api/v1/event-types lists them.`,
-        );
+    checkEventPatterns(value['event'], `${pointer}/event`, problems);
     const isWithBranch = eventTypes.some((type) => hasBranch(type) && events.some((glob) => globMatcher(glob)(type)));
     for (const key of ['branches', 'paths'])
       if (value[key] !== undefined && !isWithBranch)
@@ -71,7 +63,7 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
     const when = value['when'];
     const source = globs(value['source']);
     problems.suspect(() => warnAboutSources(value['source'], `${pointer}/source`, problems, sources));
-    const types = (eventTypes as readonly EventType[]).filter((type) => listensTo(events, type));
+    const types = eventTypes.filter((type) => listensTo(events, type));
     return {
       type: 'event',
       types,
@@ -148,9 +140,4 @@ function pathsFit(paths: readonly string[], { commits, truncated }: CodeData): b
     isKnown &&= added !== undefined && modified !== undefined && removed !== undefined;
   }
   return isKnown ? false : 'unknown';
-}
-
-function globs(value: unknown): readonly string[] | undefined {
-  if (value === undefined) return undefined;
-  return typeof value === 'string' ? [value] : (value as string[]);
 }

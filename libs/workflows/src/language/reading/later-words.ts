@@ -8,7 +8,7 @@ import type { RawObject } from '../vocabulary.js';
 export const LATER = {
   workflow: ['concurrency', 'nodes', 'edges', 'env', 'secrets', 'defaults'],
   trigger: ['cron', 'webhook'],
-  step: ['waitForEvent', 'approval', 'workflow', 'run'],
+  step: ['approval', 'workflow', 'run'],
   uses: ['dispatch_agent', 'send_message', 'workflow', 'approval'],
 } as const;
 

@@ -5,7 +5,8 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 
 import type { NamedDefinition } from '../../language/definition.js';
-import type { NamedKind, RequestOutcome, StepDecision, StepEvents } from '../kind/step-kind.js';
+import { AWAITING } from '../kind/awaiting.js';
+import type { NamedKind, RequestOutcome, StepDecision } from '../kind/step-kind.js';
 import { inputOf } from '../kind/step-input.js';
 
 /** A kind that asks another stage for something. */
@@ -37,13 +38,6 @@ export const requestedBy = ({ runId, path, start: { event } }: Pick<StepDecision
   ...(event && { event: { stream: event.stream, revision: event.revision } }),
 });
 
-const AWAITING: StepEvents<unknown> = {
-  'run.step_awaiting': {
-    evolve: (step, { requestId }) => ({ ...step, awaiting: requestId }),
-    show: (shown, { input }) => Object.assign(shown, { status: 'waiting', input }),
-  },
-};
-
 /**
  * Makes a step of it that requests and waits: the request and the wait are one append, the request's id follows from the
  * run and the step, and the outcome is found by it, whatever restarts happen in between.
@@ -63,7 +57,7 @@ export function requestStep<Request extends EventType, Outcome extends EventType
     outcomes,
     events: AWAITING,
     decide(step, decision) {
-      let requestId = decision.open?.awaiting;
+      let requestId = decision.open?.awaiting[0];
       if (requestId === undefined) {
         const input = inputOf(step, decision.scope());
         requestId = uuid5('run-request', decision.runId, decision.path);

@@ -170,6 +170,8 @@ export interface ShownStep {
   readonly name?: string;
   /** `cancelled`: the run, or a step around it, ended first. */
   status: 'running' | 'waiting' | 'completed' | 'failed' | 'skipped' | 'cancelled';
+  /** What it waits for now, in words. */
+  waiting?: string;
   startedAt: string;
   endedAt?: string;
   /** What the last attempt was given. */

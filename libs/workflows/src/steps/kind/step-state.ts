@@ -34,8 +34,8 @@ export interface OpenStep<Noted = unknown> {
   readonly deadline: TimerState | undefined;
   /** The end of a wait, or the next attempt. */
   readonly timer: TimerState | undefined;
-  /** The request whose outcome the step waits for. */
-  readonly awaiting: Uuid | undefined;
+  /** The requests whose outcomes the step waits for, or has waited for. */
+  readonly awaiting: readonly Uuid[];
   /** Passes with a scope of their own, such as the items of a loop. */
   readonly items: readonly ItemState[];
   readonly noted: Noted | undefined;
@@ -62,7 +62,7 @@ export const opened = (step: StepState | undefined, timestamp: string): OpenStep
         attempt: 1,
         deadline: undefined,
         timer: undefined,
-        awaiting: undefined,
+        awaiting: [],
         items: [],
         noted: undefined,
       };

@@ -1,0 +1,24 @@
+import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
+import { globMatcher } from '#libs/events/src/patterns.js';
+import { suggestion } from '#libs/kernel/src/text/nearest.js';
+
+import type { SourceProblems } from './source-problems.js';
+
+export const eventTypes = Object.keys(catalogue) as readonly EventType[];
+
+/** Reports patterns that no event type fits. @param value one pattern or a list, at the pointer. */
+export function checkEventPatterns(value: unknown, pointer: string, problems: SourceProblems): void {
+  for (const [index, pattern] of (globs(value) ?? []).entries())
+    if (!eventTypes.some(globMatcher(pattern)))
+      problems.add(
+        Array.isArray(value) ? `${pointer}/${index}` : pointer,
+        'workflow.unknown_event_type',
+        `No event type fits "${pattern}". ${suggestion(pattern, eventTypes)}GET /api/v1/event-types lists them.`,
+      );
+}
+
+/** One pattern or a list of them, as a list. */
+export function globs(value: unknown): readonly string[] | undefined {
+  if (value === undefined) return undefined;
+  return typeof value === 'string' ? [value] : (value as string[]);
+}

@@ -1,0 +1,9 @@
+import type { StepEvents } from './step-kind.js';
+
+/** The event of every kind that requests something and waits. */
+export const AWAITING: StepEvents<unknown> = {
+  'run.step_awaiting': {
+    evolve: (step, { requestId }) => ({ ...step, awaiting: [...step.awaiting, requestId] }),
+    show: (shown, { input }) => Object.assign(shown, { status: 'waiting', input }),
+  },
+};

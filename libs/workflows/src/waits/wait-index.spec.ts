@@ -1,0 +1,81 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import { uuid5 } from '#libs/kernel/src/ids.js';
+
+import { type Wait, WaitIndex } from './wait-index.js';
+
+const now = new Date('2026-01-01T00:00:00.000Z');
+
+function recorded(type: string, data: object, orgId = 'org_1'): RecordedEvent {
+  const { id, data: text, metadata } = newEvent({ type, data }, { id: uuid5('x'), orgId, actor: 'test', now });
+  return new RecordedEvent('s', 0n, 1n, id, type, now, text, metadata);
+}
+
+function wait(nth: number, choices: Wait['data']['choices'], scope: Record<string, unknown> = {}): Wait {
+  const id = uuid5('wait', String(nth));
+  const data = {
+    runId: `run_${nth}`,
+    path: 'a',
+    stepId: 'a',
+    requestId: id,
+    choices,
+    scope,
+    since: 'run' as const,
+    maxBytes: 1,
+  };
+  return { id, orgId: 'org_1', position: BigInt(nth), cause: { $correlationId: id, hop: 0 }, data };
+}
+
+const found = (index: WaitIndex, event: RecordedEvent) =>
+  [...index.fitting(event)].map(([runId, list]) => [runId, ...list.map(({ choice }) => choice)]);
+
+describe('the index of waits', () => {
+  it('looks at no wait that an event cannot answer, however many there are', () => {
+    const index = new WaitIndex();
+    let looked = 0;
+    const when = 'data.n == event.data.n && data.ok';
+    for (let nth = 0; nth < 2_000; nth++) {
+      const one = wait(nth, [{ event: ['comment.created'], when }], { event: { data: { n: nth } } });
+      index.add(one);
+      const { until } = one.data;
+      Object.defineProperty(one.data, 'until', { get: () => (looked++, until) });
+    }
+    expect(found(index, recorded('comment.created', { n: 5_000, ok: true }))).toEqual([]);
+    expect(found(index, recorded('git.push', { n: 7, ok: true }))).toEqual([]);
+    expect(looked).toBe(0);
+    expect(found(index, recorded('comment.created', { n: 7, ok: true }))).toEqual([['run_7', 0]]);
+    expect(looked).toBe(1);
+  });
+
+  it('tells numbers from texts, and finds what is absent', () => {
+    const index = new WaitIndex();
+    const when = 'data.n == inputs.n';
+    index.add(wait(1, [{ event: ['a.b'], when }], { inputs: { n: '7' } }));
+    index.add(wait(2, [{ event: ['a.b'], when }], { inputs: { n: 7 } }));
+    index.add(wait(3, [{ event: ['a.b'], when }], { inputs: { n: null } }));
+    expect(found(index, recorded('a.b', { n: 7 }))).toEqual([['run_2', 0]]);
+    expect(found(index, recorded('a.b', { n: '7' }))).toEqual([['run_1', 0]]);
+    expect(found(index, recorded('a.b', {}))).toEqual([['run_3', 0]]);
+    expect(found(index, recorded('a.b', { n: [7] }))).toEqual([]);
+  });
+
+  it('finds a wait by globs and by several choices, once, and no more when it is removed', () => {
+    const index = new WaitIndex();
+    const one = wait(1, [{ event: ['pr.*', 'pr.closed'] }, { event: ['git.push'], when: "data.ref == 'x'" }]);
+    index.add(one);
+    expect(found(index, recorded('pr.closed', {}))).toEqual([['run_1', 0]]);
+    expect(found(index, recorded('git.push', { ref: 'x' }))).toEqual([['run_1', 1]]);
+    expect(found(index, recorded('git.push', { ref: 'y' }))).toEqual([]);
+    expect(index.remove(one.id)).toBe(true);
+    expect(found(index, recorded('pr.closed', {}))).toEqual([]);
+    expect(index.size).toBe(0);
+  });
+
+  it('keeps organisations apart', () => {
+    const index = new WaitIndex();
+    index.add(wait(1, [{ event: ['a.b'] }]));
+    expect(found(index, recorded('a.b', {}, 'org_2'))).toEqual([]);
+  });
+});

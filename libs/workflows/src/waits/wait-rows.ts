@@ -1,0 +1,28 @@
+import type { EntityManager } from 'typeorm';
+
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { Uuid } from '#libs/kernel/src/ids.js';
+
+import type { Wait } from './wait-index.js';
+
+/** Open waits as rows, so that a process that starts does not read the whole log. */
+export abstract class WaitRows {
+  abstract all(): Promise<readonly Wait[]>;
+  /** In the transaction of the checkpoint. */
+  abstract save(tx: EntityManager, added: readonly Wait[], removed: readonly Uuid[]): Promise<void>;
+}
+
+/** A part of the log, up to and including a position. */
+export interface Span {
+  readonly orgId: string;
+  /** Names or globs. */
+  readonly types: readonly string[];
+  readonly upTo: bigint;
+}
+
+/** Finds events that are in the log already, in its order. */
+export abstract class LookBack {
+  abstract between(span: Span & { readonly after: bigint }): AsyncIterable<readonly RecordedEvent[]>;
+  /** From the event on that led to a run; that event itself does not count. */
+  abstract sinceCause(span: Span & { readonly started: RecordedEvent }): AsyncIterable<readonly RecordedEvent[]>;
+}
