@@ -96,10 +96,10 @@ describe('the limits in docs/rules.md', () => {
   it('the others: as the program has them', () => {
     const most = (limit: string): string => rows.get(limit)!.most;
     expect(numberIn(most('rules of an organisation, without archived'))).toBe(MAX_RULES);
-    expect(most('asking a rule about an event').match(/[\d,]{6,}/g)).toEqual(
+    expect(most('evaluating a rule for an event').match(/[\d,]{6,}/g)).toEqual(
       [BASIC_STEPS, MAX_STEPS].map((steps) => steps.toLocaleString('en')),
     );
-    expect(most('filling in all actions of a rule')).toContain('as much as asking it');
+    expect(most('filling in all actions of a rule')).toContain('as much as evaluating it');
     expect(numberIn(most('an action, filled in')) * 1024).toBe(MAX_REQUEST_BYTES);
     expect(numberIn(most('causes before an event that rules act on'))).toBe(MAX_HOPS);
   });
@@ -108,7 +108,7 @@ describe('the limits in docs/rules.md', () => {
     const others = [
       'rules of an organisation, without archived',
       'a regular expression, compiled',
-      'asking a rule about an event',
+      'evaluating a rule for an event',
       'filling in all actions of a rule',
       'an action, filled in',
       'causes before an event that rules act on',

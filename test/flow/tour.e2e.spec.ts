@@ -59,7 +59,7 @@ describe("the README's tour", () => {
       const why = outputOf('rule why');
       expect(why).toMatch(/matched {6}the API changed on main \(rul_\w+, version 1\)\n +asked for send_webhook/);
       expect(why).toMatch(
-        /not matched {2}misspelt .*\n +data\.brnach equals "main", but was null {2}\(\/conditions\/all\/0\)/,
+        /not matched {2}with a typo .*\n +data\.brnach equals "main", but was null {2}\(\/conditions\/all\/0\)/,
       );
       const [attempts, ...detail] = outputOf('delivery attempts').split('\n');
       expect(attempts).toBe('3');

@@ -10,21 +10,21 @@ const SECRET = 'shared with the sender (MILLRACE_SECRET; - reads a line from the
 
 /** `millrace integration …` */
 export function integrationCommands(program: Command, act: Act): void {
-  const integration = program.command('integration').description('set up and test inbound sources');
+  const integration = program.command('integration').description('manage and test integrations');
   integration
     .command('ls')
     .description('list integrations')
     .action(() => act((shell) => verbs.list(shell)));
   integration
     .command('view <integration>')
-    .description('show an integration, by id or name: its address, how it is verified, what came in')
+    .description('show an integration, by id or name: its address, verification and counts')
     .action((given: string) => act((shell) => verbs.view(shell, given)));
   integration
     .command('create')
-    .description('set up a sender and print its address, and what to do on the screen of the sender')
-    .requiredOption('--name <name>', 'what you call it')
-    .option('--preset <preset>', 'a sender that is known by name: see millrace provider ls')
-    .option('--provider <provider>', 'the code that understands it (default generic_webhook)')
+    .description("create an integration; print its address and the steps in the sender's settings")
+    .requiredOption('--name <name>', 'name of the integration')
+    .option('--preset <preset>', 'a known sender: see millrace provider ls')
+    .option('--provider <provider>', 'the kind of sender (default generic_webhook)')
     .option('--secret <secret>', SECRET)
     .option('--config <key=value>', CONFIG, several)
     .option('--custom-path <path>', 'also receive at /api/webhook/<path>')
@@ -39,13 +39,13 @@ Examples:
     .action((options: verbs.CreateOptions) => act((shell, { env }) => verbs.create(shell, options, env)));
   integration
     .command('update <integration>')
-    .description('change an integration; settings that are not named stay')
-    .option('--name <name>', 'what you call it')
+    .description('change an integration; other settings stay')
+    .option('--name <name>', 'name of the integration')
     .option('--secret <secret>', `another one, ${SECRET}`)
-    .option('--grace-seconds <n>', 'with --secret: how long the earlier one is still accepted (default 86400)')
+    .option('--grace-seconds <n>', 'with --secret: seconds for which the earlier secret stays valid (default 86400)')
     .option('--config <key=value>', `${CONFIG}; null removes it`, several)
-    .option('--enable', 'receive again')
-    .option('--disable', 'receive nothing')
+    .option('--enable', 'enable the integration')
+    .option('--disable', 'disable the integration')
     .action((given: string, options: verbs.UpdateOptions) => act((shell) => verbs.update(shell, given, options)));
   integration
     .command('rm <integration>')
@@ -53,7 +53,7 @@ Examples:
     .action((given: string) => act((shell) => verbs.remove(shell, given)));
   integration
     .command('verify <integration> <file>')
-    .description('try a saved request (*.http) on an integration: what would happen, or which part does not fit')
+    .description('test a saved request (*.http) with an integration: show the outcome, or which part does not match')
     .addHelpText(
       'after',
       `
@@ -65,7 +65,7 @@ Example:
     .action((given: string, file: string) => act((shell) => verify(shell, given, file)));
   integration
     .command('handshake <integration>')
-    .description('show what a handshake asks of you (administrators)')
-    .option('--open', 'let the sender give a new secret away, within ten minutes')
+    .description('show the steps of a handshake (administrators)')
+    .option('--open', 'accept a new secret from the sender for ten minutes')
     .action((given: string, options: { open?: true }) => act((shell) => verbs.handshake(shell, given, options)));
 }

@@ -90,7 +90,7 @@ describe('millrace', () => {
     ['the profile is no object', '{ "default": 7 }', [], /There is no profile "default"/],
     ['the file of profiles is not JSON', '{', [], /profiles[.]json is not JSON/],
     ['the token is a placeholder', '{}', ['--token', 'mr_…'], /The API token must be .*: paste the whole token/],
-    ['the address is none', '{}', ['--url', 'localhost:3000'], /localhost:3000 is not the URL of a server/],
+    ['the address is none', '{}', ['--url', 'localhost:3000'], /localhost:3000 must be the URL of a server/],
   ])('ends with 2 if %s', async (_, text, args, said) => {
     await profiles(text);
     const { code, out, err } = await millrace([...args, 'rule', 'ls']);

@@ -32,11 +32,11 @@ export function targetOf(
   const profile = profileOf(named ?? 'default', named !== undefined, profileFile(env));
   const url = flags.url ?? env['MILLRACE_URL'] ?? profile.url ?? DEFAULT_URL;
   if (!URL.canParse(url) || !/^https?:/.test(url))
-    throw new UsageError(`${url} is not the URL of a server: give one such as ${DEFAULT_URL}.`);
+    throw new UsageError(`${url} must be the URL of a server, such as ${DEFAULT_URL}.`);
   const token = flags.token ?? env['MILLRACE_TOKEN'] ?? profile.token;
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
     throw new UsageError(
-      'The API token must be letters, digits and punctuation without blanks: paste the whole token, mr_ and what follows.',
+      'The API token must have only letters, digits and punctuation. Paste the whole token, which begins with mr_.',
     );
   return { url: url.replace(/\/+$/, ''), token };
 }

@@ -9,14 +9,14 @@ import type { Act, Shell } from './shell.js';
 
 /** `millrace provider …` */
 export function providerCommands(program: Command, act: Act): void {
-  const provider = program.command('provider').description('list the senders that are understood');
+  const provider = program.command('provider').description('list providers and presets');
   provider
     .command('ls')
-    .description('list providers, and senders that are known by name (presets)')
+    .description('list providers, and presets for known senders')
     .action(() => act((shell) => list(shell)));
   provider
     .command('view <name>')
-    .description('show a provider or a preset: its settings, its secret, and the steps on the screen of the sender')
+    .description("show a provider or a preset: settings, secret, and the steps in the sender's settings")
     .addHelpText('after', '\nExample:\n  millrace provider view stripe')
     .action((name: string) => act((shell) => view(shell, name)));
 }
@@ -76,10 +76,10 @@ function inWords({ name, title, docs, verify, settings, secret, signsUrl, unveri
   return [
     `${title} (preset ${name})`,
     `  ${docs}`,
-    ...(unverified ? ['  Not compared with the documentation of the sender yet: check the first request.'] : []),
-    ...(signsUrl ? ['  It signs the address: set MILLRACE_PUBLIC_URL to what it calls.'] : []),
+    ...(unverified ? ['  Not yet verified against the sender's documentation: check the first request.'] : []),
+    ...(signsUrl ? ['  The signature covers the address: set MILLRACE_PUBLIC_URL to the address that the sender calls.'] : []),
     `Verified by: ${stringifyJson(verify)}`,
-    `Secret: ${secret.from}${secret.form === null ? '' : ` It looks like: ${secret.form}.`}`,
+    `Secret: ${secret.from}${secret.form === null ? '' : ` Format: ${secret.form}.`}`,
     ...(keys.length === 0 ? [] : ['Settings (--config key=value):', ...keys]),
     'Steps:',
     ...help.map((step, nth) => `  ${nth + 1}. ${step}`),

@@ -13,7 +13,7 @@ export function ruleCommands(program: Command, act: Act): void {
   rule
     .command('ls')
     .description('list rules')
-    .addOption(new Option('--status <status>', 'those of this status').choices(STATUSES))
+    .addOption(new Option('--status <status>', 'only rules with this status').choices(STATUSES))
     .action((options: { status?: string }) => act((shell) => verbs.list(shell, options)));
   rule
     .command('view <rule>')
@@ -47,7 +47,7 @@ export function ruleCommands(program: Command, act: Act): void {
     .command('export [rules...]')
     .description('export rules as YAML for apply: all, or those given by id or name')
     .option('-o, --output <folder>', 'write one file per rule into this folder, not to standard output')
-    .addOption(new Option('--status <status>', 'those of this status').choices(STATUSES))
+    .addOption(new Option('--status <status>', 'only rules with this status').choices(STATUSES))
     .action((given: readonly string[], options: ExportOptions) => act((shell) => exportRules(shell, given, options)));
   rule
     .command('test <file>')

@@ -33,7 +33,7 @@ export async function list(shell: Shell): Promise<void> {
   if (shell.quiet) return integrations.forEach(({ id }) => shell.print(id));
   if (integrations.length === 0)
     return shell.note(
-      'There are no integrations. Set one up: millrace integration create --preset stripe --name billing',
+      'There are no integrations. Create one: millrace integration create --preset stripe --name billing',
     );
   shell.table(
     ['ID', 'NAME', 'SENDER', 'STATUS', 'RECEIVED', 'REFUSED', 'LAST'],
@@ -93,7 +93,7 @@ export interface UpdateOptions {
 }
 
 export async function update(shell: Shell, given: string, options: UpdateOptions): Promise<void> {
-  if (options.enable && options.disable) throw new UsageError('Give --enable or --disable, not both.');
+  if (options.enable && options.disable) throw new UsageError('Use --enable or --disable, not both.');
   const { id, config } = await found(shell, given);
   const secret = options.secret === undefined ? undefined : secretIn(options.secret, {});
   const changes = {
@@ -104,7 +104,7 @@ export async function update(shell: Shell, given: string, options: UpdateOptions
     ...(options.enable && { enabled: true }),
     ...(options.disable && { enabled: false }),
   };
-  if (Object.keys(changes).length === 0) throw new UsageError('Name what is to change: see --help.');
+  if (Object.keys(changes).length === 0) throw new UsageError('Set at least one option: see --help.');
   const changed = await shell.call<IntegrationAnswer>('PATCH', `${PATH}/${id}`, changes);
   if (shell.json) return shell.print(stringifyJson(changed, 2));
   shell.print(shell.quiet ? id : `${id} "${changed.name}" is saved, ${changed.enabled ? 'enabled' : 'disabled'}.`);
@@ -128,8 +128,8 @@ export async function handshake(shell: Shell, given: string, { open }: { readonl
   const { status, openUntil, verificationToken, confirmUrl } = answer;
   if (shell.quiet) return shell.print(verificationToken ?? confirmUrl ?? status);
   shell.print(`status: ${status}`);
-  if (openUntil !== null) shell.print(`The secret that the sender gives away is adopted until ${openUntil}.`);
-  if (verificationToken !== null) shell.print(`Enter this token on the screen of the sender:\n  ${verificationToken}`);
+  if (openUntil !== null) shell.print(`The secret of the next handshake is adopted until ${openUntil}.`);
+  if (verificationToken !== null) shell.print(`Enter this token in the sender's settings:\n  ${verificationToken}`);
   if (confirmUrl !== null)
     shell.print(`Open this address to confirm the subscription, if you expect it:\n  ${confirmUrl}`);
 }

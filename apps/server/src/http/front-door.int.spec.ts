@@ -75,7 +75,7 @@ describe('the front door', () => {
     const { port } = await open();
     const failure = await FrontDoor.open('127.0.0.1', port).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(Rejected);
-    expect((failure as Rejected).message).toContain(`Port ${port} on 127.0.0.1 is taken`);
+    expect((failure as Rejected).message).toContain(`Port ${port} on 127.0.0.1 is in use`);
     expect((failure as Rejected).message).toContain(`PORT=${port + 1}`);
   });
 

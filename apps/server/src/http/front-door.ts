@@ -108,7 +108,7 @@ function explained(error: NodeJS.ErrnoException, host: string, port: number): Re
     return new Rejected(
       'conflict',
       'listen.port_taken',
-      `Port ${port} on ${host} is in use. Stop the other program, or choose another port with PORT, such as:  PORT=${port === 65_535 ? 3001 : port + 1} npm start`,
+      `Port ${port} on ${host} is in use. Stop the other program, or choose another port with PORT, such as: PORT=${port === 65_535 ? 3001 : port + 1} npm start`,
       { cause: error },
     );
   const variable = error.code === 'EACCES' ? `PORT=${port} (ports below 1024 need privileges)` : `HOST=${host}`;

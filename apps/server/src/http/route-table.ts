@@ -30,11 +30,11 @@ export class RouteTable {
     const methods = this.methodsOf(path);
     // What a route has with a slash more or less is still nothing at this address.
     if (methods.length === 0 || methods.includes(method))
-      return new Rejected('not_found', 'route.not_found', `There is nothing at ${path}. /docs lists every route.`);
+      return new Rejected('not_found', 'route.not_found', `There is no route ${path}. GET /docs lists all routes.`);
     return new Rejected(
       'method_not_allowed',
       'route.method_not_allowed',
-      `${path} takes ${methods.join(', ')}, not ${method}.`,
+      `${path} accepts ${methods.join(', ')}, not ${method}.`,
     );
   }
 }

@@ -111,7 +111,7 @@ describe('setting up a webhook', () => {
 
   it('says that the receiver could not know the generated secret, where it refused the test', async () => {
     const { url } = await receiver(status(200), 401);
-    const hint = /answered 401\. The receiver could not know the generated secret yet.*POST …\/test/;
+    const hint = /answered 401\. The receiver did not have the generated secret yet.*POST …\/test/;
     expect((await create(url)).testDelivery).toMatchObject({ responseCode: 401, detail: expect.stringMatching(hint) });
     const { testDelivery } = await create(url, { secret: 'a-secret-that-both-sides-know' });
     expect(testDelivery.detail).not.toMatch(hint);
