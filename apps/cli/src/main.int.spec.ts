@@ -89,7 +89,7 @@ describe('millrace', () => {
     ['there is no such profile', '{}', ['--profile', 'mine'], /There is no profile "mine" in .*profiles[.]json: write/],
     ['the profile is no object', '{ "default": 7 }', [], /There is no profile "default"/],
     ['the file of profiles is not JSON', '{', [], /profiles[.]json is not JSON/],
-    ['the token is a placeholder', '{}', ['--token', 'mr_…'], /The API token must be .*: paste the whole token/],
+    ['the token is a placeholder', '{}', ['--token', 'mr_…'], /The API token must have .*Paste the whole token/],
     ['the address is none', '{}', ['--url', 'localhost:3000'], /localhost:3000 must be the URL of a server/],
   ])('ends with 2 if %s', async (_, text, args, said) => {
     await profiles(text);
@@ -137,9 +137,7 @@ describe('millrace', () => {
       err: 'The rule is not as it should be. (rule.invalid)\n  /conditions/0: operator is missing: equals, in …\n  (whole): too large\n',
     });
     answer = json(401, { code: 'token.missing', detail: 'Who are you?' });
-    expect((await millrace(['rule', 'ls'])).err).toMatch(
-      /^Who are you[?] [(]token[.]missing[)]\nSet a token: --token/,
-    );
+    expect((await millrace(['rule', 'ls'])).err).toMatch(/^Who are you[?] [(]token[.]missing[)]\nSet a token: --token/);
     answer = (_, response) => void response.writeHead(502, { 'content-type': 'text/html' }).end('<h1>Bad Gateway</h1>');
     expect(await millrace(['rule', 'ls'])).toMatchObject({ code: 1, err: expect.stringContaining('502: <h1>Bad') });
   });

@@ -76,8 +76,10 @@ function inWords({ name, title, docs, verify, settings, secret, signsUrl, unveri
   return [
     `${title} (preset ${name})`,
     `  ${docs}`,
-    ...(unverified ? ['  Not yet verified against the sender's documentation: check the first request.'] : []),
-    ...(signsUrl ? ['  The signature covers the address: set MILLRACE_PUBLIC_URL to the address that the sender calls.'] : []),
+    ...(unverified ? ["  Not yet verified against the sender's documentation: check the first request."] : []),
+    ...(signsUrl
+      ? ['  The signature covers the address: set MILLRACE_PUBLIC_URL to the address that the sender calls.']
+      : []),
     `Verified by: ${stringifyJson(verify)}`,
     `Secret: ${secret.from}${secret.form === null ? '' : ` Format: ${secret.form}.`}`,
     ...(keys.length === 0 ? [] : ['Settings (--config key=value):', ...keys]),

@@ -78,7 +78,7 @@ describe('integrations', () => {
     expect(bodyOf(shell)).toEqual({ secret: 'another', graceSeconds: 60, config: { token: '********', more: true } });
     await update(shell, 'int_1', { disable: true });
     expect(bodyOf(shell)).toEqual({ enabled: false });
-    await expect(update(shell, 'int_1', {})).rejects.toThrow('Name what is to change');
+    await expect(update(shell, 'int_1', {})).rejects.toThrow('Set at least one option');
     await expect(update(shell, 'int_1', { enable: true, disable: true })).rejects.toThrow('not both');
   });
 
