@@ -170,7 +170,7 @@ export const gitEvents = {
   'comment.created': defineEvent({
     description: 'A comment was made on an issue, a pull request or a commit.',
     data: inboundData({
-      repository: Repository,
+      repository: Type.Optional(Repository),
       comment: Comment,
       issue: Type.Optional(Issue),
       pullRequest: Type.Optional(Type.Partial(PullRequest)),

@@ -34,8 +34,8 @@ export interface Preset {
   readonly timed?: boolean;
   /** Steps on the sender's own screen. `{url}` stands for the address of the integration. */
   readonly help: readonly string[];
-  /** What of its events means the same as one of ours; nothing for the others, which are `webhook.received`. */
-  neutral?(given: NeutralInput): NeutralEvent | undefined;
+  /** What of its events means the same as ours, one or several; nothing for the others, which are `webhook.received`. */
+  neutral?(given: NeutralInput): NeutralEvent | readonly NeutralEvent[] | undefined;
 }
 
 export interface NeutralInput {

@@ -1,5 +1,6 @@
 import { defineProvider, type NormalisedEvent } from '#libs/plugin-sdk/src/define-provider.js';
 import {
+  booleanOf,
   type Fields,
   fieldsOf,
   integerOf,
@@ -65,15 +66,20 @@ export const github = defineProvider({
     const payload = fieldsOf(value);
     const eventType = headers['x-github-event'] || 'unknown';
     const action = textOf(payload['action']);
-    const read = Object.hasOwn(readers, eventType) ? readers[eventType] : undefined;
     return {
       deliveryId: headers['x-github-delivery'],
       eventType,
       action,
-      events: [read?.(payload, action) ?? somethingElse(payload)],
+      events: [githubEvent(eventType, payload) ?? somethingElse(payload)],
     };
   },
 });
+
+/** One of GitHub's events in neutral words; also of hosts that write theirs as GitHub does. */
+export function githubEvent(eventType: string, payload: Fields): NormalisedEvent | undefined {
+  const read = Object.hasOwn(readers, eventType) ? readers[eventType] : undefined;
+  return read?.(payload, textOf(payload['action']));
+}
 
 /** Reads one of GitHub's events; `undefined` if it is not one of ours, or not as GitHub describes it. */
 type Reader = (payload: Fields, action: string | undefined) => NormalisedEvent | undefined;
@@ -111,7 +117,8 @@ function readPush(payload: Fields): NormalisedEvent | undefined {
   }
   if (!ref.startsWith(BRANCH) || ref.length === BRANCH.length) return undefined;
   const branch = ref.slice(BRANCH.length);
-  const forced = payload['forced'] === true;
+  // Others do not say.
+  const forced = booleanOf(payload['forced']);
   const commits = commitsOf(payload['commits'], authorOf);
   const truncated = commits.length >= MOST_COMMITS ? true : undefined;
   const data = known({ repository, ref, branch, before, after, created, deleted, forced, commits, truncated, author });

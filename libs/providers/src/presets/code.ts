@@ -1,6 +1,9 @@
 import { definePreset, type Preset } from '#libs/plugin-sdk/src/scheme/define-preset.js';
 import { textOf } from '#libs/plugin-sdk/src/fields.js';
 
+import { bitbucketEvent } from './neutral/bitbucket.js';
+import { bitbucketServerEvent } from './neutral/bitbucket-server.js';
+import { giteaEvent } from './neutral/gitea.js';
 import { always, hmac, secretFrom, string } from './preset-parts.js';
 
 const forge = (name: 'gitea' | 'forgejo', title: string, docs: string): Preset =>
@@ -13,6 +16,7 @@ const forge = (name: 'gitea' | 'forgejo', title: string, docs: string): Preset =
       verify: hmac(`X-${title}-Signature`),
       read: { eventType: `header:X-${title}-Event`, deliveryId: `header:X-${title}-Delivery` },
     }),
+    neutral: giteaEvent,
     secret: secretFrom('Make one up and enter it as "Secret" of the webhook.'),
     help: [
       `In ${title}, open the repository or organisation and go to Settings → Webhooks → Add webhook → ${title}.`,
@@ -35,6 +39,7 @@ export const codePresets: readonly Preset[] = [
       read: { eventType: 'header:X-Event-Key', deliveryId: 'header:X-Request-UUID' },
       retries: { header: 'X-Attempt-Number', beyond: 1 },
     }),
+    neutral: bitbucketEvent,
     secret: secretFrom('Choose "Generate secret" in the form of the webhook, or enter your own.'),
     help: [
       'In the repository, go to Repository settings → Webhooks → Add webhook.',
@@ -51,6 +56,7 @@ export const codePresets: readonly Preset[] = [
       verify: hmac('X-Hub-Signature', { prefix: 'sha256=' }),
       read: { eventType: 'header:X-Event-Key', deliveryId: 'header:X-Request-Id' },
     }),
+    neutral: bitbucketServerEvent,
     secret: secretFrom('Make one up and enter it as "Secret" of the webhook.'),
     help: [
       'In the repository, go to Repository settings → Webhooks → Create webhook.',

@@ -1,6 +1,8 @@
 import { definePreset, type Preset } from '#libs/plugin-sdk/src/scheme/define-preset.js';
 import { textOf } from '#libs/plugin-sdk/src/fields.js';
 
+import { jiraEvent } from './neutral/jira.js';
+import { linearEvent } from './neutral/linear.js';
 import { always, hmac, secretFrom, string } from './preset-parts.js';
 
 /** Trackers, boards and documents. */
@@ -15,6 +17,7 @@ export const planningPresets: readonly Preset[] = [
       verify: hmac('Linear-Signature', { timestamp: { field: 'webhookTimestamp', unit: 'ms', tolerance: '1m' } }),
       read: { eventType: 'type', deliveryId: 'header:Linear-Delivery', occurredAt: 'createdAt' },
     }),
+    neutral: linearEvent,
     secret: secretFrom('Shown as "Signing secret" on the page of the webhook.'),
     help: [
       'In Linear, go to Settings → API → Webhooks → New webhook.',
@@ -32,6 +35,7 @@ export const planningPresets: readonly Preset[] = [
       read: { eventType: 'webhookEvent', deliveryId: 'header:X-Atlassian-Webhook-Identifier', occurredAt: 'timestamp' },
       retries: { header: 'X-Atlassian-Webhook-Retry', beyond: 0 },
     }),
+    neutral: jiraEvent,
     secret: secretFrom('Choose "Generate secret" in the form of the webhook, or enter your own.'),
     help: [
       'In Jira, go to Settings → System → WebHooks → Create a WebHook.',

@@ -26,7 +26,7 @@ export interface DeclaredParts extends KeyParts {
   /** `source` of the events. */
   readonly source?: string;
   /** The sender's events that mean the same as ours. */
-  neutral?(given: NeutralInput): NeutralEvent | undefined;
+  neutral?(given: NeutralInput): NeutralEvent | readonly NeutralEvent[] | undefined;
   readonly keepHeaders: readonly string[];
   /** The provider without a declaration. */
   readonly otherwise: Provider;
@@ -116,21 +116,22 @@ function normalised(
   });
   const name = eventType ?? asUndeclared(otherwise, body, context);
   const { headers } = request;
-  const event = neutral?.({ value, eventType: name, headers });
+  const found = neutral?.({ value, eventType: name, headers });
+  const meant = found === undefined ? [] : [found].flat();
+  const events = meant.length > 0 ? meant : [{ type: 'webhook.received', subject: '', data: {} }];
+  const action = meant[0]?.action;
   const payload = sender.maskedPayload(() => sender.elementsOf(view.value)[index ?? 0] ?? value);
   const retry = sender.retryOf(view);
   return {
     deliveryId: deliveryId ?? headers['idempotency-key'],
     eventType: name,
-    ...(event?.action !== undefined && { action: event.action }),
-    events: [
-      {
-        type: event?.type ?? 'webhook.received',
-        subject: event?.subject ?? '',
-        data: event?.data ?? {},
-        timestamp: event?.timestamp ?? timestamp,
-      },
-    ],
+    ...(action !== undefined && { action }),
+    events: events.map(({ type, subject, data, timestamp: when }: NeutralEvent) => ({
+      type,
+      subject,
+      data,
+      timestamp: when ?? timestamp,
+    })),
     ...(source !== undefined && { source }),
     ...(retry !== undefined && { retry }),
     ...(payload !== undefined && { payload }),
