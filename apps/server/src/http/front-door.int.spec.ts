@@ -71,6 +71,20 @@ describe('the front door', () => {
     expect(answer).toContain('"code":"request.expectation_failed"');
   });
 
+  it.each([
+    ['while it starts', 'GET /api/v1/rules HTTP/1.1\r\nHost: a\r\nX-Request-Id: asked-1\r\n\r\n', 'asked-1'],
+    ['of no Host', 'GET / HTTP/1.1\r\nX-Request-Id: asked-2\r\n\r\n', 'asked-2'],
+    ['of a strange Expect', 'GET / HTTP/1.1\r\nHost: a\r\nExpect: coffee\r\n\r\n', '[-0-9a-f]{36}'],
+    ['of what is no HTTP', 'hello\r\n\r\n', '[-0-9a-f]{36}'],
+  ])('names the request in every refusal, and says what a browser may do with it: %s', async (_, text, id) => {
+    const { port } = await open();
+    const [head, body] = (await exchange(port, text)).split('\r\n\r\n');
+    expect(head).toMatch(new RegExp(`x-request-id: ${id}(\r\n|$)`, 'i'));
+    expect(head).toContain('x-content-type-options: nosniff');
+    expect(head).toContain('content-security-policy: ');
+    expect(body).toMatch(new RegExp(`"requestId":"${id}"`));
+  });
+
   it('names a taken port, and the way out', async () => {
     const { port } = await open();
     const failure = await FrontDoor.open('127.0.0.1', port).catch((error: unknown) => error);

@@ -2,13 +2,14 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-import { AddressList } from '#libs/intake/src/integration/addresses.js';
+import { AddressList, networkOf } from '#libs/intake/src/integration/addresses.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { closeStalled, Connection } from '../limits/connection.js';
-import { networkOf, Shares } from '../limits/per-network.js';
+import { Shares } from '../limits/per-network.js';
 import { PROBLEM_TYPE, problemOf } from './problem.js';
+import { requestIdOf } from './request-id.js';
 
 /** Against clients that send slowly or never end. */
 const LIMITS = {
@@ -49,10 +50,10 @@ export class FrontDoor {
       if (this.closing) response.setHeader('connection', 'close');
       const problem = hostProblem(request);
       if (problem === undefined) this.listener(request, response);
-      else refuseRequest(response, 400, problem);
+      else refuseRequest(request, response, 400, problem);
     });
-    this.server.on('checkExpectation', (_, response) =>
-      refuseRequest(response, 417, 'The header Expect must be 100-continue, or left out.'),
+    this.server.on('checkExpectation', (request, response) =>
+      refuseRequest(request, response, 417, 'The header Expect must be 100-continue, or left out.'),
     );
     this.server.maxConnections = MAX_CONNECTIONS;
     const shares = new Shares(MAX_CONNECTIONS, MAX_OF_NETWORK);
@@ -119,9 +120,10 @@ function explained(error: NodeJS.ErrnoException, host: string, port: number): Re
 
 function whileStarting(request: IncomingMessage, response: ServerResponse): void {
   const path = request.url?.split('?', 1)[0];
-  if (path === '/healthz') return send(response, 200, 'application/json', { status: 'alive' });
+  if (path === '/healthz') return send(request, response, 200, 'application/json', { status: 'alive' });
   if (path === '/readyz')
     return send(
+      request,
       response,
       503,
       'application/json',
@@ -135,12 +137,22 @@ function whileStarting(request: IncomingMessage, response: ServerResponse): void
     code: 'server.starting',
     detail: 'The server is starting. Try again in a moment.',
   };
-  send(response, 503, PROBLEM_TYPE, body, { 'retry-after': '1' });
+  send(request, response, 503, PROBLEM_TYPE, body, { 'retry-after': '1' });
 }
 
-function send(response: ServerResponse, status: number, type: string, body: object, headers = {}): void {
+function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  type: string,
+  body: object,
+  headers = {},
+): void {
+  const requestId = requestIdOf(request);
+  const text = stringifyJson(type === PROBLEM_TYPE ? { ...body, requestId } : body);
   // What is not read of the request would keep the connection from being used again.
-  response.writeHead(status, { 'content-type': type, connection: 'close', ...headers }).end(stringifyJson(body));
+  const all = { ...SAFE_HEADERS, 'x-request-id': requestId, 'content-type': type, connection: 'close', ...headers };
+  response.writeHead(status, all).end(text);
 }
 
 /** A proxy in front may have gone by another host than this server would. */
@@ -150,8 +162,9 @@ function hostProblem({ rawHeaders, httpVersion }: IncomingMessage): string | und
   return hosts === 0 && httpVersion === '1.1' ? 'The header Host is required.' : undefined;
 }
 
-function refuseRequest(response: ServerResponse, status: number, detail: string): void {
-  send(response, status, PROBLEM_TYPE, problemOf(Object.assign(new Error(detail), { statusCode: status })).body);
+function refuseRequest(request: IncomingMessage, response: ServerResponse, status: number, detail: string): void {
+  const { body } = problemOf(Object.assign(new Error(detail), { statusCode: status }));
+  send(request, response, status, PROBLEM_TYPE, body);
 }
 
 /** What is no HTTP request at all gets the same kind of answer as one that is refused. */
@@ -162,9 +175,11 @@ function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
   }
   const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code ?? ''] ?? 400;
   const { body } = problemOf(Object.assign(new Error(DETAILS[status]), { statusCode: status }));
-  const text = stringifyJson(body);
+  // Its own name, if it has one, was not read.
+  const requestId = requestIdOf({ headers: {} });
+  const text = stringifyJson({ ...body, requestId });
   socket.end(
-    `HTTP/1.1 ${status} ${body.title}\r\nConnection: close\r\n${SAFE_LINES}Content-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+    `HTTP/1.1 ${status} ${body.title}\r\nConnection: close\r\n${SAFE_LINES}X-Request-Id: ${requestId}\r\nContent-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
   );
 }
 

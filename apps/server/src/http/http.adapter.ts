@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto';
-
 import { fastifyHelmet } from '@fastify/helmet';
 import fastifyRateLimit from '@fastify/rate-limit';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
@@ -7,6 +5,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, Route
 
 import { authenticate } from '#libs/access/src/token/authenticate.js';
 import type { TokenTable } from '#libs/access/src/token/token.table.js';
+import { networkOf } from '#libs/intake/src/integration/addresses.js';
 import { undecodable } from '#libs/intake/src/receiving/inbound.adapter.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
@@ -16,8 +15,8 @@ import type { FrontDoor } from './front-door.js';
 import { MalformedRequest, readJsonBody } from './json-body.js';
 import type { Metrics } from '../health/metrics.js';
 import { BODIES_FULL, limitBodies } from '../limits/bodies.js';
-import { networkOf } from '../limits/per-network.js';
 import { PROBLEM_TYPE, type ProblemAnswer, problemOf } from './problem.js';
+import { requestIdOf } from './request-id.js';
 import { RouteTable } from './route-table.js';
 
 export const BODY_LIMIT = 1024 * 1024;
@@ -56,7 +55,7 @@ export async function createHttp(
     bodyLimit: BODY_LIMIT,
     routerOptions: { maxParamLength: 512 },
     skipMiddie: true,
-    genReqId: requestId,
+    genReqId: requestIdOf,
     // The door answers these itself.
     clientErrorHandler: () => undefined,
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
@@ -177,14 +176,6 @@ function observe(fastify: FastifyInstance, metrics: Metrics, log: Log): void {
       );
     done();
   });
-}
-
-const SANE_ID = /^[\w.:+=/-]{1,128}$/;
-
-/** What the client or a proxy calls the request, so that its logs and ours can be put together. */
-function requestId({ headers }: { readonly headers: Readonly<Record<string, string | string[] | undefined>> }): string {
-  const given = headers['x-request-id'];
-  return typeof given === 'string' && SANE_ID.test(given) ? given : randomUUID();
 }
 
 function answerProblem(error: unknown, reply: FastifyReply): ProblemAnswer {

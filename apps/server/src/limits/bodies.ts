@@ -2,9 +2,10 @@ import { Readable } from 'node:stream';
 
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 
+import { networkOf } from '#libs/intake/src/integration/addresses.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 
-import { networkOf, Shares } from './per-network.js';
+import { Shares } from './per-network.js';
 
 const MIB = 1024 * 1024;
 /** Bytes of bodies under way in this process, from the first byte that arrives until the answer has gone out. */

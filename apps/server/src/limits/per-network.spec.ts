@@ -1,20 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { networkOf, Shares } from './per-network.js';
-
-describe('the network of an address', () => {
-  it.each([
-    ['203.0.113.7', '203.0.113.7'],
-    ['::ffff:203.0.113.7', '203.0.113.7'],
-    ['::FFFF:cb00:7107', '203.0.113.7'],
-    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
-    ['2001:db8:1:2::', '2001:db8:1:2::/64'],
-    ['::1', '0:0:0:0::/64'],
-  ])('%s is in %s', (address, network) => {
-    expect(networkOf(address)).toBe(network);
-  });
-});
+import { Shares } from './per-network.js';
 
 describe('shares', () => {
   it('never hand out more than the whole, nor more than a share to one network, and take everything back', () => {

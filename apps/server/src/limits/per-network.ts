@@ -1,16 +1,3 @@
-import ipaddr from 'ipaddr.js';
-
-/** Whose address it is: of IPv6, one subscriber has at least a /64 and could take a new address for every request. */
-export function networkOf(address: string | undefined): string {
-  if (address === undefined || !address.includes(':') || !ipaddr.isValid(address)) return address ?? '';
-  const parsed = ipaddr.process(address);
-  if (parsed.kind() === 'ipv4') return parsed.toString();
-  return `${(parsed as ipaddr.IPv6).parts
-    .slice(0, 4)
-    .map((part) => part.toString(16))
-    .join(':')}::/64`;
-}
-
 /** A bounded amount of something, of which no network may take more than a share. */
 export class Shares {
   private taken = 0;

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 
 import { anyCharacter } from '#libs/kernel/testing/any-character.js';
 
-import { AddressList, isAddressOrRange, SenderAddress } from './addresses.js';
+import { AddressList, isAddressOrRange, networkOf, SenderAddress } from './addresses.js';
 
 describe('a list of addresses', () => {
   it.each([
@@ -62,5 +62,23 @@ describe('the sender of a request', () => {
     fc.assert(
       fc.property(fc.string({ unit: anyCharacter }), (text) => typeof behind.of('127.0.0.1', text) === 'string'),
     );
+  });
+});
+
+describe('the network of an address', () => {
+  it.each([
+    ['203.0.113.7', '203.0.113.7'],
+    ['::ffff:203.0.113.7', '203.0.113.7'],
+    ['::FFFF:cb00:7107', '203.0.113.7'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2::', '2001:db8:1:2::/64'],
+    ['2001:db8::1', '2001:db8:0:0::/64'],
+    ['2001:db8::7:2', '2001:db8:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['203.0.113.7:40123', '203.0.113.7'],
+    ['[2001:db8:1:2::9]:40123', '2001:db8:1:2::/64'],
+    ['unknown', 'unknown'],
+  ])('%s is in %s', (address, network) => {
+    expect(networkOf(address)).toBe(network);
   });
 });

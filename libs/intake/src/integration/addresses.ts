@@ -74,6 +74,19 @@ export class SenderAddress {
   }
 }
 
+/**
+ * Whose address it is: of IPv6, one subscriber has at least a /64 and could take a new address for every request. Some
+ * proxies write the port beside the address, and that is another one for every connection.
+ */
+export function networkOf(address: string | undefined): string {
+  const alone = withoutPort(address ?? '');
+  if (!ipaddr.isValid(alone)) return alone;
+  const parsed = ipaddr.process(alone);
+  if (parsed.kind() === 'ipv4') return parsed.toString();
+  const parts = (parsed as ipaddr.IPv6).parts.slice(0, 4);
+  return `${parts.map((part) => part.toString(16)).join(':')}::/64`;
+}
+
 const MAPPED = '::ffff:';
 
 /** `::ffff:127.0.0.1`, which a dual-stack socket says, is `127.0.0.1`. */

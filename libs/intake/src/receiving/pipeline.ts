@@ -6,6 +6,7 @@ import { messageOf, Rejected, Transient } from '#libs/kernel/src/errors.js';
 import type { Explanation, HandshakeOutcome, InboundRequest, Receipt } from '#libs/plugin-sdk/src/define-provider.js';
 
 import type { HandshakeChanges } from '../handshake/handshake-changes.js';
+import { networkOf } from '../integration/addresses.js';
 import type { Counters } from '../integration/counters.js';
 import type { Receiver } from '../integration/integration.table.js';
 import { RateLimiter } from '../integration/rate-limiter.js';
@@ -268,10 +269,6 @@ export class InboundPipeline {
     }
   }
 }
-
-/** Of IPv6 whoever has one address has the whole /64. */
-const networkOf = (address: string): string =>
-  address.includes(':') ? address.split(':').slice(0, 4).join(':') : address;
 
 const counterOf = ({ isHandshake, duplicate }: Accepted): 'handshakes' | 'duplicates' | 'received' =>
   isHandshake === true ? 'handshakes' : duplicate ? 'duplicates' : 'received';
