@@ -231,6 +231,7 @@ describe('the wiring', () => {
       'intake.reconcile',
       'intake.silence',
       'rules.bursts',
+      'workflows.conflicts',
       'workflows.run',
       'workflows.schedules',
     ]);

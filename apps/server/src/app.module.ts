@@ -43,6 +43,7 @@ import { RuleVersionView, RuleView } from '#libs/rules/src/rule/rule.view.js';
 import { RulesModule } from '#libs/rules/src/rules.module.js';
 import { AdvanceRun } from '#libs/workflows/src/run/advance-run.worker.js';
 import { Cancellations } from '#libs/workflows/src/run/cancellations.js';
+import { EndConflicts } from '#libs/workflows/src/run/turns/end-conflicts.worker.js';
 import { RunProjection } from '#libs/workflows/src/run/run.projection.js';
 import { RunView } from '#libs/workflows/src/run/run.view.js';
 import { StartRuns } from '#libs/workflows/src/run/start.subscriber.js';
@@ -108,6 +109,7 @@ const TABLES: readonly Type<Table>[] = [
 /** Claimed work, in every process with the worker role; beside these, one for each action of a plug-in. */
 const WORKERS: readonly Type<Worker>[] = [
   AdvanceRun,
+  EndConflicts,
   FireTicks,
   AttemptDelivery,
   TellSilence,

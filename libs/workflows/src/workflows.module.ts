@@ -19,6 +19,7 @@ import { StepLibrary } from './steps/step-library.js';
 import { AdvanceRun } from './run/advance-run.worker.js';
 import { Cancellations } from './run/cancellations.js';
 import { NotedOutcomes } from './run/outcomes.adapter.js';
+import { EndConflicts } from './run/turns/end-conflicts.worker.js';
 import { RunController } from './run/run.controller.js';
 import { RunProjection } from './run/run.projection.js';
 import { StartRuns } from './run/start.subscriber.js';
@@ -103,6 +104,12 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
       inject: [EventStore, Clock, Egress, DataSource, Definitions, Cancellations, Progress, LOG],
     },
     {
+      provide: EndConflicts,
+      useFactory: (store: EventStore, clock: Clock, definitions: Definitions) =>
+        new EndConflicts(store, clock, (id, version) => definitions.find(id, version)),
+      inject: [EventStore, Clock, Definitions],
+    },
+    {
       provide: FireTicks,
       useFactory: (store: EventStore, clock: Clock, progress: Progress, database: DataSource) =>
         new FireTicks({ store, clock, progress, current: (key) => scheduledWork<NextTick>(database, TICKS, key) }),
@@ -131,6 +138,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
     WorkflowTable,
     Cancellations,
     AdvanceRun,
+    EndConflicts,
     FireTicks,
     WorkflowFiles,
   ],

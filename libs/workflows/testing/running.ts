@@ -12,6 +12,7 @@ import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 import { StageProcess } from '../../persistence/testing/stage-process.js';
 import { AnswerWaits } from '../src/waits/answer-waits.subscriber.js';
 import { AdvanceRun } from '../src/run/advance-run.worker.js';
+import { EndConflicts } from '../src/run/turns/end-conflicts.worker.js';
 import { Cancellations } from '../src/run/cancellations.js';
 import { RunController } from '../src/run/run.controller.js';
 import { RunProjection } from '../src/run/run.projection.js';
@@ -93,7 +94,7 @@ export class Running {
           ? [find(StartRuns), find(AnswerWaits), find(RunProjection), find(WorkflowProjection), find(EventIndex)]
           : [],
         tables: [find(WorkflowTable), find(Cancellations)],
-        workers: working ? [find(AdvanceRun)] : [],
+        workers: working ? [find(AdvanceRun), find(EndConflicts)] : [],
       }),
     });
     return new Running(stage, egress);

@@ -20,12 +20,23 @@ const run = { runId: Type.String(), ...workflow };
 const step = { runId: Type.String(), path: Type.String() };
 
 export const RunStatus = Type.Union([
+  Type.Literal('queued'),
   Type.Literal('running'),
   Type.Literal('waiting'),
   Type.Literal('completed'),
   Type.Literal('failed'),
   Type.Literal('cancelled'),
+  Type.Literal('skipped'),
 ]);
+
+/** How many runs of one key may be under way, and what becomes of one more. */
+export const RunConcurrency = Type.Object({
+  /** Filled in, with the workflow before it; a hash where it is long. */
+  key: Type.String(),
+  limit: Type.Integer({ minimum: 1 }),
+  onConflict: Type.Union([Type.Literal('queue'), Type.Literal('skip'), Type.Literal('cancel_running')]),
+  maxQueued: Type.Integer({ minimum: 0 }),
+});
 
 /** What went wrong, for a person (`message`) and for programs (`code`). */
 export const RunError = Type.Object({
@@ -106,7 +117,8 @@ export const workflowEvents = {
   }),
 
   'workflow.started': defineEvent({
-    description: 'A run started. It is pinned to one version and has everything that its decisions depend on.',
+    description:
+      'A run was created. It is pinned to one version and holds everything that its decisions depend on. With `concurrency` it is queued until it is its turn.',
     data: Type.Object({
       ...run,
       version: Type.String(),
@@ -131,6 +143,8 @@ export const workflowEvents = {
       settings: Type.Object({ retrySchedule: Type.Array(Type.String(), { description: 'durations, such as 5m' }) }),
       /** Number of causes before the run. */
       hop: Type.Integer(),
+      /** Set if the run waits for its turn. */
+      concurrency: Type.Optional(RunConcurrency),
     }),
     example: {
       ...ofRun,
@@ -188,6 +202,15 @@ export const workflowEvents = {
     description: 'A run failed: a step failed, or its time limit was reached.',
     data: Type.Object({ ...run, error: RunError, startedAt: Type.String() }),
     example: { ...ofRun, error, startedAt: at },
+  }),
+  'workflow.skipped': defineEvent({
+    description: 'A run ended before its first step, since `concurrency` of its workflow left no place for it.',
+    data: Type.Object({
+      ...run,
+      reason: Type.Union([Type.Literal('running'), Type.Literal('queue-full')]),
+      detail: Type.String(),
+    }),
+    example: { ...ofRun, reason: 'queue-full', detail: '100 runs wait already; "maxQueued" is 100.' },
   }),
   'workflow.status_changed': defineEvent({
     description: 'The status of a run changed.',

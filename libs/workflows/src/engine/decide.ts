@@ -52,6 +52,7 @@ export function decide(run: StartedRun, world: World, results: readonly AttemptR
 }
 
 function proceed(decision: RunDecision): void {
+  if (decision.run.status === 'queued') decision.setStatus('running');
   const { finally: last } = decision.world.definition;
   const ending = decision.run.ending ?? endOfSteps(decision);
   if (ending === undefined) return rest(decision);

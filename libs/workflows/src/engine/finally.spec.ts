@@ -58,9 +58,7 @@ describe('a run that is cancelled', () => {
   const cancel = (world: VirtualWorld) =>
     cancelRun(
       world.store,
-      world.runId,
-      world.orgId,
-      'token/me',
+      { runId: world.runId, orgId: world.orgId, by: 'token/me' },
       () => world.clock.now(),
       () => Promise.resolve(world.definition),
     );

@@ -16,9 +16,10 @@ import { parsePath, type StepPath } from './step-path.js';
 /**
  * One execution of a workflow, folded from its stream.
  *
- * `unknown` until `workflow.started`; then `running` or `waiting` (nothing to do until a time, or until an outcome);
- * ends as `completed`, `failed` or `cancelled`, and stays so. While it lives it is in one of three phases: the steps,
- * after a failure the steps of `onFailure`, and in the end the steps of `finally`.
+ * `unknown` until `workflow.started`; `queued` while others of its concurrency key are under way; then `running` or
+ * `waiting` (nothing to do until a time, or until an outcome); ends as `completed`, `failed`, `cancelled` or `skipped`
+ * (never began), and stays so. While it lives it is in one of three phases: the steps, after a failure the steps of
+ * `onFailure`, and in the end the steps of `finally`.
  */
 export type RunState = { readonly status: 'unknown' } | StartedRun;
 
@@ -101,6 +102,7 @@ const evolvers = {
   'workflow.status_changed': (run, { to }) => ({ ...run, status: to }),
   'workflow.completed': (run) => ({ ...run, ended: true }),
   'workflow.failed': (run) => ({ ...run, ended: true }),
+  'workflow.skipped': (run) => ({ ...run, ended: true }),
   'run.cancelled': (run) => ({ ...run, ended: true }),
   'run.recovery_started': (run, { error }) => ({ ...run, failing: error }),
   'run.finally_started': (run, { runId: _, ...ending }) => ({ ...run, ending, deadline: undefined }),

@@ -6,7 +6,10 @@ export function startRun(data: RunStart, now: Date): { run: StartedRun; drafts: 
   const { runId, workflowId, workflow } = data;
   const drafts: RunDraft[] = [
     { type: 'workflow.started', data },
-    { type: 'workflow.status_changed', data: { runId, workflowId, workflow, to: 'running' } },
+    {
+      type: 'workflow.status_changed',
+      data: { runId, workflowId, workflow, to: data.concurrency ? 'queued' : 'running' },
+    },
   ];
   const timestamp = now.toISOString();
   return { run: foldRun(drafts.map((draft) => ({ ...draft, timestamp }))) as StartedRun, drafts };

@@ -17,11 +17,21 @@ export interface Definition {
   readonly timeoutMs: number | undefined;
   /** Events that follow from its own runs start it too. */
   readonly allowRecursion: boolean;
+  readonly concurrency: Concurrency | undefined;
   readonly steps: readonly Step[];
   readonly onFailure: readonly Step[];
   /** Run in the end, however it comes. */
   readonly finally: { readonly steps: readonly Step[]; readonly timeoutMs: number } | undefined;
   readonly outputs: CompiledTemplate | undefined;
+}
+
+/** How many runs may be under way at a time. */
+export interface Concurrency {
+  /** Absent: all runs of the workflow have one key. */
+  readonly key: CompiledTemplate | undefined;
+  readonly limit: number;
+  readonly onConflict: 'queue' | 'skip' | 'cancel_running';
+  readonly maxQueued: number;
 }
 
 /** What every trigger has; each kind adds fields of its own. */

@@ -120,6 +120,26 @@ const Finally = closed(
 
 const LABEL_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$';
 
+const Concurrency = closed(
+  {
+    key: Type.Optional(
+      described(
+        Template,
+        'Runs with the same key share the limit. Default: all runs of the workflow. Sees `event` and `inputs`.',
+      ),
+    ),
+    limit: Type.Optional(whole(1, 1_000, 'Runs that may be under way. Default 1.')),
+    onConflict: Type.Optional(
+      Type.Union([Type.Literal('queue'), Type.Literal('skip'), Type.Literal('cancel_running')], {
+        description:
+          'What becomes of one more: `queue` (default) waits for its turn, first come, first served; `skip` does not start it; `cancel_running` cancels the oldest.',
+      }),
+    ),
+    maxQueued: Type.Optional(whole(0, 10_000, 'Runs that may wait; one more is skipped. Default 100.')),
+  },
+  'How many runs may be under way at a time: `key`, `limit` (1), `onConflict` (`queue`, `skip`, `cancel_running`), `maxQueued` (100). A skipped run records `workflow.skipped`.',
+);
+
 export const WorkflowShape = closed(
   {
     name: Type.String({
@@ -152,6 +172,7 @@ export const WorkflowShape = closed(
           'Also start runs for events that follow from its own runs, up to 16 causes deep. Default false: these are refused.',
       }),
     ),
+    concurrency: Type.Optional(Concurrency),
     steps: StepList,
     onFailure: Type.Optional(described(StepList, 'Run when the steps fail, with `error` in scope.')),
     finally: Type.Optional(

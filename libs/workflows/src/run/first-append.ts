@@ -4,7 +4,9 @@ import type { DataOf } from '#libs/events/src/catalogue.js';
 import { actedBy, type Cause, eventIdOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { formatDuration } from '#libs/kernel/src/time/durations.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { decide } from '../engine/decide.js';
 import { startRun } from '../engine/start-run.js';
@@ -32,6 +34,32 @@ export interface NewRun {
   readonly by?: string;
 }
 
+const MAX_KEY = 200;
+
+/** Whose turn the run has to wait for. A key that cannot be computed is one key: such runs go one after the other. */
+function concurrencyOf(
+  workflowId: string,
+  { concurrency }: Definition,
+  inputs: Record<string, unknown>,
+  event: RecordedEvent | undefined,
+): DataOf<'workflow.started'>['concurrency'] {
+  if (!concurrency) return undefined;
+  const { key, limit, onConflict, maxQueued } = concurrency;
+  const value = key ? filledIn(() => key.render({ event: event ? platformEvent(event) : null, inputs })) : '';
+  const text = typeof value === 'string' ? value : stringifyJson(value);
+  const kept = text.length > MAX_KEY ? uuid5('concurrency', text) : text;
+  return { key: `${workflowId} ${kept}`, limit, onConflict, maxQueued };
+}
+
+function filledIn(render: () => unknown): unknown {
+  try {
+    return render();
+  } catch (error) {
+    if (!(error instanceof Rejected)) throw error;
+    return error.code;
+  }
+}
+
 /**
  * The first append of a run: its start, and all that can be decided without doing anything in the world. A run whose steps
  * have no effects is over in this one append; the others are left to a worker.
@@ -40,6 +68,7 @@ export function firstAppend(
   { runId, orgId, workflow, trigger, inputs, event, cause, retrySchedule, by }: NewRun,
   now: Date,
 ): readonly EventToAppend[] {
+  const concurrency = workflow.definition && concurrencyOf(workflow.id, workflow.definition, inputs, event);
   const started = startRun(
     {
       runId,
@@ -53,10 +82,13 @@ export function firstAppend(
       }),
       settings: { retrySchedule: retrySchedule.map(formatDuration) },
       hop: cause?.hop ?? 0,
+      ...(concurrency && { concurrency }),
     },
     now,
   );
+  // Others of its key may be under way: a worker takes it up when it is its turn.
   const decision =
+    concurrency === undefined &&
     workflow.definition &&
     decide(started.run, {
       definition: workflow.definition,
@@ -70,7 +102,7 @@ export function firstAppend(
   // Where a person started the run, its first event is the cause of the others.
   const story = { $correlationId: first, hop: 0, ...actedBy([], workflow.id) };
   const rest: Cause = cause ?? { ...story, $causationId: first };
-  return [...started.drafts, ...(decision?.drafts ?? [])].map((draft, index) =>
+  return [...started.drafts, ...(decision ? decision.drafts : [])].map((draft, index) =>
     newEvent(draft, {
       id: draft.id ?? uuid5(followers.startRuns, runId, String(index)),
       orgId,

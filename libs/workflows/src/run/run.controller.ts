@@ -22,9 +22,8 @@ import { uuidOf } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
-import type { Definition } from '../language/definition.js';
 import { declaredInputs, inputsOf } from '../language/inputs.js';
-import { Definitions, VersionGone } from '../workflow/definitions.js';
+import { Definitions } from '../workflow/definitions.js';
 import { notFound } from '../workflow/workflow.js';
 import { WorkflowTable } from '../workflow/workflow.table.js';
 import { cancelRun, runNotFound } from './cancel-run.js';
@@ -145,20 +144,11 @@ export class RunController {
     // Where no worker has written the row yet, the stream tells the same.
     const row = (await this.database.getRepository(RunView).findOneBy({ id })) ?? rowOf(events);
     if (row?.orgId !== orgId) throw runNotFound(id);
-    return { ...answerOf(row), ...detailsOf(events), timeline: timelineOf(events, await this.definitionOf(row)) };
-  }
-
-  /** A run is shown even if its version can no longer be used. */
-  private async definitionOf({
-    workflowId,
-    version,
-  }: Pick<RunView, 'workflowId' | 'version'>): Promise<Definition | undefined> {
-    try {
-      return await this.definitions.of(workflowId, version);
-    } catch (error) {
-      if (!(error instanceof VersionGone)) throw error;
-      return undefined;
-    }
+    return {
+      ...answerOf(row),
+      ...detailsOf(events),
+      timeline: timelineOf(events, await this.definitions.find(row.workflowId, row.version)),
+    };
   }
 
   @Post('runs/:id/cancel')
@@ -172,11 +162,9 @@ export class RunController {
   async cancel(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<object> {
     const { position, isOver } = await cancelRun(
       this.store,
-      id,
-      caller.orgId,
-      caller.actor,
+      { runId: id, orgId: caller.orgId, by: caller.actor },
       () => this.clock.now(),
-      (workflowId, version) => this.definitionOf({ workflowId, version }),
+      (workflowId, version) => this.definitions.find(workflowId, version),
     );
     if (await hasSeen(this.progress, followers.runViews, position)) return this.view(caller, id);
     const shown = await this.view(caller, id);

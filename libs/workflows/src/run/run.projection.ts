@@ -12,6 +12,7 @@ import type { RunStatus } from '../engine/run-state.js';
 import { requestOutcomes } from '../steps/registry.js';
 import type { RunFailure } from '../steps/kind/step-state.js';
 import { RUNS } from './advance-run.worker.js';
+import { giveTurns } from './turns/turns.adapter.js';
 import { RunRequestView, RunView } from './run.view.js';
 
 /** When a run is to be taken up again: at a time, at once (a time that is over), or by an outcome only. */
@@ -38,6 +39,7 @@ const ABOUT_RUNS = [
   'workflow.status_changed',
   'workflow.completed',
   'workflow.failed',
+  'workflow.skipped',
   'run.cancelled',
   'run.finally_started',
   'run.rested',
@@ -74,7 +76,9 @@ export class RunProjection implements Subscriber {
     await upsertRows(tx, RunRequestView, requests, { onConflict: 'nothing' });
     const woken = await resolve(tx, outcomes);
     await dropRequests(tx, [...changes.values()]);
-    await this.schedule(tx, changes, woken, events.at(-1)!.position);
+    const last = events.at(-1)!.position;
+    await this.schedule(tx, changes, woken, last);
+    await giveTurns(tx, this.work, events, last);
   }
 
   private async schedule(
@@ -110,7 +114,8 @@ function note(changes: Map<string, Change>, event: RecordedEvent): void {
   const { timestamp, orgId } = event.metadata;
   if (event.is('workflow.started')) {
     change.started = { data: event.data, orgId, at: timestamp };
-    change.due = { at: new Date(timestamp), position: event.position };
+    // One with a concurrency key has to wait for its turn.
+    if (!event.data.concurrency) change.due = { at: new Date(timestamp), position: event.position };
   } else if (event.is('workflow.status_changed')) change.status = event.data.to;
   else if (event.is('run.rested')) {
     const { until, awaiting } = event.data;
@@ -120,7 +125,7 @@ function note(changes: Map<string, Change>, event: RecordedEvent): void {
   } else if (event.is('run.finally_started')) {
     // Who cancels a run leaves its last steps to a worker.
     if (event.data.to === 'cancelled') change.due = { at: new Date(timestamp), position: event.position };
-  } else if (event.is('workflow.completed', 'workflow.failed', 'run.cancelled')) {
+  } else if (event.is('workflow.completed', 'workflow.failed', 'workflow.skipped', 'run.cancelled')) {
     if (event.is('workflow.failed')) change.error = event.data.error;
     change.endedAt = timestamp;
     change.until = null;

@@ -18,6 +18,16 @@ export class Definitions {
     private readonly library: StepLibrary,
   ) {}
 
+  /** `undefined` if the version can no longer be used: what is asked can be answered without it. */
+  async find(workflowId: string, version: string): Promise<Definition | undefined> {
+    try {
+      return await this.of(workflowId, version);
+    } catch (error) {
+      if (!(error instanceof VersionGone)) throw error;
+      return undefined;
+    }
+  }
+
   /** @throws VersionGone if the version no longer parses: a step that it uses is not installed. */
   async of(workflowId: string, version: string): Promise<Definition> {
     const key = `${workflowId} ${version}`;

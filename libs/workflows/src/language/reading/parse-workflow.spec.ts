@@ -383,9 +383,34 @@ describe('a branch, a condition and a limit of control steps', () => {
   });
 });
 
+describe('a limit of runs', () => {
+  const limited = (text: string) =>
+    parseWorkflow(`name: x\nconcurrency: ${text}\nsteps: [{ id: one, uses: echo, with: { value: 1 } }]\n`, testSteps);
+
+  it('has defaults', () => {
+    const parsed = limited('{}');
+    expect(parsed.ok && parsed.definition.concurrency).toEqual({
+      key: undefined,
+      limit: 1,
+      onConflict: 'queue',
+      maxQueued: 100,
+    });
+  });
+
+  it.each([
+    ['{ limit: 0 }', { pointer: '/concurrency/limit', line: 2, column: 23 }],
+    ['{ onConflict: wait }', { pointer: '/concurrency/onConflict', line: 2, column: 28 }],
+    ['{ maxqueued: 3 }', { pointer: '/concurrency/maxqueued', detail: expect.stringContaining('maxQueued') }],
+    ['{ key: "${{ steps.one.output }}" }', { pointer: '/concurrency/key', line: 2 }],
+  ])('%s is named with its place', (text, problem) => {
+    const parsed = limited(text);
+    expect(parsed.ok ? [] : parsed.problems).toMatchObject([problem]);
+  });
+});
+
 describe('a word that the language keeps for later', () => {
   it.each([
-    ['at the top', 'name: x\nwhen: a\nconcurrency: {}\nsteps:\n  - uses: ecko\n', ['/concurrency', '/steps/0/uses']],
+    ['at the top', 'name: x\nwhen: a\nnodes: {}\nsteps:\n  - uses: ecko\n', ['/nodes', '/steps/0/uses']],
     [
       'of a step',
       withSteps('  - { approval: x, uses: ecko }\n  - uses: cal\n'),

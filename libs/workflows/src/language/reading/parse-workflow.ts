@@ -5,12 +5,12 @@ import { isObject, type Json } from '#libs/kernel/src/json.js';
 import { readYaml } from '#libs/yaml/src/read-yaml.js';
 import type { SourceProblem } from '#libs/yaml/src/source-position.js';
 
-import type { Definition, Trigger } from '../definition.js';
-import { emptyTemplate } from '../expressions.js';
+import type { Concurrency, Definition, Trigger } from '../definition.js';
+import { emptyTemplate, type Expressions } from '../expressions.js';
 import { WorkflowShape } from '../fields.js';
 import { LATER, withoutLaterKeys } from './later-words.js';
 import { durationOf } from '../literals.js';
-import { failureSchema, visibleAtFirst, visibleInFinally } from '../scope-schema.js';
+import { failureSchema, type Visible, visibleAtFirst, visibleInFinally } from '../scope-schema.js';
 import { inOrder, SourceProblems } from '../source-problems.js';
 import { listOf, StepIds } from './step-ids.js';
 import { StepReader } from './step-reader.js';
@@ -78,6 +78,7 @@ function readDefinition(value: Json, vocabulary: Vocabulary, problems: SourcePro
     triggers,
     timeoutMs: durationOf(value['timeout']),
     allowRecursion: value['allowRecursion'] === true,
+    concurrency: concurrencyOf(value['concurrency'], root, reader.expressions),
     steps,
     onFailure: onFailure.steps,
     finally: value['finally'] === undefined ? undefined : { steps: lastSteps.steps, timeoutMs: last.timeoutMs },
@@ -92,6 +93,19 @@ const finallyOf = (value: unknown) =>
   isObject(value)
     ? { steps: value['steps'], pointer: '/finally/steps', timeoutMs: durationOf(value['timeout']) ?? FINALLY_MS }
     : { steps: value, pointer: '/finally', timeoutMs: FINALLY_MS };
+
+function concurrencyOf(value: unknown, root: Visible, expressions: Expressions): Concurrency | undefined {
+  if (!isObject(value)) return undefined;
+  const {
+    key,
+    limit = 1,
+    onConflict = 'queue',
+    maxQueued = 100,
+  } = value as Partial<Omit<Concurrency, 'key'>> & { key?: string };
+  const visible = { ...root, roots: { event: root.roots['event']!, inputs: root.roots['inputs']! } };
+  const compiled = typeof key === 'string' ? expressions.template(key, '/concurrency/key', visible) : undefined;
+  return { key: compiled, limit, onConflict, maxQueued };
+}
 
 /** A workflow that listens to what its own runs record, or to what their steps lead to. */
 function warnAboutRecursion(

@@ -1,0 +1,106 @@
+import type { EntityManager } from 'typeorm';
+
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
+import type { Work, WorkQueue } from '#libs/persistence/src/work/work.js';
+
+import { RUNS } from '../advance-run.worker.js';
+import { type ConflictTask, CONFLICTS } from './end-conflicts.worker.js';
+import { arrive, type Given, leave, type Turn } from './turns.js';
+
+interface Row {
+  readonly run_id: string;
+  readonly key: string;
+  readonly place: string;
+  readonly state: Turn['state'];
+  readonly run_limit: number;
+}
+type KeptTurn = Turn & { readonly place: string };
+
+/**
+ * Gives runs that share a limit their turn: in the order of the log, in the transaction of the checkpoint. A run of such a
+ * workflow has no work before, so no process can take it up.
+ */
+export async function giveTurns(
+  tx: EntityManager,
+  work: WorkQueue,
+  events: readonly RecordedEvent[],
+  position: bigint,
+): Promise<void> {
+  const steps = events.filter(
+    (event) =>
+      (event.is('workflow.started') && event.data.concurrency !== undefined) ||
+      event.is('workflow.completed', 'workflow.failed', 'workflow.skipped', 'run.cancelled'),
+  );
+  if (steps.length === 0) return;
+  const { keys, turns } = await load(tx, steps);
+  const begin = new Set<string>();
+  const conflicts = new Map<string, Work<ConflictTask>>();
+  const ended: string[] = [];
+  for (const event of steps) {
+    const { runId } = event.data as { runId: string };
+    const started = event.is('workflow.started') ? event.data.concurrency! : undefined;
+    const key = started?.key ?? keys.get(runId);
+    if (!started) {
+      if (key !== undefined || event.is('workflow.skipped', 'run.cancelled')) ended.push(runId);
+      begin.delete(runId);
+      conflicts.delete(runId);
+    }
+    if (key === undefined) continue;
+    const before = turns.get(key) ?? [];
+    if (started && before.some((turn) => turn.runId === runId)) continue;
+    const given: Given = started ? arrive(before, runId, started) : leave(before, runId);
+    const places = new Map(before.map((turn) => [turn.runId, turn.place]));
+    turns.set(
+      key,
+      given.turns.map((turn) => ({ ...turn, place: places.get(turn.runId) ?? String(event.position) })),
+    );
+    for (const one of given.begin) begin.add(one);
+    for (const one of given.conflicts)
+      conflicts.set(one.runId, { queue: CONFLICTS, key: one.runId, dueAt: event.created, payload: one, position });
+  }
+  if (turns.size > 0) await save(tx, turns);
+  await work.remove(tx, CONFLICTS, ended);
+  await work.schedule(tx, [
+    ...[...begin].map((key) => ({ queue: RUNS, key, dueAt: events.at(-1)!.created, payload: {}, position })),
+    ...conflicts.values(),
+  ]);
+}
+
+/** Everything of the keys that a batch is about. */
+async function load(tx: EntityManager, steps: readonly RecordedEvent[]) {
+  const arriving = steps.flatMap((event) => (event.is('workflow.started') ? [event.data.concurrency!.key] : []));
+  const ids = steps.map((event) => (event.data as { runId: string }).runId);
+  const rows = await tx.query<Row[]>(
+    `select run_id, key, place, state, run_limit from views.run_turns
+      where key in (select unnest($1::text[]) union select key from views.run_turns where run_id = any($2::text[]))
+      order by key, place`,
+    [arriving, ids],
+  );
+  const keys = new Map(rows.map(({ run_id, key }) => [run_id, key]));
+  for (const event of steps) {
+    const { runId, concurrency } = event.data as Partial<DataOf<'workflow.started'>>;
+    if (concurrency) keys.set(runId!, concurrency.key);
+  }
+  const turns = new Map<string, readonly KeptTurn[]>();
+  for (const { run_id: runId, key, place, state, run_limit: limit } of rows)
+    turns.set(key, [...(turns.get(key) ?? []), { runId, place, state, limit }]);
+  return { keys, turns };
+}
+
+async function save(tx: EntityManager, turns: ReadonlyMap<string, readonly KeptTurn[]>): Promise<void> {
+  const rows = [...turns].flatMap(([key, some]) => some.map((turn) => ({ key, ...turn })));
+  await tx.query('delete from views.run_turns where key = any($1::text[])', [[...turns.keys()]]);
+  if (rows.length === 0) return;
+  await tx.query(
+    `insert into views.run_turns (run_id, key, place, state, run_limit)
+     select * from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::int[])`,
+    [
+      rows.map(({ runId }) => runId),
+      rows.map(({ key }) => key),
+      rows.map(({ place }) => place),
+      rows.map(({ state }) => state),
+      rows.map(({ limit }) => limit),
+    ],
+  );
+}

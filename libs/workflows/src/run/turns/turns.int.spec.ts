@@ -1,0 +1,181 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { array, assert, asyncProperty, boolean, constant, integer, oneof, record } from 'fast-check';
+
+import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import { readWhole } from '#libs/event-store/src/reading.js';
+import { streams } from '#libs/events/src/streams.js';
+import { FixedClock } from '#libs/kernel/src/clock.js';
+import { uuid7 } from '#libs/kernel/src/ids.js';
+import { PostgresWorkQueue } from '#libs/persistence/src/work/work-queue.adapter.js';
+import type { ClaimedWork } from '#libs/persistence/src/work/work.js';
+
+import { useViews } from '../../../../../test/support/views.js';
+import { Follower } from '../../../../persistence/testing/follower.js';
+import { RUNS } from '../advance-run.worker.js';
+import { type ConflictTask, CONFLICTS, EndConflicts } from './end-conflicts.worker.js';
+import { RunProjection } from '../run.projection.js';
+
+const views = useViews();
+const clock = new FixedClock('2026-11-20T08:00:00Z');
+let store: MemoryEventStore;
+let follower: Follower;
+
+beforeEach(begin);
+function begin(): void {
+  store = new MemoryEventStore(() => clock.now());
+  follower = new Follower(store, views.dataSource);
+}
+
+const ofRun = (runId: string) => ({ runId, workflowId: 'wf_1', workflow: 'deploy' });
+async function append(runId: string, ...drafts: { type: string; data: object }[]): Promise<void> {
+  const events = drafts.map((draft) =>
+    newEvent(draft, { id: uuid7(), orgId: 'org_1', actor: 'x', now: clock.now(), subject: `run/${runId}` }),
+  );
+  await store.append(streams.run(runId), events, 'any');
+}
+type Concurrency = { limit?: number; onConflict?: string; maxQueued?: number };
+const start = (runId: string, concurrency: Concurrency = {}) =>
+  append(
+    runId,
+    {
+      type: 'workflow.started',
+      data: {
+        ...ofRun(runId),
+        version: 'v',
+        trigger: { kind: 'manual' },
+        inputs: {},
+        settings: { retrySchedule: [] },
+        hop: 0,
+        concurrency: { key: 'k', limit: 1, onConflict: 'queue', maxQueued: 100, ...concurrency },
+      },
+    },
+    { type: 'workflow.status_changed', data: { ...ofRun(runId), to: 'queued' } },
+  );
+const complete = (runId: string) =>
+  append(runId, { type: 'workflow.completed', data: { ...ofRun(runId), outputs: {}, startedAt: '' } });
+const cancel = (runId: string) => append(runId, { type: 'run.cancelled', data: { runId, by: 'token/t' } });
+
+const follow = (crash = false) => follower.run(new RunProjection(new PostgresWorkQueue(views.dataSource)), crash);
+const rows = <T extends object>(queue: string) =>
+  views.dataSource.query<{ key: string; payload: T }[]>(
+    'select key, payload from views.work where queue = $1 order by key',
+    [queue],
+  );
+const underWay = async () => (await rows(RUNS)).map(({ key }) => key);
+async function endConflicts(): Promise<void> {
+  for (const { key, payload } of await rows<ConflictTask>(CONFLICTS))
+    await new EndConflicts(store, clock, () => Promise.resolve(undefined)).run({
+      key,
+      payload,
+    } as ClaimedWork<ConflictTask>);
+  await follow();
+}
+const typesOf = async (runId: string) => (await readWhole(store, streams.run(runId))).map(({ type }) => type);
+
+describe('runs that share a limit', () => {
+  it('have their turn one after the other, also when the process dies at any batch', async () => {
+    await start('run_1');
+    await start('run_2');
+    await follow(true);
+    await follow();
+    expect(await underWay()).toEqual(['run_1']);
+    await complete('run_1');
+    await follow(true);
+    expect(await underWay()).toEqual(['run_1']);
+    await follow();
+    expect(await underWay()).toEqual(['run_2']);
+  });
+
+  it('say that they were skipped, once', async () => {
+    await start('run_1', { onConflict: 'skip' });
+    await start('run_2', { onConflict: 'skip' });
+    await follow();
+    const [row] = await rows<ConflictTask>(CONFLICTS);
+    await endConflicts();
+    // A worker that claimed it before.
+    await new EndConflicts(store, clock, () => Promise.resolve(undefined)).run(row as ClaimedWork<ConflictTask>);
+    expect(await typesOf('run_2')).toEqual([
+      'workflow.started',
+      'workflow.status_changed',
+      'workflow.skipped',
+      'workflow.status_changed',
+    ]);
+    expect(await rows(CONFLICTS)).toEqual([]);
+    expect(await underWay()).toEqual(['run_1']);
+  });
+
+  it('cancel the one before, and begin when its end is in the log', async () => {
+    await start('run_1', { onConflict: 'cancel_running' });
+    await start('run_2', { onConflict: 'cancel_running' });
+    await follow();
+    expect(await underWay()).toEqual(['run_1']);
+    await endConflicts();
+    expect((await readWhole(store, streams.run('run_1'))).find((event) => event.is('run.cancelled'))?.data).toEqual({
+      runId: 'run_1',
+      by: 'run/run_2',
+    });
+    expect(await underWay()).toEqual(['run_2']);
+  });
+
+  it('leave a run alone that has ended by itself before it could be cancelled', async () => {
+    await start('run_1', { onConflict: 'cancel_running' });
+    await start('run_2', { onConflict: 'cancel_running' });
+    await follow();
+    await complete('run_1');
+    await endConflicts();
+    expect(await typesOf('run_1')).not.toContain('run.cancelled');
+    expect(await underWay()).toEqual(['run_2']);
+  });
+
+  it('keep the limit and the order, and forget none, whatever comes, ends and dies', async () => {
+    const happening = oneof(
+      record({ kind: constant('start' as const) }),
+      record({ kind: constant('end' as const), which: integer({ min: 0, max: 9 }), cancels: boolean() }),
+      record({ kind: constant('follow' as const), dies: boolean() }),
+    );
+    await assert(
+      asyncProperty(array(happening, { maxLength: 25 }), integer({ min: 1, max: 3 }), async (all, limit) => {
+        begin();
+        await views.dataSource.query('delete from views.work');
+        await views.dataSource.query('delete from views.run_turns');
+        const living: string[] = [];
+        const seen: string[] = [];
+        let count = 0;
+        const look = async (): Promise<string[]> => {
+          const now = await underWay();
+          expect(now.length).toBeLessThanOrEqual(limit);
+          seen.push(...now.filter((id) => !seen.includes(id)));
+          return now;
+        };
+        const end = async (runId: string, cancels: boolean): Promise<void> => {
+          living.splice(living.indexOf(runId), 1);
+          await (cancels ? cancel(runId) : complete(runId));
+        };
+        for (const one of all) {
+          if (one.kind === 'start') {
+            const id = `run_${String(count++).padStart(3, '0')}`;
+            living.push(id);
+            await start(id, { limit });
+          } else if (one.kind === 'end') {
+            // Who has no turn cannot complete.
+            const ready = one.cancels ? living : (await look()).filter((id) => living.includes(id));
+            if (ready.length > 0) await end(ready[one.which % ready.length]!, one.cancels);
+          } else await follow(one.dies);
+          await look();
+        }
+        await follow();
+        while (living.length > 0) {
+          const ready = (await look()).filter((id) => living.includes(id));
+          expect(ready).toEqual(living.slice(0, limit));
+          await end(ready[0]!, false);
+          await follow();
+        }
+        expect(seen).toEqual(seen.toSorted());
+        expect(await underWay()).toEqual([]);
+        expect(await views.dataSource.query('select * from views.run_turns')).toEqual([]);
+      }),
+      { numRuns: 25 },
+    );
+  });
+});
