@@ -39,7 +39,7 @@ describe('the examples in docs/rules-actions.md', () => {
     const keys = Object.fromEntries(rules.map((rule) => [rule.name, outcomeOf(rule).flow]));
     expect(keys).toMatchObject({
       'one issue for an outage': { once: { key: 'db-1', quiet: '15m' } },
-      'deploy when the pushing is over': { debounce: { key: 'acme/app', quiet: '2m', maxWait: '20m' } },
+      'deploy after the last push': { debounce: { key: 'acme/app', quiet: '2m', maxWait: '20m' } },
       'page during the night': { window: { text: 'mon,tue,wed,thu,fri 18:00-08:00 Europe/Berlin' } },
     });
   });
