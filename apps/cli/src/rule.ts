@@ -62,6 +62,12 @@ export function ruleCommands(program: Command, act: Act): void {
     .description('evaluate a draft for past events, without effects')
     .option('--from <when>', 'a time, a position, or how long ago (7d); default: the first event')
     .option('--to <when>', 'a time, a position, or how long ago; default: now')
+    .addOption(
+      new Option('--by <time>', 'the time of events to compare with; default: receivedAt').choices([
+        'receivedAt',
+        'timestamp',
+      ]),
+    )
     .option('--compare-to <rule>', 'a saved rule, by id or name; @ and a number chooses a version')
     .action((file: string, options: verbs.BacktestOptions) => act((shell) => verbs.backtest(shell, file, options)));
   rule

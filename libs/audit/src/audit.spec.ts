@@ -29,7 +29,7 @@ describe('the query of events', () => {
   const parse = (parameters: Parameters) => parseQuery(parameters, 'org_a', 'desc');
 
   it('is everything of the organisation, newest first, where nothing is said', () => {
-    expect(parse({})).toEqual({ orgId: 'org_a', types: [], order: 'desc', limit: 50 });
+    expect(parse({})).toEqual({ orgId: 'org_a', types: [], by: 'receivedAt', order: 'desc', limit: 50 });
     expect(conditionOf(parse({}), undefined)).toEqual({ sql: 'org_id = $1', values: ['org_a'] });
   });
 
@@ -66,11 +66,21 @@ describe('the query of events', () => {
     expect(conditionOf(up, up.after).sql).toBe('org_id = $1 and position > $2');
   });
 
+  it.each([
+    [{}, 'received_at'],
+    [{ by: 'receivedAt' }, 'received_at'],
+    [{ by: 'timestamp' }, 'timestamp'],
+  ])('compares times with when events were received, unless it is told otherwise: %j', (by, column) => {
+    const { sql } = conditionOf(parse({ from: '2026-11-20', to: '2026-11-21', ...by }), undefined);
+    expect(sql).toBe(`org_id = $1 and ${column} >= $2 and ${column} < $3`);
+  });
+
   it('names every parameter that is wrong, with what is allowed', () => {
     const { code, problems } = rejection(() =>
       parse({
         limit: '0',
         from: 'yesterday',
+        by: 'created',
         order: 'up',
         fromPosition: '-1',
         cursor: '???',
@@ -81,7 +91,7 @@ describe('the query of events', () => {
     );
     expect(code).toBe('query.invalid');
     expect(problems.map(({ pointer }) => pointer).sort()).toEqual(
-      ['/correlation', '/cursor', '/from', '/fromPosition', '/limit', '/order', '/source', '/tpye'].sort(),
+      ['/by', '/correlation', '/cursor', '/from', '/fromPosition', '/limit', '/order', '/source', '/tpye'].sort(),
     );
   });
 
@@ -139,6 +149,7 @@ describe('a trace', () => {
     source: 'millrace',
     subject: '',
     timestamp: '2026-11-20T12:00:00.000Z',
+    receivedAt: '2026-11-20T12:00:01.000Z',
     causation: cause === undefined ? undefined : id(cause),
   });
   const shape = ({ type, children }: TraceNode): unknown =>

@@ -1,4 +1,4 @@
-import type { EventQuery, Order } from '#libs/event-index/src/event-query.js';
+import { type EventQuery, type Order, TIMES } from '#libs/event-index/src/event-query.js';
 import { eventUuidOf } from '#libs/events/src/envelope.js';
 import { compile } from '#libs/expressions/src/compile.js';
 import { isUuid, type Uuid } from '#libs/kernel/src/ids.js';
@@ -12,6 +12,7 @@ const KNOWN = [
   'source',
   'subject',
   'correlation',
+  'by',
   'from',
   'to',
   'fromPosition',
@@ -47,6 +48,7 @@ export function parseQuery(parameters: Parameters, orgId: string, orderByDefault
   const source = one('source');
   const subject = one('subject');
   const correlation = parsed('correlation', 'the id of an event (evt_…)', uuidOf);
+  const by = parsed('by', TIMES.join(' or '), (text) => TIMES.find((time) => time === text));
   const from = parsed('from', 'a time such as 2026-11-20T13:00:00Z', parseTime);
   const to = parsed('to', 'a time such as 2026-11-20T14:00:00Z', parseTime);
   const fromPosition = parsed('fromPosition', position, positionOf);
@@ -63,6 +65,7 @@ export function parseQuery(parameters: Parameters, orgId: string, orderByDefault
     types: typesOf(parameters['type']),
     order: order ?? orderByDefault,
     limit: limit ?? 50,
+    by: by ?? 'receivedAt',
     ...(source !== undefined && { source }),
     ...(subject !== undefined && { subject }),
     ...(correlation !== undefined && { correlation }),

@@ -5,7 +5,7 @@ import { ApiOperation, ApiProduces, ApiProperty, ApiQuery, ApiResponse, ApiTags 
 
 import { CurrentCaller } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
-import type { EventQuery } from '#libs/event-index/src/event-query.js';
+import { type EventQuery, TIMES } from '#libs/event-index/src/event-query.js';
 import { eventNotFound, EventReader, MAX_TRACED } from '#libs/event-index/src/event-reader.adapter.js';
 import { eventIdOf, eventUuidOf } from '#libs/events/src/envelope.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
@@ -36,7 +36,7 @@ class EventMetadataAnswer {
   })
   causedBy?: string[];
   @ApiProperty({ example: 'integration/int_01jq5x1d0wkz4s3v2n8m7b6c5a' }) actor!: string;
-  @ApiProperty({ format: 'date-time' }) receivedAt!: string;
+  @ApiProperty({ format: 'date-time', description: 'When the event reached this server.' }) receivedAt!: string;
   @ApiProperty() schemaVersion!: number;
 }
 
@@ -46,7 +46,7 @@ export class EventAnswer {
   @ApiProperty({ example: 'github' }) source!: string;
   @ApiProperty({ example: 'repository/acme/app' }) subject!: string;
   @ApiProperty() orgId!: string;
-  @ApiProperty({ format: 'date-time' }) timestamp!: string;
+  @ApiProperty({ format: 'date-time', description: 'When it happened, as its source says.' }) timestamp!: string;
   @ApiProperty({ type: Object, description: 'As recorded, byte for byte.' }) data!: object;
   @ApiProperty() metadata!: EventMetadataAnswer;
 }
@@ -61,7 +61,7 @@ export class TraceAnswer {
   @ApiProperty() correlationId!: string;
   @ApiProperty({ description: 'Events in the tree.' }) count!: number;
   @ApiProperty({ description: `Only the first ${MAX_TRACED} events of the story are shown.` }) truncated!: boolean;
-  @ApiProperty({ type: Object, description: '`{ id, type, source, subject, timestamp, children[] }`' })
+  @ApiProperty({ type: Object, description: '`{ id, type, source, subject, timestamp, receivedAt, children[] }`' })
   root!: TraceNode;
 }
 
@@ -83,6 +83,13 @@ export class EventController {
   @ApiQuery({ name: 'source', required: false, description: 'Name or glob.' })
   @ApiQuery({ name: 'subject', required: false, description: 'Name or glob: `repository/acme/*`.' })
   @ApiQuery({ name: 'correlation', required: false, description: 'Id of the first event of a story.' })
+  @ApiQuery({
+    name: 'by',
+    required: false,
+    enum: [...TIMES],
+    description:
+      'What `from` and `to` are compared with: when the server received the event (default), or the `timestamp` that its source gives.',
+  })
   @ApiQuery({ name: 'from', required: false, description: 'RFC 3339, inclusive.' })
   @ApiQuery({ name: 'to', required: false, description: 'RFC 3339, exclusive.' })
   @ApiQuery({ name: 'fromPosition', required: false, description: 'Inclusive.' })

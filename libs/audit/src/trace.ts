@@ -9,6 +9,7 @@ export interface TraceNode {
   readonly source: string;
   readonly subject: string;
   readonly timestamp: string;
+  readonly receivedAt: string;
   readonly children: readonly TraceNode[];
 }
 
@@ -22,8 +23,8 @@ export function traceOf(events: readonly TracedEvent[], correlation: Uuid): Trac
   const first = events.find(({ id }) => id === correlation) ?? events[0];
   if (!first) throw new RangeError('a trace has at least one event');
   const nodes = new Map<Uuid, TraceNode & { readonly children: TraceNode[] }>();
-  for (const { id, type, source, subject, timestamp } of events)
-    nodes.set(id, { id: eventIdOf(id), type, source, subject, timestamp, children: [] });
+  for (const { id, type, source, subject, timestamp, receivedAt } of events)
+    nodes.set(id, { id: eventIdOf(id), type, source, subject, timestamp, receivedAt, children: [] });
   const root = nodes.get(first.id)!;
   const placed = new Set<Uuid>();
   for (const { id, causation } of events) {

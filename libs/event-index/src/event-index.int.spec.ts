@@ -11,6 +11,7 @@ import type { Cause } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
+import { ReceivedAt } from '#libs/persistence/src/migrations/0027-received-at.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
@@ -32,6 +33,7 @@ interface Written {
   readonly source?: string;
   readonly subject?: string;
   readonly at?: string;
+  readonly received?: string;
   readonly data?: object;
   readonly cause?: Cause;
   readonly stream?: string;
@@ -56,11 +58,12 @@ describe('the index of events', () => {
     await testDatabase.drop();
   });
 
-  async function write({ type = 'git.push', orgId = 'org_a', stream, cause, at, data = {}, ...more }: Written = {}) {
+  async function write({ type = 'git.push', orgId = 'org_a', stream, cause, at, data = {}, ...rest }: Written = {}) {
+    const { received = '2026-11-20T12:00:00Z', ...more } = rest;
     const id = uuid7();
     const event = newEvent(
       { type, data, ...(at !== undefined && { timestamp: at }) },
-      { id, orgId, actor: 'millrace', now: new Date('2026-11-20T12:00:00Z'), ...more, ...(cause && { cause }) },
+      { id, orgId, actor: 'millrace', now: new Date(received), ...more, ...(cause && { cause }) },
     );
     await store.append(stream ?? `s-${id}`, [event], stream === undefined ? 'no-stream' : 'any');
     return id;
@@ -105,14 +108,33 @@ describe('the index of events', () => {
     expect(await ids({ subject: 'repository/acme/ap_' })).toEqual([]);
   });
 
-  it('finds by time and by position, from inclusive and to exclusive', async () => {
-    const early = await write({ at: '2026-11-20T10:00:00.000Z' });
-    const noon = await write({ at: '2026-11-20T12:00:00.000Z' });
-    const late = await write({ at: '2026-11-20T14:00:00.000Z' });
+  it('is read from the log anew where it lacks the times of receipt', async () => {
+    const first = await write();
     await index();
-    expect(await ids({ from: '2026-11-20T12:00:00Z' })).toEqual([noon, late]);
-    expect(await ids({ to: '2026-11-20T12:00:00Z' })).toEqual([early]);
-    expect(await ids({ from: '2026-11-20T13:00:00+02:00', to: '2026-11-20T13:00:00Z' })).toEqual([noon]);
+    const runner = database.createQueryRunner();
+    await runner.query('insert into views.checkpoints (name, position) values ($1, 1)', [followers.eventIndex]);
+    await new ReceivedAt().down(runner);
+    await new ReceivedAt().up(runner);
+    expect(await runner.query('select name from views.checkpoints')).toEqual([]);
+    await runner.release();
+    expect(await ids({})).toEqual([]);
+    await index();
+    expect(await ids({ from: '2026-11-20T12:00:00Z' })).toEqual([first]);
+  });
+
+  it.each([
+    ['when they were received', 'received', {}],
+    ['when they happened', 'at', { by: 'timestamp' }],
+  ] as const)('finds by %s, and by position, from inclusive and to exclusive', async (_, time, by) => {
+    const other = time === 'at' ? 'received' : 'at';
+    const written = (at: string) => write({ [time]: at, [other]: '2019-01-01T00:00:00.000Z' });
+    const early = await written('2026-11-20T10:00:00.000Z');
+    const noon = await written('2026-11-20T12:00:00.000Z');
+    const late = await written('2026-11-20T14:00:00.000Z');
+    await index();
+    expect(await ids({ from: '2026-11-20T12:00:00Z', ...by })).toEqual([noon, late]);
+    expect(await ids({ to: '2026-11-20T12:00:00Z', ...by })).toEqual([early]);
+    expect(await ids({ from: '2026-11-20T13:00:00+02:00', to: '2026-11-20T13:00:00Z', ...by })).toEqual([noon]);
     const [first, second] = (await everything()).map(({ position }) => String(position));
     expect(await ids({ fromPosition: second! })).toEqual([noon, late]);
     expect(await ids({ toPosition: first! })).toEqual([early]);

@@ -18,6 +18,20 @@ export class EventIndex implements Subscriber {
 }
 
 function rowOf({ position, id, type, metadata, stream, revision }: RecordedEvent): RowOf<EventView> {
-  const { source, subject, orgId, timestamp, $correlationId: correlation, $causationId: causation = null } = metadata;
-  return { position, id, type, source, subject, orgId, timestamp, correlation, causation, stream, revision };
+  const { source, subject, orgId, timestamp, receivedAt } = metadata;
+  const { $correlationId: correlation, $causationId: causation = null } = metadata;
+  return {
+    position,
+    id,
+    type,
+    source,
+    subject,
+    orgId,
+    timestamp,
+    receivedAt,
+    correlation,
+    causation,
+    stream,
+    revision,
+  };
 }

@@ -5,6 +5,13 @@ import type { Uuid } from '#libs/kernel/src/ids.js';
 
 export type Order = 'asc' | 'desc';
 
+/**
+ * Which time of an event is meant: when it reached this system, or its `timestamp`, when it happened as its source says. What
+ * is searched for is mostly new to this system, however long ago its source says that it happened.
+ */
+export const TIMES = ['receivedAt', 'timestamp'] as const;
+export type TimeOf = (typeof TIMES)[number];
+
 /** What somebody wants to see of the log. */
 export interface EventQuery {
   readonly orgId: string;
@@ -13,6 +20,8 @@ export interface EventQuery {
   readonly source?: string;
   readonly subject?: string;
   readonly correlation?: Uuid;
+  /** What `from` and `to` are compared with; default: `receivedAt`. */
+  readonly by?: TimeOf;
   /** Inclusive. */
   readonly from?: Date;
   /** Exclusive. */
@@ -68,14 +77,17 @@ export function conditionOf(query: EventQuery, after: bigint | undefined): Condi
     else add((parameter) => `${name} = ${parameter}`, pattern);
   }
   if (query.correlation) add((parameter) => `correlation = ${parameter}`, query.correlation);
-  if (query.from) add((parameter) => `timestamp >= ${parameter}`, query.from.toISOString());
-  if (query.to) add((parameter) => `timestamp < ${parameter}`, query.to.toISOString());
+  const time = timeColumn(query.by);
+  if (query.from) add((parameter) => `${time} >= ${parameter}`, query.from.toISOString());
+  if (query.to) add((parameter) => `${time} < ${parameter}`, query.to.toISOString());
   if (query.fromPosition !== undefined) add((parameter) => `position >= ${parameter}`, String(query.fromPosition));
   if (query.toPosition !== undefined) add((parameter) => `position <= ${parameter}`, String(query.toPosition));
   if (after !== undefined)
     add((parameter) => `position ${query.order === 'asc' ? '>' : '<'} ${parameter}`, String(after));
   return { sql: parts.join(' and '), values };
 }
+
+export const timeColumn = (by: TimeOf = 'receivedAt'): string => (by === 'timestamp' ? 'timestamp' : 'received_at');
 
 /** A glob as LIKE has it: everything but `*` stands for itself. */
 const likeOf = (glob: string): string => glob.replace(/[\\%_]/g, '\\$&').replaceAll('*', '%');

@@ -8,7 +8,7 @@ import { followers } from '#libs/events/src/followers.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 
-import { conditionOf, type EventQuery } from './event-query.js';
+import { conditionOf, type EventQuery, timeColumn, type TimeOf } from './event-query.js';
 
 /** A row of the index: enough to fetch its event. */
 interface Entry {
@@ -26,6 +26,7 @@ export interface TracedEvent {
   readonly subject: string;
   /** RFC 3339 UTC. */
   readonly timestamp: string;
+  readonly receivedAt: string;
   readonly causation: Uuid | undefined;
 }
 
@@ -35,6 +36,8 @@ export interface Span {
   readonly types: readonly string[];
   readonly from?: bigint;
   readonly upTo: bigint;
+  /** Which time is compared with the next two. */
+  readonly by: TimeOf;
   readonly since?: Date;
   readonly before?: Date;
 }
@@ -158,15 +161,20 @@ export class EventReader {
   /** In the order of the log, at most {@link MAX_TRACED}. */
   async story(orgId: string, correlation: Uuid): Promise<readonly TracedEvent[]> {
     const rows = await this.database.query<
-      { id: Uuid; type: string; source: string; subject: string; timestamp: Date; causation: Uuid | null }[]
+      (Omit<TracedEvent, 'timestamp' | 'receivedAt' | 'causation'> & {
+        readonly timestamp: Date;
+        readonly receivedAt: Date;
+        readonly causation: Uuid | null;
+      })[]
     >(
-      `select id, type, source, subject, timestamp, causation from views.events
+      `select id, type, source, subject, timestamp, received_at as "receivedAt", causation from views.events
        where correlation = $1 and org_id = $2 order by position limit ${MAX_TRACED}`,
       [correlation, orgId],
     );
-    return rows.map(({ timestamp, causation, ...row }) => ({
+    return rows.map(({ timestamp, receivedAt, causation, ...row }) => ({
       ...row,
       timestamp: timestamp.toISOString(),
+      receivedAt: receivedAt.toISOString(),
       causation: causation ?? undefined,
     }));
   }
@@ -185,12 +193,13 @@ export class EventReader {
     return rows.map(({ type }) => type);
   }
 
-  async extentOf({ orgId, types, from = 0n, upTo, since, before }: Span): Promise<Extent> {
+  async extentOf({ orgId, types, from = 0n, upTo, by, since, before }: Span): Promise<Extent> {
+    const time = timeColumn(by);
     const [row] = await this.database.query<{ total: string; first: string | null; last: string | null }[]>(
       // The sums keep the planner from walking the log in search of the first and the last.
       `select count(*)::text as total, min(position + 0)::text as first, max(position + 0)::text as last
        from views.events where org_id = $1 and type = any($2) and position >= $3 and position <= $4
-         and ($5::timestamptz is null or timestamp >= $5) and ($6::timestamptz is null or timestamp < $6)`,
+         and ($5::timestamptz is null or ${time} >= $5) and ($6::timestamptz is null or ${time} < $6)`,
       [orgId, types, String(from), String(upTo), since?.toISOString() ?? null, before?.toISOString() ?? null],
     );
     const { total, first, last } = row!;

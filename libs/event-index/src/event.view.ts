@@ -17,6 +17,8 @@ export class EventView {
   orgId!: string;
   @Column('timestamptz')
   timestamp!: Date;
+  @Column('timestamptz', { name: 'received_at' })
+  receivedAt!: Date;
   @Column('uuid')
   correlation!: string;
   @Column('uuid', { nullable: true })

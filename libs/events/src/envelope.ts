@@ -37,6 +37,7 @@ export interface EventMetadata {
   readonly causedBy?: readonly string[];
   /** Who: `token/tok_…`, `integration/int_…`, `rule/rul_…`, `run/run_…`, `millrace`. */
   readonly actor: string;
+  /** When the event reached this system, whatever its `timestamp` says. */
   readonly receivedAt: string;
   readonly schemaVersion: number;
   /** `data` holds numbers that JavaScript would change: it is read exactly. */
@@ -45,7 +46,7 @@ export interface EventMetadata {
   readonly request?: RequestMetadata;
 }
 
-const TEXTS = ['source', 'subject', 'orgId', 'timestamp', '$correlationId', 'actor'] as const;
+const TEXTS = ['source', 'subject', 'orgId', 'timestamp', 'receivedAt', '$correlationId', 'actor'] as const;
 const NUMBERS = ['hop', 'schemaVersion'] as const;
 
 /** Whether something has what every reader of metadata relies on: others may have written to our streams. */

@@ -154,11 +154,12 @@ describe('a backtest', () => {
   it('asks with the range and the rule to compare with, shows a bar and then the result', async () => {
     shell = new FakeShell({ [RULES]: { data: [rule], nextCursor: null } });
     shell.lines = [{ progress }, { result }];
-    await backtest(shell, file, { from: '12', to: '2026-11-01', compareTo: 'pushes@1' });
+    await backtest(shell, file, { from: '12', to: '2026-11-01', by: 'timestamp', compareTo: 'pushes@1' });
     expect(shell.asked.at(-1)!.body).toEqual({
       rule: { name: 'pushes', eventType: 'git.push' },
       from: '12',
       to: '2026-11-01',
+      by: 'timestamp',
       compareTo: { ruleId: 'rul_1', version: 1 },
     });
     expect(shell.bars).toEqual([expect.stringContaining('33 %'), undefined, undefined]);

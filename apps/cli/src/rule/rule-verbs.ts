@@ -113,6 +113,7 @@ export async function test(
 export interface BacktestOptions {
   readonly from?: string;
   readonly to?: string;
+  readonly by?: string;
   readonly compareTo?: string;
 }
 
@@ -124,6 +125,7 @@ export async function backtest(shell: Shell, file: string, options: BacktestOpti
     rule,
     ...(options.from !== undefined && { from: boundOf(options.from, now) }),
     ...(options.to !== undefined && { to: boundOf(options.to, now) }),
+    ...(options.by !== undefined && { by: options.by }),
     ...(other && {
       compareTo: {
         ruleId: await idOf(shell, other.rule),

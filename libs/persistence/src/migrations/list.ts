@@ -18,6 +18,7 @@ import { ActionRefusals } from './0020-action-refusals.js';
 import { ExactJson } from './0021-exact-json.js';
 import { Installation } from './0022-installation.js';
 import { RunWaits } from './0026-run-waits.js';
+import { ReceivedAt } from './0027-received-at.js';
 import { RunTurns } from './0028-run-turns.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
@@ -42,5 +43,6 @@ export const migrations = [
   ExactJson,
   Installation,
   RunWaits,
+  ReceivedAt,
   RunTurns,
 ];

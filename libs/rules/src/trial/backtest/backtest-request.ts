@@ -1,3 +1,4 @@
+import { TIMES, type TimeOf } from '#libs/event-index/src/event-query.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { Problems } from '#libs/kernel/src/problems.js';
@@ -17,6 +18,8 @@ export interface RuleReference {
 
 export interface BacktestRequest {
   readonly rule: CheckedRule;
+  /** Which time of an event the times of the range are compared with. */
+  readonly by: TimeOf;
   /** Inclusive. */
   readonly from?: Bound;
   /** A position is inclusive, a time exclusive. */
@@ -31,15 +34,22 @@ export function parseBacktest(body: unknown, known: KnownActions = NO_ACTIONS): 
     throw new Rejected(
       'invalid',
       'rule.invalid_backtest',
-      'The body must be an object: { rule, from?, to?, compareTo? }.',
+      'The body must be an object: { rule, from?, to?, by?, compareTo? }.',
     );
-  problems.unknownKeys(body, ['rule', 'from', 'to', 'compareTo'], '');
+  problems.unknownKeys(body, ['rule', 'by', 'from', 'to', 'compareTo'], '');
+  const by = timeOf(body['by'], problems);
   const from = boundOf(body['from'], '/from', problems);
   const to = boundOf(body['to'], '/to', problems);
   const compareTo = referenceOf(body['compareTo'], problems);
   problems.throwIfAny('rule.invalid_backtest', 'The backtest is invalid');
   const rule = checkedAt('/rule', body['rule'], known);
-  return { rule, ...(from && { from }), ...(to && { to }), ...(compareTo && { compareTo }) };
+  return { rule, by, ...(from && { from }), ...(to && { to }), ...(compareTo && { compareTo }) };
+}
+
+function timeOf(given: unknown, problems: Problems): TimeOf {
+  const by = given === undefined ? 'receivedAt' : TIMES.find((time) => time === given);
+  if (!by) problems.add('/by', `Must be ${TIMES.join(' or ')}.`);
+  return by ?? 'receivedAt';
 }
 
 function boundOf(given: unknown, pointer: string, problems: Problems): Bound | undefined {

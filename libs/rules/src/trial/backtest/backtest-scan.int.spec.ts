@@ -49,7 +49,10 @@ describe.each(adapters)('scanning a log in %s', (_, open) => {
       const orgId = n % 5 === 0 ? 'org_2' : 'org_1';
       const type = n % 7 === 0 ? 'rule.evaluated' : 'git.push';
       const timestamp = new Date(Date.UTC(2026, 10, 20, 0, n)).toISOString();
-      const event = newEvent({ type, data: { n }, timestamp }, { id, orgId, actor: 'x', now: new Date() });
+      const event = newEvent(
+        { type, data: { n }, timestamp },
+        { id, orgId, actor: 'x', now: new Date(Date.UTC(2027, 0, 1, 0, n)) },
+      );
       const { position } = await opened.store.append(streams.inbound('int_1', id), [event], 'no-stream');
       if (orgId === 'org_1' && type === 'git.push') pushes.push({ id, position });
     }
@@ -58,7 +61,12 @@ describe.each(adapters)('scanning a log in %s', (_, open) => {
 
   const seen = async (more: Partial<LogRange> = {}) => {
     const ids: string[] = [];
-    const whole: LogRange = { orgId: 'org_1', types: ['git.push', 'pr.opened'], upTo: await opened.store.head() };
+    const whole: LogRange = {
+      orgId: 'org_1',
+      types: ['git.push', 'pr.opened'],
+      by: 'timestamp',
+      upTo: await opened.store.head(),
+    };
     await scan(opened.store, { ...whole, ...more }, ({ id }) => ids.push(id), new AbortController().signal);
     return ids;
   };
@@ -76,10 +84,14 @@ describe.each(adapters)('scanning a log in %s', (_, open) => {
 
   it('begins and ends at times that the events carry', async () => {
     const since = Date.UTC(2026, 10, 20, 0, 100);
-    const found = await seen({ since, before: since + 60_000 });
-    expect(found).toEqual([]);
-    const some = await seen({ since: since + 60_000, before: since + 4 * 60_000 });
-    expect(some).toHaveLength(3);
+    expect(await seen({ since, before: since + 60_000 })).toEqual([]);
+    expect(await seen({ since: since + 60_000, before: since + 4 * 60_000 })).toHaveLength(3);
+    expect(await seen({ by: 'receivedAt', since: since + 60_000, before: since + 4 * 60_000 })).toEqual([]);
+  });
+
+  it('begins and ends at times at which the events were received', async () => {
+    const since = Date.UTC(2027, 0, 1, 0, 101);
+    expect(await seen({ by: 'receivedAt', since, before: since + 3 * 60_000 })).toHaveLength(3);
   });
 
   it('finds nothing of a type that is not there', async () => {

@@ -1,5 +1,6 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
 
+import type { TimeOf } from '#libs/event-index/src/event-query.js';
 import type { EventReader, Extent } from '#libs/event-index/src/event-reader.adapter.js';
 import type { AllPage, EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { catalogue } from '#libs/events/src/catalogue.js';
@@ -7,12 +8,14 @@ import { catalogue } from '#libs/events/src/catalogue.js';
 import type { CompiledDefinition } from '../../language/definition.js';
 import type { BacktestRequest } from './backtest-request.js';
 
-/** The part of the log that a backtest reads. Positions are inclusive, times those that the events carry. */
+/** The part of the log that a backtest reads. Positions are inclusive. */
 export interface LogRange {
   readonly orgId: string;
   readonly types: readonly string[];
   readonly from?: bigint;
   readonly upTo: bigint;
+  /** Which time of an event is compared with the next two. */
+  readonly by: TimeOf;
   /** Inclusive, and exclusive; milliseconds. */
   readonly since?: number;
   readonly before?: number;
@@ -28,7 +31,7 @@ export async function rangeOf(
   store: Pick<EventStore, 'head'>,
   index: EventReader,
   orgId: string,
-  { from, to }: Pick<BacktestRequest, 'from' | 'to'>,
+  { by, from, to }: Pick<BacktestRequest, 'by' | 'from' | 'to'>,
   rules: readonly CompiledDefinition[],
 ): Promise<CountedRange> {
   const head = await store.head();
@@ -42,12 +45,14 @@ export async function rangeOf(
     orgId,
     types,
     upTo,
+    by,
     ...(from && 'position' in from && { from: from.position }),
     ...(since && { since }),
     ...(before && { before }),
   });
   return {
     orgId,
+    by,
     // With a fresh index that found nothing there is nothing to read.
     types: isFresh && first === undefined ? [] : types,
     total,
@@ -120,10 +125,10 @@ function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> 
   });
 }
 
-function isWithin({ orgId, since, before }: LogRange, { metadata }: RecordedEvent): boolean {
+function isWithin({ orgId, by, since, before }: LogRange, { metadata }: RecordedEvent): boolean {
   if (metadata.orgId !== orgId) return false;
   if (since === undefined && before === undefined) return true;
-  const time = Date.parse(metadata.timestamp);
+  const time = Date.parse(metadata[by]);
   return (since === undefined || time >= since) && (before === undefined || time < before);
 }
 

@@ -8,6 +8,7 @@ import { DataSource } from 'typeorm';
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import { Takes } from '#libs/access/src/shapes.controller.js';
+import { TIMES } from '#libs/event-index/src/event-query.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import type { RuleWarning } from '#libs/events/src/shapes/rule-shape.js';
@@ -35,10 +36,17 @@ interface Reply {
 const BacktestBody = Type.Object(
   {
     rule: RuleBody,
-    from: Type.Optional(
-      Type.String({ description: 'A time (of the events) or a position; inclusive.', examples: ['2026-11-13'] }),
-    ),
+    from: Type.Optional(Type.String({ description: 'A time or a position; inclusive.', examples: ['2026-11-13'] })),
     to: Type.Optional(Type.String({ description: 'A time, exclusive, or a position, inclusive. Default: now.' })),
+    by: Type.Optional(
+      Type.Union(
+        TIMES.map((time) => Type.Literal(time)),
+        {
+          description:
+            'What the times are compared with: when the server received the event (default), or the `timestamp` that its source gives.',
+        },
+      ),
+    ),
     compareTo: Type.Optional(
       Type.Union(
         [Type.String(), Type.Object({ ruleId: Type.String(), version: Type.Optional(Type.Integer({ minimum: 1 })) })],

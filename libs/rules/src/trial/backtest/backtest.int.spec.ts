@@ -96,14 +96,20 @@ afterEach(() => application.close());
 
 async function push(
   count: number,
-  make: (n: number) => { data?: object; orgId?: string; type?: string; time?: string },
+  make: (n: number) => { data?: object; orgId?: string; type?: string; time?: string; received?: string },
 ) {
   for (let n = 0; n < count; n++) {
-    const { data = {}, orgId = 'org_1', type = 'git.push', time = '2026-11-20T00:00:00.000Z' } = make(n);
+    const {
+      data = {},
+      orgId = 'org_1',
+      type = 'git.push',
+      time = '2026-11-20T00:00:00.000Z',
+      received = time,
+    } = make(n);
     const id = uuid7();
     const event = newEvent(
       { type, data, timestamp: time },
-      { id, orgId, actor: 'x', source: 'github', now: new Date() },
+      { id, orgId, actor: 'x', source: 'github', now: new Date(received) },
     );
     await store.append(streams.inbound('int_1', id), [event], 'no-stream');
   }
@@ -185,7 +191,8 @@ describe('a backtest by REST', () => {
   });
 
   it.each([true, false])('takes times and positions as ends (index up to date: %s)', async (isFresh) => {
-    await push(5, (n) => ({ time: `2026-11-2${n}T12:00:00.000Z` }));
+    // As of an import: what is received now happened long ago.
+    await push(5, (n) => ({ time: `2019-11-2${n}T12:00:00.000Z`, received: `2026-11-2${n}T12:00:00.000Z` }));
     fresh = isFresh;
     const seen = async (range: object) => {
       const { samples } = await backtest({ rule: { ...draft, conditions: { all: [] } }, ...range });
@@ -197,6 +204,8 @@ describe('a backtest by REST', () => {
     expect(await seen({ from: 2, to: '4' })).toEqual([2, 3, 4]);
     expect(await seen({ from: '2027-01-01' })).toEqual([]);
     expect(await seen({ to: '2020-01-01' })).toEqual([]);
+    expect(await seen({ to: '2019-11-22', by: 'timestamp' })).toEqual([1, 2]);
+    expect(await seen({ from: '2026-11-22', by: 'timestamp' })).toEqual([]);
   });
 
   it('sees what the index does not have yet', async () => {

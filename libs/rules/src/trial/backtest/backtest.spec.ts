@@ -49,7 +49,7 @@ async function logOf(events: readonly Past[]) {
 
 const everything = (store: MemoryEventStore) => store.readAll({ limit: 100_000 }).then(({ events }) => events);
 const never = new AbortController().signal;
-const wholeLog: LogRange = { orgId: 'org_1', types: ['git.push'], upTo: 2n ** 62n };
+const wholeLog: LogRange = { orgId: 'org_1', types: ['git.push'], by: 'timestamp', upTo: 2n ** 62n };
 
 async function seenBy(draft: Backtest, events: readonly Past[]) {
   for (const event of await everything(await logOf(events))) draft.look(event);
@@ -440,11 +440,13 @@ describe('the request for a backtest', () => {
     ],
     [{ from: '2026-11-01' }, { from: { time: new Date('2026-11-01T00:00:00Z') } }],
     [{ to: '2026-11-01T10:00:00+02:00' }, { to: { time: new Date('2026-11-01T08:00:00Z') } }],
+    [{ by: 'receivedAt' }, {}],
+    [{ by: 'timestamp' }, { by: 'timestamp' }],
     [{ compareTo: 'rul_1' }, { compareTo: { ruleId: 'rul_1' } }],
     [{ compareTo: { ruleId: 'rul_1', version: 2 } }, { compareTo: { ruleId: 'rul_1', version: 2 } }],
   ])('takes %j', (more, parsed) => {
     const { rule: _, ...rest } = parseBacktest({ rule: draft, ...more });
-    expect(rest).toEqual(parsed);
+    expect(rest).toEqual({ by: 'receivedAt', ...parsed });
   });
 
   it.each<[unknown, string]>([
@@ -452,6 +454,7 @@ describe('the request for a backtest', () => {
     [{ rule: draft, from: -1 }, '/from'],
     [{ rule: draft, to: '2026-13-01' }, '/to'],
     [{ rule: draft, to: null }, '/to'],
+    [{ rule: draft, by: 'created' }, '/by'],
     [{ rule: draft, compareTo: 5 }, '/compareTo'],
     [{ rule: draft, compareTo: 'wf_1' }, '/compareTo'],
     [{ rule: draft, compareTo: {} }, '/compareTo/ruleId'],
