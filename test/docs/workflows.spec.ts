@@ -150,4 +150,14 @@ describe('the examples in docs/workflows.md', () => {
     const { outputs } = await played('report-outage', () => ({}), { respond, event });
     expect(outputs).toEqual({ issue: 'iss_1', told: true });
   });
+
+  it('release runs what leads to a step before it, and what is independent at the same time', async () => {
+    const inputs = { version: '1.2' };
+    const answer =
+      (findings: number): Answer =>
+      () => ({ findings });
+    const clean = await played('release', answer(0), { inputs });
+    expect(clean.asked.map((url) => url.split('/')[3])).toEqual(['test', 'scan', 'deploy']);
+    expect(clean.outputs).toEqual({ deployed: true });
+  });
 });

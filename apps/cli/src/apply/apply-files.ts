@@ -117,7 +117,8 @@ function oneWanted(file: string, path: string, { line, text }: FilePart): Wanted
   if (!isObject(body)) return none('The file must hold a rule or a workflow.');
   const { name } = body;
   if (typeof name !== 'string' || name === '') return none('"name" is required.');
-  if (Object.hasOwn(body, 'steps')) return { ...source, kind: 'workflow', name, source: text };
+  if (Object.hasOwn(body, 'steps') || Object.hasOwn(body, 'nodes'))
+    return { ...source, kind: 'workflow', name, source: text };
   if (Object.hasOwn(body, 'eventType')) return { ...source, kind: 'rule', name, body };
   return none('The document must be a rule, which has an eventType, or a workflow, which has steps.');
 }

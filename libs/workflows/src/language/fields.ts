@@ -43,6 +43,26 @@ export const StepList = Type.Array(Type.Unknown(), {
 export const closed = <P extends TProperties>(properties: P, description: string) =>
   Type.Object(properties, { additionalProperties: false, description });
 
+export const EdgeShape = closed(
+  {
+    from: Type.String({ minLength: 1, description: 'The id of a node.' }),
+    to: Type.String({ minLength: 1, description: 'The id of a node, which runs later.' }),
+    if: Type.Optional(described(Condition, 'The edge is taken only if this is true.')),
+  },
+  'An edge of a graph.',
+);
+
+export const GraphFields = {
+  nodes: described(StepList, 'Steps with ids. Each runs as soon as the steps that lead to it have ended.'),
+  edges: Type.Optional(
+    Type.Array(Type.Unknown({ inEditors: EdgeShape }), {
+      maxItems: 1000,
+      description: 'Which step follows which: `from`, `to` and `if`. Without cycles.',
+      expected: 'a list of edges, each with "from" and "to"',
+    }),
+  ),
+};
+
 const commonFields = {
   id: Type.Optional(
     Type.String({
@@ -174,6 +194,8 @@ export const WorkflowShape = closed(
     ),
     concurrency: Type.Optional(Concurrency),
     steps: StepList,
+    nodes: Type.Optional(GraphFields.nodes),
+    edges: GraphFields.edges,
     onFailure: Type.Optional(described(StepList, 'Run when the steps fail, with `error` in scope.')),
     finally: Type.Optional(
       Type.Union([StepList, Finally], {

@@ -9,7 +9,12 @@ export class SourceProblems {
   readonly found: SourceProblem[] = [];
   private readonly suspected: (() => void)[] = [];
   private readonly warned: SourceProblem[] = [];
-  constructor(private readonly document: YamlDocument) {}
+
+  /** @param inText where what has a pointer is written, if that is elsewhere. */
+  constructor(
+    private readonly document: YamlDocument,
+    private readonly inText: (pointer: string) => string = (pointer) => pointer,
+  ) {}
 
   /** A check for what is allowed and probably not meant. It runs only when somebody asks for warnings. */
   suspect(check: () => void): void {
@@ -17,7 +22,8 @@ export class SourceProblems {
   }
 
   /** Called by such a check. @param offset of the place in the text at the pointer. */
-  warn(pointer: string, code: string, detail: string, offset = 0): void {
+  warn(read: string, code: string, detail: string, offset = 0): void {
+    const pointer = this.inText(read);
     this.warned.push({ pointer, code, detail, ...this.document.positionIn(pointer, offset) });
   }
 
@@ -28,7 +34,8 @@ export class SourceProblems {
   }
 
   /** @param isKey whether the key at the pointer is wrong rather than its value. */
-  add(pointer: string, code: string, detail: string, isKey = false): void {
+  add(read: string, code: string, detail: string, isKey = false): void {
+    const pointer = this.inText(read);
     const position = isKey ? this.document.keyPosition(pointer) : this.document.position(pointer);
     this.found.push({ pointer, code, detail, ...position });
   }

@@ -54,6 +54,8 @@ export interface Reading {
   readonly visible: Visible;
   readonly expressions: Expressions;
   readonly problems: SourceProblems;
+  /** Reads one step of a nested list. */
+  readonly step: (value: unknown, pointer: string, visible: Visible) => Step | undefined;
   /** Reads a nested list; its steps see `visible` and each other. */
   readonly list: (
     value: unknown,

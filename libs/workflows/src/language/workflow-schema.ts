@@ -20,6 +20,8 @@ export function workflowSchema({ keywords, named, triggers }: Vocabulary): objec
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'Millrace workflow',
     ...(forEditors(WorkflowShape) as object),
+    required: ['name'],
+    anyOf: [{ required: ['steps'] }, { required: ['nodes'] }],
     definitions: mapValues(definitions, forEditors),
   };
 }

@@ -6,6 +6,7 @@ import type { NamedSyntax } from '../language/vocabulary.js';
 import { effectStep } from './effects/effect.step.js';
 import { createIssueStep } from './effects/create-issue.step.js';
 import { emitStep } from './effects/emit.step.js';
+import { graphStep } from './control/graph.step.js';
 import { parallelStep } from './control/parallel.step.js';
 import { sendWebhookStep } from './effects/send-webhook.step.js';
 import { setStep } from './effects/set.step.js';
@@ -31,6 +32,7 @@ export const stepKinds: readonly StepKind[] = [
   waitForEventStep,
   switchStep,
   parallelStep,
+  graphStep,
   forEachStep,
   whileStep,
 ];

@@ -6,7 +6,7 @@ import type { RawObject } from '../vocabulary.js';
  * counts no longer once a kind has it.
  */
 export const LATER = {
-  workflow: ['nodes', 'edges', 'env', 'secrets', 'defaults'],
+  workflow: ['env', 'secrets', 'defaults'],
   trigger: ['cron', 'webhook'],
   step: ['approval', 'workflow', 'run'],
   uses: ['dispatch_agent', 'send_message', 'workflow', 'approval'],

@@ -410,7 +410,7 @@ describe('a limit of runs', () => {
 
 describe('a word that the language keeps for later', () => {
   it.each([
-    ['at the top', 'name: x\nwhen: a\nnodes: {}\nsteps:\n  - uses: ecko\n', ['/nodes', '/steps/0/uses']],
+    ['at the top', 'name: x\nwhen: a\nenv: {}\nsteps:\n  - uses: ecko\n', ['/env', '/steps/0/uses']],
     [
       'of a step',
       withSteps('  - { approval: x, uses: ecko }\n  - uses: cal\n'),

@@ -8,6 +8,7 @@ import type { SourceProblem } from '#libs/yaml/src/source-position.js';
 import type { Concurrency, Definition, Trigger } from '../definition.js';
 import { emptyTemplate, type Expressions } from '../expressions.js';
 import { WorkflowShape } from '../fields.js';
+import { asSteps, inGraphText, isGraph } from './graph-source.js';
 import { LATER, withoutLaterKeys } from './later-words.js';
 import { durationOf } from '../literals.js';
 import { failureSchema, type Visible, visibleAtFirst, visibleInFinally } from '../scope-schema.js';
@@ -36,22 +37,24 @@ const LIMITS = { maxBytes: MAX_SOURCE_BYTES, maxDepth: 64, maxValues: 20_000, on
 export function parseWorkflow(source: string, vocabulary: Vocabulary): ParsedWorkflow {
   const read = readYaml(source, LIMITS);
   if ('problem' in read) return { ok: false, problems: [read.problem] };
-  const problems = new SourceProblems(read.document);
-  const definition = readDefinition(read.document.value, vocabulary, problems);
+  const { value } = read.document;
+  const problems = new SourceProblems(read.document, isObject(value) && isGraph(value) ? inGraphText : undefined);
+  const definition = readDefinition(value, vocabulary, problems);
   if (definition && problems.found.length === 0)
     return { ok: true, definition, warnings: () => problems.warnings().slice(0, MAX_PROBLEMS) };
   return { ok: false, problems: inOrder(problems.found).slice(0, MAX_PROBLEMS) };
 }
 
-function readDefinition(value: Json, vocabulary: Vocabulary, problems: SourceProblems): Definition | undefined {
-  if (value === null) {
+function readDefinition(given: Json, vocabulary: Vocabulary, problems: SourceProblems): Definition | undefined {
+  if (given === null) {
     problems.add('', 'yaml.empty', 'The text is empty. A workflow must have at least "name" and "steps".');
     return undefined;
   }
-  if (!isObject(value)) {
+  if (!isObject(given)) {
     problems.add('', 'workflow.bad_value', 'A workflow must be an object with at least "name" and "steps".');
     return undefined;
   }
+  const value = isGraph(given) ? asSteps(given, problems) : given;
   const keys = Object.keys(WorkflowShape.properties);
   const known = withoutLaterKeys(value, LATER.workflow, keys, '', `Allowed: ${keys.join(', ')}.`, problems);
   problems.fits(WorkflowShape, known, '');

@@ -64,7 +64,14 @@ export class StepReader {
     const fits = problems.fits(syntax?.shape ?? UsesShape, raw, pointer);
     // Read on all the same, so that one save names every problem.
     const common = this.common(raw, pointer, visible);
-    const reading: Reading = { pointer, visible, expressions, problems, list: (...list) => this.list(...list) };
+    const reading: Reading = {
+      pointer,
+      visible,
+      expressions,
+      problems,
+      step: (...one) => this.step(...one),
+      list: (...list) => this.list(...list),
+    };
     const read = syntax
       ? { kind: syntax.name, ...syntax.read(raw, reading) }
       : readUses(raw, reading, fits, this.vocabulary.named);

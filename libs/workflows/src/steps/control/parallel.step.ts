@@ -5,6 +5,7 @@ import { isObject } from '#libs/kernel/src/json.js';
 import type { Step } from '../../language/definition.js';
 import { closed, stepShape, StepList } from '../../language/fields.js';
 import { listOf } from '../../language/reading/step-ids.js';
+import { BRANCHES } from '../kind/branches.js';
 import type { KeywordKind } from '../kind/step-kind.js';
 import { ResultSchema } from '../kind/step-result.js';
 
@@ -32,7 +33,7 @@ export const parallelStep: KeywordKind<ParallelFields> = {
   nesting: { at: ['parallel', '*', 'steps'], scope: 'shared', lists: ({ branches }) => branches },
   outputSchema: Type.Object({ branches: Type.Array(ResultSchema) }),
   pace: 'lasting',
-  events: { 'run.branches_started': {} },
+  events: BRANCHES,
 
   read({ parallel }, { pointer, visible, problems, list }) {
     // Branches run side by side: none sees the steps of another.
