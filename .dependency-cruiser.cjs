@@ -19,7 +19,18 @@ const mayImport = (lib, allowed, comment) => ({
  */
 const ROOMS = {
   'libs/rules/src': ['trial', 'rule', 'decisions', 'flow', 'engine', 'language', 'actions'],
-  'libs/workflows/src': ['trial', 'run', 'schedule', 'waits', 'workflow', 'engine', 'steps', 'triggers', 'language'],
+  'libs/workflows/src': [
+    'trial',
+    'run',
+    'schedule',
+    'approvals',
+    'waits',
+    'workflow',
+    'engine',
+    'steps',
+    'triggers',
+    'language',
+  ],
   'libs/workflows/src/steps': ['control', 'waiting', 'effects', 'kind'],
   'libs/intake/src': ['trial', 'receiving', 'agent-webhook', 'reconcile', 'silence', 'handshake', 'integration'],
   'libs/deliveries/src': ['sending', 'delivery', 'webhook'],

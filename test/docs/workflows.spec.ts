@@ -89,6 +89,11 @@ describe('the examples in docs/workflows.md', () => {
     expect(other).toMatchObject({ outputs: { fixed: false, ignored: true }, elapsed: 3 * 24 * 3_600_000 });
   });
 
+  it('deploy-with-approval does nothing that nobody has approved', async () => {
+    const unheard = await played('deploy-with-approval', () => ({}), { inputs: { version: 'v1' } });
+    expect(unheard).toMatchObject({ asked: [], status: 'failed', elapsed: 24 * 3_600_000 });
+  });
+
   it('tidy-up sees that a thing is gone, removes one that is there, and says what went wrong', async () => {
     const inputs = { id: '7' };
     const gone = await played('tidy-up', () => 410, { inputs });

@@ -93,6 +93,7 @@ const FROM_OUTSIDE: readonly string[] = [...Object.keys(gitEvents), ...Object.ke
 /** Written by a route itself, without a command. */
 const WRITTEN_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/workflows/src/run/cancel-run.ts': ['run.cancelled', 'run.finally_started'],
+  'libs/workflows/src/approvals/decide-approval.ts': ['approval.voted', 'approval.decided'],
   'libs/agents/src/execution-list.adapter.ts': ['agent.cancelled'],
   'libs/event-store/src/runner/parking.ts': ['subscriber.parked'],
 };
@@ -112,6 +113,8 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/rules/src/decisions/decide.subscriber.ts': ['rule.burst_ended'],
   'libs/workflows/src/run/start.subscriber.ts': ['workflow.requested'],
   'libs/workflows/src/waits/answer-waits.subscriber.ts': ['run.wait_begun'],
+  'libs/workflows/src/approvals/decide-approval.ts': ['approval.voted'],
+
   'libs/workflows/src/engine/run-state.ts': [
     'workflow.step_completed',
     'workflow.error',
@@ -149,6 +152,7 @@ const NAMES: readonly string[] = [
   'rules.decisions',
   'rules.views',
   'workflows.answers',
+  'workflows.approvals',
   'workflows.runs',
   'workflows.schedules',
   'workflows.trigger',

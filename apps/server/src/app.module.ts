@@ -49,6 +49,8 @@ import { RunView } from '#libs/workflows/src/run/run.view.js';
 import { StartRuns } from '#libs/workflows/src/run/start.subscriber.js';
 import { FireTicks } from '#libs/workflows/src/schedule/fire-ticks.worker.js';
 import { ScheduleTicks } from '#libs/workflows/src/schedule/schedule.subscriber.js';
+import { ApprovalProjection } from '#libs/workflows/src/approvals/approval.projection.js';
+import { ApprovalView } from '#libs/workflows/src/approvals/approval.view.js';
 import { AnswerWaits } from '#libs/workflows/src/waits/answer-waits.subscriber.js';
 import { WorkflowProjection } from '#libs/workflows/src/workflow/workflow.projection.js';
 import { WorkflowTable } from '#libs/workflows/src/workflow/workflow.table.js';
@@ -83,6 +85,7 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   ScheduleActions,
   StartRuns,
   AnswerWaits,
+  ApprovalProjection,
   RunProjection,
   WorkflowProjection,
   ScheduleTicks,
@@ -128,6 +131,7 @@ export const VIEWS: readonly Type[] = [
   WorkflowView,
   WorkflowVersionView,
   RunView,
+  ApprovalView,
   WebhookView,
   WebhookHealthView,
   DeliveryView,

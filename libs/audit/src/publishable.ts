@@ -3,7 +3,7 @@ import { ENGINE } from '#libs/events/src/envelope.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
 /** Families that only the engine writes: its own stages take them for what happened. */
-const ENGINE_FAMILIES = ['webhook.', 'workflow.', 'agent.', 'schedule.'];
+const ENGINE_FAMILIES = ['webhook.', 'workflow.', 'agent.', 'schedule.', 'approval.'];
 const OPEN = new Set(['webhook.received']);
 
 /**

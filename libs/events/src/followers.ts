@@ -27,6 +27,7 @@ export const followers = {
   rules: 'rules.table',
   ruleViews: 'rules.views',
   answerWaits: 'workflows.answers',
+  approvalViews: 'workflows.approvals',
   cancellations: 'workflows.cancellations',
   runViews: 'workflows.runs',
   schedules: 'workflows.schedules',

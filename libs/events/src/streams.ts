@@ -19,6 +19,7 @@ const KINDS = [
   'tick',
   'run',
   'answer',
+  'approval',
   'webhook',
   'delivery',
   'redelivery',
@@ -79,6 +80,8 @@ export const streams = {
   isRun: isNamed('run'),
   /** The event that answered a wait of a run: once. */
   answer: (wait: Uuid) => named('answer', wait),
+  /** Votes on what a run wants to have approved, and the decision. */
+  approval: (request: Uuid) => named('approval', request),
   webhook: (id: string) => named('webhook', id),
   /** One per delivery (one event to one webhook); revisions 2n and 2n + 1 hold attempt n + 1 and its outcome. */
   delivery: (id: string) => named('delivery', id),

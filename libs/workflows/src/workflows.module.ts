@@ -27,6 +27,8 @@ import { FireTicks } from './schedule/fire-ticks.worker.js';
 import { ScheduleController } from './schedule/schedule.controller.js';
 import { ScheduleTicks } from './schedule/schedule.subscriber.js';
 import { type NextTick, TICKS } from './schedule/tick-work.js';
+import { ApprovalController } from './approvals/approval.controller.js';
+import { ApprovalProjection } from './approvals/approval.projection.js';
 import { AnswerWaits } from './waits/answer-waits.subscriber.js';
 import { IndexedLookBack } from './waits/look-back.adapter.js';
 import { StoredWaits } from './waits/wait-rows.adapter.js';
@@ -54,7 +56,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
 /** Workflows: definitions and versions, what starts a run, and how a run goes on. */
 @Module({
   imports: [CqrsModule, EventIndexModule],
-  controllers: [WorkflowController, PauseController, ScheduleController, RunController],
+  controllers: [WorkflowController, PauseController, ScheduleController, RunController, ApprovalController],
   providers: [
     ...commandHandlers(workflow, [
       on(SaveWorkflow, save),
@@ -65,6 +67,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
     ]),
     WorkflowProjection,
     RunProjection,
+    ApprovalProjection,
     StartRuns,
     ScheduleTicks,
     YamlBody,
@@ -134,6 +137,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
     RunProjection,
     StartRuns,
     AnswerWaits,
+    ApprovalProjection,
     ScheduleTicks,
     WorkflowTable,
     Cancellations,

@@ -1,3 +1,4 @@
+import { TokenTable } from '#libs/access/src/token/token.table.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import { Egress, type EgressOutcome, type EgressRequest } from '#libs/egress/src/egress.js';
 import type { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
@@ -10,6 +11,9 @@ import { waitFor } from '#libs/kernel/testing/wait-for.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { StageProcess } from '../../persistence/testing/stage-process.js';
+import { ApprovalController } from '../src/approvals/approval.controller.js';
+import { ApprovalProjection } from '../src/approvals/approval.projection.js';
+import { ApprovalView } from '../src/approvals/approval.view.js';
 import { AnswerWaits } from '../src/waits/answer-waits.subscriber.js';
 import { AdvanceRun } from '../src/run/advance-run.worker.js';
 import { EndConflicts } from '../src/run/turns/end-conflicts.worker.js';
@@ -66,6 +70,7 @@ export class Running {
   readonly logged = this.stage.logged.bind(this.stage);
   readonly workflows = this.stage.find(WorkflowController);
   readonly runs = this.stage.find(RunController);
+  readonly approvals = this.stage.find(ApprovalController);
   readonly files = this.stage.find(WorkflowFiles);
   readonly dataSource = this.stage.dataSource;
 
@@ -82,16 +87,24 @@ export class Running {
       store,
       orgId: DEFAULT_ORG,
       module: WorkflowsModule,
-      entities: [WorkflowView, WorkflowVersionView, RunView],
+      entities: [WorkflowView, WorkflowVersionView, RunView, ApprovalView],
       provided: [
         [Egress, egress],
         [Settings, { retrySchedule: [100, 200], workflowsDir: folder, correlationBudget: 10_000 }],
         [Plugins, new Plugins([{ name: 'test', sdk: 1, steps: testDefinitions }])],
+        [TokenTable, new TokenTable()],
         [LOG, log ?? { debug: nowhere, info: nowhere, warn: nowhere, error: nowhere }],
       ],
       runs: (find) => ({
         subscribers: working
-          ? [find(StartRuns), find(AnswerWaits), find(RunProjection), find(WorkflowProjection), find(EventIndex)]
+          ? [
+              find(StartRuns),
+              find(AnswerWaits),
+              find(ApprovalProjection),
+              find(RunProjection),
+              find(WorkflowProjection),
+              find(EventIndex),
+            ]
           : [],
         tables: [find(WorkflowTable), find(Cancellations)],
         workers: working ? [find(AdvanceRun), find(EndConflicts)] : [],

@@ -184,10 +184,14 @@ export class VirtualWorld {
   /** Whether there are new ones. */
   private async lookAtAnswers(): Promise<boolean> {
     const { size } = this.outcomes;
-    const { events } = await this.memory.readAll({ from: 0n, filter: { types: ['run.wait_answered'] }, limit: 10_000 });
+    const { events } = await this.memory.readAll({
+      from: 0n,
+      filter: { types: ['run.wait_answered', 'approval.decided'] },
+      limit: 10_000,
+    });
     for (const event of events)
-      if (event.is('run.wait_answered'))
-        this.outcomes.set(event.data.requestId, { type: event.type, data: event.data });
+      if (event.is('run.wait_answered', 'approval.decided'))
+        this.outcomes.set(event.data.requestId, { type: event.type, data: event.data } as RequestOutcome);
     return this.outcomes.size > size;
   }
 

@@ -31,6 +31,17 @@ const received = {
   data: { body: 'Yes.' },
 };
 
+const vote = {
+  decision: Type.Union([Type.Literal('approve'), Type.Literal('reject')]),
+  /** Who: `token/tok_…`. */
+  by: Type.String(),
+  at: Type.String(),
+  comment: Type.Optional(Type.String()),
+  /** Values of the form. */
+  form: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+};
+const voted = { decision: 'approve' as const, by: 'token/tok_01jq5x1d0wkz4s3v2n8m7b6c5a', at, comment: 'Go ahead.' };
+
 export const waitEvents = {
   'run.wait_begun': defineEvent({
     description:
@@ -81,6 +92,66 @@ export const waitEvents = {
       requestId: '0194b3d0-8f6a-5b7e-9c51-0d4f2f1a7c11',
       choice: 0,
       event: received,
+    },
+  }),
+
+  'approval.requested': defineEvent({
+    description: 'A run waits until people approve or reject something.',
+    data: Type.Object({
+      ...step,
+      stepId: Type.String(),
+      workflowId: Type.String(),
+      workflow: Type.String(),
+      /** UUID of this event. */
+      requestId: Type.String(),
+      title: Type.String(),
+      description: Type.Optional(Type.String()),
+      /** What an approver fills in: inputs by name, as a manual trigger declares them. */
+      form: Type.Record(Type.String(), Type.Unknown()),
+      /** Roles and names of tokens. */
+      approvers: Type.Array(Type.String()),
+      /** So many approvals are needed. */
+      count: Type.Integer({ minimum: 1 }),
+      /** Whether whoever started the run may approve. */
+      selfApproval: Type.Boolean(),
+      until: Type.Optional(Type.String()),
+    }),
+    example: {
+      runId,
+      path: 'ok',
+      stepId: 'ok',
+      workflowId: 'wf_01jq5x1d0wkz4s3v2n8m7b6c5a',
+      workflow: 'deploy',
+      requestId: '0194b3d0-8f6a-5b7e-9c51-0d4f2f1a7c11',
+      title: 'Deploy to production?',
+      form: {},
+      approvers: ['admin', 'designer'],
+      count: 1,
+      selfApproval: false,
+      until: at,
+    },
+  }),
+  'approval.voted': defineEvent({
+    description: 'Somebody approved or rejected what a run asked for.',
+    system: true,
+    data: Type.Object({ ...step, requestId: Type.String(), ...vote }),
+    example: { runId, path: 'ok', requestId: '0194b3d0-8f6a-5b7e-9c51-0d4f2f1a7c11', ...voted },
+  }),
+  'approval.decided': defineEvent({
+    description: 'There are enough approvals, or somebody rejected. The first decision counts.',
+    data: Type.Object({
+      ...step,
+      requestId: Type.String(),
+      approved: Type.Boolean(),
+      /** In their order; the last one decided. */
+      votes: Type.Array(Type.Object(vote)),
+    }),
+    example: {
+      runId,
+      path: 'ok',
+      requestId: '0194b3d0-8f6a-5b7e-9c51-0d4f2f1a7c11',
+      approved: true,
+      votes: [voted],
     },
   }),
 } as const;

@@ -20,6 +20,7 @@ import { Installation } from './0022-installation.js';
 import { RunWaits } from './0026-run-waits.js';
 import { ReceivedAt } from './0027-received-at.js';
 import { RunTurns } from './0028-run-turns.js';
+import { Approvals } from './0029-approvals.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
 export const migrations = [
@@ -45,4 +46,5 @@ export const migrations = [
   RunWaits,
   ReceivedAt,
   RunTurns,
+  Approvals,
 ];

@@ -16,6 +16,7 @@ import { pureStep } from './effects/pure.step.js';
 import { redeliverWebhookStep } from './effects/redeliver-webhook.step.js';
 import type { Behaviour, KeywordKind, NamedKind, StepEvent, StepKind } from './kind/step-kind.js';
 import { switchStep } from './control/switch.step.js';
+import { approvalStep } from './waiting/approval.step.js';
 import { waitForEventStep } from './waiting/wait-for-event.step.js';
 import { waitStep } from './waiting/wait.step.js';
 
@@ -30,6 +31,7 @@ export const stepKinds: readonly StepKind[] = [
   createIssueStep,
   waitStep,
   waitForEventStep,
+  approvalStep,
   switchStep,
   parallelStep,
   graphStep,

@@ -1,10 +1,9 @@
 import { Type } from '@sinclair/typebox';
 
-import { pointerToken } from '#libs/kernel/src/json.js';
-
 import type { Trigger } from '../language/definition.js';
 import { closed } from '../language/fields.js';
-import { InputShape, type InputSpec, type InputSpecs, problemOfInput } from '../language/inputs.js';
+import { InputShape, type InputSpecs } from '../language/inputs.js';
+import { readInputs } from '../language/read-inputs.js';
 import type { TriggerKind } from './trigger-kind.js';
 
 export interface ManualTrigger extends Trigger {
@@ -31,21 +30,6 @@ export const manualTrigger: TriggerKind<ManualTrigger> = {
   isSingle: true,
 
   read(value, pointer, problems) {
-    const inputs: Record<string, InputSpec> = {};
-    for (const [name, spec] of Object.entries((value['inputs'] ?? {}) as Record<string, unknown>)) {
-      const at = `${pointer}/inputs/${pointerToken(name)}`;
-      if (!/^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(name))
-        problems.add(at, 'workflow.bad_value', 'The name of an input must have letters, digits and _ only.', true);
-      if (!problems.fits(InputShape, spec, at)) continue;
-      const input = spec as InputSpec;
-      inputs[name] = input;
-      if ((input.type === 'select') !== (input.options !== undefined))
-        problems.add(at, 'workflow.bad_value', 'A select must have "options", and no other type may have them.');
-      else if (input.default !== undefined) {
-        const problem = problemOfInput(input, input.default);
-        if (problem) problems.add(`${at}/default`, 'workflow.bad_value', problem);
-      }
-    }
-    return { type: 'manual', inputs };
+    return { type: 'manual', inputs: readInputs(value['inputs'], `${pointer}/inputs`, problems) };
   },
 };

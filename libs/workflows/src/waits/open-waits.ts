@@ -1,7 +1,7 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 
-/** The waits of a run, as its stream tells them. */
+/** The waits of a run for events and for approvals, as its stream tells them. */
 export interface RunWaits {
   /** Those that may still be answered. */
   readonly open: ReadonlySet<Uuid>;
@@ -14,7 +14,7 @@ export function waitsOf(events: readonly RecordedEvent[]): RunWaits {
   const open = new Map<Uuid, string>();
   const received = new Set<string>();
   for (const event of events) {
-    if (event.is('run.wait_begun')) open.set(event.data.requestId, event.data.path);
+    if (event.is('run.wait_begun', 'approval.requested')) open.set(event.data.requestId, event.data.path);
     else if (event.is('run.event_received')) {
       open.delete(event.data.requestId);
       received.add(event.data.event.id);
@@ -24,7 +24,7 @@ export function waitsOf(events: readonly RecordedEvent[]): RunWaits {
       // What a run gave up together with a step around it, it does not wait for when it comes to rest.
       const { awaiting } = event.data;
       for (const id of open.keys()) if (!awaiting.includes(id)) open.delete(id);
-    } else if (event.is('run.recovery_started', ...RUN_ENDS)) open.clear();
+    } else if (event.is('run.recovery_started', 'run.finally_started', ...RUN_ENDS)) open.clear();
   }
   return { open: new Set(open.keys()), received };
 }

@@ -413,8 +413,8 @@ describe('a word that the language keeps for later', () => {
     ['at the top', 'name: x\nwhen: a\nenv: {}\nsteps:\n  - uses: ecko\n', ['/env', '/steps/0/uses']],
     [
       'of a step',
-      withSteps('  - { approval: x, uses: ecko }\n  - uses: cal\n'),
-      ['/steps/0/approval', '/steps/0/uses', '/steps/1/uses'],
+      withSteps('  - { workflow: x, uses: ecko }\n  - uses: cal\n'),
+      ['/steps/0/workflow', '/steps/0/uses', '/steps/1/uses'],
     ],
   ])('%s hides no other problem', (_, source, pointers) => {
     expect(problemsOf(source).map(({ pointer }) => pointer)).toEqual(expect.arrayContaining(pointers));

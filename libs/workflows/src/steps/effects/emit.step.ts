@@ -13,7 +13,14 @@ import type { NamedKind } from '../kind/step-kind.js';
 import { inputOf } from '../kind/step-input.js';
 
 /** Types that stages record about their own work. They would believe a forged one: a `webhook.delivered` ends retries. */
-const OWNED = [/^workflow\./, /^agent\./, /^issue\./, /^webhook\.(delivered|failed|disabled|test)$/, /^schedule\./];
+const OWNED = [
+  /^workflow\./,
+  /^agent\./,
+  /^issue\./,
+  /^webhook\.(delivered|failed|disabled|test)$/,
+  /^schedule\./,
+  /^approval\./,
+];
 
 /** Ordinary types that tell about the world. */
 const EMITTABLE: readonly EventType[] = (Object.keys(catalogue) as EventType[])

@@ -1,7 +1,6 @@
 import { Type } from '@sinclair/typebox';
 
 import { typeMatcher } from '#libs/events/src/patterns.js';
-import { got } from '#libs/events/src/shapes/shape-check.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import type { CompiledExpression } from '#libs/expressions/src/compile.js';
 import { leadingEqualities, valueAt } from '#libs/expressions/src/path.js';
@@ -9,18 +8,17 @@ import { setOwn } from '#libs/expressions/src/values.js';
 import type { CompiledTemplate } from '#libs/expressions/src/template.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
-import { DURATION_IN_WORDS, tryParseDuration } from '#libs/kernel/src/time/durations.js';
-import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import { checkEventPatterns, eventTypes, globs } from '../../language/event-patterns.js';
 import { closed, Condition, described, Globs, stepShape, Template } from '../../language/fields.js';
-import { isTemplate } from '../../language/literals.js';
 import { type Reference, references } from '../../language/references.js';
 import { visibleToWait } from '../../language/scope-schema.js';
 import type { RawObject, Reading } from '../../language/vocabulary.js';
 import { AWAITING } from '../kind/awaiting.js';
-import { evaluating, MAX_VALUE_BYTES, plain } from '../kind/step-input.js';
+import { failure } from '../kind/step-failure.js';
+import { MAX_VALUE_BYTES, plain } from '../kind/step-input.js';
 import type { KeywordKind, Progress, StepDecision } from '../kind/step-kind.js';
+import { lengthOf, readLimit } from './time-limit.js';
 
 type Received = DataOf<'run.event_received'>;
 
@@ -105,18 +103,12 @@ export const waitForEventStep: KeywordKind<WaitForEventFields, Noted> = {
   },
 
   read({ waitForEvent: value }, reading) {
-    const { pointer, visible, expressions, problems } = reading;
+    const { pointer, problems } = reading;
     const at = `${pointer}/waitForEvent`;
     const fields = isObject(value) ? value : {};
     const needs = Object.hasOwn(fields, 'any') ? 'any' : Object.hasOwn(fields, 'all') ? 'all' : 'one';
     problems.fits({ one: One, any: Any, all: All }[needs], value, at);
     const { [needs]: list, timeout, onTimeout, since } = fields;
-    if (typeof timeout === 'string' && !isTemplate(timeout) && !tryParseDuration(timeout))
-      problems.add(
-        `${at}/timeout`,
-        'workflow.bad_value',
-        `Must be ${DURATION_IN_WORDS}, longer than 0. ${got(timeout)}`,
-      );
     const given: readonly unknown[] = needs === 'one' ? [fields] : Array.isArray(list) ? list : [];
     return {
       needs,
@@ -124,7 +116,7 @@ export const waitForEventStep: KeywordKind<WaitForEventFields, Noted> = {
         readChoice(isObject(one) ? one : {}, needs === 'one' ? at : `${at}/${needs}/${index}`, reading),
       ),
       since: since === 'step' ? 'step' : 'run',
-      limit: typeof timeout === 'string' ? expressions.template(timeout, `${at}/timeout`, visible) : undefined,
+      limit: readLimit(timeout, `${at}/timeout`, reading),
       onTimeout: onTimeout === 'continue' ? 'continue' : 'fail',
     };
   },
@@ -214,18 +206,6 @@ function readOf(scope: Record<string, unknown>, choices: readonly Choice[]): Rec
   return part;
 }
 
-/** Milliseconds. */
-function lengthOf(limit: CompiledTemplate, scope: unknown): number {
-  const given = evaluating(() => limit.render(scope));
-  const length = typeof given === 'string' ? tryParseDuration(given.trim()) : undefined;
-  if (length) return length;
-  throw new StepError({
-    code: 'wait.bad_time',
-    message: `"timeout" must be ${DURATION_IN_WORDS}, longer than 0. ${got(given)}`,
-    retryable: false,
-  });
-}
-
 const receivedBy = (requestId: string, decision: StepDecision<Noted>): Received | undefined =>
   decision.open?.noted?.received[requestId];
 
@@ -246,5 +226,5 @@ function timedOut(
     .filter((_, index) => step.needs !== 'all' || !received[index])
     .flatMap(({ event }) => event);
   const message = `No event came before ${decision.open!.timer!.at}. The step waited for ${[...new Set(types)].join(', ')}.`;
-  return decision.failed({ code: 'wait.timeout', message, path: decision.path }, output);
+  return decision.failed(failure('wait.timeout', message, decision.path), output);
 }

@@ -1,0 +1,143 @@
+import type { Caller } from '#libs/access/src/caller.js';
+import { type EventStore, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import { readAt, readWhole } from '#libs/event-store/src/reading.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
+import { causedBy } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { uuid5 } from '#libs/kernel/src/ids.js';
+
+import { type InputSpecs, inputsOf } from '../language/inputs.js';
+import { waitsOf } from '../waits/open-waits.js';
+
+const MAX_TRIES = 20;
+
+/** What somebody says to an approval. */
+export interface Vote {
+  readonly decision: 'approve' | 'reject';
+  readonly comment?: string;
+  readonly form?: Record<string, unknown>;
+}
+
+export interface Approver extends Pick<Caller, 'orgId' | 'actor' | 'roles'> {
+  /** Name of the token. */
+  readonly name: string | undefined;
+}
+
+type Requested = RecordedEvent<'approval.requested'>;
+
+/**
+ * Records a vote, and with the one that decides the decision, in one append. The same vote of the same person again
+ * changes nothing.
+ * @returns the position of what was recorded.
+ * @throws Rejected
+ */
+export async function decideApproval(
+  store: EventStore,
+  { runId, path }: { readonly runId: string; readonly path: string },
+  who: Approver,
+  vote: Vote,
+  now: () => Date,
+): Promise<bigint> {
+  for (let tries = 1; ; tries++) {
+    const run = (await readWhole(store, streams.run(runId))).filter((event) => event.isReadable);
+    const request = run.findLast(
+      (event): event is Requested => event.is('approval.requested') && event.data.path === path,
+    );
+    if (!request || request.metadata.orgId !== who.orgId)
+      throw new Rejected(
+        'not_found',
+        'approval.not_found',
+        `No step "${path}" of the run ${runId} asks for an approval.`,
+      );
+    const stream = streams.approval(request.id);
+    const before = await readWhole(store, stream);
+    const votes = before.flatMap((event) => (event.is('approval.voted') ? [event] : []));
+    const own = votes.find(({ data }) => data.by === who.actor);
+    if (own?.data.decision === vote.decision) return before.at(-1)!.position;
+    if (own) throw new Rejected('conflict', 'approval.voted', `You decided before: ${own.data.decision}.`);
+    const at = now();
+    const { until } = request.data;
+    const isLate = until !== undefined && at.getTime() > Date.parse(until);
+    if (isLate || before.some(({ type }) => type === 'approval.decided') || !waitsOf(run).open.has(request.id))
+      throw new Rejected(
+        'conflict',
+        'approval.over',
+        'Nothing is to be approved any more: it was decided, or its time is over.',
+      );
+    await checkApprover(store, run, request.data, who);
+    const said = voteOf(request.data, who.actor, at, vote);
+    const all = [...votes.map(({ data }) => voteIn(data)), said];
+    const approvals = all.filter(({ decision }) => decision === 'approve').length;
+    const about = { runId, path, requestId: request.id };
+    const isDecided = vote.decision === 'reject' || approvals >= request.data.count;
+    const drafts = [
+      { type: 'approval.voted', data: { ...about, ...said } },
+      ...(isDecided
+        ? [{ type: 'approval.decided', data: { ...about, approved: vote.decision === 'approve', votes: all } }]
+        : []),
+    ];
+    const expected = before.at(-1)?.revision ?? 'no-stream';
+    const context = { orgId: who.orgId, actor: who.actor, now: at, subject: `run/${runId}`, cause: causedBy(request) };
+    const events = drafts.map((draft) =>
+      newEvent(draft, { ...context, id: uuid5(draft.type, request.id, who.actor, at.toISOString()) }),
+    );
+    try {
+      return (await store.append(stream, events, expected)).position;
+    } catch (error) {
+      if (!(error instanceof WrongRevision) || tries === MAX_TRIES) throw error;
+    }
+  }
+}
+
+async function checkApprover(
+  store: EventStore,
+  run: readonly RecordedEvent[],
+  { approvers, selfApproval }: DataOf<'approval.requested'>,
+  { actor, roles, name }: Approver,
+): Promise<void> {
+  // `admin` includes all other roles, but stands for no token.
+  const asRole = roles.some((role) => approvers.includes(role)) || (roles.includes('admin') && approvers.some(isRole));
+  if (!asRole && (name === undefined || !approvers.includes(name)))
+    throw new Rejected('forbidden', 'approval.not_approver', `This is for ${approvers.join(' or ')} to decide.`);
+  if (selfApproval) return;
+  const [first] = run;
+  const event = first?.is('workflow.started') ? first.data.event : undefined;
+  const cause = event && (await readAt(store, event.stream, event.revision));
+  if ([first, cause].some((one) => one?.metadata.actor === actor))
+    throw new Rejected('forbidden', 'approval.own_run', 'You started this run. Somebody else must decide.');
+}
+
+const isRole = (name: string): boolean => ['admin', 'designer', 'integrator', 'auditor'].includes(name);
+
+function voteOf({ form }: DataOf<'approval.requested'>, by: string, at: Date, vote: Vote) {
+  const { decision, comment } = vote;
+  const values = decision === 'approve' ? formOf(form as InputSpecs, vote.form ?? {}) : {};
+  return {
+    decision,
+    by,
+    at: at.toISOString(),
+    ...(comment !== undefined && { comment }),
+    ...(Object.keys(values).length > 0 && { form: values }),
+  };
+}
+
+function formOf(form: InputSpecs, given: Record<string, unknown>): Record<string, unknown> {
+  try {
+    return inputsOf(form, given, '/form');
+  } catch (error) {
+    if (!(error instanceof Rejected)) throw error;
+    throw new Rejected('invalid', 'approval.bad_form', 'The values of the form are invalid.', {
+      problems: error.problems,
+    });
+  }
+}
+
+const voteIn = ({ decision, by, at, comment, form }: DataOf<'approval.voted'>) => ({
+  decision,
+  by,
+  at,
+  ...(comment !== undefined && { comment }),
+  ...(form && { form }),
+});
