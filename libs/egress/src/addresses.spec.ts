@@ -108,6 +108,7 @@ describe('an outbound URL', () => {
       '169.254.169.254.',
     ],
     ['168.63.129.16', '[::ffff:168.63.129.16]', '2822734096', '[64:ff9b::a83f:8110]', '[2002:a83f:8110::]'],
+    ['169.254.170.23', '192.0.0.192', '[fd00:ec2::23]', '[fd20:ce::254]'],
     ['[fd00:ec2::254]', '[FD00:0EC2:0:0::0254]', '[fd00:0ec2:0000:0000:0000:0000:0000:0254]'],
   ])('is never the metadata address of a cloud, however it is written and whatever is allowed: %s', (...hosts) => {
     const open = compilePolicy({

@@ -83,9 +83,10 @@ export function addressRefusal(address: string, policy: CompiledPolicy): string 
 
 /** Of clouds (AWS, Azure and those like them). No setting opens them. */
 const METADATA = new Set(
-  ['169.254.169.254', '168.63.129.16', '100.100.100.200', '169.254.170.2', 'fd00:ec2::254'].map((address) =>
-    ipaddr.parse(address).toString(),
-  ),
+  [
+    ...['169.254.169.254', '169.254.170.2', '169.254.170.23', '168.63.129.16', '100.100.100.200', '192.0.0.192'],
+    ...['fd00:ec2::254', 'fd00:ec2::23', 'fd20:ce::254'],
+  ].map((address) => ipaddr.parse(address).toString()),
 );
 
 /** The IPv4 address in a 6to4 address, or in one that ends in it (`::a.b.c.d`). */

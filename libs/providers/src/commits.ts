@@ -8,6 +8,10 @@ import {
   textOf,
 } from '#libs/plugin-sdk/src/fields.js';
 
+/** Whether everything that was pushed is listed: a list that was not sent, or has what is no commit, says nothing of the rest. */
+export const isWhole = (value: Json | undefined, commits: readonly JsonObject[]): boolean =>
+  Array.isArray(value) && commits.length === value.length;
+
 /**
  * Commits as code hosts list them in a push: GitHub and GitLab write them alike, but for people and times. Path lists that were not
  * sent are absent: an empty one says that nothing changed.

@@ -129,7 +129,7 @@ describe('the quirks of GitLab', () => {
     const { events } = readable(
       gitlab.normalise({ value: sha256, kind: 'json', request: { headers: {} } as never }, context),
     );
-    expect(events[0]!.data).toMatchObject({ created: true });
+    expect(events[0]!.data).toMatchObject({ created: true, commits: [], truncated: true });
   });
 
   it('an address that is kept back is none', () => {

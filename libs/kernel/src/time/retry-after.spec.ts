@@ -17,6 +17,7 @@ describe('Retry-After', () => {
     ['Thu, 01 Jan 2026 00:01:00 GMT', 60],
     ['Thursday, 01-Jan-26 00:01:00 GMT', 60],
     ['Thu Jan  1 00:01:00 2026 GMT', 60],
+    ['Thu Jan  1 00:01:00 2026', 60],
     ['Wed, 31 Dec 2025 23:00:00 GMT', 0],
     ['Fri, 01 Jan 2027 00:00:00 GMT', 86_400],
   ])('of "%s" is %i seconds', (header, seconds) => expect(retryAfterSeconds(header, now)).toBe(seconds));
@@ -35,6 +36,9 @@ describe('Retry-After', () => {
     'Infinity',
     '0x10',
     'Thu, 99 Foo 2026',
+    'Mar 2099',
+    'Sat 45',
+    'Monday 5',
   ])('of %j means nothing', (header) => expect(retryAfterSeconds(header, now)).toBeUndefined());
 
   it('is whole, from 0 to a day, or nothing, whatever a receiver sends', () => {

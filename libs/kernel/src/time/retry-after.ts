@@ -8,9 +8,10 @@ const LONGEST_SECONDS = 24 * 60 * 60;
 export function retryAfterSeconds(header: string | undefined, now: Date): number | undefined {
   const text = header?.trim() ?? '';
   if (/^\d{1,10}(\.\d{1,20})?$/.test(text)) return Math.min(Math.ceil(Number(text)), LONGEST_SECONDS);
-  // Only the forms of RFC 9110, all of which name the day: Date.parse would take "-3" or "1/2" for a date as well.
-  if (!/^[A-Z][a-z]{2,8},? /.test(text)) return undefined;
-  const at = Date.parse(text);
+  // Only the forms of RFC 9110, all of which name the day and the second: to Date.parse "-3" and "Mar 2099" are dates too.
+  if (!/^[A-Z][a-z]{2,8},? .*\d\d:\d\d:\d\d/.test(text)) return undefined;
+  // One of the forms names no zone. It is UTC, not ours.
+  const at = Date.parse(/\d$/.test(text) && !/[-+]\d{4}$/.test(text) ? `${text} GMT` : text);
   if (Number.isNaN(at)) return undefined;
   return Math.min(Math.max(Math.ceil((at - now.getTime()) / 1000), 0), LONGEST_SECONDS);
 }

@@ -140,6 +140,15 @@ describe('a push', () => {
     });
   });
 
+  it.each([null, 'none', [{ message: 'without an id' }]])(
+    'whose commits are not all listed (%j) says so: its paths are unknown, not none',
+    (commits) => {
+      const data = { ref: 'refs/heads/main', commits } as Record<string, Json>;
+      expect(push(data).data).toMatchObject({ commits: [], truncated: true });
+      expect(push({ ...data, deleted: true }).data).not.toHaveProperty('truncated');
+    },
+  );
+
   it.each(['refs/notes/commits', 'refs/heads/', 'refs/tags/', 'main', '', 7, null])(
     'of the ref %j is a webhook like any other',
     (ref) => {

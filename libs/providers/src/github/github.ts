@@ -11,7 +11,7 @@ import {
 } from '#libs/plugin-sdk/src/fields.js';
 import { hmacSha256Hex, verifyHmac } from '#libs/plugin-sdk/src/signatures.js';
 
-import { commitsOf } from '../commits.js';
+import { commitsOf, isWhole } from '../commits.js';
 import {
   authorOf,
   commentOf,
@@ -120,7 +120,8 @@ function readPush(payload: Fields): NormalisedEvent | undefined {
   // Others do not say.
   const forced = booleanOf(payload['forced']);
   const commits = commitsOf(payload['commits'], authorOf);
-  const truncated = commits.length >= MOST_COMMITS ? true : undefined;
+  const isPart = commits.length >= MOST_COMMITS || !(deleted || isWhole(payload['commits'], commits));
+  const truncated = isPart ? true : undefined;
   const data = known({ repository, ref, branch, before, after, created, deleted, forced, commits, truncated, author });
   return { type: 'git.push', subject, timestamp, data };
 }

@@ -9,7 +9,7 @@ import { type Fields, fieldsOf, integerOf, type JsonObject, known, textOf } from
 import { holdsSecret } from '#libs/plugin-sdk/src/signatures.js';
 import { STANDARD_SECRET_PREFIX } from '#libs/plugin-sdk/src/standard-webhooks.js';
 
-import { commitsOf } from '../commits.js';
+import { commitsOf, isWhole } from '../commits.js';
 import {
   authorOf,
   commentOf,
@@ -116,7 +116,10 @@ function readPush(payload: Fields): NormalisedEvent | undefined {
   const branch = ref.slice(BRANCH.length);
   const commits = commitsOf(payload['commits'], authorOf, timeOf);
   // GitLab lists the newest 20, and says how many there are.
-  const truncated = (integerOf(payload['total_commits_count']) ?? 0) > commits.length ? true : undefined;
+  const isPart =
+    (integerOf(payload['total_commits_count']) ?? 0) > commits.length ||
+    !(deleted || isWhole(payload['commits'], commits));
+  const truncated = isPart ? true : undefined;
   // Whether history was rewritten GitLab does not say.
   const data = known({ repository, ref, branch, before, after, created, deleted, commits, truncated, author });
   return { type: 'git.push', subject, data };

@@ -40,8 +40,11 @@ const NOTHING = /^0+$/;
 /** Whether a branch is new or gone is told by zeros alone, and how many commits there are by a number. */
 function pushed(payload: Fields): NeutralEvent | undefined {
   const isNone = (hash: string): boolean => NOTHING.test(textOf(payload[hash]) ?? '1');
-  const event = githubEvent('push', { ...payload, created: isNone('before'), deleted: isNone('after') });
-  const isPart = (integerOf(payload['total_commits']) ?? 0) > listOf(payload['commits']).length;
+  const total = integerOf(payload['total_commits']);
+  // No commits are written as null.
+  const commits = payload['commits'] ?? (total === 0 ? [] : null);
+  const event = githubEvent('push', { ...payload, commits, created: isNone('before'), deleted: isNone('after') });
+  const isPart = (total ?? 0) > listOf(commits).length;
   return event && isPart && event.type === 'git.push' ? { ...event, data: { ...event.data, truncated: true } } : event;
 }
 
