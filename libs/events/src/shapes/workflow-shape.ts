@@ -49,6 +49,19 @@ export const NewRun = closed(
   { $id: 'NewRun' },
 );
 
+/** What is sent to do a run again. */
+export const RunRestart = closed(
+  {
+    latest: Type.Optional(
+      Type.Boolean({ description: 'Use the version that is active now. Default: the version of the run.' }),
+    ),
+    inputs: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), { description: 'In place of the inputs of the run.' }),
+    ),
+  },
+  { $id: 'RunRestart' },
+);
+
 const time = Type.String({ format: 'date-time' });
 
 /** A workflow in lists. */

@@ -38,6 +38,14 @@ export const RunConcurrency = Type.Object({
   maxQueued: Type.Integer({ minimum: 0 }),
 });
 
+/** What began a run. */
+export const WorkflowTrigger = Type.Union([
+  Type.Literal('event'),
+  Type.Literal('manual'),
+  Type.Literal('request'),
+  Type.Literal('schedule'),
+]);
+
 /** What went wrong, for a person (`message`) and for programs (`code`). */
 export const RunError = Type.Object({
   /** What kind of trouble it is, so that one condition covers many codes. Absent in what older versions wrote. */
@@ -123,12 +131,7 @@ export const workflowEvents = {
       ...run,
       version: Type.String(),
       trigger: Type.Object({
-        kind: Type.Union([
-          Type.Literal('event'),
-          Type.Literal('manual'),
-          Type.Literal('request'),
-          Type.Literal('schedule'),
-        ]),
+        kind: WorkflowTrigger,
         /** Place of the trigger in the definition; absent for a request by a rule. */
         index: Type.Optional(Type.Integer()),
         /** Why the run began although nobody knows whether the event fits the trigger. */
@@ -143,6 +146,8 @@ export const workflowEvents = {
       settings: Type.Object({ retrySchedule: Type.Array(Type.String(), { description: 'durations, such as 5m' }) }),
       /** Number of causes before the run. */
       hop: Type.Integer(),
+      /** The run that this one does again. */
+      restartOf: Type.Optional(Type.String()),
       /** Set if the run waits for its turn. */
       concurrency: Type.Optional(RunConcurrency),
     }),

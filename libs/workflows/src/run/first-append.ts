@@ -30,6 +30,8 @@ export interface NewRun {
   readonly cause: Cause | undefined;
   /** Milliseconds. */
   readonly retrySchedule: readonly number[];
+  /** The run that this one does again. */
+  readonly restartOf?: string;
   /** Who asked for it, where that is not the run's own doing. */
   readonly by?: string;
 }
@@ -65,7 +67,7 @@ function filledIn(render: () => unknown): unknown {
  * have no effects is over in this one append; the others are left to a worker.
  */
 export function firstAppend(
-  { runId, orgId, workflow, trigger, inputs, event, cause, retrySchedule, by }: NewRun,
+  { runId, orgId, workflow, trigger, inputs, event, cause, retrySchedule, by, restartOf }: NewRun,
   now: Date,
 ): readonly EventToAppend[] {
   const concurrency = workflow.definition && concurrencyOf(workflow.id, workflow.definition, inputs, event);
@@ -82,6 +84,7 @@ export function firstAppend(
       }),
       settings: { retrySchedule: retrySchedule.map(formatDuration) },
       hop: cause?.hop ?? 0,
+      ...(restartOf !== undefined && { restartOf }),
       ...(concurrency && { concurrency }),
     },
     now,

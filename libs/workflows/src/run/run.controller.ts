@@ -12,11 +12,12 @@ import { readWhole } from '#libs/event-store/src/reading.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
-import { NewRun } from '#libs/events/src/shapes/workflow-shape.js';
+import { NewRun, RunRestart } from '#libs/events/src/shapes/workflow-shape.js';
 import { streams } from '#libs/events/src/streams.js';
-import { RunStatus } from '#libs/events/src/types/workflow.events.js';
+import { RunStatus, WorkflowTrigger } from '#libs/events/src/types/workflow.events.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { parseTime } from '#libs/kernel/src/time/times.js';
 import { LOG, type Log } from '#libs/kernel/src/log.js';
 import { uuidOf } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
@@ -28,12 +29,24 @@ import { notFound } from '../workflow/workflow.js';
 import { WorkflowTable } from '../workflow/workflow.table.js';
 import { cancelRun, runNotFound } from './cancel-run.js';
 import { firstAppend } from './first-append.js';
+import { restartOf } from './restart-run.js';
 import { logFailures } from './log-failures.js';
 import { rowOf } from './run.projection.js';
 import { RunView } from './run.view.js';
 import { timelineOf } from './timeline.js';
 
 const STATUSES = RunStatus.anyOf.map(({ const: status }) => status);
+
+const TRIGGERS = WorkflowTrigger.anyOf.map(({ const: kind }) => kind);
+
+/** More of the query of the list. */
+interface RunFilter {
+  readonly version?: string;
+  readonly trigger?: string;
+  readonly errorCode?: string;
+  readonly from?: string;
+  readonly to?: string;
+}
 
 @ApiTags('runs')
 @Controller('api/v1')
@@ -100,11 +113,45 @@ export class RunController {
     return this.view(caller, runId);
   }
 
+  @Post('runs/:id/restart')
+  @Roles('designer')
+  @ApiOperation({
+    summary: 'Do a run again',
+    description:
+      'Another run with the event and the inputs of one that has ended, from the first step. `restartOf` names that one.',
+  })
+  @Takes(RunRestart)
+  async restart(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Req() request: { body: unknown },
+  ): Promise<object> {
+    if (uuidOf('run', id) === undefined) throw runNotFound(id);
+    const asked = checkBody(RunRestart, request.body ?? {}, { prefix: 'run' });
+    const versions = {
+      definition: (workflowId: string, version: string) => this.definitions.find(workflowId, version),
+      active: (workflowId: string) => this.workflows.get(workflowId),
+    };
+    const again = await restartOf(this.store, versions, { ...asked, runId: id, orgId: caller.orgId });
+    const runId = newIdFor(caller, 'run');
+    const { retrySchedule } = this.settings;
+    const events = firstAppend({ ...again, runId, retrySchedule, by: caller.actor }, this.clock.now());
+    const { position, repeated } = await appendOnce(this.store, streams.run(runId), events);
+    if (!repeated) logFailures(this.log, events);
+    await hasSeen(this.progress, followers.runViews, position);
+    return this.view(caller, runId);
+  }
+
   @Get('runs')
   @ApiOperation({ summary: 'List runs', description: 'Newest first.' })
   @ApiQuery({ name: 'workflow', required: false, description: 'A name.' })
   @ApiQuery({ name: 'status', required: false, enum: STATUSES })
   @ApiQuery({ name: 'eventId', required: false, description: 'Runs started by this event.' })
+  @ApiQuery({ name: 'version', required: false })
+  @ApiQuery({ name: 'trigger', required: false, enum: TRIGGERS })
+  @ApiQuery({ name: 'errorCode', required: false, description: 'Such as `http.status`.' })
+  @ApiQuery({ name: 'from', required: false, description: 'RFC 3339: runs started since then.' })
+  @ApiQuery({ name: 'to', required: false, description: 'RFC 3339: runs started before then.' })
   @ApiQuery({ name: 'limit', required: false })
   @ApiQuery({ name: 'cursor', required: false })
   async list(
@@ -114,7 +161,10 @@ export class RunController {
     @Query('eventId') eventId?: string,
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
+    @Query() { version, trigger, errorCode, from, to }: RunFilter = {},
   ): Promise<Page<object>> {
+    if (trigger && !TRIGGERS.some((one) => one === trigger))
+      throw new Rejected('invalid', 'list.bad_filter', `"trigger" must be one of ${TRIGGERS.join(', ')}.`);
     if (status && !STATUSES.some((one) => one === status))
       throw new Rejected('invalid', 'list.bad_filter', `"status" must be one of ${STATUSES.join(', ')}.`);
     const paging = pagingOf(limit, cursor, ['time', 'text']);
@@ -128,6 +178,11 @@ export class RunController {
     if (workflow) query.andWhere('run.workflow = :workflow', { workflow });
     if (status) query.andWhere('run.status = :status', { status });
     if (eventId) query.andWhere('run.eventId = :eventId', { eventId });
+    if (version) query.andWhere('run.version = :version', { version });
+    if (trigger) query.andWhere('run.trigger = :trigger', { trigger });
+    if (errorCode) query.andWhere(`run.error->>'code' = :errorCode`, { errorCode });
+    if (from) query.andWhere('run.startedAt >= :from', { from: timeOf('from', from) });
+    if (to) query.andWhere('run.startedAt < :to', { to: timeOf('to', to) });
     if (paging.after)
       query.andWhere('(run.startedAt, run.id) < (:at::timestamptz, :id)', {
         at: paging.after[0],
@@ -180,8 +235,10 @@ function detailsOf(events: readonly RecordedEvent[]): object {
     (event) => event.is('run.cancelled', 'run.finally_started') && event.data.by !== undefined,
   );
   const because = started?.is('workflow.started') ? started.data.trigger.because : undefined;
+  const restarted = started?.is('workflow.started') ? started.data.restartOf : undefined;
   return {
     ...(because !== undefined && { because }),
+    ...(restarted !== undefined && { restartOf: restarted }),
     inputs: started?.is('workflow.started') ? started.data.inputs : {},
     ...(completed?.is('workflow.completed') ? { outputs: completed.data.outputs } : {}),
     ...(cancelled?.is('run.cancelled', 'run.finally_started') ? { cancelledBy: cancelled.data.by } : {}),
@@ -201,3 +258,9 @@ const answerOf = (row: RunView) => ({
   startedAt: row.startedAt.toISOString(),
   ...(row.endedAt === null ? {} : { endedAt: row.endedAt.toISOString() }),
 });
+
+function timeOf(name: string, text: string): Date {
+  const time = parseTime(text);
+  if (time) return time;
+  throw new Rejected('invalid', 'list.bad_filter', `"${name}" must be a time such as 2026-11-20T13:14:15Z.`);
+}

@@ -1,0 +1,80 @@
+import { type EventStore, platformEvent } from '#libs/event-store/src/event-store.js';
+import { readAt, readWhole } from '#libs/event-store/src/reading.js';
+import { streams } from '#libs/events/src/streams.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+
+import { foldRun } from '../engine/run-state.js';
+import type { Definition } from '../language/definition.js';
+import { declaredInputs, defaultInputs, inputsOf } from '../language/inputs.js';
+import { fits } from '../triggers/registry.js';
+import { runNotFound } from './cancel-run.js';
+import type { NewRun } from './first-append.js';
+
+export interface Restart {
+  readonly runId: string;
+  readonly orgId: string;
+  /** On the version that is active now. */
+  readonly latest?: boolean;
+  /** In place of those that the run had. */
+  readonly inputs?: Readonly<Record<string, unknown>>;
+}
+
+export interface Versions {
+  definition(workflowId: string, version: string): Promise<Definition | undefined>;
+  active(workflowId: string): { readonly version: string; readonly definition: Definition | undefined } | undefined;
+}
+
+/**
+ * What another run needs that does the same from the beginning: the event, the inputs, the version and the cause of one that
+ * has ended.
+ * @throws Rejected `run.not_found`, `run.not_ended`, `workflow.not_active`, `workflow.broken`, `run.invalid_inputs`
+ */
+export async function restartOf(
+  store: EventStore,
+  versions: Versions,
+  { runId, orgId, latest = false, inputs: given }: Restart,
+): Promise<Omit<NewRun, 'runId' | 'retrySchedule' | 'by'>> {
+  const recorded = (await readWhole(store, streams.run(runId))).filter((event) => event.isReadable);
+  const run = foldRun(recorded.map(({ type, data, metadata: { timestamp } }) => ({ type, data, timestamp })));
+  const first = recorded[0];
+  if (first === undefined || run.status === 'unknown' || first.metadata.orgId !== orgId) throw runNotFound(runId);
+  if (!run.ended)
+    throw new Rejected('conflict', 'run.not_ended', `The run is ${run.status}. Cancel it before you restart it.`);
+  const { workflowId, workflow: name, trigger, inputs, event } = run.start;
+  const active = latest ? versions.active(workflowId) : undefined;
+  if (latest && !active)
+    throw new Rejected('conflict', 'workflow.not_active', `"${name}" has no active version. Activate one.`);
+  const version = active?.version ?? run.start.version;
+  const definition = latest ? active?.definition : await versions.definition(workflowId, version);
+  if (!definition)
+    throw new Rejected('conflict', 'workflow.broken', `"${name}" cannot run: a step that it uses is not installed.`);
+  const about = event && (await readAt(store, event.stream, event.revision));
+  const { $correlationId, $causationId, hop, causedBy } = first.metadata;
+  // A run that a person began has no cause but itself.
+  const isCaused = $causationId !== undefined;
+  return {
+    orgId,
+    workflow: { id: workflowId, name, version, definition },
+    trigger: about && latest ? { ...trigger, ...placeOf(definition, workflowId, about) } : trigger,
+    inputs: given || latest ? inputsFor(definition, given ?? inputs) : inputs,
+    event: about,
+    cause: isCaused ? { $correlationId, $causationId, hop, ...(causedBy && { causedBy }) } : undefined,
+    restartOf: runId,
+  };
+}
+
+/** Where the trigger stands in another version. */
+function placeOf(
+  { triggers }: Definition,
+  workflowId: string,
+  about: Parameters<typeof platformEvent>[0],
+): { readonly index?: number } {
+  const index = triggers.findIndex((trigger) => fits(trigger, platformEvent(about), workflowId));
+  return index < 0 ? {} : { index };
+}
+
+/** Inputs as the version declares them. Without a manual trigger there are none. */
+function inputsFor(definition: Definition, given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const declared = declaredInputs(definition);
+  return declared ? inputsOf(declared, given) : defaultInputs(definition);
+}
