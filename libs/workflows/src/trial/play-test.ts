@@ -1,5 +1,4 @@
-import { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import { newEvent } from '#libs/event-store/src/new-event.js';
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import { derivedId, uuid5, type Uuid } from '#libs/kernel/src/ids.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
@@ -13,6 +12,8 @@ import type { Definition, Step } from '../language/definition.js';
 import { DEFAULT_TIMEOUT_MS, timedOut } from '../run/attempts.js';
 import { allSteps } from '../steps/registry.js';
 import type { Attempt, AttemptResult, StepResult } from '../steps/kind/step-kind.js';
+import { HeardEvents } from './heard-events.js';
+import { ORG_ID, recorded } from './recorded.js';
 import { parseSpan } from './spans.js';
 import type { Mock, TestCase } from './test-shape.js';
 
@@ -70,6 +71,7 @@ class PlayedRun {
   private readonly calls = new Map<string, number>();
   private readonly unmocked = new Set<string>();
   private due: Due[] = [];
+  private readonly heard = new HeardEvents(this.test.events ?? [], this.beginning.now.getTime());
 
   constructor(
     private readonly definition: Definition,
@@ -103,9 +105,10 @@ class PlayedRun {
       results = [];
       if (this.run.ended || this.unmocked.size > 0) break;
       if (decision.isUnfinished) continue;
-      const next = Math.min(decision.until?.getTime() ?? Infinity, ...this.due.map(({ at }) => at));
+      const next = Math.min(decision.until?.getTime() ?? Infinity, this.heard.next(), ...this.due.map(({ at }) => at));
       if (next === Infinity) break;
       this.now = Math.max(this.now, next);
+      this.heard.until(this.now, this.events);
       results = this.answers();
     }
     const elapsed = this.now - this.beginning.now.getTime();
@@ -117,7 +120,7 @@ class PlayedRun {
     for (const { attempt } of results) attempting.add(attempt.path);
     const { definition } = this;
     const { event } = this.beginning;
-    const world = { definition, event, now: new Date(this.now), outcomes: new Map<Uuid, never>(), attempting };
+    const world = { definition, event, now: new Date(this.now), outcomes: this.heard.outcomes, attempting };
     const decision = decide(this.run, world, results);
     this.run = decision.run;
     this.record(decision.drafts);
@@ -161,7 +164,11 @@ class PlayedRun {
   /** A step has asked another part of the platform for something, which may be asked to begin later. */
   private await({ data }: RunDraft, drafts: readonly RunDraft[]): void {
     const { path, requestId } = data as { path: string; requestId: Uuid };
-    const mock = this.mockFor(this.stepAt(path)!.id);
+    const { id } = this.stepAt(path)!;
+    const wait = this.events.findLast((event) => event.id === requestId);
+    if (wait?.is('run.wait_begun') && !Object.hasOwn(this.test.mocks ?? {}, id))
+      return this.heard.begin(wait, this.events);
+    const mock = this.mockFor(id);
     if (!mock) return;
     const request = drafts.find(({ id }) => id === requestId)?.data as { afterMs?: number } | undefined;
     this.due.push({ at: this.now + (request?.afterMs ?? 0) + delayOf(mock), path, result: resultOf(mock) });
@@ -186,8 +193,7 @@ class PlayedRun {
       const revision = BigInt(this.events.length);
       const id = draft.id ?? uuid5('test', String(revision));
       const subject = draft.subject ?? `run/${RUN_ID}`;
-      const { data, metadata } = newEvent(draft, { id, orgId: 'org_test', actor: subject, now, subject });
-      this.events.push(new RecordedEvent('run', revision, revision, id, draft.type, now, data, metadata));
+      this.events.push(recorded(draft, { id, orgId: ORG_ID, actor: subject, now, subject }, revision));
     }
   }
 }

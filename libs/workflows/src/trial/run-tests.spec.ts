@@ -161,6 +161,31 @@ finally: [{ id: tidy, uses: call, with: { to: x } }]
     expect(run.ok && run.results).toMatchObject([{ failures: [] }]);
   });
 
+  it('gives events to the steps that wait, also those that came before', () => {
+    const workflow = `name: ask
+triggers: [{ type: event, event: pr.opened }]
+steps:
+  - { id: nap, wait: { for: 1h } }
+  - { id: first, waitForEvent: { event: comment.created, when: 'data.issue.number == event.data.number', timeout: 1d } }
+  - { id: second, waitForEvent: { event: comment.created, timeout: 1d, onTimeout: continue } }
+outputs: { first: '\${{ steps.first.output.data.body }}', late: '\${{ steps.second.output.timedOut }}' }
+`;
+    const tests = (second: string) => `tests:
+  - name: one
+    event: { type: pr.opened, data: { number: 7 } }
+    events:
+      - { at: 1m, type: comment.created, data: { body: other, issue: { number: 8 } } }
+      - { at: 10m, type: comment.created, data: { body: mine, issue: { number: 7 } } }
+    expect: ${second}
+`;
+    const result = (expected: string) => {
+      const run = runTests(workflow, tests(expected), testSteps);
+      return run.ok ? run.results[0]!.failures : run.problems;
+    };
+    expect(result('{ status: completed, outputs: { first: mine, late: false }, time: 1h }')).toEqual([]);
+    expect(result('{ time: 2h }')).toHaveLength(1);
+  });
+
   it('checks inputs as the platform does', () => {
     const { failures } = ran('inputs: { to: mars }\nexpect: { status: completed }');
     expect(failures).toEqual([{ what: 'Must be one of staging, production.', line: 3, column: 15 }]);

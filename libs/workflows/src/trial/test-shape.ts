@@ -117,10 +117,20 @@ const CaseShape = closed(
         },
       ),
     ),
+    events: Type.Optional(
+      Type.Array(
+        closed(
+          { at: span('So long after the start.'), ...eventFields },
+          'An event that comes while the run is under way.',
+        ),
+        { description: 'Events for the steps that wait for one.' },
+      ),
+    ),
     expect: ExpectShape,
   },
   'One run in virtual time.',
 );
+export type TestEvent = NonNullable<Static<typeof CaseShape>['events']>[number];
 export type TestCase = Static<typeof CaseShape>;
 
 export const TestFileShape = closed(
