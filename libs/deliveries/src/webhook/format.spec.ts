@@ -68,6 +68,13 @@ describe('the body of a delivery', () => {
     expect(shownId(ids[0])).toMatch(/^int_[0-9a-z]{26}$/);
   });
 
+  it('of its own has no ids that are addresses either, whatever a template took from the event', () => {
+    const id = `int_${'0'.repeat(26)}`;
+    const { text } = payloadBody({ event: { subject: `integration/${id}` }, text: `From ${id}.`, [id]: id });
+    expect(text).not.toContain(id);
+    expect(JSON.parse(text)).toMatchObject({ text: `From ${shownId(id)}.` });
+  });
+
   it.each(formats)('in the %s format leaves out what nobody outside is shown', (format) => {
     const { example } = catalogue['token.created'];
     const { text } = bodyOf(recorded('token.created', example as never), format);

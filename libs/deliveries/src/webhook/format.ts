@@ -46,8 +46,11 @@ export function bodyOf(event: RecordedEvent, format: WebhookFormat): Body {
   }
 }
 
-/** A payload of its own, sent as it is. */
-export const payloadBody = (payload: unknown): Body => ({ text: stringifyJson(payload), contentType: JSON_TYPE });
+/** A payload of its own. What a template put into it of an event, such as its subject, names addresses too. */
+export const payloadBody = (payload: unknown): Body => ({
+  text: withoutAddresses(stringifyJson(payload)),
+  contentType: JSON_TYPE,
+});
 
 function json(head: object, data: string, contentType = JSON_TYPE): Body {
   return { text: withoutAddresses(`${stringifyJson(head).slice(0, -1)},"data":${data}}`), contentType };
