@@ -114,6 +114,10 @@ describe('the repository', () => {
     expect(lock).not.toMatch(/https?:\/\/[^"]*registry/);
   });
 
+  it('installs nothing that reports installations to others', () => {
+    expect(read('package-lock.json')).not.toContain('scarf');
+  });
+
   it('imports by the same names whether Node or a tool resolves them', () => {
     const { imports } = JSON.parse(read('package.json')) as { imports: Record<string, { source: string }> };
     const { compilerOptions } = JSON.parse(read('tsconfig.json')) as {

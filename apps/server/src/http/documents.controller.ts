@@ -80,7 +80,8 @@ export class DocumentsController {
     const type = Object.hasOwn(ASSETS, file) ? ASSETS[file] : undefined;
     if (type === undefined)
       throw new Rejected('not_found', 'route.not_found', `/docs/${file} does not exist. Open /docs.`);
-    const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+    // By this name @fastify/swagger-ui is installed: the same files, without the telemetry of the original.
+    const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/static/swagger-ui.css'));
     secured(reply)
       .type(type)
       .header('cache-control', 'public, max-age=3600')
