@@ -95,6 +95,21 @@ describe('the server', () => {
       expect((await ask('GET', '/docs/package.json')).status).toBe(404);
     });
 
+    it('on the same page where a slash follows, and HEAD works wherever GET does', async () => {
+      const { url, headers } = await ask('GET', '/docs/');
+      expect({ path: new URL(url).pathname, type: headers.get('content-type') }).toEqual({
+        path: '/docs',
+        type: 'text/html; charset=utf-8',
+      });
+      const gets = routes.filter(({ method, path }) => method === 'GET' && !path.includes('/stream'));
+      for (const path of ['/', '/docs', '/docs/', '/docs/swagger-ui.css', ...gets.map(({ path: one }) => one)]) {
+        const address = filled(path);
+        const [head, get] = [await ask('HEAD', address, ADMIN_TOKEN), await ask('GET', address, ADMIN_TOKEN)];
+        await get.body?.cancel();
+        expect({ path, status: head.status }).toEqual({ path, status: get.status });
+      }
+    });
+
     it('with schemas that a validator takes, for what people write', async () => {
       for (const name of ['workflow.json', 'rule.json']) {
         const schema = (await (await ask('GET', `/schemas/${name}`)).json()) as { $schema?: string };

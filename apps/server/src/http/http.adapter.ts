@@ -131,6 +131,7 @@ export async function createHttp(
     if (http.tokens && isApi(request.routeOptions)) authenticate(request.headers, http.tokens, new Date());
   });
   observe(fastify, metrics, log);
+  fastify.get('/docs/', (_, reply) => reply.redirect('/docs', 308));
   return http;
 }
 
