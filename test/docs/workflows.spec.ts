@@ -165,4 +165,15 @@ describe('the examples in docs/workflows.md', () => {
     expect(clean.asked.map((url) => url.split('/')[3])).toEqual(['test', 'scan', 'deploy']);
     expect(clean.outputs).toEqual({ deployed: true });
   });
+
+  it('release-train has the outputs of the workflow that it starts', async () => {
+    const ofRun = { runId: 'run_2', workflowId: 'wf_2', workflow: 'deploy', startedAt: '2026-01-01T00:00:00.000Z' };
+    const { outputs } = await played('release-train', () => ({}), {
+      respond: ({ type }) =>
+        type === 'workflow.requested'
+          ? { type: 'workflow.completed', data: { ...ofRun, outputs: { url: 'https://x' } } }
+          : undefined,
+    });
+    expect(outputs).toEqual({ url: 'https://x' });
+  });
 });

@@ -153,6 +153,7 @@ const NAMES: readonly string[] = [
   'rules.views',
   'workflows.answers',
   'workflows.approvals',
+  'workflows.children',
   'workflows.runs',
   'workflows.schedules',
   'workflows.trigger',

@@ -46,6 +46,7 @@ import { Cancellations } from '#libs/workflows/src/run/cancellations.js';
 import { EndConflicts } from '#libs/workflows/src/run/turns/end-conflicts.worker.js';
 import { RunProjection } from '#libs/workflows/src/run/run.projection.js';
 import { RunView } from '#libs/workflows/src/run/run.view.js';
+import { CloseChildren } from '#libs/workflows/src/run/children.subscriber.js';
 import { StartRuns } from '#libs/workflows/src/run/start.subscriber.js';
 import { FireTicks } from '#libs/workflows/src/schedule/fire-ticks.worker.js';
 import { ScheduleTicks } from '#libs/workflows/src/schedule/schedule.subscriber.js';
@@ -86,6 +87,7 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   StartRuns,
   AnswerWaits,
   ApprovalProjection,
+  CloseChildren,
   RunProjection,
   WorkflowProjection,
   ScheduleTicks,

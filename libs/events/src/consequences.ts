@@ -1,6 +1,17 @@
 import { catalogue, type EventType } from './catalogue.js';
 import { typeMatcher } from './patterns.js';
 
+const STARTS_A_RUN = [
+  'workflow.requested',
+  'workflow.started',
+  'workflow.step_completed',
+  'workflow.error',
+  'workflow.status_changed',
+  'workflow.completed',
+  'workflow.failed',
+  'run.*',
+];
+
 /** What is recorded when somebody acts, for warnings: who listens to it hears itself. By actions of rules and steps. */
 const LEADS_TO: Readonly<Record<string, readonly string[]>> = {
   create_issue: ['issue.requested', 'issue.created', 'issue.commented'],
@@ -19,16 +30,8 @@ const LEADS_TO: Readonly<Record<string, readonly string[]>> = {
     'webhook.failed',
     'webhook.exhausted',
   ],
-  dispatch_workflow: [
-    'workflow.requested',
-    'workflow.started',
-    'workflow.step_completed',
-    'workflow.error',
-    'workflow.status_changed',
-    'workflow.completed',
-    'workflow.failed',
-    'run.*',
-  ],
+  dispatch_workflow: STARTS_A_RUN,
+  workflow: STARTS_A_RUN,
   dispatch_agent: ['agent.requested', 'agent.started', 'agent.finished', 'agent.failed'],
   send_message: ['message.requested'],
 };

@@ -29,6 +29,7 @@ export const followers = {
   answerWaits: 'workflows.answers',
   approvalViews: 'workflows.approvals',
   cancellations: 'workflows.cancellations',
+  closeChildren: 'workflows.children',
   runViews: 'workflows.runs',
   schedules: 'workflows.schedules',
   workflows: 'workflows.table',

@@ -17,6 +17,7 @@ import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { StepLibrary } from './steps/step-library.js';
 import { AdvanceRun } from './run/advance-run.worker.js';
+import { CloseChildren } from './run/children.subscriber.js';
 import { Cancellations } from './run/cancellations.js';
 import { NotedOutcomes } from './run/outcomes.adapter.js';
 import { EndConflicts } from './run/turns/end-conflicts.worker.js';
@@ -69,6 +70,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
     RunProjection,
     ApprovalProjection,
     StartRuns,
+    CloseChildren,
     ScheduleTicks,
     YamlBody,
     {
@@ -138,6 +140,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
     StartRuns,
     AnswerWaits,
     ApprovalProjection,
+    CloseChildren,
     ScheduleTicks,
     WorkflowTable,
     Cancellations,

@@ -17,6 +17,7 @@ import { ApprovalView } from '../src/approvals/approval.view.js';
 import { AnswerWaits } from '../src/waits/answer-waits.subscriber.js';
 import { AdvanceRun } from '../src/run/advance-run.worker.js';
 import { EndConflicts } from '../src/run/turns/end-conflicts.worker.js';
+import { CloseChildren } from '../src/run/children.subscriber.js';
 import { Cancellations } from '../src/run/cancellations.js';
 import { RunController } from '../src/run/run.controller.js';
 import { RunProjection } from '../src/run/run.projection.js';
@@ -101,6 +102,7 @@ export class Running {
               find(StartRuns),
               find(AnswerWaits),
               find(ApprovalProjection),
+              find(CloseChildren),
               find(RunProjection),
               find(WorkflowProjection),
               find(EventIndex),

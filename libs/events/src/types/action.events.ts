@@ -85,6 +85,8 @@ export const actionEvents = {
       /** By name. */
       workflow: Type.String(),
       inputs: Type.Record(Type.String(), Type.Unknown()),
+      /** Whether the run is cancelled when the run that asks for it ends first. */
+      isChild: Type.Optional(Type.Boolean()),
     }),
     example: { requestedBy: byRule, eventId, workflow: 'deploy', inputs: { environment: 'staging' } },
   }),

@@ -138,6 +138,8 @@ export const workflowEvents = {
         because: Type.Optional(Type.String()),
       }),
       inputs: Type.Record(Type.String(), Type.Unknown()),
+      /** The run whose step asked for this one. */
+      parent: Type.Optional(Type.Object({ runId: Type.String(), path: Type.String() })),
       /** The event that led to the run: read from the log when an expression asks for it, not copied. */
       event: Type.Optional(
         Type.Object({ id: Type.String(), type: Type.String(), stream: Type.String(), revision: Type.String() }),

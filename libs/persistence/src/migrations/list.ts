@@ -21,6 +21,7 @@ import { RunWaits } from './0026-run-waits.js';
 import { ReceivedAt } from './0027-received-at.js';
 import { RunTurns } from './0028-run-turns.js';
 import { Approvals } from './0029-approvals.js';
+import { RunChildren } from './0031-run-children.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
 export const migrations = [
@@ -47,4 +48,5 @@ export const migrations = [
   ReceivedAt,
   RunTurns,
   Approvals,
+  RunChildren,
 ];

@@ -5,7 +5,7 @@ import { actedBy, type Cause, eventIdOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { formatDuration } from '#libs/kernel/src/time/durations.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { uuid5 } from '#libs/kernel/src/ids.js';
+import { derivedId, uuid5, type Uuid } from '#libs/kernel/src/ids.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { decide } from '../engine/decide.js';
@@ -24,6 +24,8 @@ export interface NewRun {
   };
   readonly trigger: DataOf<'workflow.started'>['trigger'];
   readonly inputs: Record<string, unknown>;
+  /** The run whose step asked for this one. */
+  readonly parent?: { readonly runId: string; readonly path: string };
   /** What the run is about. */
   readonly event: RecordedEvent | undefined;
   /** Names the workflow too. Absent where a person or program outside asked for the run. */
@@ -61,13 +63,16 @@ function filledIn(render: () => unknown): unknown {
     return error.code;
   }
 }
+/** One run for each workflow and event, whatever restarts happen. */
+export const runIdOf = (workflow: { readonly id: string }, event: { readonly id: Uuid }): string =>
+  derivedId('run', 'run', workflow.id, event.id);
 
 /**
  * The first append of a run: its start, and all that can be decided without doing anything in the world. A run whose steps
  * have no effects is over in this one append; the others are left to a worker.
  */
 export function firstAppend(
-  { runId, orgId, workflow, trigger, inputs, event, cause, retrySchedule, by, restartOf }: NewRun,
+  { runId, orgId, workflow, trigger, inputs, parent, event, cause, retrySchedule, by, restartOf }: NewRun,
   now: Date,
 ): readonly EventToAppend[] {
   const concurrency = workflow.definition && concurrencyOf(workflow.id, workflow.definition, inputs, event);
@@ -79,6 +84,7 @@ export function firstAppend(
       version: workflow.version,
       trigger,
       inputs,
+      ...(parent && { parent }),
       ...(event && {
         event: { id: eventIdOf(event.id), type: event.type, stream: event.stream, revision: String(event.revision) },
       }),

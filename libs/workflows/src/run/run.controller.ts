@@ -202,8 +202,21 @@ export class RunController {
     return {
       ...answerOf(row),
       ...detailsOf(events),
+      ...(await this.childrenOf(row)),
       timeline: timelineOf(events, await this.definitions.find(row.workflowId, row.version)),
     };
+  }
+
+  /** Runs that its steps asked for. The status of one that has not begun is not known. */
+  private async childrenOf({ id, orgId }: RunView): Promise<{ children?: object[] }> {
+    const rows = await this.database.query<{ id: string; workflow: string; path: string; status: string | null }[]>(
+      `select c.child_id as id, c.workflow, c.path, r.status
+         from views.run_children c left join views.runs r on r.id = c.child_id
+        where c.parent_id = $1 and c.org_id = $2 order by c.position limit 1000`,
+      [id, orgId],
+    );
+    if (rows.length === 0) return {};
+    return { children: rows.map(({ status, ...child }) => (status === null ? child : { ...child, status })) };
   }
 
   @Post('runs/:id/cancel')
@@ -237,6 +250,7 @@ function detailsOf(events: readonly RecordedEvent[]): object {
   const because = started?.is('workflow.started') ? started.data.trigger.because : undefined;
   const restarted = started?.is('workflow.started') ? started.data.restartOf : undefined;
   return {
+    ...(started?.is('workflow.started') && started.data.parent && { parent: started.data.parent }),
     ...(because !== undefined && { because }),
     ...(restarted !== undefined && { restartOf: restarted }),
     inputs: started?.is('workflow.started') ? started.data.inputs : {},

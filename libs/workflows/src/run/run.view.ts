@@ -47,3 +47,29 @@ export class RunRequestView {
   @Column('bigint', { name: 'outcome_revision', nullable: true })
   outcomeRevision!: string | null;
 }
+
+/** A run that a step of another run asked for. */
+@Entity({ schema: 'views', name: 'run_children' })
+export class RunChildView {
+  @PrimaryColumn('uuid', { name: 'request_id' })
+  requestId!: string;
+  @Column('text', { name: 'org_id' })
+  orgId!: string;
+  @Column('text', { name: 'parent_id' })
+  parentId!: string;
+  /** Of the step. */
+  @Column('text')
+  path!: string;
+  @Column('text', { name: 'child_id' })
+  childId!: string;
+  @Column('text')
+  workflow!: string;
+  /** Whether it is cancelled when the parent ends first. */
+  @Column('boolean', { name: 'is_bound' })
+  isBound!: boolean;
+  @Column('boolean', { name: 'is_over' })
+  isOver!: boolean;
+  /** Of the request in the log. */
+  @Column('bigint')
+  position!: string;
+}

@@ -36,7 +36,7 @@ import { StepLibrary } from '../steps/step-library.js';
 import { doubt, fits } from '../triggers/registry.js';
 import { isSchedule } from '../triggers/schedule.trigger.js';
 import { type ActiveWorkflow, WorkflowTable } from '../workflow/workflow.table.js';
-import { firstAppend, type NewRun } from './first-append.js';
+import { firstAppend, type NewRun, runIdOf } from './first-append.js';
 import { logFailures } from './log-failures.js';
 
 const CONCURRENT_APPENDS = 64;
@@ -199,7 +199,19 @@ export class StartRuns implements Subscriber {
     const { orgId } = event.metadata;
     const { retrySchedule } = this.settings;
     const cause = causedBy(event, workflow.id);
-    const run: NewRun = { runId, workflow, trigger, inputs, event, orgId, cause, retrySchedule };
+    const asker = event.is('workflow.requested') ? event.data.requestedBy : undefined;
+    const parent = asker?.kind === 'run' ? { runId: asker.runId, path: asker.stepId } : undefined;
+    const run: NewRun = {
+      runId,
+      workflow,
+      trigger,
+      inputs,
+      event,
+      orgId,
+      cause,
+      retrySchedule,
+      ...(parent && { parent }),
+    };
     return { kind: 'run', run };
   }
 
@@ -235,9 +247,6 @@ export class StartRuns implements Subscriber {
     return newEvent({ type: 'action.refused', data }, context);
   }
 }
-
-const runIdOf = (workflow: { id: string }, event: RecordedEvent): string =>
-  derivedId('run', 'run', workflow.id, event.id);
 
 const isFromItself = ({ metadata }: RecordedEvent, { id, definition }: ActiveWorkflow): boolean =>
   definition?.allowRecursion !== true && followsFrom(id, metadata);

@@ -9,6 +9,7 @@ import { emitStep } from './effects/emit.step.js';
 import { graphStep } from './control/graph.step.js';
 import { parallelStep } from './control/parallel.step.js';
 import { sendWebhookStep } from './effects/send-webhook.step.js';
+import { workflowStep } from './effects/workflow.step.js';
 import { setStep } from './effects/set.step.js';
 import { whileStep } from './control/while.step.js';
 import { forEachStep } from './control/for-each.step.js';
@@ -29,6 +30,7 @@ export const stepKinds: readonly StepKind[] = [
   sendWebhookStep,
   redeliverWebhookStep,
   createIssueStep,
+  workflowStep,
   waitStep,
   waitForEventStep,
   approvalStep,

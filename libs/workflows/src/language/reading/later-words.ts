@@ -8,8 +8,8 @@ import type { RawObject } from '../vocabulary.js';
 export const LATER = {
   workflow: ['env', 'secrets', 'defaults'],
   trigger: ['cron', 'webhook'],
-  step: ['workflow', 'run'],
-  uses: ['dispatch_agent', 'send_message', 'workflow'],
+  step: ['run'],
+  uses: ['dispatch_agent', 'send_message'],
 } as const;
 
 /** The object without the keys that are kept for later, which are reported. */

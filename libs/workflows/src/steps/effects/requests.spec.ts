@@ -106,3 +106,47 @@ describe('create_issue', () => {
     expect(outputs).toMatchObject({ status: 'completed', output: { requestId: expect.stringMatching(/^evt_/) } });
   });
 });
+
+describe('workflow', () => {
+  const ofRun = { runId: 'run_2', workflowId: 'wf_2', workflow: 'deploy', startedAt: '2026-01-01T00:00:00.000Z' };
+
+  it('asks for a run, and waits for its outputs', async () => {
+    const { request, outputs } = await asked(
+      'workflow',
+      'workflow: deploy, inputs: { to: "${{ event.data.branch }}" }',
+      {
+        type: 'workflow.completed',
+        data: { ...ofRun, outputs: { url: 'https://x' } },
+      },
+    );
+    expect(request!.data).toMatchObject({ workflow: 'deploy', inputs: { to: 'main' }, isChild: true });
+    expect(outputs).toMatchObject({ output: { runId: 'run_2', outputs: { url: 'https://x' } } });
+  });
+
+  it('fails as the other run does, with its error', async () => {
+    const { outputs } = await asked('workflow', 'workflow: deploy', {
+      type: 'workflow.failed',
+      data: { ...ofRun, error: { type: 'timeout', code: 'step.timeout', message: 'Too long.', path: 'a' } },
+    });
+    expect(outputs).toMatchObject({ status: 'failed', code: 'step.timeout', output: { runId: 'run_2' } });
+  });
+
+  it.each<[string, RequestOutcome]>([
+    ['workflow.cancelled', { type: 'run.cancelled', data: { runId: 'run_2', by: 'token/t' } }],
+    [
+      'workflow.skipped',
+      {
+        type: 'workflow.skipped',
+        data: { runId: 'run_2', workflowId: 'wf_2', workflow: 'deploy', reason: 'queue-full', detail: 'Full.' },
+      },
+    ],
+    ['workflow.refused', refused],
+  ])('fails with %s where there are no outputs', async (code, outcome) => {
+    expect((await asked('workflow', 'workflow: deploy', outcome)).outputs).toMatchObject({ status: 'failed', code });
+  });
+
+  it.each(['detached: true', 'onParentClose: leave'])('leaves the other run alone with %s', async (option) => {
+    const { request } = await asked('workflow', `workflow: deploy, ${option}`);
+    expect(request!.data).not.toHaveProperty('isChild');
+  });
+});

@@ -1,0 +1,149 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+
+import { appendOnce } from '#libs/event-store/src/append-once.js';
+import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import { causedBy, ENGINE } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
+import { streams } from '#libs/events/src/streams.js';
+import { Clock } from '#libs/kernel/src/clock.js';
+import { crashPoint } from '#libs/kernel/src/crash-point.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+import { uuid5 } from '#libs/kernel/src/ids.js';
+import { inParallel } from '#libs/kernel/src/in-parallel.js';
+import { type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
+
+import { Definitions } from '../workflow/definitions.js';
+import { workflowIdOf } from '../workflow/workflow.js';
+import { cancelRun } from './cancel-run.js';
+import { runIdOf } from './first-append.js';
+import { RunChildView } from './run.view.js';
+
+const CONCURRENT = 16;
+
+/** A run gives up what its steps wait for. */
+const CLOSING = [
+  'run.recovery_started',
+  'run.finally_started',
+  'run.cancelled',
+  'workflow.failed',
+  'workflow.completed',
+] as const;
+const OVER = ['run.cancelled', 'workflow.failed', 'workflow.completed', 'workflow.skipped'] as const;
+
+/** Which runs were asked for by steps of others, as rows; cancels those that are bound to a run that has ended before them. */
+@Injectable()
+export class CloseChildren implements Subscriber {
+  readonly name = followers.closeChildren;
+  readonly reads = ['workflow.requested', 'workflow.skipped', ...CLOSING] as const;
+  readonly writes = ['action.refused', 'run.cancelled', 'run.finally_started', 'workflow.status_changed'] as const;
+
+  constructor(
+    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(Clock) private readonly clock: Clock,
+    @Inject(Definitions) private readonly definitions: Definitions,
+  ) {}
+
+  async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
+    const requests = events.flatMap(childOf);
+    const closing = new Map<string, RecordedEvent>();
+    for (const event of events) if (event.is(...CLOSING)) closing.set(event.data.runId, event);
+    if (requests.length === 0 && closing.size === 0) return;
+    const tx = await context.transaction();
+    await upsertRows(tx, RunChildView, requests, { onConflict: 'nothing' });
+    await markOver(
+      tx,
+      events.flatMap((event) => (event.is(...OVER) ? [event.data.runId] : [])),
+    );
+    await inParallel(await bereft(tx, closing), CONCURRENT, (child) =>
+      this.close(child, closing.get(child.parent_id)!),
+    );
+  }
+
+  /**
+   * The child may not have begun: then its stream is taken by a refusal, so that it never will. Of the two who want to be
+   * the first in that stream one is; where that is the child, it is cancelled.
+   */
+  private async close(child: Bereft, by: RecordedEvent): Promise<void> {
+    crashPoint('workflows.before-close');
+    if (await this.cancel(child)) return;
+    const data = {
+      action: 'dispatch_workflow',
+      reason: 'parent-ended',
+      detail: `The run ${child.parent_id} that asked for this one has ended.`,
+      eventId: '',
+      requestedBy: { kind: 'run' as const, runId: child.parent_id, stepId: child.path },
+    };
+    const { orgId, subject } = by.metadata;
+    const id = uuid5(followers.closeChildren, child.request_id);
+    const cause = causedBy(by);
+    const refusal = newEvent(
+      { type: 'action.refused', data },
+      { id, orgId, actor: ENGINE, now: this.clock.now(), cause, subject },
+    );
+    const { repeated } = await appendOnce(this.store, streams.run(child.child_id), [refusal]);
+    if (repeated) await this.cancel(child);
+    crashPoint('workflows.after-close');
+  }
+
+  /** @returns whether there is such a run, which then is over or about to be. */
+  private async cancel({ child_id, parent_id, org_id }: Bereft): Promise<boolean> {
+    try {
+      await cancelRun(
+        this.store,
+        { runId: child_id, orgId: org_id, by: `run/${parent_id}` },
+        () => this.clock.now(),
+        (workflowId, version) => this.definitions.find(workflowId, version),
+      );
+      return true;
+    } catch (error) {
+      if (!(error instanceof Rejected)) throw error;
+      return error.code !== 'run.not_found';
+    }
+  }
+}
+
+function childOf(event: RecordedEvent): RowOf<RunChildView>[] {
+  if (!event.is('workflow.requested') || !streams.isRun(event.stream)) return [];
+  const { requestedBy, workflow, isChild = false } = event.data;
+  if (requestedBy.kind !== 'run') return [];
+  const { orgId } = event.metadata;
+  return [
+    {
+      requestId: event.id,
+      orgId,
+      parentId: requestedBy.runId,
+      path: requestedBy.stepId,
+      childId: runIdOf({ id: workflowIdOf(orgId, workflow) }, event),
+      workflow,
+      isBound: isChild,
+      isOver: false,
+      position: String(event.position),
+    },
+  ];
+}
+
+async function markOver(tx: EntityManager, runs: readonly string[]): Promise<void> {
+  if (runs.length > 0) await tx.query('update views.run_children set is_over = true where child_id = any($1)', [runs]);
+}
+
+interface Bereft {
+  readonly request_id: string;
+  readonly org_id: string;
+  readonly parent_id: string;
+  readonly path: string;
+  readonly child_id: string;
+}
+
+/** Children that are not over, and were asked for before their parent gave up. */
+async function bereft(tx: EntityManager, closing: ReadonlyMap<string, RecordedEvent>): Promise<readonly Bereft[]> {
+  if (closing.size === 0) return [];
+  return tx.query<Bereft[]>(
+    `select c.request_id, c.org_id, c.parent_id, c.path, c.child_id
+       from views.run_children c join unnest($1::text[], $2::bigint[]) as p (id, position) on p.id = c.parent_id
+      where c.is_bound and not c.is_over and c.position < p.position`,
+    [[...closing.keys()], [...closing.values()].map(({ position }) => String(position))],
+  );
+}
