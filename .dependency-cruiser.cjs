@@ -38,7 +38,7 @@ const ROOMS = {
   'libs/access/src': ['idempotency', 'secrets', 'token'],
   'libs/kernel/src': ['text', 'time'],
   'apps/server/src': ['http', 'health'],
-  'apps/cli/src': ['apply', 'workflow', 'integration', 'rule'],
+  'apps/cli/src': ['apply', 'workflow', 'run', 'integration', 'rule', 'nouns'],
 };
 const roomRules = Object.entries(ROOMS).flatMap(([folder, rooms]) =>
   rooms.slice(1).map((room, index) => ({

@@ -11,7 +11,7 @@ import { ruleCommands } from './rule.js';
 import { sendCommand } from './send.js';
 import type { Act, Shell, Surroundings } from './shell.js';
 import { Terminal } from './terminal.js';
-import { workflowCommands } from './workflow.js';
+import { runCommands, workflowCommands } from './workflow.js';
 
 interface Flags {
   readonly url?: string;
@@ -63,6 +63,7 @@ export async function main(args: readonly string[], given: Partial<Surroundings>
   integrationCommands(program, act);
   providerCommands(program, act);
   workflowCommands(program, act);
+  runCommands(program, act);
   applyCommand(program, act);
   sendCommand(program, act);
   for (const command of everyCommand(program)) command.exitOverride().showSuggestionAfterError();

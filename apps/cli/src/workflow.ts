@@ -1,11 +1,15 @@
 import type { Command } from 'commander';
 
+import { addVerbs } from './nouns/verb-table.js';
+import { runVerbs } from './run/run-verbs.js';
 import type { Act } from './shell.js';
 import { type TestOptions, testWorkflows } from './workflow/workflow-test.js';
+import { workflowVerbs } from './workflow/workflow-verbs.js';
 
 /** `millrace workflow …` */
 export function workflowCommands(program: Command, act: Act): void {
   const workflow = program.command('workflow').description('workflows: save them, test them, run them');
+  addVerbs(workflow, workflowVerbs, act);
   workflow
     .command('test [paths...]')
     .description('run the tests beside workflows (name.test.yaml) in virtual time; needs no server')
@@ -15,4 +19,9 @@ export function workflowCommands(program: Command, act: Act): void {
     .action((paths: readonly string[], options: TestOptions) =>
       act((shell, { env }) => testWorkflows(shell, paths, options, env)),
     );
+}
+
+/** `millrace run …` */
+export function runCommands(program: Command, act: Act): void {
+  addVerbs(program.command('run').description('runs of workflows: follow, cancel and approve them'), runVerbs, act);
 }

@@ -1,0 +1,148 @@
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+
+import type { Verb } from '../nouns/verb-table.js';
+import { all } from '../pages.js';
+import type { Shell } from '../shell.js';
+
+interface Run {
+  readonly id: string;
+  readonly workflow: string;
+  readonly status: string;
+  readonly startedAt: string;
+  readonly until?: string;
+  readonly endedAt?: string;
+  readonly outputs?: unknown;
+  readonly error?: { readonly code: string; readonly message: string; readonly path?: string };
+}
+interface ShownRun extends Run {
+  readonly timeline: readonly {
+    readonly path: string;
+    readonly status: string;
+    readonly startedAt: string;
+    readonly endedAt?: string;
+    readonly error?: { readonly code: string; readonly message: string };
+  }[];
+}
+
+const pathOf = (id: string): string => `/api/v1/runs/${encodeURIComponent(id)}`;
+const ENDS = ['completed', 'failed', 'cancelled'];
+const LOOK_AGAIN_MS = 1_000;
+
+/** The verbs of `millrace run`. */
+export const runVerbs: readonly Verb[] = [
+  {
+    usage: 'ls',
+    does: 'list runs, newest first',
+    options: [
+      ['--workflow <name>', 'of this workflow'],
+      ['--status <status>', 'of this status'],
+    ],
+    run: list,
+  },
+  {
+    usage: 'view <run>',
+    does: 'show a run and its steps',
+    options: [['--watch', 'follow it to its end; the exit code is 1 if it fails']],
+    run: view,
+  },
+  {
+    usage: 'restart <run>',
+    does: 'start a new run like this one, on the same version',
+    options: [['--latest', 'on the version that is active now']],
+    run: restart,
+  },
+  { usage: 'cancel <run>', does: 'stop a run', run: cancel },
+  {
+    usage: 'approve <run> <step>',
+    does: 'approve what a step waits for',
+    options: [['--comment <text>', 'why']],
+    run: (shell, args, { comment }) => decide(shell, args, 'approve', comment),
+  },
+  {
+    usage: 'reject <run> <step>',
+    does: 'reject what a step waits for',
+    options: [['--comment <text>', 'why']],
+    run: (shell, args, { comment }) => decide(shell, args, 'reject', comment),
+  },
+];
+
+async function list(
+  shell: Shell,
+  _: readonly string[],
+  { workflow, status }: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const filters = Object.entries({ workflow, status }).flatMap(([key, value]) =>
+    typeof value === 'string' ? [`${key}=${encodeURIComponent(value)}`] : [],
+  );
+  const runs = await all<Run>(shell, `/api/v1/runs${filters.length > 0 ? `?${filters.join('&')}` : ''}`);
+  if (shell.json) return shell.print(stringifyJson(runs, 2));
+  if (shell.quiet) return runs.forEach(({ id }) => shell.print(id));
+  if (runs.length === 0) return shell.note('There are no such runs.');
+  shell.table(
+    ['ID', 'WORKFLOW', 'STATUS', 'STARTED', 'ENDED', 'ERROR'],
+    runs.map((run) => [run.id, run.workflow, run.status, run.startedAt, run.endedAt ?? '–', run.error?.code ?? '–']),
+  );
+}
+
+async function view(
+  shell: Shell,
+  [id]: readonly string[],
+  { watch }: Readonly<Record<string, unknown>>,
+): Promise<number> {
+  let run = await shell.call<ShownRun>('GET', pathOf(id!));
+  while (watch && !ENDS.includes(run.status) && !shell.signal.aborted) {
+    shell.bar(
+      `${run.status}${run.until === undefined ? '' : ` until ${run.until}`}: ${run.timeline.at(-1)?.path ?? ''}`,
+    );
+    await nextLook(shell.signal);
+    run = await shell.call<ShownRun>('GET', pathOf(id!));
+  }
+  shell.bar(undefined);
+  show(shell, run);
+  return watch && run.status !== 'completed' ? 1 : 0;
+}
+
+function show(shell: Shell, run: ShownRun): void {
+  if (shell.json) return shell.print(stringifyJson(run, 2));
+  if (shell.quiet) return shell.print(run.status);
+  const { id, workflow, status, until, error, outputs, timeline } = run;
+  shell.print(`${id} of "${workflow}" is ${status}${until === undefined ? '' : ` until ${until}`}.`);
+  if (error) shell.print(`${error.code}${error.path === undefined ? '' : ` in ${error.path}`}: ${error.message}`);
+  if (outputs !== undefined) shell.print(`Outputs: ${stringifyJson(outputs)}`);
+  if (timeline.length === 0) return;
+  shell.table(
+    ['STEP', 'STATUS', 'STARTED', 'ENDED', 'ERROR'],
+    timeline.map((step) => [step.path, step.status, step.startedAt, step.endedAt ?? '–', step.error?.code ?? '–']),
+  );
+}
+
+async function cancel(shell: Shell, [id]: readonly string[]): Promise<void> {
+  show(shell, await shell.call<ShownRun>('POST', `${pathOf(id!)}/cancel`));
+}
+
+async function restart(
+  shell: Shell,
+  [id]: readonly string[],
+  { latest }: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  show(shell, await shell.call<ShownRun>('POST', `${pathOf(id!)}/restart`, latest ? { latest: true } : {}));
+}
+
+async function decide(shell: Shell, [id, step]: readonly string[], decision: string, comment: unknown): Promise<void> {
+  const path = `${pathOf(id!)}/approvals/${encodeURIComponent(step!)}`;
+  const answer = await shell.call<object>('POST', path, { decision, ...(typeof comment === 'string' && { comment }) });
+  if (shell.json) shell.print(stringifyJson(answer, 2));
+  else shell.print(shell.quiet ? id! : `${step} of ${id} is ${decision === 'approve' ? 'approved' : 'rejected'}.`);
+}
+
+async function nextLook(signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(done, LOOK_AGAIN_MS);
+    function done(): void {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    }
+    signal.addEventListener('abort', done, { once: true });
+  });
+}

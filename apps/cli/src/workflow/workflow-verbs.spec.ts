@@ -1,0 +1,92 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+import { FakeShell } from '../../testing/fake-shell.js';
+import type { Given, Verb } from '../nouns/verb-table.js';
+import { runVerbs } from '../run/run-verbs.js';
+import { workflowVerbs } from './workflow-verbs.js';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'millrace-verbs-'));
+  await writeFile(join(folder, 'a.yaml'), 'name: a b\nsteps: []\n');
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const verb = (verbs: readonly Verb[], name: string, shell: FakeShell, args: readonly string[], options: Given = {}) =>
+  verbs.find(({ usage }) => usage.split(' ')[0] === name)!.run(shell, args, options);
+const run = { id: 'run_1', workflow: 'a', status: 'completed', startedAt: 'then', outputs: { x: 1 }, timeline: [] };
+
+describe('workflow', () => {
+  it('saves a text under its name, with warnings at their places', async () => {
+    const saved = {
+      name: 'a b',
+      version: 'v1',
+      warnings: [{ line: 2, column: 1, message: 'Odd.', pointer: '/steps' }],
+    };
+    const shell = new FakeShell({ 'PUT /api/v1/workflows/a%20b': saved });
+    const file = join(folder, 'a.yaml');
+    await verb(workflowVerbs, 'create', shell, [file]);
+    expect(shell.asked[0]!.body).toEqual({ source: 'name: a b\nsteps: []\n' });
+    expect(shell.notes).toEqual([`${file}:2:1: warning: Odd.`]);
+    expect(shell.out).toEqual(['"a b" is active, version v1.']);
+  });
+
+  it('fails on errors when it validates, and on warnings too when it lints', async () => {
+    const check = { valid: true, version: 'v', errors: [], warnings: [{ line: 1, column: 2, message: 'Odd.' }] };
+    const shell = new FakeShell({ 'POST /api/v1/workflows/validate': check });
+    const file = join(folder, 'a.yaml');
+    expect(await verb(workflowVerbs, 'validate', shell, [file])).toBe(0);
+    expect(await verb(workflowVerbs, 'lint', shell, [file])).toBe(1);
+    const wrong = { ...check, valid: false, errors: [{ line: 3, column: 4, detail: 'Wrong.' }] };
+    const other = new FakeShell({ 'POST /api/v1/workflows/validate': wrong });
+    expect(await verb(workflowVerbs, 'validate', other, [file])).toBe(1);
+    expect(other.notes[0]).toBe(`${file}:3:4: Wrong.`);
+  });
+
+  it('starts a run with inputs, whose values may be JSON', async () => {
+    const shell = new FakeShell({ 'POST /api/v1/workflows/a/runs': run });
+    shell.quiet = true;
+    await verb(workflowVerbs, 'run', shell, ['a'], { input: ['to=staging', 'count=3'] });
+    expect(shell.asked[0]!.body).toEqual({ inputs: { to: 'staging', count: 3 } });
+    expect(shell.out).toEqual(['run_1']);
+    await expect(verb(workflowVerbs, 'run', shell, ['a'], { input: ['to'] })).rejects.toThrow('key=value');
+  });
+
+  it('says when a schedule comes next', async () => {
+    const answer = { workflow: 'a', paused: false, schedules: [{ trigger: 'every 1d', index: 0, next: ['t1', 't2'] }] };
+    const shell = new FakeShell({ 'GET /api/v1/workflows/a/schedule': answer });
+    await verb(workflowVerbs, 'schedule', shell, ['a']);
+    expect(shell.out).toEqual(['AT | SCHEDULE', 't1 | every 1d', 't2 | every 1d']);
+  });
+});
+
+describe('run', () => {
+  it('is followed to its end; the exit code says whether it completed', async () => {
+    const states = ['running', 'failed'];
+    const error = { code: 'http.status', message: 'It answered 500.', path: 'call' };
+    const shell = new FakeShell({ 'GET /api/v1/runs/run_1': () => ({ ...run, status: states.shift(), error }) });
+    expect(await verb(runVerbs, 'view', shell, ['run_1'], { watch: true })).toBe(1);
+    expect(shell.asked).toHaveLength(2);
+    expect(shell.out.slice(0, 2)).toEqual(['run_1 of "a" is failed.', 'http.status in call: It answered 500.']);
+  });
+
+  it('is listed by workflow and status', async () => {
+    const shell = new FakeShell({
+      'GET /api/v1/runs?workflow=a%20b&status=failed&limit=200': { data: [run], nextCursor: null },
+    });
+    shell.quiet = true;
+    await verb(runVerbs, 'ls', shell, [], { workflow: 'a b', status: 'failed' });
+    expect(shell.out).toEqual(['run_1']);
+  });
+
+  it('is approved at the path of a step', async () => {
+    const shell = new FakeShell({ 'POST /api/v1/runs/run_1/approvals/each%5B0%5D.ok': {} });
+    await verb(runVerbs, 'approve', shell, ['run_1', 'each[0].ok'], { comment: 'Yes.' });
+    expect(shell.asked[0]!.body).toEqual({ decision: 'approve', comment: 'Yes.' });
+    expect(shell.out).toEqual(['each[0].ok of run_1 is approved.']);
+  });
+});

@@ -1,0 +1,152 @@
+import { readFile } from 'node:fs/promises';
+
+import type {
+  SavedWorkflow,
+  WorkflowAnswer,
+  WorkflowCheck,
+  WorkflowPause,
+  WorkflowSchedule,
+} from '#libs/events/src/shapes/workflow-shape.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+
+import type { Verb } from '../nouns/verb-table.js';
+import { jsonOr } from '../options.js';
+import { all } from '../pages.js';
+import { parseDocument, UnreadableFile } from '../rule/rule-file.js';
+import type { Shell } from '../shell.js';
+
+const PATH = '/api/v1/workflows';
+const pathOf = (name: string): string => `${PATH}/${encodeURIComponent(name)}`;
+
+/** The verbs of `millrace workflow` that ask a server. */
+export const workflowVerbs: readonly Verb[] = [
+  { usage: 'ls', does: 'list workflows', options: [['--archived', 'those that are archived']], run: list },
+  { usage: 'view <workflow>', does: 'print the active text of a workflow', run: view },
+  { usage: 'create <file>', does: 'save a new workflow from a YAML file', run: (shell, [file]) => save(shell, file!) },
+  {
+    usage: 'update <file>',
+    does: 'save a workflow again; a new version, unless nothing changed',
+    run: (shell, [file]) => save(shell, file!),
+  },
+  { usage: 'rm <workflow>', does: 'archive a workflow; runs under way go on', run: remove },
+  {
+    usage: 'validate <files...>',
+    does: 'check workflows without saving them',
+    run: (shell, args) => validate(shell, args, false),
+  },
+  {
+    usage: 'lint <files...>',
+    does: 'the same, and fail on warnings',
+    run: (shell, args) => validate(shell, args, true),
+  },
+  {
+    usage: 'run <workflow>',
+    does: 'start a run',
+    options: [['--input <key=value>...', 'an input; the value may be JSON']],
+    run: start,
+  },
+  {
+    usage: 'pause <workflow>',
+    does: 'let its triggers start no runs',
+    run: (shell, [name]) => pause(shell, name!, 'pause'),
+  },
+  {
+    usage: 'resume <workflow>',
+    does: 'let its triggers start runs again',
+    run: (shell, [name]) => pause(shell, name!, 'resume'),
+  },
+  { usage: 'schedule <workflow>', does: 'when it starts next', run: schedule },
+];
+
+async function list(shell: Shell, _: readonly string[], { archived }: { readonly archived?: unknown }): Promise<void> {
+  const found = await all<WorkflowAnswer>(shell, `${PATH}${archived ? '?status=archived' : ''}`);
+  if (shell.json) return shell.print(stringifyJson(found, 2));
+  if (shell.quiet) return found.forEach(({ name }) => shell.print(name));
+  if (found.length === 0)
+    return shell.note('There are no workflows. Save one: millrace workflow create my-workflow.yaml');
+  shell.table(
+    ['NAME', 'STATUS', 'VERSION', 'FROM', 'CHANGED'],
+    found.map(({ name, status, version, origin, updatedAt }) => [name, status, version, origin, updatedAt]),
+  );
+}
+
+async function view(shell: Shell, [name]: readonly string[]): Promise<void> {
+  const found = await shell.call<WorkflowAnswer & { readonly source: string }>('GET', pathOf(name!));
+  if (shell.json) shell.print(stringifyJson(found, 2));
+  else shell.print(shell.quiet ? found.name : found.source.replace(/\n$/, ''));
+}
+
+async function save(shell: Shell, file: string): Promise<void> {
+  const source = await sourceAt(file);
+  const { name } = (parseDocument(source, file).value ?? {}) as { readonly name?: unknown };
+  if (typeof name !== 'string') throw new UnreadableFile(`${file}:1:1: "name" is required.`);
+  const saved = await shell.call<SavedWorkflow>('PUT', pathOf(name), { source });
+  for (const { line, column, message } of saved.warnings) shell.note(`${file}:${line}:${column}: warning: ${message}`);
+  if (shell.json) shell.print(stringifyJson(saved, 2));
+  else shell.print(shell.quiet ? saved.name : `"${saved.name}" is active, version ${saved.version}.`);
+}
+
+async function remove(shell: Shell, [name]: readonly string[]): Promise<void> {
+  await shell.call('DELETE', pathOf(name!));
+  if (shell.json) return shell.print(stringifyJson({ name, status: 'archived' }, 2));
+  shell.print(shell.quiet ? name! : `"${name}" is archived. Its runs and versions stay.`);
+}
+
+async function validate(shell: Shell, files: readonly string[], isStrict: boolean): Promise<number> {
+  let isWrong = false;
+  const checks: object[] = [];
+  for (const file of files) {
+    const check = await shell.call<WorkflowCheck>('POST', `${PATH}/validate`, { source: await sourceAt(file) });
+    isWrong ||= !check.valid || (isStrict && check.warnings.length > 0);
+    checks.push({ file, ...check });
+    for (const { line = 1, column = 1, detail } of check.errors) shell.note(`${file}:${line}:${column}: ${detail}`);
+    for (const { line, column, message } of check.warnings)
+      shell.note(`${file}:${line}:${column}: warning: ${message}`);
+    if (!shell.json && !shell.quiet && check.valid) shell.print(`${file} is valid.`);
+  }
+  if (shell.json) shell.print(stringifyJson(checks, 2));
+  return isWrong ? 1 : 0;
+}
+
+async function start(
+  shell: Shell,
+  [name]: readonly string[],
+  { input = [] }: { readonly input?: unknown },
+): Promise<void> {
+  const inputs = Object.fromEntries(
+    (input as readonly string[]).map((pair) => {
+      const equals = pair.indexOf('=');
+      if (equals < 1) throw new UnreadableFile(`--input must be key=value, not "${pair}".`);
+      return [pair.slice(0, equals), jsonOr(pair.slice(equals + 1))];
+    }),
+  );
+  const run = await shell.call<{ readonly id: string; readonly status: string }>('POST', `${pathOf(name!)}/runs`, {
+    inputs,
+  });
+  if (shell.json) shell.print(stringifyJson(run, 2));
+  else
+    shell.print(shell.quiet ? run.id : `${run.id} is ${run.status}. millrace run view ${run.id} --watch follows it.`);
+}
+
+async function pause(shell: Shell, name: string, verb: 'pause' | 'resume'): Promise<void> {
+  const answer = await shell.call<WorkflowPause>('POST', `${pathOf(name)}/${verb}`);
+  if (shell.json) shell.print(stringifyJson(answer, 2));
+  else
+    shell.print(
+      shell.quiet ? name : `"${name}" is ${answer.paused ? 'paused: its triggers start no runs' : 'resumed'}.`,
+    );
+}
+
+async function schedule(shell: Shell, [name]: readonly string[]): Promise<void> {
+  const answer = await shell.call<WorkflowSchedule>('GET', `${pathOf(name!)}/schedule`);
+  if (shell.json) return shell.print(stringifyJson(answer, 2));
+  const rows = answer.schedules.flatMap(({ trigger, next }) => next.map((at) => [at, trigger]));
+  if (shell.quiet) return rows.forEach(([at]) => shell.print(at!));
+  if (rows.length === 0) return shell.note(answer.paused ? `"${name}" is paused.` : `"${name}" has no schedule.`);
+  shell.table(['AT', 'SCHEDULE'], rows);
+}
+
+const sourceAt = (file: string): Promise<string> =>
+  readFile(file, 'utf8').catch(() => {
+    throw new UnreadableFile(`There is no file ${file}.`);
+  });
