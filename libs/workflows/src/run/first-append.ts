@@ -6,7 +6,8 @@ import { followers } from '#libs/events/src/followers.js';
 import { formatDuration } from '#libs/kernel/src/time/durations.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { derivedId, uuid5, type Uuid } from '#libs/kernel/src/ids.js';
-import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+import { keyText } from '#libs/kernel/src/json.js';
+import { storable } from '#libs/kernel/src/text/text.js';
 
 import { decide } from '../engine/decide.js';
 import { startRun } from '../engine/start-run.js';
@@ -50,7 +51,8 @@ function concurrencyOf(
   if (!concurrency) return undefined;
   const { key, limit, onConflict, maxQueued } = concurrency;
   const value = key ? filledIn(() => key.render({ event: event ? platformEvent(event) : null, inputs })) : '';
-  const text = typeof value === 'string' ? value : stringifyJson(value);
+  // As the rows of the queue hold it: a key that they change would be another one at each look.
+  const text = storable(keyText(value));
   const kept = text.length > MAX_KEY ? uuid5('concurrency', text) : text;
   return { key: `${workflowId} ${kept}`, limit, onConflict, maxQueued };
 }

@@ -8,6 +8,7 @@ import { eventIdOf, MAX_HOPS } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
+import { parseAsWritten } from '#libs/kernel/src/text/exact-json.js';
 import type { Settings } from '#libs/kernel/src/settings.js';
 
 import { openBudget } from '../../../event-index/testing/open-budget.js';
@@ -100,6 +101,17 @@ describe('a tick', () => {
     await handle(await tick('every 1h'));
     expect(await started()).toHaveLength(1);
   });
+});
+
+it('the key of runs that take turns tells values apart as other keys do, and is one that rows can hold', async () => {
+  const turns = 'concurrency: { key: "${{ event.data.branch }}" }\n';
+  await handle(...(await saved('turns', onPush.replace('triggers', `${turns}triggers`))));
+  const [one, big, other] = ['1.0', '7615917337495251231', '7615917337495251232'].map(parseAsWritten);
+  for (const branch of [1, '1', one, big, other, 'a\0b', 'a\ud800'])
+    await handle(await happened('git.push', { branch }));
+  const keys = (await started()).map(({ data }) => (data as { concurrency: { key: string } }).concurrency.key);
+  const told = ['1', '"1"', '1', '7.615917337495251231e18', '7.615917337495251232e18', 'a\ufffdb', 'a\ufffd'];
+  expect(keys.map((key) => key.slice(key.indexOf(' ') + 1))).toEqual(told);
 });
 
 describe('an event that a workflow listens to', () => {
