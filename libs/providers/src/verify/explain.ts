@@ -33,7 +33,7 @@ export async function explain(
       const other = new DeclaredSender(declaration, parts);
       const outcome = await other.find(attempt.request ?? request, { ...context, ...attempt.context });
       // A right signature that is late was made that way too.
-      if (outcome.ok || (outcome.failed === 'timestamp' && finding.failed !== 'timestamp')) hints.push(attempt.hint);
+      if (outcome.ok || (outcome.reason === 'stale' && finding.reason !== 'stale')) hints.push(attempt.hint);
     } catch {
       // What cannot even be tried is not it.
     }
