@@ -82,7 +82,7 @@ export default {
   sdk: 1,
   actions: [{
     name: 'page-on-call',
-    description: 'Pages whoever is on call.',
+    description: 'Pages the person on call.',
     inputSchema: { type: 'object', required: ['text'], properties: { text: { type: 'string' } } },
     async run({ text }, { http, idempotencyKey, timeoutMs, signal }) {
       const headers = { 'idempotency-key': idempotencyKey };

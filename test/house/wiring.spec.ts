@@ -44,7 +44,7 @@ const pager: Plugin = {
   actions: [
     {
       name: 'page-on-call',
-      description: 'Pages whoever is on call.',
+      description: 'Pages the person on call.',
       inputSchema: Type.Object({}),
       run: () => Promise.resolve(null),
     },

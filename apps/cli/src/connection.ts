@@ -51,7 +51,7 @@ export class Connection {
       yield* body;
     } catch (error) {
       if (this.signal.aborted) throw error;
-      throw new Unreachable(`The answer broke off (${reasonOf(error)}) and is incomplete. Try again.`);
+      throw new Unreachable(`The answer is incomplete: the connection closed (${reasonOf(error)}). Try again.`);
     }
   }
 

@@ -164,7 +164,10 @@ describe('millrace', () => {
       response.write(yaml + yaml, () => response.destroy());
     };
     const { code, err } = await millrace(['rule', 'export']);
-    expect({ code, err }).toEqual({ code: 3, err: expect.stringMatching(/^The answer broke off .* is incomplete/) });
+    expect({ code, err }).toEqual({
+      code: 3,
+      err: expect.stringMatching(/^The answer is incomplete: the connection closed/),
+    });
     answer = json(403, { code: 'token.role', detail: 'No.' });
     expect(await millrace(['rule', 'export'])).toMatchObject({ code: 1, out: '', err: 'No. (token.role)\n' });
   });

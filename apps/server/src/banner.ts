@@ -5,7 +5,7 @@ export function bannerOf(
   { settings: { publicUrl }, roles, adminToken }: Config,
   { places, firstToken }: { readonly places: string; readonly firstToken: string | undefined },
 ): string {
-  const lines = [`Millrace is running at ${publicUrl}`, `  API       ${publicUrl}/docs`, `  kept in   ${places}`];
+  const lines = [`Millrace is running at ${publicUrl}`, `  API       ${publicUrl}/docs`, `  data in   ${places}`];
   if (roles.size === 1) lines.push(`  role      ${[...roles].join()}`);
   if (firstToken !== undefined) lines.push('', 'The first admin token (shown only once):', '', `  ${firstToken}`);
   if (roles.has('api')) {

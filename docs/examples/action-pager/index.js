@@ -2,7 +2,7 @@ import { defineAction, definePlugin, StepError, Type } from 'millrace/plugin-sdk
 
 const pageOnCall = defineAction({
   name: 'page-on-call',
-  description: 'Pages whoever is on call.',
+  description: 'Pages the person on call.',
   inputSchema: Type.Object({ team: Type.String(), text: Type.String() }, { additionalProperties: false }),
   async run(input, { http, idempotencyKey, timeoutMs, signal }) {
     const { PAGER_URL: url, PAGER_TOKEN: token } = process.env;

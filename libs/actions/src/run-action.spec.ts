@@ -60,7 +60,7 @@ const http = { request: () => Promise.reject(new Error('nobody asks')) };
 function worker(run: (context: ActionContext) => unknown = () => null, more: Partial<RunActionParts> = {}): RunAction {
   const action = defineAction({
     name: 'page-on-call',
-    description: 'Pages whoever is on call.',
+    description: 'Pages the person on call.',
     inputSchema: Type.Object({ team: Type.String(), minutes: Type.Optional(Type.Integer()) }),
     run: async (input, context) => {
       calls.push({ input, context });

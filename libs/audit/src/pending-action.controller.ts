@@ -29,7 +29,7 @@ export class PendingActionAnswer {
   @ApiProperty({
     type: Object,
     description:
-      '`{ agent }`, `{ integration, channel, text }`, or `{ action }` and, where it has failed and is tried again, `{ attempts, error, nextAttemptAt }`.',
+      '`{ agent }`, `{ integration, channel, text }`, or `{ action }` and, after a failure that is retried, `{ attempts, error, nextAttemptAt }`.',
   })
   details!: object;
   @ApiProperty({ format: 'date-time' })

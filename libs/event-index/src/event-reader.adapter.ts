@@ -74,7 +74,7 @@ export class EventReader {
   ) {}
 
   /**
-   * Waits until the index has what was in the log when asked, so that whoever was just told of an event finds it.
+   * Waits until the index has what was in the log when asked, so that an event that was just acknowledged can be found.
    * @returns false where the index is far behind: then it answers with what it has.
    */
   async settle(): Promise<boolean> {

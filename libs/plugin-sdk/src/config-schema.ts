@@ -22,4 +22,4 @@ function shapeOf({ properties, required = [], secrets = [] }: ProviderConfig): T
   return Type.Unsafe({ type: 'object', properties: each, required, additionalProperties: false });
 }
 
-const NO_REFERENCE = { not: { type: 'object', required: ['$secret'] }, expected: 'a value of its own' };
+const NO_REFERENCE = { not: { type: 'object', required: ['$secret'] }, expected: 'a value without the key $secret' };

@@ -10,7 +10,7 @@ import type { StepHttp } from './define-step.js';
  * ```ts
  * export const pageOnCall = defineAction({
  *   name: 'page-on-call',
- *   description: 'Pages whoever is on call.',
+ *   description: 'Pages the person on call.',
  *   inputSchema: Type.Object({ team: Type.String(), text: Type.String() }),
  *   async run({ team, text }, { http, idempotencyKey, signal, timeoutMs }) {
  *     const answer = await http.request({

@@ -6,7 +6,7 @@ import type { Static, TSchema } from '@sinclair/typebox';
  * ```ts
  * export const page = defineStep({
  *   name: 'page-on-call',
- *   description: 'Pages whoever is on call.',
+ *   description: 'Pages the person on call.',
  *   inputSchema: Type.Object({ team: Type.String(), text: Type.String() }),
  *   effects: true,
  *   async run({ team, text }, { http, idempotencyKey, signal }) {

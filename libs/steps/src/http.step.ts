@@ -19,7 +19,7 @@ const MAX_DEPTH = 64;
  * One HTTP request. The output is `{ status, headers, body }`, with `body` read as the headers of the answer say: JSON of at most
  * 64 levels is parsed, other text is decoded, anything else is `{ base64, contentType }`, and no body is null. An answer outside 2xx
  * fails the step, as `curl --fail` does, but keeps its output: with `onError: continue` the next step can look at
- * `steps.<id>.output.status`. `expect` lists the statuses that count as success in place of 2xx. Retryable: no answer at
+ * `steps.<id>.output.status`. `expect` lists the statuses that count as success instead of 2xx. Retryable: no answer at
  * all, 408, 425, 429 and 5xx; `Retry-After` is honoured.
  */
 export const http = defineStep({

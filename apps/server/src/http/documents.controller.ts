@@ -73,6 +73,10 @@ export class DocumentsController {
   @Get('docs/:file')
   @ApiExcludeEndpoint()
   asset(@Param('file') file: string, @Res() reply: FastifyReply): void {
+    if (file === '') {
+      this.docs(reply);
+      return;
+    }
     if (file === 'start.js') {
       secured(reply).type('text/javascript; charset=utf-8').send(START);
       return;

@@ -60,7 +60,7 @@ function generatedKey(dataDir: string, inForce: string | undefined): Buffer {
     'secrets.key_lost',
     `The secrets in the database are encrypted under key ${inForce}, and there is no secret.key in ${dataDir}. ` +
       'Restore that file from a backup, or copy it from the process that made it, or set MILLRACE_SECRET_KEY to that key. ' +
-      'If the key is lost for good, docs/operations.md says how to go on without the secrets.',
+      'If the key is lost, docs/operations.md says how to continue without the secrets.',
   );
 }
 

@@ -129,7 +129,7 @@ export const keptIntegrationSettings = {
   rateLimit: Type.Optional(
     Type.Object({
       limit: Type.Integer({ minimum: 1, description: 'requests' }),
-      perMs: Type.Integer({ minimum: 1, description: 'in so many milliseconds' }),
+      perMs: Type.Integer({ minimum: 1, description: 'length of the period in milliseconds' }),
     }),
   ),
   config: Type.Unsafe<JsonObject>(

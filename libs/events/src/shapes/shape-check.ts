@@ -115,7 +115,7 @@ function optionMeant(error: ErrorObject): number | undefined {
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** The key that tells alternatives apart: each of them is an object that has it with a value of its own, such as `kind`. */
+/** The key that tells alternatives apart: each of them is an object that has it with a value that is not derived, such as `kind`. */
 function discriminatorOf(error: ErrorObject): string | undefined {
   const [first, ...others] = optionsOf(error);
   const keys = Object.entries(first?.properties ?? {}).filter(([, schema]) => schema.const !== undefined);

@@ -101,7 +101,7 @@ export const actionEvents = {
       agent: Type.String(),
       input: Type.Unknown({ description: 'null for a webhook: the payload of the event that led to it' }),
       executionId: Type.Optional(
-        Type.String({ description: 'if the sender has been told it; otherwise it follows from this event' }),
+        Type.String({ description: 'if the sender has received it; otherwise it follows from this event' }),
       ),
     }),
     example: { requestedBy: byRule, eventId, agent: 'triage', input: { title: 'DB latency' } },

@@ -176,7 +176,7 @@ export const workflowEvents = {
     example: { ...ofRun, path: 'fetch', stepId: 'fetch', output: { status: 200 }, attempts: 1, startedAt: at },
   }),
   'workflow.error': defineEvent({
-    description: 'A step of a run failed for good, after all its attempts.',
+    description: 'A step of a run failed after all its attempts.',
     data: Type.Object({
       ...run,
       path: Type.String(),

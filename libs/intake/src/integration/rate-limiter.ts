@@ -1,6 +1,6 @@
 import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 
-/** So many requests in so many milliseconds. */
+/** So many requests length of the period in milliseconds. */
 export interface RateLimit {
   readonly limit: number;
   readonly perMs: number;

@@ -38,10 +38,10 @@ const TITLES: Readonly<Record<number, string>> = {
   404: 'Not found',
   405: 'Method not allowed',
   413: 'Too large',
-  415: 'Unsupported format',
+  415: 'Unsupported media type',
   429: 'Too many requests',
   500: 'Internal error',
-  503: 'Not available',
+  503: 'Unavailable',
 };
 
 /** 202 and the ids; refusals are problems as in RFC 9457. */

@@ -33,7 +33,7 @@ const keys = new OpenIdKeys();
 export const botframework = defineProvider({
   name: 'botframework',
   description: 'Bot Framework (Teams and others): a JWT of the Bot Connector with every activity.',
-  wants: 'Authorization: Bearer and the JWT of the Bot Connector, which it sends by itself',
+  wants: 'Authorization: Bearer and the JWT of the Bot Connector, which it always sends',
   config: {
     properties: {
       appId: { type: 'string', minLength: 1, description: 'Microsoft App ID of the bot: the audience of its tokens' },

@@ -162,7 +162,7 @@ export const cloudPresets: readonly Preset[] = [
     help: [
       'Create the integration with the setting topicArn.',
       'In the SNS console, open the topic and choose Create subscription with the protocol HTTPS and the endpoint {url}.',
-      'The subscription is confirmed by itself.',
+      'The subscription is confirmed automatically.',
     ],
   }),
   definePreset({

@@ -185,7 +185,7 @@ export const messagingPresets: readonly Preset[] = [
     help: [
       'In Mailgun, copy the HTTP webhook signing key as the secret.',
       'Under Sending → Webhooks add a webhook for each event with the address {url}.',
-      'Mailgun signs a time and a token, not the body: whoever has seen one request could send another body with it. Keep the address secret.',
+      'Mailgun signs a time and a token, not the body: an attacker who has seen one request can send another body with it. Keep the address secret.',
     ],
   }),
   definePreset({

@@ -137,7 +137,10 @@ function checkSignature(scheme: HmacScheme | PublicKeyScheme, note: Note): Signe
     if (timestamp.field !== undefined) checkExpression(timestamp.field, '/verify/timestamp/field', note);
     if (timestamp.tolerance !== 'none') checkDuration(timestamp.tolerance, '/verify/timestamp/tolerance', note);
     else if (scheme.acceptWeak !== true)
-      note('/verify/timestamp/tolerance', 'none accepts old requests for ever. Set a duration, or acceptWeak: true.');
+      note(
+        '/verify/timestamp/tolerance',
+        'none accepts old requests without a limit. Set a duration, or acceptWeak: true.',
+      );
   }
   const template = templateOf(scheme.signed ?? '{body}', note);
   if (!template) return undefined;

@@ -17,7 +17,7 @@ import { actionTypes } from './built-in.js';
 
 const page = defineAction({
   name: 'page-on-call',
-  description: 'Pages whoever is on call.',
+  description: 'Pages the person on call.',
   inputSchema: Type.Object(
     {
       team: Type.String({ minLength: 2, description: 'Who.' }),

@@ -76,7 +76,7 @@ const commands = {
 const progress: Progress = { whenProcessed: () => run(new RuleProjection()) };
 const pageOnCall = defineAction({
   name: 'page-on-call',
-  description: 'Pages whoever is on call.',
+  description: 'Pages the person on call.',
   inputSchema: Type.Object({ text: Type.String() }, { additionalProperties: false }),
   run: () => Promise.resolve(null),
 });

@@ -30,8 +30,8 @@ describe('inputs', () => {
   });
 
   it.each([
-    [{}, ['/inputs/who: This input is required.']],
-    [{ who: null }, ['/inputs/who: This input is required.']],
+    [{}, ['/inputs/who: Must be given: this input is required.']],
+    [{ who: null }, ['/inputs/who: Must be given: this input is required.']],
     [{ who: 1 }, ['/inputs/who: Must be a string.']],
     [{ who: 'x', count: '1' }, ['/inputs/count: Must be a number.']],
     [{ who: 'x', loud: 'yes' }, ['/inputs/loud: Must be a boolean.']],

@@ -69,7 +69,10 @@ export function inputsOf(
     const value = Object.hasOwn(given, name) ? given[name] : spec.default;
     if (value === undefined || value === null) {
       if (spec.required)
-        problems.push({ pointer: `${pointer}/${pointerToken(name)}`, detail: 'This input is required.' });
+        problems.push({
+          pointer: `${pointer}/${pointerToken(name)}`,
+          detail: 'Must be given: this input is required.',
+        });
       inputs[name] = null;
       continue;
     }

@@ -38,7 +38,7 @@ export interface RunPorts {
   outcomes(requests: readonly Uuid[], isLast: boolean): Promise<ReadonlyMap<Uuid, RequestOutcome>>;
   /** Resolves with the output, or rejects as the step does. */
   readonly makeAttempt: MakeAttempt;
-  /** A run that is due within so many milliseconds is kept, not given back: clocks may differ (default 60,000). */
+  /** A run that is due withlength of the period in milliseconds is kept, not given back: clocks may differ (default 60,000). */
   readonly earlyMs?: number;
   /** How long an append whose outcome is unknown waits before the next try. */
   readonly retries?: Backoff;

@@ -64,7 +64,7 @@ const ExpectShape = Type.Object(
     status: Type.Optional(
       Type.Union(
         ['completed', 'failed', 'cancelled', 'waiting', 'not_started'].map((status) => Type.Literal(status)),
-        { description: 'How the run ends. `waiting`: it waits for ever. `not_started`: no trigger fits the event.' },
+        { description: 'How the run ends. `waiting`: it waits without end. `not_started`: no trigger fits the event.' },
       ),
     ),
     outputs: Type.Optional(values('The outputs of the run.')),
@@ -93,7 +93,7 @@ const CaseShape = closed(
   {
     name: text('What the test shows, in a sentence.'),
     event: Type.Optional(closed(eventFields, 'The event that starts the run. A trigger must fit it.')),
-    inputs: Type.Optional(values('The inputs of a run that somebody starts.')),
+    inputs: Type.Optional(values('The inputs of a manual run.')),
     now: Type.Optional(
       Type.String({
         format: 'date-time',

@@ -59,7 +59,12 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
     const isWithBranch = eventTypes.some((type) => hasBranch(type) && events.some((glob) => globMatcher(glob)(type)));
     for (const key of ['branches', 'paths'])
       if (value[key] !== undefined && !isWithBranch)
-        problems.add(`${pointer}/${key}`, 'workflow.bad_value', `"${key}" goes with git.push and pr.* only.`, true);
+        problems.add(
+          `${pointer}/${key}`,
+          'workflow.bad_value',
+          `"${key}" must be used with git.push or pr.* only.`,
+          true,
+        );
     const when = value['when'];
     const source = globs(value['source']);
     problems.suspect(() => warnAboutSources(value['source'], `${pointer}/source`, problems, sources));

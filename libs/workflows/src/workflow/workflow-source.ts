@@ -21,7 +21,7 @@ export function checkedSource(source: string, library: StepLibrary, name?: strin
       {
         pointer: '/name',
         code: 'workflow.other_name',
-        detail: `The name in the text is "${parsed.definition.name}", but the URL says "${name}". Use the same name.`,
+        detail: `Must be "${name}", the name in the URL. Got "${parsed.definition.name}".`,
       },
     ]);
   return warningsIn(parsed);

@@ -255,7 +255,7 @@ describe('a mistake is named with its place, what is allowed, and what was proba
       'branches of a type that has none',
       'name: x\ntriggers:\n  - type: event\n    event: issue.created\n    branches: main\nsteps:\n  - wait: { for: 1s }\n',
       { code: 'workflow.bad_value', pointer: '/triggers/0/branches', line: 5, column: 5 },
-      '"branches" goes with git.push and pr.* only.',
+      '"branches" must be used with git.push or pr.* only.',
     ],
     [
       'a default that is no option',

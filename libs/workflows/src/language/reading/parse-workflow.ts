@@ -47,7 +47,7 @@ export function parseWorkflow(source: string, vocabulary: Vocabulary): ParsedWor
 
 function readDefinition(given: Json, vocabulary: Vocabulary, problems: SourceProblems): Definition | undefined {
   if (given === null) {
-    problems.add('', 'yaml.empty', 'The text is empty. A workflow must have at least "name" and "steps".');
+    problems.add('', 'yaml.empty', 'Must not be empty: a workflow must have at least "name" and "steps".');
     return undefined;
   }
   if (!isObject(given)) {
