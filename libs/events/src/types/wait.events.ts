@@ -132,13 +132,13 @@ export const waitEvents = {
     },
   }),
   'approval.voted': defineEvent({
-    description: 'Somebody approved or rejected what a run asked for.',
+    description: 'An approval of a run was decided.',
     system: true,
     data: Type.Object({ ...step, requestId: Type.String(), ...vote }),
     example: { runId, path: 'ok', requestId: '0194b3d0-8f6a-5b7e-9c51-0d4f2f1a7c11', ...voted },
   }),
   'approval.decided': defineEvent({
-    description: 'There are enough approvals, or somebody rejected. The first decision counts.',
+    description: 'There are enough approvals, or a rejection. The first decision counts.',
     data: Type.Object({
       ...step,
       requestId: Type.String(),

@@ -144,7 +144,7 @@ describe('an approval', () => {
     const { vote, outcome } = await waiting('form: { slots: { type: number, required: true } }');
     await expect(vote(who('ann'), approve)).rejects.toMatchObject({
       code: 'approval.bad_form',
-      problems: [{ pointer: '/form/slots', detail: 'This input is required.' }],
+      problems: [{ pointer: '/form/slots', detail: 'Must be given: this input is required.' }],
     });
     await vote(who('ann'), { ...approve, form: { slots: 3 } });
     expect(await outcome()).toMatchObject({ form: { slots: 3 } });

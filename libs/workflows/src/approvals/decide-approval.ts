@@ -106,7 +106,7 @@ async function checkApprover(
   const event = first?.is('workflow.started') ? first.data.event : undefined;
   const cause = event && (await readAt(store, event.stream, event.revision));
   if ([first, cause].some((one) => one?.metadata.actor === actor))
-    throw new Rejected('forbidden', 'approval.own_run', 'You started this run. Somebody else must decide.');
+    throw new Rejected('forbidden', 'approval.own_run', 'You started this run. Another person must decide.');
 }
 
 const isRole = (name: string): boolean => ['admin', 'designer', 'integrator', 'auditor'].includes(name);

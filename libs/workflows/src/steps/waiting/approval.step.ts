@@ -52,7 +52,7 @@ const Approval = closed(
     ),
     count: Type.Optional(whole(1, 20, 'So many approvals are needed. Default 1.')),
     selfApproval: Type.Optional(
-      Type.Boolean({ description: 'Whether whoever started the run may approve. Default false.' }),
+      Type.Boolean({ description: 'Whether the person who started the run may approve. Default false.' }),
     ),
     timeout: Type.Optional(Template),
     onTimeout: outcome('Default fail.'),
