@@ -181,7 +181,7 @@ describe('millrace send', () => {
 
   it.each([
     ['there is no such file', ['nowhere.http'], /nowhere[.]http cannot be read: ENOENT/],
-    ['nobody says to whom', [fixture('github/push')], /leaves \{(id|slug)\} open: --to says which integration/],
+    ['nobody says to whom', [fixture('github/push')], /leaves \{(id|slug)\} open: set --to to a slug/],
     [
       'nobody knows the provider',
       [fixture('github/push'), '--to', 'x', '--sign', 'gitbub'],
