@@ -54,8 +54,8 @@ it('a story that used up its budget is told of once, although the process dies b
   const server = await start();
   const told = async () => (await ask(server, 'events?type=correlation.exhausted')).data.length;
   await waitFor('the event', async () => (await told()) === 1);
-  const refused = async () => (await ask(server, 'events?type=action.refused')).data;
-  await waitFor('a refusal', async () => JSON.stringify(await refused()).includes('correlation-exhausted'));
+  const decided = async () => (await ask(server, 'events?type=rule.evaluated&limit=200')).data;
+  await waitFor('a refusal', async () => JSON.stringify(await decided()).includes('correlation-exhausted'));
   expect(await told()).toBe(1);
   await server.stop();
 });

@@ -122,10 +122,11 @@ export class Schedule {
       (webhook) => isWanted(webhook, event) && !(event.is('webhook.test') && event.data.webhookId === webhook.id),
     );
     if (wanting.length === 0) return;
-    const refusal = mayCause(event.metadata) ? this.spent(event) : TOO_MANY_HOPS;
-    if (refusal) {
+    // That the story is too long was told once.
+    if (this.spent(event)) return;
+    if (!mayCause(event.metadata)) {
       // Telling of a refusal would be refused in turn, and so on for ever.
-      if (event.type !== 'action.refused') this.refuse(event, 'deliver', refusal.reason, refusal.detail);
+      if (event.type !== 'action.refused') this.refuse(event, 'deliver', TOO_MANY_HOPS.reason, TOO_MANY_HOPS.detail);
       return;
     }
     this.toSend.push(event);

@@ -151,12 +151,13 @@ export class DecideRules implements Subscriber {
   }
 
   private refusalOf(rule: CompiledRule, event: RecordedEvent): ActionRefusal | undefined {
-    return (
-      refusalOf(rule, event) ??
-      (this.budget.isSpent(event)
-        ? { reason: CORRELATION_EXHAUSTED, detail: exhaustedInWords(this.budget.limit) }
-        : undefined)
-    );
+    const refusal = refusalOf(rule, event);
+    if (!this.budget.isSpent(event)) return refusal;
+    const { reason, detail } = refusal ?? {
+      reason: CORRELATION_EXHAUSTED,
+      detail: exhaustedInWords(this.budget.limit),
+    };
+    return { reason, detail, untold: true };
   }
 
   private evaluate(event: RecordedEvent): EvaluatedEvent | undefined {

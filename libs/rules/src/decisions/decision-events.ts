@@ -129,10 +129,10 @@ class EventRecord {
     rule: CompiledRule,
     { type }: CompiledAction,
     index: number,
-    { reason, detail }: ActionRefusal,
+    { reason, detail, untold = false }: ActionRefusal,
   ): Decision['actions'][number] {
     const id = this.requestId(rule, index);
-    if (!isAboutVerdicts(this.event)) {
+    if (!untold && !isAboutVerdicts(this.event)) {
       const data = {
         action: type,
         reason,

@@ -37,6 +37,8 @@ export const isBeyondHops = (event: RecordedEvent): boolean => isAboutVerdicts(e
 export interface ActionRefusal {
   readonly reason: string;
   readonly detail: string;
+  /** The decision alone says so: an event for each refusal would make a story that is too long longer. */
+  readonly untold?: boolean;
 }
 
 /** Whether the event was caused by the rule, or tells about its verdict. */

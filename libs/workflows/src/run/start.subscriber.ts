@@ -111,6 +111,8 @@ export class StartRuns implements Subscriber {
       const runId = runIdOf(workflow, event);
       try {
         if (!fits(trigger, platformEvent(event), workflow.id)) continue;
+        // That the story is too long was told once: an event for each workflow would make it longer.
+        if (this.budget.isSpent(event)) continue;
         const because = doubt(trigger, platformEvent(event));
         const kind = isSchedule(trigger) ? 'schedule' : 'event';
         const start = { kind, index, ...(because !== undefined && { because }) } as const;
