@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 
 import type { EventType } from '#libs/events/src/catalogue.js';
+import { type Rejected, Transient } from '#libs/kernel/src/errors.js';
 
 import type { RecordedEvent } from './event-store.js';
 
@@ -52,6 +53,12 @@ export interface Table {
   /** Called in log order. May wait, for instance for a secret that the event names. */
   apply(event: RecordedEvent): void | Promise<void>;
 }
+
+/** The answer to a lookup that found nothing. An incomplete table may lack what exists: clients must try again, not give up. */
+export const missingFrom = (table: Table, refusal: Rejected): Rejected | Transient =>
+  table.incomplete === true
+    ? new Transient('table.incomplete', `the table ${table.name} could not process an event`)
+    : refusal;
 
 /** Waiting for a place in the log: read-your-writes after a command, and tests. Its own injection token. */
 export abstract class Progress {

@@ -1,4 +1,5 @@
-import { Rejected, Transient } from '#libs/kernel/src/errors.js';
+import { missingFrom } from '#libs/event-store/src/subscriber.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
 
 import type { KnownToken, TokenTable } from './token.table.js';
 
@@ -7,6 +8,7 @@ const BEARER = /^Bearer +(\S+) *$/i;
 /**
  * Who sends these headers. Asks memory only.
  * @throws Rejected `token.missing`, `token.unknown`, `token.expired`
+ * @throws Transient `table.incomplete`
  */
 export function authenticate(
   { authorization }: { readonly authorization?: string | string[] | undefined },
@@ -20,12 +22,13 @@ export function authenticate(
       'Send an API token: "Authorization: Bearer mr_…". An admin creates one with POST /api/v1/tokens.',
     );
   const token = tokens.find(text);
-  if (!token && tokens.incomplete)
-    throw new Transient('token.unavailable', 'the table of tokens could not process an event');
   if (!token)
-    throw unauthenticated(
-      'token.unknown',
-      'This API token is invalid: it has a typo, was revoked, or belongs to another server.',
+    throw missingFrom(
+      tokens,
+      unauthenticated(
+        'token.unknown',
+        'This API token is invalid: it has a typo, was revoked, or belongs to another server.',
+      ),
     );
   if (token.expiresAt && token.expiresAt <= now)
     throw unauthenticated(

@@ -8,12 +8,13 @@ import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-e
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
-import { Rejected } from '#libs/kernel/src/errors.js';
+import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import type { Caller, Role } from '../caller.js';
 import { Public, Roles } from '../caller.controller.js';
 import { hashOf } from './token.js';
+import { TokenController } from './token.controller.js';
 import { TokenGuard } from './token-guard.adapter.js';
 import { TokenTable } from './token.table.js';
 
@@ -109,6 +110,17 @@ describe('the guard before every route', () => {
     const answer = ask(any, bearer('mr_wrong'));
     expect(answer).toMatchObject({ kind: 'unauthenticated', code: 'token.unknown' });
     expect(JSON.stringify(answer)).not.toContain('mr_wrong');
+  });
+
+  it('asks to try again, and never calls a token unknown, while the table of tokens is incomplete', () => {
+    const caller = { tokenId: 'tok_mr_admin', orgId: 'org_a', actor: 'token/tok_mr_admin', roles: ['admin'] as const };
+    const routes = new TokenController({} as never, table, {} as never, clock);
+    table.incomplete = true;
+    expect(() => ask(any, bearer('mr_wrong'))).toThrow(Transient);
+    expect(() => routes.view(caller, 'tok_new')).toThrow(Transient);
+    expect(ask(any, bearer('mr_auditor'))).toMatchObject({ passed: true });
+    table.incomplete = false;
+    expect(() => routes.view(caller, 'tok_new')).toThrow(Rejected);
   });
 
   it('refuses a token from the very moment it expires', () => {

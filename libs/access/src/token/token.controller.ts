@@ -4,7 +4,7 @@ import { ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } 
 import { ArrayNotEmpty, ArrayUnique, IsIn, IsOptional, IsString, Length } from 'class-validator';
 
 import { hasSeen } from '#libs/event-store/src/carry-out.js';
-import { Progress } from '#libs/event-store/src/subscriber.js';
+import { missingFrom, Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
@@ -141,10 +141,13 @@ export class TokenController {
   private known(caller: Caller, id: string): KnownToken {
     const known = this.tokens.get(caller.orgId, id);
     if (known) return known;
-    throw new Rejected(
-      'not_found',
-      'token.not_found',
-      `There is no valid token ${id}. GET /api/v1/tokens lists the existing ones.`,
+    throw missingFrom(
+      this.tokens,
+      new Rejected(
+        'not_found',
+        'token.not_found',
+        `There is no valid token ${id}. GET /api/v1/tokens lists the existing ones.`,
+      ),
     );
   }
 }

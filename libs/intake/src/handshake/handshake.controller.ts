@@ -7,7 +7,7 @@ import type { Caller } from '#libs/access/src/caller.js';
 import { Answers } from '#libs/access/src/shapes.controller.js';
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { carryOut } from '#libs/event-store/src/carry-out.js';
-import { Progress } from '#libs/event-store/src/subscriber.js';
+import { missingFrom, Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { HandshakeAnswer } from '#libs/events/src/shapes/integration-shape.js';
 import { Clock } from '#libs/kernel/src/clock.js';
@@ -69,7 +69,7 @@ export class HandshakeController {
 
   private found({ orgId }: Caller, id: string): Extract<Integration, { kind: 'active' | 'disabled' }> {
     const state = this.table.get(orgId, id);
-    if (!state || !exists(state)) throw integrationNotFound(id);
+    if (!state || !exists(state)) throw missingFrom(this.table, integrationNotFound(id));
     return state;
   }
 }

@@ -4,7 +4,7 @@ import { ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import { hasSeen } from '#libs/event-store/src/carry-out.js';
-import { Progress } from '#libs/event-store/src/subscriber.js';
+import { missingFrom, Progress } from '#libs/event-store/src/subscriber.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
 import { integrationNotFound } from '../integration/integration.js';
@@ -78,7 +78,7 @@ export class ReconcileController {
   })
   @ApiResponse({ status: 200, type: ReconcileAnswer })
   async reconcile(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<ReconcileAnswer> {
-    if (!this.table.get(caller.orgId, id)) throw integrationNotFound(id);
+    if (!this.table.get(caller.orgId, id)) throw missingFrom(this.table, integrationNotFound(id));
     const look = { completeAt: null, byHand: true };
     const outcome = await this.reconciler.ask(id, look, AbortSignal.timeout(PATIENCE_MS));
     if (!outcome)

@@ -9,7 +9,7 @@ import { hasSeen } from '#libs/event-store/src/carry-out.js';
 import { appendOnce } from '#libs/event-store/src/append-once.js';
 import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { readWhole } from '#libs/event-store/src/reading.js';
-import { Progress } from '#libs/event-store/src/subscriber.js';
+import { missingFrom, Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
 import { NewRun, RunRestart } from '#libs/events/src/shapes/workflow-shape.js';
@@ -73,7 +73,7 @@ export class RunController {
   ): Promise<object> {
     const { inputs: given = {} } = checkBody(NewRun, request.body ?? {}, { prefix: 'run' });
     const workflow = this.workflows.find(caller.orgId, name);
-    if (!workflow) throw notFound(name);
+    if (!workflow) throw missingFrom(this.workflows, notFound(name));
     const { definition } = workflow;
     if (!definition)
       throw new Rejected('conflict', 'workflow.broken', `"${name}" cannot run: a step that it uses is not installed.`);

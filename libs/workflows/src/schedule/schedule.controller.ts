@@ -5,6 +5,7 @@ import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import { Answers, Takes } from '#libs/access/src/shapes.controller.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
+import { missingFrom } from '#libs/event-store/src/subscriber.js';
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
 import { Backfill, BackfillRequest, WorkflowSchedule } from '#libs/events/src/shapes/workflow-shape.js';
 import { Clock } from '#libs/kernel/src/clock.js';
@@ -89,7 +90,7 @@ export class ScheduleController {
 
   private find({ orgId }: Caller, name: string): ActiveWorkflow {
     const workflow = this.table.find(orgId, name);
-    if (!workflow) throw notFound(name);
+    if (!workflow) throw missingFrom(this.table, notFound(name));
     return workflow;
   }
 }

@@ -43,6 +43,7 @@ const triggersOf = (definition: Definition | undefined): readonly Trigger[] =>
 export class WorkflowTable implements Table {
   readonly name = followers.workflows;
   readonly reads = typesOf(workflow);
+  incomplete = false;
 
   private readonly active = new Map<string, ActiveWorkflow>();
   private readonly paused = new Set<string>();
