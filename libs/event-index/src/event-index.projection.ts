@@ -18,7 +18,9 @@ export class EventIndex implements Subscriber {
 }
 
 function rowOf({ position, id, type, metadata, stream, revision }: RecordedEvent): RowOf<EventView> {
-  const { source, subject, orgId, timestamp, receivedAt } = metadata;
+  const { source, subject, orgId, timestamp } = metadata;
+  // Events that others wrote may lack it.
+  const { receivedAt = timestamp } = metadata;
   const { $correlationId: correlation, $causationId: causation = null } = metadata;
   return {
     position,

@@ -46,7 +46,7 @@ export interface EventMetadata {
   readonly request?: RequestMetadata;
 }
 
-const TEXTS = ['source', 'subject', 'orgId', 'timestamp', 'receivedAt', '$correlationId', 'actor'] as const;
+const TEXTS = ['source', 'subject', 'orgId', 'timestamp', '$correlationId', 'actor'] as const;
 const NUMBERS = ['hop', 'schemaVersion'] as const;
 
 /** Whether something has what every reader of metadata relies on: others may have written to our streams. */
