@@ -41,7 +41,18 @@ function repositoryWith(files: Readonly<Record<string, string>>): string {
 /** The rooms of each folder from the top down, written out once more so that a change of their order is meant. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'libs/rules/src': ['trial', 'rule', 'decisions', 'flow', 'engine', 'language', 'actions'],
-  'libs/workflows/src': ['run', 'schedule', 'workflow', 'engine', 'steps', 'triggers', 'language'],
+  'libs/workflows/src': [
+    'trial',
+    'run',
+    'schedule',
+    'approvals',
+    'waits',
+    'workflow',
+    'engine',
+    'steps',
+    'triggers',
+    'language',
+  ],
   'libs/workflows/src/steps': ['control', 'waiting', 'effects', 'kind'],
   'libs/intake/src': ['trial', 'receiving', 'agent-webhook', 'reconcile', 'silence', 'handshake', 'integration'],
   'libs/deliveries/src': ['sending', 'delivery', 'webhook'],
@@ -49,7 +60,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'libs/access/src': ['idempotency', 'secrets', 'token'],
   'libs/kernel/src': ['text', 'time'],
   'apps/server/src': ['http', 'health'],
-  'apps/cli/src': ['apply', 'rule'],
+  'apps/cli/src': ['apply', 'workflow', 'run', 'integration', 'rule', 'nouns'],
 };
 /** In each room a file that imports, by its type alone, from the room above. */
 const UPWARDS = Object.entries(ROOMS).flatMap(([folder, rooms]) =>

@@ -173,7 +173,10 @@ describe('millrace', () => {
   });
 
   it('ends with 2 for what it does not know, and says what is near', async () => {
-    expect(await millrace(['rul', 'ls'])).toMatchObject({ code: 2, err: expect.stringMatching(/Did you mean rule/) });
+    expect(await millrace(['integratio', 'ls'])).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/Did you mean integration/),
+    });
     expect(await millrace(['rule', 'ls', '--stat', 'x'])).toMatchObject({
       code: 2,
       err: expect.stringMatching(/unknown option '--stat'[^]*--status/),
