@@ -3,6 +3,8 @@ import { isExactNumber, parseJson } from '#libs/kernel/src/text/exact-json.js';
 import { pointerToken } from '#libs/kernel/src/json.js';
 import { isStorable } from '#libs/kernel/src/text/text.js';
 
+import { jsonFaultOf } from './json-fault.js';
+
 /** Deepest nesting of arrays and objects in a body, as for what senders send. */
 const MAX_DEPTH = 64;
 const MAX_PROBLEMS = 20;
@@ -10,6 +12,13 @@ const MAX_PROBLEMS = 20;
 /** A request that no route looks at: answered with the status, in these words. */
 export class MalformedRequest extends Error {
   readonly statusCode = 400;
+
+  constructor(
+    message: string,
+    readonly problems: readonly Problem[] = [],
+  ) {
+    super(message);
+  }
 }
 
 /**
@@ -62,6 +71,8 @@ function parsed(text: string): unknown {
   try {
     return parseJson(json);
   } catch {
-    throw new MalformedRequest('The body must be valid JSON.');
+    const { line, column, detail } = jsonFaultOf(json);
+    const message = `The body must be valid JSON. Line ${line}, column ${column}: ${detail}`;
+    throw new MalformedRequest(message, [{ pointer: '', line, column, detail }]);
   }
 }

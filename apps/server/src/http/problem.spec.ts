@@ -6,6 +6,7 @@ import { WrongRevision } from '#libs/event-store/src/event-store.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected, type RejectionKind, Transient } from '#libs/kernel/src/errors.js';
 
+import { readJsonBody } from './json-body.js';
 import { problemOf } from './problem.js';
 import { RouteTable } from './route-table.js';
 import { invalidRequest } from './validation.js';
@@ -56,6 +57,22 @@ describe('what the domain refuses', () => {
 });
 
 describe('what goes wrong', () => {
+  it('in the JSON of a body says line, column and token', () => {
+    let error: unknown;
+    try {
+      readJsonBody('{\n  "name": ci\n}');
+    } catch (thrown) {
+      error = thrown;
+    }
+    const detail = 'Expected a value, found "ci".';
+    expect(problemOf(error).body).toMatchObject({
+      status: 400,
+      code: 'request.malformed',
+      detail: `The body must be valid JSON. Line 2, column 11: ${detail}`,
+      errors: [{ pointer: '', line: 2, column: 11, detail }],
+    });
+  });
+
   it('for a while is 503 with Retry-After, and its cause is for the log alone', () => {
     const cause = new Transient('log.unavailable', 'connect ECONNREFUSED 10.0.0.7:5432');
     const { body, headers, bug } = problemOf(cause);

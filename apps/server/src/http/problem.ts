@@ -2,6 +2,8 @@ import { WrongRevision } from '#libs/event-store/src/event-store.js';
 import { type Problem, Rejected, type RejectionKind, Transient } from '#libs/kernel/src/errors.js';
 import { newId } from '#libs/kernel/src/ids.js';
 
+import { MalformedRequest } from './json-body.js';
+
 /** RFC 9457. `code` is for programs, `detail` for people. */
 export interface ProblemBody {
   readonly type: string;
@@ -85,7 +87,9 @@ export function problemOf(error: unknown): ProblemAnswer {
     );
   const status = httpStatusOf(error);
   if (status !== undefined && status >= 400 && status < 500)
-    return answer(status, HTTP_CODES[status] ?? 'http.refused', detailOf(status, error as Error));
+    return answer(status, HTTP_CODES[status] ?? 'http.refused', detailOf(status, error as Error), {
+      body: error instanceof MalformedRequest && error.problems.length > 0 ? { errors: error.problems } : {},
+    });
   const errorId = newId('evt').replace('evt_', 'err_');
   return answer(500, 'server.internal', `An internal error occurred. It is in the server's log as ${errorId}.`, {
     body: { errorId },
