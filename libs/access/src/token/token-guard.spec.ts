@@ -114,7 +114,7 @@ describe('the guard before every route', () => {
 
   it('asks to try again, and never calls a token unknown, while the table of tokens is incomplete', () => {
     const caller = { tokenId: 'tok_mr_admin', orgId: 'org_a', actor: 'token/tok_mr_admin', roles: ['admin'] as const };
-    const routes = new TokenController({} as never, table, {} as never, clock);
+    const routes = new TokenController({} as never, table, {} as never, clock, {} as never);
     table.incomplete = true;
     expect(() => ask(any, bearer('mr_wrong'))).toThrow(Transient);
     expect(() => routes.view(caller, 'tok_new')).toThrow(Transient);

@@ -4,6 +4,7 @@ import { ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } 
 import { ArrayNotEmpty, ArrayUnique, IsIn, IsOptional, IsString, Length } from 'class-validator';
 
 import { hasSeen } from '#libs/event-store/src/carry-out.js';
+import { EventStore } from '#libs/event-store/src/event-store.js';
 import { missingFrom, Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
@@ -12,6 +13,7 @@ import { parseTime } from '#libs/kernel/src/time/times.js';
 import { CurrentCaller, Roles } from '../caller.controller.js';
 import { type Caller, newIdFor, type Role } from '../caller.js';
 import { IsTime } from '../time.body.js';
+import { revokeAdmin } from './revoke-admin.js';
 import { CreateToken, RevokeToken, hashOf, newTokenText } from './token.js';
 import { type KnownToken, TokenTable } from './token.table.js';
 
@@ -70,9 +72,10 @@ export class TokenPage {
 export class TokenController {
   constructor(
     @Inject(CommandBus) private readonly commands: CommandBus,
-    @Inject(TokenTable) private readonly tokens: TokenTable,
+    @Inject(TokenTable) readonly tokens: TokenTable,
     @Inject(Progress) private readonly progress: Progress,
-    @Inject(Clock) private readonly clock: Clock,
+    @Inject(Clock) readonly clock: Clock,
+    @Inject(EventStore) readonly store: EventStore,
   ) {}
 
   @Post()
@@ -128,13 +131,9 @@ export class TokenController {
   @ApiResponse({ status: 204 })
   async revoke(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
     const known = this.known(caller, id);
-    if (known.roles.includes('admin') && !this.tokens.hasOtherAdmin(known, this.clock.now()))
-      throw new Rejected(
-        'conflict',
-        'token.last_admin',
-        'This is the last valid token with the role admin. Create another one first, then revoke this one.',
-      );
-    const committed = await this.commands.execute(new RevokeToken(id, caller));
+    const committed = known.roles.includes('admin')
+      ? await revokeAdmin(this, known, caller.actor)
+      : await this.commands.execute(new RevokeToken(id, caller));
     await hasSeen(this.progress, this.tokens.name, committed.position);
   }
 

@@ -83,9 +83,9 @@ export class TokenTable implements Table {
     return known?.orgId === orgId ? known.name : undefined;
   }
 
-  /** Whether somebody could still get in as admin without this token. */
-  hasOtherAdmin({ id, orgId }: KnownToken, now: Date): boolean {
-    return this.list(orgId).some(
+  /** Who could still get in as admin without this token. */
+  otherAdmins({ id, orgId }: KnownToken, now: Date): readonly KnownToken[] {
+    return this.list(orgId).filter(
       (other) =>
         other.id !== id && other.roles.includes('admin') && (other.expiresAt === undefined || other.expiresAt > now),
     );
