@@ -5,7 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 
 import { Decision } from '#libs/events/src/types/rule.events.js';
-import { RunStatus } from '#libs/events/src/types/workflow.events.js';
+import { RunStatus } from '#libs/events/src/shapes/run-shape.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const textOf = (name: string): string => readFileSync(join(ROOT, name), 'utf8');

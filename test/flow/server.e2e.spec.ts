@@ -10,7 +10,7 @@ interface Operation {
   readonly operationId: string;
   readonly security?: readonly object[];
   readonly 'x-roles'?: readonly string[];
-  readonly responses: Record<string, { content?: Record<string, unknown> }>;
+  readonly responses: Record<string, { content?: Record<string, { schema?: object }> }>;
   readonly parameters?: readonly { name: string; in: string }[];
 }
 interface Document {
@@ -63,6 +63,22 @@ describe('the server', () => {
         expect(Object.keys(operation.responses['default']?.content ?? {})).toEqual(['application/problem+json']);
       const ids = routes.map(({ operation }) => operation.operationId);
       expect(new Set(ids).size).toBe(ids.length);
+    });
+
+    it('with a schema for every answer of the API that has a body', () => {
+      const answers = routes
+        .filter(({ path }) => path.startsWith('/api/v1/'))
+        .map(({ method, path, operation }) => {
+          const succeeded = Object.entries(operation.responses).filter(([status]) => status.startsWith('2'));
+          const content = succeeded.flatMap(([status, answer]) =>
+            status === '204' ? [] : Object.values(answer.content ?? { none: {} }),
+          );
+          return { answer: `${method} ${path}`, succeeds: succeeded.length > 0, content };
+        });
+      const without = answers.filter(
+        ({ succeeds, content }) => !succeeds || content.some(({ schema }) => Object.keys(schema ?? {}).length === 0),
+      );
+      expect(without.map(({ answer }) => answer)).toEqual([]);
     });
 
     it('with every schema that it refers to', () => {
@@ -168,7 +184,13 @@ describe('the server', () => {
 
     it('who could change anything as an auditor', () => {
       const changing = routes.filter((one) => !isOpen(one) && one.method !== 'GET');
-      const harmless = ['/api/v1/rules/test', '/api/v1/rules/backtest', '/api/v1/workflows/validate'];
+      const harmless = [
+        '/api/v1/rules/test',
+        '/api/v1/rules/backtest',
+        '/api/v1/workflows/validate',
+        // The step names its approvers, of any role, and the route refuses everybody else.
+        '/api/v1/runs/{id}/approvals/{stepPath}',
+      ];
       const allowed = changing.filter(({ operation }) => operation['x-roles']?.includes('auditor') ?? true);
       expect(allowed.map(({ path }) => path).filter((path) => !harmless.includes(path))).toEqual([]);
     });

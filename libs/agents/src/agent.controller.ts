@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
-import { ApiOperation, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
 import { DataSource, Not } from 'typeorm';
 
 import { newAddressId } from '#libs/access/src/address-id.js';
@@ -20,6 +20,8 @@ import {
   AgentChanges,
   agentSettings,
   type AgentSettings,
+  ExecutionAnswer,
+  ExecutionTrigger,
   NewAgent,
 } from '#libs/events/src/shapes/agent-shape.js';
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
@@ -39,9 +41,10 @@ import {
   RemoveAgent,
   UpdateAgent,
 } from './agent.js';
-import { ExecutionAnswer } from './execution.body.js';
 import { AgentView } from './agent.view.js';
 import { Executions } from './execution-list.adapter.js';
+
+const TRIGGERS = ExecutionTrigger.anyOf.map(({ const: trigger }) => trigger);
 
 /** Agents, what they were asked to do, and their webhooks. */
 @ApiTags('agents')
@@ -132,8 +135,9 @@ export class AgentController {
     description:
       'Newest first. Executions that no runtime has started are pending. Given a name, requests to an agent that does not exist yet are listed too.',
   })
-  @ApiQuery({ name: 'trigger', required: false, enum: ['webhook', 'rule', 'workflow', 'manual', 'schedule'] })
+  @ApiQuery({ name: 'trigger', required: false, enum: TRIGGERS })
   @ApiQuery({ name: 'status', required: false })
+  @AnswersPage(ExecutionAnswer)
   history(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,
@@ -147,7 +151,7 @@ export class AgentController {
 
   @Get(':id/executions/:executionId')
   @ApiOperation({ summary: 'One execution' })
-  @ApiResponse({ status: 200, type: ExecutionAnswer })
+  @Answers(ExecutionAnswer)
   execution(
     @CurrentCaller() { orgId }: Caller,
     @Param('id') id: string,
@@ -160,7 +164,7 @@ export class AgentController {
   @Roles('designer', 'integrator')
   @HttpCode(200)
   @ApiOperation({ summary: 'Cancel an execution', description: 'An execution that has ended does not change.' })
-  @ApiResponse({ status: 200, type: ExecutionAnswer })
+  @Answers(ExecutionAnswer)
   cancel(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,

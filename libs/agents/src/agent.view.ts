@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-import type { AgentSettings } from '#libs/events/src/shapes/agent-shape.js';
+import type { AgentSettings, ExecutionAnswer, ExecutionTrigger } from '#libs/events/src/shapes/agent-shape.js';
 
 /** An agent as REST lists it; removed ones are kept for their executions. */
 @Entity({ schema: 'views', name: 'agents' })
@@ -23,9 +23,6 @@ export class AgentView {
   updatedAt!: Date;
 }
 
-export type ExecutionStatus = 'pending' | 'running' | 'completed' | 'failed' | 'cancelled' | 'timeout';
-export type ExecutionTrigger = 'webhook' | 'rule' | 'workflow' | 'manual' | 'schedule';
-
 /** One thing that an agent was asked to do. */
 @Entity({ schema: 'views', name: 'agent_executions' })
 export class ExecutionView {
@@ -42,7 +39,7 @@ export class ExecutionView {
   @Column('text')
   trigger!: ExecutionTrigger;
   @Column('text')
-  status!: ExecutionStatus;
+  status!: ExecutionAnswer['status'];
   /** Event that caused it. */
   @Column('text', { name: 'event_id' })
   eventId!: string;

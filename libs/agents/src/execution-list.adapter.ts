@@ -8,13 +8,13 @@ import { EventStore } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
+import type { ExecutionAnswer } from '#libs/events/src/shapes/agent-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 import { type Page, pageOf, type pagingOf } from '#libs/persistence/src/paging.js';
 
-import type { ExecutionAnswer } from './execution.body.js';
 import { agentNotFound } from './agent.js';
 import { AgentView, ExecutionView } from './agent.view.js';
 

@@ -1,7 +1,6 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { requestedExecutionId } from '#libs/events/src/envelope.js';
-
-import type { ExecutionTrigger } from './agent.view.js';
+import type { ExecutionTrigger } from '#libs/events/src/shapes/agent-shape.js';
 
 export interface Execution {
   readonly id: string;

@@ -1,40 +1,26 @@
 import { Body, Controller, Get, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
-import {
-  ApiOperation,
-  ApiProperty,
-  ApiPropertyOptional,
-  ApiQuery,
-  ApiResponse,
-  ApiTags,
-  PartialType,
-} from '@nestjs/swagger';
+import { ApiOperation, ApiProperty, ApiPropertyOptional, ApiQuery, ApiTags, PartialType } from '@nestjs/swagger';
 import { ArrayMaxSize, IsArray, IsIn, IsOptional, IsString, Length, ValidateIf } from 'class-validator';
 import { DataSource } from 'typeorm';
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
+import { Answers, AnswersPage } from '#libs/access/src/shapes.controller.js';
 import { carryOut } from '#libs/event-store/src/carry-out.js';
 import type { ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
+import { CommentAnswer, IssueAnswer, IssueStatus } from '#libs/events/src/shapes/issue-shape.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuid5, uuid7 } from '#libs/kernel/src/ids.js';
 import { type Page, readPage } from '#libs/persistence/src/paging.js';
 
-import {
-  CommentOnIssue,
-  OpenIssue,
-  UpdateIssue,
-  type Issue,
-  type IssueFields,
-  type IssueStatus,
-  notFound,
-} from './issue.js';
+import { CommentOnIssue, OpenIssue, UpdateIssue, type Issue, type IssueFields, notFound } from './issue.js';
 import { rowOf } from './issue.projection.js';
 import { IssueCommentView, IssueView } from './issue.view.js';
 
-const STATUSES: readonly IssueStatus[] = ['open', 'in_progress', 'resolved', 'closed'];
+const STATUSES = IssueStatus.anyOf.map(({ const: status }) => status);
 const isGiven = (_: unknown, value: unknown) => value !== undefined && value !== null;
 
 export class NewIssue {
@@ -91,50 +77,6 @@ export class NewComment {
   body!: string;
 }
 
-export class IssueAnswer {
-  @ApiProperty({ example: 'iss_01jq5x1d0wkz4s3v2n8m7b6c5a' })
-  id!: string;
-  @ApiProperty()
-  title!: string;
-  @ApiProperty({ type: String, nullable: true })
-  body!: string | null;
-  @ApiProperty({ enum: STATUSES })
-  status!: IssueStatus;
-  @ApiProperty({ type: String, nullable: true })
-  priority!: string | null;
-  @ApiProperty({ type: [String] })
-  labels!: readonly string[];
-  @ApiProperty({ type: String, nullable: true })
-  assignee!: string | null;
-  @ApiProperty({ type: String, nullable: true })
-  team!: string | null;
-  @ApiProperty({
-    type: String,
-    nullable: true,
-    description: 'Later requests with the same key add a comment while the issue is open.',
-  })
-  dedupeKey!: string | null;
-  @ApiProperty({ description: 'Number of comments.' })
-  comments!: number;
-  @ApiProperty({ example: 'rule/rul_01jq5x1d0wkz4s3v2n8m7b6c5a' })
-  createdBy!: string;
-  @ApiProperty({ format: 'date-time' })
-  createdAt!: string;
-  @ApiProperty({ format: 'date-time' })
-  updatedAt!: string;
-}
-
-export class CommentAnswer {
-  @ApiProperty()
-  id!: string;
-  @ApiProperty()
-  body!: string;
-  @ApiProperty()
-  createdBy!: string;
-  @ApiProperty({ format: 'date-time' })
-  createdAt!: string;
-}
-
 /** The built-in tracker. */
 @ApiTags('issues')
 @Controller('api/v1/issues')
@@ -148,7 +90,7 @@ export class IssueController {
   @Post()
   @Roles('designer', 'integrator')
   @ApiOperation({ summary: 'Open an issue' })
-  @ApiResponse({ status: 201, type: IssueAnswer })
+  @Answers(IssueAnswer, 201)
   async open(@CurrentCaller() caller: Caller, @Body() body: NewIssue): Promise<IssueAnswer> {
     const id = newIdFor(caller, 'iss');
     return this.after(new OpenIssue(id, caller, fieldsOf(body)));
@@ -158,6 +100,7 @@ export class IssueController {
   @ApiOperation({ summary: 'List issues', description: 'Newest first.' })
   @ApiQuery({ name: 'status', enum: STATUSES, required: false })
   @ApiQuery({ name: 'assignee', required: false })
+  @AnswersPage(IssueAnswer)
   async list(
     @CurrentCaller() { orgId }: Caller,
     @Query('status') status?: string,
@@ -175,7 +118,7 @@ export class IssueController {
 
   @Get(':id')
   @ApiOperation({ summary: 'One issue' })
-  @ApiResponse({ status: 200, type: IssueAnswer })
+  @Answers(IssueAnswer)
   async view(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<IssueAnswer> {
     return answerOf(await this.find(caller, id));
   }
@@ -183,7 +126,7 @@ export class IssueController {
   @Patch(':id')
   @Roles('designer', 'integrator')
   @ApiOperation({ summary: 'Change an issue', description: '`null` removes a field.' })
-  @ApiResponse({ status: 200, type: IssueAnswer })
+  @Answers(IssueAnswer)
   async change(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,
@@ -200,6 +143,7 @@ export class IssueController {
 
   @Get(':id/comments')
   @ApiOperation({ summary: 'Comments on an issue', description: 'Oldest first.' })
+  @AnswersPage(CommentAnswer)
   async comments(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,
@@ -216,7 +160,7 @@ export class IssueController {
   @Post(':id/comments')
   @Roles('designer', 'integrator')
   @ApiOperation({ summary: 'Comment on an issue' })
-  @ApiResponse({ status: 201, type: CommentAnswer })
+  @Answers(CommentAnswer, 201)
   async comment(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,

@@ -1,13 +1,9 @@
-import type { Static } from '@sinclair/typebox';
-
 import { type Decide, slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
-import type { IssueStatus as StatusSchema } from '#libs/events/src/types/issue.events.js';
+import type { IssueStatus } from '#libs/events/src/shapes/issue-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { canonicalJson } from '#libs/kernel/src/json.js';
-
-export type IssueStatus = Static<typeof StatusSchema>;
 
 /** What people write into an issue. Absent where nobody did. */
 export interface IssueFields {
@@ -15,7 +11,7 @@ export interface IssueFields {
   readonly body?: string;
   readonly status: IssueStatus;
   readonly priority?: string;
-  readonly labels: readonly string[];
+  readonly labels: string[];
   readonly assignee?: string;
   readonly team?: string;
 }

@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-import type { IssueStatus } from './issue.js';
+import type { IssueStatus } from '#libs/events/src/shapes/issue-shape.js';
 
 /** An issue of the built-in tracker as it is now. */
 @Entity({ schema: 'views', name: 'issues' })
@@ -18,7 +18,7 @@ export class IssueView {
   @Column('text', { nullable: true })
   priority!: string | null;
   @Column('json')
-  labels!: readonly string[];
+  labels!: string[];
   @Column('text', { nullable: true })
   assignee!: string | null;
   @Column('text', { nullable: true })

@@ -35,26 +35,7 @@ export interface Why {
   }[];
 }
 
-export interface Trial {
-  readonly outcome: string;
-  readonly failed?: Failed;
-  readonly error?: string;
-  readonly trace: readonly {
-    readonly pointer: string;
-    readonly condition: string;
-    readonly holds: boolean;
-    readonly field?: string;
-    readonly actual?: unknown;
-  }[];
-  readonly warnings: readonly Warning[];
-  readonly actions: readonly { readonly type: string; readonly with: unknown }[];
-  readonly flow?: {
-    readonly window?: { readonly text: string };
-    readonly once?: { readonly key: string; readonly quiet: string };
-    readonly debounce?: { readonly key: string; readonly quiet: string; readonly maxWait?: string };
-    readonly throttle?: { readonly key: string; readonly limit: number; readonly per: string };
-  };
-}
+export type { RuleTrial as Trial } from '#libs/events/src/shapes/rule-trial-shape.js';
 
 export interface Sample {
   readonly eventId: string;

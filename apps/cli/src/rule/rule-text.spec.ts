@@ -100,7 +100,13 @@ describe('a trial, in words', () => {
         { pointer: '/conditions/all/0', condition: 'data.n gt 1', holds: true, field: 'data.n', actual: 2 },
       ],
       warnings: [],
-      actions: [{ type: 'create_issue', with: { title: 'look' } }],
+      actions: [
+        {
+          type: 'create_issue',
+          with: { title: 'look' },
+          request: { type: 'issue.requested', data: { title: 'look' } },
+        },
+      ],
       flow: { throttle: { key: 'db-1', limit: 2, per: '10m' } },
     });
     expect(text).toContain('at most 2 a 10m for the key "db-1"');

@@ -1,28 +1,9 @@
+import type { RecordedDecision, RunAnswer, RunDetails } from '#libs/events/src/shapes/run-shape.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import type { Verb } from '../nouns/verb-table.js';
 import { all } from '../pages.js';
 import type { Shell } from '../shell.js';
-
-interface Run {
-  readonly id: string;
-  readonly workflow: string;
-  readonly status: string;
-  readonly startedAt: string;
-  readonly until?: string;
-  readonly endedAt?: string;
-  readonly outputs?: unknown;
-  readonly error?: { readonly code: string; readonly message: string; readonly path?: string };
-}
-interface ShownRun extends Run {
-  readonly timeline: readonly {
-    readonly path: string;
-    readonly status: string;
-    readonly startedAt: string;
-    readonly endedAt?: string;
-    readonly error?: { readonly code: string; readonly message: string };
-  }[];
-}
 
 const pathOf = (id: string): string => `/api/v1/runs/${encodeURIComponent(id)}`;
 const ENDS = ['completed', 'failed', 'cancelled'];
@@ -74,7 +55,7 @@ async function list(
   const filters = Object.entries({ workflow, status }).flatMap(([key, value]) =>
     typeof value === 'string' ? [`${key}=${encodeURIComponent(value)}`] : [],
   );
-  const runs = await all<Run>(shell, `/api/v1/runs${filters.length > 0 ? `?${filters.join('&')}` : ''}`);
+  const runs = await all<RunAnswer>(shell, `/api/v1/runs${filters.length > 0 ? `?${filters.join('&')}` : ''}`);
   if (shell.json) return shell.print(stringifyJson(runs, 2));
   if (shell.quiet) return runs.forEach(({ id }) => shell.print(id));
   if (runs.length === 0) return shell.note('There are no such runs.');
@@ -89,20 +70,20 @@ async function view(
   [id]: readonly string[],
   { watch }: Readonly<Record<string, unknown>>,
 ): Promise<number> {
-  let run = await shell.call<ShownRun>('GET', pathOf(id!));
+  let run = await shell.call<RunDetails>('GET', pathOf(id!));
   while (watch && !ENDS.includes(run.status) && !shell.signal.aborted) {
     shell.bar(
       `${run.status}${run.until === undefined ? '' : ` until ${run.until}`}: ${run.timeline.at(-1)?.path ?? ''}`,
     );
     await nextLook(shell.signal);
-    run = await shell.call<ShownRun>('GET', pathOf(id!));
+    run = await shell.call<RunDetails>('GET', pathOf(id!));
   }
   shell.bar(undefined);
   show(shell, run);
   return watch && run.status !== 'completed' ? 1 : 0;
 }
 
-function show(shell: Shell, run: ShownRun): void {
+function show(shell: Shell, run: RunDetails): void {
   if (shell.json) return shell.print(stringifyJson(run, 2));
   if (shell.quiet) return shell.print(run.status);
   const { id, workflow, status, until, error, outputs, timeline } = run;
@@ -117,7 +98,7 @@ function show(shell: Shell, run: ShownRun): void {
 }
 
 async function cancel(shell: Shell, [id]: readonly string[]): Promise<void> {
-  show(shell, await shell.call<ShownRun>('POST', `${pathOf(id!)}/cancel`));
+  show(shell, await shell.call<RunDetails>('POST', `${pathOf(id!)}/cancel`));
 }
 
 async function restart(
@@ -125,12 +106,15 @@ async function restart(
   [id]: readonly string[],
   { latest }: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  show(shell, await shell.call<ShownRun>('POST', `${pathOf(id!)}/restart`, latest ? { latest: true } : {}));
+  show(shell, await shell.call<RunDetails>('POST', `${pathOf(id!)}/restart`, latest ? { latest: true } : {}));
 }
 
 async function decide(shell: Shell, [id, step]: readonly string[], decision: string, comment: unknown): Promise<void> {
   const path = `${pathOf(id!)}/approvals/${encodeURIComponent(step!)}`;
-  const answer = await shell.call<object>('POST', path, { decision, ...(typeof comment === 'string' && { comment }) });
+  const answer = await shell.call<RecordedDecision>('POST', path, {
+    decision,
+    ...(typeof comment === 'string' && { comment }),
+  });
   if (shell.json) shell.print(stringifyJson(answer, 2));
   else shell.print(shell.quiet ? id! : `${step} of ${id} is ${decision === 'approve' ? 'approved' : 'rejected'}.`);
 }

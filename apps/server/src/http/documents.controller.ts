@@ -59,7 +59,7 @@ export class DocumentsController {
 
   @Get('api/v1/openapi.json')
   @ApiOperation({ summary: 'This document' })
-  @ApiResponse({ status: 200, description: 'OpenAPI 3.1' })
+  @ApiResponse({ status: 200, description: 'OpenAPI 3.1', schema: { type: 'object' } })
   document(@Res() reply: FastifyReply): void {
     reply.type(JSON_TYPE).send(this.bytes('openapi.json', () => stringifyJson(this.api.value)));
   }
@@ -94,7 +94,7 @@ export class DocumentsController {
 
   @Get('schemas/:name')
   @ApiOperation({ summary: 'Get the JSON Schema of a file format: workflow.json, workflow-test.json, rule.json' })
-  @ApiResponse({ status: 200, description: 'JSON Schema' })
+  @ApiResponse({ status: 200, description: 'JSON Schema', schema: { type: 'object' } })
   schema(@Param('name') name: string, @Res() reply: FastifyReply): void {
     const schema = this.schemas.get(name);
     if (!schema)

@@ -108,3 +108,36 @@ export const AgentAnswer = Type.Object(
   { $id: 'AgentAnswer' },
 );
 export type AgentAnswer = Static<typeof AgentAnswer>;
+
+export const ExecutionTrigger = Type.Union([
+  Type.Literal('webhook'),
+  Type.Literal('rule'),
+  Type.Literal('workflow'),
+  Type.Literal('manual'),
+  Type.Literal('schedule'),
+]);
+export type ExecutionTrigger = Static<typeof ExecutionTrigger>;
+
+/** One execution of an agent. */
+export const ExecutionAnswer = Type.Object(
+  {
+    id: Type.String({ examples: ['exec_01jq5x1d0wkz4s3v2n8m7b6c5a'] }),
+    agentId: nullable(Type.String({ description: 'null while there is no agent of that name.' })),
+    agent: Type.String({ description: 'The id or name in the request.' }),
+    trigger: ExecutionTrigger,
+    status: Type.Union([
+      Type.Literal('pending'),
+      Type.Literal('running'),
+      Type.Literal('completed'),
+      Type.Literal('failed'),
+      Type.Literal('cancelled'),
+      Type.Literal('timeout'),
+    ]),
+    eventId: Type.String({ description: 'The event that led to it. For a webhook, its payload is the input.' }),
+    requestedBy: nullable(Type.String({ description: 'The rule or run that requested it.' })),
+    createdAt: time,
+    finishedAt: nullable(time),
+  },
+  { $id: 'ExecutionAnswer' },
+);
+export type ExecutionAnswer = Static<typeof ExecutionAnswer>;

@@ -3,14 +3,8 @@ import { Type } from '@sinclair/typebox';
 import { RequestedBy } from './action.events.js';
 import { defineEvent } from '../define-event.js';
 import { Author, Inbound, Issue, Repository } from '../neutral.js';
+import { IssueStatus } from '../shapes/issue-shape.js';
 
-/** Where an issue of the built-in tracker can stand. `open` and `in_progress` are open in the sense of a dedupe key. */
-export const IssueStatus = Type.Union([
-  Type.Literal('open'),
-  Type.Literal('in_progress'),
-  Type.Literal('resolved'),
-  Type.Literal('closed'),
-]);
 export const IssuePriority = Type.Union([
   Type.Literal('low'),
   Type.Literal('medium'),

@@ -2,21 +2,10 @@ import { type Static, Type } from '@sinclair/typebox';
 
 import { defineEvent } from '../define-event.js';
 import { RuleDefinition } from '../shapes/rule-shape.js';
+import { FailedCondition } from '../shapes/rule-trial-shape.js';
 
 const ruleId = Type.String({ description: 'rul_…' });
 const version = Type.Integer({ minimum: 1, description: 'counts the saves of a rule that changed something' });
-
-/** The first condition that decided against a rule, and what it saw. Long values are cut to 200 characters of JSON. */
-export const FailedCondition = Type.Object({
-  /** JSON pointer into the rule. */
-  pointer: Type.String(),
-  /** The condition in words: `data.branch equals "main"`. */
-  condition: Type.String(),
-  /** JMESPath of what was looked at. */
-  field: Type.String(),
-  actual: Type.Unknown(),
-  expected: Type.Unknown(),
-});
 
 /** What became of one action of a rule that matched. */
 export const DecidedAction = Type.Object({

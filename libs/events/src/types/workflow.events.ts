@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox';
 
 import { shownInput } from '../credentials.js';
 import { defineEvent } from '../define-event.js';
+import { RunError, RunStatus, TimerPurpose, WorkflowTrigger } from '../shapes/run-shape.js';
 import { activeVersion, workflowVersion } from '../shapes/workflow-shape.js';
 
 /**
@@ -19,16 +20,6 @@ const workflow = {
 const run = { runId: Type.String(), ...workflow };
 const step = { runId: Type.String(), path: Type.String() };
 
-export const RunStatus = Type.Union([
-  Type.Literal('queued'),
-  Type.Literal('running'),
-  Type.Literal('waiting'),
-  Type.Literal('completed'),
-  Type.Literal('failed'),
-  Type.Literal('cancelled'),
-  Type.Literal('skipped'),
-]);
-
 /** How many runs of one key may be under way, and what becomes of one more. */
 export const RunConcurrency = Type.Object({
   /** Filled in, with the workflow before it; a hash where it is long. */
@@ -37,37 +28,6 @@ export const RunConcurrency = Type.Object({
   onConflict: Type.Union([Type.Literal('queue'), Type.Literal('skip'), Type.Literal('cancel_running')]),
   maxQueued: Type.Integer({ minimum: 0 }),
 });
-
-/** What began a run. */
-export const WorkflowTrigger = Type.Union([
-  Type.Literal('event'),
-  Type.Literal('manual'),
-  Type.Literal('request'),
-  Type.Literal('schedule'),
-]);
-
-/** What went wrong, for a person (`message`) and for programs (`code`). */
-export const RunError = Type.Object({
-  /** What kind of trouble it is, so that one condition covers many codes. Absent in what older versions wrote. */
-  type: Type.Optional(
-    Type.Union([
-      Type.Literal('configuration'),
-      Type.Literal('validation'),
-      Type.Literal('expression'),
-      Type.Literal('authentication'),
-      Type.Literal('timeout'),
-      Type.Literal('communication'),
-      Type.Literal('runtime'),
-    ]),
-  ),
-  message: Type.String(),
-  code: Type.String(),
-  /** The step where it happened. */
-  path: Type.Optional(Type.String()),
-});
-
-/** Which of several timers of one step: the end of a wait, the next attempt, the step's or the run's time limit. */
-export const TimerPurpose = Type.Union([Type.Literal('wait'), Type.Literal('retry'), Type.Literal('timeout')]);
 
 const workflowId = 'wf_01jq5x1d0wkz4s3v2n8m7b6c5a';
 const runId = 'run_01jq5x1d0wkz4s3v2n8m7b6c5a';

@@ -106,7 +106,7 @@ export function trace(
   { eventSource, eventType }: RuleDefinition,
   rule: CompiledDefinition,
   event: PlatformEvent<unknown>,
-): readonly TraceEntry[] {
+): TraceEntry[] {
   const { source, type } = event;
   return [
     {

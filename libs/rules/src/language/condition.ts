@@ -1,27 +1,11 @@
+import type { FailedCondition as Failure, TraceEntry } from '#libs/events/src/shapes/rule-trial-shape.js';
 import type { CompiledExpression } from '#libs/expressions/src/compile.js';
 import type { Path, Scalar } from '#libs/expressions/src/path.js';
 import type { Cost } from '#libs/expressions/src/values.js';
 
 import { excerpt, inWords } from './excerpt.js';
 
-/** The condition that decided against a rule, and what it saw; values cut to what a decision keeps. */
-export interface Failure {
-  readonly pointer: string;
-  readonly condition: string;
-  readonly field: string;
-  readonly actual: unknown;
-  readonly expected: unknown;
-}
-
-/** One line of an explanation: a condition, or a group with its verdict. */
-export interface TraceEntry {
-  readonly pointer: string;
-  readonly condition: string;
-  readonly holds: boolean;
-  readonly field?: string;
-  readonly actual?: unknown;
-  readonly expected?: unknown;
-}
+export type { Failure, TraceEntry };
 
 /**
  * A comparison of what is at a path with values that can be looked up. It costs nothing, cannot fail in another way than
@@ -66,7 +50,7 @@ export interface Condition {
   /** `undefined` if it holds, else the first condition that did not. */
   check(event: unknown, cost: Cost): Failure | undefined;
   /** Every condition with its verdict, a group before its members. */
-  trace(event: unknown, cost: Cost): readonly TraceEntry[];
+  trace(event: unknown, cost: Cost): TraceEntry[];
 }
 
 /** A comparison or an expression. */
@@ -134,7 +118,7 @@ export class LeafCondition implements Condition {
     return this.leaf.test(actual, cost) ? undefined : this.failed(excerpt(actual));
   }
 
-  trace(event: unknown, cost: Cost): readonly TraceEntry[] {
+  trace(event: unknown, cost: Cost): TraceEntry[] {
     const actual = this.look(event, cost);
     return [{ ...this.failed(excerpt(actual)), holds: this.leaf.test(actual, cost) }];
   }
@@ -195,7 +179,7 @@ export class GroupCondition implements Condition {
     return first;
   }
 
-  trace(event: unknown, cost: Cost): readonly TraceEntry[] {
+  trace(event: unknown, cost: Cost): TraceEntry[] {
     const holds = this.check(event, cost) === undefined;
     return [
       { pointer: this.pointer, condition: this.text, holds },
@@ -239,7 +223,7 @@ export class NotCondition implements Condition {
     return this.failed(this.inner.look ? excerpt(this.inner.look(event, cost)) : true);
   }
 
-  trace(event: unknown, cost: Cost): readonly TraceEntry[] {
+  trace(event: unknown, cost: Cost): TraceEntry[] {
     const holds = this.inner.check(event, cost) !== undefined;
     return [{ pointer: this.pointer, condition: 'not', holds }, ...this.inner.trace(event, cost)];
   }

@@ -4,10 +4,11 @@ import { Type } from '@sinclair/typebox';
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
-import { Takes } from '#libs/access/src/shapes.controller.js';
+import { Answers, Takes } from '#libs/access/src/shapes.controller.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { platformEvent } from '#libs/event-store/src/event-store.js';
 import { ENGINE, type PlatformEvent } from '#libs/events/src/envelope.js';
+import { RuleTrial } from '#libs/events/src/shapes/rule-trial-shape.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
@@ -16,7 +17,7 @@ import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { checkedAt } from '../language/definition.js';
 import { RuleBody } from '../language/rule-schema.js';
-import { type Trial, tryOut } from './trial.js';
+import { tryOut } from './trial.js';
 
 const TrialBody = Type.Object(
   {
@@ -45,7 +46,8 @@ export class TrialController {
     description: 'Shows what every condition saw, and the actions as they would be requested. Has no effects.',
   })
   @Takes(TrialBody)
-  async test(@CurrentCaller() caller: Caller, @Body() body: unknown): Promise<Trial> {
+  @Answers(RuleTrial)
+  async test(@CurrentCaller() caller: Caller, @Body() body: unknown): Promise<RuleTrial> {
     const problems = new Problems('rule');
     if (!isObject(body))
       throw new Rejected(

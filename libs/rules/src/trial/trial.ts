@@ -1,47 +1,14 @@
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
-import type { RuleWarning } from '#libs/events/src/shapes/rule-shape.js';
-import type { Json } from '#libs/kernel/src/json.js';
+import type { FailedCondition, RuleTrial, TraceEntry } from '#libs/events/src/shapes/rule-trial-shape.js';
 
-import type { ActionRequest } from '../actions/action-kind.js';
 import { costOf, errorInWords, evaluateConditions, trace, draftContext } from '../engine/evaluate-rule.js';
-import type { Failure, TraceEntry } from '../language/condition.js';
 import type { CheckedRule } from '../language/definition.js';
 import { warningsOf } from '../language/warnings.js';
 
-/** What a rule would make of an event. Nothing is done. */
-export interface Trial {
-  readonly outcome: 'matched' | 'not_matched' | 'errored';
-  readonly failed?: Failure;
-  readonly error?: string;
-  readonly trace: readonly TraceEntry[];
-  readonly warnings: readonly RuleWarning[];
-  readonly actions: readonly TriedAction[];
-  /** What would hold back one match or another, where the rule has it. Nothing is counted. */
-  readonly flow?: TriedFlow;
-}
-
-export interface TriedFlow {
-  /** At most `limit` matches a `per` of those with this key, filled in. */
-  readonly throttle?: { readonly key: string; readonly limit: number; readonly per: string };
-  /** The first of a burst of those with this key, filled in. */
-  readonly once?: { readonly key: string; readonly quiet: string };
-  /** The last of a burst of those with this key, filled in. */
-  readonly debounce?: { readonly key: string; readonly quiet: string; readonly maxWait?: string };
-  /** The hours at which the rule acts, in words. */
-  readonly window?: { readonly text: string };
-}
-
-/** An action filled in, and the event by which it would be asked for. */
-export interface TriedAction {
-  readonly type: string;
-  readonly with: Json;
-  readonly request: ActionRequest;
-}
-
 /** Pure. Whether a throttle would hold back the match is not said: it depends on what came before. */
-export function tryOut({ definition, compiled }: CheckedRule, event: PlatformEvent<unknown>): Trial {
+export function tryOut({ definition, compiled }: CheckedRule, event: PlatformEvent<unknown>): RuleTrial {
   const warnings = warningsOf(definition, compiled);
-  let seen: readonly TraceEntry[] = [];
+  let seen: TraceEntry[] = [];
   try {
     seen = trace(definition, compiled, event);
     const outside = seen.find(
@@ -62,7 +29,7 @@ export function tryOut({ definition, compiled }: CheckedRule, event: PlatformEve
     });
     const { throttle, once, debounce } = definition;
     const key = verdict.burstKey ?? '';
-    const flow: TriedFlow = {
+    const flow: NonNullable<RuleTrial['flow']> = {
       ...(throttle && { throttle: { key: verdict.throttleKey ?? '', limit: throttle.limit, per: throttle.per } }),
       ...(once && { once: { ...once, key } }),
       ...(debounce && { debounce: { ...debounce, key } }),
@@ -74,7 +41,7 @@ export function tryOut({ definition, compiled }: CheckedRule, event: PlatformEve
   }
 }
 
-const filterFailure = ({ pointer, condition, field = '', actual, expected }: TraceEntry): Failure => ({
+const filterFailure = ({ pointer, condition, field = '', actual, expected }: TraceEntry): FailedCondition => ({
   pointer,
   condition,
   field,

@@ -1,17 +1,22 @@
 import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req } from '@nestjs/common';
 import { ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
-import { type Static, Type } from '@sinclair/typebox';
 import { DataSource } from 'typeorm';
 
 import { CurrentCaller } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
-import { Takes } from '#libs/access/src/shapes.controller.js';
+import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
 import { hasSeen } from '#libs/event-store/src/carry-out.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
+import {
+  ApprovalAnswer,
+  ApprovalDecision,
+  ApprovalStatus,
+  RecordedDecision,
+} from '#libs/events/src/shapes/run-shape.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
@@ -19,17 +24,7 @@ import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 import { ApprovalView } from './approval.view.js';
 import { decideApproval } from './decide-approval.js';
 
-const STATUSES = ['waiting', 'approved', 'rejected', 'over'] as const;
-
-/** What is sent to approve or reject. */
-const Decision = Type.Object(
-  {
-    decision: Type.Union([Type.Literal('approve'), Type.Literal('reject')]),
-    comment: Type.Optional(Type.String({ maxLength: 2000 })),
-    form: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'Values of the form, by name.' })),
-  },
-  { $id: 'ApprovalDecision', additionalProperties: false },
-);
+const STATUSES = ApprovalStatus.anyOf.map(({ const: status }) => status);
 
 @ApiTags('runs')
 @Controller('api/v1')
@@ -46,15 +41,14 @@ export class ApprovalController {
   @ApiOperation({ summary: 'List approvals', description: 'Newest first; those that wait unless a status is named.' })
   @ApiQuery({ name: 'status', required: false, enum: STATUSES })
   @ApiQuery({ name: 'runId', required: false })
-  @ApiQuery({ name: 'limit', required: false })
-  @ApiQuery({ name: 'cursor', required: false })
+  @AnswersPage(ApprovalAnswer)
   async list(
     @CurrentCaller() { orgId }: Caller,
     @Query('status') status = 'waiting',
     @Query('runId') runId?: string,
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
-  ): Promise<Page<object>> {
+  ): Promise<Page<ApprovalAnswer>> {
     if (!STATUSES.some((one) => one === status))
       throw new Rejected('invalid', 'list.bad_filter', `"status" must be one of ${STATUSES.join(', ')}.`);
     const paging = pagingOf(limit, cursor, ['time', 'text']);
@@ -77,7 +71,8 @@ export class ApprovalController {
 
   @Post('runs/:id/approvals/:stepPath')
   @HttpCode(200)
-  @Takes(Decision)
+  @Takes(ApprovalDecision)
+  @Answers(RecordedDecision)
   @ApiOperation({
     summary: 'Approve or reject',
     description: 'Open to the approvers that the step names. `stepPath` is the path of the step in the timeline.',
@@ -87,8 +82,8 @@ export class ApprovalController {
     @Param('id') runId: string,
     @Param('stepPath') path: string,
     @Req() request: { body: unknown },
-  ): Promise<object> {
-    const vote: Static<typeof Decision> = checkBody(Decision, request.body ?? {}, { prefix: 'approval' });
+  ): Promise<RecordedDecision> {
+    const vote = checkBody(ApprovalDecision, request.body ?? {}, { prefix: 'approval' });
     const who = { ...caller, name: this.tokens.nameOf(caller.orgId, caller.actor) };
     const position = await decideApproval(this.store, { runId, path }, who, vote, () => this.clock.now());
     await hasSeen(this.progress, followers.approvalViews, position);
@@ -99,7 +94,14 @@ export class ApprovalController {
   }
 }
 
-const answerOf = ({ requestId: _, orgId: __, description, until, requestedAt, ...row }: ApprovalView) => ({
+const answerOf = ({
+  requestId: _,
+  orgId: __,
+  description,
+  until,
+  requestedAt,
+  ...row
+}: ApprovalView): ApprovalAnswer => ({
   ...row,
   ...(description !== null && { description }),
   ...(until && { until: until.toISOString() }),

@@ -1,5 +1,7 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
+import type { ApprovalStatus } from '#libs/events/src/shapes/run-shape.js';
+
 /** What waits for approval, or did. */
 @Entity({ schema: 'views', name: 'approvals' })
 export class ApprovalView {
@@ -18,16 +20,15 @@ export class ApprovalView {
   @Column('text', { nullable: true })
   description!: string | null;
   @Column('json')
-  form!: object;
+  form!: Record<string, unknown>;
   @Column('json')
-  approvers!: readonly string[];
+  approvers!: string[];
   @Column('integer')
   count!: number;
   @Column('timestamptz', { nullable: true })
   until!: Date | null;
   @Column('timestamptz', { name: 'requested_at' })
   requestedAt!: Date;
-  /** `over`: the run no longer waits for it. */
   @Column('text')
-  status!: 'waiting' | 'approved' | 'rejected' | 'over';
+  status!: ApprovalStatus;
 }

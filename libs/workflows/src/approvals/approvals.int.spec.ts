@@ -29,7 +29,7 @@ describe('approvals', () => {
   it('are listed while they wait, and the decision lets the run go on', async () => {
     await one.save(WORKFLOW);
     const id = await one.begin('ask', { limit: '1d' });
-    const list = async (status?: string) => (await one.approvals.list(one.caller, status)).data as { runId: string }[];
+    const list = async (status?: string) => (await one.approvals.list(one.caller, status)).data;
     const [waiting] = await waitFor('the approval to be listed', async () => {
       const all = await list();
       return all.length > 0 && all;

@@ -1,13 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 
 import type { Role } from '#libs/access/src/caller.js';
+import type { ApprovalDecision } from '#libs/events/src/shapes/run-shape.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
 
 import { testSteps } from '../../testing/library.js';
 import { VirtualWorld } from '../../testing/virtual-world.js';
 import { parseWorkflow } from '../language/reading/parse-workflow.js';
 import { timelineOf } from '../run/timeline.js';
-import { type Approver, decideApproval, type Vote } from './decide-approval.js';
+import { type Approver, decideApproval } from './decide-approval.js';
 
 const yaml = (fields: string) => `
 name: x
@@ -30,7 +31,7 @@ async function waiting(fields = '') {
   const { runId } = (await world.events())[0]!.data as { runId: string };
   return {
     world,
-    vote: (approver: Approver, vote: Vote, path = 'ok') =>
+    vote: (approver: Approver, vote: ApprovalDecision, path = 'ok') =>
       decideApproval(world.memory, { runId, path }, approver, vote, () => world.clock.now()),
     /** How the run goes on. */
     async outcome() {

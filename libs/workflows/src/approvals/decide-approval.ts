@@ -4,6 +4,7 @@ import { newEvent } from '#libs/event-store/src/new-event.js';
 import { readAt, readWhole } from '#libs/event-store/src/reading.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { causedBy } from '#libs/events/src/envelope.js';
+import type { ApprovalDecision } from '#libs/events/src/shapes/run-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
@@ -12,13 +13,6 @@ import { type InputSpecs, inputsOf } from '../language/inputs.js';
 import { waitsOf } from '../waits/open-waits.js';
 
 const MAX_TRIES = 20;
-
-/** What somebody says to an approval. */
-export interface Vote {
-  readonly decision: 'approve' | 'reject';
-  readonly comment?: string;
-  readonly form?: Record<string, unknown>;
-}
 
 export interface Approver extends Pick<Caller, 'orgId' | 'actor' | 'roles'> {
   /** Name of the token. */
@@ -37,7 +31,7 @@ export async function decideApproval(
   store: EventStore,
   { runId, path }: { readonly runId: string; readonly path: string },
   who: Approver,
-  vote: Vote,
+  vote: ApprovalDecision,
   now: () => Date,
 ): Promise<bigint> {
   for (let tries = 1; ; tries++) {
@@ -111,7 +105,7 @@ async function checkApprover(
 
 const isRole = (name: string): boolean => ['admin', 'designer', 'integrator', 'auditor'].includes(name);
 
-function voteOf({ form }: DataOf<'approval.requested'>, by: string, at: Date, vote: Vote) {
+function voteOf({ form }: DataOf<'approval.requested'>, by: string, at: Date, vote: ApprovalDecision) {
   const { decision, comment } = vote;
   const values = decision === 'approve' ? formOf(form as InputSpecs, vote.form ?? {}) : {};
   return {

@@ -1,5 +1,6 @@
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
+import type { RunStatus } from '#libs/events/src/shapes/run-shape.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import { timeAfter } from '#libs/kernel/src/time/times.js';
@@ -7,7 +8,7 @@ import { timeAfter } from '#libs/kernel/src/time/times.js';
 import type { Definition } from '../language/definition.js';
 import type { Attempt, RequestOutcome } from '../steps/kind/step-kind.js';
 import type { RunFailure, TimerPurpose, TimerState } from '../steps/kind/step-state.js';
-import { evolve, type RunStatus, type StartedRun } from './run-state.js';
+import { evolve, type StartedRun } from './run-state.js';
 
 /** What a decision depends on besides the run itself. */
 export interface World {

@@ -1,4 +1,5 @@
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
+import type { RunStatus } from '#libs/events/src/shapes/run-shape.js';
 
 import { stepEvents } from '../steps/registry.js';
 import {
@@ -23,7 +24,6 @@ import { parsePath, type StepPath } from './step-path.js';
  */
 export type RunState = { readonly status: 'unknown' } | StartedRun;
 
-export type RunStatus = DataOf<'workflow.status_changed'>['to'];
 export type RunStart = DataOf<'workflow.started'>;
 
 /** How a run ends. */

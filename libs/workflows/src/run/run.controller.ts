@@ -4,7 +4,7 @@ import { DataSource } from 'typeorm';
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
-import { Takes } from '#libs/access/src/shapes.controller.js';
+import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
 import { hasSeen } from '#libs/event-store/src/carry-out.js';
 import { appendOnce } from '#libs/event-store/src/append-once.js';
 import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
@@ -12,9 +12,9 @@ import { readWhole } from '#libs/event-store/src/reading.js';
 import { missingFrom, Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
+import { type ChildRun, RunAnswer, RunDetails, RunStatus, WorkflowTrigger } from '#libs/events/src/shapes/run-shape.js';
 import { NewRun, RunRestart } from '#libs/events/src/shapes/workflow-shape.js';
 import { streams } from '#libs/events/src/streams.js';
-import { RunStatus, WorkflowTrigger } from '#libs/events/src/types/workflow.events.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
@@ -66,11 +66,12 @@ export class RunController {
   @Roles('designer', 'integrator')
   @ApiOperation({ summary: 'Start a run', description: 'Of a workflow with a manual trigger.' })
   @Takes(NewRun)
+  @Answers(RunDetails, 201)
   async begin(
     @CurrentCaller() caller: Caller,
     @Param('name') name: string,
     @Req() request: { body: unknown },
-  ): Promise<object> {
+  ): Promise<RunDetails> {
     const { inputs: given = {} } = checkBody(NewRun, request.body ?? {}, { prefix: 'run' });
     const workflow = this.workflows.find(caller.orgId, name);
     if (!workflow) throw missingFrom(this.workflows, notFound(name));
@@ -121,11 +122,12 @@ export class RunController {
       'Another run with the event and the inputs of one that has ended, from the first step. `restartOf` names that one.',
   })
   @Takes(RunRestart)
+  @Answers(RunDetails, 201)
   async restart(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,
     @Req() request: { body: unknown },
-  ): Promise<object> {
+  ): Promise<RunDetails> {
     if (uuidOf('run', id) === undefined) throw runNotFound(id);
     const asked = checkBody(RunRestart, request.body ?? {}, { prefix: 'run' });
     const versions = {
@@ -152,8 +154,7 @@ export class RunController {
   @ApiQuery({ name: 'errorCode', required: false, description: 'Such as `http.status`.' })
   @ApiQuery({ name: 'from', required: false, description: 'RFC 3339: runs started since then.' })
   @ApiQuery({ name: 'to', required: false, description: 'RFC 3339: runs started before then.' })
-  @ApiQuery({ name: 'limit', required: false })
-  @ApiQuery({ name: 'cursor', required: false })
+  @AnswersPage(RunAnswer)
   async list(
     @CurrentCaller() { orgId }: Caller,
     @Query('workflow') workflow?: string,
@@ -162,7 +163,7 @@ export class RunController {
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
     @Query() { version, trigger, errorCode, from, to }: RunFilter = {},
-  ): Promise<Page<object>> {
+  ): Promise<Page<RunAnswer>> {
     if (trigger && !TRIGGERS.some((one) => one === trigger))
       throw new Rejected('invalid', 'list.bad_filter', `"trigger" must be one of ${TRIGGERS.join(', ')}.`);
     if (status && !STATUSES.some((one) => one === status))
@@ -193,7 +194,8 @@ export class RunController {
 
   @Get('runs/:id')
   @ApiOperation({ summary: 'One run with its timeline', description: 'Steps, attempts, inputs, outputs and timers.' })
-  async view(@CurrentCaller() { orgId }: Caller, @Param('id') id: string): Promise<object> {
+  @Answers(RunDetails)
+  async view(@CurrentCaller() { orgId }: Caller, @Param('id') id: string): Promise<RunDetails> {
     if (uuidOf('run', id) === undefined) throw runNotFound(id);
     const events = (await readWhole(this.store, streams.run(id))).filter((event) => event.isReadable);
     // Where no worker has written the row yet, the stream tells the same.
@@ -208,8 +210,8 @@ export class RunController {
   }
 
   /** Runs that its steps asked for. The status of one that has not begun is not known. */
-  private async childrenOf({ id, orgId }: RunView): Promise<{ children?: object[] }> {
-    const rows = await this.database.query<{ id: string; workflow: string; path: string; status: string | null }[]>(
+  private async childrenOf({ id, orgId }: RunView): Promise<{ children?: ChildRun[] }> {
+    const rows = await this.database.query<(Omit<ChildRun, 'status'> & { status: RunStatus | null })[]>(
       `select c.child_id as id, c.workflow, c.path, r.status
          from views.run_children c left join views.runs r on r.id = c.child_id
         where c.parent_id = $1 and c.org_id = $2 order by c.position limit 1000`,
@@ -227,7 +229,8 @@ export class RunController {
     description:
       'Immediately: `onFailure` does not run, the steps of `finally` do. Requests to other stages are not undone.',
   })
-  async cancel(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<object> {
+  @Answers(RunDetails)
+  async cancel(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<RunDetails> {
     const { position, isOver } = await cancelRun(
       this.store,
       { runId: id, orgId: caller.orgId, by: caller.actor },
@@ -241,7 +244,7 @@ export class RunController {
 }
 
 /** What is in the stream alone. */
-function detailsOf(events: readonly RecordedEvent[]): object {
+function detailsOf(events: readonly RecordedEvent[]): Omit<RunDetails, keyof RunAnswer | 'children' | 'timeline'> {
   const started = events.find((event) => event.is('workflow.started'));
   const completed = events.find((event) => event.is('workflow.completed'));
   const cancelled = events.find(
@@ -259,14 +262,15 @@ function detailsOf(events: readonly RecordedEvent[]): object {
   };
 }
 
-const answerOf = (row: RunView) => ({
+const answerOf = (row: RunView): RunAnswer => ({
   id: row.id,
   workflow: row.workflow,
   workflowId: row.workflowId,
   version: row.version,
   status: row.status,
   trigger: row.trigger,
-  ...(row.eventId === null ? {} : { eventId: row.eventId, eventType: row.eventType }),
+  ...(row.eventId === null ? {} : { eventId: row.eventId }),
+  ...(row.eventType === null ? {} : { eventType: row.eventType }),
   ...(row.error === null ? {} : { error: row.error }),
   ...(row.until === null ? {} : { until: row.until.toISOString() }),
   startedAt: row.startedAt.toISOString(),

@@ -5,10 +5,10 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { followers } from '#libs/events/src/followers.js';
+import type { RunStatus } from '#libs/events/src/shapes/run-shape.js';
 import { jsonColumn, type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 import { WorkQueue } from '#libs/persistence/src/work/work.js';
 
-import type { RunStatus } from '../engine/run-state.js';
 import { requestOutcomes } from '../steps/registry.js';
 import type { RunFailure } from '../steps/kind/step-state.js';
 import { RUNS } from './advance-run.worker.js';

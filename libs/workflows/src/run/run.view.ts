@@ -1,7 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-import type { RunStatus } from '../engine/run-state.js';
-import type { RunFailure } from '../steps/kind/step-state.js';
+import type { RunError, RunStatus, WorkflowTrigger } from '#libs/events/src/shapes/run-shape.js';
 
 /** A run in lists. What happened in it is read from its stream. */
 @Entity({ schema: 'views', name: 'runs' })
@@ -19,13 +18,13 @@ export class RunView {
   @Column('text')
   status!: RunStatus;
   @Column('text')
-  trigger!: string;
+  trigger!: WorkflowTrigger;
   @Column('text', { name: 'event_id', nullable: true })
   eventId!: string | null;
   @Column('text', { name: 'event_type', nullable: true })
   eventType!: string | null;
   @Column('json', { nullable: true })
-  error!: RunFailure | null;
+  error!: RunError | null;
   /** When something will happen next, where that is a time. */
   @Column('timestamptz', { nullable: true })
   until!: Date | null;

@@ -1,14 +1,14 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { ShownStep } from '#libs/events/src/shapes/run-shape.js';
 
 import type { Definition } from '../language/definition.js';
 import { allSteps, nestedIn, stepEvents } from '../steps/registry.js';
-import type { ShownStep } from '../steps/kind/step-kind.js';
 
 /**
  * The steps of a run in the order in which they began, from its stream. Pure.
  * @param definition of the run's version, for the names of steps and what is inside them; without it they have none.
  */
-export function timelineOf(events: readonly RecordedEvent[], definition?: Definition): readonly ShownStep[] {
+export function timelineOf(events: readonly RecordedEvent[], definition?: Definition): ShownStep[] {
   const shown = new Map<string, ShownStep>();
   const steps = definition
     ? allSteps([...definition.steps, ...definition.onFailure, ...(definition.finally?.steps ?? [])])

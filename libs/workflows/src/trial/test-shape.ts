@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 
-import { RunError } from '#libs/events/src/types/workflow.events.js';
+import { RunError } from '#libs/events/src/shapes/run-shape.js';
 
 import { closed } from '../language/fields.js';
 import { forEditors } from '../language/workflow-schema.js';

@@ -1,4 +1,5 @@
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
+import type { ShownStep } from '#libs/events/src/shapes/run-shape.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import type { EffectStep, StepDefinition } from '#libs/plugin-sdk/src/define-step.js';
 
@@ -161,33 +162,3 @@ export type StepResult = { readonly output: unknown } | { readonly thrown: unkno
 export type RequestOutcome<T extends EventType = EventType> = {
   readonly [Type in T]: { readonly type: Type; readonly data: DataOf<Type> };
 }[T];
-
-/** One step of a run, as the timeline shows it to people. */
-export interface ShownStep {
-  readonly path: string;
-  readonly stepId: string;
-  /** As the workflow names it. */
-  readonly name?: string;
-  /** `cancelled`: the run, or a step around it, ended first. */
-  status: 'running' | 'waiting' | 'completed' | 'failed' | 'skipped' | 'cancelled';
-  /** What it waits for now, in words. */
-  waiting?: string;
-  startedAt: string;
-  endedAt?: string;
-  /** What the last attempt was given. */
-  input?: unknown;
-  output?: unknown;
-  error?: RunFailure;
-  readonly attempts: ShownAttempt[];
-  /** Of a wait, of a time limit, or of the next attempt. */
-  readonly timers: { readonly purpose: string; readonly at: string; firedAt?: string }[];
-}
-
-export interface ShownAttempt {
-  readonly attempt: number;
-  readonly startedAt: string;
-  endedAt?: string;
-  /** How often another process took it over. */
-  resumed: number;
-  error?: RunFailure;
-}
