@@ -133,7 +133,7 @@ describe('bad input', () => {
     });
 
     it('answers truncated JSON, text that is not JSON and invalid UTF-8 with 400', async () => {
-      for (const body of ['{"ref":"refs/heads/ma', 'hello', '', '{"a":1}}']) {
+      for (const body of ['{"ref":"refs/heads/ma', 'hello', '{"a":1}}']) {
         const answer = await send(url, signed(body));
         expect({ body, status: answer.status }).toEqual({ body, status: 400 });
         await problemOf(answer);

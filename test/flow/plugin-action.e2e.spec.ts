@@ -26,6 +26,9 @@ const run = (command: string, ...args: string[]): Promise<{ code: unknown; out: 
     );
   });
 
+/** Each server has a data folder of its own; the secrets in their database are the same. */
+const KEY = Buffer.alloc(32, 7).toString('base64');
+
 beforeAll(async () => {
   folder = join(await mkdtemp(join(tmpdir(), 'millrace-action-')), 'pager');
   await cp(join(ROOT, 'docs/examples/action-pager'), folder, { recursive: true });
@@ -43,7 +46,7 @@ afterAll(async () => {
 
 async function start(more: Record<string, string>): Promise<TestServer> {
   await server?.stop();
-  const env = { MILLRACE_ACTION_RETRY_SCHEDULE: '50ms,100ms', ...more };
+  const env = { MILLRACE_ACTION_RETRY_SCHEDULE: '50ms,100ms', MILLRACE_SECRET_KEY: KEY, ...more };
   return (server = await TestServer.start({ databaseUrl: database.url, env }));
 }
 const withPlugin = () => start({ MILLRACE_PLUGINS: folder, PAGER_URL: `${pager.url}/pages`, PAGER_TOKEN: TOKEN });

@@ -81,9 +81,12 @@ describe('a server on an EventStoreDB that others use too', () => {
       `event ${ids[1]} cannot be read (stream ${streams.run('x')}, revision 0): its metadata is not that of an event of this program`,
       `event ${ids[2]} cannot be read (stream ${streams.agent('x')}, revision 0): its metadata is not JSON`,
     ]);
-    const health = await server!.get<Health>('/readyz');
-    expect(health.status).toBe('ready');
-    expect(health.subscribers.find(({ name }) => name === 'audit.events')).toMatchObject({ parked: 3 });
+    const parked = async () => {
+      const health = await server!.get<Health>('/readyz');
+      expect(health.status).toBe('ready');
+      return health.subscribers.find(({ name }) => name === 'audit.events')!.parked;
+    };
+    await waitFor('the count of parked events', async () => (await parked()) === 3);
     expect(await server!.text('/metrics')).toContain('millrace_subscriber_parked_events{subscriber="audit.events"} 3');
   });
 });

@@ -72,13 +72,13 @@ const keyServer: NonNullable<ProviderContext['http']> = {
   },
 };
 
-/** Its requests have a set-up each: libs/providers/src/presets/presets.spec.ts goes through them. */
-const OF_MANY_SENDERS = 'senders';
+/** Their requests have a set-up each: the specs of libs/providers/src/presets go through them. */
+const OF_PRESETS: readonly string[] = ['neutral', 'senders', 'sns'];
 
 /** A target for each folder of saved requests. @throws Error if a folder has nobody who knows its secret. */
 export function targets(): readonly Target[] {
   const known = new Map(SETUPS.map((setup) => [setup.folder, setup]));
-  const folders = readdirSync(FOLDER).filter((folder) => folder !== OF_MANY_SENDERS);
+  const folders = readdirSync(FOLDER).filter((folder) => !OF_PRESETS.includes(folder));
   return folders.map((folder) => {
     const setup = known.get(folder);
     if (!setup) throw new Error(`test/fuzz/corpus.ts does not say how ${folder} is set up`);
