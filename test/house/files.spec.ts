@@ -95,6 +95,16 @@ describe('the libraries', () => {
   });
 });
 
+it('nest-cli.json describes the application that exists', () => {
+  const { projects, compilerOptions } = JSON.parse(read('nest-cli.json')) as {
+    readonly projects: { readonly server: { readonly sourceRoot: string; readonly entryFile: string } };
+    readonly compilerOptions: { readonly tsConfigPath: string };
+  };
+  const { sourceRoot, entryFile } = projects.server;
+  expect(sources).toContain(`${sourceRoot}/${entryFile}.ts`);
+  expect(read(compilerOptions.tsConfigPath)).toContain('"paths"');
+});
+
 describe('the repository', () => {
   it('names no folder of one machine', () => {
     // Put together here, so that this file does not name them either.
