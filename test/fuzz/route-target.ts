@@ -41,7 +41,9 @@ export async function fuzzRoute(options: RouteOptions): Promise<TargetResult> {
       if (outcome.kind !== 'answered') continue;
       // A key that is not known may be new: the sender is told to come again while the keys cannot be asked for once more.
       // A custom path says 500 in place of 503, and has no codes.
-      const isDeferred = /"inbound.keys_unavailable"|The keys of this sender cannot be fetched/.test(outcome.body);
+      const isDeferred = /"inbound.keys_unavailable"|The public keys of this sender cannot be fetched/.test(
+        outcome.body,
+      );
       if ((outcome.status >= 500 && !isDeferred) || Number.isNaN(outcome.status))
         fail(`answered ${outcome.status}: ${outcome.body.slice(0, 300)}`);
       for (const [, eventId] of outcome.body.matchAll(/"(evt_\w{26})"/g))

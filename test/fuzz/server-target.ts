@@ -17,7 +17,8 @@ export async function fuzzServer(options: TargetOptions): Promise<TargetResult> 
   const openId = await OpenIdStandIn.start();
   const databaseUrl = process.env['MILLRACE_FUZZ_DATABASE'];
   const server = await TestServer.start({
-    env: { LOG_LEVEL: 'warn' },
+    // The targets may share a database, and each server has a data folder of its own.
+    env: { LOG_LEVEL: 'warn', MILLRACE_SECRET_KEY: Buffer.alloc(32, 7).toString('base64') },
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
   });
   try {

@@ -19,7 +19,8 @@ const SHOWN = 400;
 export async function fuzzApi(options: TargetOptions): Promise<TargetResult> {
   const databaseUrl = process.env['MILLRACE_FUZZ_DATABASE'];
   const server = await TestServer.start({
-    env: { LOG_LEVEL: 'warn' },
+    // The targets may share a database, and each server has a data folder of its own.
+    env: { LOG_LEVEL: 'warn', MILLRACE_SECRET_KEY: Buffer.alloc(32, 7).toString('base64') },
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
   });
   try {
