@@ -1,3 +1,5 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -221,8 +223,14 @@ function viewOf(request: Received, sender: SenderAddress): InboundRequest {
   };
 }
 
-const sourceOf = ({ socket, headers }: FastifyRequest['raw'], sender: SenderAddress): string =>
-  sender.of(socket.remoteAddress, headers['x-forwarded-for'] as string | undefined);
+/** A request whose body was given up while it was read has no socket any more. */
+const sourceOf = (
+  {
+    socket,
+    headers,
+  }: { readonly socket: { readonly remoteAddress?: string | undefined } | null; readonly headers: IncomingHttpHeaders },
+  sender: SenderAddress,
+): string => sender.of(socket?.remoteAddress, headers['x-forwarded-for'] as string | undefined);
 
 /** A parameter that is given several times has its last value. */
 const flat = (query: Record<string, unknown>): Record<string, string> =>
