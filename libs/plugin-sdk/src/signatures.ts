@@ -13,8 +13,8 @@ export function hmacSha256Hex(secret: string | Buffer, data: Buffer | string): s
   return createHmac('sha256', secret).update(data).digest('hex');
 }
 
-/** Whether two texts are equal. The time it takes reveals neither where they differ nor how long they are. */
-export function timingSafeEqual(left: string, right: string): boolean {
+/** Whether two texts or buffers are equal. The time it takes reveals neither where they differ nor how long they are. */
+export function timingSafeEqual(left: string | Buffer, right: string | Buffer): boolean {
   // Digests have one length, whatever the texts.
   return equalBytes(hash('sha256', left, 'buffer'), hash('sha256', right, 'buffer'));
 }

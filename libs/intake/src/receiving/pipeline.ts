@@ -3,7 +3,14 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { messageOf, Rejected, Transient } from '#libs/kernel/src/errors.js';
-import type { Explanation, HandshakeOutcome, InboundRequest, Receipt } from '#libs/plugin-sdk/src/define-provider.js';
+import type {
+  Explanation,
+  HandshakeOutcome,
+  InboundRequest,
+  Provider,
+  ProviderContext,
+  Receipt,
+} from '#libs/plugin-sdk/src/define-provider.js';
 
 import type { HandshakeChanges } from '../handshake/handshake-changes.js';
 import { networkOf } from '../integration/addresses.js';
@@ -74,27 +81,44 @@ export class InboundPipeline {
   }
 
   private async answer(receiver: Receiver, request: InboundRequest, now: Date): Promise<Accepted | Refusal> {
-    if (this.parts.providers.get(receiver.understoodBy)?.handshake) {
-      const checked = await this.checked(receiver, request, now);
+    const checking = this.checked(receiver, request, now);
+    if (checking) {
+      const checked = await checking;
       const isForged = checked instanceof Refusal && checked.status === 401;
       if (checked) return (isForged && this.limited(receiver, request, false, now)) || checked;
     }
     return this.store(receiver, request, now);
   }
 
-  private async checked(
+  /** At once `undefined` for what is surely no handshake, as most requests are. */
+  private checked(
     receiver: Receiver,
     request: InboundRequest,
     now: Date,
     /** Where nothing is a handshake, nobody may learn whether anything receives here. */
     admit: () => Refusal | undefined = () => undefined,
-  ): Promise<Accepted | Refusal | undefined> {
+  ): Promise<Accepted | Refusal | undefined> | undefined {
     const provider = this.verifier.providerOf(receiver);
     if (provider instanceof Refusal || !provider.handshake) return undefined;
     const context = this.verifier.contextOf(receiver, now);
     try {
       const given = provider.handshake(request, context);
-      const outcome = given instanceof Promise ? await given : given;
+      return given && this.carriedOut(given, receiver, provider, context, admit);
+    } catch (error) {
+      reportFailure(this.parts.log, provider, 'handshake', error);
+      return Promise.resolve(PROVIDER_FAILED);
+    }
+  }
+
+  private async carriedOut(
+    given: HandshakeOutcome | Promise<HandshakeOutcome | undefined>,
+    receiver: Receiver,
+    provider: Provider,
+    context: ProviderContext,
+    admit: () => Refusal | undefined,
+  ): Promise<Accepted | Refusal | undefined> {
+    try {
+      const outcome = await given;
       return outcome && (admit() ?? (await answerHandshake(outcome, receiver, provider, context, this.parts)));
     } catch (error) {
       reportFailure(this.parts.log, provider, 'handshake', error);

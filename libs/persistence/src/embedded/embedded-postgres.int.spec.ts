@@ -16,6 +16,7 @@ import { layout } from './postgres-folder.adapter.js';
 import { findRunning, isAlive } from './postgres-process.adapter.js';
 
 const ROOT = resolve(import.meta.dirname, '../../../..');
+/** Only root can give the database to another account; anyone else runs it as themselves, and has nothing to try here. */
 const asRoot = process.getuid?.() === 0 ? test : test.skip;
 
 let base: string;

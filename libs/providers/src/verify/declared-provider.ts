@@ -120,7 +120,7 @@ function normalised(
   const meant = found === undefined ? [] : [found].flat();
   const events = meant.length > 0 ? meant : [{ type: 'webhook.received', subject: '', data: {} }];
   const action = meant[0]?.action;
-  const payload = sender.maskedPayload(() => sender.elementsOf(view.value)[index ?? 0] ?? value);
+  const payload = sender.maskedPayload(view, { value, index });
   const retry = sender.retryOf(view);
   return {
     deliveryId: deliveryId ?? headers['idempotency-key'],

@@ -11,6 +11,7 @@ import { look, RequestView } from './request/views.js';
 /** A sender that is described rather than programmed: everything of a declaration, ready to be asked. */
 export class DeclaredSender {
   readonly proof: Proof;
+  private readonly views = new WeakMap<InboundRequest, RequestView>();
   private readonly eventType: ReturnType<typeof sourcesOf>;
   private readonly deliveryId: ReturnType<typeof sourcesOf>;
   private readonly occurredAt: ReturnType<typeof sourcesOf>;
@@ -27,8 +28,11 @@ export class DeclaredSender {
     this.occurredAt = sourcesOf(read.occurredAt);
   }
 
+  /** One for each request: its body is read and hashed once, however many elements it has. */
   view(request: InboundRequest, { publicUrl = '' }: Pick<ProviderContext, 'publicUrl'>): RequestView {
-    return new RequestView(request, this.declaration.json === true, publicUrl);
+    let view = this.views.get(request);
+    if (!view) this.views.set(request, (view = new RequestView(request, this.declaration.json === true, publicUrl)));
+    return view;
   }
 
   verify(request: InboundRequest, context: ProviderContext): Verdict | Promise<Verdict> {
@@ -78,7 +82,7 @@ export class DeclaredSender {
   }
 
   private valuesOf(view: RequestView): Values {
-    return () => this.elementsOf(view.value);
+    return () => view.elements((value) => this.elementsOf(value));
   }
 
   /** What is said of one event. */
@@ -95,9 +99,10 @@ export class DeclaredSender {
   }
 
   /** The payload as it may be stored: what proves a request must not be. `undefined` where it may be stored as it is. */
-  maskedPayload(value: () => Json): Json | undefined {
+  maskedPayload(view: RequestView, { value, index }: Place): Json | undefined {
     const { verify } = this.declaration;
-    return verify.kind === 'field' ? masked(value(), verify.field) : undefined;
+    if (verify.kind !== 'field') return undefined;
+    return masked(this.valuesOf(view)()[index ?? 0] ?? value, verify.field);
   }
 
   /** What the sender says of another try; `undefined` for the first. */

@@ -1,12 +1,13 @@
 import { createHmac } from 'node:crypto';
 
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+import { timingSafeEqual } from '#libs/plugin-sdk/src/signatures.js';
 import type { HandshakeOutcome, InboundRequest, ProviderContext } from '#libs/plugin-sdk/src/define-provider.js';
 import { fieldsOf, textOf } from '#libs/plugin-sdk/src/fields.js';
 import type { EchoHandshake } from '#libs/plugin-sdk/src/scheme/scheme-shape.js';
 
 import type { DeclaredSender } from './declared-sender.js';
-import { equals } from './request/encodings.js';
+
 import { isSnsUrl } from './proofs/sns.js';
 import { sourcesOf } from './request/sources.js';
 import type { RequestView } from './request/views.js';
@@ -101,7 +102,7 @@ async function echo(
   if (challenge === undefined || challenge === '') return undefined;
   for (const [source, wanted] of Object.entries(require))
     // A value that is configured and gone must not let everybody in.
-    if (wanted === '' || !equals(sourcesOf(source)(view, place) ?? '', wanted))
+    if (wanted === '' || !timingSafeEqual(sourcesOf(source)(view, place) ?? '', wanted))
       return {
         kind: 'refused',
         status: 403,

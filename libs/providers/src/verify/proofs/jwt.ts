@@ -3,10 +3,11 @@ import { createSecretKey } from 'node:crypto';
 import { decodeProtectedHeader, errors, jwtVerify, type JWTPayload, SignJWT } from 'jose';
 
 import { tryParseDuration } from '#libs/kernel/src/time/durations.js';
+import { timingSafeEqual } from '#libs/plugin-sdk/src/signatures.js';
 import type { ProviderContext } from '#libs/plugin-sdk/src/define-provider.js';
 import type { JwtScheme } from '#libs/plugin-sdk/src/scheme/scheme-shape.js';
 
-import { decode, digestOf, equals } from '../request/encodings.js';
+import { decode, digestOf } from '../request/encodings.js';
 import { type Finding, malformed, mismatch, missing, type Proof, proved, stale } from './proof.js';
 import { privateKeyOf } from './public-key.js';
 import type { RequestView } from '../request/views.js';
@@ -111,7 +112,7 @@ async function checked(
   if (bodyHash) {
     const claimed = payload[bodyHash.claim];
     const given = typeof claimed === 'string' ? decode(claimed, bodyHash.encoding ?? 'hex') : undefined;
-    if (!given || !equals(given, digestOf(view.request.rawBody, bodyHash.algorithm ?? 'sha256')))
+    if (!given || !timingSafeEqual(given, digestOf(view.request.rawBody, bodyHash.algorithm ?? 'sha256')))
       return mismatch('bodyHash');
   }
   return isYoung(scheme, payload, now) ? proved('jwt') : stale();

@@ -1,8 +1,8 @@
-import { holdsSecret } from '#libs/plugin-sdk/src/signatures.js';
+import { holdsSecret, timingSafeEqual } from '#libs/plugin-sdk/src/signatures.js';
 import type { DeclaredScheme } from '#libs/plugin-sdk/src/scheme/scheme-shape.js';
 import { listOf } from '#libs/plugin-sdk/src/fields.js';
 
-import { decode, equals } from '../request/encodings.js';
+import { decode } from '../request/encodings.js';
 import { type Finding, malformed, mismatch, missing, type Proof, proved } from './proof.js';
 import { withField } from '../request/rewritten-body.js';
 import { look, textOfValue } from '../request/views.js';
@@ -12,7 +12,7 @@ type Kind<K extends DeclaredScheme['kind']> = Extract<DeclaredScheme, { kind: K 
 /** Any of the secrets, in constant time over all of them; an empty one is never held. */
 const isAnyOf = (given: string, secrets: readonly string[]): boolean => {
   let matches = false;
-  for (const secret of secrets) matches = (equals(given, secret) && secret !== '') || matches;
+  for (const secret of secrets) matches = (timingSafeEqual(given, secret) && secret !== '') || matches;
   return matches;
 };
 const found = (isRight: boolean, authentication: string, failed: 'header' | 'signature' | 'field'): Finding =>

@@ -1,7 +1,8 @@
+import { timingSafeEqual } from '#libs/plugin-sdk/src/signatures.js';
 import type { HmacScheme, PublicKeyScheme, TimestampShape } from '#libs/plugin-sdk/src/scheme/scheme-shape.js';
 import type { Json } from '#libs/plugin-sdk/src/fields.js';
 
-import { decode, digestOf, type Encoding, equals } from '../request/encodings.js';
+import { decode, digestOf, type Encoding } from '../request/encodings.js';
 import { isFresh, readStamp, writeStamp } from '../request/freshness.js';
 import { type Finding, malformed, mismatch, missing, proved, type SignedParts, stale, type Values } from './proof.js';
 import { withField } from '../request/rewritten-body.js';
@@ -140,7 +141,7 @@ export class Signature {
       );
     }
     const claimed = given.length === 1 ? decode(given[0]!, bodyHash.encoding ?? 'hex') : undefined;
-    return claimed !== undefined && equals(claimed, digestOf(rawBody, bodyHash.algorithm ?? 'sha256'));
+    return claimed !== undefined && timingSafeEqual(claimed, digestOf(rawBody, bodyHash.algorithm ?? 'sha256'));
   }
 
   /** Puts a signature of these bytes where it belongs, with the time of now. */

@@ -1,4 +1,4 @@
-import { createHash, hash, timingSafeEqual } from 'node:crypto';
+import { createHash } from 'node:crypto';
 
 export type Encoding = 'hex' | 'base64' | 'base64url';
 export type DigestName = 'sha256' | 'sha512' | 'sha1';
@@ -24,7 +24,3 @@ export function decode(text: string, encoding: Encoding): Buffer | undefined {
 }
 
 export const digestOf = (bytes: Buffer, algorithm: DigestName): Buffer => createHash(algorithm).update(bytes).digest();
-
-/** Whether two texts or buffers are equal, in a time that shows neither where they differ nor how long they are. */
-export const equals = (left: string | Buffer, right: string | Buffer): boolean =>
-  timingSafeEqual(hash('sha256', left, 'buffer'), hash('sha256', right, 'buffer'));

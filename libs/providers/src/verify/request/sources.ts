@@ -1,5 +1,3 @@
-import { hash } from 'node:crypto';
-
 import { compile } from '#libs/expressions/src/compile.js';
 import { readTime } from '#libs/kernel/src/time/times.js';
 import { headerText } from '#libs/plugin-sdk/src/body/body-text.js';
@@ -33,9 +31,7 @@ function sourceOf(text: string): Source {
     if (name === '') throw new SourceFault('must name a parameter, such as query:event');
     return (view) => view.parameters(name)[0];
   }
-  if (text === 'hash:body')
-    return ({ request }, { index }) =>
-      hash('sha256', request.rawBody, 'hex') + (index === undefined ? '' : `:${index}`);
+  if (text === 'hash:body') return (view, { index }) => view.bodyHash + (index === undefined ? '' : `:${index}`);
   if (text.startsWith('hash:')) throw new SourceFault('must be hash:body');
   compile(text);
   return (_, { value }) => {

@@ -1,3 +1,5 @@
+import { hash } from 'node:crypto';
+
 import { compile } from '#libs/expressions/src/compile.js';
 import { ExactNumber, parseAsWritten } from '#libs/kernel/src/text/exact-json.js';
 import { BodyFault, parseBody } from '#libs/plugin-sdk/src/body/inbound-body.js';
@@ -9,6 +11,8 @@ const ORIGIN = /^https?:\/\/[^/?#]*/;
 /** A request as a scheme looks at it. The body is read when something of it is asked for, and then once. */
 export class RequestView {
   private body: { readonly value: Json } | undefined;
+  private parts: readonly Json[] | undefined;
+  private sha256: string | undefined;
 
   constructor(
     readonly request: InboundRequest,
@@ -63,6 +67,16 @@ export class RequestView {
   get value(): Json {
     this.body ??= { value: this.read() };
     return this.body.value;
+  }
+
+  /** The events in the body, taken apart once. */
+  elements(takeApart: (value: Json) => readonly Json[]): readonly Json[] {
+    return (this.parts ??= takeApart(this.value));
+  }
+
+  /** SHA-256 of the raw body, in hex. */
+  get bodyHash(): string {
+    return (this.sha256 ??= hash('sha256', this.request.rawBody, 'hex'));
   }
 
   private read(): Json {
