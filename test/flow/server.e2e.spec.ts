@@ -259,6 +259,10 @@ describe('the server', () => {
       const given = await ask('GET', '/nothing', undefined, undefined, { 'x-request-id': 'trace-1' });
       expect(given.headers.get('x-request-id')).toBe('trace-1');
       expect(await given.json()).toMatchObject({ requestId: 'trace-1' });
+      const inbound = await ask('GET', '/api/v1/webhooks/inbound/wh_nobody', undefined, undefined, {
+        'x-request-id': 'trace-2',
+      });
+      expect(await inbound.json()).toMatchObject({ status: 405, requestId: 'trace-2' });
       const odd = await ask('GET', '/nothing', undefined, undefined, { 'x-request-id': 'a b"<script>' });
       expect(odd.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
     });

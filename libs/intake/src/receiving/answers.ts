@@ -20,10 +20,13 @@ export interface Written {
 /** What of a refusal goes over the wire. */
 type Refused = Pick<Refusal, 'status' | 'code' | 'detail' | 'retryAfter' | 'allow' | 'challenge'>;
 
+/** The id by which the log knows the request; absent where all answers must be the same. */
+type RequestId = string | undefined;
+
 /** How a family of routes writes its answers. */
 export interface AnswerForm {
   accepted(outcome: Accepted): Written;
-  refused(refusal: Refused): Written;
+  refused(refusal: Refused, requestId?: RequestId): Written;
   /** Written once, so that it is the same to the last byte for every address where nothing receives. */
   readonly notFound: Written;
 }
@@ -102,8 +105,9 @@ function agentError({ status, code, detail, retryAfter, allow }: Refused): Writt
   return { status, contentType: JSON_TYPE, body, retryAfter, allow };
 }
 
-function problem({ status, code, detail, retryAfter, allow, challenge }: Refused): Written {
-  const body = stringifyJson({ type: 'about:blank', title: TITLES[status] ?? 'Refused', status, code, detail });
+function problem({ status, code, detail, retryAfter, allow, challenge }: Refused, requestId?: RequestId): Written {
+  const title = TITLES[status] ?? 'Refused';
+  const body = stringifyJson({ type: 'about:blank', title, status, code, detail, requestId });
   return { status, contentType: PROBLEM_TYPE, body, retryAfter, allow, challenge };
 }
 

@@ -94,7 +94,7 @@ export async function inboundRoutes(
     if (refusal === FAILED) request.log.error(error);
     if (request.receiver)
       pipeline.refused(request.receiver, refusal, { requestId: request.id, sourceIp: sourceOf(request.raw, sender) });
-    return write(reply, (request.form ?? platformForm).refused(refusal));
+    return write(reply, (request.form ?? platformForm).refused(refusal, request.id));
   });
 
   /** The rest of the path decides who receives. It is looked up before a byte of the body is read. */
@@ -111,7 +111,7 @@ export async function inboundRoutes(
       onRequest: (request: Received, reply, done) => {
         const receiver = receiverOf(request);
         request.form = form;
-        if (!receiver) return void write(reply, isIncomplete() ? form.refused(UNAVAILABLE) : form.notFound);
+        if (!receiver) return void write(reply, isIncomplete() ? form.refused(UNAVAILABLE, request.id) : form.notFound);
         request.receiver = receiver;
         // Fastify refuses what is not a media type; to a signature over the bytes it makes no difference.
         request.sentType = request.raw.headers['content-type'];
@@ -121,7 +121,7 @@ export async function inboundRoutes(
       handler: async (request: Received, reply) => {
         request.raw.headers['content-type'] = request.sentType;
         const outcome = await pipeline.receive(request.receiver!, viewOf(request, sender), request.id);
-        if (outcome instanceof Refusal) return write(reply, form.refused(outcome));
+        if (outcome instanceof Refusal) return write(reply, form.refused(outcome, request.id));
         return writeAccepted(reply, form, outcome);
       },
     });
@@ -133,8 +133,10 @@ export async function inboundRoutes(
         const receiver = receiverOf(request);
         // The same answer where nothing receives: trying addresses reveals nothing.
         const outcome = receiver && (await pipeline.check(receiver, viewOf(request, sender), request.id));
-        if (!outcome) return write(reply, form.refused(METHOD_NOT_ALLOWED));
-        return outcome instanceof Refusal ? write(reply, form.refused(outcome)) : writeAccepted(reply, form, outcome);
+        if (!outcome) return write(reply, form.refused(METHOD_NOT_ALLOWED, request.id));
+        return outcome instanceof Refusal
+          ? write(reply, form.refused(outcome, request.id))
+          : writeAccepted(reply, form, outcome);
       },
     });
     fastify.route({
@@ -143,9 +145,10 @@ export async function inboundRoutes(
       onRequest: (request, reply) => {
         const receiver = receiverOf(request);
         const { method } = request;
-        if (!receiver) return void write(reply, method === 'HEAD' ? form.notFound : form.refused(METHOD_NOT_ALLOWED));
+        if (!receiver)
+          return void write(reply, method === 'HEAD' ? form.notFound : form.refused(METHOD_NOT_ALLOWED, request.id));
         const outcome = pipeline.handshake(receiver, method, viewOf(request, sender));
-        if (outcome instanceof Refusal) return void write(reply, form.refused(outcome));
+        if (outcome instanceof Refusal) return void write(reply, form.refused(outcome, request.id));
         // A sender that checks the address in this way is counted; the answer is the same.
         if (method === 'HEAD') void pipeline.check(receiver, viewOf(request, sender), request.id);
         void reply.headers(outcome).send();
@@ -160,7 +163,7 @@ export async function inboundRoutes(
       url: `${path}/*`,
       exposeHeadRoute: false,
       // Before the body is read.
-      onRequest: (_, reply) => void write(reply, form.refused(METHOD_NOT_ALLOWED)),
+      onRequest: (request, reply) => void write(reply, form.refused(METHOD_NOT_ALLOWED, request.id)),
       handler: () => undefined,
     });
   };
