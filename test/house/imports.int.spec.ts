@@ -56,7 +56,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'libs/workflows/src/steps': ['control', 'waiting', 'effects', 'kind'],
   'libs/intake/src': ['trial', 'receiving', 'agent-webhook', 'reconcile', 'silence', 'handshake', 'integration'],
   'libs/deliveries/src': ['sending', 'delivery', 'webhook'],
-  'libs/persistence/src': ['embedded', 'work', 'session'],
+  'libs/persistence/src': ['embedded', 'claims', 'session'],
   'libs/access/src': ['idempotency', 'secrets', 'token'],
   'libs/kernel/src': ['text', 'time'],
   'apps/server/src': ['http', 'health'],

@@ -27,7 +27,7 @@ import { gitEvents } from '#libs/events/src/types/git.events.js';
 import { inboundEvents } from '#libs/events/src/types/inbound.events.js';
 import { SystemClock } from '#libs/kernel/src/clock.js';
 import { silentLog } from '#libs/kernel/src/log.js';
-import { PostgresWorkQueue } from '#libs/persistence/src/work/work-queue.adapter.js';
+import { PostgresWorkQueue } from '#libs/persistence/src/claims/work-queue.adapter.js';
 import type { Plugin } from '#libs/plugin-sdk/src/define-plugin.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';

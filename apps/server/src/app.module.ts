@@ -33,7 +33,7 @@ import { IssueProjection } from '#libs/issues/src/issue.projection.js';
 import { IssueCommentView, IssueView } from '#libs/issues/src/issue.view.js';
 import { IssuesModule } from '#libs/issues/src/issues.module.js';
 import { OpenIssues } from '#libs/issues/src/open.subscriber.js';
-import type { Worker } from '#libs/persistence/src/work/work.js';
+import type { Worker } from '#libs/persistence/src/claims/work.js';
 import { DecideRules } from '#libs/rules/src/decisions/decide.subscriber.js';
 import { DecisionProjection } from '#libs/rules/src/decisions/decision.projection.js';
 import { ActionRefusalView, DecisionView } from '#libs/rules/src/decisions/decision.view.js';

@@ -12,7 +12,7 @@ import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import type { Log } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
-import { WorkQueue } from '#libs/persistence/src/work/work.js';
+import { WorkQueue } from '#libs/persistence/src/claims/work.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { DocumentsController } from './http/documents.controller.js';

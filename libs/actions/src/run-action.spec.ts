@@ -11,7 +11,7 @@ import { FixedClock } from '#libs/kernel/src/clock.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { isUuid, uuid7 } from '#libs/kernel/src/ids.js';
 import type { Log } from '#libs/kernel/src/log.js';
-import type { ClaimedWork } from '#libs/persistence/src/work/work.js';
+import type { ClaimedWork } from '#libs/persistence/src/claims/work.js';
 import { type ActionContext, defineAction } from '#libs/plugin-sdk/src/define-action.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 

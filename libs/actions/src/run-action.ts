@@ -13,7 +13,7 @@ import { uuid5 } from '#libs/kernel/src/ids.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
 import { noSooner } from '#libs/kernel/src/time/retry-after.js';
 import { timeAfter } from '#libs/kernel/src/time/times.js';
-import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/work/work.js';
+import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/claims/work.js';
 import type { ActionDefinition } from '#libs/plugin-sdk/src/define-action.js';
 import type { StepHttp } from '#libs/plugin-sdk/src/define-step.js';
 

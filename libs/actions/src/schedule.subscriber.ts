@@ -7,7 +7,7 @@ import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
-import { type Work, WorkQueue } from '#libs/persistence/src/work/work.js';
+import { type Work, WorkQueue } from '#libs/persistence/src/claims/work.js';
 
 import { type ActionTask, queueOf } from './action-task.js';
 

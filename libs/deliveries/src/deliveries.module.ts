@@ -9,7 +9,7 @@ import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
-import { WorkQueue } from '#libs/persistence/src/work/work.js';
+import { WorkQueue } from '#libs/persistence/src/claims/work.js';
 
 import { DeliveryController } from './delivery/delivery.controller.js';
 import { ScheduleDeliveries } from './delivery/delivery.subscriber.js';

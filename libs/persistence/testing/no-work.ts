@@ -1,4 +1,4 @@
-import { WorkQueue } from '../src/work/work.js';
+import { WorkQueue } from '../src/claims/work.js';
 
 class NoWork extends WorkQueue {
   override schedule(): Promise<void> {

@@ -16,9 +16,9 @@ import { PostgresCheckpoints } from '../src/checkpoints.adapter.js';
 import { type DataSourceSettings, openDataSource } from '../src/data-source.adapter.js';
 import { AdvisoryLocks } from '../src/session/advisory-locks.adapter.js';
 import { SessionConnection } from '../src/session/session-connection.adapter.js';
-import { PostgresWorkQueue } from '../src/work/work-queue.adapter.js';
-import { type Worker, WorkQueue } from '../src/work/work.js';
-import { Workers } from '../src/work/workers.adapter.js';
+import { PostgresWorkQueue } from '../src/claims/work-queue.adapter.js';
+import { type Worker, WorkQueue } from '../src/claims/work.js';
+import { Workers } from '../src/claims/workers.adapter.js';
 
 @Module({})
 class Surroundings {}

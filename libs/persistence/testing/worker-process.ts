@@ -1,7 +1,7 @@
 /** A process that claims work and never ends it, to be killed: prints each key that it has claimed. */
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
-import { PostgresWorkQueue } from '#libs/persistence/src/work/work-queue.adapter.js';
-import { Workers } from '#libs/persistence/src/work/workers.adapter.js';
+import { PostgresWorkQueue } from '#libs/persistence/src/claims/work-queue.adapter.js';
+import { Workers } from '#libs/persistence/src/claims/workers.adapter.js';
 
 const [url, queueName] = process.argv.slice(2) as [string, string];
 const dataSource = await openDataSource({ url });

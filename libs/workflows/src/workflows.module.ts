@@ -12,7 +12,7 @@ import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { LOG, type Log } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
-import { scheduledWork } from '#libs/persistence/src/work/scheduled-work.adapter.js';
+import { scheduledWork } from '#libs/persistence/src/claims/scheduled-work.adapter.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { StepLibrary } from './steps/step-library.js';

@@ -17,7 +17,7 @@ import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { derivedId, uuid5 } from '#libs/kernel/src/ids.js';
-import type { Work, WorkQueue } from '#libs/persistence/src/work/work.js';
+import type { Work, WorkQueue } from '#libs/persistence/src/claims/work.js';
 
 import { DisableWebhook, disable, webhook } from '../webhook/webhook.js';
 import { WebhookTable } from '../webhook/webhook.table.js';

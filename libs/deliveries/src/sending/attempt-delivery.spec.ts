@@ -8,7 +8,7 @@ import type { WebhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { newId, uuid7 } from '#libs/kernel/src/ids.js';
-import type { ClaimedWork } from '#libs/persistence/src/work/work.js';
+import type { ClaimedWork } from '#libs/persistence/src/claims/work.js';
 import { verifyWebhook } from '#libs/plugin-sdk/src/verify-webhook.js';
 
 import { answered, MemorySecrets, NoWaiting, ScriptedEgress } from '../../testing/doubles.js';

@@ -2,8 +2,8 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import type { Caller } from '#libs/access/src/caller.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
-import { PostgresWorkQueue } from '#libs/persistence/src/work/work-queue.adapter.js';
-import type { ClaimedWork } from '#libs/persistence/src/work/work.js';
+import { PostgresWorkQueue } from '#libs/persistence/src/claims/work-queue.adapter.js';
+import type { ClaimedWork } from '#libs/persistence/src/claims/work.js';
 import {
   type Asked,
   defineProvider,

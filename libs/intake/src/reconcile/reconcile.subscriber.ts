@@ -6,7 +6,7 @@ import { SliceTable } from '#libs/event-store/src/slice-table.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { backoff } from '#libs/kernel/src/time/backoff.js';
-import { WorkQueue } from '#libs/persistence/src/work/work.js';
+import { WorkQueue } from '#libs/persistence/src/claims/work.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { CHANGES_OF_SETTINGS, integration } from '../integration/integration.js';

@@ -15,7 +15,7 @@ import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { type Uuid, uuid5, uuid7 } from '#libs/kernel/src/ids.js';
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
-import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/work/work.js';
+import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/claims/work.js';
 import type { Asked, Provider, ReconcileContext } from '#libs/plugin-sdk/src/define-provider.js';
 
 import { type Receiver, validSecrets } from '../integration/integration.table.js';

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
-import { PostgresWorkQueue } from '#libs/persistence/src/work/work-queue.adapter.js';
-import type { ClaimedWork } from '#libs/persistence/src/work/work.js';
+import { PostgresWorkQueue } from '#libs/persistence/src/claims/work-queue.adapter.js';
+import type { ClaimedWork } from '#libs/persistence/src/claims/work.js';
 import { genericWebhook } from '#libs/providers/src/generic-webhook.js';
 
 import { useViews } from '../../../../test/support/views.js';

@@ -12,7 +12,7 @@ import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 import { timeAfter } from '#libs/kernel/src/time/times.js';
-import { WorkQueue } from '#libs/persistence/src/work/work.js';
+import { WorkQueue } from '#libs/persistence/src/claims/work.js';
 import { INBOUND_TYPES } from '#libs/plugin-sdk/src/inbound-types.js';
 
 import { CHANGES_OF_SETTINGS, integration } from '../integration/integration.js';

@@ -8,7 +8,7 @@ import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
-import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/work/work.js';
+import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/claims/work.js';
 
 /** The subscriber that watches, and the queue of what it expects. */
 export const SILENCES = followers.watchSilence;

@@ -21,7 +21,7 @@ import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
-import { WorkQueue } from '#libs/persistence/src/work/work.js';
+import { WorkQueue } from '#libs/persistence/src/claims/work.js';
 
 import { requestTypes } from '../actions/built-in.js';
 import {

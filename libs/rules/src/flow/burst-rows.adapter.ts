@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
 
 import { loadRows, removeRows, upsertRows } from '#libs/persistence/src/rows.adapter.js';
-import type { Work } from '#libs/persistence/src/work/work.js';
+import type { Work } from '#libs/persistence/src/claims/work.js';
 
 import type { Burst } from './flow-policy.js';
 import { BurstView } from './flow.view.js';

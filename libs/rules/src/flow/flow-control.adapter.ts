@@ -3,7 +3,7 @@ import type { EntityManager } from 'typeorm';
 import { type EventStore, platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
-import type { WorkQueue } from '#libs/persistence/src/work/work.js';
+import type { WorkQueue } from '#libs/persistence/src/claims/work.js';
 
 import type { CompiledRule } from '../engine/compiled-rule.js';
 import { actionsProblem, evaluateRule, type RuleVerdict } from '../engine/evaluate-rule.js';

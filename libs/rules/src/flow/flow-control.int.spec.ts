@@ -9,8 +9,8 @@ import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
-import { PostgresWorkQueue } from '#libs/persistence/src/work/work-queue.adapter.js';
-import type { ClaimedWork, WorkDone } from '#libs/persistence/src/work/work.js';
+import { PostgresWorkQueue } from '#libs/persistence/src/claims/work-queue.adapter.js';
+import type { ClaimedWork, WorkDone } from '#libs/persistence/src/claims/work.js';
 
 import { openBudget } from '../../../event-index/testing/open-budget.js';
 import { useViews } from '../../../../test/support/views.js';

@@ -5,7 +5,7 @@ import type { Clock } from '#libs/kernel/src/clock.js';
 import { withHeldNumbers } from '#libs/kernel/src/text/exact-json.js';
 import { uuid5, type Uuid } from '#libs/kernel/src/ids.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
-import type { ClaimedWork, Worker, WorkDone } from '#libs/persistence/src/work/work.js';
+import type { ClaimedWork, Worker, WorkDone } from '#libs/persistence/src/claims/work.js';
 import type { StepHttp } from '#libs/plugin-sdk/src/define-step.js';
 
 import { RUN_EVENT_TYPES } from '../engine/decide.js';

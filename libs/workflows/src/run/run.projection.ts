@@ -7,7 +7,7 @@ import type { DataOf } from '#libs/events/src/catalogue.js';
 import { followers } from '#libs/events/src/followers.js';
 import type { RunStatus } from '#libs/events/src/shapes/run-shape.js';
 import { jsonColumn, type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
-import { WorkQueue } from '#libs/persistence/src/work/work.js';
+import { WorkQueue } from '#libs/persistence/src/claims/work.js';
 
 import { requestOutcomes } from '../steps/registry.js';
 import type { RunFailure } from '../steps/kind/step-state.js';

@@ -6,7 +6,7 @@ import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
-import type { ClaimedWork, Work, WorkDone, Worker } from '#libs/persistence/src/work/work.js';
+import type { ClaimedWork, Work, WorkDone, Worker } from '#libs/persistence/src/claims/work.js';
 
 import { dueTicks } from './due-ticks.js';
 import { tickEvent } from './tick-event.js';

@@ -8,9 +8,9 @@ import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
-import { scheduledWork } from '#libs/persistence/src/work/scheduled-work.adapter.js';
-import { PostgresWorkQueue } from '#libs/persistence/src/work/work-queue.adapter.js';
-import type { ClaimedWork } from '#libs/persistence/src/work/work.js';
+import { scheduledWork } from '#libs/persistence/src/claims/scheduled-work.adapter.js';
+import { PostgresWorkQueue } from '#libs/persistence/src/claims/work-queue.adapter.js';
+import type { ClaimedWork } from '#libs/persistence/src/claims/work.js';
 
 import { useViews } from '../../../../test/support/views.js';
 import { Follower } from '../../../persistence/testing/follower.js';

@@ -4,8 +4,8 @@ import type { EntityManager } from 'typeorm';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
-import { scheduledWork } from '#libs/persistence/src/work/scheduled-work.adapter.js';
-import { WorkQueue } from '#libs/persistence/src/work/work.js';
+import { scheduledWork } from '#libs/persistence/src/claims/scheduled-work.adapter.js';
+import { WorkQueue } from '#libs/persistence/src/claims/work.js';
 
 import { StepLibrary } from '../steps/step-library.js';
 import { isSchedule, type ScheduleTrigger } from '../triggers/schedule.trigger.js';

@@ -1,5 +1,5 @@
 import { followers } from '#libs/events/src/followers.js';
-import type { Work } from '#libs/persistence/src/work/work.js';
+import type { Work } from '#libs/persistence/src/claims/work.js';
 
 import type { Schedule } from '../triggers/schedule.trigger.js';
 

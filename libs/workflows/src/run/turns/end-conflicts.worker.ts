@@ -1,7 +1,7 @@
 import type { EventStore } from '#libs/event-store/src/event-store.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
-import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/work/work.js';
+import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/claims/work.js';
 
 import type { Definition } from '../../language/definition.js';
 import { cancelRun, skipRun } from '../cancel-run.js';

@@ -2,7 +2,7 @@ import type { EntityManager } from 'typeorm';
 
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
-import type { Work, WorkQueue } from '#libs/persistence/src/work/work.js';
+import type { Work, WorkQueue } from '#libs/persistence/src/claims/work.js';
 
 import { RUNS } from '../advance-run.worker.js';
 import { type ConflictTask, CONFLICTS } from './end-conflicts.worker.js';

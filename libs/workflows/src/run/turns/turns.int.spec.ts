@@ -7,8 +7,8 @@ import { readWhole } from '#libs/event-store/src/reading.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
-import { PostgresWorkQueue } from '#libs/persistence/src/work/work-queue.adapter.js';
-import type { ClaimedWork } from '#libs/persistence/src/work/work.js';
+import { PostgresWorkQueue } from '#libs/persistence/src/claims/work-queue.adapter.js';
+import type { ClaimedWork } from '#libs/persistence/src/claims/work.js';
 
 import { useViews } from '../../../../../test/support/views.js';
 import { Follower } from '../../../../persistence/testing/follower.js';
