@@ -35,10 +35,10 @@ const ROOMS = {
   'libs/intake/src': ['trial', 'receiving', 'agent-webhook', 'reconcile', 'silence', 'handshake', 'integration'],
   'libs/deliveries/src': ['sending', 'delivery', 'webhook'],
   'libs/persistence/src': ['embedded', 'claims', 'session'],
-  'libs/access/src': ['idempotency', 'secrets', 'token'],
+  'libs/access/src': ['idempotency', 'named-secrets', 'secrets', 'token'],
   'libs/kernel/src': ['text', 'time'],
   'apps/server/src': ['http', 'health'],
-  'apps/cli/src': ['apply', 'workflow', 'run', 'integration', 'rule', 'nouns'],
+  'apps/cli/src': ['apply', 'workflow', 'run', 'secret', 'integration', 'rule', 'nouns'],
 };
 const roomRules = Object.entries(ROOMS).flatMap(([folder, rooms]) =>
   rooms.slice(1).map((room, index) => ({

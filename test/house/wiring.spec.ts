@@ -136,6 +136,7 @@ const TERMINAL: Readonly<Record<string, string>> = {
 
 /** Checkpoints are kept under these names: one that changes begins again from the start of the log. */
 const NAMES: readonly string[] = [
+  'access.forget-secrets',
   'actions.schedule',
   'agents.request',
   'agents.views',

@@ -8,6 +8,7 @@ import { integrationCommands } from './integration.js';
 import { providerCommands } from './provider.js';
 import { readDocument } from './rule/rule-file.js';
 import { ruleCommands } from './rule.js';
+import { secretCommands } from './secret/secret-commands.js';
 import { sendCommand } from './send.js';
 import type { Act, Shell, Surroundings } from './shell.js';
 import { Terminal } from './terminal.js';
@@ -64,6 +65,7 @@ export async function main(args: readonly string[], given: Partial<Surroundings>
   providerCommands(program, act);
   workflowCommands(program, act);
   runCommands(program, act);
+  secretCommands(program, act);
   applyCommand(program, act);
   sendCommand(program, act);
   for (const command of everyCommand(program)) command.exitOverride().showSuggestionAfterError();

@@ -1,6 +1,8 @@
 import { type DynamicModule, type INestApplicationContext, Module, type Type } from '@nestjs/common';
 
 import { AccessModule } from '#libs/access/src/access.module.js';
+import { ForgetSecrets } from '#libs/access/src/named-secrets/forget-secrets.subscriber.js';
+import { NamedSecretTable } from '#libs/access/src/named-secrets/named-secret.table.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
 import { ActionWorkers } from '#libs/actions/src/action-workers.js';
 import { ActionsModule } from '#libs/actions/src/actions.module.js';
@@ -77,6 +79,7 @@ const STAGES: readonly Type[] = [
 
 /** One instance of each is active over all processes. */
 const SUBSCRIBERS: readonly Type<Subscriber>[] = [
+  ForgetSecrets,
   IntegrationProjection,
   WatchSilence,
   ScheduleReconciliations,
@@ -104,6 +107,7 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
 /** In memory, in every process. */
 const TABLES: readonly Type<Table>[] = [
   TokenTable,
+  NamedSecretTable,
   IntegrationTable,
   AgentReceivers,
   WorkflowTable,

@@ -4,10 +4,17 @@ import { CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
 
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
+import { EventStore } from '#libs/event-store/src/event-store.js';
 
 import { IdempotencyStore } from './idempotency/idempotency-store.adapter.js';
 import { IdempotencyInterceptor } from './idempotency/idempotency.adapter.js';
+import { ForgetSecrets } from './named-secrets/forget-secrets.subscriber.js';
+import { NamedSecretController } from './named-secrets/named-secret.controller.js';
+import { namedSecret, removeSecret, RemoveSecret, setSecret, SetSecret } from './named-secrets/named-secret.js';
+import { NamedSecretTable } from './named-secrets/named-secret.table.js';
+import { NamedSecretValues } from './named-secrets/secret-values.js';
 import { Keyring } from './secrets/keyring.js';
+import { Secrets } from './secrets/secrets.js';
 import { establish, organisation, EstablishOrganisation } from './organisation.js';
 import { TokenGuard } from './token/token-guard.adapter.js';
 import { TokenController } from './token/token.controller.js';
@@ -22,11 +29,11 @@ import {
 } from './token/token.js';
 import { TokenTable } from './token/token.table.js';
 
-/** Who may do what: tokens, the guard before every route, and the memory of requests with an `Idempotency-Key`. */
+/** Who may do what: tokens, the guard before every route, named secrets, and the memory of requests with an `Idempotency-Key`. */
 @Global()
 @Module({
   imports: [CqrsModule],
-  controllers: [TokenController],
+  controllers: [TokenController, NamedSecretController],
   providers: [
     ...commandHandlers(organisation, [on(EstablishOrganisation, establish)]),
     ...commandHandlers(token, [
@@ -34,6 +41,14 @@ import { TokenTable } from './token/token.table.js';
       on(InstallBootstrapToken, installBootstrapToken),
       on(RevokeToken, revokeToken),
     ]),
+    ...commandHandlers(namedSecret, [on(SetSecret, setSecret), on(RemoveSecret, removeSecret)]),
+    ForgetSecrets,
+    { provide: NamedSecretTable, useFactory: () => new NamedSecretTable() },
+    {
+      provide: NamedSecretValues,
+      useFactory: (store: EventStore, secrets: Secrets) => new NamedSecretValues(store, secrets),
+      inject: [EventStore, Secrets],
+    },
     { provide: TokenTable, useFactory: () => new TokenTable() },
     {
       provide: IdempotencyStore,
@@ -43,6 +58,6 @@ import { TokenTable } from './token/token.table.js';
     { provide: APP_GUARD, useClass: TokenGuard },
     { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
   ],
-  exports: [TokenTable],
+  exports: [TokenTable, NamedSecretTable, NamedSecretValues, ForgetSecrets],
 })
 export class AccessModule {}

@@ -2,7 +2,7 @@ import type { Static } from '@sinclair/typebox';
 
 import type { JsonObject } from '#libs/kernel/src/json.js';
 
-import { accessEvents } from './types/access.events.js';
+import { accessEvents, secretEvents } from './types/access.events.js';
 import { actionEvents } from './types/action.events.js';
 import type { EventDefinition } from './define-event.js';
 import { agentEvents } from './types/agent.events.js';
@@ -34,6 +34,7 @@ export const catalogue = {
   ...deliveryEvents,
   ...issueEvents,
   ...accessEvents,
+  ...secretEvents,
   ...nameEvents,
   ...subscriberEvents,
 } as const;

@@ -4,6 +4,8 @@
  * them, across stages too, and whoever waits for a name that nobody has waits in vain.
  */
 export const followers = {
+  forgetSecrets: 'access.forget-secrets',
+  namedSecrets: 'access.secrets',
   tokens: 'access.tokens',
   scheduleActions: 'actions.schedule',
   requestAgents: 'agents.request',

@@ -29,6 +29,7 @@ const KINDS = [
   'issue',
   'token',
   'organisation',
+  'secret',
   'parked',
   'name',
 ] as const;
@@ -96,6 +97,8 @@ export const streams = {
   issue: (id: string) => named('issue', id),
   token: (id: string) => named('token', id),
   organisation: (id: string) => named('organisation', id),
+  /** A secret of an organisation. */
+  secret: (id: string) => named('secret', id),
   /** Who may have a name that only one thing of its kind can have. */
   name: (kind: string, scope: string, name: string) => named('name', uuid5('name', kind, scope, name)),
   parked: (subscriber: string) => named('parked', subscriber),

@@ -44,3 +44,28 @@ export const accessEvents = {
     example: { tokenId: example },
   }),
 } as const;
+
+const secretId = Type.String({ description: 'sec_…' });
+const secretName = Type.String({ description: 'how expressions name it' });
+const ids = { secretId: 'sec_01jq5x1d0wkz4s3v2n8m7b6c5a', name: 'API_KEY' };
+
+/** The secrets of an organisation. The value is not in the log: it is stored encrypted, under a reference. */
+export const secretEvents = {
+  'secret.set': defineEvent({
+    description: 'A secret got a value.',
+    system: true,
+    hidden: ['secret'],
+    data: Type.Object({
+      secretId,
+      name: secretName,
+      secret: Type.String({ description: 'reference into the store of secrets' }),
+    }),
+    example: { ...ids, secret: `${ids.secretId}/value/q0F3` },
+  }),
+  'secret.removed': defineEvent({
+    description: 'A secret was removed, and its value deleted.',
+    system: true,
+    data: Type.Object({ secretId, name: secretName }),
+    example: ids,
+  }),
+} as const;

@@ -1,0 +1,77 @@
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Put, Query } from '@nestjs/common';
+import { CommandBus } from '@nestjs/cqrs';
+import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+
+import { carryOut } from '#libs/event-store/src/carry-out.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
+import { checkBody } from '#libs/events/src/shapes/check-body.js';
+import { SecretAnswer, SecretValue } from '#libs/events/src/shapes/secret-shape.js';
+import { randomText } from '#libs/kernel/src/ids.js';
+
+import { CurrentCaller, Roles } from '../caller.controller.js';
+import type { Caller } from '../caller.js';
+import { Secrets } from '../secrets/secrets.js';
+import { Answers, AnswersPage, Takes } from '../shapes.controller.js';
+import { checkedName, RemoveSecret, secretIdOf, secretNotFound, SetSecret } from './named-secret.js';
+import { type KnownSecret, NamedSecretTable } from './named-secret.table.js';
+
+/** Secrets for workflows and rules: set and removed, never read back. */
+@ApiTags('secrets')
+@Controller('api/v1/secrets')
+export class NamedSecretController {
+  constructor(
+    @Inject(CommandBus) readonly commands: CommandBus,
+    @Inject(Progress) readonly progress: Progress,
+    @Inject(Secrets) private readonly secrets: Secrets,
+    @Inject(NamedSecretTable) private readonly table: NamedSecretTable,
+  ) {}
+
+  @Put(':name')
+  @Roles('designer', 'integrator')
+  @ApiOperation({
+    summary: 'Set a secret',
+    description:
+      'Creates it, or replaces its value. Steps and deliveries that begin after this answer use the new value.',
+  })
+  @Takes(SecretValue)
+  @Answers(SecretAnswer)
+  async set(@CurrentCaller() caller: Caller, @Param('name') name: string, @Body() sent: object): Promise<SecretAnswer> {
+    const { value } = checkBody(SecretValue, sent, { prefix: 'secret', check: () => void checkedName(name) });
+    // A reference of its own: what it stands for never changes, so a crash before the append changes nothing.
+    const reference = `${secretIdOf(caller.orgId, name)}/value/${randomText(9)}`;
+    await this.secrets.put(caller.orgId, reference, value);
+    const { state } = await carryOut(this, new SetSecret(caller, name, reference), this.table.name);
+    if (state.kind !== 'set') throw secretNotFound(name);
+    return answerOf(state);
+  }
+
+  @Get()
+  @ApiOperation({ summary: 'List secrets', description: 'Names and times, by name. Values are never shown.' })
+  @AnswersPage(SecretAnswer)
+  list(
+    @CurrentCaller() { orgId }: Caller,
+    @Query('limit') limit?: string,
+    @Query('cursor') cursor?: string,
+  ): { data: SecretAnswer[]; nextCursor: string | null } {
+    const size = Math.min(Math.max(Number(limit ?? 50) || 50, 1), 200);
+    const after = cursor === undefined ? '' : Buffer.from(cursor, 'base64url').toString('utf8');
+    const rest = this.table.list(orgId).filter(({ name }) => name > after);
+    const data = rest.slice(0, size).map(answerOf);
+    const last = data.at(-1);
+    return { data, nextCursor: last && rest.length > size ? Buffer.from(last.name).toString('base64url') : null };
+  }
+
+  @Delete(':name')
+  @Roles('designer', 'integrator')
+  @HttpCode(204)
+  @ApiOperation({
+    summary: 'Remove a secret',
+    description: 'Its value is deleted. Steps that use it fail from then on.',
+  })
+  @ApiResponse({ status: 204 })
+  async remove(@CurrentCaller() caller: Caller, @Param('name') name: string): Promise<void> {
+    await carryOut(this, new RemoveSecret(caller, name), this.table.name);
+  }
+}
+
+const answerOf = ({ name, createdAt, updatedAt }: KnownSecret): SecretAnswer => ({ name, createdAt, updatedAt });
