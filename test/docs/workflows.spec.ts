@@ -126,6 +126,20 @@ describe('the examples in docs/workflows.md', () => {
     expect(outputs).toEqual({ lowest: 7 });
   });
 
+  it('refund refuses an order that is not paid', async () => {
+    const inputs = { order: '7' };
+    const refused = await played('refund', () => ({ paid: false }), { inputs });
+    expect(refused).toMatchObject({ status: 'failed', asked: ['GET https://shop.example.com/orders/7'] });
+    expect((await played('refund', () => ({ paid: true }), { inputs })).asked).toHaveLength(2);
+  });
+
+  it('first-answer takes the answer that is there first', async () => {
+    const fast = await played('first-answer', () => ({ price: 7 }));
+    expect(fast).toMatchObject({ outputs: { winner: 0 }, elapsed: 0, asked: ['GET https://east.example.com/price'] });
+    const other = await played('first-answer', (url) => (url.includes('east') ? 404 : { price: 7 }));
+    expect(other).toMatchObject({ outputs: { winner: 1 }, elapsed: 5_000 });
+  });
+
   it('wait-for-build asks every 30 seconds until the build is done', async () => {
     const answer: Answer = (_, nth) => ({ state: nth === 3 ? 'done' : 'running' });
     const { outputs, elapsed } = await played('wait-for-build', answer, { inputs: { build: '7' } });

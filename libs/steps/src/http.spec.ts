@@ -96,6 +96,12 @@ describe('the http step', () => {
     expect(request.headers).toMatchObject({ 'content-type': 'text/csv', 'idempotency-key': 'mine', 'x-n': '7' });
   });
 
+  it('sends user name and password as Basic authentication', async () => {
+    const { request } = await sent({ url: 'https://example.com', auth: { username: 'ann', password: 'påss:word' } });
+    const { authorization = '' } = request.headers;
+    expect(Buffer.from(authorization.replace('Basic ', ''), 'base64').toString()).toBe('ann:påss:word');
+  });
+
   it('asks for no idempotency where nothing is changed', async () => {
     for (const method of ['GET', 'HEAD', 'OPTIONS'] as const)
       expect((await sent({ url: 'https://example.com', method })).request.headers).not.toHaveProperty(

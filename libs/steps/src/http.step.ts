@@ -34,6 +34,12 @@ export const http = defineStep({
           description: 'Names are not case-sensitive.',
         }),
       ),
+      auth: Type.Optional(
+        Type.Object(
+          { username: Type.String(), password: Type.String() },
+          { additionalProperties: false, description: 'Sent as HTTP Basic authentication.' },
+        ),
+      ),
       query: Type.Optional(
         Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]), {
           description: 'Added to the URL, encoded.',
@@ -53,12 +59,12 @@ export const http = defineStep({
   }),
   effects: true,
   keepsDigits: true,
-  async run({ url, method = 'GET', headers = {}, query = {}, body, expect }, context) {
+  async run({ url, method = 'GET', headers = {}, auth, query = {}, body, expect }, context) {
     const target = withQuery(url, query);
     const outcome = await context.http.request({
       method,
       url: target,
-      headers: requestHeaders(method, headers, body, context.idempotencyKey),
+      headers: requestHeaders(method, { ...(auth && basic(auth)), ...headers }, body, context.idempotencyKey),
       ...(body === undefined || body === null ? {} : { body: typeof body === 'string' ? body : stringifyJson(body) }),
       timeoutMs: context.timeoutMs,
       keepBytes: KEEP_BYTES,
@@ -100,6 +106,10 @@ async function answerOf(method: string, outcome: StepHttpOutcome, expect: readon
     output,
   });
 }
+
+const basic = ({ username, password }: { readonly username: string; readonly password: string }) => ({
+  authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`,
+});
 
 function withQuery(url: string, query: Readonly<Record<string, string | number | boolean>>): string {
   if (Object.keys(query).length === 0) return url;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { failing, MINUTE, played } from '../../../testing/played.js';
+import { timelineOf } from '../../run/timeline.js';
 
 describe('a parallel', () => {
   const both = (first: string, second: string, more = '') => `
@@ -98,5 +99,54 @@ outputs: { results: "\${{ steps.each.output.results }}" }
 `,
     });
     expect(last('workflow.completed')['outputs']).toEqual({ results: [1, 2] });
+  });
+
+  describe('that is a race', () => {
+    it('ends with the first branch that completes, and cancels the others', async () => {
+      const { last, elapsed, story, world } = await played({
+        yaml: both(`{ wait: { for: 5m } }, ${call('a')}`, `{ wait: { for: 1m } }, ${echo('b')}`, 'race: true'),
+      });
+      expect(elapsed).toBe(MINUTE);
+      expect(story).not.toContain('run.step_started a');
+      expect(last('workflow.completed')['outputs']).toEqual({
+        branches: [
+          ['cancelled', null, null],
+          ['completed', 'b', null],
+        ],
+        seen: [null, 'b'],
+      });
+      expect(timelineOf(await world.events(), world.definition).map(({ path, status }) => [path, status])).toEqual([
+        ['both', 'completed'],
+        ['wait_1', 'cancelled'],
+        ['wait_2', 'completed'],
+        ['b', 'completed'],
+      ]);
+    });
+
+    it('begins no further branch once one has completed', async () => {
+      const { story } = await played({ yaml: both(echo('a'), call('b'), 'race: true') });
+      expect(story).not.toContain('run.step_started b');
+    });
+
+    it('fails with the first failure; with onError: continue the next branch may win', async () => {
+      const yaml = (more: string) => both(call('a'), `{ wait: { for: 5m } }, ${echo('b')}`, `race: true\n    ${more}`);
+      const makeAttempt = () => Promise.reject(failing());
+      const strict = await played({ yaml: yaml('onError: fail'), makeAttempt });
+      expect(strict.run.status).toBe('failed');
+      const patient = await played({ yaml: yaml('onError: continue'), makeAttempt });
+      expect(patient.last('workflow.completed')['outputs']).toEqual({
+        branches: [
+          ['failed', null, 'call.busy'],
+          ['completed', 'b', null],
+        ],
+        seen: [null, 'b'],
+      });
+    });
+
+    it('is not won by a branch whose steps are all skipped', async () => {
+      const skipped = "{ id: a, if: 'event.data.x', uses: echo, with: { value: 1 } }";
+      const { last } = await played({ yaml: both(skipped, `{ wait: { for: 1m } }, ${echo('b')}`, 'race: true') });
+      expect(last('workflow.completed')['outputs']).toMatchObject({ seen: [null, 'b'] });
+    });
   });
 });

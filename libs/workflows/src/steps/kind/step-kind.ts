@@ -136,9 +136,12 @@ export interface Pass {
   resultOf(steps: readonly Step[]): StepsResult;
 }
 
-/** What became of a list of steps: `failed` by its first failure, `skipped` if each of the steps was. */
+/**
+ * What became of a list of steps: `failed` by its first failure, `skipped` if each of the steps was, `cancelled` where
+ * another branch won.
+ */
 export interface StepsResult {
-  readonly status: 'completed' | 'failed' | 'skipped';
+  readonly status: 'completed' | 'failed' | 'skipped' | 'cancelled';
   /** Of the last of the steps that has one; `null` if none has, or if they failed. */
   readonly output: unknown;
   readonly error: RunFailure | null;
