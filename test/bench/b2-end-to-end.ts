@@ -9,21 +9,13 @@ import {
   type Size,
 } from './benchmark.js';
 import { ReceiverProcess } from './load/receiver-process.js';
-import { BenchPostgres, logHead } from './measure/bench-postgres.js';
+import { BenchPostgres, countsPer } from './measure/bench-postgres.js';
 import { usageOf } from './measure/process-usage.js';
 import { NodeRed } from './peers/node-red.js';
 import { discard } from './scenario/bench-server.js';
 import { measureHanging } from './scenario/hanging-receivers.js';
 import { checkCalls, checkDeliveries, Faults } from './scenario/check-flow.js';
-import {
-  type Costs,
-  costRows,
-  type Latency,
-  latencyRows,
-  type Rate,
-  rateRows,
-  type Round,
-} from './scenario/end-to-end-figures.js';
+import { costRows, type Latency, latencyRows, type Rate, rateRows, type Round } from './scenario/end-to-end-figures.js';
 import { driveFlow, type FlowRun, type FlowTarget } from './scenario/drive-flow.js';
 import { measureWaiting } from './scenario/waiting-deliveries.js';
 import { WebhookFlow } from './scenario/webhook-flow.js';
@@ -102,7 +94,7 @@ async function run({ size, peers }: BenchmarkOptions): Promise<Report> {
       const warm = { ...pace, count: Math.ceil(plan.events / 5) };
       for (const target of nodeRed ? [nodeRed, flow] : [flow]) await driveFlow(target, receiver, target.pushes, warm);
       if (plan.settle) await postgres.settle();
-      const before = { ...(await postgres.counts(databaseUrl)), logEvents: await logHead(databaseUrl) };
+      const before = await postgres.counts(databaseUrl);
       const rounds: Round[] = [];
       const shares = { load: 0, receiver: 0 };
       let events = 0;
@@ -130,10 +122,8 @@ async function run({ size, peers }: BenchmarkOptions): Promise<Report> {
         );
       }
       if (plan.settle) await postgres.settle();
-      const after = { ...(await postgres.counts(databaseUrl)), logEvents: await logHead(databaseUrl) };
-      const costs = Object.fromEntries(
-        Object.entries(after).map(([name, count]) => [name, (count - before[name as keyof Costs]) / events]),
-      ) as Costs;
+      const after = await postgres.counts(databaseUrl);
+      const costs = countsPer(events, before, after);
       const { peakMb, residentMb } = await usageOf(flow.pid);
       const more = await then(flow, receiver, nodeRed);
       const rate = {

@@ -13,13 +13,14 @@ import {
 } from './benchmark.js';
 import { type Acknowledged, runLoad } from './load/load-process.js';
 import { type Call, ReceiverProcess } from './load/receiver-process.js';
-import { BenchPostgres } from './measure/bench-postgres.js';
+import { BenchPostgres, countsPer, type DatabaseCounts } from './measure/bench-postgres.js';
 import { pollGently } from './measure/poll-gently.js';
 import { sharedClock, usageOf } from './measure/process-usage.js';
 import { Dbos } from './peers/dbos.js';
 import { Faults } from './scenario/check-flow.js';
 import { caughtUp } from './measure/caught-up.js';
 import { discard, startServer } from './scenario/bench-server.js';
+import { countRows } from './scenario/end-to-end-figures.js';
 import { inLanes } from './scenario/webhook-flow.js';
 
 /**
@@ -31,12 +32,14 @@ interface Plan {
   /** Runs started by 32 callers, and by one. */
   readonly transform: readonly [many: number, one: number];
   readonly http: readonly [many: number, one: number];
+  /** Wait until PostgreSQL's statistics are complete. */
+  readonly settle: boolean;
 }
 
 const PLANS: Readonly<Record<Size, Plan>> = {
-  full: { rounds: 3, transform: [4_000, 600], http: [2_000, 300] },
-  quick: { rounds: 1, transform: [800, 100], http: [400, 50] },
-  smoke: { rounds: 1, transform: [8, 2], http: [8, 2] },
+  full: { rounds: 3, transform: [4_000, 600], http: [2_000, 300], settle: true },
+  quick: { rounds: 1, transform: [800, 100], http: [400, 50], settle: true },
+  smoke: { rounds: 1, transform: [8, 2], http: [8, 2], settle: false },
 };
 
 type Kind = 'transform' | 'http';
@@ -83,6 +86,13 @@ interface Figures {
   readonly dbosProcessorMs?: number;
 }
 
+interface Measured {
+  readonly many: readonly Figures[];
+  readonly one: readonly Figures[];
+  /** Per run, in the last round of many callers. */
+  readonly counts: DatabaseCounts;
+}
+
 interface Run {
   readonly id: string;
   readonly status: string;
@@ -95,11 +105,11 @@ const authorization = { authorization: `Bearer ${ADMIN_TOKEN}` };
 
 async function measure(
   postgres: BenchPostgres,
-  { rounds, ...counts }: Plan,
+  { rounds, settle, ...sizes }: Plan,
   kind: Kind,
   peers: boolean,
   faults: Faults,
-): Promise<Readonly<Record<'many' | 'one', readonly Figures[]>>> {
+): Promise<Measured> {
   const receiver = await ReceiverProcess.start(1);
   const databaseUrl = await postgres.createDatabase();
   const server = await startServer(databaseUrl);
@@ -108,8 +118,13 @@ async function measure(
     : undefined;
 
   /** Starts runs, waits until all have ended, and checks them. */
-  const own = async (callers: number, count: number): Promise<Figures> => {
+  const own = async (callers: number, count: number, isCounted = false) => {
     await receiver.take();
+    const counted = async () => {
+      if (settle && isCounted) await postgres.settle();
+      return postgres.counts(databaseUrl);
+    };
+    const countsBefore = await counted();
     const [before, postgresBefore] = [await usageOf(server.child.pid!), await postgres.processorSeconds()];
     const inputs = { key: '#'.repeat(36), url: receiver.url(0) };
     const { load, acknowledged } = await runLoad({
@@ -131,11 +146,13 @@ async function measure(
       before.seconds +
       (await postgres.processorSeconds()) -
       postgresBefore;
+    const counts = countsPer(count, countsBefore, await counted());
     const endedAt = await check(server, kind, acknowledged, await receiver.take(), faults);
     return {
       perSecond: count / (callers === 1 ? load.seconds : (endedAt - startedAt) / 1000),
       processorMs: (processor / count) * 1000,
       loadShare: load.processorShare,
+      counts,
     };
   };
   const theirs = async (callers: number, count: number) => {
@@ -153,18 +170,20 @@ async function measure(
 
   try {
     await server.call('PUT', '/api/v1/workflows/bench', { source: WORKFLOWS[kind] });
-    const [manyRuns, oneRuns] = counts[kind];
+    const [manyRuns, oneRuns] = sizes[kind];
     const result = { many: [] as Figures[], one: [] as Figures[] };
     await theirs(CALLERS, Math.ceil(manyRuns / 8));
     await own(CALLERS, Math.ceil(manyRuns / 8));
+    let counts: DatabaseCounts | undefined;
     for (let n = 1; n <= rounds; n++)
       for (const [who, callers, count] of [['many', CALLERS, manyRuns] as const, ['one', 1, oneRuns] as const]) {
-        const figures = { ...(await theirs(callers, count)), ...(await own(callers, count)) };
+        const figures = { ...(await theirs(callers, count)), ...(await own(callers, count, who === 'many')) };
+        if (who === 'many') ({ counts } = figures);
         result[who].push(figures);
         const beside = 'dbosPerSecond' in figures ? `, DBOS ${figures.dbosPerSecond?.toFixed(0)}/s` : '';
         say(`B4 ${kind}, ${callers} caller(s), round ${n}/${rounds}: ${figures.perSecond.toFixed(0)} runs/s${beside}`);
       }
-    return result;
+    return { ...result, counts: counts! };
   } finally {
     await dbos?.stop();
     await discard(server);
@@ -216,8 +235,10 @@ async function run({ size, peers }: BenchmarkOptions): Promise<Report> {
       rows: [
         ...rows('transform, 32 callers', transform.many, 5),
         ...rows('transform, 1 caller', transform.one, 1),
+        ...countRows('transform, per run', transform.counts),
         ...rows('http, 32 callers', http.many, 2),
         ...rows('http, 1 caller', http.one, 1),
+        ...countRows('http, per run', http.counts),
       ],
       verified: `${runs} runs completed with their own output, each call made once`,
       faults: faults.list,

@@ -13,13 +13,17 @@ import { EmbeddedPostgres } from '#libs/persistence/src/embedded/embedded-postgr
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 
-const TESTS = { durable: false, settings: { max_connections: '300', shared_buffers: '64MB', max_wal_size: '512MB' } };
-const options = process.argv[2] === 'durable' ? { durable: true } : TESTS;
+const durable = process.argv[2] === 'durable';
+/** Benchmarks count statements. */
+const counted = { shared_preload_libraries: 'pg_stat_statements' };
+const settings = durable
+  ? counted
+  : { ...counted, max_connections: '300', shared_buffers: '64MB', max_wal_size: '512MB' };
 
 const folder = await mkdtemp(join(tmpdir(), 'millrace-jest-'));
 const ended = new Promise((done) => process.stdin.once('end', done).once('close', done).resume());
 try {
-  const server = await EmbeddedPostgres.start({ folder: join(folder, 'postgres'), ...options });
+  const server = await EmbeddedPostgres.start({ folder: join(folder, 'postgres'), durable, settings });
   // What is copied when a database is created: none has to go through all migrations again.
   const template = server.urlOf('template1');
   await (await openDataSource({ url: template })).destroy();

@@ -8,9 +8,12 @@ import { ROOT } from '../../support/server.js';
 import { TYPESCRIPT } from './typescript-process.js';
 import { parentOf, secondsOfFamily } from './process-usage.js';
 
-/** Counters of a database so far, from PostgreSQL's statistics views. */
+/** What was done in a database so far. None of it depends on how busy the machine is. */
 export interface DatabaseCounts {
+  readonly logEvents: number;
   readonly transactions: number;
+  /** Each is a round trip: `begin` and `commit` count too. */
+  readonly statements: number;
   readonly inserted: number;
   readonly updated: number;
   readonly deleted: number;
@@ -40,6 +43,7 @@ export class BenchPostgres {
     const url = shared ?? (await firstLineOf(own!));
     const admin = new pg.Client({ connectionString: url });
     await admin.connect();
+    await admin.query('create extension if not exists pg_stat_statements');
     const { rows } = await admin.query<{ pid: number }>('select pg_backend_pid() as pid');
     return new BenchPostgres(admin, url, await parentOf(rows[0]!.pid), own);
   }
@@ -67,15 +71,18 @@ export class BenchPostgres {
 
   async counts(url: string): Promise<DatabaseCounts> {
     await this.admin.query('select pg_stat_clear_snapshot()');
-    const { rows } = await this.admin.query<Record<keyof DatabaseCounts, string>>(
+    const { rows } = await this.admin.query<Record<Exclude<keyof DatabaseCounts, 'logEvents'>, string>>(
       `select xact_commit + xact_rollback as transactions, tup_inserted as inserted, tup_updated as updated,
-              tup_deleted as deleted, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') as "walBytes"
+              tup_deleted as deleted, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') as "walBytes",
+              (select coalesce(sum(calls), 0) from pg_stat_statements where dbid = datid) as statements
          from pg_stat_database where datname = $1`,
       [new URL(url).pathname.slice(1)],
     );
-    const { transactions, inserted, updated, deleted, walBytes } = rows[0]!;
+    const { transactions, statements, inserted, updated, deleted, walBytes } = rows[0]!;
     return {
+      logEvents: await logHead(url),
       transactions: Number(transactions),
+      statements: Number(statements),
       inserted: Number(inserted),
       updated: Number(updated),
       deleted: Number(deleted),
@@ -123,3 +130,9 @@ export async function query<R extends pg.QueryResultRow>(
 /** Position of the newest event of a log in PostgreSQL. Positions have no gaps. */
 export const logHead = async (url: string): Promise<number> =>
   Number((await query<{ position: string }>(url, 'select position from log.head'))[0]!.position);
+
+/** What was done between two counts, for each of `things`. */
+export const countsPer = (things: number, before: DatabaseCounts, after: DatabaseCounts): DatabaseCounts =>
+  Object.fromEntries(
+    Object.entries(after).map(([name, count]) => [name, (count - before[name as keyof DatabaseCounts]) / things]),
+  ) as unknown as DatabaseCounts;

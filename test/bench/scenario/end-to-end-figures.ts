@@ -13,13 +13,11 @@ export interface Round {
   readonly nodeRedMs?: number;
 }
 
-/** Per event, from the request to the recorded delivery. */
-export type Costs = Readonly<Record<keyof DatabaseCounts | 'logEvents', number>>;
-
 export interface Rate {
   readonly receivers: number;
   readonly rounds: readonly Round[];
-  readonly costs: Costs;
+  /** Per event, from the request to the recorded delivery. */
+  readonly costs: DatabaseCounts;
   readonly peakMb: number;
   readonly residentMb: number;
   readonly loadShare: number;
@@ -86,16 +84,22 @@ export function costRows({ rounds, costs, peakMb }: Rate): readonly Row[] {
       middle(rounds, (round) => round.postgresMs),
       2,
     ),
-    row('per event: log events', costs.logEvents, 2),
-    row('per event: transactions', costs.transactions, 2),
-    row(
-      'per event: rows inserted, updated, deleted',
-      [costs.inserted, costs.updated, costs.deleted].map((n) => n.toFixed(1)).join(' '),
-    ),
-    row('per event: WAL, KB', costs.walBytes / 1024, 1),
+    ...countRows('per event', costs),
     row('peak memory of the server, MB', peakMb),
   ];
 }
+
+/** @param per what they are counted for. */
+export const countRows = (per: string, counts: DatabaseCounts): readonly Row[] => [
+  row(`${per}: log events`, counts.logEvents, 2),
+  row(`${per}: transactions`, counts.transactions, 2),
+  row(`${per}: statements`, counts.statements, 2),
+  row(
+    `${per}: rows inserted, updated, deleted`,
+    [counts.inserted, counts.updated, counts.deleted].map((n) => n.toFixed(1)).join(' '),
+  ),
+  row(`${per}: WAL, KB`, counts.walBytes / 1024, 1),
+];
 
 export function latencyRows({ rate, arrival, nodeRed }: Latency): readonly Row[] {
   const isTarget = rate === 200;
