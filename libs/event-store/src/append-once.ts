@@ -1,4 +1,4 @@
-import { type AppendResult, type EventStore, type EventToAppend, WrongRevision } from './event-store.js';
+import { type AppendResult, type EventStore, type EventToAppend, RecordedEvent, WrongRevision } from './event-store.js';
 
 /**
  * Appends what must happen once to the place that follows from its cause: a stream of its own, or the revision after
@@ -23,3 +23,18 @@ export async function appendOnce(
     return { revision: last.revision, position: last.position, repeated: true };
   }
 }
+
+/**
+ * What an append that was not `repeated` has recorded, without reading it back. Every event has the position of the last one:
+ * where the others are the log does not say.
+ */
+export const asRecorded = (
+  stream: string,
+  events: readonly EventToAppend[],
+  { revision, position }: AppendResult,
+  created: Date,
+): readonly RecordedEvent[] =>
+  events.map(({ id, type, data, metadata }, index) => {
+    const at = revision - BigInt(events.length - 1 - index);
+    return new RecordedEvent(stream, at, position, id, type, created, data, metadata);
+  });

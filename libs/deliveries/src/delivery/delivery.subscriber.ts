@@ -47,7 +47,7 @@ export class ScheduleDeliveries implements Subscriber {
     private readonly store: EventStore,
     private readonly clock: Clock,
     private readonly work: WorkQueue,
-    private readonly toSend: RecentEvents,
+    private readonly recentEvents: RecentEvents,
     private readonly budget: CorrelationBudget,
   ) {
     this.tables = [this.webhooks];
@@ -58,7 +58,10 @@ export class ScheduleDeliveries implements Subscriber {
       events,
       (type) => type === 'webhook.requested' || this.webhooks.subscribedTo(type).length > 0,
     );
-    for (const event of events) this.recent.note(event);
+    for (const event of events) {
+      this.recent.note(event);
+      this.recentEvents.add(event);
+    }
     const places = await this.placesNamedBy(events);
     const named = events.flatMap((event) => deliveriesNamedBy(event) ?? []);
     const rows =
@@ -76,7 +79,6 @@ export class ScheduleDeliveries implements Subscriber {
 
     for (const refusal of schedule.refusals) await this.refuse(refusal);
     for (const disabling of schedule.disablings) await this.disable(disabling);
-    for (const event of schedule.toSend) this.toSend.add(event);
     if (schedule.isEmpty) return;
     crashPoint('deliveries.before-schedule');
     const tx = await context.transaction();

@@ -2,12 +2,12 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 
-const MAX_BYTES = 32 * 1024 * 1024;
+const MAX_BYTES = 16 * 1024 * 1024;
 const MAX_EVENTS = 10_000;
 
 /**
- * Events for which this process has just scheduled a delivery: the worker that sends it usually runs here a moment later
- * and need not read the event back. Only a saving; what is not here is in the log.
+ * The newest events of the log. An event is usually sent a moment after it was recorded, by its subscribers or by an action
+ * that names it: then the worker need not read it back. Only a saving; what is not here is in the log.
  */
 export class RecentEvents {
   private readonly events = new Map<string, RecordedEvent>();
@@ -16,7 +16,7 @@ export class RecentEvents {
   add(event: RecordedEvent): void {
     const key = keyOf(event.stream, event.revision);
     if (this.events.has(key)) return;
-    this.events.set(key, event);
+    this.events.set(key, event.unparsed());
     this.bytes += event.bytes;
     for (const [oldest, { bytes }] of this.events) {
       if (this.bytes <= MAX_BYTES && this.events.size <= MAX_EVENTS) break;

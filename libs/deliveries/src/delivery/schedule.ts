@@ -70,8 +70,6 @@ export class Schedule {
   readonly refusals: Refusal[] = [];
   readonly disablings: Disabling[] = [];
   readonly recoveries: RecordedEvent<'webhook.recovery_requested'>[] = [];
-  /** Events whose bodies are about to be sent. */
-  readonly toSend: RecordedEvent[] = [];
 
   constructor(
     private readonly webhooks: WebhookTable,
@@ -129,7 +127,6 @@ export class Schedule {
       if (event.type !== 'action.refused') this.refuse(event, 'deliver', TOO_MANY_HOPS.reason, TOO_MANY_HOPS.detail);
       return;
     }
-    this.toSend.push(event);
     for (const { id: webhookId } of wanting)
       this.openFor(webhookId, event, 'subscription', derivedId('del', 'delivery', webhookId, eventIdOf(event.id)));
   }
@@ -137,7 +134,6 @@ export class Schedule {
   private deliverTest(event: RecordedEvent<'webhook.test'>): void {
     const { webhookId } = event.data;
     if (this.webhooks.get(webhookId) === undefined) return;
-    this.toSend.push(event);
     this.openFor(webhookId, event, 'test', testDeliveryId(webhookId, event.id));
   }
 
@@ -164,7 +160,6 @@ export class Schedule {
     // A payload is read from the request; the receiver is told the type of the event that led to it.
     const place = ownPayload ? { ...placeOf(event), type: about?.type ?? event.type } : about;
     if (!place) return refuse('unknown-event', `Event ${event.data.eventId} is no longer in the log.`);
-    if (ownPayload) this.toSend.push(event);
     const carried = { ...place, id: ownPayload ? eventIdOf(event.id) : event.data.eventId };
     const id = derivedId('del', 'delivery', 'request', event.id);
     this.open({ id, ...target, kind: 'action', ownPayload }, carried, event);

@@ -6,7 +6,7 @@ import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
 import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
 import { hasSeen } from '#libs/event-store/src/carry-out.js';
-import { appendOnce } from '#libs/event-store/src/append-once.js';
+import { appendOnce, asRecorded } from '#libs/event-store/src/append-once.js';
 import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { readWhole } from '#libs/event-store/src/reading.js';
 import { missingFrom, Progress } from '#libs/event-store/src/subscriber.js';
@@ -28,7 +28,7 @@ import { Definitions } from '../workflow/definitions.js';
 import { notFound } from '../workflow/workflow.js';
 import { WorkflowTable } from '../workflow/workflow.table.js';
 import { cancelRun, runNotFound } from './cancel-run.js';
-import { firstAppend } from './first-append.js';
+import { firstAppend, type NewRun as RunToBegin } from './first-append.js';
 import { restartOf } from './restart-run.js';
 import { logFailures } from './log-failures.js';
 import { rowOf } from './run.projection.js';
@@ -93,25 +93,16 @@ export class RunController {
       );
     const runId = newIdFor(caller, 'run');
     const index = definition.triggers.findIndex(({ inputs }) => inputs !== undefined);
-    const events = firstAppend(
-      {
-        runId,
-        orgId: caller.orgId,
-        workflow,
-        trigger: { kind: 'manual', index },
-        inputs: inputsOf(declared, given),
-        event: undefined,
-        cause: undefined,
-        retrySchedule: this.settings.retrySchedule,
-        by: caller.actor,
-      },
-      this.clock.now(),
-    );
-    // The same Idempotency-Key again: the run is there, and perhaps further by now.
-    const { position, repeated } = await appendOnce(this.store, streams.run(runId), events);
-    if (!repeated) logFailures(this.log, events);
-    await hasSeen(this.progress, followers.runViews, position);
-    return this.view(caller, runId);
+    return this.start(caller, {
+      runId,
+      orgId: caller.orgId,
+      workflow,
+      trigger: { kind: 'manual', index },
+      inputs: inputsOf(declared, given),
+      event: undefined,
+      cause: undefined,
+      retrySchedule: this.settings.retrySchedule,
+    });
   }
 
   @Post('runs/:id/restart')
@@ -135,13 +126,22 @@ export class RunController {
       active: (workflowId: string) => this.workflows.get(workflowId),
     };
     const again = await restartOf(this.store, versions, { ...asked, runId: id, orgId: caller.orgId });
-    const runId = newIdFor(caller, 'run');
     const { retrySchedule } = this.settings;
-    const events = firstAppend({ ...again, runId, retrySchedule, by: caller.actor }, this.clock.now());
-    const { position, repeated } = await appendOnce(this.store, streams.run(runId), events);
+    return this.start(caller, { ...again, runId: newIdFor(caller, 'run'), retrySchedule });
+  }
+
+  private async start(caller: Caller, run: Omit<RunToBegin, 'by'>): Promise<RunDetails> {
+    const { runId } = run;
+    const now = this.clock.now();
+    const events = firstAppend({ ...run, by: caller.actor }, now);
+    const appended = await appendOnce(this.store, streams.run(runId), events);
+    const { position, repeated } = appended;
     if (!repeated) logFailures(this.log, events);
     await hasSeen(this.progress, followers.runViews, position);
-    return this.view(caller, runId);
+    // The same Idempotency-Key again: the run is there, and perhaps further by now.
+    if (repeated) return this.view(caller, runId);
+    const recorded = asRecorded(streams.run(runId), events, appended, now);
+    return this.details(rowOf(recorded)!, recorded);
   }
 
   @Get('runs')
@@ -201,12 +201,12 @@ export class RunController {
     // Where no worker has written the row yet, the stream tells the same.
     const row = (await this.database.getRepository(RunView).findOneBy({ id })) ?? rowOf(events);
     if (row?.orgId !== orgId) throw runNotFound(id);
-    return {
-      ...answerOf(row),
-      ...detailsOf(events),
-      ...(await this.childrenOf(row)),
-      timeline: timelineOf(events, await this.definitions.find(row.workflowId, row.version)),
-    };
+    return { ...(await this.details(row, events)), ...(await this.childrenOf(row)) };
+  }
+
+  private async details(row: RunView, events: readonly RecordedEvent[]): Promise<RunDetails> {
+    const definition = await this.definitions.find(row.workflowId, row.version);
+    return { ...answerOf(row), ...detailsOf(events), timeline: timelineOf(events, definition) };
   }
 
   /** Runs that its steps asked for. The status of one that has not begun is not known. */
