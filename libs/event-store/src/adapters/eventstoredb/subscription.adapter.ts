@@ -20,45 +20,54 @@ export async function* subscription(
   let losses = tail.losses;
   let failures = 0;
   let announced = false;
-  while (!isOver()) {
-    if (losses !== tail.losses) {
-      losses = tail.losses;
-      announced = false;
-      yield { kind: 'disconnected', reason: tail.lossReason };
-      continue;
-    }
-    if (position !== undefined && tail.buffer.covers(position)) {
-      const page = tail.buffer.after(position, matches, batchSize);
-      const isAhead = page.position > position;
-      position = page.position;
-      if (page.events.length > 0) yield { kind: 'events', ...page };
-      else if (isAhead) yield { kind: 'checkpoint', position };
-      else if (tail.state === 'live' && !announced) {
-        announced = true;
-        yield { kind: 'caught-up', position };
-      } else await tail.changed(signal);
-      continue;
-    }
-    announced = false;
-    try {
-      if (position === undefined) {
-        const last = await end();
-        position = from === 'end' || (from as bigint) > last ? last : (from as bigint);
+  const watcher = tail.news.watch();
+  const interrupt = (): void => watcher.interrupt();
+  signal.addEventListener('abort', interrupt);
+  try {
+    while (!isOver()) {
+      const { version } = tail.news;
+      if (losses !== tail.losses) {
+        losses = tail.losses;
+        announced = false;
+        yield { kind: 'disconnected', reason: tail.lossReason };
         continue;
       }
-      const page = await pages.read({ after: position, limit: batchSize, ...(filter && { filter }) });
-      failures = 0;
-      const isAhead = page.position > position;
-      position = page.position;
-      if (page.events.length > 0) yield { kind: 'events', events: page.events, position };
-      else if (isAhead) yield { kind: 'checkpoint', position };
-    } catch (error) {
-      if (!(error instanceof Transient)) throw error;
-      if (isOver()) return;
-      // The tail tells of a lost connection; if it is well, the consumer hears of this failure once.
-      if (failures++ === 0 && losses === tail.losses) yield { kind: 'disconnected', reason: error.message };
-      await pause(pauseAfter(failures), signal);
+      if (position !== undefined && tail.buffer.covers(position)) {
+        const page = tail.buffer.after(position, matches, batchSize);
+        const isAhead = page.position > position;
+        position = page.position;
+        if (page.events.length > 0) yield { kind: 'events', ...page };
+        else if (isAhead) yield { kind: 'checkpoint', position };
+        else if (tail.state === 'live' && !announced) {
+          announced = true;
+          yield { kind: 'caught-up', position };
+        } else await watcher.news(version);
+        continue;
+      }
+      announced = false;
+      try {
+        if (position === undefined) {
+          const last = await end();
+          position = from === 'end' || (from as bigint) > last ? last : (from as bigint);
+          continue;
+        }
+        const page = await pages.read({ after: position, limit: batchSize, ...(filter && { filter }) });
+        failures = 0;
+        const isAhead = page.position > position;
+        position = page.position;
+        if (page.events.length > 0) yield { kind: 'events', events: page.events, position };
+        else if (isAhead) yield { kind: 'checkpoint', position };
+      } catch (error) {
+        if (!(error instanceof Transient)) throw error;
+        if (isOver()) return;
+        // The tail reports a lost connection; if it has none, the consumer hears of this failure once.
+        if (failures++ === 0 && losses === tail.losses) yield { kind: 'disconnected', reason: error.message };
+        await pause(pauseAfter(failures), signal);
+      }
     }
+  } finally {
+    signal.removeEventListener('abort', interrupt);
+    watcher.leave();
   }
 }
 

@@ -4,6 +4,7 @@ import type { ClientReadableStream } from '@grpc/grpc-js';
 import { messageOf } from '#libs/kernel/src/errors.js';
 
 import type { RecordedEvent } from '../../event-store.js';
+import { News } from '../news.js';
 import type { Connection } from './connection.adapter.js';
 import { LostCall } from './errors.adapter.js';
 import type { Horizon } from './horizon.js';
@@ -34,7 +35,7 @@ export class Tail {
   isClosed = false;
   /** Position of the newest event of ours that was seen; 0n if there was none. */
   newest = 0n;
-  private readonly watchers = new Set<() => void>();
+  readonly news = new News();
   private running: Promise<void> | undefined;
   private current: { lose(error: Error): void } | undefined;
 
@@ -61,22 +62,8 @@ export class Tail {
   async close(): Promise<void> {
     this.isClosed = true;
     this.current?.lose(new LostCall('ended', 'closed'));
-    this.notify();
+    this.news.tell();
     await this.running;
-  }
-
-  /** Resolves when something changed, or at once when `signal` aborts. */
-  changed(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = (): void => {
-        this.watchers.delete(wake);
-        signal.removeEventListener('abort', wake);
-        resolve();
-      };
-      this.watchers.add(wake);
-      signal.addEventListener('abort', wake);
-      if (signal.aborted || this.isClosed) wake();
-    });
   }
 
   /**
@@ -164,7 +151,7 @@ export class Tail {
     else if (message.hasEvent()) this.store(recordedEvent(this.reader.names, message.getEvent()!));
     else if (message.hasCheckpoint()) this.passed(BigInt(message.getCheckpoint()!.getCommitPosition()));
     else return;
-    this.notify();
+    this.news.tellSoon();
   }
 
   private store(event: RecordedEvent): void {
@@ -186,10 +173,6 @@ export class Tail {
       this.lossReason = reason;
     }
     this.state = 'lost';
-    this.notify();
-  }
-
-  private notify(): void {
-    for (const wake of [...this.watchers]) wake();
+    this.news.tell();
   }
 }

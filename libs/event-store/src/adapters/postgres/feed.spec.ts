@@ -31,8 +31,8 @@ describe('the feed', () => {
   test('hands own batches on without reading them', async () => {
     const { read, reads } = source();
     const feed = new Feed(0n, 1_000_000, read);
-    const watcher = feed.watch();
-    const news = watcher.news(feed.version);
+    const watcher = feed.news.watch();
+    const news = watcher.news(feed.news.version);
     feed.committed(events(1n, 3n));
     await news;
     feed.committed(events(4n, 4n));
@@ -44,8 +44,8 @@ describe('the feed', () => {
   test('fills a gap that others left by one read, and puts its own batch behind it', async () => {
     const { read, reads } = source();
     const feed = new Feed(0n, 1_000_000, read);
-    feed.watch();
-    feed.watch();
+    feed.news.watch();
+    feed.news.watch();
     feed.committed(events(4n, 5n));
     await turn();
     expect(reads).toEqual([{ after: 0n, upTo: 3n }]);
@@ -55,7 +55,7 @@ describe('the feed', () => {
   test('reads what it is told of', async () => {
     const { read, reads } = source();
     const feed = new Feed(10n, 1_000_000, read);
-    feed.watch();
+    feed.news.watch();
     feed.noticed(13n);
     feed.noticed(9n);
     await turn();
@@ -78,7 +78,7 @@ describe('the feed', () => {
   test('joins own batches that come while a gap is being read, each event once', async () => {
     const log = source();
     const feed = new Feed(0n, 1_000_000, log.read);
-    feed.watch();
+    feed.news.watch();
     log.state.isHeld = true;
     feed.noticed(3n);
     await turn();
@@ -95,7 +95,7 @@ describe('the feed', () => {
   test('starts anew at the head where the gap is too wide to fill', async () => {
     const { read, reads } = source();
     const feed = new Feed(0n, 1_000_000, read);
-    feed.watch();
+    feed.news.watch();
     feed.noticed(100_000n);
     await turn();
     expect(reads).toEqual([]);
@@ -105,9 +105,9 @@ describe('the feed', () => {
   test('leaves it to the subscriptions to read when its own read fails', async () => {
     const log = source();
     const feed = new Feed(0n, 1_000_000, log.read);
-    const watcher = feed.watch();
+    const watcher = feed.news.watch();
     log.state.fails = true;
-    const { version } = feed;
+    const { version } = feed.news;
     feed.noticed(2n);
     await watcher.news(version);
     expect(held(feed, 0n)).toBeUndefined();
@@ -124,7 +124,7 @@ describe('the feed', () => {
       reads++;
       return Promise.resolve({ events: [], position: after, end: true });
     });
-    feed.watch();
+    feed.news.watch();
     feed.noticed(6n);
     await turn();
     expect(reads).toBe(1);
@@ -132,11 +132,11 @@ describe('the feed', () => {
 
   test('wakes a watcher once for each piece of news, also for what came before it waited', async () => {
     const feed = new Feed(0n, 1_000_000, source().read);
-    const watcher = feed.watch();
-    const seen = feed.version;
+    const watcher = feed.news.watch();
+    const seen = feed.news.version;
     feed.committed(events(1n, 1n));
     await watcher.news(seen);
-    const waiting = watcher.news(feed.version).then(() => 'woken');
+    const waiting = watcher.news(feed.news.version).then(() => 'woken');
     expect(await Promise.race([waiting, turn().then(() => 'asleep')])).toBe('asleep');
     feed.close();
     expect(await waiting).toBe('woken');
@@ -144,10 +144,10 @@ describe('the feed', () => {
 
   test('an interrupted watcher wakes alone', async () => {
     const feed = new Feed(0n, 1_000_000, source().read);
-    const [one, other] = [feed.watch(), feed.watch()];
+    const [one, other] = [feed.news.watch(), feed.news.watch()];
     const woken: string[] = [];
-    const first = one.news(feed.version).then(() => woken.push('one'));
-    void other.news(feed.version).then(() => woken.push('other'));
+    const first = one.news(feed.news.version).then(() => woken.push('one'));
+    void other.news(feed.news.version).then(() => woken.push('other'));
     one.interrupt();
     await first;
     await turn();
@@ -175,7 +175,7 @@ describe('the feed', () => {
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
         const log = source();
         const feed = new Feed(0n, 1_000_000, log.read);
-        feed.watch();
+        feed.news.watch();
         let head = 0n;
         for (const { own, size, told, turns } of steps) {
           log.state.isHeld = turns === 1;

@@ -1,4 +1,5 @@
 import type { AllPage, RecordedEvent } from '../../event-store.js';
+import { News } from '../news.js';
 import { Tail } from './tail.js';
 
 /** Events of one page when the tail is filled. */
@@ -11,15 +12,6 @@ const MAX_WAITING = 64;
 /** Reads `(after, upTo]`. */
 export type ReadRange = (after: bigint, upTo: bigint, limit: number) => Promise<AllPage>;
 
-/** A subscription's place among those that are woken. */
-export interface Watcher {
-  /** Resolves at the next news, or at once if there has been some since `seen`. */
-  news(seen: number): Promise<void>;
-  /** Wakes this one alone. */
-  interrupt(): void;
-  leave(): void;
-}
-
 /**
  * What this process knows of the newest part of the log. Batches that it wrote itself go from memory to memory; of what
  * others wrote it hears the position, and one read fills the gap for all subscriptions.
@@ -29,8 +21,7 @@ export interface Watcher {
  */
 export class Feed {
   readonly tail: Tail;
-  /** Counts the changes that subscriptions want to know of. */
-  version = 0;
+  readonly news = new News();
   /** Counts the times that the connection was lost. */
   outages = 0;
   /** Why news of others does not arrive at present. */
@@ -38,8 +29,6 @@ export class Feed {
   closed = false;
   private known: bigint;
   private filling = false;
-  private readonly sleeping = new Map<symbol, () => void>();
-  private watchers = 0;
   private readonly ahead = new Map<bigint, { events: readonly RecordedEvent[]; upTo: bigint }>();
 
   constructor(
@@ -62,11 +51,11 @@ export class Feed {
     const from = events[0]!.position - 1n;
     const upTo = events.at(-1)!.position;
     if (upTo > this.known) this.known = upTo;
-    if (from > this.tail.end && this.watchers === 0) this.tail.reset(from);
+    if (from > this.tail.end && this.news.watchers === 0) this.tail.reset(from);
     if (from === this.tail.end) {
       this.tail.push(events, upTo);
       this.takeAhead();
-      this.wake();
+      this.news.tell();
     } else if (from > this.tail.end) {
       if (this.ahead.size < MAX_WAITING) this.ahead.set(from, { events, upTo });
       this.fill();
@@ -76,51 +65,30 @@ export class Feed {
   /** The log is known to reach `position`: by a notification, by asking, or by having read that far. */
   noticed(position: bigint): void {
     if (position > this.known) this.known = position;
-    if (this.known > this.tail.end && this.watchers > 0) this.fill();
+    if (this.known > this.tail.end && this.news.watchers > 0) this.fill();
   }
 
   /** What the tail holds may be hidden by now. */
   forget(): void {
     this.tail.reset(this.tail.end);
-    this.wake();
+    this.news.tell();
   }
 
   lost(reason: string): void {
     if (this.down === undefined) this.outages++;
     this.down = reason;
-    this.wake();
+    this.news.tell();
   }
 
   restored(head: bigint): void {
     this.down = undefined;
     this.noticed(head);
-    this.wake();
+    this.news.tell();
   }
 
   close(): void {
     this.closed = true;
-    this.wake();
-  }
-
-  watch(): Watcher {
-    const key = Symbol('watcher');
-    this.watchers++;
-    return {
-      news: (seen) =>
-        seen === this.version ? new Promise((resolve) => this.sleeping.set(key, resolve)) : Promise.resolve(),
-      interrupt: () => {
-        this.sleeping.get(key)?.();
-        this.sleeping.delete(key);
-      },
-      leave: () => void this.watchers--,
-    };
-  }
-
-  wake(): void {
-    this.version++;
-    const resolves = [...this.sleeping.values()];
-    this.sleeping.clear();
-    for (const resolve of resolves) resolve();
+    this.news.tell();
   }
 
   private fill(): void {
@@ -147,7 +115,7 @@ export class Feed {
             );
         }
         this.takeAhead();
-        this.wake();
+        this.news.tell();
       }
     } finally {
       this.filling = false;
@@ -157,7 +125,7 @@ export class Feed {
   private startAnew(): void {
     this.ahead.clear();
     this.tail.reset(this.known);
-    this.wake();
+    this.news.tell();
   }
 
   private nextAhead(): bigint | undefined {

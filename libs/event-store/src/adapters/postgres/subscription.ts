@@ -3,7 +3,8 @@ import { Transient } from '#libs/kernel/src/errors.js';
 
 import { matcher } from '../../event-filter.js';
 import type { AllPage, ReadAllOptions, SubscribeOptions, SubscriptionItem } from '../../event-store.js';
-import type { Feed, Watcher } from './feed.js';
+import type { Watcher } from '../news.js';
+import type { Feed } from './feed.js';
 
 /** What a subscription reads by when memory does not reach back far enough. */
 export interface PageSource {
@@ -30,7 +31,7 @@ export class Subscription {
     private readonly options: SubscribeOptions,
   ) {
     this.outages = feed.outages;
-    this.watcher = feed.watch();
+    this.watcher = feed.news.watch();
   }
 
   async *items(): AsyncGenerator<SubscriptionItem, void> {
@@ -41,7 +42,7 @@ export class Subscription {
       yield* this.start();
       const matches = matcher(filter);
       while (!this.isOver()) {
-        const { version } = this.feed;
+        const { version } = this.feed.news;
         if (this.outages !== this.feed.outages) {
           this.outages = this.feed.outages;
           this.isLive = false;
@@ -110,7 +111,7 @@ export class Subscription {
 
   private async pause(milliseconds: number): Promise<void> {
     const timer = setTimeout(() => this.watcher.interrupt(), milliseconds);
-    await this.watcher.news(this.feed.version);
+    await this.watcher.news(this.feed.news.version);
     clearTimeout(timer);
   }
 
