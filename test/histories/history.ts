@@ -1,7 +1,7 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { StepContext, StepHttpOutcome } from '#libs/plugin-sdk/src/define-step.js';
 import { builtInSteps } from '#libs/steps/src/built-in.js';
-import { timelineOf } from '#libs/workflows/src/run/timeline.js';
+import { timelineOf } from '#libs/workflows/src/run/shown/timeline.js';
 import { StepLibrary } from '#libs/workflows/src/steps/step-library.js';
 
 import { crashingStore, type Fault, Killed } from '../../libs/workflows/testing/crashing-store.js';

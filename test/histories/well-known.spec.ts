@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { cancelRun } from '#libs/workflows/src/run/cancel-run.js';
+import { cancelRun } from '#libs/workflows/src/run/commands/cancel-run.js';
 import { runTests, StepLibrary } from '#libs/workflows/src/trial/run-tests.js';
 import { builtInSteps } from '#libs/steps/src/built-in.js';
 import { decideApproval } from '#libs/workflows/src/approvals/decide-approval.js';

@@ -92,7 +92,9 @@ const FROM_OUTSIDE: readonly string[] = [...Object.keys(gitEvents), ...Object.ke
 
 /** Written by a route itself, without a command. */
 const WRITTEN_IN: Readonly<Record<string, readonly string[]>> = {
-  'libs/workflows/src/run/cancel-run.ts': ['run.cancelled', 'run.finally_started'],
+  'libs/workflows/src/run/commands/cancel-run.ts': ['run.cancelled', 'run.finally_started'],
+  'libs/workflows/src/run/commands/retry-run.ts': ['run.retried'],
+  'libs/workflows/src/run/commands/take-over-steps.ts': ['run.step_reused'],
   'libs/workflows/src/approvals/decide-approval.ts': ['approval.voted', 'approval.decided'],
   'libs/agents/src/execution-list.adapter.ts': ['agent.cancelled'],
   'libs/event-store/src/runner/parking.ts': ['subscriber.parked'],
@@ -123,6 +125,7 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
     'run.timer_fired',
     'run.recovery_started',
     'run.vars_set',
+    'run.step_reused',
   ],
 };
 

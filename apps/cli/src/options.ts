@@ -28,12 +28,12 @@ export function secretIn(given: string | undefined, env: NodeJS.ProcessEnv): str
   return secret === '' ? undefined : secret;
 }
 
-/** `bearer=true`: a value that is JSON is that, any other a text. */
-export function configOf(pairs: readonly string[]): JsonObject {
+/** `bearer=true`, of the option `--config`: a value that is JSON is that, any other a text. */
+export function pairsOf(option: string, pairs: unknown): JsonObject {
   return Object.fromEntries(
-    pairs.map((pair): [string, never] => {
+    ((pairs ?? []) as readonly string[]).map((pair): [string, never] => {
       const equals = pair.indexOf('=');
-      if (equals < 1) throw new UsageError(`--config must be key=value, not "${pair}".`);
+      if (equals < 1) throw new UsageError(`${option} must be key=value, not "${pair}".`);
       return [pair.slice(0, equals), jsonOr(pair.slice(equals + 1)) as never];
     }),
   );

@@ -15,7 +15,7 @@ import { mediaTypeOf } from '#libs/plugin-sdk/src/body/inbound-body.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
 
 import { EXIT, UsageError } from './failures.js';
-import { configOf, httpFileAt, jsonOr, secretIn, several } from './options.js';
+import { pairsOf, httpFileAt, jsonOr, secretIn, several } from './options.js';
 import { targetOf } from './profile.js';
 import { exchange, type HttpAnswer } from './raw-http.js';
 import type { Act, Shell, Surroundings } from './shell.js';
@@ -195,7 +195,7 @@ async function signerOf(name: string, options: SendOptions, env: NodeJS.ProcessE
         : `There is no provider or preset ${name}. ${suggestion(name, known)}Providers: ${able.join(', ')}. Presets: ${[...plugins.presets.keys()].sort().join(', ')}.`,
     );
   const secret = options.privateKey === undefined ? secretFor(options.secret, env) : keyIn(options.privateKey);
-  const config = configOf(options.config ?? []);
+  const config = pairsOf('--config', options.config);
   const at = options.at === undefined ? undefined : parseTime(options.at);
   if (options.at !== undefined && !at) throw new UsageError('--at must be a time such as 2026-11-20T13:14:15Z.');
   const checked = configProblems(provider, config);

@@ -21,6 +21,9 @@ import { CloseChildren } from './run/children.subscriber.js';
 import { Cancellations } from './run/cancellations.js';
 import { NotedOutcomes } from './run/outcomes.adapter.js';
 import { EndConflicts } from './run/turns/end-conflicts.worker.js';
+import { BeginRun } from './run/commands/begin-run.adapter.js';
+import { RunCommandsController } from './run/commands/run-commands.controller.js';
+import { ShownRuns } from './run/shown/shown-runs.adapter.js';
 import { RunController } from './run/run.controller.js';
 import { RunProjection } from './run/run.projection.js';
 import { StartRuns } from './run/start.subscriber.js';
@@ -57,7 +60,14 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
 /** Workflows: definitions and versions, what starts a run, and how a run goes on. */
 @Module({
   imports: [CqrsModule, EventIndexModule],
-  controllers: [WorkflowController, PauseController, ScheduleController, RunController, ApprovalController],
+  controllers: [
+    WorkflowController,
+    PauseController,
+    ScheduleController,
+    RunController,
+    RunCommandsController,
+    ApprovalController,
+  ],
   providers: [
     ...commandHandlers(workflow, [
       on(SaveWorkflow, save),
@@ -68,6 +78,8 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
     ]),
     WorkflowProjection,
     RunProjection,
+    ShownRuns,
+    BeginRun,
     ApprovalProjection,
     StartRuns,
     CloseChildren,

@@ -19,6 +19,7 @@ import { AdvanceRun } from '../src/run/advance-run.worker.js';
 import { EndConflicts } from '../src/run/turns/end-conflicts.worker.js';
 import { CloseChildren } from '../src/run/children.subscriber.js';
 import { Cancellations } from '../src/run/cancellations.js';
+import { RunCommandsController } from '../src/run/commands/run-commands.controller.js';
 import { RunController } from '../src/run/run.controller.js';
 import { RunProjection } from '../src/run/run.projection.js';
 import { RunView } from '../src/run/run.view.js';
@@ -71,6 +72,7 @@ export class Running {
   readonly logged = this.stage.logged.bind(this.stage);
   readonly workflows = this.stage.find(WorkflowController);
   readonly runs = this.stage.find(RunController);
+  readonly commands = this.stage.find(RunCommandsController);
   readonly approvals = this.stage.find(ApprovalController);
   readonly files = this.stage.find(WorkflowFiles);
   readonly dataSource = this.stage.dataSource;
@@ -131,7 +133,7 @@ export class Running {
   }
 
   view(id: string): Promise<RunShown> {
-    return this.runs.view(this.caller, id) as Promise<RunShown>;
+    return this.runs.view(this.caller, id);
   }
 
   /** Resolves when the row of the run has one of the statuses. */

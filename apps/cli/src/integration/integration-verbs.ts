@@ -6,7 +6,7 @@ import type {
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { ServerSaidNo, UsageError } from '../failures.js';
-import { configOf, secretIn } from '../options.js';
+import { pairsOf, secretIn } from '../options.js';
 import { all } from '../pages.js';
 import { presetNamed } from '../provider.js';
 import type { Shell } from '../shell.js';
@@ -72,7 +72,7 @@ export async function create(shell: Shell, options: CreateOptions, env: NodeJS.P
     ...(preset !== undefined && { preset }),
     ...(secret !== undefined && { secret }),
     ...(customPath !== undefined && { customPath }),
-    config: configOf(options.config ?? []),
+    config: pairsOf('--config', options.config),
   });
   if (shell.json) return shell.print(stringifyJson(made, 2));
   if (shell.quiet) return shell.print(made.id);
@@ -100,7 +100,7 @@ export async function update(shell: Shell, given: string, options: UpdateOptions
     ...(options.name !== undefined && { name: options.name }),
     ...(secret !== undefined && { secret }),
     ...(options.graceSeconds !== undefined && { graceSeconds: Number(options.graceSeconds) }),
-    ...(options.config && { config: withChanges(config, configOf(options.config)) }),
+    ...(options.config && { config: withChanges(config, pairsOf('--config', options.config)) }),
     ...(options.enable && { enabled: true }),
     ...(options.disable && { enabled: false }),
   };

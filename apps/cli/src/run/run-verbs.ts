@@ -1,7 +1,8 @@
 import type { RecordedDecision, RunAnswer, RunDetails } from '#libs/events/src/shapes/run-shape.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
-import type { Verb } from '../nouns/verb-table.js';
+import type { Given, Verb } from '../nouns/verb-table.js';
+import { pairsOf } from '../options.js';
 import { all } from '../pages.js';
 import type { Shell } from '../shell.js';
 
@@ -27,9 +28,20 @@ export const runVerbs: readonly Verb[] = [
     run: view,
   },
   {
+    usage: 'retry <run>',
+    does: 'let a failed run go on from the steps that failed',
+    options: [['--version <version>', 'on another version: its hash or its number']],
+    run: retry,
+  },
+  {
     usage: 'restart <run>',
     does: 'start a new run like this one, on the same version',
-    options: [['--latest', 'on the version that is active now']],
+    options: [
+      ['--latest', 'on the version that is active now'],
+      ['--from <step>', 'begin with this step; earlier ones are not run again'],
+      ['--input <key=value>...', 'an input instead of those of the run; the value may be JSON'],
+      ['--output <step=value>...', 'with --from: the output of an earlier step; the value may be JSON'],
+    ],
     run: restart,
   },
   { usage: 'cancel <run>', does: 'stop a run', run: cancel },
@@ -101,12 +113,19 @@ async function cancel(shell: Shell, [id]: readonly string[]): Promise<void> {
   show(shell, await shell.call<RunDetails>('POST', `${pathOf(id!)}/cancel`));
 }
 
-async function restart(
-  shell: Shell,
-  [id]: readonly string[],
-  { latest }: Readonly<Record<string, unknown>>,
-): Promise<void> {
-  show(shell, await shell.call<RunDetails>('POST', `${pathOf(id!)}/restart`, latest ? { latest: true } : {}));
+async function retry(shell: Shell, [id]: readonly string[], { version }: Given): Promise<void> {
+  const body = version === undefined ? {} : { version };
+  show(shell, await shell.call<RunDetails>('POST', `${pathOf(id!)}/retry`, body));
+}
+
+async function restart(shell: Shell, [id]: readonly string[], { latest, from, input, output }: Given): Promise<void> {
+  const body = {
+    ...(latest && { latest: true }),
+    ...(from !== undefined && { from }),
+    ...(input && { inputs: pairsOf('--input', input) }),
+    ...(output && { outputs: pairsOf('--output', output) }),
+  };
+  show(shell, await shell.call<RunDetails>('POST', `${pathOf(id!)}/restart`, body));
 }
 
 async function decide(shell: Shell, [id, step]: readonly string[], decision: string, comment: unknown): Promise<void> {

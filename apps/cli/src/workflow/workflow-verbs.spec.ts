@@ -89,4 +89,14 @@ describe('run', () => {
     expect(shell.asked[0]!.body).toEqual({ decision: 'approve', comment: 'Yes.' });
     expect(shell.out).toEqual(['each[0].ok of run_1 is approved.']);
   });
+
+  it('is retried, or restarted from a step with other inputs and outputs', async () => {
+    const shell = new FakeShell({ 'POST /api/v1/runs/run_1/retry': run, 'POST /api/v1/runs/run_1/restart': run });
+    await verb(runVerbs, 'retry', shell, ['run_1'], { version: '4' });
+    await verb(runVerbs, 'restart', shell, ['run_1'], { from: 'b', input: ['x=1'], output: ['a={"n":2}'] });
+    expect(shell.asked.map(({ body }) => body)).toEqual([
+      { version: '4' },
+      { from: 'b', inputs: { x: 1 }, outputs: { a: { n: 2 } } },
+    ]);
+  });
 });

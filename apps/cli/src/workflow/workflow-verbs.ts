@@ -9,8 +9,8 @@ import type {
 } from '#libs/events/src/shapes/workflow-shape.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
-import type { Verb } from '../nouns/verb-table.js';
-import { jsonOr } from '../options.js';
+import type { Given, Verb } from '../nouns/verb-table.js';
+import { pairsOf } from '../options.js';
 import { all } from '../pages.js';
 import { parseDocument, UnreadableFile } from '../rule/rule-file.js';
 import type { Shell } from '../shell.js';
@@ -108,18 +108,8 @@ async function validate(shell: Shell, files: readonly string[], isStrict: boolea
   return isWrong ? 1 : 0;
 }
 
-async function start(
-  shell: Shell,
-  [name]: readonly string[],
-  { input = [] }: { readonly input?: unknown },
-): Promise<void> {
-  const inputs = Object.fromEntries(
-    (input as readonly string[]).map((pair) => {
-      const equals = pair.indexOf('=');
-      if (equals < 1) throw new UnreadableFile(`--input must be key=value, not "${pair}".`);
-      return [pair.slice(0, equals), jsonOr(pair.slice(equals + 1))];
-    }),
-  );
+async function start(shell: Shell, [name]: readonly string[], { input }: Given): Promise<void> {
+  const inputs = pairsOf('--input', input);
   const run = await shell.call<{ readonly id: string; readonly status: string }>('POST', `${pathOf(name!)}/runs`, {
     inputs,
   });

@@ -97,6 +97,7 @@ export const ShownStep = Type.Object(
     waiting: Type.Optional(Type.String({ description: 'What it waits for, in words.' })),
     startedAt: time,
     endedAt: Type.Optional(time),
+    reusedFrom: Type.Optional(Type.String({ description: 'The earlier run whose result it has.' })),
     input: Type.Optional(Type.Unknown({ description: 'Input of the last attempt.' })),
     output: Type.Optional(Type.Unknown()),
     error: Type.Optional(RunError),
@@ -129,6 +130,16 @@ export const RunDetails = Type.Object(
       Type.String({ description: 'Why it started although nobody knows whether the event fits the trigger.' }),
     ),
     restartOf: Type.Optional(Type.String({ description: 'The run that it repeats.' })),
+    retries: Type.Optional(
+      Type.Array(
+        Type.Object({
+          at: time,
+          by: Type.String(),
+          version: Type.Optional(Type.String({ description: 'Present if the run went on with another version.' })),
+        }),
+        { description: 'When it failed and was retried.' },
+      ),
+    ),
     inputs: Type.Record(Type.String(), Type.Unknown()),
     outputs: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), { description: 'Present when the run has completed.' }),

@@ -58,8 +58,33 @@ export const RunRestart = closed(
     inputs: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), { description: 'In place of the inputs of the run.' }),
     ),
+    from: Type.Optional(
+      Type.String({
+        description: 'Id of the step to begin with, outside loops and branches. The steps before it are not run again.',
+        expected: 'the id of a step',
+      }),
+    ),
+    outputs: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), {
+        description: 'With `from`: outputs of earlier steps by id, in place of those of the run.',
+      }),
+    ),
   },
   { $id: 'RunRestart' },
+);
+
+/** What is sent to retry a failed run. */
+export const RunRetry = closed(
+  {
+    version: Type.Optional(
+      Type.Union([Type.String({ minLength: 1 }), Type.Integer({ minimum: 1 })], {
+        description:
+          'Go on with this version, by its hash or its number. The steps that the run has behind it must be the same in it.',
+        expected: 'the hash or the number of a version',
+      }),
+    ),
+  },
+  { $id: 'RunRetry' },
 );
 
 const time = Type.String({ format: 'date-time' });

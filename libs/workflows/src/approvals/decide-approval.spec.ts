@@ -7,7 +7,7 @@ import { derivedId } from '#libs/kernel/src/ids.js';
 import { testSteps } from '../../testing/library.js';
 import { VirtualWorld } from '../../testing/virtual-world.js';
 import { parseWorkflow } from '../language/reading/parse-workflow.js';
-import { timelineOf } from '../run/timeline.js';
+import { timelineOf } from '../run/shown/timeline.js';
 import { type Approver, decideApproval } from './decide-approval.js';
 
 const yaml = (fields: string) => `

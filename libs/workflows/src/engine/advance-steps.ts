@@ -53,8 +53,10 @@ function advanceStep(decided: DecidedStep): Progress {
         decided.record('run.step_skipped', {});
         return 'done';
       }
-      if (step.timeoutMs !== undefined && kind.pace === 'lasting') decided.setTimer('timeout', step.timeoutMs);
     }
+    // Also of a step that a retry has opened again.
+    if (step.timeoutMs !== undefined && kind.pace === 'lasting' && decided.open?.deadline === undefined)
+      decided.setTimer('timeout', step.timeoutMs);
     const progress = kind.decide(step, decided);
     if (progress !== 'open') return progress;
     if (kind.pace === 'lasting' && decided.state === undefined)

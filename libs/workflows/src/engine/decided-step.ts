@@ -1,5 +1,5 @@
 import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
-import type { Uuid } from '#libs/kernel/src/ids.js';
+import { uuid5, type Uuid } from '#libs/kernel/src/ids.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import type { Step } from '../language/definition.js';
@@ -81,6 +81,11 @@ export class DecidedStep implements StepDecision {
     this.decision.append({ ...event, ...(subject === undefined ? {} : { subject }) });
   }
 
+  idOf(purpose: string): Uuid {
+    const { retries } = this.decision.run;
+    return uuid5(purpose, this.runId, this.path, ...(retries > 0 ? [String(retries)] : []));
+  }
+
   setTimer(purpose: TimerPurpose, length: number): void {
     this.decision.setTimer(this.path, purpose, length);
   }
@@ -105,8 +110,10 @@ export class DecidedStep implements StepDecision {
     return attempting !== 'leave' && attempting.has(this.path);
   }
 
-  attempt(attempt: Omit<Attempt, 'path' | 'step'>): void {
-    this.decision.attempt({ path: this.path, step: this.step, ...attempt });
+  attempt(attempt: Omit<Attempt, 'path' | 'step' | 'round'>): void {
+    const { failing, ending, retries, versionRetry } = this.decision.run;
+    const round = failing || ending ? retries : versionRetry;
+    this.decision.attempt({ path: this.path, step: this.step, round, ...attempt });
   }
 
   advance(steps: readonly Step[]): Progress {

@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 
 import { failing, MINUTE, played } from '../../testing/played.js';
 import { VirtualWorld } from '../../testing/virtual-world.js';
-import { cancelRun } from '../run/cancel-run.js';
-import { timelineOf } from '../run/timeline.js';
+import { cancelRun } from '../run/commands/cancel-run.js';
+import { timelineOf } from '../run/shown/timeline.js';
 
 const release = '{ id: release, uses: echo, with: { value: "${{ [run.status, error.code] }}" } }';
 const yaml = (steps: string, more = '', last = `[${release}]`) =>
@@ -75,7 +75,7 @@ describe('a run that is cancelled', () => {
     });
     await world.begin();
     await world.goOn();
-    expect(await cancel(world)).toMatchObject({ isOver: false });
+    expect(await cancel(world)).toMatchObject({ run: { ended: false } });
     // Asked again, for instance since the answer was lost: nothing more is recorded.
     const before = await world.events();
     await cancel(world);

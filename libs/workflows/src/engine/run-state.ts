@@ -31,7 +31,7 @@ export type Ending = Omit<DataOf<'run.finally_started'>, 'runId'>;
 
 export interface StartedRun {
   readonly status: RunStatus;
-  /** Nothing is appended after the end. */
+  /** Nothing is appended after the end but a retry. */
   readonly ended: boolean;
   readonly start: RunStart;
   readonly startedAt: string;
@@ -44,6 +44,10 @@ export interface StartedRun {
   readonly failing: RunFailure | undefined;
   /** How the run will end, once the steps of `finally` are over. */
   readonly ending: Ending | undefined;
+  /** How often it was retried. */
+  readonly retries: number;
+  /** The retry that took it to another version; 0 where none did. */
+  readonly versionRetry: number;
   /** The run's own time limit; during `finally`, that of its steps. */
   readonly deadline: TimerState | undefined;
 }
@@ -72,6 +76,8 @@ export function evolve(run: RunState, { type, data, timestamp }: RunFact): RunSt
       ends: 0,
       failing: undefined,
       ending: undefined,
+      retries: 0,
+      versionRetry: 0,
       deadline: undefined,
     };
   }
@@ -123,12 +129,26 @@ const evolvers = {
       return timer ? { ...step, timer: { ...timer, fired: true } } : step;
     });
   },
+  'run.step_reused': (run, { path, status, output, error, values = {} }) => ({
+    ...ended(run, path, () => endOf(status, output, error)),
+    vars: { ...run.vars, ...values },
+  }),
+  'run.retried': (run, { version, forget, reopen }) => retried(run, version, forget, reopen),
   'run.vars_set': (run, { values }) => ({ ...run, vars: { ...run.vars, ...values } }),
-  'run.step_skipped': (run, { path }) => ended(run, path, { status: 'skipped' }),
-  'workflow.step_completed': (run, { path, output }) => ended(run, path, { status: 'completed', output }),
+  'run.step_skipped': (run, { path }) => ended(run, path, () => ({ status: 'skipped' })),
+  'workflow.step_completed': (run, { path, output }) => ended(run, path, () => ({ status: 'completed', output })),
   'workflow.error': (run, { path, output, error, continued }) =>
-    ended(run, path, { status: 'failed', output, error, continued }),
+    ended(run, path, (step) => {
+      const before = step?.status === 'open' ? step : undefined;
+      return { status: 'failed', output, error, continued, before };
+    }),
 } satisfies Evolvers;
+
+function endOf(status: 'completed' | 'failed' | 'skipped', output: unknown, error: RunFailure | undefined): StepState {
+  if (status === 'skipped') return { status };
+  if (status === 'failed' && error) return { status, output, error, continued: true, before: undefined };
+  return { status: 'completed', output };
+}
 
 type Change = (step: StepState | undefined) => StepState | undefined;
 
@@ -136,23 +156,59 @@ function atStep(run: StartedRun, path: string, change: Change): StartedRun {
   return { ...run, steps: changed(run.steps, parsePath(path), 0, change) };
 }
 
-const ended = (run: StartedRun, path: string, end: StepState): StartedRun => ({
-  ...atStep(run, path, () => end),
+const ended = (run: StartedRun, path: string, end: (step: StepState | undefined) => StepState): StartedRun => ({
+  ...atStep(run, path, end),
   ends: run.ends + 1,
 });
 
-/** Copies only what lies on the way, so that a loop over a thousand items is not copied for each of them. */
-function changed(steps: StepStates, path: StepPath, depth: number, change: Change): StepStates {
+/** The run after a retry: what failed is as if it had not begun, and what holds such steps is open again. */
+function retried(
+  run: StartedRun,
+  version: string | undefined,
+  forget: readonly string[],
+  reopen: readonly string[],
+): StartedRun {
+  const retries = run.retries + 1;
+  let { steps } = run;
+  // Outer steps come first: only what is open has an inside.
+  for (const path of reopen) steps = changed(steps, parsePath(path), 0, openAgain, true);
+  for (const path of forget) steps = changed(steps, parsePath(path), 0, () => undefined, true);
+  return {
+    ...run,
+    ended: false,
+    steps,
+    retries,
+    ...(version !== undefined && { start: { ...run.start, version }, versionRetry: retries }),
+    failing: undefined,
+    ending: undefined,
+    deadline: undefined,
+  };
+}
+
+/** Time limits begin anew: those of before may be over. */
+function openAgain(step: StepState | undefined): StepState | undefined {
+  const before = step?.status === 'failed' ? step.before : step;
+  return before?.status === 'open' ? { ...before, deadline: undefined, timer: undefined } : undefined;
+}
+
+/**
+ * Copies only what lies on the way, so that a loop over a thousand items is not copied for each of them.
+ * @param isRetry whether steps that have ended may change, and are gone where nothing is left of them.
+ */
+function changed(steps: StepStates, path: StepPath, depth: number, change: Change, isRetry = false): StepStates {
   const { id, index } = path[depth]!;
   const step = stepIn(steps, id);
   if (depth === path.length - 1) {
     // A step that has ended stays so: nothing that was under way elsewhere can open it again.
-    if (step !== undefined && step.status !== 'open') return steps;
+    if (step !== undefined && step.status !== 'open' && !isRetry) return steps;
     const after = change(step);
-    return after === undefined ? steps : { ...steps, [id]: after };
+    if (after !== undefined) return { ...steps, [id]: after };
+    if (!isRetry) return steps;
+    const { [id]: _, ...rest } = steps;
+    return rest;
   }
   if (step?.status !== 'open' || index === undefined) return steps;
   const item = itemIn(step, index);
-  const inside = changed(item.steps, path, depth + 1, change);
+  const inside = changed(item.steps, path, depth + 1, change, isRetry);
   return { ...steps, [id]: { ...step, items: withItem(step.items, index, { ...item, steps: inside }) } };
 }

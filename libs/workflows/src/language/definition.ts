@@ -52,6 +52,8 @@ export interface Step {
   readonly kind: string;
   /** Unique in the workflow. */
   readonly id: string;
+  /** As it is written: versions are compared by it. */
+  readonly written: Readonly<Record<string, unknown>>;
   readonly name: string | undefined;
   /** Left out, whatever its condition says. */
   readonly disabled: boolean;

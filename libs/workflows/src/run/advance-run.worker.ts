@@ -65,10 +65,10 @@ export class AdvanceRun implements Worker {
   }
 
   private async makeAttempt(attempt: Attempt, runId: string, timeoutMs: number, signal: AbortSignal): Promise<unknown> {
-    const { uses, path, input } = attempt;
+    const { uses, path, input, round } = attempt;
     return uses.run(uses.keepsDigits ? input : withHeldNumbers(input), {
       // Without the attempt: after a time-out nobody knows whether the first one arrived.
-      idempotencyKey: uuid5('run-step', runId, path),
+      idempotencyKey: uuid5('run-step', runId, path, ...(round > 0 ? [String(round)] : [])),
       attempt: attempt.attempt,
       timeoutMs,
       signal,

@@ -74,12 +74,12 @@ describe('a run that a step of another run asks for', () => {
     await one.save(parent('nap', more));
     const id = await one.begin('parent');
     const child = await childOf(one, id);
-    await one.runs.cancel(one.caller, id);
+    await one.commands.cancel(one.caller, id);
     // A second family ends afterwards: by then the first one has been seen to.
     await one.save(parent('nap').replace('name: parent', 'name: second'));
     const second = await one.begin('second');
     const other = await childOf(one, second);
-    await one.runs.cancel(one.caller, second);
+    await one.commands.cancel(one.caller, second);
     await one.untilStatus(other.id, 'cancelled');
     await one.untilStatus(child.id, status);
   });
@@ -89,7 +89,7 @@ describe('a run that a step of another run asks for', () => {
     await idle.save(NAP);
     await idle.save(parent('nap'));
     const id = await idle.begin('parent');
-    await idle.runs.cancel(idle.caller, id);
+    await idle.commands.cancel(idle.caller, id);
     const events = await store.readAll({ from: 0n, limit: 1000 });
     const closer = new CloseChildren(store, { now: () => new Date() }, {
       of: () => Promise.resolve(undefined!),

@@ -17,7 +17,7 @@ import { type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 
 import { Definitions } from '../workflow/definitions.js';
 import { workflowIdOf } from '../workflow/workflow.js';
-import { cancelRun } from './cancel-run.js';
+import { cancelRun } from './commands/cancel-run.js';
 import { runIdOf } from './first-append.js';
 import { RunChildView } from './run.view.js';
 

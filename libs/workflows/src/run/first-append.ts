@@ -10,6 +10,8 @@ import { keyText } from '#libs/kernel/src/json.js';
 import { storable } from '#libs/kernel/src/text/text.js';
 
 import { decide } from '../engine/decide.js';
+import type { RunDraft } from '../engine/run-decision.js';
+import { evolve, type StartedRun } from '../engine/run-state.js';
 import { startRun } from '../engine/start-run.js';
 import type { Definition } from '../language/definition.js';
 
@@ -35,6 +37,8 @@ export interface NewRun {
   readonly retrySchedule: readonly number[];
   /** The run that this one does again. */
   readonly restartOf?: string;
+  /** What it takes over from that one, for the stream of this one. */
+  readonly reused?: readonly RunDraft[];
   /** Who asked for it, where that is not the run's own doing. */
   readonly by?: string;
 }
@@ -42,7 +46,7 @@ export interface NewRun {
 const MAX_KEY = 200;
 
 /** Whose turn the run has to wait for. A key that cannot be computed is one key: such runs go one after the other. */
-function concurrencyOf(
+export function concurrencyOf(
   workflowId: string,
   { concurrency }: Definition,
   inputs: Record<string, unknown>,
@@ -74,7 +78,7 @@ export const runIdOf = (workflow: { readonly id: string }, event: { readonly id:
  * have no effects is over in this one append; the others are left to a worker.
  */
 export function firstAppend(
-  { runId, orgId, workflow, trigger, inputs, parent, event, cause, retrySchedule, by, restartOf }: NewRun,
+  { runId, orgId, workflow, trigger, inputs, parent, event, cause, retrySchedule, by, restartOf, reused = [] }: NewRun,
   now: Date,
 ): readonly EventToAppend[] {
   const concurrency = workflow.definition && concurrencyOf(workflow.id, workflow.definition, inputs, event);
@@ -97,11 +101,13 @@ export function firstAppend(
     },
     now,
   );
+  const timestamp = now.toISOString();
+  const begun = reused.reduce((run, draft) => evolve(run, { ...draft, timestamp }) as StartedRun, started.run);
   // Others of its key may be under way: a worker takes it up when it is its turn.
   const decision =
     concurrency === undefined &&
     workflow.definition &&
-    decide(started.run, {
+    decide(begun, {
       definition: workflow.definition,
       now,
       event: event && platformEvent(event),
@@ -113,7 +119,7 @@ export function firstAppend(
   // Where a person started the run, its first event is the cause of the others.
   const story = { $correlationId: first, hop: 0, ...actedBy([], workflow.id) };
   const rest: Cause = cause ?? { ...story, $causationId: first };
-  return [...started.drafts, ...(decision ? decision.drafts : [])].map((draft, index) =>
+  return [...started.drafts, ...reused, ...(decision ? decision.drafts : [])].map((draft, index) =>
     newEvent(draft, {
       id: draft.id ?? uuid5(followers.startRuns, runId, String(index)),
       orgId,

@@ -12,7 +12,7 @@ describe('starting a run of a workflow that the table does not hold', () => {
   const caller: Caller = { orgId: 'org_a', actor: 'token/tok_1', tokenId: 'tok_1', roles: ['admin'] };
   const table = new WorkflowTable(testSteps);
   const nothing = {} as never;
-  const runs = new RunController(nothing, nothing, nothing, nothing, nothing, table, nothing, nothing);
+  const runs = new RunController(nothing, table, nothing, nothing);
   const begin = () => runs.begin(caller, 'deploy', { body: {} });
 
   it('is refused as not found', async () => {

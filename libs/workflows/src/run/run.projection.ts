@@ -22,6 +22,10 @@ type Due = { readonly at: Date; readonly position: bigint } | 'never';
 interface Change {
   readonly runId: string;
   started?: { readonly data: DataOf<'workflow.started'>; readonly orgId: string; readonly at: string };
+  /** The run had ended, and goes on. */
+  retried?: true;
+  /** The version that it goes on with. */
+  version?: string;
   status?: RunStatus;
   error?: RunFailure;
   endedAt?: string;
@@ -41,6 +45,7 @@ const ABOUT_RUNS = [
   'workflow.failed',
   'workflow.skipped',
   'run.cancelled',
+  'run.retried',
   'run.finally_started',
   'run.rested',
   'run.step_awaiting',
@@ -125,6 +130,15 @@ function note(changes: Map<string, Change>, event: RecordedEvent): void {
   } else if (event.is('run.finally_started')) {
     // Who cancels a run leaves its last steps to a worker.
     if (event.data.to === 'cancelled') change.due = { at: new Date(timestamp), position: event.position };
+  } else if (event.is('run.retried')) {
+    const { version, concurrency } = event.data;
+    delete change.error;
+    delete change.endedAt;
+    change.retried = true;
+    change.until = null;
+    if (version !== undefined) change.version = version;
+    if (concurrency) delete change.due;
+    else change.due = { at: new Date(timestamp), position: event.position };
   } else if (event.is('workflow.completed', 'workflow.failed', 'workflow.skipped', 'run.cancelled')) {
     if (event.is('workflow.failed')) change.error = event.data.error;
     change.endedAt = timestamp;
@@ -139,9 +153,10 @@ export function rowOf(events: readonly RecordedEvent[]): RunView | undefined {
   for (const event of events) if (event.is(...ABOUT_RUNS)) note(changes, event);
   const [change] = changes.values();
   if (!change?.started) return undefined;
-  const { status = 'running', error = null, until = null, endedAt, runId, started } = change;
+  const { status = 'running', error = null, until = null, endedAt, runId, started, version } = change;
   return {
     ...beginning(runId, started),
+    ...(version !== undefined && { version }),
     status,
     error,
     until: until === null ? null : new Date(until),
@@ -173,11 +188,13 @@ async function saveRuns(tx: EntityManager, changes: readonly Change[]): Promise<
   await tx.query(
     `update views.runs r
         set status = coalesce(g.status, r.status),
-            error = coalesce(g.error, r.error),
-            ended_at = coalesce(g.ended_at, r.ended_at),
+            error = case when g.retried then g.error else coalesce(g.error, r.error) end,
+            ended_at = case when g.retried then g.ended_at else coalesce(g.ended_at, r.ended_at) end,
+            version = coalesce(g.version, r.version),
             until = case when g.has_until then g.until else r.until end
-       from unnest($1::text[], $2::text[], $3::json[], $4::timestamptz[], $5::boolean[], $6::timestamptz[])
-         as g (id, status, error, ended_at, has_until, until)
+       from unnest($1::text[], $2::text[], $3::json[], $4::timestamptz[], $5::boolean[], $6::timestamptz[],
+                   $7::boolean[], $8::text[])
+         as g (id, status, error, ended_at, has_until, until, retried, version)
       where r.id = g.id`,
     [
       changed.map(({ runId }) => runId),
@@ -186,6 +203,8 @@ async function saveRuns(tx: EntityManager, changes: readonly Change[]): Promise<
       changed.map(({ endedAt }) => endedAt ?? null),
       changed.map(({ until }) => until !== undefined),
       changed.map(({ until }) => until ?? null),
+      changed.map(({ retried = false }) => retried),
+      changed.map(({ version }) => version ?? null),
     ],
   );
 }

@@ -114,7 +114,7 @@ describe('a run', () => {
     const id = await one.begin('calls');
     const stranger = { ...one.caller, orgId: 'org_other' };
     await expect(one.runs.view(stranger, id)).rejects.toMatchObject({ code: 'run.not_found' });
-    await expect(one.runs.cancel(stranger, id)).rejects.toMatchObject({ code: 'run.not_found' });
+    await expect(one.commands.cancel(stranger, id)).rejects.toMatchObject({ code: 'run.not_found' });
     await expect(one.runs.begin(stranger, 'calls', { body: {} })).rejects.toMatchObject({ code: 'workflow.not_found' });
     expect((await one.runs.list(stranger)).data).toEqual([]);
   });
@@ -206,7 +206,7 @@ describe('a run that is cancelled', () => {
     );
     const id = await one.begin('cleaned');
     await one.untilStatus(id, 'waiting');
-    await one.runs.cancel(one.caller, id);
+    await one.commands.cancel(one.caller, id);
     const { timeline } = await one.untilStatus(id, 'cancelled');
     expect(timeline.map(({ path, status }) => [path, status])).toEqual([
       ['nap', 'cancelled'],
@@ -228,14 +228,14 @@ describe('a run that is cancelled', () => {
     await one.save(CALLS);
     const id = await one.begin('calls');
     await waitFor('the call to begin', () => Promise.resolve(one.egress.requests.length === 1));
-    expect(await one.runs.cancel(one.caller, id)).toMatchObject({
+    expect(await one.commands.cancel(one.caller, id)).toMatchObject({
       status: 'cancelled',
       cancelledBy: one.caller.actor,
       timeline: [{ status: 'cancelled', endedAt: expect.any(String) }],
     });
     await stopped;
     // Again is done already; what has ended otherwise cannot be cancelled.
-    expect(await one.runs.cancel(one.caller, id)).toMatchObject({ status: 'cancelled' });
+    expect(await one.commands.cancel(one.caller, id)).toMatchObject({ status: 'cancelled' });
     expect(await one.logged('workflow.step_completed')).toEqual([]);
     await waitFor(
       'its work to be gone',
@@ -247,11 +247,11 @@ describe('a run that is cancelled', () => {
     const one = await process();
     await one.save('name: nap\ntriggers: [{ type: manual }]\nsteps: [{ wait: { for: 200ms } }]\n');
     const id = await one.begin('nap');
-    await one.runs.cancel(one.caller, id);
+    await one.commands.cancel(one.caller, id);
     const marker = await one.begin('nap');
     await one.untilStatus(marker, 'completed');
     expect((await one.view(id)).status).toBe('cancelled');
-    await expect(one.runs.cancel(one.caller, marker)).rejects.toMatchObject({ code: 'run.ended' });
+    await expect(one.commands.cancel(one.caller, marker)).rejects.toMatchObject({ code: 'run.ended' });
   });
 });
 

@@ -55,11 +55,15 @@ function registered(step: Step): StepKind {
   return kind;
 }
 
-/** The lists of steps that a step holds, and whether what is in them is seen after it. */
-export function nestedIn(step: Step): { readonly lists: readonly (readonly Step[])[]; readonly isShared: boolean } {
+/** The lists of steps that a step holds, where they stand in it, and whether what is in them is seen after it. */
+export function nestedIn(step: Step): {
+  readonly lists: readonly (readonly Step[])[];
+  readonly at: readonly string[];
+  readonly isShared: boolean;
+} {
   const kind = registered(step);
   const nesting = kind.form === 'keyword' ? kind.nesting : undefined;
-  return { lists: nesting?.lists(step) ?? [], isShared: nesting?.scope === 'shared' };
+  return { lists: nesting?.lists(step) ?? [], at: nesting?.at ?? [], isShared: nesting?.scope === 'shared' };
 }
 
 /** All steps of these lists, and of the lists in them. */

@@ -2,7 +2,7 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { ShownStep } from '#libs/events/src/shapes/run-shape.js';
 
 import type { Definition } from '../language/definition.js';
-import { timelineOf } from '../run/timeline.js';
+import { timelineOf } from '../run/shown/timeline.js';
 import { type Difference, differences, missingInOrder } from './differences.js';
 import type { Played } from './play-test.js';
 import { formatSpan, parseSpan } from './spans.js';

@@ -43,6 +43,14 @@ export class Definitions {
     return parsed.definition;
   }
 
+  /** The hash of a version that is named by its hash or its number; `undefined` if there is none. */
+  async versionNamed(workflowId: string, name: string): Promise<string | undefined> {
+    for (const event of await readWhole(this.store, streams.workflow(workflowId)))
+      if (event.is('workflow.saved') && [event.data.version, String(event.data.number)].includes(name))
+        return event.data.version;
+    return undefined;
+  }
+
   private async read(workflowId: string, version: string): Promise<ParsedWorkflow | undefined> {
     for (const event of await readWhole(this.store, streams.workflow(workflowId)))
       if (event.is('workflow.saved') && event.data.version === version)

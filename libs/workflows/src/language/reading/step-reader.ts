@@ -120,6 +120,7 @@ export class StepReader {
   private common(raw: RawObject, pointer: string, visible: Visible): Omit<Step, 'kind'> {
     return {
       id: this.ids.at(pointer) ?? 'step',
+      written: raw,
       name: typeof raw['name'] === 'string' ? raw['name'] : undefined,
       disabled: raw['disabled'] === true,
       condition: raw['if'] === undefined ? undefined : this.expressions.condition(raw['if'], `${pointer}/if`, visible),

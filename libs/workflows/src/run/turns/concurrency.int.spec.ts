@@ -33,7 +33,7 @@ describe('a limit of runs', () => {
     await one.untilStatus(first, 'waiting');
     await one.untilStatus(other, 'waiting');
     expect(await one.view(second)).toMatchObject({ status: 'queued', timeline: [] });
-    await one.runs.cancel(one.caller, first);
+    await one.commands.cancel(one.caller, first);
     await one.untilStatus(second, 'waiting');
   });
 

@@ -4,7 +4,7 @@ import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/claims/work.js';
 
 import type { Definition } from '../../language/definition.js';
-import { cancelRun, skipRun } from '../cancel-run.js';
+import { cancelRun, skipRun } from '../commands/cancel-run.js';
 import type { Conflict } from './turns.js';
 
 /** The queue of runs that have no turn; the key is the run's id. */

@@ -1,7 +1,6 @@
 import type { EntityManager } from 'typeorm';
 
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import type { DataOf } from '#libs/events/src/catalogue.js';
 import type { Work, WorkQueue } from '#libs/persistence/src/claims/work.js';
 
 import { RUNS } from '../advance-run.worker.js';
@@ -29,7 +28,7 @@ export async function giveTurns(
 ): Promise<void> {
   const steps = events.filter(
     (event) =>
-      (event.is('workflow.started') && event.data.concurrency !== undefined) ||
+      (isArrival(event) && event.data.concurrency !== undefined) ||
       event.is('workflow.completed', 'workflow.failed', 'workflow.skipped', 'run.cancelled'),
   );
   if (steps.length === 0) return;
@@ -39,7 +38,7 @@ export async function giveTurns(
   const ended: string[] = [];
   for (const event of steps) {
     const { runId } = event.data as { runId: string };
-    const started = event.is('workflow.started') ? event.data.concurrency! : undefined;
+    const started = isArrival(event) ? event.data.concurrency! : undefined;
     const key = started?.key ?? keys.get(runId);
     if (!started) {
       if (key !== undefined || event.is('workflow.skipped', 'run.cancelled')) ended.push(runId);
@@ -67,9 +66,13 @@ export async function giveTurns(
   ]);
 }
 
+/** A run comes, for the first time or again. */
+const isArrival = (event: RecordedEvent): event is RecordedEvent<'workflow.started'> | RecordedEvent<'run.retried'> =>
+  event.is('workflow.started', 'run.retried');
+
 /** Everything of the keys that a batch is about. */
 async function load(tx: EntityManager, steps: readonly RecordedEvent[]) {
-  const arriving = steps.flatMap((event) => (event.is('workflow.started') ? [event.data.concurrency!.key] : []));
+  const arriving = steps.flatMap((event) => (isArrival(event) ? [event.data.concurrency!.key] : []));
   const ids = steps.map((event) => (event.data as { runId: string }).runId);
   const rows = await tx.query<Row[]>(
     `select run_id, key, place, state, run_limit from views.run_turns
@@ -78,10 +81,7 @@ async function load(tx: EntityManager, steps: readonly RecordedEvent[]) {
     [arriving, ids],
   );
   const keys = new Map(rows.map(({ run_id, key }) => [run_id, key]));
-  for (const event of steps) {
-    const { runId, concurrency } = event.data as Partial<DataOf<'workflow.started'>>;
-    if (concurrency) keys.set(runId!, concurrency.key);
-  }
+  for (const event of steps) if (isArrival(event)) keys.set(event.data.runId, event.data.concurrency!.key);
   const turns = new Map<string, readonly KeptTurn[]>();
   for (const { run_id: runId, key, place, state, run_limit: limit } of rows)
     turns.set(key, [...(turns.get(key) ?? []), { runId, place, state, limit }]);

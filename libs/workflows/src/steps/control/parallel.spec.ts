@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { failing, MINUTE, played } from '../../../testing/played.js';
-import { timelineOf } from '../../run/timeline.js';
+import { timelineOf } from '../../run/shown/timeline.js';
 
 describe('a parallel', () => {
   const both = (first: string, second: string, more = '') => `

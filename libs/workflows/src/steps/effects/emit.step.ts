@@ -2,7 +2,6 @@ import { type TObject, Type } from '@sinclair/typebox';
 
 import { catalogue, type EventType, isEventType, isSystemType } from '#libs/events/src/catalogue.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
-import { uuid5 } from '#libs/kernel/src/ids.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
@@ -71,7 +70,7 @@ export const emitStep: NamedKind = {
 
   decide(step, decision) {
     const { type, subject, data } = eventOf(inputOf(step, decision.scope()));
-    const id = uuid5('run-emit', decision.runId, decision.path);
+    const id = decision.idOf('run-emit');
     decision.append({ type, data, id, subject });
     return decision.completed({ eventId: eventIdOf(id) });
   },

@@ -2,7 +2,6 @@ import { Type } from '@sinclair/typebox';
 
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
-import { uuid5 } from '#libs/kernel/src/ids.js';
 
 import type { NamedDefinition } from '../../language/definition.js';
 import { AWAITING } from '../kind/awaiting.js';
@@ -60,7 +59,7 @@ export function requestStep<Request extends EventType, Outcome extends EventType
       let requestId = decision.open?.awaiting[0];
       if (requestId === undefined) {
         const input = inputOf(step, decision.scope());
-        requestId = uuid5('run-request', decision.runId, decision.path);
+        requestId = decision.idOf('run-request');
         decision.append({ type: request, data: requestData(input, decision), id: requestId });
         if (input['detached'] === true) return decision.completed({ requestId: eventIdOf(requestId) });
         decision.record('run.step_awaiting', { requestId, input });

@@ -100,6 +100,8 @@ export interface StepDecision<Noted = unknown> {
     readonly subject?: string | undefined;
   }): void;
 
+  /** The id of an event that the step appends: another one after a retry of the run, the same after a crash. */
+  idOf(purpose: string): Uuid;
   /** @param length milliseconds from now. */
   setTimer(purpose: TimerPurpose, length: number): void;
   /** Whether the time of the step's timer has come; if not, the run is woken then. */
@@ -112,7 +114,7 @@ export interface StepDecision<Noted = unknown> {
   /** Whether this process is busy with the step's attempt. */
   readonly isAttempting: boolean;
   /** Has an attempt begun once the events are recorded, or kept up if it is under way. */
-  attempt(attempt: Omit<Attempt, 'path' | 'step'>): void;
+  attempt(attempt: Omit<Attempt, 'path' | 'step' | 'round'>): void;
 
   /** Takes steps that share the scope of this one as far as they go. */
   advance(steps: readonly Step[]): Progress;
@@ -154,6 +156,11 @@ export interface Attempt {
   readonly uses: EffectStep;
   /** From 1. */
   readonly attempt: number;
+  /**
+   * The retry of the run from which on this is another action than before; 0 for most. A step that failed is the same
+   * action when it is retried on the same version: whoever receives it must be able to tell that it was done.
+   */
+  readonly round: number;
   readonly input: unknown;
 }
 

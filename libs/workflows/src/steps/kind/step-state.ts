@@ -21,7 +21,14 @@ export interface StepStates {
 export type StepState =
   | OpenStep
   | { readonly status: 'completed'; readonly output: unknown }
-  | { readonly status: 'failed'; readonly output: unknown; readonly error: RunFailure; readonly continued: boolean }
+  | {
+      readonly status: 'failed';
+      readonly output: unknown;
+      readonly error: RunFailure;
+      readonly continued: boolean;
+      /** As it was before, so that a retry of the run goes on inside a loop instead of beginning it again. */
+      readonly before: OpenStep | undefined;
+    }
   | { readonly status: 'skipped' };
 
 /** @typeParam Noted what the events of the step's kind have noted. */

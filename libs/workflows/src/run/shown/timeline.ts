@@ -1,8 +1,9 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
 import type { ShownStep } from '#libs/events/src/shapes/run-shape.js';
 
-import type { Definition } from '../language/definition.js';
-import { allSteps, nestedIn, stepEvents } from '../steps/registry.js';
+import type { Definition } from '../../language/definition.js';
+import { allSteps, nestedIn, stepEvents } from '../../steps/registry.js';
 
 /**
  * The steps of a run in the order in which they began, from its stream. Pure.
@@ -14,8 +15,11 @@ export function timelineOf(events: readonly RecordedEvent[], definition?: Defini
     ? allSteps([...definition.steps, ...definition.onFailure, ...(definition.finally?.steps ?? [])])
     : [];
   const inside = new Map(steps.map((step) => [step.id, allSteps(nestedIn(step).lists.flat()).map(({ id }) => id)]));
+  /** Steps that begin anew after a retry: shown as they ended until they do. */
+  const stale = new Set<string>();
   for (const event of events) {
-    show(shown, event);
+    if (event.is('run.retried')) retry(shown, event.data, stale);
+    show(shown, event, stale);
     cancelOpen(shown, event, inside);
   }
   const names = new Map(steps.map(({ id, name }) => [id, name]));
@@ -52,15 +56,35 @@ function cancelOpen(
   }
 }
 
-function show(steps: Map<string, ShownStep>, event: RecordedEvent): void {
+function retry(steps: Map<string, ShownStep>, { forget, reopen }: DataOf<'run.retried'>, stale: Set<string>): void {
+  for (const path of forget) stale.add(path);
+  for (const path of reopen) {
+    const step = steps.get(path);
+    if (!step) continue;
+    step.status = 'running';
+    delete step.endedAt;
+    delete step.output;
+    delete step.error;
+  }
+}
+
+function show(steps: Map<string, ShownStep>, event: RecordedEvent, stale: Set<string>): void {
   const { timestamp } = event.metadata;
   const { path, stepId } = event.data as { path?: string; stepId?: string };
   if (path === undefined || path === '') return;
   const step = (): ShownStep => {
     let known = steps.get(path);
-    if (!known) {
+    if (!known || stale.delete(path)) {
       const id = stepId ?? path.slice(path.lastIndexOf('.') + 1);
-      known = { path, stepId: id, status: 'running', startedAt: timestamp, attempts: [], timers: [] };
+      known = {
+        path,
+        stepId: id,
+        status: 'running',
+        startedAt: timestamp,
+        attempts: known?.attempts ?? [],
+        timers: [],
+      };
+      steps.delete(path);
       steps.set(path, known);
     }
     return known;
@@ -78,6 +102,9 @@ function show(steps: Map<string, ShownStep>, event: RecordedEvent): void {
       ({ purpose, firedAt }) => purpose === event.data.purpose && firedAt === undefined,
     );
     if (timer) timer.firedAt = timestamp;
+  } else if (event.is('run.step_reused')) {
+    const { status, output, error, of: reusedFrom } = event.data;
+    Object.assign(step(), { status, endedAt: timestamp, reusedFrom, output, ...(error && { error }) });
   } else if (event.is('run.step_skipped')) Object.assign(step(), { status: 'skipped', endedAt: timestamp });
   else if (event.is('workflow.step_completed', 'workflow.error')) {
     const { output, startedAt } = event.data;

@@ -4,8 +4,8 @@ import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-e
 
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
-import { answered, Running } from '../../testing/running.js';
+import { createTestDatabase, type TestDatabase } from '../../../../../test/support/database.js';
+import { answered, Running } from '../../../testing/running.js';
 
 let database: TestDatabase;
 let one: Running;
@@ -26,7 +26,7 @@ steps: [{ id: call, uses: call, with: { to: "\${{ inputs.to }}" }, retry: { maxA
 outputs: { said: ${said}, branch: "\${{ event.data.branch }}" }
 `;
 const restart = async (id: string, body: object = {}) =>
-  ((await one.runs.restart(one.caller, id, { body })) as { id: string }).id;
+  ((await one.commands.restart(one.caller, id, { body })) as { id: string }).id;
 const listed = async (filter: object) => {
   const none = undefined;
   const page = await one.runs.list(one.caller, none, none, none, none, none, filter);
@@ -67,7 +67,7 @@ describe('a run that is done again', () => {
     await one.save(source('one').replace('steps: [', 'steps: [{ wait: { for: 1h } }, '));
     const first = await one.begin('calls');
     await expect(restart(first)).rejects.toMatchObject({ code: 'run.not_ended' });
-    await one.runs.cancel(one.caller, first);
+    await one.commands.cancel(one.caller, first);
     await one.untilStatus(await restart(first), 'waiting');
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
-import { VirtualWorld, type WorldOptions } from '../../testing/virtual-world.js';
+import { VirtualWorld, type WorldOptions } from '../../../testing/virtual-world.js';
 import { timelineOf } from './timeline.js';
 
 async function shown(options: WorldOptions) {

@@ -1,22 +1,27 @@
 import { type EventStore, platformEvent } from '#libs/event-store/src/event-store.js';
-import { readAt, readWhole } from '#libs/event-store/src/reading.js';
-import { streams } from '#libs/events/src/streams.js';
+import { readAt } from '#libs/event-store/src/reading.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
-import { foldRun } from '../engine/run-state.js';
-import type { Definition } from '../language/definition.js';
-import { declaredInputs, defaultInputs, inputsOf } from '../language/inputs.js';
-import { fits } from '../triggers/registry.js';
-import { runNotFound } from './cancel-run.js';
-import type { NewRun } from './first-append.js';
+import type { Definition } from '../../language/definition.js';
+import { declaredInputs, defaultInputs, inputsOf } from '../../language/inputs.js';
+import { fits } from '../../triggers/registry.js';
+import type { NewRun } from '../first-append.js';
+import { readRun } from './change-run.js';
+import { takenOver } from './take-over-steps.js';
 
 export interface Restart {
   readonly runId: string;
   readonly orgId: string;
+  /** Id of the other run. */
+  readonly newRunId: string;
   /** On the version that is active now. */
   readonly latest?: boolean;
   /** In place of those that the run had. */
   readonly inputs?: Readonly<Record<string, unknown>>;
+  /** The step to begin with. */
+  readonly from?: string;
+  /** Outputs of steps before it, in place of those that the run had. */
+  readonly outputs?: Readonly<Record<string, unknown>>;
 }
 
 export interface Versions {
@@ -25,19 +30,22 @@ export interface Versions {
 }
 
 /**
- * What another run needs that does the same from the beginning: the event, the inputs, the version and the cause of one that
+ * What another run needs that does the same, from the beginning or from a later step: the event, the inputs, the version and the cause of one that
  * has ended.
- * @throws Rejected `run.not_found`, `run.not_ended`, `workflow.not_active`, `workflow.broken`, `run.invalid_inputs`
+ * @throws Rejected `run.not_found`, `run.not_ended`, `workflow.not_active`, `workflow.broken`, `run.invalid_inputs`, and
+ * what `takenOver` throws
  */
 export async function restartOf(
   store: EventStore,
   versions: Versions,
-  { runId, orgId, latest = false, inputs: given }: Restart,
-): Promise<Omit<NewRun, 'runId' | 'retrySchedule' | 'by'>> {
-  const recorded = (await readWhole(store, streams.run(runId))).filter((event) => event.isReadable);
-  const run = foldRun(recorded.map(({ type, data, metadata: { timestamp } }) => ({ type, data, timestamp })));
-  const first = recorded[0];
-  if (first === undefined || run.status === 'unknown' || first.metadata.orgId !== orgId) throw runNotFound(runId);
+  { runId, newRunId, orgId, latest = false, inputs: given, from, outputs = {} }: Restart,
+): Promise<Omit<NewRun, 'retrySchedule' | 'by'>> {
+  if (from === undefined && Object.keys(outputs).length > 0)
+    throw new Rejected('invalid', 'run.invalid_outputs', 'The outputs are invalid.', {
+      problems: [{ pointer: '/outputs', detail: 'Must be used with "from".' }],
+    });
+  const { recorded, run } = await readRun(store, runId, orgId);
+  const first = recorded[0]!;
   if (!run.ended)
     throw new Rejected('conflict', 'run.not_ended', `The run is ${run.status}. Cancel it before you restart it.`);
   const { workflowId, workflow: name, trigger, inputs, event } = run.start;
@@ -53,6 +61,7 @@ export async function restartOf(
   // A run that a person began has no cause but itself.
   const isCaused = $causationId !== undefined;
   return {
+    runId: newRunId,
     orgId,
     workflow: { id: workflowId, name, version, definition },
     trigger: about && latest ? { ...trigger, ...placeOf(definition, workflowId, about) } : trigger,
@@ -60,6 +69,7 @@ export async function restartOf(
     event: about,
     cause: isCaused ? { $correlationId, $causationId, hop, ...(causedBy && { causedBy }) } : undefined,
     restartOf: runId,
+    ...(from !== undefined && { reused: takenOver(run, recorded, definition, newRunId, { from, outputs }) }),
   };
 }
 

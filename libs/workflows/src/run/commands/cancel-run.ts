@@ -1,0 +1,44 @@
+import type { EventStore } from '#libs/event-store/src/event-store.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
+
+import type { Definition } from '../../language/definition.js';
+import { type ChangedRun, changeRun, type RunCommand, statusOf } from './change-run.js';
+
+/**
+ * Cancels a run. A process that is busy with it finds the stream changed and stops; an attempt under way is aborted, and
+ * its outcome is not recorded. Where the workflow has `finally`, its steps follow, and the run ends after them; they do not
+ * follow a run that was queued and has begun nothing. The engine leaves a run alone that ends by itself.
+ * @throws Rejected `run.not_found`, `run.ended`, `run.ending`
+ */
+export const cancelRun = (
+  store: EventStore,
+  command: RunCommand,
+  now: () => Date,
+  definitionOf: (workflowId: string, version: string) => Promise<Definition | undefined>,
+): Promise<ChangedRun> =>
+  changeRun(store, command, now, async (run) => {
+    const { runId, orgId, by } = command;
+    if (run.status === 'cancelled' || run.ending?.to === 'cancelled') return [];
+    if ((run.ended || run.ending) && orgId === undefined) return [];
+    if (run.ended) throw new Rejected('conflict', 'run.ended', `The run has already ended: it is ${run.status}.`);
+    if (run.ending)
+      throw new Rejected('conflict', 'run.ending', 'The steps of the run are over; those of "finally" are under way.');
+    const { workflowId, version } = run.start;
+    const hasLast = run.status !== 'queued' && (await definitionOf(workflowId, version))?.finally !== undefined;
+    return hasLast
+      ? [{ type: 'run.finally_started', data: { runId, to: 'cancelled', by } }]
+      : [{ type: 'run.cancelled', data: { runId, by } }, statusOf(run, 'cancelled')];
+  });
+
+/** Ends a run that has found no place before its first step. One that has ended is left as it is. */
+export const skipRun = (
+  store: EventStore,
+  runId: string,
+  why: { readonly reason: string; readonly detail: string },
+  now: () => Date,
+): Promise<ChangedRun> =>
+  changeRun(store, { runId, by: `run/${runId}` }, now, (run) => {
+    if (run.ended) return [];
+    const { workflowId, workflow } = run.start;
+    return [{ type: 'workflow.skipped', data: { runId, workflowId, workflow, ...why } }, statusOf(run, 'skipped')];
+  });

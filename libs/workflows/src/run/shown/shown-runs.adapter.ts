@@ -1,0 +1,114 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+
+import { hasSeen } from '#libs/event-store/src/carry-out.js';
+import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { readWhole } from '#libs/event-store/src/reading.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
+import type { ChildRun, RunAnswer, RunDetails, RunStatus } from '#libs/events/src/shapes/run-shape.js';
+import { streams } from '#libs/events/src/streams.js';
+import { uuidOf } from '#libs/kernel/src/ids.js';
+
+import { Definitions } from '../../workflow/definitions.js';
+import { type ChangedRun, runNotFound } from '../commands/change-run.js';
+import { rowOf } from '../run.projection.js';
+import { RunView } from '../run.view.js';
+import { timelineOf } from './timeline.js';
+
+/** Runs as the API shows them: the row for lists, and what the stream tells beside it. */
+@Injectable()
+export class ShownRuns {
+  constructor(
+    @Inject(DataSource) private readonly database: DataSource,
+    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(Progress) private readonly progress: Progress,
+    @Inject(Definitions) private readonly definitions: Definitions,
+  ) {}
+
+  /** @throws Rejected `run.not_found` */
+  async one(orgId: string, id: string): Promise<RunDetails> {
+    if (uuidOf('run', id) === undefined) throw runNotFound(id);
+    const events = (await readWhole(this.store, streams.run(id))).filter((event) => event.isReadable);
+    // Where no worker has written the row yet, the stream tells the same.
+    const row = (await this.database.getRepository(RunView).findOneBy({ id })) ?? rowOf(events);
+    if (row?.orgId !== orgId) throw runNotFound(id);
+    return { ...(await this.details(row, events)), ...(await this.childrenOf(row)) };
+  }
+
+  /** A run that has just begun, from its stream alone. */
+  told(events: readonly RecordedEvent[]): Promise<RunDetails> {
+    return this.details(rowOf(events)!, events);
+  }
+
+  /** A run as it is after a command, also where no worker brings the row up to date. */
+  async changed(orgId: string, { position, run }: ChangedRun): Promise<RunDetails> {
+    const isCurrent = await hasSeen(this.progress, followers.runViews, position);
+    const shown = await this.one(orgId, run.start.runId);
+    return isCurrent ? shown : { ...shown, status: run.status };
+  }
+
+  private async details(row: RunView, events: readonly RecordedEvent[]): Promise<RunDetails> {
+    const definition = await this.definitions.find(row.workflowId, row.version);
+    return { ...answerOf(row), ...detailsOf(events), timeline: timelineOf(events, definition) };
+  }
+
+  /** Runs that its steps asked for. The status of one that has not begun is not known. */
+  private async childrenOf({ id, orgId }: RunView): Promise<{ children?: ChildRun[] }> {
+    const rows = await this.database.query<(Omit<ChildRun, 'status'> & { status: RunStatus | null })[]>(
+      `select c.child_id as id, c.workflow, c.path, r.status
+         from views.run_children c left join views.runs r on r.id = c.child_id
+        where c.parent_id = $1 and c.org_id = $2 order by c.position limit 1000`,
+      [id, orgId],
+    );
+    if (rows.length === 0) return {};
+    return { children: rows.map(({ status, ...child }) => (status === null ? child : { ...child, status })) };
+  }
+}
+
+/** What is in the stream alone. */
+function detailsOf(events: readonly RecordedEvent[]): Omit<RunDetails, keyof RunAnswer | 'children' | 'timeline'> {
+  const started = events.find((event) => event.is('workflow.started'));
+  const completed = events.find((event) => event.is('workflow.completed'));
+  const cancelled = events.find(
+    (event) => event.is('run.cancelled', 'run.finally_started') && event.data.by !== undefined,
+  );
+  const because = started?.is('workflow.started') ? started.data.trigger.because : undefined;
+  const restarted = started?.is('workflow.started') ? started.data.restartOf : undefined;
+  const retries = events.flatMap((event) =>
+    event.is('run.retried')
+      ? [
+          {
+            at: event.metadata.timestamp,
+            by: event.data.by,
+            ...(event.data.version && { version: event.data.version }),
+          },
+        ]
+      : [],
+  );
+  return {
+    ...(started?.is('workflow.started') && started.data.parent && { parent: started.data.parent }),
+    ...(because !== undefined && { because }),
+    ...(restarted !== undefined && { restartOf: restarted }),
+    ...(retries.length > 0 && { retries }),
+    inputs: started?.is('workflow.started') ? started.data.inputs : {},
+    ...(completed?.is('workflow.completed') ? { outputs: completed.data.outputs } : {}),
+    ...(cancelled?.is('run.cancelled', 'run.finally_started') ? { cancelledBy: cancelled.data.by } : {}),
+  };
+}
+
+/** A run in lists. */
+export const answerOf = (row: RunView): RunAnswer => ({
+  id: row.id,
+  workflow: row.workflow,
+  workflowId: row.workflowId,
+  version: row.version,
+  status: row.status,
+  trigger: row.trigger,
+  ...(row.eventId === null ? {} : { eventId: row.eventId }),
+  ...(row.eventType === null ? {} : { eventType: row.eventType }),
+  ...(row.error === null ? {} : { error: row.error }),
+  ...(row.until === null ? {} : { until: row.until.toISOString() }),
+  startedAt: row.startedAt.toISOString(),
+  ...(row.endedAt === null ? {} : { endedAt: row.endedAt.toISOString() }),
+});
