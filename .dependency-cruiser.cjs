@@ -36,6 +36,7 @@ const ROOMS = {
   'libs/deliveries/src': ['sending', 'delivery', 'webhook'],
   'libs/persistence/src': ['embedded', 'claims', 'session'],
   'libs/access/src': ['idempotency', 'named-secrets', 'secrets', 'token'],
+  'libs/actions/src': ['plugins', 'messages', 'attempts', 'connections'],
   'libs/kernel/src': ['text', 'time'],
   'apps/server/src': ['http', 'health'],
   'apps/cli/src': ['apply', 'workflow', 'run', 'secret', 'integration', 'rule', 'nouns'],

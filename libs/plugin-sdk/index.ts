@@ -19,6 +19,7 @@ export {
   type Unreadable,
   type Verdict,
 } from './src/define-provider.js';
+export type { Messenger, OutgoingMessage, SendContext, SentMessage } from './src/define-messenger.js';
 export { defineStep, type StepContext, type StepDefinition, StepError, type StepHttp } from './src/define-step.js';
 export {
   booleanOf,
@@ -45,6 +46,7 @@ export {
 export { readHttpBody, type ReadBody } from '#libs/kernel/src/text/http-body.js';
 export { type Backoff, backoff } from '#libs/kernel/src/time/backoff.js';
 export { retryAfterSeconds } from '#libs/kernel/src/time/retry-after.js';
+export { type JsonAnswer, type JsonRequest, requestJson, statusError } from './src/request-json.js';
 export { standardKey, standardSignature } from './src/standard-webhooks.js';
 export {
   type HmacScheme,

@@ -5,8 +5,8 @@ import { describe, expect, it } from '@jest/globals';
 import { load } from 'js-yaml';
 
 import { parseConfig } from '#apps/server/src/config.js';
-import { MAX_OUTPUT_BYTES } from '#libs/actions/src/attempt.js';
-import { TIMEOUT_MS } from '#libs/actions/src/run-action.js';
+import { MAX_OUTPUT_BYTES } from '#libs/actions/src/attempts/attempt.js';
+import { TIMEOUT_MS } from '#libs/actions/src/plugins/run-action.js';
 import { isEventType } from '#libs/events/src/catalogue.js';
 import { formatDuration } from '#libs/kernel/src/time/durations.js';
 import { loadPlugins } from '#libs/plugin-sdk/src/loading/load-plugins.js';

@@ -57,10 +57,11 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'libs/intake/src': ['trial', 'receiving', 'agent-webhook', 'reconcile', 'silence', 'handshake', 'integration'],
   'libs/deliveries/src': ['sending', 'delivery', 'webhook'],
   'libs/persistence/src': ['embedded', 'claims', 'session'],
-  'libs/access/src': ['idempotency', 'secrets', 'token'],
+  'libs/actions/src': ['plugins', 'messages', 'attempts', 'connections'],
+  'libs/access/src': ['idempotency', 'named-secrets', 'secrets', 'token'],
   'libs/kernel/src': ['text', 'time'],
   'apps/server/src': ['http', 'health'],
-  'apps/cli/src': ['apply', 'workflow', 'run', 'integration', 'rule', 'nouns'],
+  'apps/cli/src': ['apply', 'workflow', 'run', 'secret', 'integration', 'rule', 'nouns'],
 };
 /** In each room a file that imports, by its type alone, from the room above. */
 const UPWARDS = Object.entries(ROOMS).flatMap(([folder, rooms]) =>

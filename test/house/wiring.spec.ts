@@ -102,6 +102,8 @@ const WRITTEN_IN: Readonly<Record<string, readonly string[]>> = {
 
 /** Read by name in a file of a subscriber that reads everything, or by whoever reads the stream again. */
 const READ_IN: Readonly<Record<string, readonly string[]>> = {
+  'libs/actions/src/messages/send-message.worker.ts': ['message.attempted'],
+  'libs/actions/src/messages/message-address.ts': ['message.reply_taken'],
   'libs/deliveries/src/delivery/schedule.ts': [
     'webhook.test',
     'webhook.requested',
@@ -235,6 +237,7 @@ describe('the wiring', () => {
     const queues = parts.workers.map(({ queue }) => queue);
     expect(new Set(queues).size).toBe(queues.length);
     expect(queues.sort()).toEqual([
+      'actions.messages',
       'actions.run.page-on-call',
       'deliveries.attempt',
       'intake.reconcile',

@@ -4,9 +4,11 @@ import { AccessModule } from '#libs/access/src/access.module.js';
 import { ForgetSecrets } from '#libs/access/src/named-secrets/forget-secrets.subscriber.js';
 import { NamedSecretTable } from '#libs/access/src/named-secrets/named-secret.table.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
-import { ActionWorkers } from '#libs/actions/src/action-workers.js';
+import { ActionWorkers } from '#libs/actions/src/plugins/action-workers.js';
+import { ConnectionTable } from '#libs/actions/src/connections/connection.table.js';
+import { SendMessage } from '#libs/actions/src/messages/send-message.worker.js';
 import { ActionsModule } from '#libs/actions/src/actions.module.js';
-import { ScheduleActions } from '#libs/actions/src/schedule.subscriber.js';
+import { ScheduleActions } from '#libs/actions/src/attempts/schedule.subscriber.js';
 import { AgentProjection } from '#libs/agents/src/agent.projection.js';
 import { AgentView, ExecutionView } from '#libs/agents/src/agent.view.js';
 import { AgentsModule } from '#libs/agents/src/agents.module.js';
@@ -113,6 +115,7 @@ const TABLES: readonly Type<Table>[] = [
   WorkflowTable,
   Cancellations,
   WebhookTable,
+  ConnectionTable,
 ];
 
 /** Claimed work, in every process with the worker role; beside these, one for each action of a plug-in. */
@@ -124,6 +127,7 @@ const WORKERS: readonly Type<Worker>[] = [
   TellSilence,
   ReconcileIntegrations,
   EndBursts,
+  SendMessage,
 ];
 
 /** Rows that TypeORM reads. */

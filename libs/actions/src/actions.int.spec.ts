@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Type } from '@sinclair/typebox';
 
+import { Keyring } from '#libs/access/src/secrets/keyring.js';
+import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
@@ -17,9 +19,9 @@ import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { useViews } from '../../../test/support/views.js';
 import { StageProcess } from '../../persistence/testing/stage-process.js';
-import { ActionWorkers } from './action-workers.js';
+import { ActionWorkers } from './plugins/action-workers.js';
 import { ActionsModule } from './actions.module.js';
-import { ScheduleActions } from './schedule.subscriber.js';
+import { ScheduleActions } from './attempts/schedule.subscriber.js';
 
 const views = useViews({ poolSize: 5 });
 
@@ -46,6 +48,8 @@ async function server(...actions: ActionDefinition[]): Promise<() => Promise<voi
     provided: [
       [Plugins, new Plugins([{ name: 'specs', sdk: 1, actions }])],
       [Egress, { request: () => Promise.reject(new Error('nobody asks')) }],
+      [Keyring, new Keyring([Buffer.alloc(32, 1)])],
+      [Secrets, { get: () => Promise.resolve(new Map()) }],
       [Settings, { actionRetrySchedule: [20, 40] }],
       [LOG, { debug: nowhere, info: nowhere, warn: nowhere, error: nowhere }],
     ],

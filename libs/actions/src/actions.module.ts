@@ -1,16 +1,22 @@
 import { Module } from '@nestjs/common';
 
+import { Keyring } from '#libs/access/src/secrets/keyring.js';
+import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { LOG, type Log } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
-import { ActionWorkers } from './action-workers.js';
-import { ScheduleActions } from './schedule.subscriber.js';
+import { ConnectionTable } from './connections/connection.table.js';
+import { MessageAddress } from './messages/message-address.js';
+import { SendMessage } from './messages/send-message.worker.js';
+import { ActionWorkers } from './plugins/action-workers.js';
+import { ScheduleActions } from './attempts/schedule.subscriber.js';
 
-/** Actions that plug-ins add: scheduled for every request, run, and what became of them. */
+/** What rules and runs ask of others: actions of plug-ins and messages. Scheduled, carried out, and what became of them. */
 @Module({
   providers: [
     ScheduleActions,
@@ -26,7 +32,34 @@ import { ScheduleActions } from './schedule.subscriber.js';
       ) => new ActionWorkers(plugins.actions.values(), { store, clock, http, retrySchedule, log }),
       inject: [Plugins, EventStore, Clock, Egress, Settings, LOG],
     },
+    { provide: ConnectionTable, useFactory: (secrets: Secrets) => new ConnectionTable(secrets), inject: [Secrets] },
+    {
+      provide: SendMessage,
+      useFactory: (
+        { providers }: Plugins,
+        store: EventStore,
+        clock: Clock,
+        http: Egress,
+        progress: Progress,
+        connections: ConnectionTable,
+        keyring: Keyring,
+        { actionRetrySchedule: retrySchedule }: Settings,
+        log: Log,
+      ) =>
+        new SendMessage({
+          providers,
+          store,
+          clock,
+          http,
+          progress,
+          connections,
+          address: new MessageAddress(store, keyring, clock),
+          retrySchedule,
+          log,
+        }),
+      inject: [Plugins, EventStore, Clock, Egress, Progress, ConnectionTable, Keyring, Settings, LOG],
+    },
   ],
-  exports: [ScheduleActions, ActionWorkers],
+  exports: [ScheduleActions, ActionWorkers, ConnectionTable, SendMessage],
 })
 export class ActionsModule {}

@@ -1,5 +1,5 @@
 import { type RecordedEvent, shownDataJson } from '#libs/event-store/src/event-store.js';
-import { eventIdOf } from '#libs/events/src/envelope.js';
+import { eventIdOf, type RequestMetadata } from '#libs/events/src/envelope.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 /**
@@ -33,7 +33,12 @@ export function eventJson(event: RecordedEvent): string {
     actor,
     receivedAt,
     schemaVersion,
-    ...(request && { request }),
+    ...(request && { request: shownRequest(request) }),
   });
   return `${envelope.slice(0, -1)},"data":${shownDataJson(event)},"metadata":${metadata}}`;
+}
+
+/** Without the address for an answer, which is nobody's to see. */
+function shownRequest({ replyTo: _, ...request }: RequestMetadata): Omit<RequestMetadata, 'replyTo'> {
+  return request;
 }

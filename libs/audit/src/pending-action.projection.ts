@@ -5,10 +5,21 @@ import { jsonColumn } from '#libs/persistence/src/rows.adapter.js';
 
 import { PENDING_REQUESTS, pendingAction, retryDetails } from './pending-action.js';
 
+const ATTEMPTS = [
+  'action.completed',
+  'action.failed',
+  'message.attempt_failed',
+  'message.sent',
+  'message.failed',
+] as const;
+type AttemptEvent = RecordedEvent<(typeof ATTEMPTS)[number]>;
+const isEnd = (event: RecordedEvent): event is AttemptEvent =>
+  event.is('action.completed', 'message.sent', 'message.failed') || (event.is('action.failed') && event.data.final);
+
 /** Keeps what was asked for until somebody begins it or takes it back: it is visible, not lost. */
 export class PendingActions implements Subscriber {
   readonly name = followers.pendingActions;
-  readonly reads = [...PENDING_REQUESTS, 'agent.cancelled', 'action.completed', 'action.failed'] as const;
+  readonly reads = [...PENDING_REQUESTS, 'agent.cancelled', ...ATTEMPTS] as const;
   readonly writes = [] as const;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
@@ -16,9 +27,8 @@ export class PendingActions implements Subscriber {
     for (const event of events) {
       if (event.is('agent.cancelled'))
         await tx.query('delete from views.pending_actions where id = $1', [event.data.executionId]);
-      else if (event.is('action.completed') || (event.is('action.failed') && event.data.final))
-        await tx.query('delete from views.pending_actions where id = $1', [event.data.requestId]);
-      else if (event.is('action.failed'))
+      else if (isEnd(event)) await tx.query('delete from views.pending_actions where id = $1', [event.data.requestId]);
+      else if (event.is('action.failed', 'message.attempt_failed'))
         await tx.query('update views.pending_actions set details = $2 where id = $1', [
           event.data.requestId,
           jsonColumn(retryDetails(event.data)),

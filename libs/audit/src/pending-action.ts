@@ -9,7 +9,7 @@ export const PENDING_REQUESTS = ['agent.requested', 'message.requested', 'action
 export type PendingType = 'dispatch_agent' | 'send_message' | 'action';
 export const PENDING_TYPES: readonly PendingType[] = ['dispatch_agent', 'send_message', 'action'];
 
-/** What was asked for and nobody has begun; of an action of a plug-in, nobody has brought to an end. */
+/** What was asked for and nobody has begun; of a message or an action of a plug-in, nobody has brought to an end. */
 export interface PendingAction {
   /** `exec_…` of an agent's execution; of all else, `evt_…` of the request. */
   readonly id: string;
@@ -40,13 +40,22 @@ export function pendingAction(event: RecordedEvent<(typeof PENDING_REQUESTS)[num
     ...common,
     id: eventIdOf(event.id),
     type: 'send_message',
-    details: { integration: shown(integration), channel: shown(channel), text: shown(text) },
+    details: {
+      integration: shown(integration),
+      ...(channel !== undefined && { channel: shown(channel) }),
+      text: shown(text),
+    },
   };
 }
 
 /** What there is to show of an action that has failed and is tried again. */
-export const retryDetails = ({ action, attempt, error, nextAttemptAt = '' }: DataOf<'action.failed'>) => ({
-  action: shown(action),
+export const retryDetails = ({
+  attempt,
+  error,
+  nextAttemptAt = '',
+  ...rest
+}: DataOf<'action.failed'> | DataOf<'message.attempt_failed'>) => ({
+  ...('action' in rest ? { action: shown(rest.action) } : {}),
   attempts: String(attempt),
   error: shown(`${error.code}: ${error.message}`),
   nextAttemptAt,

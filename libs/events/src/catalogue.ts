@@ -3,7 +3,7 @@ import type { Static } from '@sinclair/typebox';
 import type { JsonObject } from '#libs/kernel/src/json.js';
 
 import { accessEvents, secretEvents } from './types/access.events.js';
-import { actionEvents } from './types/action.events.js';
+import { actionEvents } from './types/actions/action.events.js';
 import type { EventDefinition } from './define-event.js';
 import { agentEvents } from './types/agent.events.js';
 import { deliveryEvents } from './types/delivery.events.js';
@@ -11,6 +11,7 @@ import { gitEvents } from './types/git.events.js';
 import { inboundEvents } from './types/inbound.events.js';
 import { integrationEvents } from './types/integration.events.js';
 import { issueEvents } from './types/issue.events.js';
+import { messageEvents } from './types/actions/message.events.js';
 import { nameEvents } from './types/name.events.js';
 import { ruleEvents } from './types/rule.events.js';
 import { scheduleEvents } from './types/schedule.events.js';
@@ -23,6 +24,7 @@ import { workflowEvents } from './types/workflow.events.js';
 export const catalogue = {
   ...integrationEvents,
   ...actionEvents,
+  ...messageEvents,
   ...agentEvents,
   ...gitEvents,
   ...inboundEvents,

@@ -33,7 +33,7 @@ const LEADS_TO: Readonly<Record<string, readonly string[]>> = {
   dispatch_workflow: STARTS_A_RUN,
   workflow: STARTS_A_RUN,
   dispatch_agent: ['agent.requested', 'agent.started', 'agent.finished', 'agent.failed'],
-  send_message: ['message.requested'],
+  send_message: ['message.requested', 'message.attempted', 'message.attempt_failed', 'message.sent', 'message.failed'],
 };
 
 /** What the engine records about a rule whenever it decides. */

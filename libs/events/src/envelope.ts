@@ -64,7 +64,18 @@ export interface RequestMetadata {
   readonly sourceIp: string;
   /** The sender's own count of retries, where it announces one. */
   readonly retry?: string;
+  /** Where the sender takes an answer to this request: encrypted, and shown to nobody. */
+  readonly replyTo?: SealedText;
 }
+
+/** A text under a key of the installation; `sealed` is base64. */
+export interface SealedText {
+  readonly keyId: string;
+  readonly sealed: string;
+}
+
+/** What the address for an answer is encrypted for. */
+export const replyBelongsTo = (integrationId: string): readonly string[] => ['reply', integrationId];
 
 export const MAX_HOPS = 16;
 

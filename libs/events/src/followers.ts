@@ -7,6 +7,7 @@ export const followers = {
   forgetSecrets: 'access.forget-secrets',
   namedSecrets: 'access.secrets',
   tokens: 'access.tokens',
+  connections: 'actions.integrations',
   scheduleActions: 'actions.schedule',
   requestAgents: 'agents.request',
   agentViews: 'agents.views',

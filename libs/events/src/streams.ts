@@ -26,6 +26,8 @@ const KINDS = [
   'refused',
   'exhausted',
   'action',
+  'message',
+  'reply',
   'issue',
   'token',
   'organisation',
@@ -94,6 +96,10 @@ export const streams = {
   exhausted: (correlation: Uuid) => named('exhausted', correlation),
   /** What became of a request for an action of a plug-in: revision n holds the outcome of attempt n + 1. */
   action: (request: Uuid) => named('action', request),
+  /** What became of a request for a message: revisions 2n and 2n + 1 hold the beginning of attempt n + 1 and its outcome. */
+  message: (request: Uuid) => named('message', request),
+  /** Which messages answered an event at its own address: a few are allowed. */
+  reply: (event: string) => named('reply', event),
   issue: (id: string) => named('issue', id),
   token: (id: string) => named('token', id),
   organisation: (id: string) => named('organisation', id),

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { CommandBus, CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
 
+import { Keyring } from '#libs/access/src/secrets/keyring.js';
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
@@ -93,6 +94,7 @@ import { WatchSilence } from './silence/silence.subscriber.js';
         log: Log,
         { publicUrl }: Settings,
         handshakes: HandshakeChanges,
+        keyring: Keyring,
       ) =>
         new InboundPipeline({
           store,
@@ -102,10 +104,14 @@ import { WatchSilence } from './silence/silence.subscriber.js';
           http,
           publicUrl,
           handshakes,
+          seal: (text, belongsTo) => {
+            const { keyId, bytes } = keyring.seal(text, belongsTo);
+            return { keyId, sealed: bytes.toString('base64') };
+          },
           limiter: new RateLimiter(),
           log,
         }),
-      inject: [EventStore, Clock, Plugins, Counters, Egress, LOG, Settings, HandshakeChanges],
+      inject: [EventStore, Clock, Plugins, Counters, Egress, LOG, Settings, HandshakeChanges, Keyring],
     },
     {
       provide: HandshakeChanges,

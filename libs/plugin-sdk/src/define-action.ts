@@ -1,6 +1,6 @@
 import type { Static, TSchema } from '@sinclair/typebox';
 
-import { ACTION_REQUESTS } from '#libs/events/src/types/action.events.js';
+import { ACTION_REQUESTS } from '#libs/events/src/types/actions/action.events.js';
 
 import type { StepHttp } from './define-step.js';
 

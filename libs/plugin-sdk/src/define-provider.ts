@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 
+import type { Messenger } from './define-messenger.js';
 import type { StepHttp } from './define-step.js';
 import type { Preset } from './scheme/define-preset.js';
 
@@ -163,6 +164,11 @@ export interface Normalised {
   readonly source?: string | undefined;
   /** What is stored in place of the body, where that holds a proof that must not be. */
   readonly payload?: Json | undefined;
+  /**
+   * A URL at which the sender takes an answer to this request, such as Slack's `response_url`. Kept encrypted beside the event and
+   * shown to nobody; leave it out of `payload`. {@link Messenger.send} is given it as `replyTo`.
+   */
+  readonly replyTo?: string | undefined;
 }
 
 /**
@@ -275,7 +281,7 @@ export interface Reconcile {
  * });
  * ```
  */
-export interface Provider {
+export interface Provider extends Messenger {
   /** What integrations name: lower case, digits and `_`, 2 to 40 characters, beginning with a letter. Never changes. */
   readonly name: string;
   /** One sentence for people. */

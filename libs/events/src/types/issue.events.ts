@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox';
 
-import { RequestedBy } from './action.events.js';
+import { RequestedBy } from './actions/requested-by.js';
 import { defineEvent } from '../define-event.js';
 import { Author, Inbound, Issue, Repository } from '../neutral.js';
 import { IssueStatus } from '../shapes/issue-shape.js';

@@ -1,15 +1,16 @@
+import { withPlainSecrets } from '#libs/access/src/secrets/config-secrets.js';
 import type { Secrets } from '#libs/access/src/secrets/secrets.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { SliceTable } from '#libs/event-store/src/slice-table.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
-import type { Json, JsonObject } from '#libs/kernel/src/json.js';
+import type { JsonObject } from '#libs/kernel/src/json.js';
 
 import { providerKey } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { AddressList } from './addresses.js';
 import { DedupeKey } from './dedupe-key.js';
-import { type Integration, integration, secretReferenceIn, secretReferences } from './integration.js';
+import { type Integration, integration, secretReferences } from './integration.js';
 import type { RateLimit } from './rate-limiter.js';
 
 /** An integration ready to receive: secrets in plain text, lists parsed, expressions compiled. */
@@ -152,13 +153,3 @@ export const validSecrets = ({ secrets, previous }: Receiver, now: number): read
   previous.length === 0
     ? secrets
     : [...secrets, ...previous.filter(({ validUntil }) => validUntil > now).map(({ secret }) => secret)];
-
-function withPlainSecrets(config: JsonObject, plain: ReadonlyMap<string, string>): JsonObject {
-  const entries = Object.entries(config).flatMap(([key, value]): [string, Json][] => {
-    const reference = secretReferenceIn(value);
-    if (reference === undefined) return [[key, value]];
-    const text = plain.get(reference);
-    return text === undefined ? [] : [[key, text]];
-  });
-  return Object.fromEntries(entries);
-}

@@ -1,3 +1,4 @@
+import { referencesIn } from '#libs/access/src/secrets/config-secrets.js';
 import { afterRotation, type PreviousSecret } from '#libs/access/src/secrets/secret-rotation.js';
 import { type Author, slice, ThingCommand, typesOf } from '#libs/event-store/src/command-handlers.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
@@ -116,15 +117,9 @@ export const secretReferences = (state: Integration): readonly string[] =>
     ? [
         ...(state.secret === undefined ? [] : [state.secret]),
         ...state.previous.map(({ secret }) => secret),
-        ...Object.values(state.settings.config).flatMap((value) => secretReferenceIn(value) ?? []),
+        ...referencesIn(state.settings.config),
       ]
     : [];
-
-/** The reference in a config value that is kept as a secret. */
-export function secretReferenceIn(value: unknown): string | undefined {
-  const reference = typeof value === 'object' && value !== null ? (value as { $secret?: unknown }).$secret : undefined;
-  return typeof reference === 'string' ? reference : undefined;
-}
 
 type Drafts<T extends `integration.${string}` = never> = readonly Extract<EventDraft, { type: T }>[];
 

@@ -10,7 +10,8 @@ import { formatDuration } from '#libs/kernel/src/time/durations.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
 
 import type { Counter } from './counters.js';
-import { type Integration, secretReferenceIn } from './integration.js';
+import { secretReferenceIn } from '#libs/access/src/secrets/config-secrets.js';
+import { type Integration } from './integration.js';
 import { MASK } from './settings-check.js';
 
 /** An integration as REST lists it. `state` holds references of secrets, never a secret. */

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 
 import type { EventToAppend } from '#libs/event-store/src/event-store.js';
 import { RawJson } from '#libs/event-store/src/new-event.js';
-import type { RequestMetadata } from '#libs/events/src/envelope.js';
+import { replyBelongsTo, type RequestMetadata, type SealedText } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { type Uuid, uuid5, uuid7 } from '#libs/kernel/src/ids.js';
 import { isObject, type Json } from '#libs/kernel/src/json.js';
@@ -53,12 +53,16 @@ export interface InterpretedRequest extends Verified {
   readonly retry: string | undefined;
 }
 
+/** Encrypts what nobody is shown. */
+export type Seal = (text: string, belongsTo: readonly string[]) => SealedText;
+
 /** Parses a verified request, asks its provider what happened, and puts the events together. */
 export function interpretRequest(
   receiver: Receiver,
   request: InboundRequest,
   verified: Verified,
   log: Log,
+  seal?: Seal,
 ): InterpretedRequest | Refusal {
   const { provider, context, authentication } = verified;
   const isJson = provider.readsJson?.(context) === true;
@@ -68,17 +72,22 @@ export function interpretRequest(
   if (bodies.length > MAX_LINES) return unreadable(TOO_MANY_LINES);
   const elements: Element[] = [];
   let isMasked = false;
+  let replyTo: string | undefined;
   for (const { text, mayHoldExact, ...body } of bodies) {
     const made = normalised(provider, body, context, log);
     if (made instanceof Refusal) return made;
     const deliveryId = receiver.dedupeKey?.of(body.value) ?? made.deliveryId;
     elements.push({ ...made, deliveryId, payload: made.payload ?? new RawJson(text, mayHoldExact) });
     isMasked ||= made.payload !== undefined;
+    replyTo ??= made.replyTo;
   }
   const retry = elements[0]?.retry;
   // The hash of a body that holds a weak token would let it be guessed.
   const hashed = isMasked ? elements.map(({ payload }) => payload.text).join('\n') : request.rawBody;
-  const metadata = requestMetadata(verified, request, retry, hashed);
+  const metadata = {
+    ...requestMetadata(verified, request, retry, hashed),
+    ...(replyTo !== undefined && seal && { replyTo: seal(replyTo, replyBelongsTo(receiver.id)) }),
+  };
   const deliveries: Delivery[] = [];
   const deliver = (part: readonly Element[]): Refusal | undefined => {
     const delivery = deliveryOf(receiver, request, verified, metadata, part, log);
@@ -186,6 +195,7 @@ function eventsOf(
 type Made = Omit<Element, 'payload'> & {
   /** In place of what the sender wrote. */
   readonly payload?: RawJson;
+  readonly replyTo?: string | undefined;
 };
 
 /**
@@ -196,7 +206,7 @@ function normalised(provider: Provider, body: InboundBody, context: ProviderCont
   try {
     const made = atOnce(provider.normalise(body, context));
     if ('unreadable' in made) return malformed('inbound.unreadable', made.unreadable);
-    const { deliveryId, idOf, eventType, action, retry, events, source, payload } = made;
+    const { deliveryId, idOf, eventType, action, retry, events, source, payload, replyTo } = made;
     if (!Array.isArray(events)) throw new TypeError('events is not a list');
     const id = textOf(deliveryId);
     return {
@@ -206,6 +216,7 @@ function normalised(provider: Provider, body: InboundBody, context: ProviderCont
       action: textOf(action),
       retry: textOf(retry),
       source: textOf(source),
+      replyTo: textOf(replyTo),
       events: events.map(eventOf),
       ...(payload !== undefined && { payload: new RawJson(stringifyJson(payload), wroteExactNumbers()) }),
     };

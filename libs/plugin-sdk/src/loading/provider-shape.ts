@@ -34,6 +34,9 @@ const KEYS = Object.keys({
   described: true,
   explain: true,
   withPreset: true,
+  send: true,
+  findSent: true,
+  isOwnMessage: true,
 } satisfies Record<keyof Provider, true>);
 const PROVIDER_NAME = /^[a-z][a-z0-9_]{1,39}$/;
 
@@ -59,7 +62,7 @@ export function checkProvider(provider: unknown, plugin: string): void {
   for (const method of ['normalise', 'respond', 'preflight', 'sign', 'checkSecret'])
     if (isAsync(provider[method]))
       throw unusable(plugin, `${method} of its provider ${provider['name']} must not be async: only verify may be`);
-  for (const method of ['respond', 'preflight', 'sign', 'checkSecret'])
+  for (const method of ['respond', 'preflight', 'sign', 'checkSecret', 'send', 'findSent', 'isOwnMessage'])
     if (provider[method] !== undefined && typeof provider[method] !== 'function')
       throw unusable(plugin, `${method} of its provider ${provider['name']} is not a function`);
   for (const flag of ['anyBody', 'communicator'])

@@ -13,6 +13,7 @@ import {
 } from '#libs/plugin-sdk/src/define-provider.js';
 import { type Fields, fieldsOf, type Json, known, listOf, stringifyJson, textOf } from '#libs/plugin-sdk/src/fields.js';
 
+import { botframeworkMessenger } from './botframework-send.js';
 import { KeysUnavailable, OpenIdKeys, type PublicKey, type UnusableKey } from './openid-keys.js';
 
 const METADATA_URL = 'https://login.botframework.com/v1/.well-known/openidconfiguration';
@@ -31,6 +32,7 @@ const keys = new OpenIdKeys();
 
 /** Microsoft Bot Framework: Teams, Direct Line and the other channels of Azure Bot Service. */
 export const botframework = defineProvider({
+  ...botframeworkMessenger,
   name: 'botframework',
   description: 'Bot Framework (Teams and others): a JWT of the Bot Connector with every activity.',
   wants: 'Authorization: Bearer and the JWT of the Bot Connector, which it always sends',
@@ -39,8 +41,19 @@ export const botframework = defineProvider({
       appId: { type: 'string', minLength: 1, description: 'Microsoft App ID of the bot: the audience of its tokens' },
       openIdMetadataUrl: { type: 'string', format: 'uri', description: `default ${METADATA_URL}` },
       issuer: { type: 'string', format: 'uri', description: `default ${ISSUER}` },
+      appPassword: {
+        type: 'string',
+        minLength: 1,
+        description: 'client secret of the bot, with which messages are sent',
+      },
+      tokenUrl: {
+        type: 'string',
+        format: 'uri',
+        description: 'where tokens for messages are requested; default: that of Microsoft for multi-tenant bots',
+      },
     },
     required: ['appId'],
+    secrets: ['appPassword'],
   },
   communicator: true,
   keepHeaders: ['user-agent', 'ms-cv', 'traceparent'],

@@ -6,10 +6,11 @@ import {
   type Normalised,
   type NormalisedEvent,
 } from '#libs/plugin-sdk/src/define-provider.js';
-import { type Fields, fieldsOf, integerOf, known, listOf, textOf } from '#libs/plugin-sdk/src/fields.js';
+import { type Fields, fieldsOf, integerOf, known, listOf, objectOf, textOf } from '#libs/plugin-sdk/src/fields.js';
 import { hmacSha256Hex, verifyHmac, withinTolerance } from '#libs/plugin-sdk/src/signatures.js';
 
 import { authorOf, channelOf, interactionOf, messageOf, timeOf } from './slack-fields.js';
+import { slackMessenger } from './slack-send.js';
 
 const TIMESTAMP = 'x-slack-request-timestamp';
 const signedText = ({ headers, rawBody }: Pick<InboundRequest, 'headers' | 'rawBody'>): Buffer =>
@@ -21,6 +22,7 @@ const WRITTEN: ReadonlySet<string> = new Set(['bot_message', 'file_share', 'me_m
 
 /** Slack: Events API, slash commands and interactive components, all at one URL. */
 export const slack = defineProvider({
+  ...slackMessenger,
   name: 'slack',
   description: 'Slack apps: Events API, slash commands and interactions, signed with X-Slack-Signature.',
   wants:
@@ -51,7 +53,7 @@ export const slack = defineProvider({
   },
 
   normalise(body) {
-    return { ...read(body), retry: body.request.headers['x-slack-retry-num'] };
+    return { ...read(body), ...answerable(body), retry: body.request.headers['x-slack-retry-num'] };
   },
 
   // Anything else than an empty 200 within three seconds would be shown to whoever pressed the button, or sent again.
@@ -62,6 +64,14 @@ export const slack = defineProvider({
       : { status: 200, contentType: 'text/plain; charset=utf-8', body: '' };
   },
 });
+
+/** Who knows a `response_url` can write into the channel: it is kept apart from what is shown. */
+function answerable({ value }: InboundBody): Pick<Normalised, 'payload' | 'replyTo'> {
+  const { response_url: url, response_urls: urls, ...payload } = objectOf(value);
+  if (url === undefined && urls === undefined) return {};
+  const replyTo = textOf(url) ?? textOf(fieldsOf(listOf(urls)[0])['response_url']);
+  return { payload, ...(replyTo !== undefined && { replyTo }) };
+}
 
 function read({ value, kind }: InboundBody): Normalised {
   const body = fieldsOf(value);

@@ -1,7 +1,7 @@
 import { type TObject, type TSchema, Type, type TUnsafe } from '@sinclair/typebox';
 
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
-import type { ACTION_REQUESTS } from '#libs/events/src/types/action.events.js';
+import type { ACTION_REQUESTS } from '#libs/events/src/types/actions/action.events.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';

@@ -1,4 +1,4 @@
-import { ACTION_REQUESTS } from '#libs/events/src/types/action.events.js';
+import { ACTION_REQUESTS } from '#libs/events/src/types/actions/action.events.js';
 import type { BuiltInAction } from '#libs/plugin-sdk/src/define-action.js';
 
 import type { ActionKind, RequestType } from './action-kind.js';

@@ -1,6 +1,6 @@
 import type { Static } from '@sinclair/typebox';
 
-import { ACTION_REQUESTS } from '#libs/events/src/types/action.events.js';
+import { ACTION_REQUESTS } from '#libs/events/src/types/actions/action.events.js';
 import type { RuleAction } from '#libs/events/src/shapes/rule-shape.js';
 import { shapeProblems } from '#libs/events/src/shapes/shape-check.js';
 import { compileTemplate, type CompiledTemplate } from '#libs/expressions/src/template.js';

@@ -1,15 +1,30 @@
-import { type ActionKind, keys, needed, neededText, textOf } from './action-kind.js';
+import { type ActionKind, givenTexts, keys, needed, neededText, optional, textOf, unusable } from './action-kind.js';
 
 export const sendMessage: ActionKind<'message.requested'> = {
-  description: 'Requests a message in a channel; the request is listed by `GET /api/v1/actions` until it is sent.',
+  description:
+    'Sends a message through an integration of Slack or Bot Framework, or of a plug-in whose provider can send.',
   with: keys({
-    integration: needed('Id of the integration that sends the message.'),
-    channel: needed('Such as `#ops`.'),
+    integration: needed('Id or name of the integration that sends the message.'),
+    channel: optional('Id or name of a channel, such as `#ops`. Default: where the event came from.'),
     text: needed('What it says.'),
+    threadId: optional('The message to whose thread it belongs: `${{ data.message.threadId }}`.'),
+    blocks: optional('A list: the layout of the service, such as blocks of Slack or attachments of Bot Framework.'),
+    respond: optional("`true`: answer at the event's own address, as Slack's commands and interactions have it."),
   }),
-  request: (filled) => ({
-    integration: neededText(filled, 'integration'),
-    channel: neededText(filled, 'channel'),
-    text: textOf(filled['text']),
-  }),
+  check: (given, pointer, problems) => {
+    const { respond } = given;
+    if (respond !== undefined && typeof respond !== 'boolean')
+      problems.add(`${pointer}/respond`, 'Must be true or false.');
+  },
+  request: (filled) => {
+    const { blocks, respond } = filled;
+    if (blocks !== undefined && blocks !== null && !Array.isArray(blocks)) throw unusable('blocks', 'a list', blocks);
+    return {
+      integration: neededText(filled, 'integration'),
+      ...givenTexts(filled, 'channel', 'threadId'),
+      text: textOf(filled['text']),
+      ...(Array.isArray(blocks) && { blocks: [...(blocks as readonly unknown[])] }),
+      ...(respond === true && { respond }),
+    };
+  },
 };

@@ -8,6 +8,7 @@ import { createIssueStep } from './effects/create-issue.step.js';
 import { emitStep } from './effects/emit.step.js';
 import { graphStep } from './control/graph.step.js';
 import { parallelStep } from './control/parallel.step.js';
+import { sendMessageStep } from './effects/send-message.step.js';
 import { sendWebhookStep } from './effects/send-webhook.step.js';
 import { workflowStep } from './effects/workflow.step.js';
 import { setStep } from './effects/set.step.js';
@@ -28,6 +29,7 @@ export const stepKinds: readonly StepKind[] = [
   emitStep,
   setStep,
   sendWebhookStep,
+  sendMessageStep,
   redeliverWebhookStep,
   createIssueStep,
   workflowStep,

@@ -17,8 +17,8 @@ import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/claims
 import type { ActionDefinition } from '#libs/plugin-sdk/src/define-action.js';
 import type { StepHttp } from '#libs/plugin-sdk/src/define-step.js';
 
-import { type ActionTask, queueOf, revisionBefore } from './action-task.js';
-import { attempted, type Ending } from './attempt.js';
+import { type AttemptTask, queueOf, revisionBefore } from '../attempts/attempt-task.js';
+import { attempted, type Ending } from '../attempts/attempt.js';
 
 export const TIMEOUT_MS = 30_000;
 
@@ -39,7 +39,7 @@ type Requested = RecordedEvent<'action.requested'>;
  * Makes one attempt of one action of a plug-in, and records what became of it. The outcome of an attempt has one place in
  * the stream of its request, so that a process that lost its claim meanwhile cannot record a second one.
  */
-export class RunAction implements Worker<ActionTask> {
+export class RunAction implements Worker<AttemptTask> {
   readonly queue: string;
   readonly concurrency = 16;
   readonly writes = ['action.completed', 'action.failed'] as const;
@@ -51,7 +51,7 @@ export class RunAction implements Worker<ActionTask> {
     this.queue = queueOf(action.name);
   }
 
-  async run(work: ClaimedWork<ActionTask>, signal: AbortSignal): Promise<WorkDone> {
+  async run(work: ClaimedWork<AttemptTask>, signal: AbortSignal): Promise<WorkDone> {
     const task = work.payload;
     // Also at the first claim: rows that were rebuilt from the log tell of what was done long ago.
     const recorded = await this.recordedBefore(task);
@@ -70,7 +70,7 @@ export class RunAction implements Worker<ActionTask> {
     return done;
   }
 
-  private async attempt(task: ActionTask, request: Requested, signal: AbortSignal): Promise<Ending> {
+  private async attempt(task: AttemptTask, request: Requested, signal: AbortSignal): Promise<Ending> {
     const { http, timeoutMs = TIMEOUT_MS } = this.parts;
     const input = withHeldNumbers(request.data.input) as typeof request.data.input;
     const problems = shapeProblems(this.action.inputSchema, rounded(input), { prefix: 'action', hidesValues: true });
@@ -87,7 +87,7 @@ export class RunAction implements Worker<ActionTask> {
     return attempted((stop) => this.action.run(input, { ...context, signal: stop }), timeoutMs, signal);
   }
 
-  private draftOf(task: ActionTask, { data, id }: Requested, ending: Ending, startedAt: Date): EventDraft {
+  private draftOf(task: AttemptTask, { data, id }: Requested, ending: Ending, startedAt: Date): EventDraft {
     const { requestedBy, eventId } = data;
     const now = this.parts.clock.now();
     const about = {
@@ -111,7 +111,7 @@ export class RunAction implements Worker<ActionTask> {
     return { type: 'action.failed', data: { ...failed, final: false, nextAttemptAt } };
   }
 
-  private async record(task: ActionTask, request: Requested, draft: EventDraft): Promise<WorkDone> {
+  private async record(task: AttemptTask, request: Requested, draft: EventDraft): Promise<WorkDone> {
     const { store, clock } = this.parts;
     const { orgId, actor } = request.metadata;
     const event = newEvent(draft, {
@@ -128,19 +128,19 @@ export class RunAction implements Worker<ActionTask> {
   }
 
   /** Position of the newest outcome, if that of this attempt is in the log. */
-  private async recordedBefore({ request, attempt }: ActionTask): Promise<bigint | undefined> {
+  private async recordedBefore({ request, attempt }: AttemptTask): Promise<bigint | undefined> {
     const from = BigInt(attempt - 1);
     const events = await this.parts.store.readStream(streams.action(request), { from });
     return events.at(-1)?.position;
   }
 
-  private async read({ request, stream, revision }: ActionTask): Promise<Requested> {
+  private async read({ request, stream, revision }: AttemptTask): Promise<Requested> {
     const event = await readAt(this.parts.store, stream, revision);
     if (event?.id === request && event.is('action.requested')) return event;
     throw new Error(`The request ${eventIdOf(request)} is no longer in the log.`);
   }
 
-  private named({ request, attempt }: ActionTask): object {
+  private named({ request, attempt }: AttemptTask): object {
     return { action: this.action.name, request: eventIdOf(request), attempt };
   }
 

@@ -1,22 +1,8 @@
 import { Type } from '@sinclair/typebox';
 
-import { defineEvent } from '../define-event.js';
-
-/**
- * What a rule or a workflow step asks for, as an event that another stage fulfils. The outcome's `$causationId` is the
- * id of the request: whoever waits for it waits for that.
- */
-export const RequestedBy = Type.Union([
-  Type.Object({
-    kind: Type.Literal('rule'),
-    ruleId: Type.String(),
-    ruleVersion: Type.Integer(),
-    /** Place of the action in the rule. */
-    index: Type.Integer(),
-  }),
-  Type.Object({ kind: Type.Literal('run'), runId: Type.String(), stepId: Type.String() }),
-  Type.Object({ kind: Type.Literal('webhook'), agentId: Type.String() }),
-]);
+import { defineEvent } from '../../define-event.js';
+import type { messageEvents } from './message.events.js';
+import { RequestedBy } from './requested-by.js';
 
 const triggering = Type.String({ description: 'id of the event that led to the action' });
 /** Where the log keeps that event; without it, it is looked for. */
@@ -105,25 +91,6 @@ export const actionEvents = {
       ),
     }),
     example: { requestedBy: byRule, eventId, agent: 'triage', input: { title: 'DB latency' } },
-  }),
-  'message.requested': defineEvent({
-    description: 'A rule or run requested a message to a channel.',
-    system: true,
-    data: Type.Object({
-      requestedBy: RequestedBy,
-      eventId: triggering,
-      event,
-      integration: Type.String(),
-      channel: Type.String(),
-      text: Type.String(),
-    }),
-    example: {
-      requestedBy: byRule,
-      eventId,
-      integration: 'int_01jq5x1d0wkz4s3v2n8m7b6c5a',
-      channel: '#ops',
-      text: 'up',
-    },
   }),
   'action.requested': defineEvent({
     description: 'A rule requested an action of a plug-in.',
@@ -215,4 +182,4 @@ export const ACTION_REQUESTS = {
   dispatch_workflow: 'workflow.requested',
   dispatch_agent: 'agent.requested',
   send_message: 'message.requested',
-} as const satisfies Readonly<Record<string, keyof typeof actionEvents>>;
+} as const satisfies Readonly<Record<string, keyof typeof actionEvents | keyof typeof messageEvents>>;

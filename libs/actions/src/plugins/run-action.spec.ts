@@ -15,8 +15,8 @@ import type { ClaimedWork } from '#libs/persistence/src/claims/work.js';
 import { type ActionContext, defineAction } from '#libs/plugin-sdk/src/define-action.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
-import { type ActionTask, queueOf } from './action-task.js';
-import { MAX_OUTPUT_BYTES } from './attempt.js';
+import { type AttemptTask, queueOf } from '../attempts/attempt-task.js';
+import { MAX_OUTPUT_BYTES } from '../attempts/attempt.js';
 import { RunAction, type RunActionParts } from './run-action.js';
 
 const SECRET = 'sk-live-4711-not-to-be-told';
@@ -91,11 +91,11 @@ async function requested(input: object = { team: 'db' }): Promise<RecordedEvent<
   return recorded as RecordedEvent<'action.requested'>;
 }
 
-const claimed = ({ id, stream, position }: RecordedEvent, attempt = 1, claims = 1): ClaimedWork<ActionTask> => ({
+const claimed = ({ id, stream, position }: RecordedEvent, attempt = 1, claims = 1): ClaimedWork<AttemptTask> => ({
   queue: queueOf('page-on-call'),
   key: id,
   dueAt: clock.now(),
-  payload: { request: id, stream, revision: '0', attempt } satisfies ActionTask,
+  payload: { request: id, stream, revision: '0', attempt } satisfies AttemptTask,
   position,
   claims,
 });

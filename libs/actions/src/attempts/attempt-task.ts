@@ -2,10 +2,11 @@ import type { Uuid } from '#libs/kernel/src/ids.js';
 
 /** Each action has a queue of its own: a process without its plug-in never takes one, and one that is slow delays no other. */
 export const queueOf = (action: string): string => `actions.run.${action}`;
+export const MESSAGES = 'actions.messages';
 
 /** What a worker is told of one attempt. The key of its row is the request's UUID. */
-export interface ActionTask {
-  /** Of the `action.requested`. */
+export interface AttemptTask {
+  /** Of the event that requests it. */
   readonly request: Uuid;
   /** Where the log keeps it. */
   readonly stream: string;
@@ -14,6 +15,6 @@ export interface ActionTask {
   readonly attempt: number;
 }
 
-/** Revision of the stream of outcomes before this attempt's. */
+/** Revision of the stream of outcomes before this attempt's, where an attempt is one event. */
 export const revisionBefore = (attempt: number): bigint | 'no-stream' =>
   attempt === 1 ? 'no-stream' : BigInt(attempt - 2);
