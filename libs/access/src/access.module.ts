@@ -5,6 +5,7 @@ import { DataSource } from 'typeorm';
 
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
+import { Settings } from '#libs/kernel/src/settings.js';
 
 import { IdempotencyStore } from './idempotency/idempotency-store.adapter.js';
 import { IdempotencyInterceptor } from './idempotency/idempotency.adapter.js';
@@ -15,6 +16,7 @@ import { NamedSecretTable } from './named-secrets/named-secret.table.js';
 import { NamedSecretValues } from './named-secrets/secret-values.js';
 import { Keyring } from './secrets/keyring.js';
 import { Secrets } from './secrets/secrets.js';
+import { SignedLinks } from './secrets/signed-links.js';
 import { establish, organisation, EstablishOrganisation } from './organisation.js';
 import { TokenGuard } from './token/token-guard.adapter.js';
 import { TokenController } from './token/token.controller.js';
@@ -49,6 +51,11 @@ import { TokenTable } from './token/token.table.js';
       useFactory: (store: EventStore, secrets: Secrets) => new NamedSecretValues(store, secrets),
       inject: [EventStore, Secrets],
     },
+    {
+      provide: SignedLinks,
+      useFactory: (keyring: Keyring, { publicUrl }: Settings) => new SignedLinks(keyring, publicUrl),
+      inject: [Keyring, Settings],
+    },
     { provide: TokenTable, useFactory: () => new TokenTable() },
     {
       provide: IdempotencyStore,
@@ -58,6 +65,6 @@ import { TokenTable } from './token/token.table.js';
     { provide: APP_GUARD, useClass: TokenGuard },
     { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
   ],
-  exports: [TokenTable, NamedSecretTable, NamedSecretValues, ForgetSecrets],
+  exports: [TokenTable, SignedLinks, NamedSecretTable, NamedSecretValues, ForgetSecrets],
 })
 export class AccessModule {}

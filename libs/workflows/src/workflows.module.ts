@@ -2,6 +2,8 @@ import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
 
+import { SignedLinks } from '#libs/access/src/secrets/signed-links.js';
+import { TokenTable } from '#libs/access/src/token/token.table.js';
 import { DEFAULT_ORG } from '#libs/events/src/envelope.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
@@ -31,6 +33,8 @@ import { FireTicks } from './schedule/fire-ticks.worker.js';
 import { ScheduleController } from './schedule/schedule.controller.js';
 import { ScheduleTicks } from './schedule/schedule.subscriber.js';
 import { type NextTick, TICKS } from './schedule/tick-work.js';
+import { ApprovalLinkRoutes } from './approvals/approval-links.adapter.js';
+import { ApprovalLinks, signedLink } from './approvals/approval-links.js';
 import { ApprovalController } from './approvals/approval.controller.js';
 import { ApprovalProjection } from './approvals/approval.projection.js';
 import { AnswerWaits } from './waits/answer-waits.subscriber.js';
@@ -102,6 +106,13 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
         new AnswerWaits(store, clock, new StoredWaits(database), new IndexedLookBack(events, progress)),
       inject: [EventStore, Clock, DataSource, EventReader, Progress],
     },
+    ApprovalLinkRoutes,
+    {
+      provide: ApprovalLinks,
+      useFactory: (links: SignedLinks, store: EventStore, tokens: TokenTable, clock: Clock) =>
+        new ApprovalLinks(links, store, tokens, () => clock.now()),
+      inject: [SignedLinks, EventStore, TokenTable, Clock],
+    },
     { provide: Cancellations, useFactory: () => new Cancellations() },
     {
       provide: AdvanceRun,
@@ -113,12 +124,13 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
         definitions: Definitions,
         cancellations: Cancellations,
         progress: Progress,
+        links: SignedLinks,
         log: Log,
       ) => {
         const outcomes = new NotedOutcomes(database, store, progress);
-        return new AdvanceRun(store, clock, egress, definitions, outcomes, cancellations, log);
+        return new AdvanceRun(store, clock, egress, definitions, outcomes, cancellations, signedLink(links), log);
       },
-      inject: [EventStore, Clock, Egress, DataSource, Definitions, Cancellations, Progress, LOG],
+      inject: [EventStore, Clock, Egress, DataSource, Definitions, Cancellations, Progress, SignedLinks, LOG],
     },
     {
       provide: EndConflicts,

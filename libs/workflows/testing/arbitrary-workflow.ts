@@ -4,6 +4,21 @@ const duration = fc.constantFrom('1s', '1m', '1h');
 const onError = fc.constantFrom('continue', 'fail');
 const onErrorContinue = fc.constant('continue');
 
+const branches = (steps: fc.Arbitrary<object[]>) => fc.array(fc.record({ steps }), { minLength: 1, maxLength: 3 });
+
+/** The first step leads to all others, and the last one joins them. Nodes need ids, unique in the workflow. */
+let graphs = 0;
+function asGraph(steps: readonly object[]): object {
+  const graph = graphs++;
+  const nodes = steps.map((step, index) => ({ ...step, id: `node_${graph}_${index}` }));
+  const [first, last] = [nodes[0]!.id, nodes.at(-1)!.id];
+  const between = nodes.slice(1, -1).flatMap(({ id }) => [
+    { from: first, to: id },
+    { from: id, to: last },
+  ]);
+  return { graph: { nodes, edges: between.length > 0 ? between : [{ from: first, to: last }] } };
+}
+
 /**
  * Workflows of every kind of step, nested up to three levels. Ids are left out, so that the parser makes them up.
  * @param mayFail whether steps may fail the run, or only themselves.
@@ -40,6 +55,14 @@ export function arbitraryWorkflow(mayFail: boolean): fc.Arbitrary<string> {
     }),
     onError: policy,
   });
+  const ask = fc.record({
+    approval: fc.record({
+      title: fc.constant('Go?'),
+      timeout: duration,
+      onTimeout: fc.constantFrom('fail', 'continue'),
+    }),
+    onError: policy,
+  });
   const limited = fc.record({ wait: fc.constant({ for: '1h' }), timeout: duration, onError: onErrorContinue });
   const { steps } = fc.letrec<{ steps: object[]; step: object }>((tie) => ({
     steps: fc.array(tie('step'), { minLength: 1, maxLength: 4 }),
@@ -54,6 +77,7 @@ export function arbitraryWorkflow(mayFail: boolean): fc.Arbitrary<string> {
       again,
       limited,
       listen,
+      ask,
       fc.record({
         forEach: fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 4 }),
         concurrency: fc.integer({ min: 1, max: 3 }),
@@ -61,9 +85,12 @@ export function arbitraryWorkflow(mayFail: boolean): fc.Arbitrary<string> {
         steps: tie('steps'),
       }),
       fc.record({
-        parallel: fc.array(fc.record({ steps: tie('steps') }), { minLength: 1, maxLength: 3 }),
+        parallel: branches(tie('steps')),
         onError: policy,
       }),
+      // Which branch wins may depend on who goes on after a crash.
+      ...(mayFail ? [fc.record({ race: fc.constant(true), parallel: branches(tie('steps')), onError: policy })] : []),
+      fc.array(tie('step'), { minLength: 2, maxLength: 4 }).map(asGraph),
       fc.record({
         while: fc.record({
           condition: fc.integer({ min: 0, max: 3 }).map((most) => `index < \`${most}\``),

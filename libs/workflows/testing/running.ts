@@ -1,3 +1,5 @@
+import { Keyring } from '#libs/access/src/secrets/keyring.js';
+import { SignedLinks } from '#libs/access/src/secrets/signed-links.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import { Egress, type EgressOutcome, type EgressRequest } from '#libs/egress/src/egress.js';
@@ -96,6 +98,7 @@ export class Running {
         [Settings, { retrySchedule: [100, 200], workflowsDir: folder, correlationBudget: 10_000 }],
         [Plugins, new Plugins([{ name: 'test', sdk: 1, steps: testDefinitions }])],
         [TokenTable, new TokenTable()],
+        [SignedLinks, new SignedLinks(new Keyring([Buffer.alloc(32, 1)]), 'https://millrace.example.com')],
         [LOG, log ?? { debug: nowhere, info: nowhere, warn: nowhere, error: nowhere }],
       ],
       runs: (find) => ({

@@ -7,6 +7,7 @@ import { formatDuration } from '#libs/kernel/src/time/durations.js';
 import { derivedId, uuid5, type Uuid } from '#libs/kernel/src/ids.js';
 
 import { foldRun, type RunState } from '../src/engine/run-state.js';
+import type { SignLink } from '../src/engine/run-decision.js';
 import { startRun } from '../src/engine/start-run.js';
 import type { Definition } from '../src/language/definition.js';
 import { parseWorkflow } from '../src/language/reading/parse-workflow.js';
@@ -30,6 +31,7 @@ export interface WorldOptions {
   readonly retrySchedule?: readonly number[];
   /** Events that come so long after the start, or as soon after it as anything can come. */
   readonly events?: readonly { readonly after: number; readonly type: string; readonly data: object }[];
+  readonly signLink?: SignLink;
   /** Default: the steps of specs. */
   readonly library?: StepLibrary;
   /** Default 0: time passes between the calls of `goOn`, not in them. */
@@ -121,6 +123,7 @@ export class VirtualWorld {
           return this.outcomes;
         },
         earlyMs: this.options.earlyMs ?? 0,
+        ...(this.options.signLink && { signLink: this.options.signLink }),
         retries: { first: 0, max: 0 },
         makeAttempt: this.options.makeAttempt ?? (() => Promise.resolve(null)),
       },

@@ -144,7 +144,7 @@ const isApi = ({ url = '' }: { readonly url?: string | undefined }): boolean =>
 
 /** What costs more than a few bytes, and everybody may read. */
 const isDocument = ({ url }: RouteOptions): boolean =>
-  /^\/(docs|schemas|metrics)\b/.test(url) || url.endsWith('/openapi.json');
+  /^\/(docs|schemas|metrics|links)\b/.test(url) || url.endsWith('/openapi.json');
 
 const documents = (_: FastifyRequest, key: string): number =>
   key.startsWith('tok_') ? CALLS_PER_TOKEN : DOCUMENTS_PER_ADDRESS;

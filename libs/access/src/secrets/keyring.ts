@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto';
 
 /** One key and the name under which stored rows remember it; the name tells nothing about the key. */
 interface Key {
@@ -75,6 +75,14 @@ export class Keyring {
         cause,
       });
     }
+  }
+
+  /** HMAC-SHA256 of a text under a key for this purpose, for each key of the ring: the first signs, any verifies. */
+  macs(purpose: string, text: string): readonly Buffer[] {
+    return this.keys.map(({ bytes }) => {
+      const key = createHmac('sha256', bytes).update(`millrace ${purpose}`).digest();
+      return createHmac('sha256', key).update(text).digest();
+    });
   }
 }
 

@@ -36,6 +36,8 @@ const vote = {
   /** Who: `token/tok_…`. */
   by: Type.String(),
   at: Type.String(),
+  /** Decided through a link. */
+  via: Type.Optional(Type.Literal('link')),
   comment: Type.Optional(Type.String()),
   /** Values of the form. */
   form: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
@@ -115,6 +117,12 @@ export const waitEvents = {
       /** Whether whoever started the run may approve. */
       selfApproval: Type.Boolean(),
       until: Type.Optional(Type.String()),
+      /** One entry for each approver that is named, and one for anybody else who may decide. Each link works once. */
+      links: Type.Optional(
+        Type.Array(
+          Type.Object({ approver: Type.Optional(Type.String()), approve: Type.String(), reject: Type.String() }),
+        ),
+      ),
     }),
     example: {
       runId,

@@ -10,6 +10,7 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 
 import { type InputSpecs, inputsOf } from '../language/inputs.js';
+import { isRole } from '../steps/waiting/approval.step.js';
 import { waitsOf } from '../waits/open-waits.js';
 
 const MAX_TRIES = 20;
@@ -17,6 +18,8 @@ const MAX_TRIES = 20;
 export interface Approver extends Pick<Caller, 'orgId' | 'actor' | 'roles'> {
   /** Name of the token. */
   readonly name: string | undefined;
+  /** Decides through a link: one for the token that is named, or for anybody who has it. */
+  readonly link?: 'named' | 'anybody';
 }
 
 type Requested = RecordedEvent<'approval.requested'>;
@@ -29,7 +32,7 @@ type Requested = RecordedEvent<'approval.requested'>;
  */
 export async function decideApproval(
   store: EventStore,
-  { runId, path }: { readonly runId: string; readonly path: string },
+  { runId, path, requestId }: { readonly runId: string; readonly path: string; readonly requestId?: string },
   who: Approver,
   vote: ApprovalDecision,
   now: () => Date,
@@ -39,7 +42,7 @@ export async function decideApproval(
     const request = run.findLast(
       (event): event is Requested => event.is('approval.requested') && event.data.path === path,
     );
-    if (!request || request.metadata.orgId !== who.orgId)
+    if (!request || request.metadata.orgId !== who.orgId || (requestId !== undefined && requestId !== request.id))
       throw new Rejected(
         'not_found',
         'approval.not_found',
@@ -61,7 +64,7 @@ export async function decideApproval(
         'Nothing is to be approved any more: it was decided, or its time is over.',
       );
     await checkApprover(store, run, request.data, who);
-    const said = voteOf(request.data, who.actor, at, vote);
+    const said = voteOf(request.data, who, at, vote);
     const all = [...votes.map(({ data }) => voteIn(data)), said];
     const approvals = all.filter(({ decision }) => decision === 'approve').length;
     const about = { runId, path, requestId: request.id };
@@ -89,11 +92,12 @@ async function checkApprover(
   store: EventStore,
   run: readonly RecordedEvent[],
   { approvers, selfApproval }: DataOf<'approval.requested'>,
-  { actor, roles, name }: Approver,
+  { actor, roles, name, link }: Approver,
 ): Promise<void> {
   // `admin` includes all other roles, but stands for no token.
   const asRole = roles.some((role) => approvers.includes(role)) || (roles.includes('admin') && approvers.some(isRole));
-  if (!asRole && (name === undefined || !approvers.includes(name)))
+  const isAllowed = link === 'anybody' || asRole || (name !== undefined && approvers.includes(name));
+  if (!isAllowed)
     throw new Rejected('forbidden', 'approval.not_approver', `This is for ${approvers.join(' or ')} to decide.`);
   if (selfApproval) return;
   const [first] = run;
@@ -103,15 +107,14 @@ async function checkApprover(
     throw new Rejected('forbidden', 'approval.own_run', 'You started this run. Another person must decide.');
 }
 
-const isRole = (name: string): boolean => ['admin', 'designer', 'integrator', 'auditor'].includes(name);
-
-function voteOf({ form }: DataOf<'approval.requested'>, by: string, at: Date, vote: ApprovalDecision) {
+function voteOf({ form }: DataOf<'approval.requested'>, { actor, link }: Approver, at: Date, vote: ApprovalDecision) {
   const { decision, comment } = vote;
   const values = decision === 'approve' ? formOf(form as InputSpecs, vote.form ?? {}) : {};
   return {
     decision,
-    by,
+    by: actor,
     at: at.toISOString(),
+    ...(link && { via: 'link' as const }),
     ...(comment !== undefined && { comment }),
     ...(Object.keys(values).length > 0 && { form: values }),
   };
@@ -128,10 +131,11 @@ function formOf(form: InputSpecs, given: Record<string, unknown>): Record<string
   }
 }
 
-const voteIn = ({ decision, by, at, comment, form }: DataOf<'approval.voted'>) => ({
+const voteIn = ({ decision, by, at, via, comment, form }: DataOf<'approval.voted'>) => ({
   decision,
   by,
   at,
+  ...(via && { via }),
   ...(comment !== undefined && { comment }),
   ...(form && { form }),
 });

@@ -59,7 +59,7 @@ function advanceStep(decided: DecidedStep): Progress {
       decided.setTimer('timeout', step.timeoutMs);
     const progress = kind.decide(step, decided);
     if (progress !== 'open') return progress;
-    if (kind.pace === 'lasting' && decided.state === undefined)
+    if (kind.pace === 'lasting' && decided.state === undefined && !decided.isLeft)
       throw new Error(`${kind.name} left the step open and recorded no event about it`);
     return decided.unlessOverdue();
   });

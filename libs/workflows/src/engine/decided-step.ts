@@ -7,6 +7,7 @@ import { nestedIn } from '../steps/registry.js';
 import { failure, failureOf } from '../steps/kind/step-failure.js';
 import { plain } from '../steps/kind/step-input.js';
 import type {
+  ApprovalLink,
   Attempt,
   OwnData,
   Pass,
@@ -99,15 +100,24 @@ export class DecidedStep implements StepDecision {
     return this.decision.outcomeOf(requestId);
   }
 
+  /** The step waits for a worker. */
+  isLeft = false;
+
   canAttempt(): boolean {
     if (this.decision.world.attempting !== 'leave') return true;
     this.decision.isUnfinished = true;
+    this.isLeft = true;
     return false;
   }
 
   get isAttempting(): boolean {
     const { attempting } = this.decision.world;
     return attempting !== 'leave' && attempting.has(this.path);
+  }
+
+  approvalLinks(about: ApprovalLink): { readonly approve: string; readonly reject: string } | undefined {
+    const sign = this.decision.world.signLink;
+    return sign && { approve: sign('approve', about), reject: sign('reject', about) };
   }
 
   attempt(attempt: Omit<Attempt, 'path' | 'step' | 'round'>): void {

@@ -6,7 +6,7 @@ import type { Uuid } from '#libs/kernel/src/ids.js';
 import { timeAfter } from '#libs/kernel/src/time/times.js';
 
 import type { Definition } from '../language/definition.js';
-import type { Attempt, RequestOutcome } from '../steps/kind/step-kind.js';
+import type { ApprovalLink, Attempt, RequestOutcome } from '../steps/kind/step-kind.js';
 import type { RunFailure, TimerPurpose, TimerState } from '../steps/kind/step-state.js';
 import { evolve, type StartedRun } from './run-state.js';
 
@@ -23,7 +23,11 @@ export interface World {
    * `'leave'` if the caller makes no attempts: steps that need one are left for a worker.
    */
   readonly attempting: ReadonlySet<string> | 'leave';
+  /** Signs a link to an approval. */
+  readonly signLink?: SignLink;
 }
+
+export type SignLink = (decision: 'approve' | 'reject', about: ApprovalLink) => string;
 
 /** An event to be recorded. */
 export interface RunDraft {

@@ -9,6 +9,7 @@ import type { ClaimedWork, Worker, WorkDone } from '#libs/persistence/src/claims
 import type { StepHttp } from '#libs/plugin-sdk/src/define-step.js';
 
 import { RUN_EVENT_TYPES } from '../engine/decide.js';
+import type { SignLink } from '../engine/run-decision.js';
 import { stepEventTypes } from '../steps/registry.js';
 import type { Attempt, RequestOutcome } from '../steps/kind/step-kind.js';
 import type { Definitions } from '../workflow/definitions.js';
@@ -37,6 +38,7 @@ export class AdvanceRun implements Worker {
     private readonly definitions: Definitions,
     private readonly outcomes: Outcomes,
     private readonly cancellations: Cancellations,
+    private readonly signLink: SignLink,
     private readonly log: Log = silentLog,
   ) {}
 
@@ -51,6 +53,7 @@ export class AdvanceRun implements Worker {
           outcomes: (requests, isLast) => this.outcomes.find(requests, isLast),
           makeAttempt: (attempt, run, timeoutMs, abort) => this.makeAttempt(attempt, run, timeoutMs, abort),
           log: this.log,
+          signLink: this.signLink,
         },
         runId,
         AbortSignal.any([signal, cancelled]),

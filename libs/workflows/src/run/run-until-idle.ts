@@ -17,7 +17,7 @@ import { uuid5, uuid7, type Uuid } from '#libs/kernel/src/ids.js';
 import type { Log } from '#libs/kernel/src/log.js';
 
 import { decide, type Decision } from '../engine/decide.js';
-import type { RunDraft } from '../engine/run-decision.js';
+import type { RunDraft, SignLink } from '../engine/run-decision.js';
 import { foldRun, type StartedRun } from '../engine/run-state.js';
 import type { Definition } from '../language/definition.js';
 import type { RequestOutcome } from '../steps/kind/step-kind.js';
@@ -43,6 +43,7 @@ export interface RunPorts {
   /** How long an append whose outcome is unknown waits before the next try. */
   readonly retries?: Backoff;
   readonly log?: Log;
+  readonly signLink?: SignLink;
 }
 
 /** How often outcomes are looked up while attempts keep the run busy. */
@@ -133,7 +134,9 @@ class ActiveRun {
       requests.length === 0 ? new Map<Uuid, RequestOutcome>() : await this.ports.outcomes(requests, isLast);
     const results = this.attempts.ended();
     const { definition, event } = this;
-    const world = { definition, event, outcomes, now, attempting: this.attempts.paths() };
+    const { signLink } = this.ports;
+    const attempting = this.attempts.paths();
+    const world = { definition, event, outcomes, now, attempting, ...(signLink && { signLink }) };
     const decision = decide(this.run, world, results);
     await this.append(decision.drafts, world.now);
     if (results.length > 0) crashPoint('workflows.after-outcome');

@@ -4,7 +4,7 @@ import { derivedId, uuid5, type Uuid } from '#libs/kernel/src/ids.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import { decide, type Decision } from '../engine/decide.js';
-import type { RunDraft } from '../engine/run-decision.js';
+import type { RunDraft, SignLink } from '../engine/run-decision.js';
 import { settleStep } from '../engine/settle-step.js';
 import { type RunStart, type StartedRun, unknownRun, type RunState } from '../engine/run-state.js';
 import { startRun } from '../engine/start-run.js';
@@ -43,6 +43,9 @@ export const WORKFLOW_ID = derivedId('wf', 'test');
 /** No run takes more turns: what goes on for ever is cut off. */
 const MAX_TURNS = 100_000;
 
+/** The same in every run, so that a test can expect it. */
+const signLink: SignLink = (decision, { path, approver = 'anybody' }) =>
+  `https://millrace.example.com/links/${path}/${approver}/${decision}`;
 /** Begin `onFailure` and `finally`. */
 const PHASES: readonly string[] = ['run.recovery_started', 'run.finally_started'];
 
@@ -120,7 +123,7 @@ class PlayedRun {
     for (const { attempt } of results) attempting.add(attempt.path);
     const { definition } = this;
     const { event } = this.beginning;
-    const world = { definition, event, now: new Date(this.now), outcomes: this.heard.outcomes, attempting };
+    const world = { definition, event, now: new Date(this.now), outcomes: this.heard.outcomes, attempting, signLink };
     const decision = decide(this.run, world, results);
     this.run = decision.run;
     this.record(decision.drafts);

@@ -113,6 +113,8 @@ export interface StepDecision<Noted = unknown> {
   canAttempt(): boolean;
   /** Whether this process is busy with the step's attempt. */
   readonly isAttempting: boolean;
+  /** Links with which one approver decides without a token; `undefined` where nobody can sign them. */
+  approvalLinks(about: ApprovalLink): { readonly approve: string; readonly reject: string } | undefined;
   /** Has an attempt begun once the events are recorded, or kept up if it is under way. */
   attempt(attempt: Omit<Attempt, 'path' | 'step' | 'round'>): void;
 
@@ -125,6 +127,17 @@ export interface StepDecision<Noted = unknown> {
 
   completed(output: unknown): Progress;
   failed(error: RunFailure, output?: unknown): Progress;
+}
+
+/** What a link to an approval is for, besides the decision. */
+export interface ApprovalLink {
+  readonly runId: string;
+  readonly path: string;
+  readonly requestId: Uuid;
+  /** Milliseconds since 1970. */
+  readonly expires: number;
+  /** The name of a token. Without it the link is for whoever has it. */
+  readonly approver?: string;
 }
 
 /** One pass through nested steps, such as one item of a loop. */

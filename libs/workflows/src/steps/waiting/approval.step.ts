@@ -17,6 +17,10 @@ import type { KeywordKind, Progress, StepDecision } from '../kind/step-kind.js';
 import { lengthOf, readLimit } from './time-limit.js';
 
 const DEFAULT_APPROVERS = ['admin', 'designer'];
+/** A link is in messages, which are kept. */
+const MAX_LINK_MS = 30 * 86_400_000;
+
+export const isRole = (name: string): boolean => ['admin', 'designer', 'integrator', 'auditor'].includes(name);
 
 interface ApprovalFields {
   readonly title: CompiledTemplate | undefined;
@@ -25,6 +29,7 @@ interface ApprovalFields {
   readonly approvers: readonly string[];
   readonly count: number;
   readonly selfApproval: boolean;
+  readonly links: boolean;
   readonly limit: CompiledTemplate | undefined;
   readonly onTimeout: 'fail' | 'continue';
   readonly onReject: 'fail' | 'continue';
@@ -53,6 +58,11 @@ const Approval = closed(
     count: Type.Optional(whole(1, 20, 'So many approvals are needed. Default 1.')),
     selfApproval: Type.Optional(
       Type.Boolean({ description: 'Whether the person who started the run may approve. Default false.' }),
+    ),
+    links: Type.Optional(
+      Type.Boolean({
+        description: 'Whether `approval.requested` has links with which approvers decide without a token.',
+      }),
     ),
     timeout: Type.Optional(Template),
     onTimeout: outcome('Default fail.'),
@@ -92,15 +102,23 @@ export const approvalStep: KeywordKind<ApprovalFields> = {
     const at = `${pointer}/approval`;
     const raw = isObject(value) ? (value as Readonly<Record<string, unknown>>) : {};
     const { approvers, count, onTimeout, onReject } = raw;
+    const names = Array.isArray(approvers) ? (approvers as string[]) : DEFAULT_APPROVERS;
+    if (raw['links'] === true && raw['selfApproval'] !== true && names.some(isRole))
+      problems.add(
+        `${at}/links`,
+        'workflow.bad_value',
+        'Must not be true while "approvers" has a role: such a link does not tell who decides. Name tokens, or set "selfApproval: true".',
+      );
     const template = (key: string) =>
       typeof raw[key] === 'string' ? expressions.template(raw[key], `${at}/${key}`, visible) : undefined;
     return {
       title: template('title'),
       description: template('description'),
       form: readInputs(raw['form'], `${at}/form`, problems),
-      approvers: Array.isArray(approvers) ? (approvers as string[]) : DEFAULT_APPROVERS,
+      approvers: names,
       count: typeof count === 'number' ? count : 1,
       selfApproval: raw['selfApproval'] === true,
+      links: raw['links'] === true,
       limit: readLimit(raw['timeout'], `${at}/timeout`, reading),
       onTimeout: onTimeout === 'continue' ? 'continue' : 'fail',
       onReject: onReject === 'continue' ? 'continue' : 'fail',
@@ -108,7 +126,11 @@ export const approvalStep: KeywordKind<ApprovalFields> = {
   },
 
   decide(step, decision) {
-    if (!decision.open?.awaiting.length) begin(step, decision);
+    if (!decision.open?.awaiting.length) {
+      // Who signs is beside the worker.
+      if (step.links && !decision.canAttempt()) return 'open';
+      begin(step, decision);
+    }
     const decided = decision.outcomeOf(decision.open!.awaiting[0]!);
     if (decided?.type === 'approval.decided') return end(step, decision, decided.data);
     if (!decision.open!.timer || !decision.isDue('wait')) return 'open';
@@ -120,7 +142,7 @@ export const approvalStep: KeywordKind<ApprovalFields> = {
 };
 
 function begin(
-  { title, description, form, approvers, count, selfApproval, limit }: ApprovalFields,
+  { title, description, form, approvers, count, selfApproval, links: hasLinks, limit }: ApprovalFields,
   decision: StepDecision,
 ) {
   const scope = decision.scope();
@@ -136,6 +158,13 @@ function begin(
   const until = decision.open?.timer?.at;
   const { runId, path } = decision;
   const requestId = uuid5('run-approval', runId, path, decision.now.toISOString());
+  const expires = Math.min(until === undefined ? Infinity : Date.parse(until), decision.now.getTime() + MAX_LINK_MS);
+  const about = { runId, path, requestId, expires };
+  const named = approvers.filter((name) => !isRole(name)).map((approver) => ({ approver }));
+  const links = (hasLinks ? [...named, ...(named.length < approvers.length ? [{}] : [])] : []).flatMap((whose) => {
+    const pair = decision.approvalLinks({ ...about, ...whose });
+    return pair ? [{ ...whose, ...pair }] : [];
+  });
   const data: DataOf<'approval.requested'> = {
     runId,
     path,
@@ -150,6 +179,7 @@ function begin(
     count,
     selfApproval,
     ...(until !== undefined && { until }),
+    ...(links.length > 0 && { links }),
   };
   decision.append({ type: 'approval.requested', data, id: requestId });
   decision.record('run.step_awaiting', { requestId, input: { title: shownTitle, approvers, count } });
