@@ -99,6 +99,79 @@ describe('a connection', () => {
     expect(asked).toBeLessThan(80 * (MAX_UNDER_WAY + 16));
   });
 
+  const busy = (ms: number) => {
+    for (const end = performance.now() + ms; performance.now() < end;);
+  };
+
+  it('that asks for the first time is answered before what others have pipelined', async () => {
+    await open();
+    let accepted = 0;
+    door.server.on('connection', () => (accepted += 1));
+    let handled = 0;
+    door.serve((request, response) => {
+      handled += 1;
+      // Longer than a turn: in one turn of the event loop no more than one piece is done.
+      if (request.url === '/pipelined') busy(6);
+      response.end('<done>');
+    });
+    const flood = await Promise.all(Array.from({ length: 60 }, () => client()));
+    for (const socket of flood) socket.resume().write(get('/pipelined').repeat(50));
+    await waitFor('the flood to begin', () => accepted === 60 && handled > 60);
+    for (let i = 0; i < 5; i++) {
+      const before = handled;
+      const polite = await client();
+      polite.write(get('/polite'));
+      await once(polite, 'data');
+      // To connect, to write and to read takes some turns of the loop, with at most two pipelined requests in each.
+      expect(handled - before).toBeLessThanOrEqual(20);
+    }
+  });
+
+  it('that is new is accepted before most of what others have pipelined', async () => {
+    await open();
+    let pipelined = 0;
+    const atAccept: number[] = [];
+    door.server.on('connection', () => atAccept.push(pipelined));
+    door.serve((_, response) => {
+      pipelined += 1;
+      busy(0.5);
+      response.end('<done>');
+    });
+    const socket = await client();
+    socket.resume().write(get('/').repeat(1_000));
+    await waitFor('the flood to begin', () => pipelined > 1);
+    await Promise.all(Array.from({ length: 60 }, () => client()));
+    await waitFor('all to be accepted', () => atAccept.length === 61);
+    // Two for each, where a whole turn has room for ten.
+    expect(atAccept.at(-1)! - atAccept[1]!).toBeLessThanOrEqual(59 * 3);
+  });
+
+  it('that pipelines takes turns with others that do, however many requests it has sent', async () => {
+    await open();
+    const handled: string[] = [];
+    door.serve((request, response) => {
+      handled.push(request.url!);
+      response.end('<done>');
+    });
+    const [long, short] = [await client(), await client()];
+    for (const socket of [long, short]) socket.resume();
+    long.write(get('/long').repeat(2_000));
+    short.write(get('/short').repeat(50));
+    await waitFor('the short one', () => handled.filter((url) => url === '/short').length === 50);
+    expect(handled.filter((url) => url === '/long').length).toBeLessThan(200);
+  });
+
+  it('whose client sends no more gets the answers to everything that it has sent', async () => {
+    await open();
+    door.serve((_, response) => response.end('<done>'));
+    const socket = await client();
+    let text = '';
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    socket.end(get('/').repeat(500));
+    await closed(socket);
+    expect(text.split('<done>')).toHaveLength(501);
+  });
+
   it('that ends takes with it the answers that still wait in the queue', async () => {
     await open();
     const kept = keepAll();
