@@ -21,6 +21,7 @@ export class PendingActions implements Subscriber {
   readonly name = followers.pendingActions;
   readonly reads = [...PENDING_REQUESTS, 'agent.cancelled', ...ATTEMPTS] as const;
   readonly writes = [] as const;
+  readonly gathers = true;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     const tx = await context.transaction();

@@ -11,6 +11,7 @@ export class EventIndex implements Subscriber {
   readonly reads = 'all' as const;
   readonly writes = [] as const;
   readonly batchSize = 2_000;
+  readonly gathers = true;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     await upsertRows(await context.transaction(), EventView, events.map(rowOf), { onConflict: 'nothing' });

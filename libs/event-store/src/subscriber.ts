@@ -30,6 +30,11 @@ export interface Subscriber {
   readonly tables?: readonly Table[];
   /** Most events in one call (default 500). */
   readonly batchSize?: number;
+  /**
+   * Its views may be a moment late. Under load it is given a batch every 100 ms, not one for each append: a transaction costs as
+   * much for one event as for fifty. Whoever waits for it ({@link Progress}) ends the pause.
+   */
+  readonly gathers?: boolean;
   handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void>;
 }
 

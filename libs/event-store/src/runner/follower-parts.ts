@@ -13,4 +13,6 @@ export interface FollowerParts {
   readonly log: Log;
   /** How long what failed waits before the next try. */
   readonly retries: Backoff;
+  /** How often a subscriber that gathers begins a batch at most. */
+  readonly gatherMs: number;
 }

@@ -55,8 +55,12 @@ async function append(...events: EventToAppend[]): Promise<bigint> {
 const numbers = (count: number, from = 0): EventToAppend[] => Array.from({ length: count }, (_, i) => event(from + i));
 const n = (recorded: RecordedEvent): number => (recorded.data as unknown as { n: number }).n;
 
-async function start(subscribers: readonly Subscriber[], tables: readonly Table[] = []): Promise<Runner> {
-  const runner = new Runner({ store, checkpoints, locks, signals, retries: { first: 2, max: 10 }, log });
+async function start(
+  subscribers: readonly Subscriber[],
+  tables: readonly Table[] = [],
+  more: { readonly gatherMs?: number } = {},
+): Promise<Runner> {
+  const runner = new Runner({ store, checkpoints, locks, signals, retries: { first: 2, max: 10 }, log, ...more });
   runners.push(runner);
   await runner.start({ subscribers, tables });
   return runner;
@@ -92,6 +96,9 @@ class Seen implements Table {
   }
 }
 
+/** Longer than any test: only what ends the pause early goes on. */
+const LONG = { gatherMs: 3_600_000 };
+
 const anything = ['thing.happened'] as unknown as Subscriber['reads'];
 
 describe('a subscriber', () => {
@@ -113,6 +120,44 @@ describe('a subscriber', () => {
     const second = await start([subscriber(keeping(view))]);
     await second.whenProcessed('test.view', position);
     expect(view).toEqual([0, 1, 2, 3]);
+  });
+
+  describe('that gathers', () => {
+    const live = (runner: Runner) => until(async () => (await runner.status())[0]?.state === 'live');
+    const batching = (batches: number[][]) =>
+      subscriber((events) => void batches.push(events.map(n)), { gathers: true, batchSize: 3 });
+
+    test('is given in one batch what arrived while it paused, as soon as somebody waits', async () => {
+      const batches: number[][] = [];
+      const runner = await start([batching(batches)], [], LONG);
+      await live(runner);
+      await append(event(0));
+      await until(() => batches.length === 1);
+      await append(event(1));
+      await append(event(2));
+      const waiting = runner.whenProcessed('test.view', await append(event(3)));
+      expect(batches).toEqual([[0]]);
+      await waiting;
+      expect(batches).toEqual([[0], [1, 2, 3]]);
+    });
+
+    test('does not pause while it is behind', async () => {
+      const batches: number[][] = [];
+      const runner = await start([batching(batches)], [], LONG);
+      await live(runner);
+      await append(...numbers(7));
+      await until(() => batches.length === 3);
+      expect(batches).toEqual([[0, 1, 2], [3, 4, 5], [6]]);
+    });
+
+    test('stops at once', async () => {
+      const batches: number[][] = [];
+      const runner = await start([batching(batches)], [], LONG);
+      await live(runner);
+      await append(event(0));
+      await until(() => batches.length === 1);
+      await runner.stop();
+    });
   });
 
   test('gets the types it reads, and reaches positions at which nothing was for it', async () => {

@@ -10,6 +10,7 @@ import { Progress, type Subscriber, type Table } from '../subscriber.js';
 import type { Checkpoints, ParkedEvent } from './checkpoints.js';
 import { TableSet } from './fold-tables.js';
 import type { FollowerStatus } from './follower-status.js';
+import { GATHER_MS } from './gathering.js';
 import type { Locks, Signals } from './locks.js';
 import { SubscriberFollower } from './subscriber-follower.js';
 import { TableFollower } from './table-follower.js';
@@ -25,6 +26,8 @@ export interface RunnerParts {
   readonly log?: Log;
   /** How long what failed waits before the next try; default {@link RETRIES}. */
   readonly retries?: Backoff;
+  /** How often a subscriber that gathers begins a batch at most; default {@link GATHER_MS}. */
+  readonly gatherMs?: number;
 }
 
 export interface Followers {
@@ -68,7 +71,8 @@ export class Runner extends Progress {
    */
   async start({ subscribers, tables }: Followers): Promise<void> {
     checkWiring(subscribers, tables);
-    const { store, checkpoints, locks, signals, clock = new SystemClock(), retries = RETRIES } = this.parts;
+    const { store, checkpoints, locks, signals, clock = new SystemClock() } = this.parts;
+    const { retries = RETRIES, gatherMs = GATHER_MS } = this.parts;
     const { signal } = this.stopping;
     // Every follower listens for the end.
     setMaxListeners(0, signal);
@@ -80,7 +84,7 @@ export class Runner extends Progress {
     for (const subscriber of subscribers)
       this.followers.set(
         subscriber.name,
-        new SubscriberFollower(subscriber, { store, checkpoints, clock, log: this.log, retries }),
+        new SubscriberFollower(subscriber, { store, checkpoints, clock, log: this.log, retries, gatherMs }),
       );
     this.unlisten.push(
       signals.listen(WANTED, (text) => this.wanted(text)),

@@ -9,6 +9,7 @@ import { CheckpointMoved, type CheckpointMove, Unstorable } from './checkpoints.
 import { primeTables, TableSet } from './fold-tables.js';
 import type { FollowerParts } from './follower-parts.js';
 import type { FollowerState } from './follower-status.js';
+import { Gathering } from './gathering.js';
 import { handleOnce } from './handle-once.js';
 import { parkEvent, parkUnreadable, retryParked } from './parking.js';
 import { Waiters } from './waiters.js';
@@ -48,12 +49,14 @@ export class SubscriberFollower {
   private exclusive: Promise<unknown> = Promise.resolve();
   /** Ends the subscription under way, to start over. */
   private interrupt: (() => void) | undefined;
+  private readonly gathering: Gathering;
 
   constructor(
     readonly subscriber: Subscriber,
     private readonly parts: FollowerParts,
   ) {
-    this.waiters = new Waiters(subscriber.name);
+    this.gathering = new Gathering(parts.gatherMs);
+    this.waiters = new Waiters(subscriber.name, () => this.gathering.hurry());
     const { log, checkpoints, retries } = parts;
     this.tables = new TableSet(subscriber.tables ?? [], log, (error) => checkpoints.classify(error), retries);
   }
@@ -127,12 +130,20 @@ export class SubscriberFollower {
     });
     for await (const item of items) {
       if (signal.aborted) return;
+      const began = performance.now();
       if (item.kind === 'disconnected') {
         this.state = 'disconnected';
         this.reason = item.reason;
         log.warn({ subscriber: name, reason: item.reason }, 'a subscriber was disconnected from the log; reconnecting');
       } else await this.exclusively(() => this.take(item, signal));
+      if (this.mayGather(item, batchSize)) await this.gathering.pause(began, signal);
     }
+  }
+
+  /** Not while it is behind, or somebody waits. */
+  private mayGather(item: SubscriptionItem, batchSize: number): boolean {
+    if (this.subscriber.gathers !== true || this.state !== 'live' || this.waiters.someWait) return false;
+    return item.kind === 'events' && item.events.length < batchSize;
   }
 
   private async take(item: Exclude<SubscriptionItem, { kind: 'disconnected' }>, signal: AbortSignal): Promise<void> {

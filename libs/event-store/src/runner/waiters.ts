@@ -10,10 +10,18 @@ export class Waiters {
   private waiting: Waiter[] = [];
   private at = -1n;
 
-  constructor(private readonly name: string) {}
+  constructor(
+    private readonly name: string,
+    /** Called when somebody begins to wait. */
+    private readonly hurry: () => void = () => undefined,
+  ) {}
 
   get position(): bigint {
     return this.at;
+  }
+
+  get someWait(): boolean {
+    return this.waiting.length > 0;
   }
 
   /** Never goes back. */
@@ -43,6 +51,7 @@ export class Waiters {
         },
       };
       this.waiting.push(waiter);
+      this.hurry();
     });
   }
 }

@@ -40,6 +40,7 @@ export class WatchSilence implements Subscriber {
   readonly name = SILENCES;
   readonly reads = [...CHANGES_OF_SETTINGS, 'integration.silent', 'integration.heard_again', ...INBOUND_TYPES] as const;
   readonly writes = ['integration.heard_again'] as const;
+  readonly gathers = true;
   private readonly states = new SliceTable(followers.watched, integration, CHANGES_OF_SETTINGS);
   readonly tables = [this.states];
 

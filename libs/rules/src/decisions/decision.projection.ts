@@ -44,6 +44,7 @@ export class DecisionProjection implements Subscriber {
   readonly name = followers.decisionViews;
   readonly reads = ['rule.set_formed', 'rule.evaluated', 'rule.none_matched', 'action.refused'] as const;
   readonly writes = [] as const;
+  readonly gathers = true;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     const decisions: DecisionRow[] = [];
