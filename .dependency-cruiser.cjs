@@ -25,6 +25,7 @@ const ROOMS = {
     'schedule',
     'approvals',
     'waits',
+    'decisions',
     'workflow',
     'engine',
     'steps',

@@ -33,6 +33,8 @@ const CRASH_POINTS = [
   'schedules.after-tick',
   'turns.before-end',
   'turns.after-end',
+  'workflows.before-decisions',
+  'workflows.after-decisions',
   'workflows.before-start',
   'workflows.after-start',
   'workflows.before-step',
@@ -61,6 +63,13 @@ steps:
     waitForEvent: { event: webhook.delivered, when: data.eventId == event.id, timeout: 1h }
 outputs:
   status: "\${{ steps.second.output.status }}"
+`;
+
+/** Never starts, and says so. */
+const ELSEWHERE = `
+name: elsewhere
+triggers: [{ type: event, event: git.push, branches: [no-such-branch] }]
+steps: [{ uses: log, with: { message: no } }]
 `;
 
 const EVERY_SECOND = `
@@ -164,6 +173,7 @@ async function prepare(stage: string): Promise<Given> {
       debounce: { quiet: '500ms' },
     });
   await server.call('PUT', '/api/v1/workflows/on-push', { source: WORKFLOW.replaceAll('RECEIVER', receiver.url) });
+  await server.call('PUT', '/api/v1/workflows/elsewhere', { source: ELSEWHERE });
   if (stage === 'schedules') await server.call('PUT', '/api/v1/workflows/every-second', { source: EVERY_SECOND });
   if (stage === 'turns') await server.call('PUT', '/api/v1/workflows/every-second', { source: ONE_AT_A_TIME });
   await server.stop();
@@ -257,6 +267,16 @@ describe('a process that dies at a named crash point', () => {
       expect(pushes.map((event) => event.id)).toEqual([eventId]);
       const decisions = await server.list<{ eventId: string }>(`/api/v1/rules/${ruleId}/decisions`);
       expect(decisions).toHaveLength(1);
+      const ofTriggers = await waitFor('the decision of a trigger', async () => {
+        const all = await server.list<{ outcome: string }>('/api/v1/workflows/elsewhere/decisions');
+        return all.length > 0 && all;
+      });
+      expect(ofTriggers.map(({ outcome }) => outcome)).toEqual(['not_matched']);
+      const records = await server.list<{ data: { events: readonly { eventId: string }[] } }>(
+        '/api/v1/events?type=trigger.evaluated',
+      );
+      const recorded = records.flatMap(({ data }) => data.events.map((one) => one.eventId));
+      expect(recorded.filter((one) => one === eventId)).toHaveLength(1);
 
       const pages = await waitFor(
         'the page',

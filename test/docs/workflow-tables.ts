@@ -6,7 +6,10 @@ import { keywordKinds } from '#libs/workflows/src/steps/registry.js';
 import { StepLibrary } from '#libs/workflows/src/steps/step-library.js';
 import { triggerKinds } from '#libs/workflows/src/triggers/registry.js';
 
-/** The tables of docs/workflows.md, by the name in their markers: `<!-- table: steps -->` … `<!-- end -->`. */
+/** Pages on workflows, with tables and examples. */
+export const workflowPages = ['workflows.md', 'workflows/triggers.md'];
+
+/** The tables of these pages, by the name in their markers: `<!-- table: steps -->` … `<!-- end -->`. */
 export const workflowTables = (): Readonly<Record<string, string>> => ({
   triggers: table(
     ['trigger', 'key', 'meaning'],

@@ -9,10 +9,12 @@ import { StepLibrary } from '#libs/workflows/src/steps/step-library.js';
 
 import type { WorldOptions } from '../../libs/workflows/testing/virtual-world.js';
 import { VirtualWorld } from '../../libs/workflows/testing/virtual-world.js';
-import { tablesIn, workflowTables } from './workflow-tables.js';
+import { tablesIn, workflowPages, workflowTables } from './workflow-tables.js';
 
 const library = new StepLibrary(builtInSteps);
-const text = readFileSync(new URL('../../docs/workflows.md', import.meta.url), 'utf8');
+const text = workflowPages
+  .map((page) => readFileSync(new URL(`../../docs/${page}`, import.meta.url), 'utf8'))
+  .join('\n');
 const examples = new Map(
   [...text.matchAll(/^```yaml\n(name: (\S+)\n.*?)^```$/gms)].map(([, yaml, name]) => [name!, yaml!]),
 );
@@ -47,13 +49,13 @@ async function played(name: string, answer: Answer, options: Partial<WorldOption
 const cells = (table: string): string[][] =>
   table.split('\n').map((line) => line.split(/(?<!\\)\|/).map((cell) => cell.trim().replace(/^-+$/, '-')));
 
-describe('the tables in docs/workflows.md', () => {
+describe('the tables of the pages on workflows', () => {
   it.each(Object.entries(workflowTables()))('%s is as the kinds say; npm run docs writes it', (name, table) => {
     expect(cells(tablesIn(text)[name] ?? '')).toEqual(cells(table));
   });
 });
 
-describe('the examples in docs/workflows.md', () => {
+describe('the examples of the pages on workflows', () => {
   it.each([...examples])('%s can be saved as it is', (_, yaml) => {
     expect(parseWorkflow(yaml, library)).toMatchObject({ ok: true });
   });

@@ -160,6 +160,7 @@ const NAMES: readonly string[] = [
   'workflows.answers',
   'workflows.approvals',
   'workflows.children',
+  'workflows.decisions',
   'workflows.runs',
   'workflows.schedules',
   'workflows.trigger',

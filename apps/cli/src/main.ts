@@ -7,7 +7,7 @@ import { targetOf } from './profile.js';
 import { integrationCommands } from './integration.js';
 import { providerCommands } from './provider.js';
 import { readDocument } from './rule/rule-file.js';
-import { ruleCommands } from './rule.js';
+import { eventCommands, ruleCommands } from './rule.js';
 import { secretCommands } from './secret/secret-commands.js';
 import { sendCommand } from './send.js';
 import type { Act, Shell, Surroundings } from './shell.js';
@@ -63,6 +63,7 @@ export async function main(args: readonly string[], given: Partial<Surroundings>
   ruleCommands(program, act);
   integrationCommands(program, act);
   providerCommands(program, act);
+  eventCommands(program, act);
   workflowCommands(program, act);
   runCommands(program, act);
   secretCommands(program, act);

@@ -70,8 +70,16 @@ export function ruleCommands(program: Command, act: Act): void {
     )
     .option('--compare-to <rule>', 'a saved rule, by id or name; @ and a number chooses a version')
     .action((file: string, options: verbs.BacktestOptions) => act((shell) => verbs.backtest(shell, file, options)));
-  rule
-    .command('why <event>')
-    .description('show what each rule decided about an event, and why the others did not look at it')
-    .action((event: string) => act((shell) => verbs.why(shell, event)));
+  whyCommand(rule, act);
 }
+
+/** `millrace event …` */
+export function eventCommands(program: Command, act: Act): void {
+  whyCommand(program.command('event').description('events: what followed from them'), act);
+}
+
+const whyCommand = (noun: Command, act: Act): Command =>
+  noun
+    .command('why <event>')
+    .description('show what each rule and workflow decided about an event, and why other rules did not look at it')
+    .action((event: string) => act((shell) => verbs.why(shell, event)));

@@ -49,6 +49,8 @@ import { AdvanceRun } from '#libs/workflows/src/run/advance-run.worker.js';
 import { Cancellations } from '#libs/workflows/src/run/cancellations.js';
 import { EndConflicts } from '#libs/workflows/src/run/turns/end-conflicts.worker.js';
 import { RunProjection } from '#libs/workflows/src/run/run.projection.js';
+import { TriggerDecisionProjection } from '#libs/workflows/src/decisions/trigger-decision.projection.js';
+import { TriggerDecisionView } from '#libs/workflows/src/decisions/trigger-decision.view.js';
 import { RunView } from '#libs/workflows/src/run/run.view.js';
 import { CloseChildren } from '#libs/workflows/src/run/children.subscriber.js';
 import { StartRuns } from '#libs/workflows/src/run/start.subscriber.js';
@@ -92,6 +94,7 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   StartRuns,
   AnswerWaits,
   ApprovalProjection,
+  TriggerDecisionProjection,
   CloseChildren,
   RunProjection,
   WorkflowProjection,
@@ -141,6 +144,7 @@ export const VIEWS: readonly Type[] = [
   WorkflowView,
   WorkflowVersionView,
   RunView,
+  TriggerDecisionView,
   ApprovalView,
   WebhookView,
   WebhookHealthView,

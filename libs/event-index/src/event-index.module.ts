@@ -7,6 +7,7 @@ import { Clock } from '#libs/kernel/src/clock.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 
 import { CorrelationBudget } from './correlation-budget.js';
+import { DecisionSources } from './decision-sources.js';
 import { EventIndex } from './event-index.projection.js';
 import { EventReader } from './event-reader.adapter.js';
 
@@ -14,6 +15,7 @@ import { EventReader } from './event-reader.adapter.js';
 @Module({
   providers: [
     { provide: EventIndex, useFactory: () => new EventIndex() },
+    { provide: DecisionSources, useFactory: () => new DecisionSources() },
     {
       provide: EventReader,
       useFactory: (database: DataSource, store: EventStore, progress: Progress) =>
@@ -29,6 +31,6 @@ import { EventReader } from './event-reader.adapter.js';
       inject: [EventStore, Clock, EventReader, Settings],
     },
   ],
-  exports: [EventIndex, EventReader, CorrelationBudget],
+  exports: [EventIndex, EventReader, CorrelationBudget, DecisionSources],
 })
 export class EventIndexModule {}

@@ -14,8 +14,8 @@ import { issueEvents } from './types/issue.events.js';
 import { messageEvents } from './types/actions/message.events.js';
 import { nameEvents } from './types/name.events.js';
 import { ruleEvents } from './types/rule.events.js';
-import { scheduleEvents } from './types/schedule.events.js';
 import { subscriberEvents } from './types/subscriber.events.js';
+import { triggerEvents } from './types/trigger.events.js';
 import { webhookEvents } from './types/webhook.events.js';
 import { waitEvents } from './types/wait.events.js';
 import { workflowEvents } from './types/workflow.events.js';
@@ -31,7 +31,7 @@ export const catalogue = {
   ...ruleEvents,
   ...workflowEvents,
   ...waitEvents,
-  ...scheduleEvents,
+  ...triggerEvents,
   ...webhookEvents,
   ...deliveryEvents,
   ...issueEvents,

@@ -33,6 +33,7 @@ export const followers = {
   approvalViews: 'workflows.approvals',
   cancellations: 'workflows.cancellations',
   closeChildren: 'workflows.children',
+  triggerDecisions: 'workflows.decisions',
   runViews: 'workflows.runs',
   schedules: 'workflows.schedules',
   workflows: 'workflows.table',

@@ -7,6 +7,7 @@ const KINDS = [
   'decisions',
   'burst',
   'verdicts',
+  'triggers',
   'ruleset',
   'integration',
   'watch',
@@ -64,6 +65,8 @@ export const streams = {
   afterBurst: (ruleId: string, last: Uuid) => named('decisions', uuid5('after-burst', ruleId, last)),
   /** Verdicts on the events of a range of the log by which no rule asked for anything. */
   verdicts: (orgId: string, range: bigint) => named('verdicts', `${orgId}-${range}`),
+  /** Decisions of triggers on the events of a range of the log, where they started no run. */
+  triggers: (orgId: string, range: bigint) => named('triggers', `${orgId}-${range}`),
   /** A set of rules, by its name. */
   ruleSet: (name: string) => named('ruleset', name),
   integration: (id: string) => named('integration', id),

@@ -6,6 +6,7 @@ import { SignedLinks } from '#libs/access/src/secrets/signed-links.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
 import { DEFAULT_ORG } from '#libs/events/src/envelope.js';
 import { Egress } from '#libs/egress/src/egress.js';
+import { DecisionSources } from '#libs/event-index/src/decision-sources.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { EventIndexModule } from '#libs/event-index/src/event-index.module.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
@@ -37,6 +38,9 @@ import { ApprovalLinkRoutes } from './approvals/approval-links.adapter.js';
 import { ApprovalLinks, signedLink } from './approvals/approval-links.js';
 import { ApprovalController } from './approvals/approval.controller.js';
 import { ApprovalProjection } from './approvals/approval.projection.js';
+import { TriggerDecisionController } from './decisions/trigger-decision.controller.js';
+import { TriggerDecisionProjection } from './decisions/trigger-decision.projection.js';
+import { WorkflowDecisions } from './decisions/workflow-decisions.adapter.js';
 import { AnswerWaits } from './waits/answer-waits.subscriber.js';
 import { IndexedLookBack } from './waits/look-back.adapter.js';
 import { StoredWaits } from './waits/wait-rows.adapter.js';
@@ -68,6 +72,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
     WorkflowController,
     PauseController,
     ScheduleController,
+    TriggerDecisionController,
     RunController,
     RunCommandsController,
     ApprovalController,
@@ -85,6 +90,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
     ShownRuns,
     BeginRun,
     ApprovalProjection,
+    TriggerDecisionProjection,
     StartRuns,
     CloseChildren,
     ScheduleTicks,
@@ -112,6 +118,11 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
       useFactory: (links: SignedLinks, store: EventStore, tokens: TokenTable, clock: Clock) =>
         new ApprovalLinks(links, store, tokens, () => clock.now()),
       inject: [SignedLinks, EventStore, TokenTable, Clock],
+    },
+    {
+      provide: WorkflowDecisions,
+      useFactory: (database: DataSource, sources: DecisionSources) => new WorkflowDecisions(database, sources),
+      inject: [DataSource, DecisionSources],
     },
     { provide: Cancellations, useFactory: () => new Cancellations() },
     {
@@ -164,6 +175,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
     StartRuns,
     AnswerWaits,
     ApprovalProjection,
+    TriggerDecisionProjection,
     CloseChildren,
     ScheduleTicks,
     WorkflowTable,

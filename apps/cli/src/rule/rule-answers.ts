@@ -1,4 +1,4 @@
-import type { Decision as RecordedDecision } from '#libs/events/src/types/rule.events.js';
+import type { EventDecisionAnswer } from '#libs/events/src/shapes/decision-shape.js';
 import type { RuleAnswer, RuleWarning, SavedRule } from '#libs/events/src/shapes/rule-shape.js';
 
 /** What the API answers about rules, as much of it as is shown. */
@@ -11,10 +11,8 @@ export type Warning = RuleWarning & { readonly line?: number };
 /** A rule as it is answered, with its warnings where it was saved. */
 export type Rule = RuleAnswer & Partial<Pick<SavedRule, 'warnings'>>;
 
-/** `detail` where an action was refused: why, in words. */
-export type Decision = Omit<RecordedDecision, 'actions'> & {
-  readonly actions: readonly (RecordedDecision['actions'][number] & { readonly detail?: string })[];
-};
+/** What a rule or a workflow made of an event. */
+export type Decision = EventDecisionAnswer;
 
 /** The condition that decided against a rule, and what it saw. */
 export type Failed = NonNullable<Decision['failed']>;

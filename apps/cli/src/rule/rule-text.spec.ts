@@ -14,7 +14,25 @@ const why: Why = {
   rules: 0,
   nearest: [],
 };
-const decision: Decision = { ruleId: 'rul_1', ruleName: 'pushes', ruleVersion: 2, outcome: 'matched', actions: [] };
+const onEvent = { eventId: 'evt_1', eventType: 'git.push', at: '2026-11-20T12:00:00.000Z' };
+const decision: Extract<Decision, { kind: 'rule' }> = {
+  kind: 'rule',
+  ...onEvent,
+  ruleId: 'rul_1',
+  ruleName: 'pushes',
+  ruleVersion: 2,
+  outcome: 'matched',
+  actions: [],
+};
+const ofWorkflow: Extract<Decision, { kind: 'workflow' }> = {
+  kind: 'workflow',
+  ...onEvent,
+  workflowId: 'wf_1',
+  workflow: 'deploy',
+  version: '3f1c0a9be4d27586',
+  trigger: 0,
+  outcome: 'started',
+};
 const failed = {
   pointer: '/conditions/all/1',
   condition: 'data.branch equals "main"',
@@ -29,6 +47,23 @@ describe('why, in words', () => {
     const text = whyText({ ...why, decisions: 1, rules: 1 }, [{ ...decision, outcome: 'not_matched', failed }]);
     expect(text).toContain('not matched  pushes (rul_1, version 2)');
     expect(text).toContain('data.branch equals "main", but was "topic"  (/conditions/all/1)');
+  });
+
+  it('shows workflows beside rules: the run, or why there is none', () => {
+    const when = { pointer: '/triggers/0/when', condition: 'data.attempt == `1`', field: 'data.attempt', actual: 2 };
+    const text = whyText(why, [
+      { ...ofWorkflow, runId: 'run_1' },
+      { ...ofWorkflow, outcome: 'not_matched', failed: { ...when, expected: true } },
+      { ...ofWorkflow, outcome: 'skipped', reason: 'paused', detail: 'The workflow "deploy" is paused.' },
+      { ...ofWorkflow, outcome: 'errored', error: 'too costly' },
+    ]);
+    expect(text).toContain('started      workflow deploy (trigger 0, version 3f1c0a9be4d27586)\n             run_1');
+    expect(text).toContain('data.attempt == `1` is not true: data.attempt was 2  (/triggers/0/when)');
+    expect(text).toContain('skipped      workflow deploy');
+    expect(text).toContain('The workflow "deploy" is paused.');
+    expect(text).toContain('too costly');
+    // That no rule looked at the event is worth a word all the same.
+    expect(text).toContain('there are no rules');
   });
 
   it('names what was asked for, what was refused, and what went wrong', () => {

@@ -1,3 +1,4 @@
+import type { RuleDecisionAnswer, WorkflowDecisionAnswer } from '#libs/events/src/shapes/decision-shape.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import type {
@@ -33,9 +34,11 @@ export const warningLines = (warnings: readonly Warning[]): readonly string[] =>
 /** Why each rule ran or did not, for a person. */
 export function whyText(why: Why, decisions: readonly Decision[]): string {
   const lines = [`${why.eventId}  ${why.type} from ${why.source}`, ''];
-  if (!why.decided) lines.push('The rules have not been evaluated for this event yet. Try again in a moment.', '');
-  for (const decision of decisions) lines.push(...decisionLines(decision), '');
-  if (decisions.length === 0 && why.decided) lines.push(...nobodyLines(why), '');
+  if (!why.decided)
+    lines.push('Rules and triggers have not been evaluated for this event yet. Try again in a moment.', '');
+  for (const decision of decisions)
+    lines.push(...(decision.kind === 'rule' ? ruleLines(decision) : workflowLines(decision)), '');
+  if (decisions.every(({ kind }) => kind !== 'rule') && why.decided) lines.push(...nobodyLines(why), '');
   if (why.nearest.length > 0) {
     const rest = why.rules - why.decisions - why.nearest.length;
     lines.push(
@@ -47,7 +50,27 @@ export function whyText(why: Why, decisions: readonly Decision[]): string {
   return lines.join('\n').trimEnd();
 }
 
-function decisionLines({
+/** What a trigger of a workflow made of an event: below it, why. */
+function workflowLines(decision: WorkflowDecisionAnswer): readonly string[] {
+  const { workflow, version, trigger, outcome } = decision;
+  const why = workflowReason(decision);
+  return [
+    `${words(outcome).padEnd(11)}  workflow ${workflow} (trigger ${trigger}, version ${version})`,
+    ...(why === undefined ? [] : [`${' '.repeat(13)}${why}`]),
+  ];
+}
+
+/** In one line; of a run that started, its id. */
+export function workflowReason({ runId, failed, detail, error }: WorkflowDecisionAnswer): string | undefined {
+  if (failed) return failed.expected === true ? sawText(failed) : failureText(failed);
+  return detail ?? error ?? runId;
+}
+
+/** A condition that is an expression has to be true. */
+const sawText = ({ condition, field, actual, pointer }: Failed): string =>
+  `${condition} is not true${field === '' ? '' : `: ${field} was ${json(actual)}`}  (${pointer})`;
+
+function ruleLines({
   ruleName,
   ruleId,
   ruleVersion,
@@ -55,7 +78,7 @@ function decisionLines({
   failed,
   error,
   actions,
-}: Decision): readonly string[] {
+}: RuleDecisionAnswer): readonly string[] {
   const lines = [`${words(outcome).padEnd(11)}  ${ruleName} (${ruleId}, version ${ruleVersion})`];
   const more = (text: string): void => void lines.push(`${' '.repeat(13)}${text}`);
   if (outcome === 'throttled') more(`matched, but was held back${failed ? `: ${heldText(failed)}` : ''}`);
@@ -91,7 +114,7 @@ function reasonText(
     case 'both':
       return `${ofType}; ${ofSource}.`;
     case 'disabled':
-      return `it names this eventbut is disabled. Enable it: millrace rule enable ${ruleId}`;
+      return `it names this event but is disabled. Enable it: millrace rule enable ${ruleId}`;
     case 'created_later':
       return 'it names this event but was created after it. Rules apply to later events only.';
     default:

@@ -184,7 +184,14 @@ describe('why', () => {
     rules: 1,
     nearest: [],
   };
-  const decision = { ruleId: 'rul_1', ruleName: 'pushes', ruleVersion: 1, outcome: 'matched', actions: [] };
+  const decision = {
+    kind: 'rule',
+    ruleId: 'rul_1',
+    ruleName: 'pushes',
+    ruleVersion: 1,
+    outcome: 'matched',
+    actions: [],
+  };
   const answers = {
     'GET /api/v1/events/evt_1/why': others,
     'GET /api/v1/events/evt_1/decisions?limit=200': { data: [decision], nextCursor: null },

@@ -151,6 +151,9 @@ export async function why(shell: Shell, eventId: string): Promise<void> {
   const others = await shell.call<Why>('GET', `${path}/why`);
   const decisions = await all<Decision>(shell, `${path}/decisions`);
   if (shell.json) return shell.print(stringifyJson({ ...others, decisions }, 2));
-  if (shell.quiet) return decisions.forEach(({ ruleId, outcome }) => shell.print(`${ruleId} ${outcome}`));
+  if (shell.quiet)
+    return decisions.forEach((decision) =>
+      shell.print(`${decision.kind === 'rule' ? decision.ruleId : decision.workflowId} ${decision.outcome}`),
+    );
   shell.print(whyText(others, decisions));
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 
+import type { WorkflowDecisionAnswer } from '#libs/events/src/shapes/decision-shape.js';
 import type {
   SavedWorkflow,
   WorkflowAnswer,
@@ -13,6 +14,7 @@ import type { Given, Verb } from '../nouns/verb-table.js';
 import { pairsOf } from '../options.js';
 import { all } from '../pages.js';
 import { parseDocument, UnreadableFile } from '../rule/rule-file.js';
+import { workflowReason } from '../rule/rule-text.js';
 import type { Shell } from '../shell.js';
 
 const PATH = '/api/v1/workflows';
@@ -56,6 +58,15 @@ export const workflowVerbs: readonly Verb[] = [
     run: (shell, [name]) => pause(shell, name!, 'resume'),
   },
   { usage: 'schedule <workflow>', does: 'when it starts next', run: schedule },
+  {
+    usage: 'why <workflow>',
+    does: 'show the newest events that its triggers looked at, and why it started or did not',
+    options: [
+      ['--outcome <outcome>', 'started, not_matched, skipped or errored'],
+      ['--limit <number>', 'at most 200; default 20'],
+    ],
+    run: why,
+  },
 ];
 
 async function list(shell: Shell, _: readonly string[], { archived }: { readonly archived?: unknown }): Promise<void> {
@@ -134,6 +145,25 @@ async function schedule(shell: Shell, [name]: readonly string[]): Promise<void> 
   if (shell.quiet) return rows.forEach(([at]) => shell.print(at!));
   if (rows.length === 0) return shell.note(answer.paused ? `"${name}" is paused.` : `"${name}" has no schedule.`);
   shell.table(['AT', 'SCHEDULE'], rows);
+}
+
+async function why(shell: Shell, [name]: readonly string[], { outcome, limit = '20' }: Given): Promise<void> {
+  const filter = typeof outcome === 'string' ? `&outcome=${encodeURIComponent(outcome)}` : '';
+  const path = `${pathOf(name!)}/decisions?limit=${encodeURIComponent(String(limit))}${filter}`;
+  const { data } = await shell.call<{ readonly data: readonly WorkflowDecisionAnswer[] }>('GET', path);
+  if (shell.json) return shell.print(stringifyJson(data, 2));
+  if (shell.quiet) return data.forEach((decision) => shell.print(`${decision.eventId} ${decision.outcome}`));
+  if (data.length === 0) return shell.note('Its triggers have not looked at such an event.');
+  shell.table(
+    ['AT', 'EVENT', 'TYPE', 'OUTCOME', 'WHY'],
+    data.map((decision) => [
+      decision.at,
+      decision.eventId,
+      decision.eventType,
+      decision.outcome,
+      workflowReason(decision) ?? '–',
+    ]),
+  );
 }
 
 const sourceAt = (file: string): Promise<string> =>

@@ -22,6 +22,7 @@ import { ReceivedAt } from './0027-received-at.js';
 import { RunTurns } from './0028-run-turns.js';
 import { Approvals } from './0029-approvals.js';
 import { RunChildren } from './0031-run-children.js';
+import { TriggerDecisions } from './0037-trigger-decisions.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
 export const migrations = [
@@ -49,4 +50,5 @@ export const migrations = [
   RunTurns,
   Approvals,
   RunChildren,
+  TriggerDecisions,
 ];

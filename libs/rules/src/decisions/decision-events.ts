@@ -1,5 +1,6 @@
 import { type EventToAppend, type RecordedEvent, MAX_APPEND_BYTES } from '#libs/event-store/src/event-store.js';
 import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
+import { MAX_RECORD_BYTES } from '#libs/event-store/src/range-records.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { causedBy, ENGINE, eventIdOf, type PlatformEvent } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
@@ -21,8 +22,6 @@ import type { EventVerdicts } from '../engine/event-verdicts.js';
 import type { AfterBurst } from '../flow/flow-control.adapter.js';
 import type { Failure } from '../language/condition.js';
 
-/** About so many bytes of verdicts in one event, well below the limit of an append. */
-export const MAX_VERDICT_BYTES = 256 * 1024;
 /** Most bytes of one request: what is larger is refused, with its reason. */
 export const MAX_REQUEST_BYTES = MAX_APPEND_BYTES / 2;
 
@@ -42,7 +41,7 @@ export function recordOf(
   now: Date,
 ): readonly EventToAppend[] {
   const record = new EventRecord(event, platformEvent, now);
-  const evaluated = verdicts.parts(MAX_VERDICT_BYTES).map((part, index) =>
+  const evaluated = verdicts.parts(MAX_RECORD_BYTES).map((part, index) =>
     record.evaluated(uuid5(event.id, followers.decideRules, String(index)), {
       decisions: part.decided.map(({ rule, verdict }) =>
         record.decide(rule, verdict, held.get(verdict), refused.get(verdict)),

@@ -1,54 +1,31 @@
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
-import { ApiOperation, ApiProperty, ApiPropertyOptional, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
 import { DataSource } from 'typeorm';
 
 import { CurrentCaller } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
+import { AnswersPage } from '#libs/access/src/shapes.controller.js';
+import { DecisionSources } from '#libs/event-index/src/decision-sources.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
+import { EventDecisionAnswer, RuleDecisionAnswer } from '#libs/events/src/shapes/decision-shape.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
 import { cursorOf, type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
-import { decisionsOfRule, isRule, decisionsOnEvent, type PlacedDecision } from './decision-lists.adapter.js';
+import {
+  decisionsOfRule,
+  isRule,
+  decisionsOnEvent,
+  type PlacedDecision,
+  type ShownDecision,
+} from './decision-lists.adapter.js';
 import type { TimePlace } from './verdict-rows.adapter.js';
 
 const OUTCOMES = ['matched', 'not_matched', 'throttled', 'errored'] as const;
 
-export class DecisionAnswer {
-  @ApiProperty({ example: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a' })
-  eventId!: string;
-  @ApiProperty({ example: 'git.push' })
-  eventType!: string;
-  @ApiProperty({ example: 'rul_01jq5x1d0wkz4s3v2n8m7b6c5a' })
-  ruleId!: string;
-  @ApiProperty()
-  ruleName!: string;
-  @ApiProperty()
-  ruleVersion!: number;
-  @ApiProperty({ enum: OUTCOMES })
-  outcome!: string;
-  @ApiPropertyOptional({ type: Object, description: 'The first condition that failed, and the value it saw.' })
-  failed?: object;
-  @ApiPropertyOptional()
-  error?: string;
-  @ApiProperty({
-    type: [Object],
-    description:
-      'Each with the id of the event that requests it. `refused` is the code of a refusal, `detail` the description.',
-  })
-  actions!: readonly object[];
-  @ApiProperty({ format: 'date-time' })
-  at!: string;
-}
-
-export class DecisionPage {
-  @ApiProperty({ type: [DecisionAnswer] })
-  data!: DecisionAnswer[];
-  @ApiProperty({ type: String, nullable: true })
-  nextCursor!: string | null;
-}
+export type DecisionAnswer = RuleDecisionAnswer;
 
 /** Why something ran, or nothing did. */
 @ApiTags('rules')
@@ -58,29 +35,36 @@ export class DecisionController {
     @Inject(DataSource) private readonly database: DataSource,
     @Inject(Progress) private readonly progress: Progress,
     @Inject(EventReader) private readonly events: EventReader,
+    @Inject(DecisionSources) private readonly others: DecisionSources,
   ) {}
 
   @Get('events/:id/decisions')
   @ApiOperation({
-    summary: 'List the decisions of rules about an event',
-    description: 'Rules whose source or type did not match have no decision. In the order of the rules, by their ids.',
+    summary: 'List the decisions of rules and workflows about an event',
+    description:
+      'Rules and triggers whose source or type does not fit have no decision. `kind` tells rules and workflows apart. Ordered by the ids of rules, then of workflows.',
   })
-  @ApiResponse({ status: 200, type: DecisionPage })
+  @AnswersPage(EventDecisionAnswer)
   async ofEvent(
     @CurrentCaller() { orgId }: Caller,
     @Param('id') eventId: string,
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
-  ): Promise<Page<DecisionAnswer>> {
+  ): Promise<Page<EventDecisionAnswer>> {
     const paging = pagingOf(limit, cursor, ['text']);
     const place = { orgId, eventId, after: paging.after?.[0] ?? '' };
-    const found = await decisionsOnEvent(this.database, place, paging.limit + 1, this.versions);
+    const [ofRules, ofOthers] = await Promise.all([
+      decisionsOnEvent(this.database, place, paging.limit + 1, this.versions),
+      this.others.decisionsOn(place, paging.limit + 1),
+    ]);
+    const keyed = ofRules.map((decision) => ({ key: decision.ruleId, shown: answerOf(decision) }));
+    const found = [...keyed, ...ofOthers].sort((one, other) => (one.key < other.key ? -1 : 1));
     if (found.length === 0) await this.events.get(orgId, eventId);
     return pageOf(
       found,
       paging,
-      ({ ruleId }) => [ruleId],
-      (shown) => shown,
+      ({ key }) => [key],
+      ({ shown }) => shown,
     );
   }
 
@@ -93,7 +77,7 @@ export class DecisionController {
   @ApiQuery({ name: 'outcome', enum: OUTCOMES, required: false })
   @ApiQuery({ name: 'from', required: false, description: 'RFC 3339: decisions since then.' })
   @ApiQuery({ name: 'to', required: false, description: 'RFC 3339: decisions before then.' })
-  @ApiResponse({ status: 200, type: DecisionPage })
+  @AnswersPage(RuleDecisionAnswer)
   async ofRule(
     @CurrentCaller() { orgId }: Caller,
     @Param('id') ruleId: string,
@@ -102,7 +86,7 @@ export class DecisionController {
     @Query('cursor') cursor?: string,
     @Query('from') from?: string,
     @Query('to') to?: string,
-  ): Promise<Page<DecisionAnswer>> {
+  ): Promise<Page<RuleDecisionAnswer>> {
     const paging = pagingOf(limit, cursor, ['time', 'number', 'number']);
     const [since, until] = [timeOf('from', from), timeOf('to', to)];
     const query = {
@@ -120,13 +104,19 @@ export class DecisionController {
         'rule.not_found',
         `There is no rule ${ruleId}. GET /api/v1/rules lists the existing ones.`,
       );
-    const page = pageOf(found, paging, keyOf, ({ shown }) => shown);
+    const page = pageOf(found, paging, keyOf, ({ shown }) => answerOf(shown));
     return page.nextCursor === null && goOn ? { ...page, nextCursor: cursorOf(partsOf(goOn)) } : page;
   }
 
   private readonly versions = (position: bigint): Promise<void> =>
     this.progress.whenProcessed(followers.ruleViews, position);
 }
+
+const answerOf = ({ actions, ...decision }: ShownDecision): RuleDecisionAnswer => ({
+  kind: 'rule',
+  ...decision,
+  actions: [...actions],
+});
 
 const partsOf = ({ at, position, part }: TimePlace): readonly string[] => [at, position, String(part)];
 const keyOf = ({ place }: PlacedDecision): readonly string[] => partsOf(place);

@@ -7,6 +7,7 @@ import {
   type PlatformEvent,
 } from '#libs/events/src/envelope.js';
 import type { RuleDefinition } from '#libs/events/src/shapes/rule-shape.js';
+import { VERDICT_TYPES } from '#libs/events/src/verdicts.js';
 import { Cost, MAX_STEPS } from '#libs/expressions/src/values.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
@@ -27,8 +28,7 @@ export type RuleVerdict =
   | { readonly outcome: 'errored'; readonly error: string };
 
 /** What follows from nothing but verdicts. A refusal to act on it is in the decision alone: it would be such an event itself. */
-export const isAboutVerdicts = (event: RecordedEvent): boolean =>
-  event.is('rule.evaluated', 'rule.none_matched', 'rule.burst_ended', 'action.refused');
+export const isAboutVerdicts = (event: RecordedEvent): boolean => event.is(...VERDICT_TYPES);
 
 /** Rules about verdicts would never end, so that beyond the limit none is evaluated. */
 export const isBeyondHops = (event: RecordedEvent): boolean => isAboutVerdicts(event) && event.metadata.hop > MAX_HOPS;

@@ -4,7 +4,7 @@ import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 import { scalarKey, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import type { Probe } from '../language/condition.js';
-import { excerpt } from '../language/excerpt.js';
+import { excerpt } from '#libs/kernel/src/text/excerpt.js';
 import type { CompiledRule } from './compiled-rule.js';
 import { accepts, FilterGroup, type IndexedRule, type PathGroup } from './filter-group.js';
 import { costOf, evaluateConditions, type RuleVerdict } from './evaluate-rule.js';

@@ -1,6 +1,6 @@
 import type { Failure } from '../language/condition.js';
 import type { CompiledBurst, CompiledThrottle } from '../language/definition.js';
-import { excerpt } from '../language/excerpt.js';
+import { excerpt } from '#libs/kernel/src/text/excerpt.js';
 import type { OpeningHours } from '../language/opening-hours.js';
 
 /** Why a match did not act, in the form of a condition that decided against it. */

@@ -3,7 +3,7 @@ import type { CompiledExpression } from '#libs/expressions/src/compile.js';
 import type { Path, Scalar } from '#libs/expressions/src/path.js';
 import type { Cost } from '#libs/expressions/src/values.js';
 
-import { excerpt, inWords } from './excerpt.js';
+import { excerpt, inWords } from '#libs/kernel/src/text/excerpt.js';
 
 export type { Failure, TraceEntry };
 

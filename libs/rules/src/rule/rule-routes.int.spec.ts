@@ -4,6 +4,7 @@ import type { CommandBus } from '@nestjs/cqrs';
 import { Type } from '@sinclair/typebox';
 
 import type { Caller } from '#libs/access/src/caller.js';
+import { DecisionSources } from '#libs/event-index/src/decision-sources.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
@@ -247,7 +248,12 @@ describe('rules by REST', () => {
 
 describe('decisions by REST', () => {
   const decisions = () =>
-    new DecisionController(views.dataSource, progress, new EventReader(views.dataSource, store, progress));
+    new DecisionController(
+      views.dataSource,
+      progress,
+      new EventReader(views.dataSource, store, progress),
+      new DecisionSources(),
+    );
 
   it('answer why nothing ran, by event and by rule', async () => {
     const main = await api().create(caller, pushes, reply);
@@ -260,6 +266,7 @@ describe('decisions by REST', () => {
       nextCursor: null,
       data: [
         {
+          kind: 'rule',
           eventId: first,
           eventType: 'git.push',
           ruleId: main.id,
@@ -427,6 +434,7 @@ describe('a rule that names an action of a plug-in', () => {
           views.dataSource,
           progress,
           new EventReader(views.dataSource, store, progress),
+          new DecisionSources(),
         ).ofRule(caller, id)
       ).data,
     ).toEqual([

@@ -18,8 +18,11 @@ export class WhyAnswer {
   @ApiProperty({ example: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a' }) eventId!: string;
   @ApiProperty({ example: 'git.push' }) type!: string;
   @ApiProperty({ example: 'github' }) source!: string;
-  @ApiProperty({ description: 'False until the rules have been evaluated for the event.' }) decided!: boolean;
-  @ApiProperty({ description: 'Number of decisions; `GET /api/v1/events/{id}/decisions` lists them.' })
+  @ApiProperty({ description: 'False until rules and triggers have been evaluated for the event.' }) decided!: boolean;
+  @ApiProperty({
+    description:
+      'Number of decisions of rules; `GET /api/v1/events/{id}/decisions` lists them, and those of workflows.',
+  })
   decisions!: number;
   @ApiProperty({ description: 'Number of rules, without archived ones.' }) rules!: number;
   @ApiProperty({
@@ -73,13 +76,19 @@ export class WhyController {
   /** Waits a moment for an event that has only just come. */
   private async isDecided(position: bigint): Promise<boolean> {
     try {
-      await this.progress.whenProcessed(followers.decideRules, position, PATIENCE_MS);
-      await this.progress.whenProcessed(followers.decisionViews, await this.store.head(), PATIENCE_MS);
+      const { decideRules, startRuns, decisionViews, runViews, triggerDecisions } = followers;
+      await this.processed([decideRules, startRuns], position);
+      // Runs and decisions are recorded after the event.
+      await this.processed([decisionViews, runViews, triggerDecisions], await this.store.head());
       return true;
     } catch (error) {
       if (!(error instanceof Transient)) throw error;
       return false;
     }
+  }
+
+  private async processed(names: readonly string[], position: bigint): Promise<void> {
+    await Promise.all(names.map((name) => this.progress.whenProcessed(name, position, PATIENCE_MS)));
   }
 
   private async filters(orgId: string): Promise<readonly RuleFilter[]> {

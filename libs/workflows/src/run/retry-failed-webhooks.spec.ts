@@ -6,7 +6,7 @@ import type { DataOf } from '#libs/events/src/catalogue.js';
 
 import { VirtualWorld } from '../../testing/virtual-world.js';
 import type { RequestOutcome } from '../steps/kind/step-kind.js';
-import { fits } from '../triggers/registry.js';
+import { judge } from '../triggers/registry.js';
 
 const yaml = readFileSync(new URL('../../../../workflows/retry-failed-webhooks.yaml', import.meta.url), 'utf8');
 const MINUTE = 60_000;
@@ -124,7 +124,7 @@ describe('the shipped retry of webhooks', () => {
     const [trigger] = new VirtualWorld({ yaml }).definition.triggers;
     const begins = (data: object) =>
       trigger?.type === 'event' &&
-      fits(
+      judge(
         trigger,
         {
           id: 'evt_x',
@@ -136,7 +136,7 @@ describe('the shipped retry of webhooks', () => {
           data: data as never,
         },
         'wf_1',
-      );
+      ).kind === 'fits';
     expect(begins(first)).toBe(true);
     expect(begins({ ...first, attempt: 2 })).toBe(false);
     expect(begins({ ...first, retryable: false })).toBe(false);

@@ -169,7 +169,9 @@ export function rowOf(events: readonly RecordedEvent[]): RunView | undefined {
 function beginning(id: string, { data, orgId }: NonNullable<Change['started']>) {
   const { workflowId, workflow, version, trigger, event } = data;
   const eventId = event?.id ?? null;
-  return { id, orgId, workflowId, workflow, version, trigger: trigger.kind, eventId, eventType: event?.type ?? null };
+  const { kind, index: triggerIndex = null } = trigger;
+  const about = { eventId, eventType: event?.type ?? null };
+  return { id, orgId, workflowId, workflow, version, trigger: kind, triggerIndex, ...about };
 }
 
 function begun({ runId, started }: Change): readonly RowOf<RunView>[] {

@@ -19,6 +19,9 @@ export class RunView {
   status!: RunStatus;
   @Column('text')
   trigger!: WorkflowTrigger;
+  /** Place of the trigger in the text; null where a person or program asked for the run. */
+  @Column('smallint', { name: 'trigger_index', nullable: true })
+  triggerIndex!: number | null;
   @Column('text', { name: 'event_id', nullable: true })
   eventId!: string | null;
   @Column('text', { name: 'event_type', nullable: true })

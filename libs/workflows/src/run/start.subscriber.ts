@@ -6,7 +6,7 @@ import {
   exhaustedInWords,
 } from '#libs/event-index/src/correlation-budget.js';
 import { appendOnce } from '#libs/event-store/src/append-once.js';
-import { EventStore, platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { readAt } from '#libs/event-store/src/reading.js';
 import type { Subscriber } from '#libs/event-store/src/subscriber.js';
@@ -20,6 +20,7 @@ import {
   MAX_HOPS,
 } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
+import type { TriggerDecision } from '#libs/events/src/shapes/decision-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
@@ -29,11 +30,12 @@ import { inParallel } from '#libs/kernel/src/in-parallel.js';
 import { LOG, type Log, silentLog } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 
+import { errored, type Fit, judgeTriggers, skipped, stateOf } from '../decisions/judge-triggers.js';
+import { TriggerRecords } from '../decisions/record-decisions.js';
 import { RUN_EVENT_TYPES } from '../engine/decide.js';
 import { declaredInputs, defaultInputs, inputsOf } from '../language/inputs.js';
 import { stepEventTypes } from '../steps/registry.js';
 import { StepLibrary } from '../steps/step-library.js';
-import { doubt, fits } from '../triggers/registry.js';
 import { isSchedule } from '../triggers/schedule.trigger.js';
 import { type ActiveWorkflow, WorkflowTable } from '../workflow/workflow.table.js';
 import { firstAppend, type NewRun, runIdOf } from './first-append.js';
@@ -64,6 +66,7 @@ export class StartRuns implements Subscriber {
   readonly reads = 'all' as const;
   readonly writes = [
     'workflow.started',
+    'trigger.evaluated',
     'action.refused',
     'correlation.exhausted',
     ...RUN_EVENT_TYPES,
@@ -72,6 +75,7 @@ export class StartRuns implements Subscriber {
   readonly batchSize = 256;
   private readonly table: WorkflowTable;
   readonly tables: readonly [WorkflowTable];
+  private readonly records: TriggerRecords;
 
   constructor(
     @Inject(EventStore) private readonly store: EventStore,
@@ -83,53 +87,69 @@ export class StartRuns implements Subscriber {
   ) {
     this.table = new WorkflowTable(library);
     this.tables = [this.table];
+    this.records = new TriggerRecords(store);
   }
 
   async handle(events: readonly RecordedEvent[]): Promise<void> {
     await this.budget.note(events, (type) => type === 'workflow.requested' || this.table.mayListen(type));
     const found: (readonly [RecordedEvent, Consequence])[] = [];
+    const decided: { readonly event: RecordedEvent; readonly decisions: TriggerDecision[] }[] = [];
     for (const event of events) {
-      for (const consequence of this.consequencesOf(event)) found.push([event, consequence]);
+      const decisions: TriggerDecision[] = [];
+      for (const consequence of this.consequencesOf(event, decisions)) found.push([event, consequence]);
+      if (decisions.length > 0) decided.push({ event, decisions });
       // A workflow listens to what is recorded after its activation.
       if (event.is(...this.table.reads)) this.table.apply(event);
     }
     await this.budget.tell();
-    await inParallel(found, CONCURRENT_APPENDS, ([event, consequence]) => this.record(event, consequence));
+    await Promise.all([
+      inParallel(found, CONCURRENT_APPENDS, ([event, consequence]) => this.record(event, consequence)),
+      this.records.record(decided, this.clock.now()),
+    ]);
   }
 
-  private consequencesOf(event: RecordedEvent): Consequence[] {
+  /** @param decisions of triggers that start no run are added to it. */
+  private consequencesOf(event: RecordedEvent, decisions: TriggerDecision[]): readonly Consequence[] {
     // A refusal beyond the limit is the end: to listen to it would begin again.
     if (event.type === 'action.refused' && event.metadata.hop > MAX_HOPS) return [];
     const requested = event.is('workflow.requested') ? [this.requested(event)] : [];
-    return this.table.mayListen(event.type) ? [...requested, ...this.triggered(event)] : requested;
+    return this.table.mayListen(event.type) ? [...requested, ...this.triggered(event, decisions)] : requested;
   }
 
-  private triggered(event: RecordedEvent): Consequence[] {
-    const consequences = new Map<string, Consequence>();
-    for (const { workflow, index, trigger } of this.table.listenersTo(event.metadata.orgId, event.type)) {
-      if (workflow.paused || consequences.has(workflow.id) || isIgnored(event, workflow)) continue;
-      const runId = runIdOf(workflow, event);
-      try {
-        if (!fits(trigger, platformEvent(event), workflow.id)) continue;
-        // That the story is too long was told once: an event for each workflow would make it longer.
-        if (this.budget.isSpent(event)) continue;
-        const because = doubt(trigger, platformEvent(event));
-        const kind = isSchedule(trigger) ? 'schedule' : 'event';
-        const start = { kind, index, ...(because !== undefined && { because }) } as const;
-        consequences.set(
-          workflow.id,
-          this.unlessRefused(event, workflow, 'trigger', runId, () =>
-            this.newRun(event, workflow, runId, start, defaultInputs(workflow.definition!)),
-          ),
-        );
-      } catch (error) {
-        if (!(error instanceof Rejected)) throw error;
-        const detail = `The trigger of workflow "${workflow.name}" cannot be evaluated: ${error.message}`;
-        const refusal = { runId, workflowId: workflow.id, action: 'trigger', reason: error.code, detail };
-        consequences.set(workflow.id, { kind: 'refusal', ...refusal });
-      }
+  private triggered(event: RecordedEvent, decisions: TriggerDecision[]): readonly Consequence[] {
+    const listeners = this.table.listenersTo(event.metadata.orgId, event.type);
+    const { fits, errors, failed } = judgeTriggers(listeners, event, (workflow) => isIgnored(event, workflow));
+    decisions.push(...failed);
+    const refusals: Consequence[] = [];
+    for (const { listener, code, error } of errors) {
+      const { workflow } = listener;
+      decisions.push(errored(listener, error));
+      if (stateOf(workflow) || fits.some((fit) => fit.listener.workflow === workflow)) continue;
+      const detail = `The trigger of workflow "${workflow.name}" cannot be evaluated: ${error}`;
+      refusals.push(this.refused(event, workflow, 'trigger', { reason: code, detail }));
     }
-    return [...consequences.values()];
+    return [...refusals, ...fits.flatMap((fit) => this.begin(event, fit, decisions))];
+  }
+
+  private begin(
+    event: RecordedEvent,
+    { listener, because }: Fit,
+    decisions: TriggerDecision[],
+  ): readonly Consequence[] {
+    const { workflow, index, trigger } = listener;
+    const held = stateOf(workflow);
+    if (held) decisions.push(skipped(listener, held));
+    if (held) return [];
+    const refusal = this.refusalOf(event, workflow);
+    if (refusal) {
+      const isSpent = refusal.reason === CORRELATION_EXHAUSTED;
+      decisions.push(skipped(listener, { reason: isSpent ? 'budget' : 'loop', detail: refusal.detail }));
+      // That the story is too long was told once: an event for each workflow would make it longer.
+      return this.budget.isSpent(event) ? [] : [this.refused(event, workflow, 'trigger', refusal)];
+    }
+    const kind = isSchedule(trigger) ? 'schedule' : 'event';
+    const start = { kind, index, ...(because !== undefined && { because }) } as const;
+    return [this.newRun(event, workflow, start, defaultInputs(workflow.definition!))];
   }
 
   private requested(event: RecordedEvent<'workflow.requested'>): Consequence {
@@ -153,28 +173,25 @@ export class StartRuns implements Subscriber {
         reason: 'disabled-workflow',
         detail: `The workflow "${name}" is disabled.`,
       };
-    return this.unlessRefused(event, workflow, action, runId, () => {
-      try {
-        const given = inputsOf(declaredInputs(definition), inputs);
-        return this.newRun(event, workflow, runId, { kind: 'request' }, given);
-      } catch (error) {
-        if (!(error instanceof Rejected)) throw error;
-        const [problem] = error.problems;
-        const detail = `${error.message} ${problem?.pointer ?? ''}: ${problem?.detail ?? ''}`;
-        return { kind: 'refusal', runId, action, reason: 'invalid-inputs', detail };
-      }
-    });
+    const refusal = this.refusalOf(event, workflow);
+    if (refusal) return this.refused(event, workflow, action, refusal);
+    try {
+      return this.newRun(event, workflow, { kind: 'request' }, inputsOf(declaredInputs(definition), inputs));
+    } catch (error) {
+      if (!(error instanceof Rejected)) throw error;
+      const [problem] = error.problems;
+      const detail = `${error.message} ${problem?.pointer ?? ''}: ${problem?.detail ?? ''}`;
+      return this.refused(event, workflow, action, { reason: 'invalid-inputs', detail });
+    }
   }
 
-  private unlessRefused(
+  private refused(
     event: RecordedEvent,
     workflow: ActiveWorkflow,
     action: string,
-    runId: string,
-    open: () => Consequence,
+    refusal: { readonly reason: string; readonly detail: string },
   ): Consequence {
-    const refusal = this.refusalOf(event, workflow);
-    return refusal ? { kind: 'refusal', runId, workflowId: workflow.id, action, ...refusal } : open();
+    return { kind: 'refusal', runId: runIdOf(workflow, event), workflowId: workflow.id, action, ...refusal };
   }
 
   /** Why a workflow may not start for an event that its trigger fits. */
@@ -194,7 +211,6 @@ export class StartRuns implements Subscriber {
   private newRun(
     event: RecordedEvent,
     workflow: ActiveWorkflow,
-    runId: string,
     trigger: NewRun['trigger'],
     inputs: Record<string, unknown>,
   ): Consequence {
@@ -204,7 +220,7 @@ export class StartRuns implements Subscriber {
     const asker = event.is('workflow.requested') ? event.data.requestedBy : undefined;
     const parent = asker?.kind === 'run' ? { runId: asker.runId, path: asker.stepId } : undefined;
     const run: NewRun = {
-      runId,
+      runId: runIdOf(workflow, event),
       workflow,
       trigger,
       inputs,

@@ -88,8 +88,9 @@ export class ScheduleTicks implements Subscriber {
   }
 }
 
-/** Schedule triggers by key; none while the workflow is paused. */
+/** Schedule triggers by key; none while the workflow is paused or disabled. */
 function schedulesOf(workflow: ActiveWorkflow | undefined): ReadonlyMap<string, ScheduleTrigger> {
-  const triggers = workflow && !workflow.paused ? (workflow.definition?.triggers ?? []) : [];
+  const { definition, paused } = workflow ?? {};
+  const triggers = paused || definition?.disabled ? [] : (definition?.triggers ?? []);
   return new Map(triggers.filter(isSchedule).map((trigger) => [trigger.key, trigger]));
 }

@@ -11,7 +11,7 @@ import { declaredInputs, defaultInputs, inputsOf } from '../language/inputs.js';
 import { parseWorkflow } from '../language/reading/parse-workflow.js';
 import { StepLibrary } from '../steps/step-library.js';
 import { allSteps, isMockable } from '../steps/registry.js';
-import { fits, listensTo } from '../triggers/registry.js';
+import { judge as judgeTrigger, listensTo } from '../triggers/registry.js';
 import { isSchedule } from '../triggers/schedule.trigger.js';
 import { judge } from './judge-test.js';
 import { type Beginning, playTest, stepsOf, WORKFLOW_ID } from './play-test.js';
@@ -134,7 +134,9 @@ function beginningOf(
   const started = isTick ? { type: 'schedule.fired' } : given;
   const event = started && eventOf(started, now, definition);
   if (event && !inputs) {
-    const index = triggers.findIndex((trigger) => listensTo(trigger, event.type) && fits(trigger, event, WORKFLOW_ID));
+    const index = triggers.findIndex(
+      (trigger) => listensTo(trigger, event.type) && judgeTrigger(trigger, event, WORKFLOW_ID).kind === 'fits',
+    );
     if (index < 0) return undefined;
     return { trigger: { kind: 'event', index }, inputs: defaultInputs(definition), event, now };
   }

@@ -6,7 +6,7 @@ import { testSteps } from '../../testing/library.js';
 import type { Trigger } from '../language/definition.js';
 import { parseWorkflow } from '../language/reading/parse-workflow.js';
 import { pathMatcher } from './path-globs.js';
-import { doubt, fits as fitsOf } from './registry.js';
+import { judge } from './registry.js';
 
 const trigger = (yaml: string): Trigger => {
   const parsed = parseWorkflow(
@@ -17,7 +17,11 @@ const trigger = (yaml: string): Trigger => {
   return parsed.definition.triggers[0]!;
 };
 
-const fits = (given: Trigger, event: PlatformEvent): boolean => fitsOf(given, event, 'wf_1');
+const fits = (given: Trigger, event: PlatformEvent): boolean => judge(given, event, 'wf_1').kind === 'fits';
+const doubt = (given: Trigger, event: PlatformEvent): string | undefined => {
+  const verdict = judge(given, event, 'wf_1');
+  return verdict.kind === 'fits' ? verdict.because : undefined;
+};
 
 const push = (data: object, more: Partial<PlatformEvent> = {}): PlatformEvent => ({
   id: 'evt_1',
@@ -98,6 +102,45 @@ describe('an event trigger', () => {
       expect([fits(docs, certain), doubt(docs, certain)]).toEqual([true, undefined]);
     }
     expect(doubt(trigger('event: git.push'), push({ commits: [], truncated: true }))).toBeUndefined();
+  });
+});
+
+describe('what an event trigger says when an event does not fit', () => {
+  const said = (yaml: string, data: object) => judge(trigger(yaml), push(data), 'wf_1');
+
+  it.each<[string, object, object]>([
+    [
+      'event: git.push, branches: [main]',
+      { branch: 'topic' },
+      { pointer: '/branches', field: 'data.branch', actual: 'topic', expected: ['main'] },
+    ],
+    ['event: git.push, branches: [main]', {}, { pointer: '/branches', actual: null }],
+    [
+      'event: git.push, paths: ["docs/**"]',
+      { commits: [{ added: ['a.ts'], modified: ['b.ts'], removed: [] }] },
+      { pointer: '/paths', actual: ['a.ts', 'b.ts'], expected: ['docs/**'] },
+    ],
+    [
+      'event: webhook.failed, when: "data.attempt == `1` && data.retryable"',
+      { attempt: 2, retryable: true },
+      { pointer: '/when', condition: 'data.attempt == `1`', field: 'data.attempt', actual: 2 },
+    ],
+    [
+      'event: webhook.failed, when: "data.attempt == `1` && data.retryable"',
+      { attempt: 1, retryable: false },
+      { condition: 'data.retryable', actual: false },
+    ],
+    [
+      'event: git.push, when: "(data.a && data.b) || data.c == data.a"',
+      { a: 1 },
+      { field: 'data.a, data.b, data.c', actual: { 'data.a': 1, 'data.b': null, 'data.c': null } },
+    ],
+  ])('names the first condition that failed, and what it saw: %s %j', (yaml, data, failed) => {
+    expect(said(yaml, data)).toMatchObject({ kind: 'failed', failed });
+  });
+
+  it('is not asked about another source', () => {
+    expect(said('event: git.push, source: slack', {})).toEqual({ kind: 'ignored' });
   });
 });
 

@@ -11,6 +11,7 @@ import { Expressions } from '../language/expressions.js';
 import { closed, Condition, described, Globs } from '../language/fields.js';
 import { visibleToTrigger } from '../language/scope-schema.js';
 import type { SourceProblems } from '../language/source-problems.js';
+import { failedGlobs, failedPart } from './failed-condition.js';
 import { pathMatcher } from './path-globs.js';
 import type { TriggerKind } from './trigger-kind.js';
 
@@ -90,20 +91,23 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
   listensTo: ({ event }, type) => listensTo(event, type),
 
   /** An event without branches or files does not fit a trigger that names some; one whose files are not all known does. */
-  fits({ source, branches, paths, when }, event) {
-    if (source && !source.some((glob) => globMatcher(glob)(event.source))) return false;
+  judge({ source, branches, paths, when }, event) {
+    if (source && !source.some((glob) => globMatcher(glob)(event.source))) return { kind: 'ignored' };
     const data = event.data as CodeData;
     const { branch } = data;
-    if (branches && !(typeof branch === 'string' && pathMatcher(branches)(branch))) return false;
-    if (paths && pathsFit(paths, data) === false) return false;
-    return when === undefined || when.test({ ...event, event });
-  },
-
-  doubt({ paths }, { data }) {
-    if (!paths || pathsFit(paths, data) !== 'unknown') return undefined;
-    return 'The event does not list all changed files, and none of those that it lists fits "paths". The run starts because one of the others may fit.';
+    if (branches && !(typeof branch === 'string' && pathMatcher(branches)(branch)))
+      return { kind: 'failed', failed: failedGlobs('branches', 'data.branch', branch, branches) };
+    const isInPaths = paths && pathsFit(paths, data);
+    if (isInPaths === false)
+      return { kind: 'failed', failed: failedGlobs('paths', 'data.commits', someFiles(data), paths!) };
+    const scope = { ...event, event };
+    if (when && !when.test(scope)) return { kind: 'failed', failed: failedPart(when, scope, '/when') };
+    return isInPaths === 'unknown' ? { kind: 'fits', because: MAY_FIT } : { kind: 'fits' };
   },
 };
+
+const MAY_FIT =
+  'The event does not list all changed files, and none of those that it lists fits "paths". The run starts because one of the others may fit.';
 
 function listensTo(event: readonly string[], type: string): boolean {
   const patterns = type.startsWith('workflow.') ? event.filter((pattern) => !isWide(pattern)) : event;
@@ -134,6 +138,17 @@ interface CodeData {
   }[];
   readonly truncated?: boolean;
 }
+
+const filesOf = ({ added = [], modified = [], removed = [] }: NonNullable<CodeData['commits']>[number]) => [
+  ...added,
+  ...modified,
+  ...removed,
+];
+
+/** Enough files to see what was asked. */
+const SHOWN_FILES = 20;
+const someFiles = ({ commits }: CodeData): readonly string[] =>
+  Array.isArray(commits) ? (commits as NonNullable<CodeData['commits']>).flatMap(filesOf).slice(0, SHOWN_FILES) : [];
 
 /** What is absent is unknown: a sender, or the limit of an event, may leave out commits and paths. */
 function pathsFit(paths: readonly string[], { commits, truncated }: CodeData): boolean | 'unknown' {

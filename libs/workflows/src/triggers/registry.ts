@@ -4,7 +4,7 @@ import type { Trigger } from '../language/definition.js';
 import { eventTrigger } from './event.trigger.js';
 import { manualTrigger } from './manual.trigger.js';
 import { scheduleTrigger } from './schedule.trigger.js';
-import type { TriggerKind } from './trigger-kind.js';
+import type { TriggerKind, TriggerVerdict } from './trigger-kind.js';
 
 /** Every kind of trigger, one line each. */
 export const triggerKinds: readonly TriggerKind[] = [eventTrigger, scheduleTrigger, manualTrigger];
@@ -16,9 +16,5 @@ export const listensTo = (trigger: Trigger, type: string): boolean =>
   byName.get(trigger.type)?.listensTo?.(trigger, type) ?? false;
 
 /** Whether an event of a type that the trigger listens to starts a run. @throws Rejected `expression.too_costly` */
-export const fits = (trigger: Trigger, event: PlatformEvent, workflowId: string): boolean =>
-  byName.get(trigger.type)?.fits?.(trigger, event, workflowId) ?? false;
-
-/** Why an event that fits starts a run although nobody knows whether it fits; a sentence for people. */
-export const doubt = (trigger: Trigger, event: PlatformEvent): string | undefined =>
-  byName.get(trigger.type)?.doubt?.(trigger, event);
+export const judge = (trigger: Trigger, event: PlatformEvent, workflowId: string): TriggerVerdict =>
+  byName.get(trigger.type)?.judge?.(trigger, event, workflowId) ?? { kind: 'ignored' };

@@ -98,9 +98,10 @@ export const scheduleTrigger: TriggerKind<ScheduleTrigger> = {
 
   listensTo: (_, type) => type === 'schedule.fired',
 
-  fits({ key }, { type, data }, workflowId) {
+  judge({ key }, { type, data }, workflowId) {
     const tick = data as Partial<DataOf<'schedule.fired'>>;
-    return type === 'schedule.fired' && tick.workflowId === workflowId && tick.trigger === key;
+    const isOwn = type === 'schedule.fired' && tick.workflowId === workflowId && tick.trigger === key;
+    return { kind: isOwn ? 'fits' : 'ignored' };
   },
 };
 

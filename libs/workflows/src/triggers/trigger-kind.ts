@@ -1,7 +1,17 @@
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
+import type { FailedCondition } from '#libs/events/src/shapes/rule-trial-shape.js';
 
 import type { Trigger } from '../language/definition.js';
 import type { TriggerSyntax } from '../language/vocabulary.js';
+
+/** What a trigger makes of an event of a type that it listens to. */
+export type TriggerVerdict =
+  /** `because`: why it fits although nobody knows for sure; a sentence for people. */
+  | { readonly kind: 'fits'; readonly because?: string }
+  /** From another source, or about another workflow: not worth a decision. */
+  | { readonly kind: 'ignored' }
+  /** The first condition that failed; its pointer is below the trigger. */
+  | { readonly kind: 'failed'; readonly failed: FailedCondition };
 
 /**
  * THE CONTRACT OF A TRIGGER KIND: one file says how it is written, read and checked, and which events start a run; one line
@@ -14,7 +24,5 @@ export interface TriggerKind<Kind extends Trigger = Trigger> extends TriggerSynt
    * Whether an event of such a type starts a run of the workflow.
    * @throws Rejected `expression.too_costly`
    */
-  fits?(trigger: Kind, event: PlatformEvent, workflowId: string): boolean;
-  /** Why such an event starts a run although nobody knows whether it fits; `undefined` where that is known. */
-  doubt?(trigger: Kind, event: PlatformEvent): string | undefined;
+  judge?(trigger: Kind, event: PlatformEvent, workflowId: string): TriggerVerdict;
 }

@@ -10,7 +10,7 @@ import type { StepLibrary } from '../steps/step-library.js';
 import { listensTo } from '../triggers/registry.js';
 import { type Origin, workflow } from './workflow.js';
 
-/** An active workflow. */
+/** A workflow with the version that is active, or was when it was archived. */
 export interface ActiveWorkflow {
   readonly id: string;
   readonly orgId: string;
@@ -22,6 +22,8 @@ export interface ActiveWorkflow {
   readonly definition: Definition | undefined;
   /** Its triggers start no runs. */
   readonly paused: boolean;
+  /** Starts no runs. What looks for a workflow does not find it; its triggers are asked, to say so. */
+  readonly archived: boolean;
 }
 
 export interface Listener {
@@ -35,17 +37,13 @@ export interface Listener {
 const MAX_REMEMBERED = 10_000;
 const NONE: readonly Listener[] = [];
 
-/** What may start runs of a workflow. */
-const triggersOf = (definition: Definition | undefined): readonly Trigger[] =>
-  definition === undefined || definition.disabled ? [] : definition.triggers;
-
-/** Active workflows, and which of their triggers listen to an event type. */
+/** Workflows, and which of their triggers listen to an event type: those of archived and disabled ones too. */
 export class WorkflowTable implements Table {
   readonly name = followers.workflows;
   readonly reads = typesOf(workflow);
   incomplete = false;
 
-  private readonly active = new Map<string, ActiveWorkflow>();
+  private readonly known = new Map<string, ActiveWorkflow>();
   private readonly paused = new Set<string>();
   private readonly ids = new Map<string, string>();
   private readonly sources = new Map<string, Map<string, string>>();
@@ -55,7 +53,7 @@ export class WorkflowTable implements Table {
   constructor(private readonly library: StepLibrary) {}
 
   clear(): void {
-    this.active.clear();
+    this.known.clear();
     this.paused.clear();
     this.ids.clear();
     this.sources.clear();
@@ -64,24 +62,26 @@ export class WorkflowTable implements Table {
 
   find(orgId: string, name: string): ActiveWorkflow | undefined {
     const id = this.ids.get(`${orgId} ${name}`);
-    return id === undefined ? undefined : this.active.get(id);
+    return id === undefined ? undefined : this.get(id);
   }
 
   /** The active workflow with this id. */
   get(id: string): ActiveWorkflow | undefined {
-    return this.active.get(id);
+    const workflow = this.known.get(id);
+    return workflow?.archived ? undefined : workflow;
   }
 
+  /** Active ones. */
   all(orgId: string): readonly ActiveWorkflow[] {
-    return [...this.active.values()].filter((workflow) => workflow.orgId === orgId);
+    return [...this.known.values()].filter((workflow) => workflow.orgId === orgId && !workflow.archived);
   }
 
   /** Whether a workflow of any organisation listens to this type: others cost one look-up. */
   mayListen(type: string): boolean {
     let known = this.wanted.get(type);
     if (known !== undefined) return known;
-    known = [...this.active.values()].some(({ definition }) =>
-      triggersOf(definition).some((trigger) => listensTo(trigger, type)),
+    known = [...this.known.values()].some(({ definition }) =>
+      definition?.triggers.some((trigger) => listensTo(trigger, type)),
     );
     this.wanted.set(type, known);
     return known;
@@ -93,11 +93,13 @@ export class WorkflowTable implements Table {
     if (!byType) this.listeners.set(orgId, (byType = new BoundedMap<string, readonly Listener[]>(MAX_REMEMBERED)));
     const known = byType.get(type);
     if (known) return known;
-    const found = this.all(orgId).flatMap((workflow) =>
-      triggersOf(workflow.definition).flatMap((trigger, index) =>
-        listensTo(trigger, type) ? [{ workflow, index, trigger }] : [],
-      ),
-    );
+    const found = [...this.known.values()]
+      .filter((workflow) => workflow.orgId === orgId)
+      .flatMap((workflow) =>
+        (workflow.definition?.triggers ?? []).flatMap((trigger, index) =>
+          listensTo(trigger, type) ? [{ workflow, index, trigger }] : [],
+        ),
+      );
     byType.set(type, found.length === 0 ? NONE : found);
     return found;
   }
@@ -116,21 +118,24 @@ export class WorkflowTable implements Table {
       const parsed = parseWorkflow(source, this.library);
       const definition = parsed.ok ? parsed.definition : undefined;
       const paused = this.paused.has(workflowId);
-      this.active.set(workflowId, { id: workflowId, orgId, name, version, origin, file, definition, paused });
+      const state = { paused, archived: false };
+      this.known.set(workflowId, { id: workflowId, orgId, name, version, origin, file, definition, ...state });
       this.ids.set(`${orgId} ${name}`, workflowId);
       this.forget();
     } else if (event.is('workflow.archived')) {
-      this.active.delete(event.data.workflowId);
-      this.forget();
-    } else if (event.is('workflow.paused', 'workflow.resumed')) this.pause(event.data.workflowId, event.type);
+      this.change(event.data.workflowId, { archived: true });
+    } else if (event.is('workflow.paused')) {
+      this.paused.add(event.data.workflowId);
+      this.change(event.data.workflowId, { paused: true });
+    } else if (event.is('workflow.resumed')) {
+      this.paused.delete(event.data.workflowId);
+      this.change(event.data.workflowId, { paused: false });
+    }
   }
 
-  private pause(id: string, type: 'workflow.paused' | 'workflow.resumed'): void {
-    const paused = type === 'workflow.paused';
-    if (paused) this.paused.add(id);
-    else this.paused.delete(id);
-    const workflow = this.active.get(id);
-    if (workflow) this.active.set(id, { ...workflow, paused });
+  private change(id: string, state: Partial<Pick<ActiveWorkflow, 'paused' | 'archived'>>): void {
+    const workflow = this.known.get(id);
+    if (workflow) this.known.set(id, { ...workflow, ...state });
     this.forget();
   }
 

@@ -4,7 +4,7 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 
 import type { Definition } from '../../language/definition.js';
 import { declaredInputs, defaultInputs, inputsOf } from '../../language/inputs.js';
-import { fits } from '../../triggers/registry.js';
+import { judge } from '../../triggers/registry.js';
 import type { NewRun } from '../first-append.js';
 import { readRun } from './change-run.js';
 import { takenOver } from './take-over-steps.js';
@@ -79,7 +79,7 @@ function placeOf(
   workflowId: string,
   about: Parameters<typeof platformEvent>[0],
 ): { readonly index?: number } {
-  const index = triggers.findIndex((trigger) => fits(trigger, platformEvent(about), workflowId));
+  const index = triggers.findIndex((trigger) => judge(trigger, platformEvent(about), workflowId).kind === 'fits');
   return index < 0 ? {} : { index };
 }
 

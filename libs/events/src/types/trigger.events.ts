@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 
 import { defineEvent } from '../define-event.js';
+import { TriggerDecision } from '../shapes/decision-shape.js';
 
 const schedule = {
   workflowId: Type.String(),
@@ -16,8 +17,51 @@ const example = {
   trigger: '0 9 * * 1-5 Europe/Berlin',
 };
 
-/** Ticks of `schedule` triggers. Each tick has a stream of its own (`tick-…`), so it is recorded once. */
-export const scheduleEvents = {
+/**
+ * What triggers of workflows made of events, and the ticks of `schedule` triggers. Each tick has a stream of its own
+ * (`tick-…`), so it is recorded once.
+ */
+export const triggerEvents = {
+  'trigger.evaluated': defineEvent({
+    description:
+      'The decisions of triggers on several events that started no run. A run that started says so itself (`workflow.started`).',
+    system: true,
+    data: Type.Object({
+      events: Type.Array(
+        Type.Object({
+          /** The event that was looked at. */
+          eventId: Type.String(),
+          eventType: Type.String(),
+          decisions: Type.Array(TriggerDecision),
+        }),
+      ),
+    }),
+    example: {
+      events: [
+        {
+          eventId: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a',
+          eventType: 'git.push',
+          decisions: [
+            {
+              workflowId: 'wf_01jq5x1d0wkz4s3v2n8m7b6c5a',
+              workflow: 'deploy',
+              version: '3f1c0a9be4d27586',
+              trigger: 0,
+              outcome: 'not_matched' as const,
+              failed: {
+                pointer: '/triggers/0/branches',
+                condition: 'data.branch fits main',
+                field: 'data.branch',
+                actual: 'topic',
+                expected: ['main'],
+              },
+            },
+          ],
+        },
+      ],
+    },
+  }),
+
   'schedule.fired': defineEvent({
     description: 'The time of a schedule trigger came. Recorded once for each workflow, trigger and time.',
     system: true,

@@ -1,5 +1,5 @@
-import { isExactNumber, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
-import { beginning } from '#libs/kernel/src/text/text.js';
+import { isExactNumber, stringifyJson } from './exact-json.js';
+import { beginning } from './text.js';
 
 /** Most characters of JSON that a decision keeps of a value. */
 export const EXCERPT_LENGTH = 200;

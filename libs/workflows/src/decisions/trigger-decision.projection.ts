@@ -1,0 +1,41 @@
+import { Injectable } from '@nestjs/common';
+
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
+import { type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
+
+import { TriggerDecisionView } from './trigger-decision.view.js';
+
+/** Decisions of triggers as rows: by event they answer "why did it not start?", by workflow "what did it hear?". */
+@Injectable()
+export class TriggerDecisionProjection implements Subscriber {
+  readonly name = followers.triggerDecisions;
+  readonly reads = ['trigger.evaluated'] as const;
+  readonly writes = [] as const;
+
+  async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
+    const rows = events.filter((event) => event.is('trigger.evaluated')).flatMap(rowsOf);
+    if (rows.length > 0)
+      await upsertRows(await context.transaction(), TriggerDecisionView, rows, { onConflict: 'nothing' });
+  }
+}
+
+const rowsOf = ({ data, metadata }: RecordedEvent<'trigger.evaluated'>): readonly RowOf<TriggerDecisionView>[] =>
+  data.events.flatMap(({ eventId, eventType, decisions }) =>
+    decisions.map(({ workflowId, workflow, version, trigger, outcome, reason, detail, error, failed }) => ({
+      eventId,
+      workflowId,
+      trigger,
+      orgId: metadata.orgId,
+      eventType,
+      workflow,
+      version,
+      outcome,
+      reason: reason ?? null,
+      detail: detail ?? null,
+      error: error ?? null,
+      failed: failed ?? null,
+      at: metadata.timestamp,
+    })),
+  );
