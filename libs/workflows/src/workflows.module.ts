@@ -97,7 +97,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
     YamlBody,
     {
       provide: StepLibrary,
-      useFactory: (plugins: Plugins) => new StepLibrary([...plugins.steps.values()], [...plugins.providers.keys()]),
+      useFactory: (plugins: Plugins) => new StepLibrary([...plugins.steps.values()], plugins.sources),
       inject: [Plugins],
     },
     { provide: WorkflowTable, useFactory: (library: StepLibrary) => new WorkflowTable(library), inject: [StepLibrary] },

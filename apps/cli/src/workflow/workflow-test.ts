@@ -85,7 +85,7 @@ async function libraryOf(modules: string): Promise<StepLibrary> {
       process.cwd(),
     )),
   ]);
-  return new StepLibrary([...plugins.steps.values()], [...plugins.providers.keys()]);
+  return new StepLibrary([...plugins.steps.values()], plugins.sources);
 }
 
 /** Editors write a file in several steps: a change is over when there was none for so long. */

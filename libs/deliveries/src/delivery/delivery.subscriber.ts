@@ -54,7 +54,10 @@ export class ScheduleDeliveries implements Subscriber {
   }
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
-    await this.budget.note(events, (type) => type === 'webhook.requested' || this.webhooks.isSubscribed(type));
+    await this.budget.note(
+      events,
+      (type) => type === 'webhook.requested' || this.webhooks.subscribedTo(type).length > 0,
+    );
     for (const event of events) {
       this.recent.note(event);
       this.recentEvents.add(event);

@@ -6,7 +6,7 @@ import type { KnownWebhook } from '../webhook/webhook.table.js';
 import { BARE_URL } from './delivery.js';
 
 /**
- * Whether a webhook that subscribes to an event's type, in the organisation of the event, gets this event.
+ * Whether a webhook that subscribes to an event's type gets this event.
  *
  * News of deliveries would otherwise multiply: a webhook that listens to everything and is down would be sent the events
  * of the very runs that retry its deliveries, each of which fails and starts a run. So what follows from a delivery never
@@ -14,7 +14,8 @@ import { BARE_URL } from './delivery.js';
  * type. A webhook that allows recursion gets it all.
  */
 export function isWanted(webhook: KnownWebhook, event: RecordedEvent): boolean {
-  const { causedBy = [] } = event.metadata;
+  const { orgId, causedBy = [] } = event.metadata;
+  if (webhook.orgId !== orgId) return false;
   if (causedBy.length > 0 && webhook.settings.allowRecursion !== true) {
     if (followsFrom(webhook.id, event.metadata)) return false;
     const receivers = causedBy.filter(isReceiver).length;

@@ -114,8 +114,8 @@ export class Schedule {
   }
 
   private deliverToSubscribers(event: RecordedEvent): void {
-    if (!this.webhooks.isSubscribed(event.type)) return;
-    const subscribed = this.webhooks.subscribedTo(event.type, event.metadata.orgId);
+    const subscribed = this.webhooks.subscribedTo(event.type);
+    if (subscribed.length === 0) return;
     const wanting = subscribed.filter(
       (webhook) => isWanted(webhook, event) && !(event.is('webhook.test') && event.data.webhookId === webhook.id),
     );

@@ -6,8 +6,8 @@ import { followers } from '#libs/events/src/followers.js';
 import { isWide, typeMatcher } from '#libs/events/src/patterns.js';
 import type { WebhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
 import { compile, type CompiledExpression } from '#libs/expressions/src/compile.js';
+import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 
-import { WebhookIndex } from './webhook-index.js';
 import { webhook } from './webhook.js';
 
 /** An outbound webhook as the hot path needs it. Secrets are references. */
@@ -18,9 +18,9 @@ export interface KnownWebhook {
   readonly active: boolean;
   readonly secret: string;
   readonly previous: readonly PreviousSecret[];
-  /** Among all webhooks, by their registration. */
-  readonly order: number;
-  /** Whether it subscribes to events of a type other than by a wide glob such as `*`. */
+  /** Whether it subscribes to events of a type. */
+  readonly wants: (type: string) => boolean;
+  /** The same, but for wide globs such as `*`. */
   readonly names: (type: string) => boolean;
   readonly filter: CompiledExpression | undefined;
 }
@@ -31,54 +31,50 @@ export class WebhookTable implements Table {
   private readonly states = new SliceTable(this.name, webhook);
   readonly reads = this.states.reads;
   private readonly byId = new Map<string, KnownWebhook>();
-  /** The active ones. */
-  private readonly index = new WebhookIndex<KnownWebhook>();
-  private registered = 0;
+  /** Active ones by event type, worked out when a type is first seen: types that come from outside are bounded by nothing else. */
+  private readonly byType = new BoundedMap<string, readonly KnownWebhook[]>(10_000);
 
   clear(): void {
     this.states.clear();
     this.byId.clear();
-    this.index.clear();
-    this.registered = 0;
+    this.byType.clear();
   }
 
   apply(event: RecordedEvent): void {
     const change = this.states.after(event);
     if (!change) return;
     this.states.put(change);
+    this.byType.clear();
     const { id, state } = change;
-    const known = this.byId.get(id);
-    if (known) this.index.remove(known);
     if (state.kind !== 'active' && state.kind !== 'disabled') {
       this.byId.delete(id);
       return;
     }
     const { orgId, settings, secret, previous } = state;
+    const known = this.byId.get(id);
     const same = known?.settings === settings ? known : subscription(settings);
-    const order = known?.order ?? this.registered++;
-    const changed = { ...same, id, orgId, secret, previous, order, active: state.kind === 'active' };
-    this.byId.set(id, changed);
-    if (changed.active) this.index.add(changed);
+    this.byId.set(id, { ...same, id, orgId, secret, previous, active: state.kind === 'active' });
   }
 
   get(id: string): KnownWebhook | undefined {
     return this.byId.get(id);
   }
 
-  /** Whether an active webhook of any organisation subscribes to a type: for most events nothing else is looked at. */
-  isSubscribed(type: string): boolean {
-    return this.index.has(type);
-  }
-
-  /** Active webhooks of an organisation that subscribe to a type, in the order of their registration. */
-  subscribedTo(type: string, orgId: string): readonly KnownWebhook[] {
-    return this.index.of(type, orgId);
+  /** Active webhooks of all organisations that subscribe to a type. */
+  subscribedTo(type: string): readonly KnownWebhook[] {
+    let found = this.byType.get(type);
+    if (!found) {
+      found = [...this.byId.values()].filter((webhook) => webhook.active && webhook.wants(type));
+      this.byType.set(type, found);
+    }
+    return found;
   }
 }
 
 function subscription(settings: WebhookSettings) {
   return {
     settings,
+    wants: typeMatcher(settings.events),
     names: typeMatcher(settings.events.filter((pattern) => !isWide(pattern))),
     filter: settings.filter === undefined ? undefined : compile(settings.filter),
   };

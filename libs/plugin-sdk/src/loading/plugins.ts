@@ -20,6 +20,8 @@ export class Plugins {
   readonly actions: ReadonlyMap<string, ActionDefinition>;
   /** All that understand integrations, by {@link providerKey}. */
   readonly understanding: ReadonlyMap<string, Provider>;
+  /** Of the events that integrations receive: a preset is a source of its own. */
+  readonly sources: readonly string[];
 
   /**
    * All or nothing.
@@ -30,6 +32,7 @@ export class Plugins {
     // Only what every one of them has passed: there is no state in which some are there and others not.
     this.providers = byName(plugins, 'provider', (plugin) => plugin.providers);
     this.presets = byName(plugins, 'preset', (plugin) => plugin.presets);
+    this.sources = [...this.providers.keys(), ...this.presets.keys()].sort();
     const declared = this.providers.get(PRESETS_OF);
     this.understanding = new Map([
       ...this.providers,

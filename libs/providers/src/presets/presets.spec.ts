@@ -7,8 +7,10 @@ import { mediaTypeOf, parseBody } from '#libs/plugin-sdk/src/body/inbound-body.j
 import type { InboundRequest, Provider, ProviderContext, Verdict } from '#libs/plugin-sdk/src/define-provider.js';
 import type { Json, JsonObject } from '#libs/plugin-sdk/src/fields.js';
 import { parseHttpFile } from '#libs/plugin-sdk/src/http-file.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { PUBLIC_URL, type SenderSample, senderSamples, SIGNED_AT } from '../../testing/sender-samples.js';
+import { builtInProviders } from '../built-in.js';
 import { builtInPresets } from './built-in-presets.js';
 import { genericWebhook } from '../generic-webhook.js';
 
@@ -255,4 +257,11 @@ describe('every preset', () => {
     expect(preset.help.join(' ')).toContain('{url}');
     expect(preset.docs).toMatch(/^https:\/\//);
   });
+});
+
+it('every provider and preset is a known source of events', () => {
+  const { sources } = new Plugins([builtInProviders]);
+  expect(sources).toEqual(
+    expect.arrayContaining(['github', 'generic_webhook', ...builtInPresets.map(({ name }) => name)]),
+  );
 });

@@ -17,7 +17,7 @@ function warnings(rule: object) {
     ...quiet,
     ...rule,
   });
-  return warningsOf(definition, compiled);
+  return warningsOf(definition, compiled, ['github', 'gitlab', 'stripe']);
 }
 const ofField = (field: string, eventType = 'git.push') =>
   warnings({ eventType, conditions: { field, operator: 'exists' } });
@@ -157,5 +157,26 @@ describe('a rule is not warned about', () => {
     expect(warnings({ eventType, conditions: { all: paths.map((field) => ({ field, operator: 'exists' })) } })).toEqual(
       [],
     );
+  });
+});
+
+describe('the source of a rule', () => {
+  it.each([
+    ['Stripe', 'stripe'],
+    ['strpe', 'stripe'],
+    ['GitHub', 'github'],
+    ['Millrace', 'millrace'],
+  ])('%s that no integration has is warned about, with %s as suggestion', (eventSource, meant) => {
+    expect(warnings({ eventSource })).toEqual([
+      {
+        pointer: '/eventSource',
+        code: 'rule.unlikely_source',
+        message: expect.stringContaining(`Did you mean "${meant}"? `),
+      },
+    ]);
+  });
+
+  it.each(['*', 'stripe', 'git*', 'millrace', 'api', 'billing'])('%s is not warned about', (eventSource) => {
+    expect(warnings({ eventSource })).toEqual([]);
   });
 });

@@ -8,6 +8,7 @@ import { fieldOf, fieldsOf, type JsonSchema } from '#libs/expressions/src/schema
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { isObject, pointerToken } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
+import { unlikelySource } from '#libs/plugin-sdk/src/loading/unlikely-source.js';
 
 import type { ConditionExpression } from './condition-compiler.js';
 import type { CompiledDefinition } from './definition.js';
@@ -15,11 +16,17 @@ import type { CompiledDefinition } from './definition.js';
 /**
  * What is suspicious in a rule that is valid: fields that none of its event types has, above all, in conditions as well as
  * in the templates of actions and keys. What a sender's own `data.payload` holds is not known, and never warned about.
+ * @param sources of the events that integrations receive.
  */
-export function warningsOf(definition: RuleDefinition, compiled: CompiledDefinition): RuleWarning[] {
+export function warningsOf(
+  definition: RuleDefinition,
+  compiled: CompiledDefinition,
+  sources: readonly string[] = [],
+): RuleWarning[] {
   const types = (Object.keys(catalogue) as EventType[]).filter(compiled.matchesType);
   const schema = types.length === 0 ? undefined : eventSchema(types);
   return [
+    ...suspiciousSource(definition.eventSource, sources),
     ...(types.length === 0 ? [unknownType(definition.eventType)] : []),
     ...(definition.actions.length === 0 ? [NO_ACTIONS] : []),
     ...compiled.expressions.flatMap((expression) => suspicions(expression, schema)),
@@ -41,6 +48,11 @@ function recursions({ actions }: RuleDefinition, compiled: CompiledDefinition): 
   const types = heardAgain(compiled.matchesType, follow);
   if (types.length === 0) return [];
   return [{ pointer: '/eventType', code: 'rule.hears_itself', message: hearsItself('rule', types) }];
+}
+
+function suspiciousSource(eventSource: string, sources: readonly string[]): readonly RuleWarning[] {
+  const message = unlikelySource(eventSource, sources);
+  return message === undefined ? [] : [{ pointer: '/eventSource', code: 'rule.unlikely_source', message }];
 }
 
 function unknownType(eventType: string): RuleWarning {

@@ -85,7 +85,7 @@ export class RuleController {
     const committed = await this.names.using(caller.orgId, definition.name, id, () =>
       this.execute(new CreateRule(id, caller, definition, enabled)),
     );
-    return { ...saved(committed, reply), warnings: warningsOf(definition, compiled) };
+    return { ...saved(committed, reply), warnings: warningsOf(definition, compiled, this.plugins.sources) };
   }
 
   @Get()
@@ -170,7 +170,7 @@ export class RuleController {
     const { name } = (await this.find(caller, id)).definition;
     const command = new UpdateRule(id, caller, definition, isSaid ? enabled : undefined, revisionOf(ifMatch));
     const committed = await this.renamed(command, name, () => this.execute(command));
-    return { ...saved(committed, reply), warnings: warningsOf(definition, compiled) };
+    return { ...saved(committed, reply), warnings: warningsOf(definition, compiled, this.plugins.sources) };
   }
 
   @Patch(':id')
@@ -195,7 +195,8 @@ export class RuleController {
       const Switch = body['enabled'] ? EnableRule : DisableRule;
       const committed = await this.execute(new Switch(id, caller, revisionOf(ifMatch)));
       const answer = saved(committed, reply);
-      return { ...answer, warnings: warningsOf(row.definition, compileDefinition(row.definition)) };
+      const compiled = compileDefinition(row.definition);
+      return { ...answer, warnings: warningsOf(row.definition, compiled, this.plugins.sources) };
     }
     // As JSON Merge Patch has it: null takes a part away.
     const parts = Object.entries({ ...row.definition, ...body }).filter(([, value]) => value !== null);
@@ -206,7 +207,7 @@ export class RuleController {
     const merged = asked === undefined ? BigInt(row.revision) : undefined;
     const command = new UpdateRule(id, caller, definition, isSaid ? enabled : undefined, asked ?? merged);
     const committed = await this.renamed(command, row.definition.name, () => this.execute(command, merged));
-    return { ...saved(committed, reply), warnings: warningsOf(definition, compiled) };
+    return { ...saved(committed, reply), warnings: warningsOf(definition, compiled, this.plugins.sources) };
   }
 
   @Delete(':id')

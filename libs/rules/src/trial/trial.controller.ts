@@ -66,7 +66,7 @@ export class TrialController {
     const event = isObject(body['event'])
       ? eventOf(body['event'], caller.orgId, this.clock.now())
       : platformEvent(await this.events.get(caller.orgId, eventId as string));
-    return tryOut(checked, event);
+    return tryOut(checked, event, this.plugins.sources);
   }
 }
 

@@ -6,8 +6,12 @@ import type { CheckedRule } from '../language/definition.js';
 import { warningsOf } from '../language/warnings.js';
 
 /** Pure. Whether a throttle would hold back the match is not said: it depends on what came before. */
-export function tryOut({ definition, compiled }: CheckedRule, event: PlatformEvent<unknown>): RuleTrial {
-  const warnings = warningsOf(definition, compiled);
+export function tryOut(
+  { definition, compiled }: CheckedRule,
+  event: PlatformEvent<unknown>,
+  sources: readonly string[] = [],
+): RuleTrial {
+  const warnings = warningsOf(definition, compiled, sources);
   let seen: TraceEntry[] = [];
   try {
     seen = trace(definition, compiled, event);

@@ -1,9 +1,8 @@
 import { Type } from '@sinclair/typebox';
 
-import { ENGINE } from '#libs/events/src/envelope.js';
 import { globMatcher, isWide, typeMatcher } from '#libs/events/src/patterns.js';
 import type { CompiledExpression } from '#libs/expressions/src/compile.js';
-import { suggestion } from '#libs/kernel/src/text/nearest.js';
+import { unlikelySource } from '#libs/plugin-sdk/src/loading/unlikely-source.js';
 
 import type { Trigger } from '../language/definition.js';
 import { checkEventPatterns, eventTypes, globs } from '../language/event-patterns.js';
@@ -114,18 +113,11 @@ function listensTo(event: readonly string[], type: string): boolean {
   return patterns.length > 0 && typeMatcher(patterns)(type);
 }
 
-/** Sources of integrations are lower case; events that programs publish may have others. */
 function warnAboutSources(value: unknown, pointer: string, problems: SourceProblems, sources: readonly string[]): void {
-  const known = [...sources, ENGINE, 'api'];
   for (const [index, source] of (globs(value) ?? []).entries()) {
-    if (known.some(globMatcher(source))) continue;
-    const near = suggestion(source, known);
-    if (near === '' && source === source.toLowerCase()) continue;
-    problems.warn(
-      Array.isArray(value) ? `${pointer}/${index}` : pointer,
-      'workflow.unlikely_source',
-      `No integration has the source "${source}"; upper and lower case differ. ${near}Sources: ${known.join(', ')}.`,
-    );
+    const detail = unlikelySource(source, sources);
+    const at = Array.isArray(value) ? `${pointer}/${index}` : pointer;
+    if (detail !== undefined) problems.warn(at, 'workflow.unlikely_source', detail);
   }
 }
 

@@ -5,7 +5,7 @@ import { type ParsedWorkflow, parseWorkflow } from '../language/reading/parse-wo
 import type { StepLibrary } from '../steps/step-library.js';
 
 export const warningsIn = (parsed: ParsedWorkflow): readonly SourceWarning[] =>
-  parsed.ok ? parsed.warnings().map(({ detail, ...place }) => ({ ...place, message: detail })) : [];
+  parsed.warnings().map(({ detail, ...place }) => ({ ...place, message: detail }));
 
 /**
  * Checks a workflow that is to be saved.

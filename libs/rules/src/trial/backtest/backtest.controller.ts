@@ -134,7 +134,7 @@ export class BacktestController {
       const rules = other ? [draft, other.compiled] : [draft];
       const { total, ...range } = await rangeOf(store, events, caller.orgId, request, rules);
       const order = { range, total, draft, other: other?.compiled };
-      const warnings = warningsOf(request.rule.definition, draft);
+      const warnings = warningsOf(request.rule.definition, draft, this.plugins.sources);
       const run = (tell: (progress: BacktestProgress) => void) =>
         runBacktest(store, order, tell, aborter.signal).then((report) => ({ ...answerOf(report, other), warnings }));
       if (accept?.includes(NDJSON) === true) await this.stream(run, reply, aborter.signal);

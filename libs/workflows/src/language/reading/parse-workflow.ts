@@ -18,14 +18,13 @@ import { StepReader } from './step-reader.js';
 import { readTriggers } from './trigger-reader.js';
 import type { Vocabulary } from '../vocabulary.js';
 
-export type ParsedWorkflow =
-  | {
-      readonly ok: true;
-      readonly definition: Definition;
-      /** Allowed, but probably not intended. */
-      warnings(): readonly SourceProblem[];
-    }
-  | { readonly ok: false; readonly problems: readonly SourceProblem[] };
+export type ParsedWorkflow = (
+  | { readonly ok: true; readonly definition: Definition }
+  | { readonly ok: false; readonly problems: readonly SourceProblem[] }
+) & {
+  /** Allowed, but probably not intended. */
+  warnings(): readonly SourceProblem[];
+};
 
 /** Most problems named at once: the first ones are usually the cause of the others. */
 const MAX_PROBLEMS = 50;
@@ -36,13 +35,13 @@ const LIMITS = { maxBytes: MAX_SOURCE_BYTES, maxDepth: 64, maxValues: 20_000, on
 /** YAML → a workflow that can run, or everything that is wrong with it. Never throws. */
 export function parseWorkflow(source: string, vocabulary: Vocabulary): ParsedWorkflow {
   const read = readYaml(source, LIMITS);
-  if ('problem' in read) return { ok: false, problems: [read.problem] };
+  if ('problem' in read) return { ok: false, problems: [read.problem], warnings: () => [] };
   const { value } = read.document;
   const problems = new SourceProblems(read.document, isObject(value) && isGraph(value) ? inGraphText : undefined);
   const definition = readDefinition(value, vocabulary, problems);
-  if (definition && problems.found.length === 0)
-    return { ok: true, definition, warnings: () => problems.warnings().slice(0, MAX_PROBLEMS) };
-  return { ok: false, problems: inOrder(problems.found).slice(0, MAX_PROBLEMS) };
+  const warnings = (): readonly SourceProblem[] => problems.warnings().slice(0, MAX_PROBLEMS);
+  if (definition && problems.found.length === 0) return { ok: true, definition, warnings };
+  return { ok: false, problems: inOrder(problems.found).slice(0, MAX_PROBLEMS), warnings };
 }
 
 function readDefinition(given: Json, vocabulary: Vocabulary, problems: SourceProblems): Definition | undefined {

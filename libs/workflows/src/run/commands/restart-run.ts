@@ -1,10 +1,12 @@
 import { type EventStore, platformEvent } from '#libs/event-store/src/event-store.js';
 import { readAt } from '#libs/event-store/src/reading.js';
+import { missingFrom } from '#libs/event-store/src/subscriber.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
 import type { Definition } from '../../language/definition.js';
 import { declaredInputs, defaultInputs, inputsOf } from '../../language/inputs.js';
 import { judge } from '../../triggers/registry.js';
+import type { WorkflowTable } from '../../workflow/workflow.table.js';
 import type { NewRun } from '../first-append.js';
 import { readRun } from './change-run.js';
 import { takenOver } from './take-over-steps.js';
@@ -26,12 +28,14 @@ export interface Restart {
 
 export interface Versions {
   definition(workflowId: string, version: string): Promise<Definition | undefined>;
-  active(workflowId: string): { readonly version: string; readonly definition: Definition | undefined } | undefined;
+  /** The active ones. */
+  readonly workflows: WorkflowTable;
 }
 
 /**
  * What another run needs that does the same, from the beginning or from a later step: the event, the inputs, the version and the cause of one that
  * has ended.
+ * @throws Transient `table.incomplete`
  * @throws Rejected `run.not_found`, `run.not_ended`, `workflow.not_active`, `workflow.broken`, `run.invalid_inputs`, and
  * what `takenOver` throws
  */
@@ -49,9 +53,12 @@ export async function restartOf(
   if (!run.ended)
     throw new Rejected('conflict', 'run.not_ended', `The run is ${run.status}. Cancel it before you restart it.`);
   const { workflowId, workflow: name, trigger, inputs, event } = run.start;
-  const active = latest ? versions.active(workflowId) : undefined;
+  const active = latest ? versions.workflows.get(workflowId) : undefined;
   if (latest && !active)
-    throw new Rejected('conflict', 'workflow.not_active', `"${name}" has no active version. Activate one.`);
+    throw missingFrom(
+      versions.workflows,
+      new Rejected('conflict', 'workflow.not_active', `"${name}" has no active version. Activate one.`),
+    );
   const version = active?.version ?? run.start.version;
   const definition = latest ? active?.definition : await versions.definition(workflowId, version);
   if (!definition)

@@ -106,7 +106,7 @@ export class RunCommandsController {
     const newRunId = newIdFor(caller, 'run');
     const again = await restartOf(
       this.store,
-      { ...this.versions, active: (workflowId) => this.workflows.get(workflowId) },
+      { ...this.versions, workflows: this.workflows },
       { ...asked, runId: known(id), newRunId, orgId: caller.orgId },
     );
     return this.beginRun.begin(caller, again);
