@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 
 import { addVerbs } from './nouns/verb-table.js';
+import { exportAsTest, type ExportOptions } from './workflow/run-export.js';
 import { runVerbs } from './run/run-verbs.js';
 import type { Act } from './shell.js';
 import { type TestOptions, testWorkflows } from './workflow/workflow-test.js';
@@ -23,5 +24,13 @@ export function workflowCommands(program: Command, act: Act): void {
 
 /** `millrace run …` */
 export function runCommands(program: Command, act: Act): void {
-  addVerbs(program.command('run').description('runs of workflows: follow, cancel and approve them'), runVerbs, act);
+  const run = program.command('run').description('runs of workflows: follow, cancel and approve them');
+  addVerbs(run, runVerbs, act);
+  run
+    .command('export <run>')
+    .description('make a test out of what a run did')
+    .option('--as-test', 'as name.test.yaml, which millrace workflow test runs')
+    .option('--output <file>', 'write it there instead of to the terminal')
+    .option('--plugins <modules>', 'comma-separated, for steps of third parties (MILLRACE_PLUGINS)')
+    .action((id: string, options: ExportOptions) => act((shell, { env }) => exportAsTest(shell, id, options, env)));
 }

@@ -1,14 +1,11 @@
 import { watch } from 'node:fs';
 import { stat, writeFile } from 'node:fs/promises';
 
-import { builtInProviders } from '#libs/providers/src/built-in.js';
-import { loadPlugins } from '#libs/plugin-sdk/src/loading/load-plugins.js';
-import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
-import { builtInSteps } from '#libs/steps/src/built-in.js';
-import { runTests, StepLibrary } from '#libs/workflows/src/trial/run-tests.js';
+import { runTests, type StepLibrary } from '#libs/workflows/src/trial/run-tests.js';
 
 import { UnreadableFile } from '../rule/rule-file.js';
 import type { Shell } from '../shell.js';
+import { libraryOf } from './step-library.js';
 import { foldersOf, testPairs, type TestPair, textsOf } from './test-files.js';
 import { type FileReport, junitOf, reportTests } from './test-report.js';
 
@@ -73,20 +70,6 @@ async function reportOf(pair: TestPair, library: StepLibrary): Promise<FileRepor
 
 const defaultPath = async (): Promise<string> =>
   (await stat('workflows').catch(() => undefined))?.isDirectory() ? 'workflows' : '.';
-
-/** The steps that a server would have: the built-in ones and those of plug-ins. */
-async function libraryOf(modules: string): Promise<StepLibrary> {
-  const names = modules.split(',').map((one) => one.trim());
-  const plugins = new Plugins([
-    builtInProviders,
-    { name: 'millrace', sdk: 1, steps: builtInSteps },
-    ...(await loadPlugins(
-      names.filter((name) => name !== ''),
-      process.cwd(),
-    )),
-  ]);
-  return new StepLibrary([...plugins.steps.values()], plugins.sources);
-}
 
 /** Editors write a file in several steps: a change is over when there was none for so long. */
 const QUIET_MS = 100;

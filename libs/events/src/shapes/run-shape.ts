@@ -75,6 +75,7 @@ const ShownAttempt = Type.Object({
   endedAt: Type.Optional(time),
   resumed: Type.Integer({ minimum: 0, description: 'How often another process took it over.' }),
   error: Type.Optional(RunError),
+  output: Type.Optional(Type.Unknown({ description: 'What it gave although it failed.' })),
 });
 
 /** One step of a run, as the timeline shows it. */

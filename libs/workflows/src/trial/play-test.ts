@@ -67,6 +67,7 @@ export function playTest(definition: Definition, test: TestCase, beginning: Begi
 }
 
 class PlayedRun {
+  private readonly runId = this.test.runId ?? RUN_ID;
   private now = this.beginning.now.getTime();
   private run!: StartedRun;
   private readonly events: RecordedEvent[] = [];
@@ -88,7 +89,7 @@ class PlayedRun {
     const { trigger, inputs, event } = this.beginning;
     const { run, drafts } = startRun(
       {
-        runId: RUN_ID,
+        runId: this.runId,
         workflowId: WORKFLOW_ID,
         workflow: this.definition.name,
         version: 'test',
@@ -156,7 +157,7 @@ class PlayedRun {
   }
 
   private begin(attempt: Attempt): void {
-    const mock = this.mockFor(attempt.step.id);
+    const mock = this.mockFor(attempt.path, attempt.step.id);
     if (!mock) return;
     const limit = attempt.step.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const delay = delayOf(mock);
@@ -169,21 +170,27 @@ class PlayedRun {
     const { path, requestId } = data as { path: string; requestId: Uuid };
     const { id } = this.stepAt(path)!;
     const wait = this.events.findLast((event) => event.id === requestId);
-    if (wait?.is('run.wait_begun') && !Object.hasOwn(this.test.mocks ?? {}, id))
-      return this.heard.begin(wait, this.events);
-    const mock = this.mockFor(id);
+    if (wait?.is('run.wait_begun') && this.mocksOf(path, id) === undefined) return this.heard.begin(wait, this.events);
+    const mock = this.mockFor(path, id);
     if (!mock) return;
     const request = drafts.find(({ id }) => id === requestId)?.data as { afterMs?: number } | undefined;
     this.due.push({ at: this.now + (request?.afterMs ?? 0) + delayOf(mock), path, result: resultOf(mock) });
   }
 
   /** The answer to this call of the step. */
-  private mockFor(stepId: string): Mock | undefined {
-    const mocks = Object.hasOwn(this.test.mocks ?? {}, stepId) ? [this.test.mocks![stepId]!].flat() : [];
-    const calls = this.calls.get(stepId) ?? 0;
-    this.calls.set(stepId, calls + 1);
+  private mockFor(path: string, stepId: string): Mock | undefined {
+    const { key = stepId, mocks = [] } = this.mocksOf(path, stepId) ?? {};
+    const calls = this.calls.get(key) ?? 0;
+    this.calls.set(key, calls + 1);
     if (mocks.length === 0) this.unmocked.add(stepId);
     return mocks[Math.min(calls, mocks.length - 1)];
+  }
+
+  /** The mocks of one pass through a loop come before those of the step. */
+  private mocksOf(path: string, stepId: string): { readonly key: string; readonly mocks: readonly Mock[] } | undefined {
+    const { mocks = {} } = this.test;
+    const key = [path, stepId].find((one) => Object.hasOwn(mocks, one));
+    return key === undefined ? undefined : { key, mocks: [mocks[key]!].flat() };
   }
 
   private stepAt(path: string): Step | undefined {
@@ -195,7 +202,7 @@ class PlayedRun {
     for (const draft of drafts) {
       const revision = BigInt(this.events.length);
       const id = draft.id ?? uuid5('test', String(revision));
-      const subject = draft.subject ?? `run/${RUN_ID}`;
+      const subject = draft.subject ?? `run/${this.runId}`;
       this.events.push(recorded(draft, { id, orgId: ORG_ID, actor: subject, now, subject }, revision));
     }
   }

@@ -147,7 +147,7 @@ function beginningOf(
 
 function eventOf(given: NonNullable<TestCase['event']>, now: Date, { name, triggers }: Definition): PlatformEvent {
   const { type, source = sourceIn(triggers, type) ?? 'api', subject = 'test/event' } = given;
-  const id = derivedId('evt', 'test');
+  const { id = derivedId('evt', 'test') } = given;
   const timestamp = now.toISOString();
   // A tick names its workflow and its schedule, which a test need not know.
   const trigger = type === 'schedule.fired' ? triggers.find(isSchedule)?.key : undefined;
@@ -168,7 +168,7 @@ function mocksOfNothing(definition: Definition, { mocks = {} }: TestCase): reado
   const steps = allSteps(stepsOf(definition));
   const mockable = steps.filter(isMockable).map(({ id }) => id);
   return Object.keys(mocks)
-    .filter((id) => !mockable.includes(id))
+    .filter((id) => !mockable.includes(id.slice(id.lastIndexOf('.') + 1)))
     .map((id) => ({
       id,
       what: steps.some((step) => step.id === id)

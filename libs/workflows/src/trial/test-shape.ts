@@ -92,13 +92,25 @@ export type Expected = Static<typeof ExpectShape>;
 const CaseShape = closed(
   {
     name: text('What the test shows, in a sentence.'),
-    event: Type.Optional(closed(eventFields, 'The event that starts the run. A trigger must fit it.')),
+    event: Type.Optional(
+      closed(
+        { ...eventFields, id: Type.Optional(text('Default: one of its own.')) },
+        'The event that starts the run. A trigger must fit it.',
+      ),
+    ),
     inputs: Type.Optional(values('The inputs of a manual run.')),
     now: Type.Optional(
       Type.String({
         format: 'date-time',
         description: 'When the run starts. Default 2026-01-01T00:00:00Z.',
         expected: 'an RFC 3339 time such as 2026-11-20T09:00:00Z',
+      }),
+    ),
+    runId: Type.Optional(
+      Type.String({
+        pattern: '^run_[0-9a-hjkmnp-tv-z]{26}$',
+        description: 'What follows from the id of the run, such as the jitter of retries, is then as in that run.',
+        expected: 'the id of a run, such as run_01jq5x1d0wkz4s3v2n8m7b6c5a',
       }),
     ),
     retrySchedule: Type.Optional(
@@ -112,7 +124,7 @@ const CaseShape = closed(
         }),
         {
           description:
-            'Answers of steps with effects, by the id of the step. Of a list, each call takes one; the last one repeats.',
+            'Answers of steps with effects, by the id of the step, or by its path, such as each[0].call. Of a list, each call takes one; the last one repeats.',
           expected: 'an object of step ids and answers',
         },
       ),

@@ -39,9 +39,9 @@ export const effectStep: LibraryKind<EffectStep, Attempting> = {
         timer: { at: retryAt, fired: false },
         noted: undefined,
       }),
-      show(shown, { error }, timestamp) {
+      show(shown, { error, output }, timestamp) {
         shown.status = 'waiting';
-        Object.assign(shown.attempts.at(-1) ?? {}, { endedAt: timestamp, error });
+        Object.assign(shown.attempts.at(-1) ?? {}, { endedAt: timestamp, error, ...(output !== null && { output }) });
       },
     },
   },
