@@ -94,6 +94,7 @@ const FROM_OUTSIDE: readonly string[] = [...Object.keys(gitEvents), ...Object.ke
 const WRITTEN_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/workflows/src/run/commands/cancel-run.ts': ['run.cancelled', 'run.finally_started'],
   'libs/workflows/src/run/commands/retry-run.ts': ['run.retried'],
+  'libs/workflows/src/run/bulk/bulk-retry.controller.ts': ['run.bulk_retry_requested'],
   'libs/workflows/src/run/commands/take-over-steps.ts': ['run.step_reused'],
   'libs/workflows/src/approvals/decide-approval.ts': ['approval.voted', 'approval.decided'],
   'libs/agents/src/execution-list.adapter.ts': ['agent.cancelled'],
@@ -159,6 +160,7 @@ const NAMES: readonly string[] = [
   'rules.views',
   'workflows.answers',
   'workflows.approvals',
+  'workflows.bulk-retries',
   'workflows.children',
   'workflows.decisions',
   'workflows.runs',
@@ -245,6 +247,7 @@ describe('the wiring', () => {
       'intake.silence',
       'rules.bursts',
       'workflows.conflicts',
+      'workflows.retry',
       'workflows.run',
       'workflows.schedules',
     ]);

@@ -30,14 +30,19 @@ export function secretIn(given: string | undefined, env: NodeJS.ProcessEnv): str
 
 /** `bearer=true`, of the option `--config`: a value that is JSON is that, any other a text. */
 export function pairsOf(option: string, pairs: unknown): JsonObject {
-  return Object.fromEntries(
-    ((pairs ?? []) as readonly string[]).map((pair): [string, never] => {
-      const equals = pair.indexOf('=');
-      if (equals < 1) throw new UsageError(`${option} must be key=value, not "${pair}".`);
-      return [pair.slice(0, equals), jsonOr(pair.slice(equals + 1)) as never];
-    }),
-  );
+  return Object.fromEntries(splitPairs(option, pairs).map(([key, value]) => [key, jsonOr(value) as never]));
 }
+
+const splitPairs = (option: string, pairs: unknown): readonly (readonly [string, string])[] =>
+  ((pairs ?? []) as readonly string[]).map((pair) => {
+    const equals = pair.indexOf('=');
+    if (equals < 1) throw new UsageError(`${option} must be key=value, not "${pair}".`);
+    return [pair.slice(0, equals), pair.slice(equals + 1)];
+  });
+
+/** The same where every value is a text. */
+export const textsOf = (option: string, pairs: unknown): Record<string, string> =>
+  Object.fromEntries(splitPairs(option, pairs));
 
 /** A text that is JSON as its value, any other as it is. */
 export function jsonOr(text: string): unknown {

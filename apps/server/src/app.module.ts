@@ -48,6 +48,9 @@ import { RulesModule } from '#libs/rules/src/rules.module.js';
 import { AdvanceRun } from '#libs/workflows/src/run/advance-run.worker.js';
 import { Cancellations } from '#libs/workflows/src/run/cancellations.js';
 import { EndConflicts } from '#libs/workflows/src/run/turns/end-conflicts.worker.js';
+import { BulkRetryProjection } from '#libs/workflows/src/run/bulk/bulk-retry.projection.js';
+import { BulkRetryView } from '#libs/workflows/src/run/bulk/bulk-retry.view.js';
+import { RetryRuns } from '#libs/workflows/src/run/bulk/retry-runs.worker.js';
 import { RunProjection } from '#libs/workflows/src/run/run.projection.js';
 import { TriggerDecisionProjection } from '#libs/workflows/src/decisions/trigger-decision.projection.js';
 import { TriggerDecisionView } from '#libs/workflows/src/decisions/trigger-decision.view.js';
@@ -97,6 +100,7 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   TriggerDecisionProjection,
   CloseChildren,
   RunProjection,
+  BulkRetryProjection,
   WorkflowProjection,
   ScheduleTicks,
   ScheduleDeliveries,
@@ -125,6 +129,7 @@ const TABLES: readonly Type<Table>[] = [
 const WORKERS: readonly Type<Worker>[] = [
   AdvanceRun,
   EndConflicts,
+  RetryRuns,
   FireTicks,
   AttemptDelivery,
   TellSilence,
@@ -145,6 +150,7 @@ export const VIEWS: readonly Type[] = [
   WorkflowVersionView,
   RunView,
   TriggerDecisionView,
+  BulkRetryView,
   ApprovalView,
   WebhookView,
   WebhookHealthView,

@@ -18,6 +18,7 @@ import { subscriberEvents } from './types/subscriber.events.js';
 import { triggerEvents } from './types/trigger.events.js';
 import { webhookEvents } from './types/webhook.events.js';
 import { waitEvents } from './types/wait.events.js';
+import { runEvents } from './types/run.events.js';
 import { workflowEvents } from './types/workflow.events.js';
 
 /** Every event type of the platform, by name. A released type is never edited: add one, and an upcaster. */
@@ -30,6 +31,7 @@ export const catalogue = {
   ...inboundEvents,
   ...ruleEvents,
   ...workflowEvents,
+  ...runEvents,
   ...waitEvents,
   ...triggerEvents,
   ...webhookEvents,

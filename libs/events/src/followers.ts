@@ -31,6 +31,7 @@ export const followers = {
   ruleViews: 'rules.views',
   answerWaits: 'workflows.answers',
   approvalViews: 'workflows.approvals',
+  bulkRetries: 'workflows.bulk-retries',
   cancellations: 'workflows.cancellations',
   closeChildren: 'workflows.children',
   triggerDecisions: 'workflows.decisions',

@@ -19,6 +19,7 @@ const KINDS = [
   'workflow',
   'tick',
   'run',
+  'retries',
   'answer',
   'approval',
   'webhook',
@@ -84,6 +85,8 @@ export const streams = {
   tick: (workflowId: string, trigger: string, time: string) => named('tick', uuid5('tick', workflowId, trigger, time)),
   run: (id: string) => named('run', id),
   isRun: isNamed('run'),
+  /** A request to retry many runs, and how far it is. */
+  bulkRetry: (id: string) => named('retries', id),
   /** The event that answered a wait of a run: once. */
   answer: (wait: Uuid) => named('answer', wait),
   /** Votes on what a run wants to have approved, and the decision. */

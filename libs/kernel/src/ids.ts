@@ -17,6 +17,7 @@ export const PREFIXES = {
   rule: 'rul',
   workflow: 'wf',
   run: 'run',
+  bulkRetry: 'ret',
   webhook: 'whk',
   delivery: 'del',
   agent: 'agt',

@@ -26,6 +26,10 @@ import { NotedOutcomes } from './run/outcomes.adapter.js';
 import { EndConflicts } from './run/turns/end-conflicts.worker.js';
 import { BeginRun } from './run/commands/begin-run.adapter.js';
 import { RunCommandsController } from './run/commands/run-commands.controller.js';
+import { BulkRetryController } from './run/bulk/bulk-retry.controller.js';
+import { BulkRetryProjection } from './run/bulk/bulk-retry.projection.js';
+import { FailedRunRows } from './run/bulk/failed-runs.adapter.js';
+import { FailedRuns, RetryRuns } from './run/bulk/retry-runs.worker.js';
 import { ShownRuns } from './run/shown/shown-runs.adapter.js';
 import { RunController } from './run/run.controller.js';
 import { RunProjection } from './run/run.projection.js';
@@ -74,6 +78,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
     ScheduleController,
     TriggerDecisionController,
     RunController,
+    BulkRetryController,
     RunCommandsController,
     ApprovalController,
   ],
@@ -89,6 +94,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
     RunProjection,
     ShownRuns,
     BeginRun,
+    BulkRetryProjection,
     ApprovalProjection,
     TriggerDecisionProjection,
     StartRuns,
@@ -144,6 +150,17 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
       inject: [EventStore, Clock, Egress, DataSource, Definitions, Cancellations, Progress, SignedLinks, LOG],
     },
     {
+      provide: FailedRuns,
+      useFactory: (database: DataSource, workflows: WorkflowTable) => new FailedRunRows(database, workflows),
+      inject: [DataSource, WorkflowTable],
+    },
+    {
+      provide: RetryRuns,
+      useFactory: (store: EventStore, clock: Clock, definitions: Definitions, failed: FailedRuns) =>
+        new RetryRuns(store, clock, definitions, failed),
+      inject: [EventStore, Clock, Definitions, FailedRuns],
+    },
+    {
       provide: EndConflicts,
       useFactory: (store: EventStore, clock: Clock, definitions: Definitions) =>
         new EndConflicts(store, clock, (id, version) => definitions.find(id, version)),
@@ -177,6 +194,8 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
     ApprovalProjection,
     TriggerDecisionProjection,
     CloseChildren,
+    BulkRetryProjection,
+    RetryRuns,
     ScheduleTicks,
     WorkflowTable,
     Cancellations,

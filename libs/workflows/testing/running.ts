@@ -21,6 +21,10 @@ import { AdvanceRun } from '../src/run/advance-run.worker.js';
 import { EndConflicts } from '../src/run/turns/end-conflicts.worker.js';
 import { CloseChildren } from '../src/run/children.subscriber.js';
 import { Cancellations } from '../src/run/cancellations.js';
+import { BulkRetryController } from '../src/run/bulk/bulk-retry.controller.js';
+import { BulkRetryProjection } from '../src/run/bulk/bulk-retry.projection.js';
+import { BulkRetryView } from '../src/run/bulk/bulk-retry.view.js';
+import { RetryRuns } from '../src/run/bulk/retry-runs.worker.js';
 import { RunCommandsController } from '../src/run/commands/run-commands.controller.js';
 import { RunController } from '../src/run/run.controller.js';
 import { RunProjection } from '../src/run/run.projection.js';
@@ -74,6 +78,7 @@ export class Running {
   readonly logged = this.stage.logged.bind(this.stage);
   readonly workflows = this.stage.find(WorkflowController);
   readonly runs = this.stage.find(RunController);
+  readonly bulk = this.stage.find(BulkRetryController);
   readonly commands = this.stage.find(RunCommandsController);
   readonly approvals = this.stage.find(ApprovalController);
   readonly files = this.stage.find(WorkflowFiles);
@@ -92,7 +97,7 @@ export class Running {
       store,
       orgId: DEFAULT_ORG,
       module: WorkflowsModule,
-      entities: [WorkflowView, WorkflowVersionView, RunView, ApprovalView],
+      entities: [WorkflowView, WorkflowVersionView, RunView, BulkRetryView, ApprovalView],
       provided: [
         [Egress, egress],
         [Settings, { retrySchedule: [100, 200], workflowsDir: folder, correlationBudget: 10_000 }],
@@ -109,12 +114,13 @@ export class Running {
               find(ApprovalProjection),
               find(CloseChildren),
               find(RunProjection),
+              find(BulkRetryProjection),
               find(WorkflowProjection),
               find(EventIndex),
             ]
           : [],
         tables: [find(WorkflowTable), find(Cancellations)],
-        workers: working ? [find(AdvanceRun), find(EndConflicts)] : [],
+        workers: working ? [find(AdvanceRun), find(EndConflicts), find(RetryRuns)] : [],
       }),
     });
     return new Running(stage, egress);

@@ -1,24 +1,24 @@
 import type { RecordedDecision, RunAnswer, RunDetails } from '#libs/events/src/shapes/run-shape.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
+import { UsageError } from '../failures.js';
 import type { Given, Verb } from '../nouns/verb-table.js';
 import { pairsOf } from '../options.js';
 import { all } from '../pages.js';
 import type { Shell } from '../shell.js';
+import { nextLook } from './next-look.js';
+import { retryMany } from './retry-many.js';
+import { FILTER_OPTIONS, filterOf, queryOf } from './run-filter.js';
 
 const pathOf = (id: string): string => `/api/v1/runs/${encodeURIComponent(id)}`;
 const ENDS = ['completed', 'failed', 'cancelled'];
-const LOOK_AGAIN_MS = 1_000;
 
 /** The verbs of `millrace run`. */
 export const runVerbs: readonly Verb[] = [
   {
     usage: 'ls',
     does: 'list runs, newest first',
-    options: [
-      ['--workflow <name>', 'of this workflow'],
-      ['--status <status>', 'of this status'],
-    ],
+    options: [['--status <status>', 'of this status'], ...FILTER_OPTIONS],
     run: list,
   },
   {
@@ -28,9 +28,22 @@ export const runVerbs: readonly Verb[] = [
     run: view,
   },
   {
-    usage: 'retry <run>',
-    does: 'let a failed run go on from the steps that failed',
-    options: [['--version <version>', 'on another version: its hash or its number']],
+    usage: 'retry [run]',
+    does: 'let a failed run, or with --all all that match, go on from the steps that failed',
+    options: [
+      ['--all', 'all failed runs that match the options below; the answer says how many'],
+      ['--yes', 'with --all: retry them'],
+      ['--rate <number>', 'with --all: runs a second (10)'],
+      ...FILTER_OPTIONS.map(
+        ([flags, meaning]) =>
+          [
+            flags,
+            flags.startsWith('--version')
+              ? 'on another version: its hash or its number; with --all: of this version'
+              : meaning,
+          ] as const,
+      ),
+    ],
     run: retry,
   },
   {
@@ -59,15 +72,10 @@ export const runVerbs: readonly Verb[] = [
   },
 ];
 
-async function list(
-  shell: Shell,
-  _: readonly string[],
-  { workflow, status }: Readonly<Record<string, unknown>>,
-): Promise<void> {
-  const filters = Object.entries({ workflow, status }).flatMap(([key, value]) =>
-    typeof value === 'string' ? [`${key}=${encodeURIComponent(value)}`] : [],
-  );
-  const runs = await all<RunAnswer>(shell, `/api/v1/runs${filters.length > 0 ? `?${filters.join('&')}` : ''}`);
+async function list(shell: Shell, _: readonly string[], given: Given): Promise<void> {
+  const { status } = given;
+  const query = queryOf({ ...filterOf(given), ...(typeof status === 'string' && { status }) });
+  const runs = await all<RunAnswer>(shell, `/api/v1/runs${query}`);
   if (shell.json) return shell.print(stringifyJson(runs, 2));
   if (shell.quiet) return runs.forEach(({ id }) => shell.print(id));
   if (runs.length === 0) return shell.note('There are no such runs.');
@@ -113,9 +121,12 @@ async function cancel(shell: Shell, [id]: readonly string[]): Promise<void> {
   show(shell, await shell.call<RunDetails>('POST', `${pathOf(id!)}/cancel`));
 }
 
-async function retry(shell: Shell, [id]: readonly string[], { version }: Given): Promise<void> {
-  const body = version === undefined ? {} : { version };
-  show(shell, await shell.call<RunDetails>('POST', `${pathOf(id!)}/retry`, body));
+async function retry(shell: Shell, [id]: readonly string[], given: Given): Promise<number> {
+  if (given['all']) return retryMany(shell, given);
+  if (id === undefined) throw new UsageError('Name a run, or use --all with a filter such as --workflow.');
+  const { version } = given;
+  show(shell, await shell.call<RunDetails>('POST', `${pathOf(id)}/retry`, version === undefined ? {} : { version }));
+  return 0;
 }
 
 async function restart(shell: Shell, [id]: readonly string[], { latest, from, input, output }: Given): Promise<void> {
@@ -136,16 +147,4 @@ async function decide(shell: Shell, [id, step]: readonly string[], decision: str
   });
   if (shell.json) shell.print(stringifyJson(answer, 2));
   else shell.print(shell.quiet ? id! : `${step} of ${id} is ${decision === 'approve' ? 'approved' : 'rejected'}.`);
-}
-
-async function nextLook(signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(done, LOOK_AGAIN_MS);
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    }
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

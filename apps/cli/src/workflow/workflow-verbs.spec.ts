@@ -76,10 +76,10 @@ describe('run', () => {
 
   it('is listed by workflow and status', async () => {
     const shell = new FakeShell({
-      'GET /api/v1/runs?workflow=a%20b&status=failed&limit=200': { data: [run], nextCursor: null },
+      'GET /api/v1/runs?workflow=a+b&status=failed&input.to=x&limit=200': { data: [run], nextCursor: null },
     });
     shell.quiet = true;
-    await verb(runVerbs, 'ls', shell, [], { workflow: 'a b', status: 'failed' });
+    await verb(runVerbs, 'ls', shell, [], { workflow: 'a b', status: 'failed', input: ['to=x'] });
     expect(shell.out).toEqual(['run_1']);
   });
 
@@ -98,5 +98,25 @@ describe('run', () => {
       { version: '4' },
       { from: 'b', inputs: { x: 1 }, outputs: { a: { n: 2 } } },
     ]);
+  });
+
+  it('is retried together with others that match, once their number is confirmed', async () => {
+    const done = { id: 'ret_1', status: 'completed', retried: 2, refused: 0 };
+    const shell = new FakeShell({
+      'POST /api/v1/runs/retry': { count: 2, started: false, id: 'ret_1' },
+      'GET /api/v1/run-retries/ret_1': done,
+    });
+    const options = { all: true, workflow: 'a', errorCode: 'x' } as const;
+    await verb(runVerbs, 'retry', shell, [], options);
+    expect(shell.out).toEqual(['2 failed runs match. Repeat the command with --yes to retry them.']);
+    expect(await verb(runVerbs, 'retry', shell, [], { ...options, yes: true, rate: '5' })).toBe(0);
+    expect(shell.out.at(-1)).toBe('ret_1 is completed: 2 runs retried, 0 refused.');
+    const filter = { workflow: 'a', errorCode: 'x' };
+    expect(shell.asked.flatMap(({ body }) => (body === undefined ? [] : [body]))).toEqual([
+      { filter },
+      { filter },
+      { filter, confirm: 2, rate: 5 },
+    ]);
+    await expect(verb(runVerbs, 'retry', shell, [], {})).rejects.toThrow('Name a run');
   });
 });

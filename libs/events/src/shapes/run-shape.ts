@@ -61,6 +61,7 @@ export const RunAnswer = Type.Object(
     eventId: Type.Optional(Type.String({ description: 'The event that started it.' })),
     eventType: Type.Optional(Type.String()),
     error: Type.Optional(RunError),
+    correlationId: Type.Optional(Type.String({ description: 'The first event of the story that it belongs to.' })),
     until: Type.Optional(Type.String({ format: 'date-time', description: 'When its next timer fires.' })),
     startedAt: time,
     endedAt: Type.Optional(time),
@@ -152,6 +153,81 @@ export const RunDetails = Type.Object(
   { $id: 'RunDetails' },
 );
 export type RunDetails = Static<typeof RunDetails>;
+
+const values = (description: string) => Type.Optional(Type.Record(Type.String(), Type.String(), { description }));
+
+/** Which runs. */
+export const RunFilter = closed(
+  {
+    workflow: Type.Optional(Type.String({ description: 'Name of the workflow.' })),
+    version: Type.Optional(Type.String({ description: 'Hash of the version.' })),
+    trigger: Type.Optional(WorkflowTrigger),
+    eventId: Type.Optional(Type.String({ description: 'The event that started it.' })),
+    correlation: Type.Optional(Type.String({ description: 'The first event of the story that it belongs to.' })),
+    errorCode: Type.Optional(Type.String({ examples: ['http.status'] })),
+    from: Type.Optional(Type.String({ description: 'RFC 3339: runs that started since then.' })),
+    to: Type.Optional(Type.String({ description: 'RFC 3339: runs that started before then.' })),
+    inputs: values('Inputs by name: texts of at most 200 characters, numbers and booleans.'),
+    labels: values('Labels of the workflow by name.'),
+  },
+  { $id: 'RunFilter' },
+);
+export type RunFilter = Static<typeof RunFilter>;
+
+/** What is sent to retry many runs. */
+export const BulkRetryRequest = closed(
+  {
+    filter: Type.Optional(RunFilter),
+    confirm: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        description: 'The number of runs to retry, as the answer without it says. Without it nothing is retried.',
+        expected: 'the number of runs that the same request without "confirm" names',
+      }),
+    ),
+    rate: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1000,
+        description: 'Runs a second. Default 10.',
+        expected: 'from 1 to 1000',
+      }),
+    ),
+  },
+  { $id: 'BulkRetryRequest' },
+);
+
+/** The answer to it. */
+export const BulkRetryStart = Type.Object(
+  {
+    count: Type.Integer({ minimum: 0, description: 'Failed runs that match.' }),
+    started: Type.Boolean({ description: 'Whether they are being retried.' }),
+    id: Type.Optional(Type.String({ description: 'Of the request: GET /api/v1/run-retries/:id shows its progress.' })),
+  },
+  { $id: 'BulkRetryStart' },
+);
+export type BulkRetryStart = Static<typeof BulkRetryStart>;
+
+/** A request to retry many runs. */
+export const BulkRetryAnswer = Type.Object(
+  {
+    id: Type.String({ examples: ['ret_01jq5x1d0wkz4s3v2n8m7b6c5a'] }),
+    filter: RunFilter,
+    count: Type.Integer({ description: 'Runs that matched at the time of the request.' }),
+    rate: Type.Integer({ description: 'Runs a second.' }),
+    status: Type.Union([Type.Literal('running'), Type.Literal('completed'), Type.Literal('cancelled')]),
+    retried: Type.Integer({ minimum: 0 }),
+    refused: Type.Integer({
+      minimum: 0,
+      description: 'Runs that could not be retried, such as those that no longer are failed.',
+    }),
+    requestedBy: Type.String(),
+    requestedAt: time,
+    endedAt: Type.Optional(time),
+  },
+  { $id: 'BulkRetryAnswer' },
+);
+export type BulkRetryAnswer = Static<typeof BulkRetryAnswer>;
 
 /** What is sent to approve or reject. */
 export const ApprovalDecision = closed(

@@ -265,41 +265,6 @@ export const workflowEvents = {
     data: Type.Object({ ...step, stepId: Type.String(), index: Type.Integer({ minimum: 0 }) }),
     example: { runId, path: 'poll', stepId: 'poll', index: 1 },
   }),
-  'run.retried': defineEvent({
-    description: 'A failed run goes on. Nothing that has completed is done again.',
-    system: true,
-    data: Type.Object({
-      runId: Type.String(),
-      by: Type.String(),
-      /** Set if the run goes on with another version of the workflow. */
-      version: Type.Optional(Type.String()),
-      /** Paths of the steps that begin anew: those that failed or were interrupted, and those of `onFailure` and `finally`. */
-      forget: Type.Array(Type.String()),
-      /** Paths of the steps that hold such steps and go on, outer ones first. */
-      reopen: Type.Array(Type.String()),
-      /** Set if the run waits for its turn again. */
-      concurrency: Type.Optional(RunConcurrency),
-      /** Names the request that asked for it: the same request retries a run once. */
-      request: Type.Optional(Type.String()),
-    }),
-    example: { runId, by: 'token/tok_01jq5x1d0wkz4s3v2n8m7b6c5a', forget: ['each[2].fetch'], reopen: ['each'] },
-  }),
-  'run.step_reused': defineEvent({
-    description: 'A run that was restarted from a later step took this one over from the earlier run.',
-    system: true,
-    data: Type.Object({
-      ...step,
-      stepId: Type.String(),
-      /** The earlier run. */
-      of: Type.String(),
-      status: Type.Union([Type.Literal('completed'), Type.Literal('failed'), Type.Literal('skipped')]),
-      output: Type.Unknown(),
-      error: Type.Optional(RunError),
-      /** Variables that the step had set. */
-      values: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
-    }),
-    example: { runId, path: 'fetch', stepId: 'fetch', of: runId, status: 'completed', output: { status: 200 } },
-  }),
   'run.vars_set': defineEvent({
     description: 'A step set variables of the run.',
     system: true,

@@ -23,6 +23,7 @@ import { RunTurns } from './0028-run-turns.js';
 import { Approvals } from './0029-approvals.js';
 import { RunChildren } from './0031-run-children.js';
 import { TriggerDecisions } from './0037-trigger-decisions.js';
+import { RunFilters } from './0039-run-filters.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
 export const migrations = [
@@ -51,4 +52,5 @@ export const migrations = [
   Approvals,
   RunChildren,
   TriggerDecisions,
+  RunFilters,
 ];

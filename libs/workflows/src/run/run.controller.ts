@@ -7,10 +7,9 @@ import { type Caller, newIdFor } from '#libs/access/src/caller.js';
 import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
 import { missingFrom } from '#libs/event-store/src/subscriber.js';
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
-import { RunAnswer, RunDetails, RunStatus, WorkflowTrigger } from '#libs/events/src/shapes/run-shape.js';
+import { RunAnswer, RunDetails } from '#libs/events/src/shapes/run-shape.js';
 import { NewRun } from '#libs/events/src/shapes/workflow-shape.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { parseTime } from '#libs/kernel/src/time/times.js';
 import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
 
 import { declaredInputs, inputsOf } from '../language/inputs.js';
@@ -18,20 +17,8 @@ import { notFound } from '../workflow/workflow.js';
 import { WorkflowTable } from '../workflow/workflow.table.js';
 import { BeginRun } from './commands/begin-run.adapter.js';
 import { RunView } from './run.view.js';
+import { filterIn, narrow, STATUSES, TRIGGERS } from './shown/run-filter.js';
 import { answerOf, ShownRuns } from './shown/shown-runs.adapter.js';
-
-const STATUSES = RunStatus.anyOf.map(({ const: status }) => status);
-
-const TRIGGERS = WorkflowTrigger.anyOf.map(({ const: kind }) => kind);
-
-/** More of the query of the list. */
-interface RunFilter {
-  readonly version?: string;
-  readonly trigger?: string;
-  readonly errorCode?: string;
-  readonly from?: string;
-  readonly to?: string;
-}
 
 @ApiTags('runs')
 @Controller('api/v1')
@@ -90,25 +77,21 @@ export class RunController {
   @ApiQuery({ name: 'workflow', required: false, description: 'A name.' })
   @ApiQuery({ name: 'status', required: false, enum: STATUSES })
   @ApiQuery({ name: 'eventId', required: false, description: 'Runs started by this event.' })
+  @ApiQuery({ name: 'correlation', required: false, description: 'Id of the first event of a story.' })
   @ApiQuery({ name: 'version', required: false })
   @ApiQuery({ name: 'trigger', required: false, enum: TRIGGERS })
   @ApiQuery({ name: 'errorCode', required: false, description: 'Such as `http.status`.' })
   @ApiQuery({ name: 'from', required: false, description: 'RFC 3339: runs started since then.' })
   @ApiQuery({ name: 'to', required: false, description: 'RFC 3339: runs started before then.' })
+  @ApiQuery({ name: 'input.NAME', required: false, description: 'Runs with this value of the input NAME.' })
+  @ApiQuery({ name: 'label.NAME', required: false, description: 'Runs of workflows with this label.' })
   @AnswersPage(RunAnswer)
   async list(
     @CurrentCaller() { orgId }: Caller,
-    @Query('workflow') workflow?: string,
-    @Query('status') status?: string,
-    @Query('eventId') eventId?: string,
+    @Query() asked: Readonly<Record<string, unknown>> = {},
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
-    @Query() { version, trigger, errorCode, from, to }: RunFilter = {},
   ): Promise<Page<RunAnswer>> {
-    if (trigger && !TRIGGERS.some((one) => one === trigger))
-      throw new Rejected('invalid', 'list.bad_filter', `"trigger" must be one of ${TRIGGERS.join(', ')}.`);
-    if (status && !STATUSES.some((one) => one === status))
-      throw new Rejected('invalid', 'list.bad_filter', `"status" must be one of ${STATUSES.join(', ')}.`);
     const paging = pagingOf(limit, cursor, ['time', 'text']);
     const query = this.database
       .getRepository(RunView)
@@ -117,14 +100,7 @@ export class RunController {
       .orderBy('run.startedAt', 'DESC')
       .addOrderBy('run.id', 'DESC')
       .limit(paging.limit + 1);
-    if (workflow) query.andWhere('run.workflow = :workflow', { workflow });
-    if (status) query.andWhere('run.status = :status', { status });
-    if (eventId) query.andWhere('run.eventId = :eventId', { eventId });
-    if (version) query.andWhere('run.version = :version', { version });
-    if (trigger) query.andWhere('run.trigger = :trigger', { trigger });
-    if (errorCode) query.andWhere(`run.error->>'code' = :errorCode`, { errorCode });
-    if (from) query.andWhere('run.startedAt >= :from', { from: timeOf('from', from) });
-    if (to) query.andWhere('run.startedAt < :to', { to: timeOf('to', to) });
+    narrow(query, filterIn(asked), (labels) => this.workflows.labelled(orgId, labels));
     if (paging.after)
       query.andWhere('(run.startedAt, run.id) < (:at::timestamptz, :id)', {
         at: paging.after[0],
@@ -139,10 +115,4 @@ export class RunController {
   view(@CurrentCaller() { orgId }: Caller, @Param('id') id: string): Promise<RunDetails> {
     return this.shown.one(orgId, id);
   }
-}
-
-function timeOf(name: string, text: string): Date {
-  const time = parseTime(text);
-  if (time) return time;
-  throw new Rejected('invalid', 'list.bad_filter', `"${name}" must be a time such as 2026-11-20T13:14:15Z.`);
 }

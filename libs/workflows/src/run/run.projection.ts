@@ -14,6 +14,7 @@ import type { RunFailure } from '../steps/kind/step-state.js';
 import { RUNS } from './advance-run.worker.js';
 import { giveTurns } from './turns/turns.adapter.js';
 import { RunRequestView, RunView } from './run.view.js';
+import { searchable } from './shown/run-filter.js';
 
 /** When a run is to be taken up again: at a time, at once (a time that is over), or by an outcome only. */
 type Due = { readonly at: Date; readonly position: bigint } | 'never';
@@ -21,7 +22,12 @@ type Due = { readonly at: Date; readonly position: bigint } | 'never';
 /** What a batch of events says about one run. */
 interface Change {
   readonly runId: string;
-  started?: { readonly data: DataOf<'workflow.started'>; readonly orgId: string; readonly at: string };
+  started?: {
+    readonly data: DataOf<'workflow.started'>;
+    readonly orgId: string;
+    readonly story: string;
+    readonly at: string;
+  };
   /** The run had ended, and goes on. */
   retried?: true;
   /** The version that it goes on with. */
@@ -116,9 +122,9 @@ function note(changes: Map<string, Change>, event: RecordedEvent): void {
   const { runId } = event.data as { runId: string };
   let change = changes.get(runId);
   if (!change) changes.set(runId, (change = { runId }));
-  const { timestamp, orgId } = event.metadata;
+  const { timestamp, orgId, $correlationId: story } = event.metadata;
   if (event.is('workflow.started')) {
-    change.started = { data: event.data, orgId, at: timestamp };
+    change.started = { data: event.data, orgId, story, at: timestamp };
     // One with a concurrency key has to wait for its turn.
     if (!event.data.concurrency) change.due = { at: new Date(timestamp), position: event.position };
   } else if (event.is('workflow.status_changed')) change.status = event.data.to;
@@ -152,38 +158,45 @@ export function rowOf(events: readonly RecordedEvent[]): RunView | undefined {
   const changes = new Map<string, Change>();
   for (const event of events) if (event.is(...ABOUT_RUNS)) note(changes, event);
   const [change] = changes.values();
-  if (!change?.started) return undefined;
-  const { status = 'running', error = null, until = null, endedAt, runId, started, version } = change;
+  return change && begun(change);
+}
+
+/** A run from its start to where a batch leaves it. */
+function begun({ runId: id, started, ...now }: Change): RunView | undefined {
+  if (!started) return undefined;
+  const { workflowId, workflow, version, trigger, event, inputs } = started.data;
   return {
-    ...beginning(runId, started),
-    ...(version !== undefined && { version }),
-    status,
-    error,
-    until: until === null ? null : new Date(until),
+    id,
+    orgId: started.orgId,
+    workflowId,
+    workflow,
+    version: now.version ?? version,
+    trigger: trigger.kind,
+    triggerIndex: trigger.index ?? null,
+    eventId: event?.id ?? null,
+    eventType: event?.type ?? null,
+    correlationId: started.story,
+    inputs: searchable(inputs),
+    status: now.status ?? 'running',
+    error: now.error ?? null,
+    until: timeOf(now.until),
     startedAt: new Date(started.at),
-    endedAt: endedAt === undefined ? null : new Date(endedAt),
+    endedAt: timeOf(now.endedAt),
   };
 }
 
-/** What does not change while it runs. */
-function beginning(id: string, { data, orgId }: NonNullable<Change['started']>) {
-  const { workflowId, workflow, version, trigger, event } = data;
-  const eventId = event?.id ?? null;
-  const { kind, index: triggerIndex = null } = trigger;
-  const about = { eventId, eventType: event?.type ?? null };
-  return { id, orgId, workflowId, workflow, version, trigger: kind, triggerIndex, ...about };
-}
-
-function begun({ runId, started }: Change): readonly RowOf<RunView>[] {
-  if (!started) return [];
-  const now = { status: 'running' as const, error: null, until: null, startedAt: started.at, endedAt: null };
-  return [{ ...beginning(runId, started), ...now }];
-}
+const timeOf = (text: string | null | undefined): Date | null => (text ? new Date(text) : null);
 
 async function saveRuns(tx: EntityManager, changes: readonly Change[]): Promise<void> {
-  await upsertRows(tx, RunView, changes.flatMap(begun), { onConflict: 'nothing' });
+  // Where the log is read again, later batches bring such a row to its end again.
+  await upsertRows(
+    tx,
+    RunView,
+    changes.flatMap((change) => begun(change) ?? []),
+  );
   const changed = changes.filter(
-    ({ status, until, endedAt }) => status !== undefined || until !== undefined || endedAt !== undefined,
+    ({ started, status, until, endedAt }) =>
+      !started && (status !== undefined || until !== undefined || endedAt !== undefined),
   );
   if (changed.length === 0) return;
   // What a batch does not tell of a run stays as it is, which no upsert can say.

@@ -26,6 +26,11 @@ export class RunView {
   eventId!: string | null;
   @Column('text', { name: 'event_type', nullable: true })
   eventType!: string | null;
+  @Column('uuid', { name: 'correlation_id', nullable: true })
+  correlationId!: string | null;
+  /** What of the inputs runs are found by. */
+  @Column('jsonb', { nullable: true })
+  inputs!: Record<string, unknown> | null;
   @Column('json', { nullable: true })
   error!: RunError | null;
   /** When something will happen next, where that is a time. */

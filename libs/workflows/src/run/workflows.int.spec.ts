@@ -289,16 +289,16 @@ describe('lists of runs', () => {
       await one.begin('wrong'),
       await one.begin('quick'),
     ];
-    const page = (cursor?: string) => one.runs.list(one.caller, undefined, undefined, undefined, '3', cursor);
+    const page = (cursor?: string) => one.runs.list(one.caller, {}, '3', cursor);
     const first = await page();
     const second = await page(first.nextCursor!);
     expect([...first.data, ...second.data].map((run) => (run as { id: string }).id).sort()).toEqual([...ids].sort());
     const times = [...first.data, ...second.data].map((run) => (run as { startedAt: string }).startedAt);
     expect(times).toEqual(times.toSorted().reverse());
     expect(second.nextCursor).toBeNull();
-    const failed = await one.runs.list(one.caller, 'wrong', 'failed');
+    const failed = await one.runs.list(one.caller, { workflow: 'wrong', status: 'failed' });
     expect(failed.data).toMatchObject([{ id: ids[2], error: { code: 'loop.no_list' } }]);
-    await expect(one.runs.list(one.caller, undefined, 'broken')).rejects.toMatchObject({ code: 'list.bad_filter' });
+    await expect(one.runs.list(one.caller, { status: 'broken' })).rejects.toMatchObject({ code: 'list.bad_filter' });
   });
 });
 

@@ -76,6 +76,18 @@ export class WorkflowTable implements Table {
     return [...this.known.values()].filter((workflow) => workflow.orgId === orgId && !workflow.archived);
   }
 
+  /** Names of the workflows that have all these labels. */
+  labelled(orgId: string, labels: Readonly<Record<string, string>>): readonly string[] {
+    const isLabelled = ({ definition }: ActiveWorkflow): boolean =>
+      Object.entries(labels).every(([key, value]) => {
+        const own = definition?.labels ?? {};
+        return Object.hasOwn(own, key) && own[key] === value;
+      });
+    return this.all(orgId)
+      .filter(isLabelled)
+      .map(({ name }) => name);
+  }
+
   /** Whether a workflow of any organisation listens to this type: others cost one look-up. */
   mayListen(type: string): boolean {
     let known = this.wanted.get(type);

@@ -15,7 +15,7 @@ describe('a restart on the latest version of a workflow that the table does not 
     const workflows = new WorkflowTable(testSteps);
     workflows.incomplete = isIncomplete;
     const { runId, orgId, store } = world;
-    const versions = { definition: () => Promise.resolve(undefined), workflows };
+    const versions = { find: () => Promise.resolve(undefined), workflows };
     return restartOf(store, versions, { runId, orgId, newRunId: 'run_2', latest: true });
   };
 

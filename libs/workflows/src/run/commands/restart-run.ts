@@ -27,7 +27,7 @@ export interface Restart {
 }
 
 export interface Versions {
-  definition(workflowId: string, version: string): Promise<Definition | undefined>;
+  find(workflowId: string, version: string): Promise<Definition | undefined>;
   /** The active ones. */
   readonly workflows: WorkflowTable;
 }
@@ -60,7 +60,7 @@ export async function restartOf(
       new Rejected('conflict', 'workflow.not_active', `"${name}" has no active version. Activate one.`),
     );
   const version = active?.version ?? run.start.version;
-  const definition = latest ? active?.definition : await versions.definition(workflowId, version);
+  const definition = latest ? active?.definition : await versions.find(workflowId, version);
   if (!definition)
     throw new Rejected('conflict', 'workflow.broken', `"${name}" cannot run: a step that it uses is not installed.`);
   const about = event && (await readAt(store, event.stream, event.revision));

@@ -28,8 +28,7 @@ outputs: { said: ${said}, branch: "\${{ event.data.branch }}" }
 const restart = async (id: string, body: object = {}) =>
   ((await one.commands.restart(one.caller, id, { body })) as { id: string }).id;
 const listed = async (filter: object) => {
-  const none = undefined;
-  const page = await one.runs.list(one.caller, none, none, none, none, none, filter);
+  const page = await one.runs.list(one.caller, filter as Record<string, unknown>);
   return page.data.map((run) => (run as { id: string }).id);
 };
 

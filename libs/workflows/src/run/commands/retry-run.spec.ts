@@ -40,7 +40,7 @@ function given(yaml: string, broken: string[], more: Partial<WorldOptions> = {})
   };
   const retry = async (asked: { version?: string; request?: string } = {}) => {
     const lookup = {
-      definition: (_: string, version: string) => Promise.resolve(versions.get(version)),
+      find: (_: string, version: string) => Promise.resolve(versions.get(version)),
       versionNamed: (_: string, name: string) => Promise.resolve(versions.has(name) ? name : undefined),
     };
     const command = { runId: world.runId, orgId: world.orgId, by: 'token/me', ...asked };

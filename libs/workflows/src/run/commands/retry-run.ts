@@ -18,7 +18,7 @@ export interface Retry extends RunCommand {
 
 /** Where the versions of workflows are found. */
 export interface VersionLookup {
-  definition(workflowId: string, version: string): Promise<Definition | undefined>;
+  find(workflowId: string, version: string): Promise<Definition | undefined>;
   /** The hash of a version that is named by its hash or its number. */
   versionNamed(workflowId: string, name: string): Promise<string | undefined>;
 }
@@ -96,7 +96,7 @@ async function newVersion(
 }
 
 async function usable(versions: VersionLookup, { start }: StartedRun, version: string): Promise<Definition> {
-  const definition = await versions.definition(start.workflowId, version);
+  const definition = await versions.find(start.workflowId, version);
   if (definition) return definition;
   throw new Rejected(
     'conflict',

@@ -18,17 +18,13 @@ import { BeginRun } from './begin-run.adapter.js';
 import { cancelRun } from './cancel-run.js';
 import { runNotFound } from './change-run.js';
 import { restartOf } from './restart-run.js';
-import { retryRun, type VersionLookup } from './retry-run.js';
+import { retryRun } from './retry-run.js';
 
 /** What can be done with one run. */
 @ApiTags('runs')
 @Controller('api/v1/runs/:id')
 export class RunCommandsController {
   private readonly now = (): Date => this.clock.now();
-  private readonly versions: VersionLookup = {
-    definition: (workflowId, version) => this.definitions.find(workflowId, version),
-    versionNamed: (workflowId, name) => this.definitions.versionNamed(workflowId, name),
-  };
 
   constructor(
     @Inject(EventStore) private readonly store: EventStore,
@@ -52,7 +48,7 @@ export class RunCommandsController {
     const command = { runId: known(id), orgId: caller.orgId, by: caller.actor };
     return this.shown.changed(
       caller.orgId,
-      await cancelRun(this.store, command, this.now, (...version) => this.versions.definition(...version)),
+      await cancelRun(this.store, command, this.now, (id, version) => this.definitions.find(id, version)),
     );
   }
 
@@ -75,7 +71,7 @@ export class RunCommandsController {
     const { orgId, actor: by, idempotencyKey: key } = caller;
     const changed = await retryRun(
       this.store,
-      this.versions,
+      this.definitions,
       {
         runId: known(id),
         orgId,
@@ -106,7 +102,7 @@ export class RunCommandsController {
     const newRunId = newIdFor(caller, 'run');
     const again = await restartOf(
       this.store,
-      { ...this.versions, workflows: this.workflows },
+      { find: (id, version) => this.definitions.find(id, version), workflows: this.workflows },
       { ...asked, runId: known(id), newRunId, orgId: caller.orgId },
     );
     return this.beginRun.begin(caller, again);

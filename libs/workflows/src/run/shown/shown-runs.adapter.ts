@@ -5,6 +5,7 @@ import { hasSeen } from '#libs/event-store/src/carry-out.js';
 import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { readWhole } from '#libs/event-store/src/reading.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { eventIdOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import type { ChildRun, RunAnswer, RunDetails, RunStatus } from '#libs/events/src/shapes/run-shape.js';
 import { streams } from '#libs/events/src/streams.js';
@@ -107,6 +108,7 @@ export const answerOf = (row: RunView): RunAnswer => ({
   trigger: row.trigger,
   ...(row.eventId === null ? {} : { eventId: row.eventId }),
   ...(row.eventType === null ? {} : { eventType: row.eventType }),
+  ...(row.correlationId === null ? {} : { correlationId: eventIdOf(row.correlationId) }),
   ...(row.error === null ? {} : { error: row.error }),
   ...(row.until === null ? {} : { until: row.until.toISOString() }),
   startedAt: row.startedAt.toISOString(),

@@ -1,0 +1,85 @@
+import { Type } from '@sinclair/typebox';
+
+import { defineEvent } from '../define-event.js';
+import { RunError, RunFilter } from '../shapes/run-shape.js';
+import { RunConcurrency } from './workflow.events.js';
+
+/** What people do with runs, beside what runs record about themselves (`workflow.events.ts`). */
+const runId = 'run_01jq5x1d0wkz4s3v2n8m7b6c5a';
+const retryId = 'ret_01jq5x1d0wkz4s3v2n8m7b6c5a';
+
+export const runEvents = {
+  'run.retried': defineEvent({
+    description: 'A failed run goes on. Nothing that has completed is done again.',
+    system: true,
+    data: Type.Object({
+      runId: Type.String(),
+      by: Type.String(),
+      /** Set if the run goes on with another version of the workflow. */
+      version: Type.Optional(Type.String()),
+      /** Paths of the steps that begin anew: those that failed or were interrupted, and those of `onFailure` and `finally`. */
+      forget: Type.Array(Type.String()),
+      /** Paths of the steps that hold such steps and go on, outer ones first. */
+      reopen: Type.Array(Type.String()),
+      /** Set if the run waits for its turn again. */
+      concurrency: Type.Optional(RunConcurrency),
+      /** Names the request that asked for it: the same request retries a run once. */
+      request: Type.Optional(Type.String()),
+    }),
+    example: { runId, by: 'token/tok_01jq5x1d0wkz4s3v2n8m7b6c5a', forget: ['each[2].fetch'], reopen: ['each'] },
+  }),
+  'run.step_reused': defineEvent({
+    description: 'A run that was restarted from a later step took this one over from the earlier run.',
+    system: true,
+    data: Type.Object({
+      runId: Type.String(),
+      path: Type.String(),
+      stepId: Type.String(),
+      /** The earlier run. */
+      of: Type.String(),
+      status: Type.Union([Type.Literal('completed'), Type.Literal('failed'), Type.Literal('skipped')]),
+      output: Type.Unknown(),
+      error: Type.Optional(RunError),
+      /** Variables that the step had set. */
+      values: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+    }),
+    example: { runId, path: 'fetch', stepId: 'fetch', of: runId, status: 'completed', output: { status: 200 } },
+  }),
+  'run.bulk_retry_requested': defineEvent({
+    description: 'Many failed runs are to be retried.',
+    system: true,
+    data: Type.Object({
+      retryId: Type.String(),
+      filter: RunFilter,
+      /** Runs that matched. */
+      count: Type.Integer({ minimum: 0 }),
+      /** Runs a second. */
+      rate: Type.Integer({ minimum: 1 }),
+    }),
+    example: { retryId, filter: { workflow: 'sync', errorCode: 'http.status' }, count: 120, rate: 10 },
+  }),
+  'run.bulk_retry_progressed': defineEvent({
+    description: 'Some of many runs were retried; the next ones are named.',
+    system: true,
+    data: Type.Object({
+      retryId: Type.String(),
+      retried: Type.Integer({ minimum: 0 }),
+      /** Runs that could not be retried, and why. */
+      refused: Type.Array(Type.Object({ runId: Type.String(), code: Type.String() })),
+      /** The next runs. */
+      runs: Type.Array(Type.String()),
+      /** The last of them, in the order of the list. */
+      after: Type.Optional(Type.Object({ startedAt: Type.String(), id: Type.String() })),
+    }),
+    example: { retryId, retried: 9, refused: [{ runId, code: 'run.not_failed' }], runs: [runId] },
+  }),
+  'run.bulk_retry_ended': defineEvent({
+    description: 'All of many runs were retried, or it was cancelled.',
+    system: true,
+    data: Type.Object({
+      retryId: Type.String(),
+      status: Type.Union([Type.Literal('completed'), Type.Literal('cancelled')]),
+    }),
+    example: { retryId, status: 'completed' },
+  }),
+} as const;
