@@ -35,6 +35,7 @@ const ROOMS = {
   'libs/workflows/src/steps': ['control', 'waiting', 'effects', 'kind'],
   'libs/intake/src': ['trial', 'receiving', 'agent-webhook', 'reconcile', 'silence', 'handshake', 'integration'],
   'libs/deliveries/src': ['sending', 'delivery', 'webhook'],
+  'libs/agents/src': ['execution', 'agent', 'runtimes', 'engine'],
   'libs/persistence/src': ['embedded', 'claims', 'session'],
   'libs/access/src': ['idempotency', 'named-secrets', 'secrets', 'token'],
   'libs/actions/src': ['plugins', 'messages', 'attempts', 'connections'],

@@ -1,7 +1,11 @@
 import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
@@ -28,15 +32,32 @@ interface Accepted {
 }
 
 let folder: string;
+/** An agent behind a URL: answers 202 and nothing later, or at `/echo` with its input. */
+let double: Server;
+let calls: { path: string; body: Record<string, unknown> }[];
+let agentUrl: string;
 let server: TestServer;
 let port: number;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'millrace-agents-'));
   port = await freePort();
+  calls = [];
+  double = createServer((request, response) => {
+    void text(request).then((sent) => {
+      const body = JSON.parse(sent) as Record<string, unknown>;
+      calls.push({ path: request.url!, body });
+      response.writeHead(request.url === '/echo' ? 200 : 202, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ echo: body['input'] }));
+    });
+  }).listen(0, '127.0.0.1');
+  await once(double, 'listening');
+  agentUrl = `http://127.0.0.1:${(double.address() as AddressInfo).port}`;
   server = await TestServer.start({ dataDir: join(folder, 'data'), port });
 });
 afterAll(async () => {
   await server.stop();
+  double.closeAllConnections();
+  double.close();
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -45,7 +66,7 @@ const agent = (more: object = {}) =>
   server.post<Agent>('/api/v1/agents', {
     name: `triage ${++made}`,
     runtime: 'http',
-    config: { url: 'https://agents.example.com/triage' },
+    config: { url: `${agentUrl}/later` },
     ...more,
   });
 const ask = (id: string, body: string, headers: Record<string, string> = {}, prefix = '') =>
@@ -59,6 +80,14 @@ const until = (id: string, count: number, query = '') =>
   waitFor(`${count} executions`, async () => {
     const all = await executions(id, query).catch(() => []);
     return all.length >= count && all;
+  });
+
+const ended = (agentId: string, id: string) =>
+  waitFor('the execution to end', async () => {
+    const shown = await server.get<Execution & { finishedAt: string | null }>(
+      `/api/v1/agents/${agentId}/executions/${id}`,
+    );
+    return shown.finishedAt !== null && shown;
   });
 
 describe('the webhook of an agent', () => {
@@ -75,8 +104,9 @@ describe('the webhook of an agent', () => {
     // Also by whoever asks before anything was done about it.
     expect(await server.get(`/agents/${id}/executions/${data.executionId}`)).toMatchObject({ id: data.executionId });
     const [execution] = await until(id, 1, '?trigger=webhook');
-    // No runtime has begun it: it waits, and says so.
-    expect(execution).toMatchObject({ id: data.executionId, agentId: id, trigger: 'webhook', status: 'pending' });
+    expect(execution).toMatchObject({ id: data.executionId, agentId: id, trigger: 'webhook' });
+    await waitFor('the agent to be called', () => calls.find(({ body }) => body['executionId'] === data.executionId));
+    expect(calls.at(-1)!.body).toMatchObject({ input: { message: 'Process this' }, trigger: 'webhook' });
     const event = await server.get<{ data: { payload: unknown }; subject: string }>(
       `/api/v1/events/${execution!.eventId}`,
     );
@@ -140,7 +170,7 @@ describe('the webhook of an agent', () => {
 });
 
 describe('what an agent was asked to do', () => {
-  it('by a rule is pending too, also by the name of an agent that comes later', async () => {
+  it('by a rule is done, also by the name of an agent that comes later', async () => {
     const rule = await server.post<{ id: string }>('/api/v1/rules', {
       name: 'ask the new one',
       eventType: 'message.received',
@@ -154,13 +184,86 @@ describe('what an agent was asked to do', () => {
     const [waiting] = await until('newcomer', 1);
     expect(waiting).toMatchObject({ trigger: 'rule', status: 'pending', agentId: null, requestedBy: rule.id });
     expect(waiting!.eventId).toBe(event.id);
-    const { id } = await agent({ name: 'newcomer' });
-    const [found] = await until(id, 1);
-    expect(found).toMatchObject({ id: waiting!.id, agentId: id });
-    const path = `/api/v1/agents/${id}/executions/${found!.id}`;
-    expect(await server.post<Execution>(`${path}/cancel`, {})).toMatchObject({ status: 'cancelled' });
-    expect(await server.post<Execution>(`${path}/cancel`, {})).toMatchObject({ status: 'cancelled' });
+    expect(await server.list('/api/v1/actions?status=pending')).toMatchObject([{ id: waiting!.id }]);
+    const { id } = await agent({ name: 'newcomer', config: { url: `${agentUrl}/echo` } });
+    const done = await ended(id, waiting!.id);
+    expect(done).toMatchObject({ status: 'completed', output: { echo: { text: 'hello' } } });
+    await waitFor('it to be pending no more', async () => (await server.list('/api/v1/actions')).length === 0);
+    const path = `/api/v1/agents/${id}/executions/${waiting!.id}`;
+    expect(await server.post<Execution>(`${path}/cancel`, {})).toMatchObject({ status: 'completed' });
     expect(await executions(id, '?status=pending')).toEqual([]);
+  });
+
+  it('by a step of a workflow is the step, by a schedule too, and ends with its run', async () => {
+    const { id } = await agent({ name: 'echo', config: { url: `${agentUrl}/echo` } });
+    const later = await agent({ name: 'later' });
+    const workflow = (name: string, trigger: string, called: string) =>
+      server.call('PUT', `/api/v1/workflows/${name}`, {
+        source: `name: ${name}\ntriggers: [${trigger}]\nsteps:\n  - { id: ask, uses: dispatch_agent, with: { agent: ${called}, input: { n: 1 } } }\noutputs: { said: "\${{ steps.ask.output.output.echo.n }}" }\n`,
+      });
+    await workflow('asks', '{ type: manual }', 'echo');
+    const run = await server.post<{ id: string }>('/api/v1/workflows/asks/runs', {});
+    const completed = await waitFor('the run', async () => {
+      const view = await server.get<{ status: string; outputs?: object }>(`/api/v1/runs/${run.id}`);
+      return view.status === 'completed' && view;
+    });
+    expect(completed.outputs).toEqual({ said: 1 });
+    expect(await until(id, 1, '?trigger=workflow')).toMatchObject([{ requestedBy: run.id, status: 'completed' }]);
+    await workflow('asks-at-times', '{ type: schedule, every: 1s }', 'later');
+    const [scheduled] = await until(later.id, 1, '?trigger=schedule');
+    await server.call('DELETE', '/api/v1/workflows/asks-at-times');
+    await server.post(`/api/v1/runs/${scheduled!.requestedBy}/cancel`, {});
+    expect(await ended(later.id, scheduled!.id)).toMatchObject({ status: 'cancelled' });
+  });
+
+  it('by hand is done by a run of a workflow, where that is its runtime, and cancelled with it', async () => {
+    const source = (name: string, steps: string) => ({
+      source: `name: ${name}\ntriggers: [{ type: manual, inputs: { n: { type: number } } }]\nsteps: ${steps}\noutputs: { twice: "\${{ inputs.n }}" }\n`,
+    });
+    await server.call('PUT', '/api/v1/workflows/quick', source('quick', '[{ uses: log, with: { message: hello } }]'));
+    await server.call('PUT', '/api/v1/workflows/nap', source('nap', '[{ wait: { for: 1h } }]'));
+    const quick = await agent({ runtime: 'workflow', config: { workflow: 'quick' } });
+    const { id } = await server.post<Execution>(`/api/v1/agents/${quick.id}/executions`, { input: { n: 7 } });
+    expect(await ended(quick.id, id)).toMatchObject({ status: 'completed', output: { twice: 7 } });
+    const nap = await agent({ runtime: 'workflow', config: { workflow: 'nap' } });
+    const long = await server.post<Execution>(`/api/v1/agents/${nap.id}/executions`, { input: { n: 7 } });
+    const runs = () => server.list<{ status: string }>('/api/v1/runs?workflow=nap');
+    await waitFor('the run', async () => (await runs())[0]?.status === 'waiting');
+    await server.post(`/api/v1/agents/${nap.id}/executions/${long.id}/cancel`, {});
+    await waitFor('the run to be cancelled', async () => (await runs())[0]!.status === 'cancelled');
+  });
+
+  it('is refused with 429 at the webhook while as many run as may', async () => {
+    const { id } = await agent({ webhookEnabled: true, maxConcurrent: 2 });
+    const answers = await Promise.all([1, 2, 3, 4].map((n) => ask(id, `{"n":${n}}`)));
+    expect(answers.map(({ status }) => status).sort()).toEqual([202, 202, 429, 429]);
+    const refused = answers.find(({ status }) => status === 429)!;
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(await refused.json()).toMatchObject({ success: false, error: { code: 'agent.too_many_executions' } });
+    const [first] = await until(id, 2);
+    await server.post(`/api/v1/agents/${id}/executions/${first!.id}/cancel`, {});
+    await waitFor('a place to be free', async () => (await ask(id, '{}')).status === 202);
+    // By hand it waits for its turn.
+    const queued = await server.post<Execution>(`/api/v1/agents/${id}/executions`, { input: 1 });
+    expect(queued.status).toBe('pending');
+  });
+
+  it('is ended once by the result that the agent delivers later', async () => {
+    const { id } = await agent();
+    const { id: executionId } = await server.post<Execution>(`/api/v1/agents/${id}/executions`, {});
+    const { body } = await waitFor('the call', () => calls.find((one) => one.body['executionId'] === executionId));
+    const deliver = (token: string, result: object) =>
+      fetch(body['callbackUrl'] as string, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify(result),
+      });
+    const token = body['callbackToken'] as string;
+    expect((await deliver('mrc_guess', { status: 'completed' })).status).toBe(401);
+    expect((await deliver(token, { state: 'done' })).status).toBe(400);
+    expect((await deliver(token, { status: 'completed', output: { n: 1 } })).status).toBe(200);
+    expect((await deliver(token, { status: 'failed' })).status).toBe(409);
+    expect(await ended(id, executionId)).toMatchObject({ status: 'completed', output: { n: 1 } });
   });
 
   it.each(['agents.before-request', 'agents.after-request'])(
@@ -179,6 +282,36 @@ describe('what an agent was asked to do', () => {
       expect(all.map((one) => one.id)).toEqual([again.data.executionId]);
     },
   );
+});
+
+describe('an execution whose process is killed', () => {
+  it.each([
+    'agents.before-start',
+    'agents.after-start',
+    'agents.before-call',
+    'agents.after-call',
+    'agents.after-outcome',
+  ])('at %s is finished once by the next one', async (point) => {
+    const { id } = await agent({ config: { url: `${agentUrl}/echo` } });
+    await server.stop();
+    const dataDir = join(folder, 'data');
+    server = await TestServer.start({ dataDir, port, env: { MILLRACE_CRASH_AT: point } });
+    const headers = {
+      authorization: `Bearer ${ADMIN_TOKEN}`,
+      'content-type': 'application/json',
+      'idempotency-key': point,
+    };
+    const start = () =>
+      fetch(`${server.url}/api/v1/agents/${id}/executions`, { method: 'POST', headers, body: '{"input":1}' });
+    await start().catch(() => undefined);
+    await waitFor(`the server to die at ${point}`, () => server.exited);
+    server = await TestServer.start({ dataDir, port });
+    const { id: executionId } = (await (await start()).json()) as Execution;
+    expect(await ended(id, executionId)).toMatchObject({ status: 'completed', output: { echo: 1 } });
+    expect(await executions(id)).toHaveLength(1);
+    const called = calls.filter(({ body }) => body['executionId'] === executionId);
+    expect(called).toHaveLength(point === 'agents.after-call' ? 2 : 1);
+  });
 });
 
 describe('an agent', () => {

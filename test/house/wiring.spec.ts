@@ -97,7 +97,7 @@ const WRITTEN_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/workflows/src/run/bulk/bulk-retry.controller.ts': ['run.bulk_retry_requested'],
   'libs/workflows/src/run/commands/take-over-steps.ts': ['run.step_reused'],
   'libs/workflows/src/approvals/decide-approval.ts': ['approval.voted', 'approval.decided'],
-  'libs/agents/src/execution-list.adapter.ts': ['agent.cancelled'],
+  'libs/agents/src/execution/execution-stream.ts': ['agent.cancelled'],
   'libs/event-store/src/runner/parking.ts': ['subscriber.parked'],
 };
 
@@ -120,6 +120,7 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/workflows/src/waits/answer-waits.subscriber.ts': ['run.wait_begun'],
   'libs/workflows/src/approvals/decide-approval.ts': ['approval.voted'],
 
+  'libs/agents/src/engine/execution-state.ts': ['agent.attempt_started'],
   'libs/workflows/src/engine/run-state.ts': [
     'workflow.step_completed',
     'workflow.error',
@@ -144,6 +145,8 @@ const TERMINAL: Readonly<Record<string, string>> = {
 const NAMES: readonly string[] = [
   'access.forget-secrets',
   'actions.schedule',
+  'agents.executions',
+  'agents.follow-runs',
   'agents.request',
   'agents.views',
   'audit.events',
@@ -242,6 +245,7 @@ describe('the wiring', () => {
     expect(queues.sort()).toEqual([
       'actions.messages',
       'actions.run.page-on-call',
+      'agents.execute',
       'deliveries.attempt',
       'intake.reconcile',
       'intake.silence',

@@ -9,10 +9,15 @@ import { ConnectionTable } from '#libs/actions/src/connections/connection.table.
 import { SendMessage } from '#libs/actions/src/messages/send-message.worker.js';
 import { ActionsModule } from '#libs/actions/src/actions.module.js';
 import { ScheduleActions } from '#libs/actions/src/attempts/schedule.subscriber.js';
-import { AgentProjection } from '#libs/agents/src/agent.projection.js';
-import { AgentView, ExecutionView } from '#libs/agents/src/agent.view.js';
+import { AgentProjection } from '#libs/agents/src/agent/agent.projection.js';
+import { AgentView } from '#libs/agents/src/agent/agent.view.js';
 import { AgentsModule } from '#libs/agents/src/agents.module.js';
-import { RequestAgents } from '#libs/agents/src/webhook.subscriber.js';
+import { ExecutionProjection } from '#libs/agents/src/execution/execution.projection.js';
+import { ExecutionLinkView, ExecutionView } from '#libs/agents/src/execution/execution.view.js';
+import { FollowRuns } from '#libs/agents/src/execution/follow-runs.subscriber.js';
+import { RunExecution } from '#libs/agents/src/execution/run-execution.worker.js';
+import { StoppedExecutions } from '#libs/agents/src/execution/stopped-executions.js';
+import { RequestAgents } from '#libs/agents/src/execution/webhook.subscriber.js';
 import { AuditModule } from '#libs/audit/src/audit.module.js';
 import { PendingActions } from '#libs/audit/src/pending-action.projection.js';
 import { DeliveriesModule } from '#libs/deliveries/src/deliveries.module.js';
@@ -107,6 +112,8 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   WebhookProjection,
   RequestAgents,
   AgentProjection,
+  ExecutionProjection,
+  FollowRuns,
   OpenIssues,
   IssueProjection,
   EventIndex,
@@ -121,6 +128,7 @@ const TABLES: readonly Type<Table>[] = [
   AgentReceivers,
   WorkflowTable,
   Cancellations,
+  StoppedExecutions,
   WebhookTable,
   ConnectionTable,
 ];
@@ -132,6 +140,7 @@ const WORKERS: readonly Type<Worker>[] = [
   RetryRuns,
   FireTicks,
   AttemptDelivery,
+  RunExecution,
   TellSilence,
   ReconcileIntegrations,
   EndBursts,
@@ -157,6 +166,7 @@ export const VIEWS: readonly Type[] = [
   DeliveryView,
   AgentView,
   ExecutionView,
+  ExecutionLinkView,
   IssueView,
   IssueCommentView,
 ];

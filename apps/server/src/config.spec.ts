@@ -42,6 +42,7 @@ describe('the settings', () => {
       trustProxy: [],
       retrySchedule: [60_000, 300_000, 1_800_000, 7_200_000, 86_400_000],
       actionRetrySchedule: [10_000, 60_000, 300_000, 1_800_000],
+      agentCommands: [],
       correlationBudget: 10_000,
       plugins: [],
     });

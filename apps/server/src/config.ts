@@ -57,6 +57,7 @@ const KNOWN = [
   'MILLRACE_ACTION_RETRY_SCHEDULE',
   'MILLRACE_STREAM_PREFIX',
   'MILLRACE_CORRELATION_BUDGET',
+  'MILLRACE_AGENT_COMMANDS',
   'MILLRACE_CRASH_AT',
   // Not settings of the server, and no mistakes: of the command line, and of docker-compose.yml.
   'MILLRACE_URL',
@@ -157,6 +158,12 @@ export function parseConfig(environment: Environment, folder: string): ParsedCon
         'a whole number of events from 10 to 1000000',
       ),
       plugins: read('MILLRACE_PLUGINS', [], list, 'comma-separated module specifiers'),
+      agentCommands: read(
+        'MILLRACE_AGENT_COMMANDS',
+        [],
+        parsePaths,
+        'comma-separated absolute paths of programs, such as /usr/local/bin/triage',
+      ),
     }),
   };
   return problems.length > 0
@@ -227,6 +234,11 @@ function parseRoles(text: string): ReadonlySet<ServerRole> | undefined {
 }
 
 const parseSchedule = (text: string): readonly number[] | undefined => each(text, tryParseDuration);
+
+const parsePaths = (text: string): readonly string[] | undefined => {
+  const paths = list(text);
+  return paths.every((path) => isAbsolute(path)) ? paths : undefined;
+};
 
 const parseCidrs = (text: string): readonly string[] | undefined =>
   each(text, (part) => {

@@ -15,18 +15,20 @@ const ATTEMPTS = [
 type AttemptEvent = RecordedEvent<(typeof ATTEMPTS)[number]>;
 const isEnd = (event: RecordedEvent): event is AttemptEvent =>
   event.is('action.completed', 'message.sent', 'message.failed') || (event.is('action.failed') && event.data.final);
+/** An execution is no longer pending. */
+const BEGUN = ['agent.started', 'agent.failed', 'agent.cancelled'] as const;
 
 /** Keeps what was asked for until somebody begins it or takes it back: it is visible, not lost. */
 export class PendingActions implements Subscriber {
   readonly name = followers.pendingActions;
-  readonly reads = [...PENDING_REQUESTS, 'agent.cancelled', ...ATTEMPTS] as const;
+  readonly reads = [...PENDING_REQUESTS, ...BEGUN, ...ATTEMPTS] as const;
   readonly writes = [] as const;
   readonly gathers = true;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     const tx = await context.transaction();
     for (const event of events) {
-      if (event.is('agent.cancelled'))
+      if (event.is(...BEGUN))
         await tx.query('delete from views.pending_actions where id = $1', [event.data.executionId]);
       else if (isEnd(event)) await tx.query('delete from views.pending_actions where id = $1', [event.data.requestId]);
       else if (event.is('action.failed', 'message.attempt_failed'))

@@ -5,8 +5,9 @@ import type { JsonObject } from '#libs/kernel/src/json.js';
 import { accessEvents, secretEvents } from './types/access.events.js';
 import { actionEvents } from './types/actions/action.events.js';
 import type { EventDefinition } from './define-event.js';
-import { agentEvents } from './types/agent.events.js';
+import { agentEvents } from './types/agents/agent.events.js';
 import { deliveryEvents } from './types/delivery.events.js';
+import { executionEvents } from './types/agents/execution.events.js';
 import { gitEvents } from './types/git.events.js';
 import { inboundEvents } from './types/inbound.events.js';
 import { integrationEvents } from './types/integration.events.js';
@@ -27,6 +28,7 @@ export const catalogue = {
   ...actionEvents,
   ...messageEvents,
   ...agentEvents,
+  ...executionEvents,
   ...gitEvents,
   ...inboundEvents,
   ...ruleEvents,

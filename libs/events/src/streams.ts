@@ -76,8 +76,9 @@ export const streams = {
   /** What became of asking the sender for what it has delivered. */
   reconciled: (integrationId: string) => named('reconciled', integrationId),
   agent: (id: string) => named('agent', id),
+  /** All that happens to an execution; it begins with the request where a webhook or a person made it. */
   execution: (id: string) => named('execution', id),
-  /** That an execution was cancelled: once. */
+  /** Where versions without runtimes recorded that an execution was cancelled. */
   cancelled: (executionId: string) => named('cancelled', executionId),
   rule: (id: string) => named('rule', id),
   workflow: (id: string) => named('workflow', id),

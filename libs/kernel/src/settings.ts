@@ -19,4 +19,6 @@ export class Settings {
   /** Events that one event may lead to, all in all; beyond it nobody acts on what follows. */
   readonly correlationBudget!: number;
   readonly plugins!: readonly string[];
+  /** Absolute paths of the programs that `command` agents may run. */
+  readonly agentCommands!: readonly string[];
 }

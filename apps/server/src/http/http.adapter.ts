@@ -128,7 +128,9 @@ export async function createHttp(
   });
   limitBodies(fastify, (request) => {
     if (request.is404) throw http.routes.explain({ statusCode: 404 }, request.method, request.url);
-    if (http.tokens && isApi(request.routeOptions)) authenticate(request.headers, http.tokens, new Date());
+    const { routeOptions } = request;
+    if (http.tokens && isApi(routeOptions) && !hasOwnToken(routeOptions))
+      authenticate(request.headers, http.tokens, new Date());
   });
   observe(fastify, metrics, log);
   fastify.get('/docs/', (_, reply) => reply.redirect('/docs', 308));
@@ -141,6 +143,10 @@ const isApi = ({ url = '' }: { readonly url?: string | undefined }): boolean =>
   !url.startsWith('/api/v1/webhooks/') &&
   !/\/:id\/webhook\/?$/.test(url) &&
   !url.endsWith('/openapi.json');
+
+/** Agents deliver their results with the token of the execution. */
+const hasOwnToken = ({ url = '' }: { readonly url?: string | undefined }): boolean =>
+  url.endsWith('/executions/:executionId/result');
 
 /** What costs more than a few bytes, and everybody may read. */
 const isDocument = ({ url }: RouteOptions): boolean =>

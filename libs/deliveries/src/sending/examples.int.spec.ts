@@ -4,7 +4,9 @@ import { fileURLToPath } from 'node:url';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { newSecret, signatureHeaders } from '../webhook/signing.js';
+import { signatureHeaders } from '#libs/plugin-sdk/src/signature-headers.js';
+
+import { newSecret } from '../webhook/signing.js';
 
 const EXAMPLE = fileURLToPath(new URL('../../../../docs/examples/verify-webhook.mjs', import.meta.url));
 const body = JSON.stringify({ id: 'evt_1', type: 'git.push', data: { text: 'é' } });

@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import type { WebhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+import { SIGNATURE_HEADER, signatureHeaders } from '#libs/plugin-sdk/src/signature-headers.js';
 
 import { type AttemptTask, messageIdOf } from '../delivery/delivery.js';
 import type { Body } from '../webhook/format.js';
-import { SIGNATURE_HEADER, signatureHeaders } from '../webhook/signing.js';
 import type { WebhookCredentials } from './credentials.js';
 
 export interface Outgoing {

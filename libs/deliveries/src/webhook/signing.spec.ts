@@ -2,9 +2,10 @@ import { createHmac } from 'node:crypto';
 
 import { describe, expect, it } from '@jest/globals';
 
+import { signatureHeaders } from '#libs/plugin-sdk/src/signature-headers.js';
 import { verifyHexSignature, verifyWebhook } from '#libs/plugin-sdk/src/verify-webhook.js';
 
-import { newSecret, secretRefusal, signatureHeaders } from './signing.js';
+import { newSecret, secretRefusal } from './signing.js';
 
 const message = { messageId: 'msg_1', timestamp: 1_700_000_000, body: '{"a":1}' };
 const now = new Date(message.timestamp * 1000);

@@ -8,9 +8,10 @@ import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { pointerToken } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 import type { Problems } from '#libs/kernel/src/problems.js';
+import { SIGNATURE_HEADER } from '#libs/plugin-sdk/src/signature-headers.js';
 import { STANDARD_SECRET_PREFIX } from '#libs/plugin-sdk/src/standard-webhooks.js';
 
-import { secretRefusal, SIGNATURE_HEADER } from './signing.js';
+import { secretRefusal } from './signing.js';
 
 const PATTERN = /^[a-z0-9_*]+(?:\.[a-z0-9_*]+)*$/;
 const MAX_HEADERS = 20;

@@ -2,8 +2,8 @@ import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 import { asShown } from '#libs/events/src/shapes/fields.js';
 import { type WebhookAnswer, type WebhookSettings, webhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
+import { SIGNATURE_HEADER } from '#libs/plugin-sdk/src/signature-headers.js';
 
-import { SIGNATURE_HEADER } from './signing.js';
 import type { Webhook } from './webhook.js';
 
 /** An outbound webhook as it is configured now. Deleted ones have no row. */

@@ -1,33 +1,47 @@
 import type { Secrets } from '#libs/access/src/secrets/secrets.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
+import { requestedExecutionId } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 
 import type { Receiver } from '../integration/integration.table.js';
 import { agentWebhook } from './agent-webhook.js';
+import { Places } from './places.js';
 
 const MINUTE_MS = 60_000;
+const ENDS = ['agent.finished', 'agent.failed', 'agent.cancelled'] as const;
 
 /** Agents whose webhook is enabled, as what receives: in memory, like integrations. */
 export class AgentReceivers implements Table {
   readonly name = followers.agentReceivers;
-  readonly reads = ['agent.registered', 'agent.updated', 'agent.removed'] as const;
+  readonly reads = [
+    'agent.registered',
+    'agent.updated',
+    'agent.removed',
+    'agent.requested',
+    'agent.started',
+    ...ENDS,
+  ] as const;
   incomplete = false;
   private readonly byId = new Map<string, Receiver>();
   /** References of secrets: an update that brings none leaves the one before. */
   private readonly references = new Map<string, string>();
+  private readonly places = new Map<string, Places>();
+  /** The agent of each execution that takes a place. */
+  private readonly agentOf = new Map<string, string>();
 
   constructor(private readonly secrets: Secrets) {}
 
   clear(): void {
-    this.byId.clear();
-    this.references.clear();
+    for (const map of [this.byId, this.references, this.places, this.agentOf]) map.clear();
   }
 
   async apply(event: RecordedEvent): Promise<void> {
+    if (event.is('agent.requested', 'agent.started', ...ENDS)) return this.move(event);
     if (event.is('agent.removed')) {
       this.byId.delete(event.data.agentId);
       this.references.delete(event.data.agentId);
+      this.places.delete(event.data.agentId);
       return;
     }
     if (!event.is('agent.registered', 'agent.updated')) return;
@@ -36,6 +50,7 @@ export class AgentReceivers implements Table {
     // Before anything changes: if the secret cannot be read, the event is applied again.
     const plain = reference === undefined ? undefined : (await this.secrets.get([reference])).get(reference);
     if (reference !== undefined) this.references.set(agentId, reference);
+    this.placesOf(agentId).limit = settings.maxConcurrent;
     if (!settings.webhookEnabled) {
       this.byId.delete(agentId);
       return;
@@ -54,9 +69,34 @@ export class AgentReceivers implements Table {
       rateLimit: { limit: settings.rateLimit, perMs: MINUTE_MS },
       dedupeKey: undefined,
       config: { agentId, auth: settings.auth },
+      places: this.placesOf(agentId),
       secrets: plain === undefined ? [] : [plain],
       previous: [],
     });
+  }
+
+  /** A webhook's execution takes its place from the request on, any other from its start on. */
+  private move(event: RecordedEvent): void {
+    if (event.is(...ENDS)) {
+      const { executionId } = event.data;
+      this.places.get(this.agentOf.get(executionId) ?? '')?.free(executionId);
+      this.agentOf.delete(executionId);
+    } else if (event.is('agent.started')) this.occupy(event.data.agentId, event.data.executionId);
+    else if (event.is('agent.requested') && event.data.requestedBy.kind === 'webhook')
+      this.occupy(event.data.requestedBy.agentId, requestedExecutionId(event));
+  }
+
+  private occupy(agentId: string, executionId: string): void {
+    const places = this.places.get(agentId);
+    if (!places) return;
+    places.occupy(executionId);
+    this.agentOf.set(executionId, agentId);
+  }
+
+  private placesOf(agentId: string): Places {
+    const places = this.places.get(agentId) ?? new Places();
+    this.places.set(agentId, places);
+    return places;
   }
 
   withId(id: string): Receiver | undefined {

@@ -1,5 +1,5 @@
 import { type EventStore, WrongRevision } from '#libs/event-store/src/event-store.js';
-import { eventIdOf } from '#libs/events/src/envelope.js';
+import { eventIdOf, executionIdOf } from '#libs/events/src/envelope.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { messageOf, Rejected, Transient } from '#libs/kernel/src/errors.js';
@@ -29,6 +29,7 @@ import {
   rateLimited,
   Refusal,
   SOURCE_REFUSED,
+  TOO_MANY_EXECUTIONS,
   UNAVAILABLE,
 } from './refusal.js';
 import { RefusalLog } from './refusal-log.js';
@@ -191,7 +192,12 @@ export class InboundPipeline {
     if (interpreted instanceof Refusal) return interpreted;
     if (interpreted.retry !== undefined) this.parts.counters.count(receiver.id, 'retries', now.getTime());
     const { deliveries } = interpreted;
+    const giveBack = receiver.places?.take(
+      deliveries.flatMap(({ events }) => events.map(({ id }) => executionIdOf(id))),
+    );
+    if (receiver.places && !giveBack) return TOO_MANY_EXECUTIONS;
     const receipt = deliveries.length === 1 ? await this.append(deliveries[0]!) : await this.appendAll(deliveries);
+    if (receipt instanceof Refusal) giveBack?.();
     if (receiver.inHandshake && !(receipt instanceof Refusal)) this.finishHandshake(receiver);
     return receipt instanceof Refusal ? receipt : this.answered(interpreted, receipt);
   }

@@ -118,6 +118,15 @@ export const rateLimited = (waitMs: number): Refusal =>
     Math.max(1, Math.ceil(waitMs / 1000)),
   );
 
+const BUSY_SECONDS = 5;
+export const TOO_MANY_EXECUTIONS = new Refusal(
+  429,
+  'agent.too_many_executions',
+  'The agent runs as many executions as maxConcurrent allows. Try again after the seconds in Retry-After.',
+  'rate_limited',
+  BUSY_SECONDS,
+);
+
 export const malformed = (code: string, detail: string): Refusal => new Refusal(400, code, detail, 'malformed');
 
 const FAULT_REASONS = { 400: 'malformed', 413: 'too_large', 415: 'unsupported_type' } as const;

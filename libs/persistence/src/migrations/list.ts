@@ -24,6 +24,7 @@ import { Approvals } from './0029-approvals.js';
 import { RunChildren } from './0031-run-children.js';
 import { TriggerDecisions } from './0037-trigger-decisions.js';
 import { RunFilters } from './0039-run-filters.js';
+import { Executions } from './0042-executions.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
 export const migrations = [
@@ -53,4 +54,5 @@ export const migrations = [
   RunChildren,
   TriggerDecisions,
   RunFilters,
+  Executions,
 ];

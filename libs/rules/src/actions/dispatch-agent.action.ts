@@ -2,7 +2,7 @@ import { type ActionKind, keys, needed, neededText, optional } from './action-ki
 
 export const dispatchAgent: ActionKind<'agent.requested'> = {
   description:
-    'Requests an execution of an agent; the request is listed by `GET /api/v1/actions` until the agent starts.',
+    'Starts an [execution of an agent](agents.md) and does not wait for it. It is pending while the agent does not exist, or runs `maxConcurrent` executions.',
   with: keys({
     agent: needed('Id or name of the agent.'),
     input: optional('Any JSON.'),

@@ -5,13 +5,14 @@ import { appendOnce } from '#libs/event-store/src/append-once.js';
 import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
 import { causedBy, ENGINE } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { uuid5 } from '#libs/kernel/src/ids.js';
+import { PREFIXES, uuid5 } from '#libs/kernel/src/ids.js';
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
 import { type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 
@@ -31,13 +32,15 @@ const CLOSING = [
   'workflow.failed',
   'workflow.completed',
 ] as const;
+/** So does an execution of an agent. */
+const CLOSING_AGENT = ['agent.failed', 'agent.cancelled'] as const;
 const OVER = ['run.cancelled', 'workflow.failed', 'workflow.completed', 'workflow.skipped'] as const;
 
 /** Which runs were asked for by steps of others, as rows; cancels those that are bound to a run that has ended before them. */
 @Injectable()
 export class CloseChildren implements Subscriber {
   readonly name = followers.closeChildren;
-  readonly reads = ['workflow.requested', 'workflow.skipped', ...CLOSING] as const;
+  readonly reads = ['workflow.requested', 'workflow.skipped', ...CLOSING, ...CLOSING_AGENT] as const;
   readonly writes = ['action.refused', 'run.cancelled', 'run.finally_started', 'workflow.status_changed'] as const;
 
   constructor(
@@ -49,7 +52,10 @@ export class CloseChildren implements Subscriber {
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     const requests = events.flatMap(childOf);
     const closing = new Map<string, RecordedEvent>();
-    for (const event of events) if (event.is(...CLOSING)) closing.set(event.data.runId, event);
+    for (const event of events) {
+      if (event.is(...CLOSING)) closing.set(event.data.runId, event);
+      if (event.is(...CLOSING_AGENT)) closing.set(event.data.executionId, event);
+    }
     if (requests.length === 0 && closing.size === 0) return;
     const tx = await context.transaction();
     await upsertRows(tx, RunChildView, requests, { onConflict: 'nothing' });
@@ -69,12 +75,14 @@ export class CloseChildren implements Subscriber {
   private async close(child: Bereft, by: RecordedEvent): Promise<void> {
     crashPoint('workflows.before-close');
     if (await this.cancel(child)) return;
+    const { parent_id: parent, path } = child;
+    const isRun = parent.startsWith(`${PREFIXES.run}_`);
     const data = {
       action: 'dispatch_workflow',
       reason: 'parent-ended',
-      detail: `The run ${child.parent_id} that asked for this one has ended.`,
+      detail: `${isRun ? 'The run' : 'The execution'} ${parent} that requested this run has ended.`,
       eventId: '',
-      requestedBy: { kind: 'run' as const, runId: child.parent_id, stepId: child.path },
+      ...(isRun && { requestedBy: { kind: 'run' as const, runId: parent, stepId: path } }),
     };
     const { orgId, subject } = by.metadata;
     const id = uuid5(followers.closeChildren, child.request_id);
@@ -93,7 +101,11 @@ export class CloseChildren implements Subscriber {
     try {
       await cancelRun(
         this.store,
-        { runId: child_id, orgId: org_id, by: `run/${parent_id}` },
+        {
+          runId: child_id,
+          orgId: org_id,
+          by: parent_id.startsWith(`${PREFIXES.run}_`) ? `run/${parent_id}` : `execution/${parent_id}`,
+        },
         () => this.clock.now(),
         (workflowId, version) => this.definitions.find(workflowId, version),
       );
@@ -106,16 +118,16 @@ export class CloseChildren implements Subscriber {
 }
 
 function childOf(event: RecordedEvent): RowOf<RunChildView>[] {
-  if (!event.is('workflow.requested') || !streams.isRun(event.stream)) return [];
+  if (!event.is('workflow.requested')) return [];
   const { requestedBy, workflow, isChild = false } = event.data;
-  if (requestedBy.kind !== 'run') return [];
+  const parent = parentOf(requestedBy, event.stream);
+  if (!parent) return [];
   const { orgId } = event.metadata;
   return [
     {
       requestId: event.id,
       orgId,
-      parentId: requestedBy.runId,
-      path: requestedBy.stepId,
+      ...parent,
       childId: runIdOf({ id: workflowIdOf(orgId, workflow) }, event),
       workflow,
       isBound: isChild,
@@ -123,6 +135,14 @@ function childOf(event: RecordedEvent): RowOf<RunChildView>[] {
       position: String(event.position),
     },
   ];
+}
+
+/** The stream says who asks. */
+function parentOf(asker: DataOf<'workflow.requested'>['requestedBy'], stream: string) {
+  if (asker.kind === 'run' && streams.isRun(stream)) return { parentId: asker.runId, path: asker.stepId };
+  if (asker.kind === 'agent' && stream === streams.execution(asker.executionId))
+    return { parentId: asker.executionId, path: '' };
+  return undefined;
 }
 
 async function markOver(tx: EntityManager, runs: readonly string[]): Promise<void> {

@@ -7,9 +7,10 @@ import {
 } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { readAt, readLast, readWhole } from '#libs/event-store/src/reading.js';
+import { retryWhileAway } from '#libs/event-store/src/retry-while-away.js';
 import { actedBy, type Cause, type EventMetadata, type PlatformEvent } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
-import { type Backoff, backoff } from '#libs/kernel/src/time/backoff.js';
+import type { Backoff } from '#libs/kernel/src/time/backoff.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { Transient } from '#libs/kernel/src/errors.js';
@@ -48,7 +49,6 @@ export interface RunPorts {
 
 /** How often outcomes are looked up while attempts keep the run busy. */
 const LOOK_AGAIN_MS = 1_000;
-const RETRIES: Backoff = { first: 20, max: 1_000 };
 const EARLY_MS = 60_000;
 
 /**
@@ -174,8 +174,8 @@ class ActiveRun {
     );
     const appended = await retryWhileAway(
       () => this.ports.store.append(this.first.stream, events, this.revision),
-      this.ports.retries ?? RETRIES,
       this.signal,
+      this.ports.retries,
     );
     this.revision = appended.revision;
     this.position = appended.position;
@@ -197,21 +197,6 @@ const isOverdue = (limited: readonly Partial<Pick<OpenStep, 'timer' | 'deadline'
   limited.some(({ timer, deadline }) =>
     [timer, deadline].some((one) => one !== undefined && !one.fired && Date.parse(one.at) <= now.getTime()),
   );
-
-/** What was done must not be lost because the log is away for a while: the same append is tried until it succeeds. */
-async function retryWhileAway<T>(append: () => Promise<T>, retries: Backoff, signal: AbortSignal): Promise<T> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await append();
-    } catch (error) {
-      if (!(error instanceof Transient) || signal.aborted) throw error;
-    }
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, backoff(tries, retries));
-      signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
-    });
-  }
-}
 
 /** Events of a run as the log takes them. All have the cause of the run; without one, the run's first event is the cause. */
 export function runEvents(

@@ -5,6 +5,7 @@ import type { Step } from '../language/definition.js';
 import type { NamedSyntax } from '../language/vocabulary.js';
 import { effectStep } from './effects/effect.step.js';
 import { createIssueStep } from './effects/create-issue.step.js';
+import { dispatchAgentStep } from './effects/dispatch-agent.step.js';
 import { emitStep } from './effects/emit.step.js';
 import { graphStep } from './control/graph.step.js';
 import { parallelStep } from './control/parallel.step.js';
@@ -32,6 +33,7 @@ export const stepKinds: readonly StepKind[] = [
   sendMessageStep,
   redeliverWebhookStep,
   createIssueStep,
+  dispatchAgentStep,
   workflowStep,
   waitStep,
   waitForEventStep,

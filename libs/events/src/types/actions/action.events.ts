@@ -77,7 +77,7 @@ export const actionEvents = {
     example: { requestedBy: byRule, eventId, workflow: 'deploy', inputs: { environment: 'staging' } },
   }),
   'agent.requested': defineEvent({
-    description: 'A rule or run requested an execution of an agent.',
+    description: 'An execution of an agent was requested.',
     system: true,
     data: Type.Object({
       requestedBy: RequestedBy,
@@ -89,6 +89,10 @@ export const actionEvents = {
       executionId: Type.Optional(
         Type.String({ description: 'if the sender has received it; otherwise it follows from this event' }),
       ),
+      /** Whether the execution is cancelled when the run that requests it ends first. */
+      isChild: Type.Optional(Type.Boolean()),
+      /** Whether a schedule started the run that requests it. */
+      scheduled: Type.Optional(Type.Boolean()),
     }),
     example: { requestedBy: byRule, eventId, agent: 'triage', input: { title: 'DB latency' } },
   }),

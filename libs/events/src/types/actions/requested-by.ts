@@ -14,4 +14,7 @@ export const RequestedBy = Type.Union([
   }),
   Type.Object({ kind: Type.Literal('run'), runId: Type.String(), stepId: Type.String() }),
   Type.Object({ kind: Type.Literal('webhook'), agentId: Type.String() }),
+  /** A person or program, through the API. */
+  Type.Object({ kind: Type.Literal('manual'), by: Type.String({ description: 'who: `token/tok_…`' }) }),
+  Type.Object({ kind: Type.Literal('agent'), agentId: Type.String(), executionId: Type.String() }),
 ]);

@@ -9,7 +9,7 @@ export const LATER = {
   workflow: ['env', 'secrets', 'defaults'],
   trigger: ['cron', 'webhook'],
   step: ['run'],
-  uses: ['dispatch_agent', 'send_message'],
+  uses: ['send_message'],
 } as const;
 
 /** The object without the keys that are kept for later, which are reported. */

@@ -1,17 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 
-import type { AgentSettings } from '#libs/events/src/shapes/agent-shape.js';
+import type { AgentSettings } from '#libs/events/src/shapes/agents/agent-shape.js';
 
-import {
-  configProblems,
-  register,
-  RegisterAgent,
-  remove,
-  RemoveAgent,
-  type Agent,
-  update,
-  UpdateAgent,
-} from './agent.js';
+import { register, RegisterAgent, remove, RemoveAgent, type Agent, update, UpdateAgent } from './agent.js';
 
 const author = { orgId: 'org_1', actor: 'token/tok_1' };
 const settings: AgentSettings = {
@@ -67,21 +58,5 @@ describe('an agent', () => {
       () => remove(registered, new RemoveAgent('agt_1', stranger), now),
     ])
       expect(decide).toThrow(expect.objectContaining({ code: 'agent.not_found' }));
-  });
-});
-
-describe('the config of an agent', () => {
-  it.each<[AgentSettings['runtime'], object, readonly string[]]>([
-    ['http', { url: 'https://a.example' }, []],
-    ['http', {}, ['/config/url']],
-    ['http', { url: 'nowhere' }, ['/config/url']],
-    ['http', { url: 'https://a.example', token: 'secret' }, ['/config/token']],
-    ['openai', { baseUrl: 'https://a.example/v1', model: 'm', prompt: 'p' }, []],
-    ['openai', { baseUrl: 'https://a.example/v1' }, ['/config/model']],
-    ['workflow', { workflow: 'triage' }, []],
-    ['command', { command: 'triage', args: ['-x'] }, []],
-    ['command', { command: { run: 'rm' } }, ['/config/command']],
-  ])('of runtime %s: %j', (runtime, config, pointers) => {
-    expect(configProblems(runtime, config).map(({ pointer }) => pointer)).toEqual(pointers);
   });
 });

@@ -11,13 +11,12 @@ import { streams } from '#libs/events/src/streams.js';
 import { jsonColumn } from '#libs/persistence/src/rows.adapter.js';
 
 import { agent } from './agent.js';
-import { executionOf } from './execution.js';
 
-/** Agents and their executions as rows. What no runtime has begun is pending, and stays visible until one does. */
+/** Agents as rows. */
 @Injectable()
 export class AgentProjection implements Subscriber {
   readonly name = followers.agentViews;
-  readonly reads = [...typesOf(agent), 'agent.requested', 'agent.cancelled'] as const;
+  readonly reads = typesOf(agent);
   readonly writes = [] as const;
 
   constructor(
@@ -30,13 +29,6 @@ export class AgentProjection implements Subscriber {
     for (const event of events) {
       if (event.is('agent.registered', 'agent.updated')) await this.saved(tx, event);
       else if (event.is('agent.removed')) await this.removed(tx, event);
-      else if (event.is('agent.requested')) await this.requested(tx, event);
-      else if (event.is('agent.cancelled'))
-        await tx.query(
-          `update views.agent_executions set status = 'cancelled', finished_at = $2
-            where id = $1 and status in ('pending', 'running')`,
-          [event.data.executionId, event.metadata.timestamp],
-        );
     }
   }
 
@@ -78,23 +70,5 @@ export class AgentProjection implements Subscriber {
       [agentId, metadata.orgId, settings.name, jsonColumn(settings), secret !== undefined, metadata.timestamp],
     );
     if (secret !== undefined) await this.forgetSecrets(agentId);
-    // It may have been asked for before it was there.
-    await tx.query(
-      'update views.agent_executions set agent_id = $1 where org_id = $2 and agent_id is null and agent in ($1, $3)',
-      [agentId, metadata.orgId, settings.name],
-    );
-  }
-
-  private async requested(tx: EntityManager, event: RecordedEvent<'agent.requested'>): Promise<void> {
-    const { id, orgId, agent, trigger, eventId, requestedBy } = executionOf(event);
-    await tx.query(
-      `insert into views.agent_executions (id, org_id, agent, agent_id, trigger, status, event_id, requested_by, created_at)
-       values ($1, $2, $3,
-               (select id from views.agents
-                 where org_id = $2 and (id = $3 or (name = $3 and not removed)) order by created_at limit 1),
-               $4, 'pending', $5, $6, $7)
-       on conflict do nothing`,
-      [id, orgId, agent, trigger, eventId, requestedBy, event.metadata.timestamp],
-    );
   }
 }

@@ -7,7 +7,7 @@ import type { Caller } from '#libs/access/src/caller.js';
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import type { ThingCommand } from '#libs/event-store/src/command-handlers.js';
-import type { NewAgent } from '#libs/events/src/shapes/agent-shape.js';
+import type { NewAgent } from '#libs/events/src/shapes/agents/agent-shape.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 
@@ -33,8 +33,7 @@ it('an agent that is made under an Idempotency-Key has an address that nobody ca
     { getRepository: () => ({ findOneBy }) } as unknown as DataSource,
     { whenProcessed: () => Promise.resolve() },
     new OneSalt(),
-    new Settings({ publicUrl: 'https://mill.example.com' } as Settings),
-    undefined as never,
+    new Settings({ publicUrl: 'https://mill.example.com', agentCommands: [] as readonly string[] } as Settings),
     new MemoryEventStore(),
     { refusal: () => undefined } as unknown as Egress,
   );

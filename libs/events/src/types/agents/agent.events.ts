@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox';
 
-import { defineEvent } from '../define-event.js';
-import { AgentSettings } from '../shapes/agent-shape.js';
+import { defineEvent } from '../../define-event.js';
+import { AgentSettings } from '../../shapes/agents/agent-shape.js';
 
 const agentId = Type.String({ description: '`agt_` and 26 characters' });
 const executionId = Type.String({ description: '`exec_` and 26 characters' });
@@ -41,7 +41,12 @@ export const agentEvents = {
   'agent.cancelled': defineEvent({
     description: 'An execution was cancelled before it ended.',
     system: true,
-    data: Type.Object({ executionId }),
-    example: { executionId: 'exec_01jq5x1d0wkz4s3v2n8m7b6c5a' },
+    data: Type.Object({
+      executionId,
+      by: Type.Optional(
+        Type.String({ description: 'who: `token/tok_…`, `run/run_…`; absent in what older versions wrote' }),
+      ),
+    }),
+    example: { executionId: 'exec_01jq5x1d0wkz4s3v2n8m7b6c5a', by: 'token/tok_01jq5x1d0wkz4s3v2n8m7b6c5a' },
   }),
 } as const;

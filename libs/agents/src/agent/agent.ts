@@ -1,6 +1,5 @@
 import { type Decide, slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
-import { agentConfigs, type AgentSettings } from '#libs/events/src/shapes/agent-shape.js';
-import { type ShapeProblem, shapeProblems } from '#libs/events/src/shapes/shape-check.js';
+import type { AgentSettings } from '#libs/events/src/shapes/agents/agent-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { canonicalJson } from '#libs/kernel/src/json.js';
@@ -105,7 +104,3 @@ export class UpdateAgent extends ThingCommand<Agent> {
 }
 
 export class RemoveAgent extends ThingCommand<Agent> {}
-
-/** In what `config` is not as its runtime wants it. */
-export const configProblems = (runtime: AgentSettings['runtime'], config: unknown): readonly ShapeProblem[] =>
-  shapeProblems(agentConfigs[runtime], config, { prefix: 'agent', pointer: '/config', hidesValues: true });

@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
-import { ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { DataSource, Not } from 'typeorm';
 
 import { newAddressId } from '#libs/access/src/address-id.js';
@@ -20,33 +20,20 @@ import {
   AgentChanges,
   agentSettings,
   type AgentSettings,
-  ExecutionAnswer,
-  ExecutionTrigger,
   NewAgent,
-} from '#libs/events/src/shapes/agent-shape.js';
+} from '#libs/events/src/shapes/agents/agent-shape.js';
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
 import { withDefaults } from '#libs/events/src/shapes/fields.js';
 import { streams } from '#libs/events/src/streams.js';
 import { PREFIXES, randomText } from '#libs/kernel/src/ids.js';
-import type { Problems } from '#libs/kernel/src/problems.js';
 import { Settings } from '#libs/kernel/src/settings.js';
-import { type Page, pagingOf, readPage } from '#libs/persistence/src/paging.js';
+import { type Page, readPage } from '#libs/persistence/src/paging.js';
 
-import {
-  type Agent,
-  agentNotFound,
-  configProblems,
-  nameTaken,
-  RegisterAgent,
-  RemoveAgent,
-  UpdateAgent,
-} from './agent.js';
+import { type Agent, agentNotFound, nameTaken, RegisterAgent, RemoveAgent, UpdateAgent } from './agent.js';
 import { AgentView } from './agent.view.js';
-import { Executions } from './execution-list.adapter.js';
+import { type Allowed, checkConfig } from './config-check.js';
 
-const TRIGGERS = ExecutionTrigger.anyOf.map(({ const: trigger }) => trigger);
-
-/** Agents, what they were asked to do, and their webhooks. */
+/** Agents and their webhooks. */
 @ApiTags('agents')
 @Controller(['api/v1/agents', 'agents'])
 export class AgentController {
@@ -56,7 +43,6 @@ export class AgentController {
     @Inject(Progress) readonly progress: Progress,
     @Inject(Secrets) private readonly secrets: Secrets,
     @Inject(Settings) private readonly settings: Settings,
-    @Inject(Executions) private readonly executions: Executions,
     @Inject(EventStore) private readonly store: EventStore,
     @Inject(Egress) private readonly egress: Egress,
   ) {}
@@ -69,7 +55,7 @@ export class AgentController {
   async create(@CurrentCaller() caller: Caller, @Body() sent: object): Promise<AgentAnswer> {
     const { secret: given, ...rest } = checkBody(NewAgent, sent, {
       prefix: 'agent',
-      check: checkConfig({}, this.urlRefusal),
+      check: checkConfig({}, this.allowed),
     });
     const settings = withDefaults(agentSettings, rest);
     const { secrets, store } = this;
@@ -111,7 +97,7 @@ export class AgentController {
   @Answers(AgentAnswer)
   async change(@CurrentCaller() caller: Caller, @Param('id') id: string, @Body() sent: object): Promise<AgentAnswer> {
     const { settings, hasSecret } = await this.find(caller, id);
-    const check = checkConfig(settings, this.urlRefusal);
+    const check = checkConfig(settings, this.allowed);
     const { secret: given, ...changes } = checkBody(AgentChanges, sent, { prefix: 'agent', check });
     const next = { ...settings, ...changes };
     await this.refuseTakenName(caller, next.name, id);
@@ -129,51 +115,9 @@ export class AgentController {
     await this.run(new RemoveAgent(id, caller));
   }
 
-  @Get(':id/executions')
-  @ApiOperation({
-    summary: 'List the executions of an agent',
-    description:
-      'Newest first. Executions that no runtime has started are pending. Given a name, requests to an agent that does not exist yet are listed too.',
-  })
-  @ApiQuery({ name: 'trigger', required: false, enum: TRIGGERS })
-  @ApiQuery({ name: 'status', required: false })
-  @AnswersPage(ExecutionAnswer)
-  history(
-    @CurrentCaller() caller: Caller,
-    @Param('id') id: string,
-    @Query('trigger') trigger?: string,
-    @Query('status') status?: string,
-    @Query('limit') limit?: string,
-    @Query('cursor') cursor?: string,
-  ): Promise<Page<ExecutionAnswer>> {
-    return this.executions.list(caller.orgId, id, { trigger, status }, pagingOf(limit, cursor, ['time', 'text']));
+  private get allowed(): Allowed {
+    return { urlRefusal: (url) => this.egress.refusal(url), commands: this.settings.agentCommands };
   }
-
-  @Get(':id/executions/:executionId')
-  @ApiOperation({ summary: 'One execution' })
-  @Answers(ExecutionAnswer)
-  execution(
-    @CurrentCaller() { orgId }: Caller,
-    @Param('id') id: string,
-    @Param('executionId') executionId: string,
-  ): Promise<ExecutionAnswer> {
-    return this.executions.view(orgId, id, executionId);
-  }
-
-  @Post(':id/executions/:executionId/cancel')
-  @Roles('designer', 'integrator')
-  @HttpCode(200)
-  @ApiOperation({ summary: 'Cancel an execution', description: 'An execution that has ended does not change.' })
-  @Answers(ExecutionAnswer)
-  cancel(
-    @CurrentCaller() caller: Caller,
-    @Param('id') id: string,
-    @Param('executionId') executionId: string,
-  ): Promise<ExecutionAnswer> {
-    return this.executions.cancel(caller, id, executionId);
-  }
-
-  private readonly urlRefusal = (url: string): string | undefined => this.egress.refusal(url);
 
   /** Refuses early, before secrets are stored, and finds agents that are older than reservations of names. */
   private async refuseTakenName({ orgId }: Caller, name: string, id: string): Promise<void> {
@@ -224,21 +168,3 @@ export class AgentController {
 
 const needsSecret = ({ webhookEnabled, auth }: AgentSettings): boolean => webhookEnabled && auth !== 'none';
 const newSecret = (): string => `mrs_${randomText(32)}`;
-
-/**
- * What there is to check of an agent beyond its shape: what its runtime wants of `config`, and whether its URLs may be
- * called.
- */
-const checkConfig =
-  (current: Partial<AgentSettings>, urlRefusal: (url: string) => string | undefined) =>
-  (given: AgentChanges, problems: Problems): void => {
-    const runtime = given.runtime === undefined ? current.runtime : problems.part(given, 'runtime');
-    const config = given.config === undefined ? (current.config ?? {}) : problems.part(given, 'config');
-    if (!runtime || !config) return;
-    problems.addAll(configProblems(runtime, config));
-    for (const key of ['url', 'baseUrl']) {
-      const url = config[key];
-      const refusal = typeof url === 'string' && problems.isFine(`/config/${key}`) ? urlRefusal(url) : undefined;
-      if (refusal !== undefined) problems.add(`/config/${key}`, refusal);
-    }
-  };

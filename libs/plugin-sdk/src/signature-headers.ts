@@ -1,0 +1,39 @@
+import { hmacSha256Hex } from './signatures.js';
+import { standardKey, standardSignature } from './standard-webhooks.js';
+
+/** The header with the hex signature, unless the webhook names another. */
+export const SIGNATURE_HEADER = 'X-Millrace-Signature';
+
+export interface Message {
+  /** The same for every attempt: `msg_…` of a delivery, `exec_…` of an execution. */
+  readonly messageId: string;
+  /** Of this attempt, in whole seconds since 1970. */
+  readonly timestamp: number;
+  readonly body: Buffer | string;
+}
+
+/**
+ * The signature headers of one attempt. `secrets` are those in force, the newest first: in the time of grace after a
+ * rotation the standard header carries one signature for each, and the hex header, which holds only one, the newest.
+ *
+ * The key of the hex signature is the secret's text as it was shown, `whsec_` included; that of the standard one is what
+ * the text stands for.
+ */
+export function signatureHeaders(
+  { messageId, timestamp, body }: Message,
+  secrets: readonly string[],
+  signatureHeader: string = SIGNATURE_HEADER,
+): Record<string, string> {
+  const unsigned = { 'webhook-id': messageId, 'webhook-timestamp': String(timestamp) };
+  const [newest] = secrets;
+  if (newest === undefined) return unsigned;
+  const signatures = secrets.flatMap((secret) => {
+    const key = standardKey(secret);
+    return key === undefined ? [] : [standardSignature(key, messageId, timestamp, body)];
+  });
+  return {
+    ...unsigned,
+    [signatureHeader]: `sha256=${hmacSha256Hex(newest, body)}`,
+    'webhook-signature': signatures.join(' '),
+  };
+}
