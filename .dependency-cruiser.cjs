@@ -38,7 +38,7 @@ const ROOMS = {
   'libs/agents/src': ['execution', 'agent', 'runtimes', 'engine'],
   'libs/persistence/src': ['embedded', 'claims', 'session'],
   'libs/access/src': ['idempotency', 'named-secrets', 'secrets', 'token'],
-  'libs/actions/src': ['plugins', 'messages', 'attempts', 'connections'],
+  'libs/actions/src': ['plugins', 'trackers', 'messages', 'attempts', 'connections'],
   'libs/kernel/src': ['text', 'time'],
   'apps/server/src': ['http', 'health'],
   'apps/cli/src': ['apply', 'workflow', 'run', 'secret', 'integration', 'rule', 'nouns'],

@@ -20,6 +20,7 @@ export {
   type Verdict,
 } from './src/define-provider.js';
 export type { Messenger, OutgoingMessage, SendContext, SentMessage } from './src/define-messenger.js';
+export { causeIn, type NewIssue, type TrackedIssue, type Tracker, type TrackerContext } from './src/define-tracker.js';
 export { defineStep, type StepContext, type StepDefinition, StepError, type StepHttp } from './src/define-step.js';
 export {
   booleanOf,

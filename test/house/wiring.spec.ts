@@ -104,6 +104,7 @@ const WRITTEN_IN: Readonly<Record<string, readonly string[]>> = {
 /** Read by name in a file of a subscriber that reads everything, or by whoever reads the stream again. */
 const READ_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/actions/src/messages/send-message.worker.ts': ['message.attempted'],
+  'libs/actions/src/trackers/track-issue.worker.ts': ['tracker.attempted', 'tracker.key_taken'],
   'libs/actions/src/messages/message-address.ts': ['message.reply_taken'],
   'libs/deliveries/src/delivery/schedule.ts': [
     'webhook.test',
@@ -246,6 +247,7 @@ describe('the wiring', () => {
       'actions.messages',
       'actions.run.page-on-call',
       'agents.execute',
+      'actions.trackers',
       'deliveries.attempt',
       'intake.reconcile',
       'intake.silence',

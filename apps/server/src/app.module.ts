@@ -7,6 +7,7 @@ import { TokenTable } from '#libs/access/src/token/token.table.js';
 import { ActionWorkers } from '#libs/actions/src/plugins/action-workers.js';
 import { ConnectionTable } from '#libs/actions/src/connections/connection.table.js';
 import { SendMessage } from '#libs/actions/src/messages/send-message.worker.js';
+import { TrackIssue } from '#libs/actions/src/trackers/track-issue.worker.js';
 import { ActionsModule } from '#libs/actions/src/actions.module.js';
 import { ScheduleActions } from '#libs/actions/src/attempts/schedule.subscriber.js';
 import { AgentProjection } from '#libs/agents/src/agent/agent.projection.js';
@@ -145,6 +146,7 @@ const WORKERS: readonly Type<Worker>[] = [
   ReconcileIntegrations,
   EndBursts,
   SendMessage,
+  TrackIssue,
 ];
 
 /** Rows that TypeORM reads. */

@@ -13,10 +13,14 @@ import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 import { ConnectionTable } from './connections/connection.table.js';
 import { MessageAddress } from './messages/message-address.js';
 import { SendMessage } from './messages/send-message.worker.js';
+import { TrackIssue } from './trackers/track-issue.worker.js';
 import { ActionWorkers } from './plugins/action-workers.js';
 import { ScheduleActions } from './attempts/schedule.subscriber.js';
 
-/** What rules and runs ask of others: actions of plug-ins and messages. Scheduled, carried out, and what became of them. */
+/**
+ * What rules and runs ask of others: actions of plug-ins, messages, and issues
+ * in trackers outside. Scheduled, carried out, and what became of them.
+ */
 @Module({
   providers: [
     ScheduleActions,
@@ -59,7 +63,22 @@ import { ScheduleActions } from './attempts/schedule.subscriber.js';
         }),
       inject: [Plugins, EventStore, Clock, Egress, Progress, ConnectionTable, Keyring, Settings, LOG],
     },
+    {
+      provide: TrackIssue,
+      useFactory: (
+        { providers }: Plugins,
+        store: EventStore,
+        clock: Clock,
+        http: Egress,
+        progress: Progress,
+        connections: ConnectionTable,
+        keyring: Keyring,
+        { actionRetrySchedule: retrySchedule }: Settings,
+        log: Log,
+      ) => new TrackIssue({ providers, store, clock, http, progress, connections, keyring, retrySchedule, log }),
+      inject: [Plugins, EventStore, Clock, Egress, Progress, ConnectionTable, Keyring, Settings, LOG],
+    },
   ],
-  exports: [ScheduleActions, ActionWorkers, ConnectionTable, SendMessage],
+  exports: [ScheduleActions, ActionWorkers, ConnectionTable, SendMessage, TrackIssue],
 })
 export class ActionsModule {}

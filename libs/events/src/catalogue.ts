@@ -13,6 +13,7 @@ import { inboundEvents } from './types/inbound.events.js';
 import { integrationEvents } from './types/integration.events.js';
 import { issueEvents } from './types/issue.events.js';
 import { messageEvents } from './types/actions/message.events.js';
+import { trackerEvents } from './types/actions/tracker.events.js';
 import { nameEvents } from './types/name.events.js';
 import { ruleEvents } from './types/rule.events.js';
 import { subscriberEvents } from './types/subscriber.events.js';
@@ -27,6 +28,7 @@ export const catalogue = {
   ...integrationEvents,
   ...actionEvents,
   ...messageEvents,
+  ...trackerEvents,
   ...agentEvents,
   ...executionEvents,
   ...gitEvents,

@@ -74,6 +74,9 @@ export interface SealedText {
   readonly sealed: string;
 }
 
+/** What the cause in the mark of an issue is encrypted for. */
+export const causeBelongsTo = (orgId: string): readonly string[] => ['cause', orgId];
+
 /** What the address for an answer is encrypted for. */
 export const replyBelongsTo = (integrationId: string): readonly string[] => ['reply', integrationId];
 

@@ -30,6 +30,8 @@ const KINDS = [
   'action',
   'message',
   'reply',
+  'tracked',
+  'trackerkey',
   'issue',
   'token',
   'organisation',
@@ -107,6 +109,10 @@ export const streams = {
   message: (request: Uuid) => named('message', request),
   /** Which messages answered an event at its own address: a few are allowed. */
   reply: (event: string) => named('reply', event),
+  /** What became of a request for an issue in a tracker outside: as for messages. */
+  tracked: (request: Uuid) => named('tracked', request),
+  /** Which requests had a dedupe key of a tracker outside, one after the other. */
+  trackerKey: (integrationId: string, key: string) => named('trackerkey', uuid5('trackerkey', integrationId, key)),
   issue: (id: string) => named('issue', id),
   token: (id: string) => named('token', id),
   organisation: (id: string) => named('organisation', id),

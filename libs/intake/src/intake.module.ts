@@ -52,6 +52,7 @@ import { ProviderController } from './integration/provider.controller.js';
 import { RateLimiter } from './integration/rate-limiter.js';
 import { CounterWriter } from './integration/counter-writer.adapter.js';
 import { InboundRoutes } from './receiving/inbound.adapter.js';
+import type { Sealing } from './receiving/interpret-request.js';
 import { InboundPipeline } from './receiving/pipeline.js';
 import { TrialController } from './trial/trial.controller.js';
 import { ReconcileController } from './reconcile/reconcile.controller.js';
@@ -59,6 +60,21 @@ import { ReconcileIntegrations, Reconciler } from './reconcile/reconcile.js';
 import { ScheduleReconciliations } from './reconcile/reconcile.subscriber.js';
 import { TellSilence } from './silence/silence.js';
 import { WatchSilence } from './silence/silence.subscriber.js';
+
+/** A text that cannot be read is none of ours. */
+const sealingWith = (keyring: Keyring): Sealing => ({
+  seal: (text, belongsTo) => {
+    const { keyId, bytes } = keyring.seal(text, belongsTo);
+    return { keyId, sealed: bytes.toString('base64') };
+  },
+  open: ({ keyId, sealed }, belongsTo) => {
+    try {
+      return keyring.open({ keyId, bytes: Buffer.from(sealed, 'base64') }, belongsTo);
+    } catch {
+      return undefined;
+    }
+  },
+});
 
 /** From the request to the log: integrations, verification, dedupe, append. */
 @Module({
@@ -104,10 +120,7 @@ import { WatchSilence } from './silence/silence.subscriber.js';
           http,
           publicUrl,
           handshakes,
-          seal: (text, belongsTo) => {
-            const { keyId, bytes } = keyring.seal(text, belongsTo);
-            return { keyId, sealed: bytes.toString('base64') };
-          },
+          sealing: sealingWith(keyring),
           limiter: new RateLimiter(),
           log,
         }),

@@ -80,12 +80,13 @@ describe('a request for an issue', () => {
     expect(await outcomes()).toEqual(before);
   });
 
-  it('for a tracker that nobody knows is refused with a reason', async () => {
-    const request = await requested({ tracker: 'jira' });
+  it('for a tracker outside is left to whoever asks those', async () => {
+    await requested({ tracker: 'jira', dedupeKey: 'k' });
     await run(new OpenIssues(store, clock));
-    expect(await outcomes()).toEqual([{ type: 'action.refused', issueId: undefined, cause: request }]);
-    const [refused] = (await store.readAll({ limit: 10, filter: { types: ['action.refused'] } })).events;
-    expect(refused!.data).toMatchObject({ action: 'create_issue', reason: 'unknown-tracker' });
+    expect(await outcomes()).toEqual([]);
+    await requested({ dedupeKey: 'k' });
+    await run(new OpenIssues(store, clock));
+    expect(await outcomes()).toMatchObject([{ type: 'issue.created' }]);
   });
 });
 

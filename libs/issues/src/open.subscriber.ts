@@ -27,7 +27,7 @@ interface Task {
   readonly request: Requested;
   readonly stream: string;
   readonly subject: string;
-  readonly draft: EventDraft<'issue.created' | 'issue.commented' | 'action.refused'>;
+  readonly draft: EventDraft<'issue.created' | 'issue.commented'>;
 }
 
 const CONCURRENT_APPENDS = 32;
@@ -45,7 +45,7 @@ const MAX_TRIES = 10;
 export class OpenIssues implements Subscriber {
   readonly name = followers.openIssues;
   readonly reads = ['issue.requested', 'issue.created', 'issue.status_changed'] as const;
-  readonly writes = ['issue.created', 'issue.commented', 'action.refused'] as const;
+  readonly writes = ['issue.created', 'issue.commented'] as const;
 
   constructor(
     @Inject(EventStore) private readonly store: EventStore,
@@ -85,7 +85,8 @@ export class OpenIssues implements Subscriber {
       return [];
     }
     const { tracker } = event.data;
-    if (tracker !== undefined && tracker !== 'builtin') return [refusal(event, tracker)];
+    // Trackers outside are asked by the stage `actions`.
+    if (tracker !== undefined && tracker !== 'builtin') return [];
     const holder = key === undefined ? undefined : keys.holder(orgId, key);
     if (holder !== undefined) return [commentOn(event, holder)];
     if (key !== undefined) keys.take(orgId, key, issueIdOf(event));
@@ -149,19 +150,6 @@ function commentOn(request: Requested, issueId: string): Task {
   };
 }
 
-function refusal(request: Requested, tracker: string): Task {
-  const { requestedBy, eventId } = request.data;
-  const data = {
-    action: 'create_issue',
-    reason: 'unknown-tracker',
-    detail: `There is no tracker "${tracker}". Leave "tracker" out, or use builtin.`,
-    eventId,
-    requestedBy,
-  };
-  const stream = streams.refused(followers.openIssues, request.id);
-  return { request, stream, subject: request.metadata.subject, draft: { type: 'action.refused', data } };
-}
-
 interface Key {
   readonly orgId: string;
   readonly key: string;
@@ -171,7 +159,8 @@ interface Key {
 function keyOf(event: RecordedEvent): Key | undefined {
   if (!event.is('issue.requested', 'issue.created', 'issue.status_changed')) return undefined;
   const { dedupeKey } = event.data;
-  if (dedupeKey === undefined) return undefined;
+  if (dedupeKey === undefined || (event.is('issue.requested') && (event.data.tracker ?? 'builtin') !== 'builtin'))
+    return undefined;
   if (event.is('issue.created', 'issue.status_changed') && event.stream !== streams.issue(event.data.issueId ?? ''))
     return undefined;
   return { orgId: event.metadata.orgId, key: indexKey('issue-key', dedupeKey) };

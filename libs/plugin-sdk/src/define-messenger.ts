@@ -24,10 +24,10 @@ export interface SentMessage {
   readonly threadId?: string | undefined;
 }
 
+/** What a call to the service behind an integration is given. */
 export interface SendContext {
   /** Of the integration, checked against its schema; secret values are in plain text here. */
   readonly config: JsonObject;
-  readonly secrets: readonly string[];
   /** The same for every attempt of one message, also after a crash and in another process. A UUID. */
   readonly idempotencyKey: string;
   /** When the first attempt began. */

@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 
 import type { Messenger } from './define-messenger.js';
+import type { Tracker } from './define-tracker.js';
 import type { StepHttp } from './define-step.js';
 import type { Preset } from './scheme/define-preset.js';
 
@@ -164,11 +165,10 @@ export interface Normalised {
   readonly source?: string | undefined;
   /** What is stored in place of the body, where that holds a proof that must not be. */
   readonly payload?: Json | undefined;
-  /**
-   * A URL at which the sender takes an answer to this request, such as Slack's `response_url`. Kept encrypted beside the event and
-   * shown to nobody; leave it out of `payload`. {@link Messenger.send} is given it as `replyTo`.
-   */
+  /** A URL that takes an answer to this request, for `send`. Kept encrypted and shown to nobody; leave it out of `payload`. */
   readonly replyTo?: string | undefined;
+  /** What `causeIn` found in a new issue or comment: the events follow from what we did. */
+  readonly cause?: string | undefined;
 }
 
 /**
@@ -369,6 +369,8 @@ export interface Provider extends Messenger {
   withPreset?(preset: Preset): Provider;
   /** Finds what the sender delivered and the platform never saw. */
   readonly reconcile?: Reconcile;
+  /** Opens issues, for `create_issue` with `tracker`. */
+  readonly tracker?: Tracker;
   /**
    * Headers with which a sender that knows the first secret would send these bytes at `context.now`. Whoever replays a
    * saved request signs it with them, and the test kit proves with them that `verify` looks at every byte. They are texts,

@@ -12,6 +12,7 @@ export interface DoubleCall {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly authorization: string | undefined;
+  readonly privateToken: string | undefined;
   readonly contentType: string;
   readonly text: string;
 }
@@ -33,6 +34,7 @@ export class HttpDouble {
           path: target.pathname,
           query: target.searchParams,
           authorization: request.headers.authorization,
+          privateToken: request.headers['private-token'] as string | undefined,
           contentType: request.headers['content-type'] ?? '',
           text,
         };

@@ -3,6 +3,7 @@ import type { Uuid } from '#libs/kernel/src/ids.js';
 /** Each action has a queue of its own: a process without its plug-in never takes one, and one that is slow delays no other. */
 export const queueOf = (action: string): string => `actions.run.${action}`;
 export const MESSAGES = 'actions.messages';
+export const TRACKERS = 'actions.trackers';
 
 /** What a worker is told of one attempt. The key of its row is the request's UUID. */
 export interface AttemptTask {

@@ -1,4 +1,5 @@
 import type { DataOf } from '#libs/events/src/catalogue.js';
+import { Transient } from '#libs/kernel/src/errors.js';
 import { parseAsWritten, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { beginning } from '#libs/kernel/src/text/text.js';
 import { startTimer } from '#libs/kernel/src/time/timer.js';
@@ -45,6 +46,8 @@ export async function attempted(
     return done(await Promise.race([action, stopped]));
   } catch (error) {
     signal.throwIfAborted();
+    // It is no failure: the attempt is made later.
+    if (error instanceof Transient) throw error;
     return failed(limit.signal.aborted ? timedOut(timeoutMs) : error);
   } finally {
     stopTimer();

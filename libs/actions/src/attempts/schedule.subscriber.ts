@@ -9,15 +9,19 @@ import { Clock } from '#libs/kernel/src/clock.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import { type Work, WorkQueue } from '#libs/persistence/src/claims/work.js';
 
-import { type AttemptTask, MESSAGES, queueOf } from './attempt-task.js';
+import { type AttemptTask, MESSAGES, queueOf, TRACKERS } from './attempt-task.js';
 
-const REQUESTS = ['action.requested', 'message.requested'] as const;
+const REQUESTS = ['action.requested', 'message.requested', 'issue.requested'] as const;
 const OUTCOMES = [
   'action.completed',
   'action.failed',
   'message.attempt_failed',
   'message.sent',
   'message.failed',
+  'tracker.attempt_failed',
+  'tracker.issue_opened',
+  'tracker.issue_commented',
+  'tracker.failed',
 ] as const;
 type Requested = RecordedEvent<(typeof REQUESTS)[number]>;
 type Outcome = RecordedEvent<(typeof OUTCOMES)[number]>;
@@ -29,7 +33,7 @@ interface Change {
 }
 
 /**
- * Turns requests for actions of plug-ins and for messages into rows of work, in the transaction of its checkpoint.
+ * Turns requests for actions of plug-ins, messages and issues in trackers outside into rows of work, in the transaction of its checkpoint.
  *
  * States of a request: due → (an attempt failed, and another follows) due later → (carried out, or failed for good) no
  * row. Where no process has the plug-in its row stays due, until one has.
@@ -74,8 +78,8 @@ export class ScheduleActions implements Subscriber {
   }
 
   private firstAttempt(event: Requested): Work<AttemptTask> | undefined {
-    const isAsked = streams.isDecisions(event.stream) || (event.is('message.requested') && streams.isRun(event.stream));
-    if (!isAsked) return undefined;
+    const isAsked = streams.isDecisions(event.stream) || (!event.is('action.requested') && streams.isRun(event.stream));
+    if (!isAsked || (event.is('issue.requested') && (event.data.tracker ?? BUILT_IN) === BUILT_IN)) return undefined;
     // Due at once, also where the clock of the log is ahead of ours.
     const dueAt = new Date(Math.min(event.created.getTime(), this.clock.now().getTime()));
     const { id, stream, revision } = event;
@@ -83,14 +87,21 @@ export class ScheduleActions implements Subscriber {
   }
 }
 
-const queueFor = (event: Requested | Outcome): string =>
-  event.is('action.requested', 'action.completed', 'action.failed') ? queueOf(event.data.action) : MESSAGES;
+/** The tracker that another stage is. */
+const BUILT_IN = 'builtin';
 
-const streamOfOutcome = (event: Outcome, request: Uuid): string =>
-  event.is('action.completed', 'action.failed') ? streams.action(request) : streams.message(request);
+function queueFor(event: Requested | Outcome): string {
+  if (event.is('action.requested', 'action.completed', 'action.failed')) return queueOf(event.data.action);
+  return event.type.startsWith('message.') ? MESSAGES : TRACKERS;
+}
+
+function streamOfOutcome(event: Outcome, request: Uuid): string {
+  if (event.is('action.completed', 'action.failed')) return streams.action(request);
+  return event.type.startsWith('message.') ? streams.message(request) : streams.tracked(request);
+}
 
 function nextAttempt(event: Outcome, request: Uuid): Work<AttemptTask> | undefined {
-  if (!event.is('action.failed', 'message.attempt_failed')) return undefined;
+  if (!event.is('action.failed', 'message.attempt_failed', 'tracker.attempt_failed')) return undefined;
   const { nextAttemptAt, attempt, request: place } = event.data;
   if (nextAttemptAt === undefined || (event.is('action.failed') && event.data.final)) return undefined;
   return workOf(event, new Date(nextAttemptAt), { request, ...place, attempt: attempt + 1 });

@@ -1,7 +1,7 @@
 import type { Keyring } from '#libs/access/src/secrets/keyring.js';
 import { type EventStore, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
-import { readAt, readWhole } from '#libs/event-store/src/reading.js';
+import { readWhole } from '#libs/event-store/src/reading.js';
 import { causedBy, eventIdOf, replyBelongsTo } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
@@ -9,12 +9,12 @@ import { uuid5 } from '#libs/kernel/src/ids.js';
 import type { Json } from '#libs/kernel/src/json.js';
 import type { OutgoingMessage } from '#libs/plugin-sdk/src/define-messenger.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
-import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
+import { refusal } from '../attempts/recorded-attempts.js';
 import type { Connection } from '../connections/connection.table.js';
+import { originOf } from '../connections/origin.js';
 
 type Requested = RecordedEvent<'message.requested'>;
-export type Addressed = OutgoingMessage;
 
 /** What senders allow at the address that comes with an event, Slack above all. */
 const REPLIES = 5;
@@ -29,19 +29,15 @@ export class MessageAddress {
   ) {}
 
   /** @throws StepError where it has nowhere to go. */
-  async of(request: Requested, connection: Connection, provider: Provider): Promise<Addressed> {
-    const { channel, text, threadId, blocks, respond, event: place } = request.data;
-    const origin = place && (await readAt(this.store, place.stream, place.revision));
-    const isOurs =
-      origin !== undefined &&
-      streams.isInbound(origin.stream) &&
-      origin.metadata.actor === `integration/${connection.id}`;
-    const event = isOurs ? origin.data : undefined;
+  async of(request: Requested, connection: Connection, provider: Provider): Promise<OutgoingMessage> {
+    const { channel, text, threadId, blocks, respond } = request.data;
+    const origin = await originOf(this.store, request, connection);
+    const event = origin?.data;
     if (event && provider.isOwnMessage?.(event) === true)
-      throw wrong('message.own', 'The event is a message of this integration itself. It is not answered.');
-    const replyTo = respond === true ? await this.replyTo(request, origin, event !== undefined, connection) : undefined;
+      throw refusal('message.own', 'The event is a message of this integration itself. It is not answered.');
+    const replyTo = respond === true ? await this.replyTo(request, origin, connection) : undefined;
     if (replyTo === undefined && channel === undefined && event === undefined)
-      throw wrong(
+      throw refusal(
         'message.no_channel',
         'The message names no channel, and its event did not come in through this integration. Set "channel".',
       );
@@ -51,19 +47,18 @@ export class MessageAddress {
   private async replyTo(
     request: Requested,
     origin: RecordedEvent | undefined,
-    isOurs: boolean,
     connection: Connection,
   ): Promise<string | undefined> {
     const sealed = origin?.metadata.request?.replyTo;
     // Bot Framework answers in the conversation of the event.
-    if (!sealed && isOurs && connection.provider !== 'slack') return undefined;
-    if (!origin || !isOurs || !sealed)
-      throw wrong(
+    if (origin && !sealed && connection.provider !== 'slack') return undefined;
+    if (!origin || !sealed)
+      throw refusal(
         'message.no_reply_address',
         'The event has no address for an answer: only commands and interactions of this integration do. Set "channel" instead of "respond".',
       );
     if (this.clock.now().getTime() - Date.parse(origin.metadata.receivedAt) > REPLY_MS)
-      throw wrong(
+      throw refusal(
         'message.reply_expired',
         'The event is older than 30 minutes: its address takes no answer. Set "channel".',
       );
@@ -72,7 +67,7 @@ export class MessageAddress {
       const bytes = Buffer.from(sealed.sealed, 'base64');
       return this.keyring.open({ keyId: sealed.keyId, bytes }, replyBelongsTo(connection.id));
     } catch {
-      throw wrong('message.reply_unreadable', 'The address for the answer cannot be decrypted. Set "channel".');
+      throw refusal('message.reply_unreadable', 'The address for the answer cannot be decrypted. Set "channel".');
     }
   }
 
@@ -84,7 +79,7 @@ export class MessageAddress {
       const taken = await readWhole(this.store, stream);
       if (taken.some((event) => event.id === id)) return;
       if (taken.length >= REPLIES)
-        throw wrong(
+        throw refusal(
           'message.replies_used_up',
           `The event was answered ${REPLIES} times, which is the most. Set "channel".`,
         );
@@ -102,6 +97,3 @@ export class MessageAddress {
     }
   }
 }
-
-const wrong = (code: string, message: string): StepError =>
-  new StepError({ code, message, type: 'configuration', retryable: false });

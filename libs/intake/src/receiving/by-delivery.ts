@@ -1,4 +1,5 @@
 import type { RawJson } from '#libs/event-store/src/new-event.js';
+import type { Cause } from '#libs/events/src/envelope.js';
 import type { Normalised, NormalisedEvent } from '#libs/plugin-sdk/src/define-provider.js';
 
 /** A body, one line of it or one element of a batch, with what the provider made of it. */
@@ -15,6 +16,8 @@ export interface Element {
   readonly events: readonly NormalisedEvent[];
   /** JSON text of the payload, as the sender wrote it. */
   readonly payload: RawJson;
+  /** What its events follow from, where we ourselves did what the sender tells of. */
+  readonly cause?: Cause | undefined;
 }
 
 /**

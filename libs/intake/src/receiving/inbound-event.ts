@@ -1,7 +1,7 @@
 import { type EventToAppend, LARGEST_APPEND_BYTES, MAX_APPEND_BYTES } from '#libs/event-store/src/event-store.js';
 import { newEvent, RawJson } from '#libs/event-store/src/new-event.js';
 import { satisfies } from '#libs/events/src/check.js';
-import type { RequestMetadata } from '#libs/events/src/envelope.js';
+import type { Cause, RequestMetadata } from '#libs/events/src/envelope.js';
 import { stringifyJson, wroteExactNumbers } from '#libs/kernel/src/text/exact-json.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
@@ -36,6 +36,8 @@ export interface InboundDraft {
   readonly normalised: NormalisedEvent;
   /** JSON text of the payload, as the sender wrote it. */
   readonly payload: RawJson;
+  /** What it follows from, where we ourselves did what the sender tells of. */
+  readonly cause?: Cause | undefined;
 }
 
 /**
@@ -80,6 +82,7 @@ function inboundEvent(
     source: facts.source,
     subject: `${kindOf(facts.integrationId)}/${facts.integrationId}`,
     request: facts.request,
+    ...(draft.cause && { cause: draft.cause }),
   };
   const when = timeOf(timestamp);
   return newEvent(

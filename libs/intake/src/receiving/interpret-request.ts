@@ -2,11 +2,17 @@ import { hash } from 'node:crypto';
 
 import type { EventToAppend } from '#libs/event-store/src/event-store.js';
 import { RawJson } from '#libs/event-store/src/new-event.js';
-import { replyBelongsTo, type RequestMetadata, type SealedText } from '#libs/events/src/envelope.js';
+import {
+  type Cause,
+  causeBelongsTo,
+  replyBelongsTo,
+  type RequestMetadata,
+  type SealedText,
+} from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { type Uuid, uuid5, uuid7 } from '#libs/kernel/src/ids.js';
 import { isObject, type Json } from '#libs/kernel/src/json.js';
-import { parseAsWritten, stringifyJson, wroteExactNumbers } from '#libs/kernel/src/text/exact-json.js';
+import { parseAsWritten, parseJson, stringifyJson, wroteExactNumbers } from '#libs/kernel/src/text/exact-json.js';
 import type { Log } from '#libs/kernel/src/log.js';
 import type {
   InboundBody,
@@ -53,8 +59,12 @@ export interface InterpretedRequest extends Verified {
   readonly retry: string | undefined;
 }
 
-/** Encrypts what nobody is shown. */
-export type Seal = (text: string, belongsTo: readonly string[]) => SealedText;
+/** Encrypts what nobody is shown, and reads what was encrypted here. */
+export interface Sealing {
+  seal(text: string, belongsTo: readonly string[]): SealedText;
+  /** `undefined` for what was not encrypted here, or for something else. */
+  open(sealed: SealedText, belongsTo: readonly string[]): string | undefined;
+}
 
 /** Parses a verified request, asks its provider what happened, and puts the events together. */
 export function interpretRequest(
@@ -62,7 +72,7 @@ export function interpretRequest(
   request: InboundRequest,
   verified: Verified,
   log: Log,
-  seal?: Seal,
+  sealing?: Sealing,
 ): InterpretedRequest | Refusal {
   const { provider, context, authentication } = verified;
   const isJson = provider.readsJson?.(context) === true;
@@ -77,7 +87,8 @@ export function interpretRequest(
     const made = normalised(provider, body, context, log);
     if (made instanceof Refusal) return made;
     const deliveryId = receiver.dedupeKey?.of(body.value) ?? made.deliveryId;
-    elements.push({ ...made, deliveryId, payload: made.payload ?? new RawJson(text, mayHoldExact) });
+    const cause = made.cause === undefined ? undefined : causeOf(made.cause, receiver.orgId, sealing);
+    elements.push({ ...made, deliveryId, cause, payload: made.payload ?? new RawJson(text, mayHoldExact) });
     isMasked ||= made.payload !== undefined;
     replyTo ??= made.replyTo;
   }
@@ -86,7 +97,7 @@ export function interpretRequest(
   const hashed = isMasked ? elements.map(({ payload }) => payload.text).join('\n') : request.rawBody;
   const metadata = {
     ...requestMetadata(verified, request, retry, hashed),
-    ...(replyTo !== undefined && seal && { replyTo: seal(replyTo, replyBelongsTo(receiver.id)) }),
+    ...(replyTo !== undefined && sealing && { replyTo: sealing.seal(replyTo, replyBelongsTo(receiver.id)) }),
   };
   const deliveries: Delivery[] = [];
   const deliver = (part: readonly Element[]): Refusal | undefined => {
@@ -145,10 +156,10 @@ function deliveryOf(
   const key = deliveryId ?? uuid7(now);
   const stream = streams.inbound(receiver.id, key);
   const drafts: InboundDraft[] = [];
-  for (const { events, eventType, action, payload } of elements)
+  for (const { events, eventType, action, payload, cause } of elements)
     for (const event of events) {
       const id = deliveryId === undefined ? uuid7(now) : eventUuid(stream, drafts.length);
-      drafts.push({ id, eventType, action, normalised: event, payload });
+      drafts.push({ id, eventType, action, normalised: event, payload, cause });
     }
   const facts = {
     integrationId: receiver.id,
@@ -192,10 +203,12 @@ function eventsOf(
 }
 
 /** What a provider made of an element; `deliveryId` is the sender's own. */
-type Made = Omit<Element, 'payload'> & {
+type Made = Omit<Element, 'payload' | 'cause'> & {
   /** In place of what the sender wrote. */
   readonly payload?: RawJson;
   readonly replyTo?: string | undefined;
+  /** Encrypted. */
+  readonly cause?: string | undefined;
 };
 
 /**
@@ -206,7 +219,7 @@ function normalised(provider: Provider, body: InboundBody, context: ProviderCont
   try {
     const made = atOnce(provider.normalise(body, context));
     if ('unreadable' in made) return malformed('inbound.unreadable', made.unreadable);
-    const { deliveryId, idOf, eventType, action, retry, events, source, payload, replyTo } = made;
+    const { deliveryId, idOf, eventType, action, retry, events, source, payload, replyTo, cause } = made;
     if (!Array.isArray(events)) throw new TypeError('events is not a list');
     const id = textOf(deliveryId);
     return {
@@ -217,6 +230,7 @@ function normalised(provider: Provider, body: InboundBody, context: ProviderCont
       retry: textOf(retry),
       source: textOf(source),
       replyTo: textOf(replyTo),
+      cause: textOf(cause),
       events: events.map(eventOf),
       ...(payload !== undefined && { payload: new RawJson(stringifyJson(payload), wroteExactNumbers()) }),
     };
@@ -233,6 +247,16 @@ function normalised(provider: Provider, body: InboundBody, context: ProviderCont
       events: [event],
     };
   }
+}
+
+/** What an event follows from, by the mark that was left in what the sender tells of. What is no mark of ours is nothing. */
+function causeOf(mark: string, orgId: string, sealing: Sealing | undefined): Cause | undefined {
+  const [keyId = '', sealed = ''] = mark.split('.');
+  const text = sealing?.open(
+    { keyId, sealed: Buffer.from(sealed, 'base64url').toString('base64') },
+    causeBelongsTo(orgId),
+  );
+  return text === undefined ? undefined : (parseJson(text) as Cause);
 }
 
 const textOf = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);

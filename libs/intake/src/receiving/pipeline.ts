@@ -19,7 +19,7 @@ import type { Receiver } from '../integration/integration.table.js';
 import { RateLimiter } from '../integration/rate-limiter.js';
 import type { Accepted } from './provider-output.js';
 import { answerHandshake } from './answer-handshake.js';
-import { type Delivery, interpretRequest, type InterpretedRequest, type Seal } from './interpret-request.js';
+import { type Delivery, interpretRequest, type InterpretedRequest, type Sealing } from './interpret-request.js';
 import { moreThan } from './more-than.js';
 import { answerOf, preflightOf } from './provider-output.js';
 import {
@@ -41,8 +41,8 @@ export interface PipelineParts extends VerifierParts {
   readonly clock: Clock;
   readonly limiter: RateLimiter;
   readonly counters: Counters;
-  /** Absent: addresses for answers are not kept. */
-  readonly seal?: Seal;
+  /** Absent: addresses for answers are not kept, and marks not read. */
+  readonly sealing?: Sealing;
   /** Absent: what senders give away in a handshake is not kept. */
   readonly handshakes?: Pick<HandshakeChanges, 'adopt' | 'awaitConfirmation' | 'finish'>;
 }
@@ -188,7 +188,7 @@ export class InboundPipeline {
     const limited = isGenuine || verified.status === 401 ? this.limited(receiver, request, isGenuine, now) : undefined;
     if (limited) return limited;
     if (verified instanceof Refusal) return verified;
-    const interpreted = interpretRequest(receiver, request, verified, this.parts.log, this.parts.seal);
+    const interpreted = interpretRequest(receiver, request, verified, this.parts.log, this.parts.sealing);
     if (interpreted instanceof Refusal) return interpreted;
     if (interpreted.retry !== undefined) this.parts.counters.count(receiver.id, 'retries', now.getTime());
     const { deliveries } = interpreted;

@@ -37,6 +37,7 @@ const KEYS = Object.keys({
   send: true,
   findSent: true,
   isOwnMessage: true,
+  tracker: true,
 } satisfies Record<keyof Provider, true>);
 const PROVIDER_NAME = /^[a-z][a-z0-9_]{1,39}$/;
 

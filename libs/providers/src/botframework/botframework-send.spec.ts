@@ -33,7 +33,6 @@ beforeEach(() => {
 let apps = 0;
 const contextOf = (config: JsonObject): SendContext => ({
   config,
-  secrets: [],
   idempotencyKey: '0195cbd0-b41c-7f04-8ee0-aa2a0e71b0aa',
   since: new Date('2026-11-20T09:00:00Z'),
   now: new Date('2026-11-20T09:00:00Z'),

@@ -23,6 +23,7 @@ import {
   reviewOf,
 } from './github-fields.js';
 import { githubReconcile } from './github-reconcile.js';
+import { causeOfIssue, githubTracker } from './github-tracker.js';
 
 const SIGNATURE = { header: 'x-hub-signature-256', prefix: 'sha256=' } as const;
 const BRANCH = 'refs/heads/';
@@ -39,7 +40,11 @@ export const github = defineProvider({
   config: {
     properties: {
       apiUrl: { type: 'string', format: 'uri', description: 'of GitHub Enterprise Server; default api.github.com' },
-      token: { type: 'string', minLength: 1, description: 'with which missed deliveries are fetched' },
+      token: {
+        type: 'string',
+        minLength: 1,
+        description: 'with which missed deliveries are fetched and issues opened',
+      },
       hookId: { type: 'integer', minimum: 1, description: 'of the webhook at GitHub' },
       repository: { type: 'string', pattern: '^[^/\\s]+/[^/\\s]+$', description: 'owner and name of the repository' },
     },
@@ -61,6 +66,7 @@ export const github = defineProvider({
     secret === undefined ? {} : { [SIGNATURE.header]: `${SIGNATURE.prefix}${hmacSha256Hex(secret, rawBody)}` },
 
   reconcile: githubReconcile,
+  tracker: githubTracker,
 
   normalise({ value, request: { headers } }) {
     const payload = fieldsOf(value);
@@ -70,6 +76,7 @@ export const github = defineProvider({
       deliveryId: headers['x-github-delivery'],
       eventType,
       action,
+      cause: causeOfIssue(value, action),
       events: [githubEvent(eventType, payload) ?? somethingElse(payload)],
     };
   },

@@ -21,6 +21,7 @@ import {
   repositoryOf,
   timeOf,
 } from './gitlab-fields.js';
+import { causeOfIssue, gitlabTracker } from './gitlab-tracker.js';
 import { signStandardWebhook, verifyStandardWebhook } from '../standard-webhooks.js';
 
 const TOKEN = 'x-gitlab-token';
@@ -36,6 +37,19 @@ export const gitlab = defineProvider({
     'GitLab webhooks: with a secret token, or signed as Standard Webhooks where the secret begins with whsec_.',
   wants:
     'X-Gitlab-Token, the secret token of the webhook at GitLab; or, where the secret begins with whsec_, webhook-id, webhook-timestamp and webhook-signature',
+  config: {
+    properties: {
+      apiUrl: { type: 'string', format: 'uri', description: 'of your GitLab; default https://gitlab.com/api/v4' },
+      token: {
+        type: 'string',
+        minLength: 1,
+        description: 'access token with the scope api, with which issues are opened',
+      },
+      project: { type: ['string', 'integer'], minLength: 1, description: 'id of the project, or group/name' },
+    },
+    secrets: ['token'],
+  },
+  tracker: gitlabTracker,
   keepHeaders: [
     'user-agent',
     'x-gitlab-event',
@@ -70,6 +84,7 @@ export const gitlab = defineProvider({
       deliveryId: headers['idempotency-key'] || headers['webhook-id'] || headers['x-gitlab-event-uuid'],
       eventType: (kind ?? headers['x-gitlab-event']) || 'unknown',
       action,
+      cause: causeOfIssue(value, kind, action),
       events: [read?.(payload, action, now) ?? somethingElse(payload, kind)],
     };
   },

@@ -24,7 +24,7 @@ export const createIssueStep = requestStep({
           expected: 'a string or a number',
         }),
       ),
-      tracker: text('The tracker. Default: the built-in tracker.'),
+      tracker: text('Id or name of an integration of GitHub or GitLab. Default: the built-in tracker.'),
       detached: Detached,
     },
     { additionalProperties: false },
@@ -47,7 +47,14 @@ export const createIssueStep = requestStep({
       ...(dedupeKey !== undefined && dedupeKey !== null && { dedupeKey: keyText(dedupeKey) }),
     };
   },
-  outcomes: ['issue.created', 'issue.commented', 'action.refused'],
+  outcomes: [
+    'issue.created',
+    'issue.commented',
+    'tracker.issue_opened',
+    'tracker.issue_commented',
+    'tracker.failed',
+    'action.refused',
+  ],
 
   output(outcome) {
     if (outcome.type === 'action.refused')
@@ -58,6 +65,20 @@ export const createIssueStep = requestStep({
         retryable: false,
         output: { refused: outcome.data.reason },
       });
+    if (outcome.type === 'tracker.failed') {
+      const { code, message } = outcome.data.error;
+      throw new StepError({ code, message, retryable: false });
+    }
+    if (outcome.type === 'tracker.issue_opened' || outcome.type === 'tracker.issue_commented') {
+      const { issue } = outcome.data;
+      const created = outcome.type === 'tracker.issue_opened';
+      return {
+        issueId: issue.id,
+        created,
+        issue,
+        ...('commentId' in outcome.data && { commentId: outcome.data.commentId }),
+      };
+    }
     if (outcome.type === 'issue.commented') {
       const { issueId, commentId } = outcome.data;
       return { issueId, created: false, commentId };

@@ -1,0 +1,213 @@
+import type { Keyring } from '#libs/access/src/secrets/keyring.js';
+import { type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import { readLast, readWhole } from '#libs/event-store/src/reading.js';
+import type { Progress } from '#libs/event-store/src/subscriber.js';
+import { causeBelongsTo, causedBy, eventIdOf, eventUuidOf } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+import { Transient } from '#libs/kernel/src/errors.js';
+import { uuid5 } from '#libs/kernel/src/ids.js';
+import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/claims/work.js';
+import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
+import type { StepHttp } from '#libs/plugin-sdk/src/define-step.js';
+import {
+  hiddenMark,
+  markOf,
+  type TrackedIssue,
+  type Tracker,
+  type TrackerContext,
+} from '#libs/plugin-sdk/src/define-tracker.js';
+
+import { type AttemptTask, TRACKERS } from '../attempts/attempt-task.js';
+import {
+  type Done,
+  type Earlier,
+  RecordedAttempts,
+  type RecordedAttemptsParts,
+  refusal,
+  TIMEOUT_MS,
+} from '../attempts/recorded-attempts.js';
+import type { Connection, ConnectionTable } from '../connections/connection.table.js';
+import { originOf } from '../connections/origin.js';
+
+export interface TrackIssueParts extends RecordedAttemptsParts {
+  readonly http: StepHttp;
+  readonly progress: Progress;
+  readonly connections: ConnectionTable;
+  readonly providers: ReadonlyMap<string, Provider>;
+  readonly keyring: Keyring;
+}
+
+type Requested = RecordedEvent<'issue.requested'>;
+
+/**
+ * Opens issues in trackers outside, or comments on the open one with the same dedupe key. A hidden mark in the body names the
+ * request: after an attempt that may have opened an issue it is looked for. The mark also carries, encrypted, which events led
+ * to the issue: when the tracker tells of it, that event follows from them, so that no loop goes round outside.
+ */
+export class TrackIssue implements Worker<AttemptTask> {
+  readonly queue = TRACKERS;
+  readonly concurrency = 16;
+  readonly writes = [
+    'tracker.attempted',
+    'tracker.attempt_failed',
+    'tracker.key_taken',
+    'tracker.issue_opened',
+    'tracker.issue_commented',
+    'tracker.failed',
+  ] as const;
+  private readonly attempts: RecordedAttempts<'issue.requested'>;
+
+  constructor(private readonly parts: TrackIssueParts) {
+    this.attempts = new RecordedAttempts(
+      {
+        requested: 'issue.requested',
+        queue: TRACKERS,
+        stream: streams.tracked,
+        begun: 'tracker.attempted',
+        retried: 'tracker.attempt_failed',
+        failed: 'tracker.failed',
+        word: 'tracker',
+      },
+      parts,
+    );
+  }
+
+  async run({ payload, position }: ClaimedWork<AttemptTask>, signal: AbortSignal): Promise<WorkDone> {
+    const { progress, connections } = this.parts;
+    await progress.whenProcessed(connections.name, position);
+    return this.attempts.run(payload, signal, (request) => {
+      const connection = connections.find(request.metadata.orgId, request.data.tracker!);
+      return { connection, act: (earlier, stop) => this.act(request, connection, earlier, stop) };
+    });
+  }
+
+  /** @throws StepError */
+  private async act(
+    request: Requested,
+    connection: Connection | undefined,
+    earlier: Earlier,
+    signal: AbortSignal,
+  ): Promise<Done> {
+    const { clock, http, connections, store } = this.parts;
+    const { tracker: name, dedupeKey } = request.data;
+    if (!connection)
+      throw refusal(
+        'tracker.unknown_integration',
+        `There is no tracker "${name}". Use the id or name of an integration, or builtin.`,
+      );
+    if (!connection.active)
+      throw refusal('tracker.disabled_integration', `The integration "${connection.name}" is disabled. Enable it.`);
+    const tracker = this.parts.providers.get(connection.provider)?.tracker;
+    if (!tracker)
+      throw refusal(
+        'tracker.cannot_open',
+        `The provider ${connection.provider} is no tracker. Use an integration of github or gitlab, or builtin.`,
+      );
+    const origin = await originOf(store, request, connection);
+    const context: TrackerContext = {
+      config: await connections.configOf(connection),
+      event: origin?.data,
+      idempotencyKey: request.id,
+      since: earlier.since,
+      now: clock.now(),
+      timeoutMs: TIMEOUT_MS,
+      signal,
+      http,
+    };
+    const { provider } = connection;
+    const holder = dedupeKey === undefined ? undefined : await this.holderOf(request, connection, dedupeKey);
+    if (holder !== undefined) {
+      const commented = await this.comment(request, tracker, holder, earlier, context);
+      if (commented) return { type: 'tracker.issue_commented', data: { provider, ...commented } };
+      // The issue that had the key is closed or gone.
+      await this.takeKey(request, connection, dedupeKey!);
+    }
+    const found = earlier.mayHaveArrived ? await tracker.find(markOf(request.id), context) : undefined;
+    const issue = found ?? (await tracker.create(this.issueOf(request), context));
+    return { type: 'tracker.issue_opened', data: { provider, issue: shownIssue(issue) } };
+  }
+
+  private async comment(
+    request: Requested,
+    tracker: Tracker,
+    holder: string,
+    { mayHaveArrived }: Earlier,
+    context: TrackerContext,
+  ) {
+    const known = await tracker.get(holder, context);
+    if (!known?.isOpen) return undefined;
+    const found = mayHaveArrived ? await tracker.findComment(holder, markOf(request.id), context) : undefined;
+    const { title, body } = request.data;
+    const text = body === undefined ? `Again: ${title}` : `Again: ${title}\n\n${body}`;
+    const { commentId } = found ?? (await tracker.comment(holder, `${text}\n\n${this.mark(request)}`, context));
+    return { issue: shownIssue(known), ...(commentId !== undefined && { commentId }) };
+  }
+
+  /**
+   * The issue that has the key; `undefined` if this request takes it. Requests take it one after the other, in a stream of
+   * the key.
+   * @throws Transient while it is not known what became of the request that has it.
+   */
+  private async holderOf(request: Requested, connection: Connection, key: string): Promise<string | undefined> {
+    const { store } = this.parts;
+    const last = await readLast(store, streams.trackerKey(connection.id, key));
+    if (last?.is('tracker.key_taken')) {
+      const other = eventUuidOf(last.data.requestId)!;
+      if (other === request.id) return undefined;
+      const outcome = await readLast(store, streams.tracked(other));
+      if (outcome?.is('tracker.issue_opened')) return outcome.data.issue.id;
+      if (!outcome?.is('tracker.failed'))
+        throw new Transient('tracker.key_busy', 'another issue with this dedupe key is being opened');
+    }
+    await this.takeKey(request, connection, key);
+    return undefined;
+  }
+
+  private async takeKey(request: Requested, connection: Connection, dedupeKey: string): Promise<void> {
+    const { store, clock } = this.parts;
+    const stream = streams.trackerKey(connection.id, dedupeKey);
+    const id = uuid5(TRACKERS, 'key', request.id);
+    const taken = await readWhole(store, stream);
+    if (taken.some((event) => event.id === id)) return;
+    const { orgId, actor, subject } = request.metadata;
+    const data = { requestId: eventIdOf(request.id), dedupeKey, integrationId: connection.id };
+    const context = { id, orgId, actor, subject, now: clock.now(), cause: causedBy(request) };
+    try {
+      await store.append(
+        stream,
+        [newEvent({ type: 'tracker.key_taken', data }, context)],
+        taken.at(-1)?.revision ?? 'no-stream',
+      );
+    } catch (error) {
+      if (error instanceof WrongRevision)
+        throw new Transient('tracker.key_busy', 'another issue takes this dedupe key');
+      throw error;
+    }
+  }
+
+  private issueOf(request: Requested) {
+    const { title, body, priority, labels = [], assignee } = request.data;
+    return {
+      title,
+      body: `${body === undefined ? '' : `${body}\n\n`}${this.mark(request)}`,
+      labels: [...labels, ...(priority === undefined ? [] : [`priority: ${priority}`])],
+      ...(assignee !== undefined && { assignee }),
+    };
+  }
+
+  private mark(request: Requested): string {
+    const { keyId, bytes } = this.parts.keyring.seal(
+      stringifyJson(causedBy(request)),
+      causeBelongsTo(request.metadata.orgId),
+    );
+    return hiddenMark(request.id, `${keyId}.${bytes.toString('base64url')}`);
+  }
+}
+
+/** A plug-in may return anything. */
+const shownIssue = ({ id, url }: TrackedIssue) => ({
+  id: String(id),
+  ...(typeof url === 'string' && url !== '' && { url }),
+});

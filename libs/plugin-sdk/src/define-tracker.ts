@@ -1,0 +1,79 @@
+import type { JsonObject } from '#libs/kernel/src/json.js';
+
+import type { SendContext } from './define-messenger.js';
+import { StepError } from './define-step.js';
+
+/** An issue as rules and workflows ask for it (`create_issue`), its templates filled in. */
+export interface NewIssue {
+  readonly title: string;
+  /** Markdown. Ends with a hidden mark, by which {@link Tracker.find} recognises it. */
+  readonly body: string;
+  readonly labels: readonly string[];
+  /** A name of the service. */
+  readonly assignee?: string | undefined;
+}
+
+export interface TrackedIssue {
+  /** By which the service finds it again, such as its number. */
+  readonly id: string;
+  readonly url?: string | undefined;
+  readonly isOpen: boolean;
+}
+
+export interface TrackerContext extends SendContext {
+  /** `data` of the event that led to the issue, if it came in through the same integration. */
+  readonly event?: JsonObject | undefined;
+}
+
+/** The part of a provider that opens issues and comments on them. Each method throws a StepError for what went wrong. */
+export interface Tracker {
+  create(issue: NewIssue, context: TrackerContext): Promise<TrackedIssue>;
+  /** The issue made since `context.since` whose body holds the mark: an earlier attempt may have opened it. */
+  find(mark: string, context: TrackerContext): Promise<TrackedIssue | undefined>;
+  /** As it is now; `undefined` if it is gone. */
+  get(id: string, context: TrackerContext): Promise<TrackedIssue | undefined>;
+  comment(id: string, body: string, context: TrackerContext): Promise<{ readonly commentId?: string | undefined }>;
+  /** The comment made since `context.since` that holds the mark. */
+  findComment(
+    id: string,
+    mark: string,
+    context: TrackerContext,
+  ): Promise<{ readonly commentId?: string | undefined } | undefined>;
+}
+
+/** How the marks in the bodies of our issues begin; the UUID of the request follows. Nobody sees them: they are HTML comments. */
+const MARK = 'millrace:';
+const MARKED = /<!-- millrace:([0-9a-f-]{36}):([\w.-]{1,2000}) -->/;
+
+/** By which {@link Tracker.find} looks. */
+export const markOf = (request: string): string => `${MARK}${request}`;
+/** What is written at the end of a body. @param cause encrypted: which events led to it. */
+export const hiddenMark = (request: string, cause: string): string => `<!-- ${markOf(request)}:${cause} -->`;
+/** The encrypted cause in a body that we wrote. */
+export const causeIn = (body: string | undefined): string | undefined => MARKED.exec(body ?? '')?.[2];
+
+const PER_PAGE = 100;
+const MAX_PAGES = 10;
+
+/**
+ * Looks through the pages of a list, 100 a page, for the first element that fits.
+ * @throws StepError after ten pages: it is not known then, and nothing is done twice.
+ */
+export async function findInPages<One, Found>(
+  list: (page: { readonly per_page: string; readonly page: string }) => Promise<readonly One[]>,
+  look: (one: One) => Found | undefined,
+): Promise<Found | undefined> {
+  for (let page = 1; page <= MAX_PAGES; page++) {
+    const ones = await list({ per_page: String(PER_PAGE), page: String(page) });
+    for (const one of ones) {
+      const found = look(one);
+      if (found !== undefined) return found;
+    }
+    if (ones.length < PER_PAGE) return undefined;
+  }
+  throw new StepError({
+    code: 'tracker.outcome_unknown',
+    message: 'There are too many new issues to find out whether this one was opened. It was not opened again.',
+    retryable: false,
+  });
+}
