@@ -7,23 +7,30 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import { crashingStore, Killed } from '../../testing/crashing-store.js';
 import { VirtualWorld } from '../../testing/virtual-world.js';
 
-const ITEMS = 4;
-/** Waits again and again, one after the other or beside each other, for events of two numbers. */
-const looping = (concurrency: number) => `
+/** How many events a run takes. */
+const TAKEN = 4;
+const comment = (when: string) => `{ event: comment.created, when: "${when} && data.ok" }`;
+/** Waits for events of two numbers again and again, one after the other or beside each other. */
+const FORMS = {
+  one: { items: '[1, 2, 1, 2]', wait: comment('data.n == item') },
+  any: { items: '[1, 2, 3, 4]', wait: `{ any: [${comment('data.n == `1`')}, ${comment('data.n == `2`')}] }` },
+  all: { items: '[1, 2]', wait: `{ all: [${comment('data.n == `1`')}, ${comment('data.n == `2`')}] }` },
+} as const;
+const looping = (form: keyof typeof FORMS, concurrency: number) => `
 name: x
 steps:
   - id: each
-    forEach: [1, 2, 1, 2]
+    forEach: ${FORMS[form].items}
     concurrency: ${concurrency}
     steps:
       - { id: ask, uses: call, with: { to: x } }
-      - { id: answer, waitForEvent: { event: comment.created, when: "data.n == item && data.ok" } }
+      - { id: answer, waitForEvent: ${FORMS[form].wait} }
 `;
 
-/** What may happen next, in any order: an event, a look of the worker, a batch of the subscriber, and a death of either. */
+/** What may happen next, in any order: an event, a look of one or more workers, a batch of the subscriber, and a death. */
 const action = fc.oneof(
   fc.record({ do: fc.constant('publish' as const), n: fc.integer({ min: 1, max: 2 }), ok: fc.boolean() }),
-  fc.record({ do: fc.constant('work' as const) }),
+  fc.record({ do: fc.constant('work' as const), processes: fc.integer({ min: 1, max: 3 }) }),
   fc.record({ do: fc.constant('answer' as const), limit: fc.integer({ min: 1, max: 5 }), dies: fc.boolean() }),
 );
 /** Around an append of the worker: an event just before or just after it, and the death of the process. */
@@ -40,14 +47,15 @@ describe('waits for events', () => {
   it('miss none and take none twice, whatever comes when and whoever dies', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.integer({ min: 1, max: ITEMS }),
+        fc.constantFrom('one' as const, 'any' as const, 'all' as const),
+        fc.integer({ min: 1, max: TAKEN }),
         fc.array(action, { maxLength: 40 }),
         fc.array(around, { maxLength: 12 }),
-        async (concurrency, actions, plan) => {
+        async (form, concurrency, actions, plan) => {
           const left = [...plan];
           const publish = (n: number, ok = true) => world.publish('comment.created', { n, ok });
           const world: VirtualWorld = new VirtualWorld({
-            yaml: looping(concurrency),
+            yaml: looping(form, concurrency),
             store: (memory) => {
               const store = crashingStore(memory, () => fault);
               let fault: 'none' | 'before' | 'after' = 'none';
@@ -72,7 +80,7 @@ describe('waits for events', () => {
           await world.begin();
           for (const one of actions)
             if (one.do === 'publish') await publish(one.n, one.ok);
-            else if (one.do === 'work') await work();
+            else if (one.do === 'work') await Promise.all(Array.from({ length: one.processes }, work));
             else await world.answers.next(one.limit, one.dies);
           // Whatever is missing comes now.
           for (let turns = 0; turns < 10; turns++) {
@@ -90,21 +98,22 @@ describe('waits for events', () => {
           expect((await world.run()).status).toBe('completed');
           const events = await world.events();
           const received = receivedOf(events);
-          expect(received).toHaveLength(ITEMS);
-          expect(new Set(received.map(({ event }) => event.id)).size).toBe(ITEMS);
-          // None is passed over: of each number, the run took the first that came.
+          expect(received).toHaveLength(TAKEN);
+          expect(new Set(received.map(({ event }) => event.id)).size).toBe(TAKEN);
+          // None is passed over: the run took the first that came.
           const { events: all } = await world.memory.readAll({
             from: 0n,
             filter: { types: ['comment.created'] },
             limit: 1_000,
           });
-          for (const n of [1, 2]) {
-            const fitting = all
-              .filter(({ data }) => data['n'] === n && data['ok'] === true)
-              .map(({ id }) => eventIdOf(id));
-            const taken = received.filter(({ event }) => event.data?.['n'] === n).map(({ event }) => event.id);
-            expect(new Set(taken)).toEqual(new Set(fitting.slice(0, 2)));
-          }
+          const fitting = (...numbers: readonly unknown[]) =>
+            all.filter(({ data }) => numbers.includes(data['n']) && data['ok'] === true).map(({ id }) => eventIdOf(id));
+          const taken = (...numbers: readonly unknown[]) =>
+            received.filter(({ event }) => numbers.includes(event.data?.['n'])).map(({ event }) => event.id);
+          if (form === 'any') {
+            expect(new Set(taken(1, 2))).toEqual(new Set(fitting(1, 2).slice(0, TAKEN)));
+            expect(received.map(({ choice, event }) => event.data?.['n'] === choice + 1)).not.toContain(false);
+          } else for (const n of [1, 2]) expect(new Set(taken(n))).toEqual(new Set(fitting(n).slice(0, 2)));
           await world.answers.catchUp();
           expect(world.answers.openWaits).toBe(0);
         },

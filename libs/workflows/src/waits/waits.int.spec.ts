@@ -52,6 +52,23 @@ describe('runs that wait for events', () => {
     await waitFor('no wait to be open', async () => (await open(two)).length === 0);
   });
 
+  it('wait for what their own version says, whatever is saved meanwhile', async () => {
+    const one = await process();
+    await one.save(waiting('w'));
+    const older = await one.begin('w', { key: 'a' });
+    await waitFor('the wait to be noted', async () => (await open(one)).length === 1);
+    await one.save(waiting('w').replace('inputs.key }', "'b' }"));
+    const newer = await one.begin('w', { key: 'a' });
+    await waitFor('both waits to be noted', async () => (await open(one)).length === 2);
+    await stop(one);
+    const two = await process();
+    await come(two, 'b');
+    expect(await two.untilStatus(newer, 'completed')).toMatchObject({ outputs: { got: 'b' } });
+    expect(await two.view(older)).toMatchObject({ status: 'waiting' });
+    await come(two, 'a');
+    expect(await two.untilStatus(older, 'completed')).toMatchObject({ outputs: { got: 'a' } });
+  });
+
   it('hear what came before they waited, but not what came before they began', async () => {
     const one = await process();
     await one.save(waiting('w', ', timeout: 1ms, onTimeout: continue', '  - { wait: { for: 300ms } }\n'));
