@@ -19,8 +19,14 @@ export {
   type Unreadable,
   type Verdict,
 } from './src/define-provider.js';
-export type { Messenger, OutgoingMessage, SendContext, SentMessage } from './src/define-messenger.js';
-export { causeIn, type NewIssue, type TrackedIssue, type Tracker, type TrackerContext } from './src/define-tracker.js';
+export type { Messenger, OutgoingMessage, SendContext, SentMessage } from './src/services/define-messenger.js';
+export {
+  causeIn,
+  type NewIssue,
+  type TrackedIssue,
+  type Tracker,
+  type TrackerContext,
+} from './src/services/define-tracker.js';
 export { defineStep, type StepContext, type StepDefinition, StepError, type StepHttp } from './src/define-step.js';
 export {
   booleanOf,
@@ -47,7 +53,7 @@ export {
 export { readHttpBody, type ReadBody } from '#libs/kernel/src/text/http-body.js';
 export { type Backoff, backoff } from '#libs/kernel/src/time/backoff.js';
 export { retryAfterSeconds } from '#libs/kernel/src/time/retry-after.js';
-export { type JsonAnswer, type JsonRequest, requestJson, statusError } from './src/request-json.js';
+export { type JsonAnswer, type JsonRequest, requestJson, statusError } from './src/services/request-json.js';
 export { standardKey, standardSignature } from './src/standard-webhooks.js';
 export {
   type HmacScheme,

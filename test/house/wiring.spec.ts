@@ -246,8 +246,8 @@ describe('the wiring', () => {
     expect(queues.sort()).toEqual([
       'actions.messages',
       'actions.run.page-on-call',
-      'agents.execute',
       'actions.trackers',
+      'agents.execute',
       'deliveries.attempt',
       'intake.reconcile',
       'intake.silence',

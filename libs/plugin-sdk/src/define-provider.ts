@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 
-import type { Messenger } from './define-messenger.js';
-import type { Tracker } from './define-tracker.js';
+import type { Messenger } from './services/define-messenger.js';
+import type { Tracker } from './services/define-tracker.js';
 import type { StepHttp } from './define-step.js';
 import type { Preset } from './scheme/define-preset.js';
 

@@ -7,7 +7,7 @@ import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 import type { Json } from '#libs/kernel/src/json.js';
-import type { OutgoingMessage } from '#libs/plugin-sdk/src/define-messenger.js';
+import type { OutgoingMessage } from '#libs/plugin-sdk/src/services/define-messenger.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
 
 import { refusal } from '../attempts/recorded-attempts.js';

@@ -2,7 +2,7 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/claims/work.js';
-import type { SentMessage } from '#libs/plugin-sdk/src/define-messenger.js';
+import type { SentMessage } from '#libs/plugin-sdk/src/services/define-messenger.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
 import { StepError, type StepHttp } from '#libs/plugin-sdk/src/define-step.js';
 

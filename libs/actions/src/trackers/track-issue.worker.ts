@@ -17,7 +17,7 @@ import {
   type TrackedIssue,
   type Tracker,
   type TrackerContext,
-} from '#libs/plugin-sdk/src/define-tracker.js';
+} from '#libs/plugin-sdk/src/services/define-tracker.js';
 
 import { type AttemptTask, TRACKERS } from '../attempts/attempt-task.js';
 import {

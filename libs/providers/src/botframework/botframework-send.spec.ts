@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
-import type { SendContext } from '#libs/plugin-sdk/src/define-messenger.js';
+import type { SendContext } from '#libs/plugin-sdk/src/services/define-messenger.js';
 import type { StepHttp, StepHttpOutcome } from '#libs/plugin-sdk/src/define-step.js';
 import type { JsonObject } from '#libs/plugin-sdk/src/fields.js';
 

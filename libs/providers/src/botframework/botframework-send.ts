@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto';
 
-import type { Messenger, OutgoingMessage, SendContext } from '#libs/plugin-sdk/src/define-messenger.js';
+import type { Messenger, OutgoingMessage, SendContext } from '#libs/plugin-sdk/src/services/define-messenger.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 import { fieldsOf, idOf, integerOf, known, stringifyJson, textOf } from '#libs/plugin-sdk/src/fields.js';
-import { requestJson, statusError } from '#libs/plugin-sdk/src/request-json.js';
+import { requestJson, statusError } from '#libs/plugin-sdk/src/services/request-json.js';
 
 const TOKEN_URL = 'https://login.microsoftonline.com/botframework.com/oauth2/v2.0/token';
 const SCOPE = 'https://api.botframework.com/.default';

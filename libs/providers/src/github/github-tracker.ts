@@ -4,10 +4,10 @@ import {
   type TrackedIssue,
   type Tracker,
   type TrackerContext,
-} from '#libs/plugin-sdk/src/define-tracker.js';
+} from '#libs/plugin-sdk/src/services/define-tracker.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 import { fieldsOf, idOf, type Json, listOf, textOf } from '#libs/plugin-sdk/src/fields.js';
-import { type JsonAnswer, requestJson, statusError } from '#libs/plugin-sdk/src/request-json.js';
+import { type JsonAnswer, requestJson, statusError } from '#libs/plugin-sdk/src/services/request-json.js';
 
 const SERVICE = 'GitHub';
 const API = 'https://api.github.com';

@@ -1,7 +1,12 @@
-import type { Messenger, OutgoingMessage, SendContext, SentMessage } from '#libs/plugin-sdk/src/define-messenger.js';
+import type {
+  Messenger,
+  OutgoingMessage,
+  SendContext,
+  SentMessage,
+} from '#libs/plugin-sdk/src/services/define-messenger.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 import { type Fields, fieldsOf, type Json, listOf, stringifyJson, textOf } from '#libs/plugin-sdk/src/fields.js';
-import { requestJson, statusError } from '#libs/plugin-sdk/src/request-json.js';
+import { requestJson, statusError } from '#libs/plugin-sdk/src/services/request-json.js';
 
 const SERVICE = 'Slack';
 const API = 'https://slack.com/api';

@@ -1,7 +1,7 @@
 import type { JsonObject } from '#libs/kernel/src/json.js';
 
 import type { SendContext } from './define-messenger.js';
-import { StepError } from './define-step.js';
+import { StepError } from '../define-step.js';
 
 /** An issue as rules and workflows ask for it (`create_issue`), its templates filled in. */
 export interface NewIssue {

@@ -3,7 +3,7 @@ import { readHttpBody } from '#libs/kernel/src/text/http-body.js';
 import { retryAfterSeconds } from '#libs/kernel/src/time/retry-after.js';
 import type { Json } from '#libs/kernel/src/json.js';
 
-import { StepError, type StepHttp } from './define-step.js';
+import { StepError, type StepHttp } from '../define-step.js';
 
 const MAX_BYTES = 4 * 1024 * 1024;
 

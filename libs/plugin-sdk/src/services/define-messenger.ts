@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 
-import type { StepHttp } from './define-step.js';
+import type { StepHttp } from '../define-step.js';
 
 /** A message as rules and workflows ask for it (`send_message`), its templates filled in. */
 export interface OutgoingMessage {
