@@ -19,11 +19,13 @@ describe('news', () => {
 
   test('are told again after they were told', async () => {
     const news = new News();
-    news.tellSoon();
-    await turn();
-    news.tellSoon();
-    await turn();
-    expect(news.version).toBe(2);
+    const watcher = news.watch();
+    for (let n = 1; n <= 3; n++) {
+      const { version } = news;
+      news.tellSoon();
+      await watcher.news(version);
+    }
+    expect(news.version).toBe(3);
   });
 
   test('do not put a watcher to sleep that has not seen the newest', async () => {

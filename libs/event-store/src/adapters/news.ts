@@ -1,3 +1,6 @@
+/** News of single messages is told this often at most: waking every subscription costs as much for one event as for many. */
+const PAUSE_MS = 2;
+
 /** A subscription's place among those that are woken. */
 export interface Watcher {
   /** Resolves at the next news, or at once if there has been some since `seen`. */
@@ -14,6 +17,7 @@ export class News {
   watchers = 0;
   private readonly sleeping = new Map<symbol, () => void>();
   private isDue = false;
+  private toldAt = -Infinity;
 
   watch(): Watcher {
     const key = Symbol('watcher');
@@ -37,15 +41,19 @@ export class News {
   }
 
   /**
-   * Once for all changes of this turn of the event loop. Events that arrive one message at a time would otherwise wake
-   * every subscription for each of them.
+   * Once for all changes of this turn of the event loop, and of the next milliseconds where it was told just now. Events that
+   * arrive one message at a time would otherwise wake every subscription for each of them.
    */
   tellSoon(): void {
     if (this.isDue) return;
     this.isDue = true;
-    setImmediate(() => {
+    const tell = (): void => {
       this.isDue = false;
+      this.toldAt = performance.now();
       this.tell();
-    });
+    };
+    const left = PAUSE_MS - (performance.now() - this.toldAt);
+    if (left > 0) setTimeout(tell, left);
+    else setImmediate(tell);
   }
 }
