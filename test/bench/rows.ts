@@ -36,6 +36,7 @@ const delivery = (): RowOf<DeliveryView> => ({
   eventStream: streams.published('org_1', uuid7()),
   eventRevision: '0',
   ownPayload: false,
+  secrets: null,
   status: 'pending',
   attempts: 0,
   responseCode: null,

@@ -4,6 +4,7 @@ import { Type } from '@sinclair/typebox';
 import { Keyring } from '#libs/access/src/secrets/keyring.js';
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { Egress } from '#libs/egress/src/egress.js';
+import { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { EventType } from '#libs/events/src/catalogue.js';
@@ -51,6 +52,7 @@ async function server(...actions: ActionDefinition[]): Promise<() => Promise<voi
       [Keyring, new Keyring([Buffer.alloc(32, 1)])],
       [Secrets, { get: () => Promise.resolve(new Map()) }],
       [Settings, { actionRetrySchedule: [20, 40] }],
+      [NamedSecretValues, { of: () => Promise.resolve(new Map()) }],
       [LOG, { debug: nowhere, info: nowhere, warn: nowhere, error: nowhere }],
     ],
     runs: (find) => ({ subscribers: [find(ScheduleActions)], workers: find(ActionWorkers).all }),

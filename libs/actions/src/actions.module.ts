@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 
 import { Keyring } from '#libs/access/src/secrets/keyring.js';
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
+import { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
@@ -32,9 +33,10 @@ import { ScheduleActions } from './attempts/schedule.subscriber.js';
         clock: Clock,
         http: Egress,
         { actionRetrySchedule: retrySchedule }: Settings,
+        secrets: NamedSecretValues,
         log: Log,
-      ) => new ActionWorkers(plugins.actions.values(), { store, clock, http, retrySchedule, log }),
-      inject: [Plugins, EventStore, Clock, Egress, Settings, LOG],
+      ) => new ActionWorkers(plugins.actions.values(), { store, clock, http, retrySchedule, secrets, log }),
+      inject: [Plugins, EventStore, Clock, Egress, Settings, NamedSecretValues, LOG],
     },
     { provide: ConnectionTable, useFactory: (secrets: Secrets) => new ConnectionTable(secrets), inject: [Secrets] },
     {

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 
+import { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { CorrelationBudget } from '#libs/event-index/src/correlation-budget.js';
@@ -76,8 +77,9 @@ import { WebhookTable } from './webhook/webhook.table.js';
         webhooks: WebhookTable,
         credentials: CredentialCache,
         recent: RecentEvents,
-      ) => new AttemptDelivery({ store, clock, egress, progress, webhooks, credentials, recent }),
-      inject: [EventStore, Clock, Egress, Progress, WebhookTable, CredentialCache, RecentEvents],
+        secrets: NamedSecretValues,
+      ) => new AttemptDelivery({ store, clock, egress, progress, webhooks, credentials, recent, secrets }),
+      inject: [EventStore, Clock, Egress, Progress, WebhookTable, CredentialCache, RecentEvents, NamedSecretValues],
     },
   ],
   exports: [WebhookProjection, WebhookTable, ScheduleDeliveries, AttemptDelivery],

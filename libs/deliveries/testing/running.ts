@@ -1,4 +1,5 @@
 import type { Caller } from '#libs/access/src/caller.js';
+import { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { HttpEgress } from '#libs/egress/src/egress.adapter.js';
 import { Egress } from '#libs/egress/src/egress.js';
@@ -40,15 +41,17 @@ export class Running {
   /** On an empty database. */
   static async start(databaseUrl: string): Promise<Running> {
     const secrets = new MemorySecrets();
+    const store = new MemoryEventStore();
     const egress = new HttpEgress({ allowHttpTargets: true, allowPrivateTargets: ['127.0.0.0/8'] });
     const stage = await StageProcess.start({
       databaseUrl,
-      store: new MemoryEventStore(),
+      store,
       orgId: ORG,
       module: DeliveriesModule,
       entities: [WebhookView, WebhookHealthView, DeliveryView],
       provided: [
         [Secrets, secrets],
+        [NamedSecretValues, new NamedSecretValues(store, secrets)],
         [Egress, egress],
         [Settings, { correlationBudget: 10_000 }],
       ],

@@ -1,3 +1,7 @@
+import { randomBytes } from 'node:crypto';
+
+import { eachString, type SecretPlace, shownSecret } from '#libs/events/src/secret-places.js';
+import { SECRET_NAME } from '#libs/events/src/shapes/secret-shape.js';
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { isExactNumber, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { type Json, pointerToken } from '#libs/kernel/src/json.js';
@@ -129,4 +133,47 @@ function inText(value: Json, cost: Cost): string {
   if (value === null) return '';
   weigh(value, cost);
   return typeof value === 'string' ? value : stringifyJson(value);
+}
+
+const WHOLE = new RegExp(`^\\s*secrets\\.(${SECRET_NAME})\\s*$`);
+
+/** The name of the secret that an expression is; `undefined` for every other expression. */
+export const secretIn = (expression: string): string | undefined => WHOLE.exec(expression)?.[1];
+
+/** Names of the secrets in a template. */
+export const secretsIn = ({ expressions }: Pick<CompiledTemplate, 'expressions'>): readonly string[] => [
+  ...new Set(expressions.flatMap(({ expression }) => secretIn(expression.source) ?? [])),
+];
+
+/**
+ * Stands for a secret while a template is filled in. Nobody outside can guess it, so nothing that comes from an event is
+ * taken for a secret; it is never recorded.
+ */
+const MARK = randomBytes(16).toString('hex');
+const MARKS = new RegExp(`<${MARK}:(${SECRET_NAME})>`, 'g');
+
+/** Whether a value that {@link renderMarked} gave has a secret: what it will be is not known, but that it is a text. */
+export const holdsMark = (value: unknown): false | 'text' =>
+  typeof value === 'string' && value.includes(MARK) ? 'text' : false;
+
+/** Fills in a template, with marks where its secrets are. {@link unmarked} takes them out again. */
+export function renderMarked(template: CompiledTemplate, scope: unknown, cost?: Cost): Json {
+  const names = secretsIn(template);
+  if (names.length === 0) return template.render(scope, cost);
+  const secrets = Object.fromEntries(names.map((name) => [name, `<${MARK}:${name}>`]));
+  return template.render({ ...(scope as object), secrets }, cost);
+}
+
+/** The value as it is recorded, and where its secrets are. */
+export function unmarked<T>(value: T): { readonly value: T; readonly places: SecretPlace[] } {
+  const places: SecretPlace[] = [];
+  const shown = eachString(value, (text, pointer) => {
+    let shift = 0;
+    return text.replaceAll(MARKS, (mark, name: string, offset: number) => {
+      places.push({ pointer, index: offset + shift, name });
+      shift += shownSecret(name).length - mark.length;
+      return shownSecret(name);
+    });
+  }) as T;
+  return { value: shown, places };
 }

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
 
+import { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import { SignedLinks } from '#libs/access/src/secrets/signed-links.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
 import { DEFAULT_ORG } from '#libs/events/src/envelope.js';
@@ -142,12 +143,25 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
         cancellations: Cancellations,
         progress: Progress,
         links: SignedLinks,
+        secrets: NamedSecretValues,
         log: Log,
       ) => {
         const outcomes = new NotedOutcomes(database, store, progress);
-        return new AdvanceRun(store, clock, egress, definitions, outcomes, cancellations, signedLink(links), log);
+        const link = signedLink(links);
+        return new AdvanceRun(store, clock, egress, definitions, outcomes, cancellations, link, secrets, log);
       },
-      inject: [EventStore, Clock, Egress, DataSource, Definitions, Cancellations, Progress, SignedLinks, LOG],
+      inject: [
+        EventStore,
+        Clock,
+        Egress,
+        DataSource,
+        Definitions,
+        Cancellations,
+        Progress,
+        SignedLinks,
+        NamedSecretValues,
+        LOG,
+      ],
     },
     {
       provide: FailedRuns,

@@ -1,3 +1,5 @@
+import { NamedSecretTable } from '#libs/access/src/named-secrets/named-secret.table.js';
+import { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import { Keyring } from '#libs/access/src/secrets/keyring.js';
 import { SignedLinks } from '#libs/access/src/secrets/signed-links.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
@@ -104,6 +106,8 @@ export class Running {
         [Plugins, new Plugins([{ name: 'test', sdk: 1, steps: testDefinitions }])],
         [TokenTable, new TokenTable()],
         [SignedLinks, new SignedLinks(new Keyring([Buffer.alloc(32, 1)]), 'https://millrace.example.com')],
+        [NamedSecretTable, new NamedSecretTable()],
+        [NamedSecretValues, { of: () => Promise.resolve(new Map()) }],
         [LOG, log ?? { debug: nowhere, info: nowhere, warn: nowhere, error: nowhere }],
       ],
       runs: (find) => ({

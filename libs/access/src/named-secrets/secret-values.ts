@@ -1,7 +1,6 @@
 import type { EventStore } from '#libs/event-store/src/event-store.js';
 import { readLast } from '#libs/event-store/src/reading.js';
 import { streams } from '#libs/events/src/streams.js';
-import { Rejected } from '#libs/kernel/src/errors.js';
 
 import type { Secrets } from '../secrets/secrets.js';
 import { secretIdOf } from './named-secret.js';
@@ -19,26 +18,20 @@ export class NamedSecretValues {
     private readonly secrets: Secrets,
   ) {}
 
-  /** @throws Rejected `secret.unknown` for a name that has no value. */
+  /** Those that have a value, by name. */
   async of(orgId: string, names: Iterable<string>): Promise<ReadonlyMap<string, string>> {
-    const values = await Promise.all(
-      [...new Set(names)].map(async (name) => [name, await this.valueOf(orgId, name)] as const),
-    );
-    return new Map(values);
+    const found = await Promise.all([...new Set(names)].map(async (name) => [name, await this.valueOf(orgId, name)]));
+    return new Map(found.filter((one): one is [string, string] => one[1] !== undefined));
   }
 
-  private async valueOf(orgId: string, name: string): Promise<string> {
+  private async valueOf(orgId: string, name: string): Promise<string | undefined> {
     for (let look = 0; look < LOOKS; look++) {
       const last = await readLast(this.store, streams.secret(secretIdOf(orgId, name)));
-      if (!last?.is('secret.set')) break;
+      if (!last?.is('secret.set')) return undefined;
       const { secret } = last.data;
       const value = (await this.secrets.get([secret])).get(secret);
       if (value !== undefined) return value;
     }
-    throw new Rejected(
-      'conflict',
-      'secret.unknown',
-      `There is no secret "${name}". Set it with millrace secret set ${name}, or PUT /api/v1/secrets/${name}.`,
-    );
+    return undefined;
   }
 }

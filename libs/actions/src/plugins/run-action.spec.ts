@@ -6,6 +6,7 @@ import type { EventToAppend, ExpectedRevision, RecordedEvent } from '#libs/event
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { satisfies } from '#libs/events/src/check.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
+import type { SecretPlace } from '#libs/events/src/secret-places.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { Transient } from '#libs/kernel/src/errors.js';
@@ -55,6 +56,7 @@ beforeEach(() => {
 
 const line = (fields: object, message: string) => void logged.push({ fields, message });
 const log: Log = { debug: line, info: line, warn: line, error: line };
+const noSecrets = { of: () => Promise.resolve(new Map<string, string>()) };
 const http = { request: () => Promise.reject(new Error('nobody asks')) };
 
 function worker(run: (context: ActionContext) => unknown = () => null, more: Partial<RunActionParts> = {}): RunAction {
@@ -67,20 +69,32 @@ function worker(run: (context: ActionContext) => unknown = () => null, more: Par
       return run(context);
     },
   });
-  return new RunAction(action, { store, clock, http, retrySchedule: [10_000, MINUTE], log, ...more });
+  return new RunAction(action, {
+    store,
+    clock,
+    http,
+    retrySchedule: [10_000, MINUTE],
+    secrets: noSecrets,
+    log,
+    ...more,
+  });
 }
 const failing = (failure: ConstructorParameters<typeof StepError>[0]) =>
   worker(() => {
     throw new StepError(failure);
   });
 
-async function requested(input: object = { team: 'db' }): Promise<RecordedEvent<'action.requested'>> {
+async function requested(
+  input: object = { team: 'db' },
+  secrets?: readonly SecretPlace[],
+): Promise<RecordedEvent<'action.requested'>> {
   const id = uuid7();
   const data = {
     requestedBy: { kind: 'rule' as const, ruleId: 'rul_1', ruleVersion: 1, index: 0 },
     eventId: 'evt_1',
     action: 'page-on-call',
     input: input as Record<string, unknown>,
+    ...(secrets && { secrets: [...secrets] }),
   };
   const event = newEvent(
     { type: 'action.requested', data },
@@ -101,6 +115,46 @@ const claimed = ({ id, stream, position }: RecordedEvent, attempt = 1, claims = 
 });
 const live = () => new AbortController().signal;
 const outcomes = ({ id }: RecordedEvent) => store.readStream(streams.action(id));
+
+describe('an action with a secret', () => {
+  const places = [{ pointer: '/input/team', index: 3, name: 'KEY' }];
+  const asked = () => requested({ team: 'db ${{ secrets.KEY }}' }, places);
+  const secrets = { of: () => Promise.resolve(new Map([['KEY', 'the secret key']])) };
+
+  it('is given it, and neither its output nor the log of the server has it', async () => {
+    const request = await asked();
+    const run = ({ log: say }: ActionContext) => {
+      say('used the secret key', { key: 'the secret key' });
+      return { echoed: encodeURIComponent('the secret key') };
+    };
+    await worker(run, { secrets }).run(claimed(request), live());
+    expect(calls.at(-1)!.input).toEqual({ team: 'db the secret key' });
+    const [outcome] = await outcomes(request);
+    expect(outcome!.data).toMatchObject({ output: { echoed: '***' } });
+    expect(logged).toMatchObject([{ fields: { key: '***' }, message: 'used ***' }]);
+  });
+
+  it.each([
+    ['fails', new StepError({ message: 'No the secret key.', retryable: false })],
+    ['is a mistake', new Error('No the secret key.')],
+  ])('keeps it out of the error when it %s', async (_, thrown) => {
+    const request = await asked();
+    const run = () => {
+      throw thrown;
+    };
+    await worker(run, { secrets }).run(claimed(request), live());
+    expect(JSON.stringify([logged, (await outcomes(request)).map(({ data }) => data)])).not.toContain('secret key');
+  });
+
+  it('is not run without it', async () => {
+    const request = await asked();
+    const before = calls.length;
+    await worker().run(claimed(request), live());
+    expect(calls).toHaveLength(before);
+    const [outcome] = await outcomes(request);
+    expect(outcome!.data).toMatchObject({ final: true, error: { code: 'secret.unknown' } });
+  });
+});
 
 describe('an action of a plug-in', () => {
   it('is run with its input, and what it gave back is recorded once, caused by the request', async () => {

@@ -1,14 +1,17 @@
+import type { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import { appendOnce } from '#libs/event-store/src/append-once.js';
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
 import { readAt } from '#libs/event-store/src/reading.js';
 import { causedBy, eventIdOf } from '#libs/events/src/envelope.js';
+import { withSecrets } from '#libs/events/src/secret-places.js';
 import { shapeProblems } from '#libs/events/src/shapes/shape-check.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import type { Problem } from '#libs/kernel/src/errors.js';
 import { rounded, withHeldNumbers } from '#libs/kernel/src/text/exact-json.js';
+import { masker } from '#libs/kernel/src/text/masking.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
 import { noSooner } from '#libs/kernel/src/time/retry-after.js';
@@ -28,6 +31,7 @@ export interface RunActionParts {
   readonly http: StepHttp;
   /** Milliseconds before each attempt but the first. */
   readonly retrySchedule: readonly number[];
+  readonly secrets: Pick<NamedSecretValues, 'of'>;
   readonly log?: Log;
   /** Shorter in tests. */
   readonly timeoutMs?: number;
@@ -72,7 +76,13 @@ export class RunAction implements Worker<AttemptTask> {
 
   private async attempt(task: AttemptTask, request: Requested, signal: AbortSignal): Promise<Ending> {
     const { http, timeoutMs = TIMEOUT_MS } = this.parts;
-    const input = withHeldNumbers(request.data.input) as typeof request.data.input;
+    const { input: recorded, secrets = [] } = request.data;
+    const names = secrets.map(({ name }) => name);
+    const values = await this.parts.secrets.of(request.metadata.orgId, names);
+    const missing = names.find((name) => !values.has(name));
+    if (missing !== undefined) return noSecret(missing);
+    const mask = masker(values.values());
+    const input = withHeldNumbers(withSecrets({ input: recorded }, secrets, values).input) as typeof recorded;
     const problems = shapeProblems(this.action.inputSchema, rounded(input), { prefix: 'action', hidesValues: true });
     if (problems.length > 0) return misfit(problems);
     crashPoint('actions.before-effect');
@@ -82,9 +92,11 @@ export class RunAction implements Worker<AttemptTask> {
       attempt: task.attempt,
       timeoutMs,
       http,
-      log: (message: string, fields: object = {}) => this.log.info({ ...fields, ...this.named(task) }, message),
+      log: (message: string, fields: object = {}) =>
+        this.log.info({ ...mask.value(fields), ...this.named(task) }, mask.text(message)),
     };
-    return attempted((stop) => this.action.run(input, { ...context, signal: stop }), timeoutMs, signal);
+    const run = (stop: AbortSignal) => this.action.run(input, { ...context, signal: stop });
+    return mask.value(await attempted(run, timeoutMs, signal));
   }
 
   private draftOf(task: AttemptTask, { data, id }: Requested, ending: Ending, startedAt: Date): EventDraft {
@@ -148,6 +160,12 @@ export class RunAction implements Worker<AttemptTask> {
     return this.parts.log ?? silentLog;
   }
 }
+
+const noSecret = (name: string): Ending => ({
+  kind: 'failed',
+  error: { code: 'secret.unknown', message: `There is no secret "${name}". Set it: millrace secret set ${name}.` },
+  retryable: false,
+});
 
 /** Most problems of one input that are recorded. */
 const MOST = 20;

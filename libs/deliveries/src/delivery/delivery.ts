@@ -1,6 +1,7 @@
 import type { FailureClass } from '#libs/egress/src/egress.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { actedBy, type Cause } from '#libs/events/src/envelope.js';
+import type { SecretPlace } from '#libs/events/src/secret-places.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import { timeAfter } from '#libs/kernel/src/time/times.js';
 
@@ -30,6 +31,8 @@ export interface Delivery {
   readonly eventRevision: string;
   /** Whether the body is the event's own `payload` in place of the event. */
   readonly ownPayload: boolean;
+  /** Where secrets are put into `/url` and `/payload`; `null` for nowhere. */
+  readonly secrets: readonly SecretPlace[] | null;
   readonly status: 'pending' | 'success' | 'failed';
   readonly attempts: number;
   readonly responseCode: number | null;
@@ -59,6 +62,7 @@ export interface AttemptTask {
   readonly eventStream: string;
   readonly eventRevision: string;
   readonly ownPayload: boolean;
+  readonly secrets?: readonly SecretPlace[];
   readonly attempt: number;
   /** What the outcome names as its cause. */
   readonly cause: TaskCause;
@@ -112,6 +116,7 @@ export function taskOf(delivery: Delivery, cause: TaskCause, late: boolean): Att
     url,
     kind,
     ...event,
+    ...(delivery.secrets && { secrets: delivery.secrets }),
     attempt: delivery.attempts + 1,
     cause,
     late,

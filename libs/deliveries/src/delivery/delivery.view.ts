@@ -1,6 +1,7 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 import type { FailureClass } from '#libs/egress/src/egress.js';
+import type { SecretPlace } from '#libs/events/src/secret-places.js';
 
 import type { DeliveryKind } from './delivery.js';
 
@@ -29,6 +30,8 @@ export class DeliveryView {
   eventRevision!: string;
   @Column('boolean', { name: 'own_payload' })
   ownPayload!: boolean;
+  @Column('json', { nullable: true })
+  secrets!: readonly SecretPlace[] | null;
   @Column('text')
   status!: 'pending' | 'success' | 'failed';
   @Column('integer')

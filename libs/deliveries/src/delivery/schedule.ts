@@ -57,7 +57,7 @@ export function deliveriesNamedBy(event: RecordedEvent): string | undefined {
 
 /** What is known of a delivery's first row: everything else begins empty. */
 type Opening = Pick<Delivery, 'id' | 'webhookId' | 'url' | 'kind' | 'ownPayload'> &
-  Partial<Pick<Delivery, 'rootId' | 'redeliveryOf'>>;
+  Partial<Pick<Delivery, 'rootId' | 'redeliveryOf' | 'secrets'>>;
 
 /**
  * What becomes of one batch of events: rows that change, attempts that are due, webhooks to disable, requests to refuse.
@@ -107,9 +107,18 @@ export class Schedule {
 
   /** Opens a delivery like an earlier one, of the same message. */
   again(earlier: Delivery, id: string, event: RecordedEvent): void {
-    const { eventId, eventType, eventStream, eventRevision, rootId, webhookId, url, ownPayload } = earlier;
+    const { eventId, eventType, eventStream, eventRevision, rootId, webhookId, url, ownPayload, secrets } = earlier;
     const carried = { id: eventId, stream: eventStream, revision: eventRevision, type: eventType };
-    const opening = { id, rootId, webhookId, url, ownPayload, kind: 'redelivery' as const, redeliveryOf: earlier.id };
+    const opening = {
+      id,
+      rootId,
+      webhookId,
+      url,
+      ownPayload,
+      secrets,
+      kind: 'redelivery' as const,
+      redeliveryOf: earlier.id,
+    };
     this.open(opening, carried, event);
   }
 
@@ -144,7 +153,7 @@ export class Schedule {
 
   private deliverOnRequest(event: RecordedEvent<'webhook.requested'>): void {
     if (!streams.isDecisions(event.stream) && !streams.isRun(event.stream)) return;
-    const { webhookId, url, payload } = event.data;
+    const { webhookId, url, payload, secrets = null } = event.data;
     const refuse = (reason: string, detail: string): void => this.refuse(event, 'send_webhook', reason, detail);
     const known = webhookId === undefined ? undefined : this.webhooks.get(webhookId);
     if (url === undefined && known?.orgId !== event.metadata.orgId)
@@ -162,7 +171,7 @@ export class Schedule {
     if (!place) return refuse('unknown-event', `Event ${event.data.eventId} is no longer in the log.`);
     const carried = { ...place, id: ownPayload ? eventIdOf(event.id) : event.data.eventId };
     const id = derivedId('del', 'delivery', 'request', event.id);
-    this.open({ id, ...target, kind: 'action', ownPayload }, carried, event);
+    this.open({ id, ...target, kind: 'action', ownPayload, secrets }, carried, event);
   }
 
   private redeliver(event: RecordedEvent<'delivery.redelivery_requested'>): void {
@@ -221,6 +230,7 @@ export class Schedule {
     const row: Delivery = {
       rootId: opening.id,
       redeliveryOf: null,
+      secrets: null,
       ...opening,
       orgId: by.metadata.orgId,
       eventId: event.id,

@@ -29,6 +29,12 @@ let webhooks: WebhookTable;
 let progress: NoWaiting;
 let clock: FixedClock;
 let worker: AttemptDelivery;
+/** Secrets of the organisation, by name. */
+let known: Record<string, string>;
+const named = {
+  of: (_: string, names: Iterable<string>) =>
+    Promise.resolve(new Map([...names].flatMap((name) => (known[name] ? [[name, known[name]] as const] : [])))),
+};
 
 beforeEach(() => {
   store = new MemoryEventStore();
@@ -37,6 +43,7 @@ beforeEach(() => {
   webhooks = new WebhookTable();
   progress = new NoWaiting();
   clock = new FixedClock(START);
+  known = {};
   worker = another();
 });
 
@@ -50,6 +57,7 @@ const another = (): AttemptDelivery =>
     webhooks,
     credentials: new CredentialCache(secrets),
     recent: new RecentEvents(),
+    secrets: named,
   });
 
 function givenWebhook(more: Partial<WebhookSettings> = {}, disabled = false): string {
@@ -344,5 +352,55 @@ describe('an action', () => {
     const { outcome } = await outcomeOf(work);
     expect(outcome.metadata.subject).toBe(`delivery/${work.key}`);
     expect(outcome.data).not.toHaveProperty('webhookId');
+  });
+
+  const TOKEN = 'T0ken/of the receiver';
+  /** A request to a URL and with a payload that have a secret. */
+  async function givenSecrets(): Promise<ClaimedWork<AttemptTask>> {
+    const url = 'https://example.com/${{ secrets.TOKEN }}';
+    const secrets = [
+      { pointer: '/url', index: 20, name: 'TOKEN' },
+      { pointer: '/payload/text', index: 3, name: 'TOKEN' },
+    ];
+    const work = await givenWork(null, { url, ownPayload: true, secrets });
+    const data = {
+      requestedBy: { kind: 'rule', ruleId: 'r', ruleVersion: 1, index: 0 },
+      eventId: 'evt_1',
+      payload: { text: 'is ${{ secrets.TOKEN }}, not ${{ secrets.TOKEN }}' },
+      secrets,
+    };
+    const event = newEvent({ type: 'webhook.requested', data }, { id: uuid7(), orgId: ORG, actor: 'test', now: START });
+    await store.append(taskOf(work).eventStream, [event], 0n);
+    return workFor({ ...taskOf(work), eventRevision: '1', eventType: 'webhook.requested' }, work.position);
+  }
+
+  it('sends secrets in their places, and records none, also where the receiver echoes them', async () => {
+    known['TOKEN'] = TOKEN;
+    egress.answer = () =>
+      answered(500, { 'x-echo': TOKEN }, `No ${TOKEN}, ${encodeURIComponent(TOKEN)}, ${btoa(`u:${TOKEN}`)}`);
+    const work = await givenSecrets();
+    await worker.run(work, signal);
+    expect(egress.requests[0]).toMatchObject({
+      url: `https://example.com/${TOKEN}`,
+      body: JSON.stringify({ text: `is ${TOKEN}, not \${{ secrets.TOKEN }}` }),
+    });
+    const { attempted } = await outcomeOf(work);
+    expect(attempted.data).toMatchObject({
+      request: { url: 'https://example.com/${{ secrets.TOKEN }}' },
+      response: { headers: { 'x-echo': '***' }, body: expect.stringMatching(/^No \*\*\*, \*\*\*, \S{1,4}\*\*\*/) },
+    });
+    const recorded = JSON.stringify((await streamOf(work)).map(({ data }) => data));
+    expect(recorded).not.toContain('T0ken');
+    expect(recorded).not.toContain(btoa(TOKEN).slice(0, 8));
+  });
+
+  it('sends nothing without its secret, and says which one is missing', async () => {
+    const work = await givenSecrets();
+    await worker.run(work, signal);
+    expect(egress.requests).toEqual([]);
+    expect((await outcomeOf(work)).outcome.data).toMatchObject({
+      retryable: false,
+      detail: 'There is no secret "TOKEN": nothing was sent. Set it, then redeliver.',
+    });
   });
 });

@@ -1,3 +1,4 @@
+import type { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import type { Egress, EgressOutcome } from '#libs/egress/src/egress.js';
 import { appendOnce } from '#libs/event-store/src/append-once.js';
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
@@ -6,12 +7,14 @@ import { readAt } from '#libs/event-store/src/reading.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { ENGINE } from '#libs/events/src/envelope.js';
+import { withSecrets } from '#libs/events/src/secret-places.js';
 import { withDefaults } from '#libs/events/src/shapes/fields.js';
 import { type WebhookFormat, type WebhookSettings, webhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
+import { masker } from '#libs/kernel/src/text/masking.js';
 import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/claims/work.js';
 
 import { ATTEMPTS, type AttemptTask, outcomeCause, revisionBefore } from '../delivery/delivery.js';
@@ -37,6 +40,7 @@ export interface AttemptDeliveryParts {
   readonly webhooks: WebhookTable;
   readonly credentials: CredentialCache;
   readonly recent: RecentEvents;
+  readonly secrets: Pick<NamedSecretValues, 'of'>;
 }
 
 /**
@@ -68,27 +72,28 @@ export class AttemptDelivery implements Worker<AttemptTask> {
       (await readAt(this.parts.store, task.eventStream, task.eventRevision));
     if (!event) return this.record(task, startedAt, {}, withheld('The event is no longer in the log.'));
 
+    const values = await this.secretsOf(task);
+    if (typeof values === 'string') return this.record(task, startedAt, {}, withheld(values));
     const { settings, credentials } = receiver;
     const { url, format, timeoutMs } = settings;
-    const message = outgoing(task, bodyFor(task, event, format), credentials, settings, startedAt);
+    const body = bodyFor(task, event, format, values);
+    const message = outgoing(task, body, credentials, settings, startedAt);
     crashPoint('deliveries.before-effect');
     const outcome = await egress.request({
       method: 'POST',
-      url,
+      url: withSecrets({ url }, task.secrets ?? [], values).url,
       headers: message.headers,
       body: message.body,
       timeoutMs,
       signal,
     });
     crashPoint('deliveries.after-effect');
-    const request = recordedRequest(url, message, task.ownPayload ? 'payload' : format);
-    const response = answerOf(outcome, masked(credentials.headers));
-    const done = await this.record(
-      task,
-      startedAt,
-      { request, ...(response && { response }) },
-      resultOf(outcome, clock.now()),
-    );
+    const shown = { ...message, body: bodyFor(task, event, format).text };
+    const request = recordedRequest(url, shown, task.ownPayload ? 'payload' : format);
+    const [secrets, headers] = [masker(values.values()), masked(credentials.headers)];
+    const response = answerOf(outcome, (text) => secrets.text(headers(text)));
+    const result = secrets.value(resultOf(outcome, clock.now()));
+    const done = await this.record(task, startedAt, { request, ...(response && { response }) }, result);
     crashPoint('deliveries.after-outcome');
     return done;
   }
@@ -107,6 +112,16 @@ export class AttemptDelivery implements Worker<AttemptTask> {
       settings: { ...webhook.settings, ...(kind === 'test' && { timeoutMs: Math.min(timeoutMs, TEST_TIMEOUT_MS) }) },
       credentials: await this.parts.credentials.of(webhook, now),
     };
+  }
+
+  /** The values of the secrets of the delivery, or why nothing may be sent. */
+  private async secretsOf({ orgId, secrets = [] }: AttemptTask): Promise<ReadonlyMap<string, string> | string> {
+    const names = secrets.map(({ name }) => name);
+    const values = await this.parts.secrets.of(orgId, names);
+    const missing = names.find((name) => !values.has(name));
+    return missing === undefined
+      ? values
+      : `There is no secret "${missing}": nothing was sent. Set it, then redeliver.`;
   }
 
   /** Position of this attempt's outcome, if an earlier try got that far. */
@@ -140,8 +155,16 @@ export class AttemptDelivery implements Worker<AttemptTask> {
   }
 }
 
-const bodyFor = ({ ownPayload }: AttemptTask, event: RecordedEvent, format: WebhookFormat): Body =>
-  ownPayload && event.is('webhook.requested') ? payloadBody(event.data.payload) : bodyOf(event, format);
+/** @param values of secrets; without them the body has their names, as it is shown. */
+function bodyFor(
+  { ownPayload, secrets = [] }: AttemptTask,
+  event: RecordedEvent,
+  format: WebhookFormat,
+  values: ReadonlyMap<string, string> = new Map(),
+): Body {
+  if (!ownPayload || !event.is('webhook.requested')) return bodyOf(event, format);
+  return payloadBody(withSecrets({ payload: event.data.payload }, secrets, values).payload);
+}
 
 function answerOf(outcome: EgressOutcome, mask: (text: string) => string): DataOf<'delivery.attempted'>['response'] {
   if (outcome.kind === 'response')

@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox';
 
 import { shownInput } from '../credentials.js';
 import { defineEvent } from '../define-event.js';
+import { secretPlaces } from '../secret-places.js';
 import { RunError, RunStatus, TimerPurpose, WorkflowTrigger } from '../shapes/run-shape.js';
 import { activeVersion, workflowVersion } from '../shapes/workflow-shape.js';
 
@@ -195,6 +196,7 @@ export const workflowEvents = {
       attempt: Type.Integer({ minimum: 1 }),
       /** What the step is given: `with`, with its templates filled in. */
       input: Type.Unknown(),
+      secrets: secretPlaces,
     }),
     example: { runId, path: 'fetch', stepId: 'fetch', attempt: 1, input: { url: 'https://example.com' } },
   }),

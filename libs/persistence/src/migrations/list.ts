@@ -25,6 +25,7 @@ import { RunChildren } from './0031-run-children.js';
 import { TriggerDecisions } from './0037-trigger-decisions.js';
 import { RunFilters } from './0039-run-filters.js';
 import { Executions } from './0042-executions.js';
+import { DeliverySecrets } from './0035-delivery-secrets.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
 export const migrations = [
@@ -55,4 +56,5 @@ export const migrations = [
   TriggerDecisions,
   RunFilters,
   Executions,
+  DeliverySecrets,
 ];

@@ -21,6 +21,8 @@ export interface ActionKind<T extends RequestType = RequestType> {
   readonly description: string;
   /** `with`, before its templates are filled in. What a template gives is not known yet: its values are open. */
   readonly with: TObject;
+  /** Whether `with` may have secrets: the action sends them out, and what is recorded does not have them. */
+  readonly takesSecrets?: true;
   /** What `with` cannot say. Called only where everything fits it. */
   readonly check?: (given: Record<string, unknown>, pointer: string, problems: Problems) => void;
   /**

@@ -3,7 +3,14 @@ import type { Static } from '@sinclair/typebox';
 import { ACTION_REQUESTS } from '#libs/events/src/types/actions/action.events.js';
 import type { RuleAction } from '#libs/events/src/shapes/rule-shape.js';
 import { shapeProblems } from '#libs/events/src/shapes/shape-check.js';
-import { compileTemplate, type CompiledTemplate } from '#libs/expressions/src/template.js';
+import {
+  type CompiledTemplate,
+  compileTemplate,
+  renderMarked,
+  secretIn,
+  secretsIn,
+  unmarked,
+} from '#libs/expressions/src/template.js';
 import type { Cost } from '#libs/expressions/src/values.js';
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 import type { Problems } from '#libs/kernel/src/problems.js';
@@ -17,6 +24,8 @@ const OF_PLUGIN = 'action.requested';
 export interface CompiledAction {
   readonly type: string;
   readonly templates: CompiledTemplate['expressions'];
+  /** Names of the secrets that are put in when the request is carried out. */
+  readonly secrets: readonly string[];
   /**
    * The request as it is to be recorded.
    * @param cost shared by all actions of the rule.
@@ -46,14 +55,23 @@ export function compileAction(
   }
   const template = problems.attempt(() => compileTemplate(given as JsonObject, at));
   if (!template) return undefined;
+  // What leaves by an action of a plug-in is for its plug-in to say.
+  const takesSecrets = kind === undefined || kind.takesSecrets === true;
+  const render = (event: unknown, cost: Cost): Json =>
+    takesSecrets ? renderMarked(template, event, cost) : template.render(event, cost);
   return {
     type,
-    templates: template.expressions,
-    render: (event, cost) => template.render(event, cost),
+    templates: template.expressions.filter(({ expression }) => !takesSecrets || !secretIn(expression.source)),
+    secrets: takesSecrets ? secretsIn(template) : [],
+    render: (event, cost) => unmarked(render(event, cost)).value,
     request: (event, context, cost) => {
-      const filled = template.render(event, cost) as JsonObject;
+      const filled = render(event, cost) as JsonObject;
       const asked = kind ? kind.request(filled, rule) : { action: type, input: filled };
-      const request = { type: isBuiltIn(type) ? ACTION_REQUESTS[type] : OF_PLUGIN, data: { ...context, ...asked } };
+      const { value, places } = takesSecrets ? unmarked(asked) : { value: asked, places: [] };
+      const request = {
+        type: isBuiltIn(type) ? ACTION_REQUESTS[type] : OF_PLUGIN,
+        data: { ...context, ...value, ...(places.length > 0 && { secrets: places }) },
+      };
       // Each kind gives what its own event wants: the registry is typed so.
       return request as ActionRequest;
     },

@@ -7,6 +7,7 @@ export const sendWebhook: ActionKind<'webhook.requested'> = {
     url: optional('A URL without a webhook. Either this or `webhook`.'),
     payload: optional('Sent instead of the event.'),
   }),
+  takesSecrets: true,
   check: (given, pointer, problems) => {
     if ((given['webhook'] === undefined) === (given['url'] === undefined))
       problems.add(pointer, 'Must name either a webhook (its whk_ id) or a url.');

@@ -37,6 +37,20 @@ describe('a rule is warned about', () => {
     expect(warnings({ ...rule, allowRecursion: true })).toEqual([]);
   });
 
+  it('a credential that is written in an action, and not about a secret that is put in there', () => {
+    const send = (payload: unknown, url = 'https://example.com/${{ secrets.TOKEN }}') =>
+      warnings({ actions: [{ type: 'send_webhook', with: { url, payload } }] }).map(
+        ({ pointer, code, column }) => `${pointer}:${column} ${code}`,
+      );
+    expect(send({ text: 'is xoxb-0123456789-abc', headers: { Authorization: 'Bearer x' } })).toEqual([
+      '/actions/0/with/payload/text:4 rule.literal_credential',
+      '/actions/0/with/payload/headers/Authorization:1 rule.literal_credential',
+    ]);
+    expect(send({ headers: { Authorization: 'Bearer ${{ secrets.TOKEN }}' } })).toEqual([]);
+    const issue = { type: 'create_issue', with: { title: '${{ secrets.TOKEN }}' } };
+    expect(warnings({ actions: [issue] })).toMatchObject([{ code: 'expression.unknown_field' }]);
+  });
+
   it('a misspelt field, with its place and what was probably meant', () => {
     expect(ofField('data.repository.fulName')).toEqual([
       {

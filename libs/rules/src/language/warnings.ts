@@ -1,5 +1,6 @@
 import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
 import { hearsItself, heardAgain, RECORDED_OF_RULES, typesAfter } from '#libs/events/src/consequences.js';
+import { literalCredentials } from '#libs/events/src/credentials.js';
 import { ENGINE } from '#libs/events/src/envelope.js';
 import type { RuleDefinition, RuleWarning } from '#libs/events/src/shapes/rule-shape.js';
 import { eventSchema } from '#libs/expressions/src/event-schema.js';
@@ -31,6 +32,12 @@ export function warningsOf(
     ...(definition.actions.length === 0 ? [NO_ACTIONS] : []),
     ...compiled.expressions.flatMap((expression) => suspicions(expression, schema)),
     ...recursions(definition, compiled),
+    ...literalCredentials(definition.actions, '/actions').map(({ pointer, offset, detail }) => ({
+      pointer,
+      code: 'rule.literal_credential',
+      message: detail,
+      column: offset + 1,
+    })),
     ...(schema ? impossibleValues(definition.conditions, schema) : []),
   ];
 }

@@ -23,6 +23,8 @@ export interface Definition {
   /** Run in the end, however it comes. */
   readonly finally: { readonly steps: readonly Step[]; readonly timeoutMs: number } | undefined;
   readonly outputs: CompiledTemplate | undefined;
+  /** Names of all secrets that its steps use. */
+  readonly secrets: readonly string[];
 }
 
 /** How many runs may be under way at a time. */

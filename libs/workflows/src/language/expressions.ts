@@ -1,7 +1,8 @@
+import { SECRET_NAME_IN_WORDS } from '#libs/events/src/shapes/secret-shape.js';
 import { compile, type CompiledExpression } from '#libs/expressions/src/compile.js';
 import { lint, type LintWarning } from '#libs/expressions/src/lint.js';
 import { fieldOf, type JsonSchema } from '#libs/expressions/src/schema.js';
-import { compileTemplate, type CompiledTemplate } from '#libs/expressions/src/template.js';
+import { type CompiledTemplate, compileTemplate, secretIn } from '#libs/expressions/src/template.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import type { Json } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
@@ -19,11 +20,15 @@ export const emptyTemplate: CompiledTemplate = compileTemplate({});
 export class Expressions {
   /** What is known of the outputs of steps, by id. */
   readonly outputs = new Map<string, JsonSchema | undefined>();
+  /** Names of the secrets that are used. */
+  readonly secrets = new Set<string>();
 
   constructor(
     private readonly problems: SourceProblems,
     /** Ids of all steps, to tell a later step from one that does not exist. */
     private readonly allSteps: { has(id: string): boolean } = new Set<string>(),
+    /** Names of the secrets that there are, where that is known. */
+    private readonly knownSecrets?: readonly string[],
   ) {}
 
   /** A condition; `${{ }}` around it may be left out. */
@@ -73,8 +78,7 @@ export class Expressions {
 
   private checkName([root, name]: Reference, source: string, pointer: string, visible: Visible): void {
     if (root === undefined) return;
-    if (root === 'secrets')
-      this.problems.add(pointer, 'workflow.unsupported', '"secrets" is not supported yet in expressions.');
+    if (root === 'secrets') this.secret(source, pointer, visible);
     else if (!Object.hasOwn(visible.roots, root))
       this.problems.add(
         pointer,
@@ -94,6 +98,33 @@ export class Expressions {
         'workflow.unknown_name',
         `No step sets "vars.${name}". ${suggestion(name, visible.vars)}Set: ${visible.vars.join(', ') || 'nothing'}.`,
       );
+  }
+
+  private secret(source: string, pointer: string, visible: Visible): void {
+    const name = secretIn(source);
+    if (!Object.hasOwn(visible.roots, 'secrets'))
+      this.problems.add(
+        pointer,
+        'workflow.secret_not_allowed',
+        'Must have no secrets: what stands here is kept in the log. Use secrets in "with" of http, send_webhook and steps of plug-ins with effects.',
+      );
+    else if (name === undefined)
+      this.problems.add(
+        pointer,
+        'workflow.secret_in_expression',
+        `A secret must be a template of its own: \${{ secrets.NAME }}, with a name of ${SECRET_NAME_IN_WORDS}. Text may stand around it. Expressions cannot compute with a secret.`,
+      );
+    else {
+      this.secrets.add(name);
+      if (this.knownSecrets?.includes(name) === false)
+        this.problems.suspect(() =>
+          this.problems.warn(
+            pointer,
+            'secret.unknown',
+            `There is no secret "${name}". ${suggestion(name, this.knownSecrets!)}Set it before the step runs: millrace secret set ${name}.`,
+          ),
+        );
+    }
   }
 
   private step(name: string, pointer: string, visible: Visible): void {

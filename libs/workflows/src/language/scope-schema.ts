@@ -71,10 +71,14 @@ export function visibleToTrigger(types: readonly EventType[]): Visible {
 
 /** What `when` of a wait sees: the fields of the event that may come at the top, and the run beside them. */
 export function visibleToWait(types: readonly EventType[], { roots, ...rest }: Visible): Visible {
-  // A condition is recorded with what it reads: no secret may be in it.
-  const { secrets: _, ...run } = roots;
-  return { roots: { ...eventSchema(types).properties, ...run }, ...rest };
+  return { roots: { ...eventSchema(types).properties, ...roots }, ...rest };
 }
+
+/** What `with` of a step sees that sends it out. */
+export const visibleToEffect = (visible: Visible): Visible => ({
+  ...visible,
+  roots: { ...visible.roots, secrets: { type: 'object', additionalProperties: { type: 'string' } } },
+});
 
 /** Everything that an expression sees, as one schema. */
 export function scopeSchema(

@@ -14,6 +14,8 @@ export interface Vocabulary {
   readonly triggers: readonly TriggerSyntax[];
   /** Sources of the events that integrations receive. */
   readonly sources: readonly string[];
+  /** Names of the secrets that there are, where that is known. */
+  readonly secrets?: readonly string[];
 }
 
 export type RawObject = Readonly<Record<string, unknown>>;
@@ -69,6 +71,8 @@ export interface NamedSyntax {
   /** Name of the step's kind. */
   readonly kind: string;
   readonly definition: NamedDefinition;
+  /** Whether `with` may have secrets: the step sends them out, and what is recorded does not have them. */
+  readonly takesSecrets?: boolean;
   /** What the schema of `with` cannot say. */
   check?(input: RawObject, pointer: string, problems: SourceProblems): void;
 }

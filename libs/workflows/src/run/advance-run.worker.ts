@@ -1,3 +1,4 @@
+import type { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import type { EventStore } from '#libs/event-store/src/event-store.js';
 import { readLast } from '#libs/event-store/src/reading.js';
 import { streams } from '#libs/events/src/streams.js';
@@ -10,10 +11,12 @@ import type { StepHttp } from '#libs/plugin-sdk/src/define-step.js';
 
 import { RUN_EVENT_TYPES } from '../engine/decide.js';
 import type { SignLink } from '../engine/run-decision.js';
+import { givenSecrets, maskedResult } from '../steps/effects/step-secrets.js';
 import { stepEventTypes } from '../steps/registry.js';
-import type { Attempt, RequestOutcome } from '../steps/kind/step-kind.js';
+import type { Attempt, RequestOutcome, StepResult } from '../steps/kind/step-kind.js';
 import type { Definitions } from '../workflow/definitions.js';
 import type { Cancellations } from './cancellations.js';
+import type { AttemptedRun } from './attempts.js';
 import { runUntilIdle } from './run-until-idle.js';
 
 /** The queue of runs that have something to do; the key is the run's id. */
@@ -39,6 +42,7 @@ export class AdvanceRun implements Worker {
     private readonly outcomes: Outcomes,
     private readonly cancellations: Cancellations,
     private readonly signLink: SignLink,
+    private readonly secrets: NamedSecretValues,
     private readonly log: Log = silentLog,
   ) {}
 
@@ -67,16 +71,32 @@ export class AdvanceRun implements Worker {
     }
   }
 
-  private async makeAttempt(attempt: Attempt, runId: string, timeoutMs: number, signal: AbortSignal): Promise<unknown> {
-    const { uses, path, input, round } = attempt;
-    return uses.run(uses.keepsDigits ? input : withHeldNumbers(input), {
+  private async makeAttempt(
+    attempt: Attempt,
+    run: AttemptedRun,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    const { uses, path, round, secrets } = attempt;
+    // Those of the other steps too: a receiver may echo what an earlier step has sent.
+    const names = [...run.secrets, ...secrets.map(({ name }) => name)];
+    const { input, mask } = givenSecrets(attempt, await this.secrets.of(run.orgId, names));
+    const context = {
       // Without the attempt: after a time-out nobody knows whether the first one arrived.
-      idempotencyKey: uuid5('run-step', runId, path, ...(round > 0 ? [String(round)] : [])),
+      idempotencyKey: uuid5('run-step', run.runId, path, ...(round > 0 ? [String(round)] : [])),
       attempt: attempt.attempt,
       timeoutMs,
       signal,
       http: this.http,
-      log: (message, fields = {}) => this.log.info({ ...fields, run: runId, step: path, uses: uses.name }, message),
-    });
+      log: (message: string, fields: object = {}) =>
+        this.log.info({ ...mask.value(fields), run: run.runId, step: path, uses: uses.name }, mask.text(message)),
+    };
+    const result: StepResult = await uses.run(uses.keepsDigits ? input : withHeldNumbers(input), context).then(
+      (output) => ({ output }),
+      (thrown: unknown) => ({ thrown }),
+    );
+    const masked = maskedResult(mask, result);
+    if ('thrown' in masked) throw masked.thrown;
+    return masked.output;
   }
 }

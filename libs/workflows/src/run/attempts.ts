@@ -4,8 +4,21 @@ import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import type { Attempt, AttemptResult } from '../steps/kind/step-kind.js';
 
+/** What is known of the run of an attempt. */
+export interface AttemptedRun {
+  readonly runId: string;
+  readonly orgId: string;
+  /** Names of all secrets of its workflow: none may be in what comes back. */
+  readonly secrets: readonly string[];
+}
+
 /** Makes one attempt of one step of a run. */
-export type MakeAttempt = (attempt: Attempt, runId: string, timeoutMs: number, signal: AbortSignal) => Promise<unknown>;
+export type MakeAttempt = (
+  attempt: Attempt,
+  run: AttemptedRun,
+  timeoutMs: number,
+  signal: AbortSignal,
+) => Promise<unknown>;
 
 /** An attempt that takes longer has failed, unless its step names another limit. */
 export const DEFAULT_TIMEOUT_MS = 30_000;
@@ -23,7 +36,7 @@ export class Attempts {
 
   constructor(
     private readonly make: MakeAttempt,
-    private readonly runId: string,
+    private readonly run: AttemptedRun,
     private readonly signal: AbortSignal,
   ) {}
 
@@ -90,7 +103,7 @@ export class Attempts {
     crashPoint('workflows.before-step');
     // A step that throws before its first await is a failed attempt like any other.
     Promise.resolve()
-      .then(() => this.make(attempt, this.runId, limit, controller.signal))
+      .then(() => this.make(attempt, this.run, limit, controller.signal))
       .then(
         (output) => report({ attempt, output }),
         (thrown: unknown) => report({ attempt, thrown }),

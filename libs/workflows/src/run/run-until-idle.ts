@@ -98,7 +98,9 @@ class ActiveRun {
   ) {
     this.revision = last.revision;
     this.position = last.position;
-    this.attempts = new Attempts(ports.makeAttempt, run.start.runId, signal);
+    const { runId } = run.start;
+    const attempted = { runId, orgId: first.metadata.orgId, secrets: definition.secrets };
+    this.attempts = new Attempts(ports.makeAttempt, attempted, signal);
   }
 
   async untilIdle(): Promise<{ position: bigint }> {

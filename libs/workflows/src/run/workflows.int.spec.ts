@@ -344,7 +344,10 @@ describe('definitions', () => {
       code: 'request.invalid',
       problems: [{ pointer: '/input', detail: expect.stringContaining('Did you mean "inputs"?') }],
     });
-    expect(one.workflows.validate({ body: { source: text(1) } })).toMatchObject({ valid: true, errors: [] });
+    expect(one.workflows.validate(one.caller, { body: { source: text(1) } })).toMatchObject({
+      valid: true,
+      errors: [],
+    });
     expect(await one.logged('workflow.saved')).toEqual([]);
   });
 });

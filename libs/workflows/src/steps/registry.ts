@@ -84,10 +84,12 @@ export function isMockable(step: Step): boolean {
 export const namedSyntax = (kind: NamedKind): NamedSyntax => ({
   kind: kind.name,
   definition: kind,
+  takesSecrets: kind.takesSecrets === true,
   ...(kind.check && { check: (...input: Parameters<NonNullable<NamedSyntax['check']>>) => kind.check!(...input) }),
 });
 export const librarySyntax = (definition: StepDefinition): NamedSyntax => ({
   kind: definition.effects ? effectStep.name : pureStep.name,
+  takesSecrets: definition.effects,
   definition,
 });
 

@@ -10,6 +10,7 @@ import { type RunStart, type StartedRun, unknownRun, type RunState } from '../en
 import { startRun } from '../engine/start-run.js';
 import type { Definition, Step } from '../language/definition.js';
 import { DEFAULT_TIMEOUT_MS, timedOut } from '../run/attempts.js';
+import { givenSecrets, maskedResult } from '../steps/effects/step-secrets.js';
 import { allSteps } from '../steps/registry.js';
 import type { Attempt, AttemptResult, StepResult } from '../steps/kind/step-kind.js';
 import { HeardEvents } from './heard-events.js';
@@ -161,8 +162,14 @@ class PlayedRun {
     if (!mock) return;
     const limit = attempt.step.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const delay = delayOf(mock);
-    const result = delay > limit ? { thrown: timedOut(limit) } : resultOf(mock);
-    this.due.push({ at: this.now + Math.min(delay, limit), path: attempt.path, attempt, result });
+    const due = { path: attempt.path, attempt };
+    try {
+      const { mask } = givenSecrets(attempt, new Map(Object.entries(this.test.secrets ?? {})));
+      const result = delay > limit ? { thrown: timedOut(limit) } : maskedResult(mask, resultOf(mock));
+      this.due.push({ ...due, at: this.now + Math.min(delay, limit), result });
+    } catch (thrown) {
+      this.due.push({ ...due, at: this.now, result: { thrown } });
+    }
   }
 
   /** A step has asked another part of the platform for something, which may be asked to begin later. */

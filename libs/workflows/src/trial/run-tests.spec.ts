@@ -232,3 +232,34 @@ describe('a test file', () => {
     expect(formatSpan(milliseconds)).toBe(text);
   });
 });
+
+describe('secrets of a test', () => {
+  const workflow = `
+name: x
+triggers: [{ type: manual }]
+steps:
+  - { id: ask, uses: call, with: { to: 'https://x/\${{ secrets.KEY }}' } }
+`;
+  const failuresOf = (test: string) => {
+    const run = runTests(workflow, `tests:\n  - { name: one, inputs: {}, ${test} }\n`, testSteps);
+    if (!run.ok) return run.problems.map(({ line, column, detail }) => `${line}:${column} ${detail}`);
+    return run.results[0]!.failures.map(({ what, seen = '' }) => `${what} ${seen}`);
+  };
+
+  it('are masked in what mocks answer, and their names show in inputs', () => {
+    expect(
+      failuresOf(
+        "secrets: { KEY: test-value }, mocks: { ask: { output: 'got test-value' } }, expect: { status: completed, steps: [{ id: ask, output: 'got ***', with: { to: 'https://x/\${{ secrets.KEY }}' } }] }",
+      ),
+    ).toEqual([]);
+  });
+
+  it('fail the step that uses another one', () => {
+    expect(failuresOf('mocks: { ask: {} }, expect: { status: failed, error: { code: secret.unknown } }')).toEqual([]);
+    expect(failuresOf('mocks: { ask: {} }, expect: { status: completed }')[0]).toContain('expect.status');
+  });
+
+  it('have names as secrets have', () => {
+    expect(failuresOf('secrets: { key: test }, expect: { status: completed }')[0]).toMatch(/^2:\d+ /);
+  });
+});

@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 
 import { RunError } from '#libs/events/src/shapes/run-shape.js';
+import { SECRET_NAME, SECRET_NAME_IN_WORDS } from '#libs/events/src/shapes/secret-shape.js';
 
 import { closed } from '../language/fields.js';
 import { forEditors } from '../language/workflow-schema.js';
@@ -115,6 +116,13 @@ const CaseShape = closed(
     ),
     retrySchedule: Type.Optional(
       Type.Array(span('A delay.'), { description: '`settings.retrySchedule`. Default [1m, 5m, 30m, 2h, 24h].' }),
+    ),
+    secrets: Type.Optional(
+      Type.Record(Type.String({ pattern: `^${SECRET_NAME}$` }), Type.String({ minLength: 1 }), {
+        additionalProperties: false,
+        description: 'Values of secrets, by name. A step that uses another secret fails with `secret.unknown`.',
+        expected: `an object of names and strings; a name has ${SECRET_NAME_IN_WORDS}`,
+      }),
     ),
     mocks: Type.Optional(
       Type.Record(

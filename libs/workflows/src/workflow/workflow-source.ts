@@ -2,7 +2,7 @@ import type { SourceWarning } from '#libs/events/src/shapes/workflow-shape.js';
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 
 import { type ParsedWorkflow, parseWorkflow } from '../language/reading/parse-workflow.js';
-import type { StepLibrary } from '../steps/step-library.js';
+import type { Vocabulary } from '../language/vocabulary.js';
 
 export const warningsIn = (parsed: ParsedWorkflow): readonly SourceWarning[] =>
   parsed.warnings().map(({ detail, ...place }) => ({ ...place, message: detail }));
@@ -13,8 +13,8 @@ export const warningsIn = (parsed: ParsedWorkflow): readonly SourceWarning[] =>
  * @returns its warnings.
  * @throws Rejected `workflow.invalid` with every problem.
  */
-export function checkedSource(source: string, library: StepLibrary, name?: string): readonly SourceWarning[] {
-  const parsed = parseWorkflow(source, library);
+export function checkedSource(source: string, vocabulary: Vocabulary, name?: string): readonly SourceWarning[] {
+  const parsed = parseWorkflow(source, vocabulary);
   if (!parsed.ok) throw invalid(parsed.problems);
   if (name !== undefined && parsed.definition.name !== name)
     throw invalid([

@@ -5,6 +5,7 @@ import { DataSource } from 'typeorm';
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
+import { NamedSecretTable } from '#libs/access/src/named-secrets/named-secret.table.js';
 import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
 import { carryOut } from '#libs/event-store/src/carry-out.js';
 import type { Committed, ThingCommand } from '#libs/event-store/src/command-handlers.js';
@@ -28,6 +29,7 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { type Page, readPage } from '#libs/persistence/src/paging.js';
 
 import { parseWorkflow } from '../language/reading/parse-workflow.js';
+import type { Vocabulary } from '../language/vocabulary.js';
 import { StepLibrary } from '../steps/step-library.js';
 import { checkedSource, warningsIn } from './workflow-source.js';
 import {
@@ -52,6 +54,7 @@ export class WorkflowController {
     @Inject(Progress) readonly progress: Progress,
     @Inject(StepLibrary) private readonly library: StepLibrary,
     @Inject(WorkflowTable) private readonly table: WorkflowTable,
+    @Inject(NamedSecretTable) private readonly secrets: NamedSecretTable,
   ) {}
 
   @Put(':name')
@@ -70,7 +73,7 @@ export class WorkflowController {
     @Req() request: { body: unknown },
   ): Promise<SavedWorkflow> {
     const source = sourceIn(request.body);
-    const warnings = checkedSource(source, this.library, name);
+    const warnings = checkedSource(source, this.vocabulary(caller), name);
     const id = workflowIdOf(caller.orgId, name);
     const committed = await this.run(new SaveWorkflow(id, caller, name, source, 'api'));
     return { ...(await this.saved(caller, committed)), warnings: [...warnings] };
@@ -86,9 +89,9 @@ export class WorkflowController {
   @ApiConsumes('application/json', 'text/yaml')
   @Takes(WorkflowSource)
   @Answers(WorkflowCheck)
-  validate(@Req() request: { body: unknown }): WorkflowCheck {
+  validate(@CurrentCaller() caller: Caller, @Req() request: { body: unknown }): WorkflowCheck {
     const source = sourceIn(request.body);
-    const parsed = parseWorkflow(source, this.library);
+    const parsed = parseWorkflow(source, this.vocabulary(caller));
     return {
       valid: parsed.ok,
       version: versionOf(source),
@@ -177,6 +180,12 @@ export class WorkflowController {
   @ApiOperation({ summary: 'Archive a workflow', description: 'It starts no more runs; active runs continue.' })
   async archive(@CurrentCaller() caller: Caller, @Param('name') name: string): Promise<void> {
     await this.run(new ArchiveWorkflow(workflowIdOf(caller.orgId, name), caller, 'archived through the API'));
+  }
+
+  /** With what the organisation has. */
+  private vocabulary({ orgId }: Caller): Vocabulary {
+    const { keywords, named, triggers, sources } = this.library;
+    return { keywords, named, triggers, sources, secrets: this.secrets.list(orgId).map(({ name }) => name) };
   }
 
   private async saved(

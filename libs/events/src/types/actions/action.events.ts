@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 
 import { defineEvent } from '../../define-event.js';
+import { secretPlaces } from '../../secret-places.js';
 import type { messageEvents } from './message.events.js';
 import { RequestedBy } from './requested-by.js';
 
@@ -41,6 +42,7 @@ export const actionEvents = {
       webhookId: Type.Optional(Type.String()),
       url: Type.Optional(Type.String()),
       payload: Type.Optional(Type.Unknown()),
+      secrets: secretPlaces,
     }),
     example: { requestedBy: byRule, eventId, webhookId: 'whk_01jq5x1d0wkz4s3v2n8m7b6c5a' },
   }),
@@ -105,6 +107,7 @@ export const actionEvents = {
       event,
       action: pluginAction,
       input: Type.Record(Type.String(), Type.Unknown(), { description: '`with` of the action, filled in' }),
+      secrets: secretPlaces,
     }),
     example: { requestedBy: byRule, eventId, action: 'page-on-call', input: { team: 'db', text: 'DB latency' } },
   }),

@@ -444,7 +444,6 @@ describe('a word that the language keeps for later', () => {
       withSteps(`  - uses: ${word}\n    with: { url: x }\n`),
       '/steps/0/uses',
     ]),
-    ['secrets', withSteps('  - uses: echo\n    with: { value: "${{ secrets.KEY }}" }\n'), '/steps/0/with/value'],
   ])('%s is refused by name, and what there is instead is said', (word, source, pointer) => {
     expect(firstOf(source)).toMatchObject({ code: 'workflow.unsupported', pointer });
     expect(firstOf(source)!.detail).toContain(word);

@@ -13,6 +13,7 @@ import { LATER, withoutLaterKeys } from './later-words.js';
 import { durationOf } from '../literals.js';
 import { failureSchema, type Visible, visibleAtFirst, visibleInFinally } from '../scope-schema.js';
 import { inOrder, SourceProblems } from '../source-problems.js';
+import { warnAboutCredentials } from './literal-credentials.js';
 import { listOf, StepIds } from './step-ids.js';
 import { StepReader } from './step-reader.js';
 import { readTriggers } from './trigger-reader.js';
@@ -70,6 +71,7 @@ function readDefinition(given: Json, vocabulary: Vocabulary, problems: SourcePro
     roots: { ...root.roots, error: failureSchema },
   });
   const lastSteps = reader.list(last.steps, last.pointer, visibleInFinally(visible));
+  problems.suspect(() => warnAboutCredentials(value, problems));
   if (value['allowRecursion'] !== true) problems.suspect(() => warnAboutRecursion(value, triggers, problems));
   const outputs = reader.expressions.template(value['outputs'] ?? {}, '/outputs', visible);
   return {
@@ -85,6 +87,7 @@ function readDefinition(given: Json, vocabulary: Vocabulary, problems: SourcePro
     onFailure: onFailure.steps,
     finally: value['finally'] === undefined ? undefined : { steps: lastSteps.steps, timeoutMs: last.timeoutMs },
     outputs: value['outputs'] === undefined ? undefined : (outputs ?? emptyTemplate),
+    secrets: [...reader.expressions.secrets],
   };
 }
 

@@ -8,7 +8,7 @@ import type { RetryPolicy, StepInput, UsesFields } from '../definition.js';
 import { emptyTemplate } from '../expressions.js';
 import { LATER } from './later-words.js';
 import { durationOf, isOpen } from '../literals.js';
-import { visibleToRetry } from '../scope-schema.js';
+import { visibleToEffect, visibleToRetry } from '../scope-schema.js';
 import { workflowProblems } from '../source-problems.js';
 import type { NamedSyntax, RawObject, Reading, Vocabulary } from '../vocabulary.js';
 
@@ -58,7 +58,12 @@ function unknownStep(name: string, { pointer, problems }: Reading, named: Vocabu
 }
 
 /** `with` fits the step's schema, but for templates: their values are checked when they are known. */
-function readInput({ definition }: NamedSyntax, value: unknown, reading: Reading, fits: boolean): StepInput {
+function readInput(
+  { definition, takesSecrets }: NamedSyntax,
+  value: unknown,
+  reading: Reading,
+  fits: boolean,
+): StepInput {
   const { problems, expressions: compiler, visible } = reading;
   const schema = definition.inputSchema as TObject;
   const pointer = `${reading.pointer}/with`;
@@ -78,7 +83,10 @@ function readInput({ definition }: NamedSyntax, value: unknown, reading: Reading
     if (compiled) expressions[key] = compiled;
     delete rest[key];
   }
-  return { template: compiler.template(rest, pointer, visible) ?? emptyTemplate, expressions };
+  return {
+    template: compiler.template(rest, pointer, takesSecrets ? visibleToEffect(visible) : visible) ?? emptyTemplate,
+    expressions,
+  };
 }
 
 function readRetry(value: unknown, { pointer, visible, expressions }: Reading): RetryPolicy | undefined {

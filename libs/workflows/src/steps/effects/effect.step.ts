@@ -1,4 +1,5 @@
 import { withoutCredentials } from '#libs/events/src/credentials.js';
+import type { SecretPlace } from '#libs/events/src/secret-places.js';
 import { timeAfter } from '#libs/kernel/src/time/times.js';
 import { type EffectStep, StepError } from '#libs/plugin-sdk/src/define-step.js';
 
@@ -6,11 +7,12 @@ import type { RetryPolicy } from '../../language/definition.js';
 import type { LibraryKind } from '../kind/step-kind.js';
 import { delayAfter } from './retry.js';
 import { failureOf } from '../kind/step-failure.js';
-import { evaluating, inputOf, plain } from '../kind/step-input.js';
+import { evaluating, filledInput, plain } from '../kind/step-input.js';
 
 /** Noted while an attempt is under way, or was when its process died. */
 interface Attempting {
   readonly input: unknown;
+  readonly secrets: readonly SecretPlace[];
 }
 
 /** Steps of the library that do something in the world: a worker does them, attempt by attempt. */
@@ -20,7 +22,12 @@ export const effectStep: LibraryKind<EffectStep, Attempting> = {
   pace: 'attempts',
   events: {
     'run.step_started': {
-      evolve: (step, { attempt, input }) => ({ ...step, attempt, timer: undefined, noted: { input } }),
+      evolve: (step, { attempt, input, secrets = [] }) => ({
+        ...step,
+        attempt,
+        timer: undefined,
+        noted: { input, secrets },
+      }),
       show(shown, { attempt, input }, timestamp) {
         Object.assign(shown, { status: 'running', input: withoutCredentials(input) });
         shown.attempts.push({ attempt, startedAt: timestamp, resumed: 0 });
@@ -53,13 +60,13 @@ export const effectStep: LibraryKind<EffectStep, Attempting> = {
     if (noted) {
       // Another process had begun the attempt, and is gone.
       if (!decision.isAttempting) decision.record('run.step_resumed', { attempt });
-      decision.attempt({ uses, attempt, input: noted.input });
+      decision.attempt({ uses, attempt, ...noted });
       return 'open';
     }
     if (timer && !decision.isDue('retry')) return 'open';
-    const input = inputOf(step, decision.scope());
-    decision.record('run.step_started', { attempt, input });
-    decision.attempt({ uses, attempt, input });
+    const { input, secrets } = filledInput(step, decision.scope());
+    decision.record('run.step_started', { attempt, input, ...(secrets.length > 0 && { secrets: [...secrets] }) });
+    decision.attempt({ uses, attempt, input, secrets });
     return 'open';
   },
 

@@ -6,12 +6,14 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import type { NamedDefinition } from '../../language/definition.js';
 import { AWAITING } from '../kind/awaiting.js';
 import type { NamedKind, RequestOutcome, StepDecision } from '../kind/step-kind.js';
-import { inputOf } from '../kind/step-input.js';
+import { filledInput } from '../kind/step-input.js';
 
 /** A kind that asks another stage for something. */
 export interface RequestKind<Request extends EventType, Outcome extends EventType> extends NamedDefinition {
   /** The event that asks. */
   readonly request: Request;
+  /** The data of the request must have what may be a secret at the same place as `with`. */
+  readonly takesSecrets?: true;
   /** What the schema of `with` cannot say. */
   readonly check?: NamedKind['check'];
   /** @throws StepError where nothing can be requested. */
@@ -58,9 +60,10 @@ export function requestStep<Request extends EventType, Outcome extends EventType
     decide(step, decision) {
       let requestId = decision.open?.awaiting[0];
       if (requestId === undefined) {
-        const input = inputOf(step, decision.scope());
+        const { input, secrets } = filledInput(step, decision.scope());
         requestId = decision.idOf('run-request');
-        decision.append({ type: request, data: requestData(input, decision), id: requestId });
+        const data = { ...requestData(input, decision), ...(secrets.length > 0 && { secrets }) };
+        decision.append({ type: request, data, id: requestId });
         if (input['detached'] === true) return decision.completed({ requestId: eventIdOf(requestId) });
         decision.record('run.step_awaiting', { requestId, input });
       }

@@ -30,6 +30,7 @@ export const sendWebhookStep = requestStep({
     requestId: Type.Optional(Type.String()),
   }),
   request: 'webhook.requested',
+  takesSecrets: true,
 
   check(input, pointer, problems) {
     if ((input['webhook'] === undefined) === (input['url'] === undefined))

@@ -1,4 +1,5 @@
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
+import type { SecretPlace } from '#libs/events/src/secret-places.js';
 import type { ShownStep } from '#libs/events/src/shapes/run-shape.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import type { EffectStep, StepDefinition } from '#libs/plugin-sdk/src/define-step.js';
@@ -26,6 +27,7 @@ export interface KeywordKind<Fields extends object = object, Noted = unknown>
 
 export interface NamedKind<Noted = unknown> extends NamedDefinition, Behaviour<UsesFields, Noted> {
   readonly form: 'named';
+  readonly takesSecrets?: true;
   readonly check?: NamedSyntax['check'];
 }
 
@@ -175,6 +177,8 @@ export interface Attempt {
    */
   readonly round: number;
   readonly input: unknown;
+  /** Where secrets are put in. */
+  readonly secrets: readonly SecretPlace[];
 }
 
 /** How an attempt ended: with an output, or with what the step threw. */
