@@ -137,6 +137,20 @@ describe('the server', () => {
   });
 
   describe('lets nobody in', () => {
+    it('query parameters that are not described, and accepts all that are', async () => {
+      for (const { method, path, operation } of routes.filter((route) => !isOpen(route))) {
+        const answerTo = async (query: string) => {
+          const body = method === 'POST' || method === 'PUT' || method === 'PATCH' ? {} : undefined;
+          const answer = await ask(method, `${filled(path)}?${query}`, ADMIN_TOKEN, body);
+          return answer.text();
+        };
+        expect(`${method} ${path}: ${await answerTo('no-such-parameter=1')}`).toContain('query.unknown_parameter');
+        const names = (operation.parameters ?? []).flatMap((one) => (one.in === 'query' ? [one.name] : []));
+        if (names.length > 0)
+          expect(await answerTo(names.map((name) => `${name}=x`).join('&'))).not.toContain('query.unknown_parameter');
+      }
+    });
+
     it('without a token, on any route but the open ones', async () => {
       for (const route of routes.filter((one) => !isOpen(one))) {
         const body = route.method === 'GET' || route.method === 'DELETE' ? undefined : {};

@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type DynamicModule, type INestApplicationContext, Module } from '@nestjs/common';
+import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
+import { ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import { ModulesContainer, NestFactory } from '@nestjs/core';
+import { DECORATORS } from '@nestjs/swagger';
 import { Type } from '@sinclair/typebox';
 import type { DataSource } from 'typeorm';
 import { AppModule, type Parts, partsOf } from '#apps/server/src/app.module.js';
@@ -261,6 +264,42 @@ describe('the wiring', () => {
 
   it('no command has two handlers', () => {
     expect(() => checkCommandHandlers(application)).not.toThrow();
+  });
+});
+
+describe('a query parameter', () => {
+  interface Argument {
+    readonly data?: string;
+  }
+
+  it('that a route reads is described, or the guard would refuse it', async () => {
+    const application = await NestFactory.createApplicationContext(AppModule.with(coreWithoutDatabase()), {
+      logger: false,
+    });
+    const undescribed: string[] = [];
+    let read = 0;
+    for (const { metatype } of [...application.get(ModulesContainer).values()].flatMap(({ controllers }) => [
+      ...controllers.values(),
+    ])) {
+      const { prototype } = metatype as { prototype: object };
+      for (const [handler, { value }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+        if (typeof value !== 'function') continue;
+        const parameters = (Reflect.getMetadata(DECORATORS.API_PARAMETERS, value) ?? []) as { name: string }[];
+        const described = new Set(parameters.map(({ name }) => name));
+        const all = (Reflect.getMetadata(ROUTE_ARGS_METADATA, metatype as object, handler) ?? {}) as Record<
+          string,
+          Argument
+        >;
+        for (const [key, { data: name }] of Object.entries(all)) {
+          if (!key.startsWith(`${RouteParamtypes.QUERY}:`) || name === undefined) continue;
+          read += 1;
+          if (!described.has(name)) undescribed.push(`${(metatype as { name: string }).name}.${handler}: ${name}`);
+        }
+      }
+    }
+    await application.close();
+    expect(read).toBeGreaterThan(20);
+    expect(undescribed).toEqual([]);
   });
 });
 

@@ -11,6 +11,13 @@ export const Takes = (shape: TSchema) => ApiBody({ schema: schemaOf(shape) });
 /** Describes what a route answers by its shape. */
 export const Answers = (shape: TSchema, status = 200) => ApiResponse({ status, schema: schemaOf(shape) });
 
+/** Describes the parameters of a list. */
+export const Paged = () =>
+  applyDecorators(
+    ApiQuery({ name: 'limit', required: false, description: 'At most 200; default 50.' }),
+    ApiQuery({ name: 'cursor', required: false, description: '`nextCursor` of the previous page.' }),
+  );
+
 /** Describes a route that answers a page of a list of things that look so. */
 export function AnswersPage(shape: TSchema) {
   const page = Type.Object(
@@ -23,9 +30,5 @@ export function AnswersPage(shape: TSchema) {
     },
     { $id: `${shape.$id!.replace(/Answer$/, '')}Page` },
   );
-  return applyDecorators(
-    ApiQuery({ name: 'limit', required: false, description: 'At most 200; default 50.' }),
-    ApiQuery({ name: 'cursor', required: false, description: '`nextCursor` of the previous page.' }),
-    Answers(page),
-  );
+  return applyDecorators(Paged(), Answers(page));
 }

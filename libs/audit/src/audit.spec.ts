@@ -85,13 +85,12 @@ describe('the query of events', () => {
         fromPosition: '-1',
         cursor: '???',
         correlation: 'x',
-        tpye: 'a',
         source: ['a', 'b'],
       }),
     );
     expect(code).toBe('query.invalid');
     expect(problems.map(({ pointer }) => pointer).sort()).toEqual(
-      ['/by', '/correlation', '/cursor', '/from', '/fromPosition', '/limit', '/order', '/source', '/tpye'].sort(),
+      ['/by', '/correlation', '/cursor', '/from', '/fromPosition', '/limit', '/order', '/source'].sort(),
     );
   });
 

@@ -4,6 +4,7 @@ import { DataSource } from 'typeorm';
 
 import { CurrentCaller } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
+import { Paged } from '#libs/access/src/shapes.controller.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
@@ -65,6 +66,7 @@ export class PendingActionController {
   })
   @ApiQuery({ name: 'status', required: false, enum: ['pending'] })
   @ApiQuery({ name: 'type', required: false, enum: PENDING_TYPES })
+  @Paged()
   @ApiResponse({ status: 200, type: PendingActionPage })
   async list(
     @CurrentCaller() { orgId }: Caller,

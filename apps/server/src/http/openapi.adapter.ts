@@ -35,7 +35,7 @@ function documentOf(application: INestApplication, publicUrl: string, fragments:
     .setOpenAPIVersion('3.1.0')
     .setTitle('Millrace')
     .setDescription(
-      'Receive webhooks as events, and act on them. Lists are `{ data, nextCursor }`; pass `cursor` to get the next page. Errors are RFC 9457 problem details with a stable `code`. A POST with an `Idempotency-Key` takes effect once; repeats within 24 hours get the same answer.',
+      'Receive webhooks as events, and act on them. Lists are `{ data, nextCursor }`; pass `cursor` to get the next page. A query parameter that a route does not have is refused. Errors are RFC 9457 problem details with a stable `code`. A POST with an `Idempotency-Key` takes effect once; repeats within 24 hours get the same answer.',
     )
     .setVersion('1')
     .addServer(publicUrl)

@@ -1,22 +1,34 @@
 import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
+import { DECORATORS } from '@nestjs/swagger';
 
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
 import { PUBLIC, ROLES } from '../caller.controller.js';
 import type { Caller, Role } from '../caller.js';
+import { refuseUnknownParameters } from '../query-parameters.js';
 import { authenticate } from './authenticate.js';
 import { TokenTable } from './token.table.js';
 
 interface Request {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly query?: object;
   caller?: Caller;
+}
+
+/** As `@ApiQuery` notes it. */
+interface Parameter {
+  readonly in: string;
+  readonly name: string;
 }
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
-/** Authenticates and authorises every route. Asks memory only. */
+/**
+ * Authenticates and authorises every route, and refuses query parameters that its description does not have. Public routes
+ * accept any: senders and probes add what they like. Asks memory only.
+ */
 @Injectable()
 export class TokenGuard implements CanActivate {
   constructor(
@@ -32,6 +44,12 @@ export class TokenGuard implements CanActivate {
     request.caller = this.callerOf(request);
     const roles = this.reflector.getAllAndOverride<readonly Role[] | undefined>(ROLES, marked);
     if (roles) requireRole(request.caller, roles);
+    const described = this.reflector.get<readonly Parameter[] | undefined>(
+      DECORATORS.API_PARAMETERS,
+      context.getHandler(),
+    );
+    const names = (described ?? []).filter((parameter) => parameter.in === 'query').map(({ name }) => name);
+    refuseUnknownParameters(request.query ?? {}, names);
     return true;
   }
 

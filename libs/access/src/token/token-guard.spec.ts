@@ -3,6 +3,7 @@ import 'reflect-metadata';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
+import { ApiParam, ApiQuery } from '@nestjs/swagger';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
@@ -30,6 +31,12 @@ class Routes {
   some() {
     return 3;
   }
+  @ApiParam({ name: 'id' })
+  @ApiQuery({ name: 'status', required: false })
+  @ApiQuery({ name: 'limit', required: false })
+  listed() {
+    return 5;
+  }
 }
 
 @Roles('admin')
@@ -41,6 +48,7 @@ class AdminRoutes {
 
 interface Request {
   headers: Record<string, string>;
+  query: Record<string, string>;
   caller?: Caller;
 }
 
@@ -68,8 +76,9 @@ describe('the guard before every route', () => {
   const ask = (
     [of, handler]: readonly [typeof Routes | typeof AdminRoutes, () => unknown],
     headers: Record<string, string> = {},
+    query: Record<string, string> = {},
   ) => {
-    const request: Request = { headers };
+    const request: Request = { headers, query };
     const context = {
       getHandler: () => handler,
       getClass: () => of,
@@ -78,7 +87,8 @@ describe('the guard before every route', () => {
     try {
       return { passed: guard.canActivate(context), caller: request.caller };
     } catch (error) {
-      if (error instanceof Rejected) return { kind: error.kind, code: error.code, message: error.message };
+      if (error instanceof Rejected)
+        return { kind: error.kind, code: error.code, message: error.message, problems: error.problems };
       throw error;
     }
   };
@@ -86,6 +96,7 @@ describe('the guard before every route', () => {
   const any = [Routes, Routes.prototype.any] as const;
   const some = [Routes, Routes.prototype.some] as const;
   const admins = [AdminRoutes, AdminRoutes.prototype.all] as const;
+  const listed = [Routes, Routes.prototype.listed] as const;
   const bearer = (text: string) => ({ authorization: `Bearer ${text}` });
 
   it('lets everybody through where a route is public, and asks for no token', () => {
@@ -121,6 +132,25 @@ describe('the guard before every route', () => {
     expect(ask(any, bearer('mr_auditor'))).toMatchObject({ passed: true });
     table.incomplete = false;
     expect(() => routes.view(caller, 'tok_new')).toThrow(Rejected);
+  });
+
+  it.each([
+    [listed, 'statsu', 'Unknown query parameter "statsu". Did you mean "status"? Allowed: limit, status.'],
+    [listed, 'id', 'Unknown query parameter "id". Allowed: limit, status.'],
+    [listed, 'Limit', 'Unknown query parameter "Limit". Did you mean "limit"? Allowed: limit, status.'],
+    [any, 'status', 'Unknown query parameter "status". Allowed: none.'],
+  ])('refuses a query parameter that the description of the route does not have: %# %s', (route, name, message) => {
+    const answer = ask(route, bearer('mr_auditor'), { [name]: '1' });
+    expect(answer).toMatchObject({
+      kind: 'invalid',
+      code: 'query.invalid',
+      problems: [{ pointer: `/${name}`, detail: message }],
+    });
+  });
+
+  it('accepts those that it has, and any where a route is public', () => {
+    expect(ask(listed, bearer('mr_auditor'), { status: 'x', limit: '1' })).toMatchObject({ passed: true });
+    expect(ask(open, {}, { utm_source: 'x' })).toMatchObject({ passed: true });
   });
 
   it('refuses a token from the very moment it expires', () => {

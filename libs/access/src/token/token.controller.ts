@@ -12,6 +12,7 @@ import { parseTime } from '#libs/kernel/src/time/times.js';
 
 import { CurrentCaller, Roles } from '../caller.controller.js';
 import { type Caller, newIdFor, type Role } from '../caller.js';
+import { Paged } from '../shapes.controller.js';
 import { IsTime } from '../time.body.js';
 import { revokeAdmin } from './revoke-admin.js';
 import { CreateToken, RevokeToken, hashOf, newTokenText } from './token.js';
@@ -104,6 +105,7 @@ export class TokenController {
     summary: 'List valid API tokens',
     description: 'The tokens themselves are not stored and not shown.',
   })
+  @Paged()
   @ApiResponse({ status: 200, type: TokenPage })
   list(@CurrentCaller() caller: Caller, @Query('limit') limit?: string, @Query('cursor') cursor?: string): TokenPage {
     const size = Math.min(Math.max(Number(limit ?? 50) || 50, 1), 200);
