@@ -28,17 +28,16 @@ export class PendingActions implements Subscriber {
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     const tx = await context.transaction();
     for (const event of events) {
-      if (event.is(...BEGUN))
-        await tx.query('delete from views.pending_actions where id = $1', [event.data.executionId]);
-      else if (isEnd(event)) await tx.query('delete from views.pending_actions where id = $1', [event.data.requestId]);
+      if (event.is(...BEGUN)) tx.write('delete from views.pending_actions where id = $1', [event.data.executionId]);
+      else if (isEnd(event)) tx.write('delete from views.pending_actions where id = $1', [event.data.requestId]);
       else if (event.is('action.failed', 'message.attempt_failed'))
-        await tx.query('update views.pending_actions set details = $2 where id = $1', [
+        tx.write('update views.pending_actions set details = $2 where id = $1', [
           event.data.requestId,
           jsonColumn(retryDetails(event.data)),
         ]);
       else if (event.is(...PENDING_REQUESTS)) {
         const { id, orgId, type, requestedBy, eventId, details, requestedAt } = pendingAction(event);
-        await tx.query(
+        tx.write(
           `insert into views.pending_actions (id, org_id, type, requested_by, event_id, details, requested_at)
            values ($1, $2, $3, $4, $5, $6, $7) on conflict (id) do nothing`,
           [id, orgId, type, jsonColumn(requestedBy), eventId, jsonColumn(details), requestedAt],

@@ -13,6 +13,7 @@ import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { ReceivedAt } from '#libs/persistence/src/migrations/0027-received-at.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
+import { inTransaction } from '#libs/persistence/testing/in-transaction.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import { EventIndex } from './event-index.projection.js';
@@ -71,7 +72,7 @@ describe('the index of events', () => {
   const everything = async (): Promise<readonly RecordedEvent[]> => (await store.readAll({ limit: 10_000 })).events;
   const index = async (events?: readonly RecordedEvent[]) => {
     const all = events ?? (await everything());
-    await database.transaction((manager) =>
+    await inTransaction(database, (manager) =>
       new EventIndex().handle(all, {
         transaction: () => Promise.resolve(manager),
         signal: new AbortController().signal,

@@ -1,5 +1,3 @@
-import type { EntityManager } from 'typeorm';
-
 import type { EventType } from '#libs/events/src/catalogue.js';
 import { type Rejected, Transient } from '#libs/kernel/src/errors.js';
 
@@ -40,9 +38,22 @@ export interface Subscriber {
 
 export interface SubscriberContext {
   /** Opens the transaction in which the checkpoint will be written, at the first call. Projections write through it. */
-  transaction(): Promise<EntityManager>;
+  transaction(): Promise<ViewTransaction>;
   /** Aborts when the process stops or the instance is no longer the active one. */
   readonly signal: AbortSignal;
+}
+
+/** The transaction of a batch: its views and its checkpoint. Statements are done in the order in which they are given. */
+export interface ViewTransaction {
+  /** The rows, and of an UPDATE or DELETE `[rows, count]`. A round trip: only for what is decided by the answer. */
+  query<R = unknown>(sql: string, values?: readonly unknown[]): Promise<R>;
+  /**
+   * Sent with the next question or the commit, which then throw what it fails with.
+   * @param answered given the rows, where somebody needs them
+   */
+  write(sql: string, values: readonly unknown[], answered?: (rows: readonly Record<string, unknown>[]) => void): void;
+  /** Done once the transaction is committed. */
+  afterCommit(effect: () => void): void;
 }
 
 /**

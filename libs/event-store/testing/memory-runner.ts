@@ -1,5 +1,3 @@
-import type { EntityManager } from 'typeorm';
-
 import {
   CheckpointMoved,
   type CheckpointMove,
@@ -9,13 +7,14 @@ import {
   type StoredCheckpoint,
 } from '../src/runner/checkpoints.js';
 import { Locks, Signals } from '../src/runner/locks.js';
+import type { ViewTransaction } from '../src/subscriber.js';
 
-/** What a transaction of {@link MemoryCheckpoints} offers in place of an EntityManager: effects at commit. */
+/** What a transaction of {@link MemoryCheckpoints} offers in place of a ViewTransaction: effects at commit. */
 export interface MemoryManager {
   write(effect: () => void): void;
 }
 
-export const memoryManager = (manager: EntityManager): MemoryManager => manager as unknown as MemoryManager;
+export const memoryManager = (views: ViewTransaction): MemoryManager => views as unknown as MemoryManager;
 
 /** Checkpoints of several runners of one test, with the failures that a database has. */
 export class MemoryCheckpoints extends Checkpoints {
@@ -34,7 +33,7 @@ export class MemoryCheckpoints extends Checkpoints {
     const manager: MemoryManager = { write: (effect) => effects.push(effect) };
     const key = (name: string, position: bigint): string => `${name} ${position}`;
     return {
-      manager: manager as unknown as EntityManager,
+      views: manager as unknown as ViewTransaction,
       park: async (event) => {
         effects.push(() => this.parkedEvents.set(key(event.subscriber, event.position), { ...event, retry: false }));
       },

@@ -1,11 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
 
 import { appendOnce } from '#libs/event-store/src/append-once.js';
 import { EventStore, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
 import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
 import { readWhole } from '#libs/event-store/src/reading.js';
-import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import type { Subscriber, SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import { causedBy } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
@@ -166,7 +165,7 @@ function keyOf(event: RecordedEvent): Key | undefined {
   return { orgId: event.metadata.orgId, key: indexKey('issue-key', dedupeKey) };
 }
 
-async function load(tx: EntityManager, keys: readonly Key[]) {
+async function load(tx: ViewTransaction, keys: readonly Key[]) {
   const rows = await loadRows(
     tx,
     IssueKeyView,
@@ -175,7 +174,7 @@ async function load(tx: EntityManager, keys: readonly Key[]) {
   return rows.map(({ orgId, dedupeKey, issueId }) => ({ orgId, key: dedupeKey, issueId }));
 }
 
-async function save(tx: EntityManager, { changes }: DedupeKeys): Promise<void> {
+async function save(tx: ViewTransaction, { changes }: DedupeKeys): Promise<void> {
   const freed = changes.filter(({ issueId }) => issueId === null);
   await removeRows(
     tx,

@@ -1,4 +1,5 @@
-import type { DataSource, QueryRunner } from 'typeorm';
+import type pg from 'pg';
+import type { DataSource } from 'typeorm';
 
 import {
   CheckpointMoved,
@@ -13,6 +14,8 @@ import { messageOf } from '#libs/kernel/src/errors.js';
 
 import { poolOf } from './data-source.adapter.js';
 import { databaseError, inDatabase, isOfValues } from './database-errors.js';
+import { PipelineError, type Statement } from './transaction/pipeline.adapter.js';
+import { PostgresViewTransaction } from './transaction/view-transaction.adapter.js';
 
 /**
  * Views and their checkpoint are one transaction, and follow from the log: losing the newest ones in a power cut means
@@ -20,16 +23,18 @@ import { databaseError, inDatabase, isOfValues } from './database-errors.js';
  */
 const UNHURRIED = `select set_config('synchronous_commit', 'off', true)`;
 
+/** Fails, and undoes what was sent with it, where the checkpoint is not at the position that it is moved from. */
 const MOVE = `
   with unhurried as materialized (${UNHURRIED}), moved as (
     update views.checkpoints set position = $2, updated_at = clock_timestamp()
      where name = $1 and position = $3 returning 1)
-  select (select count(*)::int from moved) as moved from unhurried`;
+  select 1 / (select count(*)::int from moved) from unhurried`;
 
 const FIRST = `
   with unhurried as materialized (${UNHURRIED}), moved as (
     insert into views.checkpoints (name, position) values ($1, $2) on conflict (name) do nothing returning 1)
-  select (select count(*)::int from moved) as moved from unhurried`;
+  select 1 / (select count(*)::int from moved) from unhurried`;
+const NOT_MOVED = '22012';
 
 const PARK = `
   insert into views.parked_events (subscriber, position, event_id, type, reason, tries) values ($1, $2, $3, $4, $5, $6)
@@ -61,22 +66,11 @@ export class PostgresCheckpoints extends Checkpoints {
   }
 
   override async begin(): Promise<CheckpointTransaction> {
-    const runner = this.dataSource.createQueryRunner();
-    try {
-      await inDatabase(async () => {
-        await runner.connect();
-        await runner.startTransaction();
-      });
-    } catch (error) {
-      await runner.release().catch(() => undefined);
-      throw error;
-    }
-    return new PostgresTransaction(runner);
+    return new PostgresTransaction(poolOf(this.dataSource));
   }
 
   override async save(move: CheckpointMove): Promise<void> {
-    const [row] = await this.read<{ moved: number }>(...moving(move));
-    if (row!.moved === 0) throw new CheckpointMoved(move);
+    await new PostgresTransaction(poolOf(this.dataSource)).commit(move);
   }
 
   override async all(): Promise<ReadonlyMap<string, StoredCheckpoint>> {
@@ -129,50 +123,45 @@ export class PostgresCheckpoints extends Checkpoints {
 }
 
 class PostgresTransaction implements CheckpointTransaction {
-  constructor(private readonly runner: QueryRunner) {}
+  readonly views: PostgresViewTransaction;
 
-  get manager(): QueryRunner['manager'] {
-    return this.runner.manager;
+  constructor(pool: pg.Pool) {
+    this.views = new PostgresViewTransaction(pool);
   }
 
   async park({ subscriber, position, eventId, type, reason, tries }: ParkedEvent): Promise<void> {
-    const values = [subscriber, String(position), eventId, type, reason, tries];
-    await inDatabase(() => this.runner.query(PARK, values));
+    this.views.write(PARK, [subscriber, String(position), eventId, type, reason, tries]);
   }
 
   async unpark(name: string, position: bigint): Promise<void> {
     const sql = 'delete from views.parked_events where subscriber = $1 and position = $2';
-    await inDatabase(() => this.runner.query(sql, [name, String(position)]));
+    this.views.write(sql, [name, String(position)]);
   }
 
   async commit(move?: CheckpointMove): Promise<void> {
     await inDatabase(async () => {
-      if (move) {
-        const [row] = (await this.runner.query(...moving(move))) as { moved: number }[];
-        if (row!.moved === 0) {
-          await this.rollback();
+      try {
+        await this.views.end(move && [moving(move)]);
+      } catch (error) {
+        if (move && error instanceof PipelineError && error.text === moving(move).text && codeOf(error) === NOT_MOVED)
           throw new CheckpointMoved(move);
-        }
+        throw error;
       }
-      await this.runner.commitTransaction();
-      await this.runner.release();
     });
   }
 
-  async rollback(): Promise<void> {
-    if (this.runner.isReleased) return;
-    try {
-      if (this.runner.isTransactionActive) await this.runner.rollbackTransaction();
-    } catch {
-      // The connection is gone, and the transaction with it.
-    }
-    await this.runner.release().catch(() => undefined);
+  rollback(): Promise<void> {
+    return this.views.rollback();
   }
 }
 
-function moving({ name, from, to }: CheckpointMove): [string, unknown[]] {
-  return from === undefined ? [FIRST, [name, String(to)]] : [MOVE, [name, String(to), String(from)]];
+function moving({ name, from, to }: CheckpointMove): Statement {
+  return from === undefined
+    ? { text: FIRST, values: [name, String(to)] }
+    : { text: MOVE, values: [name, String(to), String(from)] };
 }
+
+const codeOf = ({ cause }: PipelineError): unknown => (cause as { code?: unknown }).code;
 
 const parkedEvent = (row: ParkedRow): ParkedEvent => ({
   subscriber: row.subscriber,

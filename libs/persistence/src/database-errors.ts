@@ -1,5 +1,7 @@
 import { Transient } from '#libs/kernel/src/errors.js';
 
+import { PipelineError } from './transaction/pipeline.adapter.js';
+
 /**
  * SQLSTATE classes and codes after which the same statement may succeed later: connection lost, resources exhausted
  * (disk full among them), server shutting down or starting, conflicts that a new transaction resolves.
@@ -24,7 +26,7 @@ const LOST =
 /** What the database threw, as `Transient` `database.unavailable` where trying again makes sense; else unchanged. */
 export function databaseError(error: unknown): unknown {
   if (error instanceof Transient) return error;
-  const inner = (error as { driverError?: unknown } | undefined)?.driverError ?? error;
+  const inner = driverError(error);
   const { code, message, syscall } = (inner ?? {}) as { code?: unknown; message?: unknown; syscall?: unknown };
   const passing =
     (typeof code === 'string' && (PASSING.test(code) || SOCKET_CODES.has(code))) ||
@@ -38,10 +40,16 @@ export function databaseError(error: unknown): unknown {
 
 /** Whether the database refused the values themselves: no column holds them. */
 export function isOfValues(error: unknown): boolean {
-  const inner = (error as { driverError?: unknown } | undefined)?.driverError ?? error;
+  const inner = driverError(error);
   const { code } = (inner ?? {}) as { code?: unknown };
   return typeof code === 'string' && /^22...$/.test(code);
 }
+
+/** What `pg` threw, under what TypeORM or a pipeline made of it. */
+const driverError = (error: unknown): unknown =>
+  error instanceof PipelineError
+    ? error.cause
+    : ((error as { driverError?: unknown } | undefined)?.driverError ?? error);
 
 /** Runs `work` and throws what it throws through {@link databaseError}. */
 export async function inDatabase<T>(work: () => Promise<T>): Promise<T> {

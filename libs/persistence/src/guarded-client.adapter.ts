@@ -29,5 +29,5 @@ function withStorableTexts(given: unknown): unknown {
   return Array.isArray(values) ? { ...given, values: values.map(storableValue) } : given;
 }
 
-const storableValue = (value: unknown): unknown =>
+export const storableValue = (value: unknown): unknown =>
   typeof value === 'string' ? storable(value) : Array.isArray(value) ? value.map(storableValue) : value;

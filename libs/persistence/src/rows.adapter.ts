@@ -1,5 +1,7 @@
 import { type EntityManager, getMetadataArgsStorage } from 'typeorm';
 
+import type { ViewTransaction } from '#libs/event-store/src/subscriber.js';
+
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { storableJson } from '#libs/kernel/src/text/text.js';
 
@@ -9,6 +11,8 @@ import { storableJson } from '#libs/kernel/src/text/text.js';
  */
 
 type Class<Entity> = new () => Entity;
+/** Of a batch of views, or any other. */
+type Writing = ViewTransaction | Pick<EntityManager, 'query'>;
 /** A value as it is written: a time as RFC 3339 too, a `bigint` column's as a number too. */
 type Written<T> = T extends Date ? Date | string : T extends string ? (string extends T ? T | number | bigint : T) : T;
 /** A row as it is written, with every column of its entity. */
@@ -40,19 +44,19 @@ interface Table {
  * old one stays. No two of the rows may have the same key, unless the old one stays.
  */
 export async function upsertRows<Entity extends object>(
-  tx: Pick<EntityManager, 'query'>,
+  tx: Writing,
   entity: Class<Entity>,
   rows: readonly RowOf<Entity>[],
   { onConflict = 'update' }: { readonly onConflict?: 'update' | 'nothing' } = {},
 ): Promise<void> {
   if (rows.length === 0) return;
   const { columns, update, insertMissing } = tableOf(entity);
-  await tx.query(onConflict === 'update' ? update : insertMissing, valuesOf(columns, rows));
+  await write(tx, onConflict === 'update' ? update : insertMissing, valuesOf(columns, rows));
 }
 
 /** The rows with these keys; those that are not there are missing. */
 export async function loadRows<Entity extends object, Key extends keyof Entity>(
-  tx: Pick<EntityManager, 'query'>,
+  tx: Pick<ViewTransaction | EntityManager, 'query'>,
   entity: Class<Entity>,
   keys: readonly KeyOf<Entity, Key>[],
 ): Promise<readonly StoredRow<Entity>[]> {
@@ -67,13 +71,18 @@ export async function loadRows<Entity extends object, Key extends keyof Entity>(
 
 /** Removes the rows with these keys; those that are not there are passed over. */
 export async function removeRows<Entity extends object, Key extends keyof Entity>(
-  tx: Pick<EntityManager, 'query'>,
+  tx: Writing,
   entity: Class<Entity>,
   keys: readonly KeyOf<Entity, Key>[],
 ): Promise<void> {
   if (keys.length === 0) return;
   const { columns, remove } = tableOf(entity);
-  await tx.query(remove, keyValues(columns, keys));
+  await write(tx, remove, keyValues(columns, keys));
+}
+
+async function write(tx: Writing, sql: string, values: unknown[]): Promise<void> {
+  if ('write' in tx) tx.write(sql, values);
+  else await tx.query(sql, values);
 }
 
 /** One array for each column. */

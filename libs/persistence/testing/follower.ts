@@ -1,7 +1,9 @@
-import type { DataSource, EntityManager } from 'typeorm';
+import type { DataSource } from 'typeorm';
 
 import type { EventStore } from '#libs/event-store/src/event-store.js';
 import type { Subscriber } from '#libs/event-store/src/subscriber.js';
+
+import { inTransaction } from './in-transaction.js';
 
 /**
  * Lets subscribers handle what is new for them, as the runner does, one call at a time: batches in a transaction with a
@@ -12,7 +14,7 @@ export class Follower {
 
   constructor(
     private readonly store: EventStore,
-    private readonly database: Pick<DataSource, 'transaction'>,
+    private readonly database: DataSource,
   ) {}
 
   /** Pretends that a subscriber has handled everything up to `position`. */
@@ -44,15 +46,13 @@ export class Follower {
       if (events.length === 0) return;
       const read = reads === 'all' ? events : events.filter(({ type }) => (reads as readonly string[]).includes(type));
       const lost = new Error('crash');
-      await this.database
-        .transaction(async (tx: EntityManager) => {
-          const context = { transaction: () => Promise.resolve(tx), signal: new AbortController().signal };
-          if (read.length > 0) await subscriber.handle(read, context);
-          if (crash) throw lost;
-        })
-        .catch((error: unknown) => {
-          if (error !== lost) throw error;
-        });
+      await inTransaction(this.database, async (tx) => {
+        const context = { transaction: () => Promise.resolve(tx), signal: new AbortController().signal };
+        if (read.length > 0) await subscriber.handle(read, context);
+        if (crash) throw lost;
+      }).catch((error: unknown) => {
+        if (error !== lost) throw error;
+      });
       if (crash) return;
       this.checkpoints.set(name, events.at(-1)!.position);
     }

@@ -1,11 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
 
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { typesOf } from '#libs/event-store/src/command-handlers.js';
 import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { readWhole } from '#libs/event-store/src/reading.js';
-import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import type { Subscriber, SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { jsonColumn } from '#libs/persistence/src/rows.adapter.js';
@@ -33,7 +32,7 @@ export class AgentProjection implements Subscriber {
   }
 
   private async removed(
-    tx: EntityManager,
+    tx: ViewTransaction,
     { data: { agentId }, metadata }: RecordedEvent<'agent.removed'>,
   ): Promise<void> {
     await tx.query('update views.agents set removed = true, updated_at = $2 where id = $1', [
@@ -58,7 +57,7 @@ export class AgentProjection implements Subscriber {
   }
 
   private async saved(
-    tx: EntityManager,
+    tx: ViewTransaction,
     { data, metadata }: RecordedEvent<'agent.registered' | 'agent.updated'>,
   ): Promise<void> {
     const { agentId, settings, secret } = data;

@@ -1,8 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
 
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import type { Subscriber, SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { followers } from '#libs/events/src/followers.js';
 import type { ExecutionStatus } from '#libs/events/src/shapes/agents/execution-shape.js';
@@ -50,7 +49,7 @@ export class ExecutionProjection implements Subscriber {
     for (const [agentId, position] of moved) await this.admit(tx, agentId, position);
   }
 
-  private async apply(tx: EntityManager, event: RecordedEvent): Promise<string | null | undefined> {
+  private async apply(tx: ViewTransaction, event: RecordedEvent): Promise<string | null | undefined> {
     if (event.is('agent.registered', 'agent.updated')) return saved(tx, event);
     if (event.is('agent.removed'))
       await tx.query('update views.agent_places set removed = true where agent_id = $1', [event.data.agentId]);
@@ -63,7 +62,7 @@ export class ExecutionProjection implements Subscriber {
   }
 
   private async ended(
-    tx: EntityManager,
+    tx: ViewTransaction,
     event: RecordedEvent<(typeof ENDS)[number]>,
   ): Promise<string | null | undefined> {
     const { executionId } = event.data;
@@ -81,7 +80,7 @@ export class ExecutionProjection implements Subscriber {
 
   /** @param at absent: at the end of its time limit, if it has one. */
   private async wake(
-    tx: EntityManager,
+    tx: ViewTransaction,
     event: RecordedEvent<'agent.attempt_failed' | 'agent.accepted'>,
     at?: Date,
   ): Promise<void> {
@@ -96,7 +95,7 @@ export class ExecutionProjection implements Subscriber {
     else await this.work.remove(tx, EXECUTIONS, [executionId]);
   }
 
-  private async admit(tx: EntityManager, agentId: string, position: bigint): Promise<void> {
+  private async admit(tx: ViewTransaction, agentId: string, position: bigint): Promise<void> {
     const rows = await tx
       .query<TaskRow[]>(
         `update views.agent_executions set turn = 'admitted'
@@ -137,7 +136,7 @@ const workOf = (row: TaskRow, dueAt: Date, position: bigint): Work<ExecutionTask
 const rowsOf = <Row>(result: readonly Row[]): readonly Row[] => (Array.isArray(result[0]) ? result[0] : result);
 
 async function saved(
-  tx: EntityManager,
+  tx: ViewTransaction,
   { data: { agentId, settings }, metadata: { orgId } }: RecordedEvent<'agent.registered' | 'agent.updated'>,
 ): Promise<string> {
   await tx.query(
@@ -155,7 +154,7 @@ async function saved(
 }
 
 async function requested(
-  tx: EntityManager,
+  tx: ViewTransaction,
   event: RecordedEvent<'agent.requested'>,
 ): Promise<string | null | undefined> {
   const { id, orgId, agent, trigger, eventId, requestedBy } = executionOf(event);
@@ -185,7 +184,7 @@ async function requested(
   return row?.agent_id;
 }
 
-async function started(tx: EntityManager, { data, metadata }: RecordedEvent<'agent.started'>): Promise<void> {
+async function started(tx: ViewTransaction, { data, metadata }: RecordedEvent<'agent.started'>): Promise<void> {
   await tx.query(
     `update views.agent_executions set status = 'running', started_at = $2, deadline = $3
       where id = $1 and status = 'pending'`,

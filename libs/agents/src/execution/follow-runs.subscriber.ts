@@ -1,8 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
 
 import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
-import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import type { Subscriber, SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import type { EventType } from '#libs/events/src/catalogue.js';
 import { requestedExecutionId } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
@@ -130,7 +129,7 @@ function linkOf(event: RecordedEvent): RowOf<ExecutionLinkView>[] {
 
 /** Executions whose request has an outcome now. */
 async function answered(
-  tx: EntityManager,
+  tx: ViewTransaction,
   outcomes: readonly Outcome[],
 ): Promise<readonly (readonly [string, Outcome])[]> {
   if (outcomes.length === 0) return [];
@@ -150,7 +149,7 @@ interface Bereft {
 }
 
 /** Executions that were requested before their run gave up. */
-async function bereft(tx: EntityManager, closings: readonly Closing[]): Promise<readonly Bereft[]> {
+async function bereft(tx: ViewTransaction, closings: readonly Closing[]): Promise<readonly Bereft[]> {
   if (closings.length === 0) return [];
   return tx.query<Bereft[]>(
     `select l.execution_id, l.parent_run, l.request_stream as stream, l.request_revision as revision

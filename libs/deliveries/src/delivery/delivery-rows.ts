@@ -1,5 +1,4 @@
-import type { EntityManager } from 'typeorm';
-
+import type { ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import { loadRows, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 
 import type { Health } from '../webhook/health.js';
@@ -7,7 +6,7 @@ import { WebhookHealthView } from '../webhook/webhook.view.js';
 import type { Delivery } from './delivery.js';
 import { DeliveryView } from './delivery.view.js';
 
-export async function loadDeliveries(tx: EntityManager, ids: readonly string[]): Promise<Map<string, Delivery>> {
+export async function loadDeliveries(tx: ViewTransaction, ids: readonly string[]): Promise<Map<string, Delivery>> {
   const rows = await loadRows(
     tx,
     DeliveryView,
@@ -16,10 +15,10 @@ export async function loadDeliveries(tx: EntityManager, ids: readonly string[]):
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-export const saveDeliveries = (tx: EntityManager, rows: readonly Delivery[]): Promise<void> =>
+export const saveDeliveries = (tx: ViewTransaction, rows: readonly Delivery[]): Promise<void> =>
   upsertRows(tx, DeliveryView, rows);
 
-export async function loadHealth(tx: EntityManager, webhookIds: readonly string[]): Promise<Map<string, Health>> {
+export async function loadHealth(tx: ViewTransaction, webhookIds: readonly string[]): Promise<Map<string, Health>> {
   const rows = await loadRows(
     tx,
     WebhookHealthView,
@@ -33,14 +32,14 @@ export async function loadHealth(tx: EntityManager, webhookIds: readonly string[
   );
 }
 
-export const saveHealth = (tx: EntityManager, rows: readonly Health[]): Promise<void> =>
+export const saveHealth = (tx: ViewTransaction, rows: readonly Health[]): Promise<void> =>
   upsertRows(tx, WebhookHealthView, rows);
 
 /** The most that one request recovers; the oldest come first, so that asking again goes on from there. */
 export const MOST_RECOVERED = 5_000;
 
 /** Messages of a webhook since a time whose newest delivery failed for good, oldest first. */
-export async function failedSince(tx: EntityManager, webhookId: string, since: string): Promise<readonly Delivery[]> {
+export async function failedSince(tx: ViewTransaction, webhookId: string, since: string): Promise<readonly Delivery[]> {
   const found = await tx.query<{ id: string }[]>(
     `select id from (
        select distinct on (root_id) id, status, position from views.deliveries

@@ -1,5 +1,3 @@
-import type { EntityManager } from 'typeorm';
-
 import {
   CORRELATION_EXHAUSTED,
   type CorrelationBudget,
@@ -10,7 +8,7 @@ import { execute } from '#libs/event-store/src/command-handlers.js';
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { readAt } from '#libs/event-store/src/reading.js';
-import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import type { Subscriber, SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import { causedBy, ENGINE, eventUuidOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
@@ -87,7 +85,7 @@ export class ScheduleDeliveries implements Subscriber {
     for (const event of schedule.recoveries) await this.recover(tx, event);
   }
 
-  private async write(tx: EntityManager, changed: ReadonlyMap<string, Delivery>, due: ReadonlyMap<string, Due>) {
+  private async write(tx: ViewTransaction, changed: ReadonlyMap<string, Delivery>, due: ReadonlyMap<string, Due>) {
     await saveDeliveries(tx, [...changed.values()]);
     const idle = [...changed.keys()].filter((id) => !due.has(id));
     await this.work.remove(tx, ATTEMPTS, idle);
@@ -111,7 +109,7 @@ export class ScheduleDeliveries implements Subscriber {
     };
   }
 
-  private async recover(tx: EntityManager, event: RecordedEvent<'webhook.recovery_requested'>): Promise<void> {
+  private async recover(tx: ViewTransaction, event: RecordedEvent<'webhook.recovery_requested'>): Promise<void> {
     const { webhookId, since } = event.data;
     const again = new Schedule(this.webhooks, new Map(), new Map(), new Map());
     for (const row of await failedSince(tx, webhookId, since))

@@ -1,10 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
 
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { typesOf } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import type { Subscriber, SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
@@ -27,7 +26,7 @@ export class WebhookProjection implements Subscriber {
         await this.project(event, await context.transaction());
   }
 
-  private async project(event: RecordedEvent, tx: EntityManager): Promise<void> {
+  private async project(event: RecordedEvent, tx: ViewTransaction): Promise<void> {
     const at = event.metadata.timestamp;
     if (event.is('webhook.registered')) {
       const { webhookId, settings, secret, disabled } = event.data;
@@ -64,14 +63,14 @@ export class WebhookProjection implements Subscriber {
     } else if (event.is('webhook.deleted')) await this.forget(tx, event.data.webhookId);
   }
 
-  private setStatus(tx: EntityManager, id: string, at: string, status: string, reason?: string, detail?: string) {
+  private setStatus(tx: ViewTransaction, id: string, at: string, status: string, reason?: string, detail?: string) {
     return tx.query(
       `update views.webhooks set updated_at = $2, status = $3, disabled_reason = $4, disabled_detail = $5 where id = $1`,
       [id, at, status, reason ?? null, detail ?? null],
     );
   }
 
-  private async forget(tx: EntityManager, id: string): Promise<void> {
+  private async forget(tx: ViewTransaction, id: string): Promise<void> {
     const [row] = await tx.query<{ secrets: string[] }[]>('select secrets from views.webhooks where id = $1', [id]);
     if (!row) return;
     await this.secrets.remove(row.secrets);

@@ -1,6 +1,6 @@
-import type { EntityManager } from 'typeorm';
-
 import type { Uuid } from '#libs/kernel/src/ids.js';
+
+import type { ViewTransaction } from '../subscriber.js';
 
 /**
  * Where each subscriber is, kept beside the views that it writes. Its own injection token.
@@ -59,7 +59,7 @@ export interface ParkedEvent {
 }
 
 export interface CheckpointTransaction {
-  readonly manager: EntityManager;
+  readonly views: ViewTransaction;
   /** In the same transaction; parking the same event again replaces the reason. */
   park(event: ParkedEvent): Promise<void>;
   unpark(name: string, position: bigint): Promise<void>;

@@ -19,7 +19,7 @@ export async function handleOnce(
   let opening: Promise<CheckpointTransaction> | undefined;
   const open = (): Promise<CheckpointTransaction> => (opening ??= checkpoints.begin());
   try {
-    if (events.length > 0) await subscriber.handle(events, { transaction: async () => (await open()).manager, signal });
+    if (events.length > 0) await subscriber.handle(events, { transaction: async () => (await open()).views, signal });
     signal.throwIfAborted();
     if ('eventId' in then) await (await open()).unpark(then.subscriber, then.position);
     if (!opening) return false;

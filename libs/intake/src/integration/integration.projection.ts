@@ -1,10 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
 
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { fold, typesOf } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import type { Subscriber, SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { jsonColumn } from '#libs/persistence/src/rows.adapter.js';
 
@@ -24,7 +23,10 @@ export class IntegrationProjection implements Subscriber {
     for (const event of events) if (event.is(...this.reads)) await this.project(transaction, event);
   }
 
-  private async project(transaction: EntityManager, event: RecordedEvent<(typeof this.reads)[number]>): Promise<void> {
+  private async project(
+    transaction: ViewTransaction,
+    event: RecordedEvent<(typeof this.reads)[number]>,
+  ): Promise<void> {
     const id = event.data.integrationId;
     const [row] = await transaction.query<{ state: Integration; revision: string }[]>(
       'select state, revision from views.integrations where id = $1',

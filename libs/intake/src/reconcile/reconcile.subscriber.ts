@@ -1,9 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
 
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { SliceTable } from '#libs/event-store/src/slice-table.js';
-import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import type { Subscriber, SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { backoff } from '#libs/kernel/src/time/backoff.js';
 import { WorkQueue } from '#libs/persistence/src/claims/work.js';
@@ -49,7 +48,10 @@ export class ScheduleReconciliations implements Subscriber {
     }
   }
 
-  private async changed(tx: EntityManager, event: RecordedEvent<(typeof CHANGES_OF_SETTINGS)[number]>): Promise<void> {
+  private async changed(
+    tx: ViewTransaction,
+    event: RecordedEvent<(typeof CHANGES_OF_SETTINGS)[number]>,
+  ): Promise<void> {
     const { integrationId } = event.data;
     if (this.isReconcilable(integrationId)) return this.schedule(tx, integrationId, event, event.created);
     await this.work.remove(tx, RECONCILIATIONS, [integrationId]);
@@ -57,7 +59,7 @@ export class ScheduleReconciliations implements Subscriber {
       await tx.query('delete from views.integration_reconciliations where integration_id = $1', [integrationId]);
   }
 
-  private async reconciled(tx: EntityManager, event: RecordedEvent<'integration.reconciled'>): Promise<void> {
+  private async reconciled(tx: ViewTransaction, event: RecordedEvent<'integration.reconciled'>): Promise<void> {
     const { integrationId, failure, more, startedAt, openSince } = event.data;
     // After `too_many` another look would see no more than this one.
     const complete = more !== true && (!failure || failure.code === 'too_many');
@@ -79,7 +81,10 @@ export class ScheduleReconciliations implements Subscriber {
   }
 
   /** As long again as it has been failing, so that each pause is about twice the one before; and as long as it is asked to. */
-  private async pauseAfterFailure(tx: EntityManager, event: RecordedEvent<'integration.reconciled'>): Promise<number> {
+  private async pauseAfterFailure(
+    tx: ViewTransaction,
+    event: RecordedEvent<'integration.reconciled'>,
+  ): Promise<number> {
     const { integrationId, failure } = event.data;
     const { runs, completeAt } = (await this.row(tx, integrationId))!;
     const failing = completeAt
@@ -94,7 +99,7 @@ export class ScheduleReconciliations implements Subscriber {
     return state?.kind === 'active' && canReconcile(this.plugins.providers.get(state.provider), state.settings);
   }
 
-  private async schedule(tx: EntityManager, integrationId: string, event: RecordedEvent, dueAt: Date): Promise<void> {
+  private async schedule(tx: ViewTransaction, integrationId: string, event: RecordedEvent, dueAt: Date): Promise<void> {
     const row = await this.row(tx, integrationId);
     const task: ReconcileTask = {
       integrationId,
@@ -107,7 +112,7 @@ export class ScheduleReconciliations implements Subscriber {
     ]);
   }
 
-  private async row(tx: EntityManager, integrationId: string): Promise<Row | undefined> {
+  private async row(tx: ViewTransaction, integrationId: string): Promise<Row | undefined> {
     const [row] = await tx.query<Row[]>(
       `select runs, complete_at as "completeAt", open_since as "openSince"
          from views.integration_reconciliations where integration_id = $1`,

@@ -1,11 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
 
 import { appendOnce } from '#libs/event-store/src/append-once.js';
 import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { SliceTable } from '#libs/event-store/src/slice-table.js';
-import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import type { Subscriber, SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import { causedBy, ENGINE } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
@@ -82,7 +81,7 @@ export class WatchSilence implements Subscriber {
   }
 
   /** What it expects has changed, or whether it receives at all: from now on it has the whole time again. */
-  private async changed(tx: EntityManager, id: string, event: RecordedEvent): Promise<void> {
+  private async changed(tx: ViewTransaction, id: string, event: RecordedEvent): Promise<void> {
     if (!this.watched(id)) {
       await this.leftAlone(tx, id, event);
       return;
@@ -97,7 +96,7 @@ export class WatchSilence implements Subscriber {
   }
 
   /** How many changes there were stays known while it may be watched again: their stream goes on from there. */
-  private async leftAlone(tx: EntityManager, id: string, event: RecordedEvent): Promise<void> {
+  private async leftAlone(tx: ViewTransaction, id: string, event: RecordedEvent): Promise<void> {
     if (event.type === 'integration.deleted')
       await tx.query('delete from views.integration_watch where integration_id = $1', [id]);
     else
@@ -108,7 +107,7 @@ export class WatchSilence implements Subscriber {
     await this.work.remove(tx, SILENCES, [id]);
   }
 
-  private async heard(tx: EntityManager, id: string, event: RecordedEvent): Promise<void> {
+  private async heard(tx: ViewTransaction, id: string, event: RecordedEvent): Promise<void> {
     await tx.query('update views.integration_watch set heard_at = $2, position = $3 where integration_id = $1', [
       id,
       event.created,
@@ -133,7 +132,7 @@ export class WatchSilence implements Subscriber {
   }
 
   /** The news has been recorded: silent, or no longer. */
-  private async told(tx: EntityManager, id: string, event: RecordedEvent): Promise<void> {
+  private async told(tx: ViewTransaction, id: string, event: RecordedEvent): Promise<void> {
     // Told while it was being disabled: nobody waits for it any more.
     const silent = event.type === 'integration.silent' && this.watched(id) !== undefined;
     await tx.query(
@@ -145,7 +144,7 @@ export class WatchSilence implements Subscriber {
     else await this.expect(tx, id, event, row.heardAt ?? event.created, row);
   }
 
-  private async expect(tx: EntityManager, id: string, event: RecordedEvent, from: Date, row: Row): Promise<void> {
+  private async expect(tx: ViewTransaction, id: string, event: RecordedEvent, from: Date, row: Row): Promise<void> {
     const watched = this.watched(id);
     if (!watched) return;
     const { orgId, name, expectedEvery, expectedMs } = watched;
@@ -162,7 +161,7 @@ export class WatchSilence implements Subscriber {
     await this.work.schedule(tx, [{ queue: SILENCES, key: id, dueAt, payload, position: event.position }]);
   }
 
-  private async row(tx: EntityManager, id: string): Promise<Row | undefined> {
+  private async row(tx: ViewTransaction, id: string): Promise<Row | undefined> {
     const [row] = await tx.query<Row[]>(
       `select heard_at as "heardAt", silent_at as "silentAt", episodes
          from views.integration_watch where integration_id = $1`,

@@ -1,10 +1,12 @@
 import type { EntityManager } from 'typeorm';
 
+import type { ViewTransaction } from '#libs/event-store/src/subscriber.js';
+
 import type { Work } from './work.js';
 
 /** What a row of work says now, whether it is claimed or not; `undefined` where there is none. */
 export async function scheduledWork<Payload extends object>(
-  database: Pick<EntityManager, 'query'>,
+  database: Pick<ViewTransaction | EntityManager, 'query'>,
   queue: string,
   key: string,
 ): Promise<Pick<Work<Payload>, 'payload' | 'position'> | undefined> {

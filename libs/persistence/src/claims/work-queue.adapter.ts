@@ -1,6 +1,7 @@
-import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import type { DataSource } from 'typeorm';
 
 import type { Signals } from '#libs/event-store/src/runner/locks.js';
+import type { ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import { randomText } from '#libs/kernel/src/ids.js';
 
 import { jsonColumn } from '../rows.adapter.js';
@@ -48,8 +49,6 @@ const TELL_OTHERS_MS = 50;
 /** Rows of `views.work`, written in the transaction of a projection. Tells the workers when it commits. */
 export class PostgresWorkQueue extends WorkQueue {
   private readonly listeners = new Set<ScheduledListener>();
-  private readonly pending = new WeakMap<QueryRunner, Map<string, number>>();
-
   private readonly untold = new Set<string>();
   private telling: NodeJS.Timeout | undefined;
   private readonly sender = randomText(6);
@@ -63,23 +62,13 @@ export class PostgresWorkQueue extends WorkQueue {
       const [queue, sender] = text.split(' ');
       if (sender !== this.sender) this.tellHere(queue!, 0);
     });
-    dataSource.subscribers.push({
-      afterTransactionCommit: ({ queryRunner }: { readonly queryRunner: QueryRunner }) => {
-        const scheduled = this.pending.get(queryRunner);
-        if (!scheduled) return;
-        this.pending.delete(queryRunner);
-        for (const [queue, dueAt] of scheduled) this.tell(queue, dueAt);
-      },
-      afterTransactionRollback: ({ queryRunner }: { readonly queryRunner: QueryRunner }) =>
-        void this.pending.delete(queryRunner),
-    });
   }
 
-  override async schedule(tx: EntityManager, work: readonly Work[]): Promise<void> {
+  override async schedule(tx: ViewTransaction, work: readonly Work[]): Promise<void> {
     // One statement cannot touch a row twice: the last one stands.
     const rows = [...new Map(work.map((row) => [`${row.queue}\0${row.key}`, row])).values()];
     if (rows.length === 0) return;
-    await tx.query(SCHEDULE, [
+    tx.write(SCHEDULE, [
       rows.map(({ queue }) => queue),
       rows.map(({ key }) => key),
       rows.map(({ group }) => group ?? ''),
@@ -87,12 +76,12 @@ export class PostgresWorkQueue extends WorkQueue {
       rows.map(({ payload }) => jsonColumn(payload)),
       rows.map(({ position }) => String(position)),
     ]);
-    this.tellAtCommit(tx, rows);
+    tx.afterCommit(() => this.tellOf(rows));
   }
 
-  override async remove(tx: EntityManager, queue: string, keys: readonly string[]): Promise<void> {
+  override async remove(tx: ViewTransaction, queue: string, keys: readonly string[]): Promise<void> {
     if (keys.length === 0) return;
-    await tx.query('delete from views.work where queue = $1 and key = any($2::text[])', [queue, keys]);
+    tx.write('delete from views.work where queue = $1 and key = any($2::text[])', [queue, keys]);
   }
 
   /** Work that was given up, in order of queue and key. */
@@ -129,13 +118,11 @@ export class PostgresWorkQueue extends WorkQueue {
     return () => this.listeners.delete(listener);
   }
 
-  private tellAtCommit(tx: EntityManager, rows: readonly Work[]): void {
-    const runner = tx.queryRunner;
-    const scheduled = (runner && this.pending.get(runner)) ?? new Map<string, number>();
+  private tellOf(rows: readonly Work[]): void {
+    const earliest = new Map<string, number>();
     for (const { queue, dueAt } of rows)
-      scheduled.set(queue, Math.min(dueAt.getTime(), scheduled.get(queue) ?? Infinity));
-    if (runner?.isTransactionActive) this.pending.set(runner, scheduled);
-    else for (const [queue, dueAt] of scheduled) this.tell(queue, dueAt);
+      earliest.set(queue, Math.min(dueAt.getTime(), earliest.get(queue) ?? Infinity));
+    for (const [queue, dueAt] of earliest) this.tell(queue, dueAt);
   }
 
   private tell(queue: string, dueAt: number): void {

@@ -14,6 +14,7 @@ import { createTestDatabase, type TestDatabase } from '../../../../test/support/
 import { openDataSource } from '../data-source.adapter.js';
 import type { LeaseTiming } from '../session/process-lease.adapter.js';
 import { CLAIM } from './work-claims.adapter.js';
+import { inTransaction } from '../../testing/in-transaction.js';
 import { PostgresWorkQueue } from './work-queue.adapter.js';
 import type { ClaimedWork, Work, Worker } from './work.js';
 import { Workers } from './workers.adapter.js';
@@ -46,8 +47,8 @@ const work = (key: string, more: Partial<Work> = {}): Work => ({
   ...more,
 });
 
-const schedule = (...rows: Work[]): Promise<void> => dataSource.transaction((tx) => queue.schedule(tx, rows));
-const remove = (...keys: string[]): Promise<void> => dataSource.transaction((tx) => queue.remove(tx, QUEUE, keys));
+const schedule = (...rows: Work[]): Promise<void> => inTransaction(dataSource, (tx) => queue.schedule(tx, rows));
+const remove = (...keys: string[]): Promise<void> => inTransaction(dataSource, (tx) => queue.remove(tx, QUEUE, keys));
 
 /** The lease of a process, twenty times faster, for tests that let it end. On a busy machine it may end in others too. */
 const QUICK = { renewEvery: 100, trustFor: 300, deadAfter: 400 };
@@ -92,7 +93,7 @@ describe('scheduled work', () => {
       return { position: 2n };
     });
     await expect(
-      dataSource.transaction(async (tx) => {
+      inTransaction(dataSource, async (tx) => {
         await queue.schedule(tx, [work('never')]);
         throw new Error('no');
       }),

@@ -1,4 +1,4 @@
-import type { EntityManager } from 'typeorm';
+import type { ViewTransaction } from '#libs/event-store/src/subscriber.js';
 
 /**
  * Claimed work: what must be done is a row that a projection writes in the transaction of its checkpoint. Workers of
@@ -24,9 +24,9 @@ export interface Work<Payload extends object = object> {
 
 export abstract class WorkQueue {
   /** Inserts or replaces rows; does not take a row away from the process that has it claimed. */
-  abstract schedule(tx: EntityManager, work: readonly Work[]): Promise<void>;
+  abstract schedule(tx: ViewTransaction, work: readonly Work[]): Promise<void>;
   /** Removes rows; those that do not exist are passed over. */
-  abstract remove(tx: EntityManager, queue: string, keys: readonly string[]): Promise<void>;
+  abstract remove(tx: ViewTransaction, queue: string, keys: readonly string[]): Promise<void>;
 }
 
 export interface ClaimedWork<Payload extends object = object> extends Work<Payload> {

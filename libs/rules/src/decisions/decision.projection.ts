@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 
 import { Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
 
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import type { Subscriber, SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import { eventIdOf, eventUuidOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
@@ -87,8 +86,8 @@ function refusalOf({ data, metadata }: RecordedEvent<'action.refused'>): readonl
   return [{ requestId: eventIdOf(requestId), reason, detail }];
 }
 
-async function saveSets(tx: EntityManager, formed: readonly RecordedEvent<'rule.set_formed'>[]): Promise<void> {
-  await tx.query(
+async function saveSets(tx: ViewTransaction, formed: readonly RecordedEvent<'rule.set_formed'>[]): Promise<void> {
+  tx.write(
     `with formed as (
        insert into views.rule_sets (name, org_id, rules)
        select * from unnest($1::text[], $2::text[], $3::json[])
@@ -126,7 +125,7 @@ const rollKey = ({ event, eventType, asked }: VerdictRow): string =>
     .slice(0, 22);
 
 /** Ids of the rolls by their keys; those that are not there yet are put there. */
-async function rollsOf(tx: EntityManager, rows: readonly VerdictRow[]): Promise<ReadonlyMap<string, number>> {
+async function rollsOf(tx: ViewTransaction, rows: readonly VerdictRow[]): Promise<ReadonlyMap<string, number>> {
   const rolls = new Map(rows.map((row) => [rollKey(row), row]));
   const find = () =>
     tx.query<{ id: number; key: string }[]>('select id, key from views.rule_rolls where key = any($1)', [
@@ -144,7 +143,7 @@ async function rollsOf(tx: EntityManager, rows: readonly VerdictRow[]): Promise<
   const lost = names.find((name) => !ids.has(name));
   if (lost !== undefined)
     throw new Error(`verdicts refer to the rule set ${lost}, which the log does not define before`);
-  await tx.query(
+  tx.write(
     `with added as (
        insert into views.rule_rolls (key, org_id, event_type, sets)
        select key, org_id, event_type, sets
@@ -168,11 +167,11 @@ async function rollsOf(tx: EntityManager, rows: readonly VerdictRow[]): Promise<
 }
 
 async function saveVerdicts(
-  tx: EntityManager,
+  tx: ViewTransaction,
   rows: readonly VerdictRow[],
   rolls: ReadonlyMap<string, number>,
 ): Promise<void> {
-  await tx.query(
+  tx.write(
     `insert into views.event_verdicts (event_id, position, part, roll_id, at, decided, failed)
      select event_id, position, part, roll_id, at,
             case when decided is null then null else array(select json_array_elements_text(decided)) end, failed

@@ -1,5 +1,4 @@
-import type { EntityManager } from 'typeorm';
-
+import type { ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import { loadRows, removeRows, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 import type { Work } from '#libs/persistence/src/claims/work.js';
 
@@ -48,7 +47,7 @@ export const taskOf = ({ ruleId, key, dueAt, last }: KeptBurst, asOf: bigint): W
 type BurstKey = Pick<KeptBurst, 'ruleId' | 'key'>;
 
 /** In the transaction of the checkpoint, as the windows of throttles are. */
-export async function loadBursts(tx: EntityManager, wanted: readonly BurstKey[]): Promise<Map<string, KeptBurst>> {
+export async function loadBursts(tx: ViewTransaction, wanted: readonly BurstKey[]): Promise<Map<string, KeptBurst>> {
   const rows = await loadRows(tx, BurstView, wanted);
   return new Map(
     rows.map(({ ruleId, key, startedAt, dueAt, ...last }) => [
@@ -64,19 +63,19 @@ export async function loadBursts(tx: EntityManager, wanted: readonly BurstKey[])
   );
 }
 
-export const saveBursts = (tx: EntityManager, bursts: readonly KeptBurst[]): Promise<void> =>
+export const saveBursts = (tx: ViewTransaction, bursts: readonly KeptBurst[]): Promise<void> =>
   upsertRows(
     tx,
     BurstView,
     bursts.map(({ last, ...burst }) => ({ ...burst, ...last })),
   );
 
-export const removeBursts = (tx: EntityManager, bursts: readonly BurstKey[]): Promise<void> =>
+export const removeBursts = (tx: ViewTransaction, bursts: readonly BurstKey[]): Promise<void> =>
   removeRows(tx, BurstView, bursts);
 
 /** Position of the last match of a burst; `undefined` if it is over. */
 export async function lastOfBurst(
-  database: Pick<EntityManager, 'query'>,
+  database: Pick<ViewTransaction, 'query'>,
   { ruleId, key }: BurstKey,
 ): Promise<bigint | undefined> {
   const [row] = await loadRows(database, BurstView, [{ ruleId, key }]);

@@ -1,7 +1,5 @@
-import type { EntityManager } from 'typeorm';
-
 import { type EventStore, platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
-import type { SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import type { SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import type { WorkQueue } from '#libs/persistence/src/claims/work.js';
 
@@ -136,12 +134,12 @@ class BatchState {
   private readonly endedBursts = new Map<string, KeptBurst>();
 
   private constructor(
-    private readonly tx: EntityManager,
+    private readonly tx: ViewTransaction,
     private readonly windows: Map<string, Window>,
     private readonly bursts: Map<string, KeptBurst>,
   ) {}
 
-  static async load(tx: EntityManager, steps: readonly (Match | BurstEnd)[]): Promise<BatchState> {
+  static async load(tx: ViewTransaction, steps: readonly (Match | BurstEnd)[]): Promise<BatchState> {
     const windows: { ruleId: string; key: string }[] = [];
     const bursts: { ruleId: string; key: string }[] = [];
     for (const step of steps) {

@@ -1,5 +1,4 @@
-import type { EntityManager } from 'typeorm';
-
+import type { ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import { loadRows, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 
 import { ThrottleView } from './flow.view.js';
@@ -20,7 +19,7 @@ export const windowId = (ruleId: string, key: string): string => `${ruleId} ${ke
  * windows as they were when it was looked at first.
  */
 export async function loadWindows(
-  tx: EntityManager,
+  tx: ViewTransaction,
   wanted: readonly { readonly ruleId: string; readonly key: string }[],
 ): Promise<Map<string, Window>> {
   const rows = await loadRows(tx, ThrottleView, wanted);
@@ -30,7 +29,7 @@ export async function loadWindows(
 }
 
 /** Keeps the windows, and forgets those that ended before `time`. */
-export async function saveWindows(tx: EntityManager, windows: readonly KeptWindow[], time: number): Promise<void> {
+export async function saveWindows(tx: ViewTransaction, windows: readonly KeptWindow[], time: number): Promise<void> {
   await upsertRows(tx, ThrottleView, windows);
-  await tx.query('delete from views.rule_throttles where ends_at < $1', [time]);
+  tx.write('delete from views.rule_throttles where ends_at < $1', [time]);
 }

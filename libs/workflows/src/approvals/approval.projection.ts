@@ -21,7 +21,7 @@ export class ApprovalProjection implements Subscriber {
     await upsertRows(tx, ApprovalView, requested, { onConflict: 'nothing' });
     const decided = events.flatMap((event) => (event.is('approval.decided') ? [event.data] : []));
     if (decided.length > 0)
-      await tx.query(
+      tx.write(
         `update views.approvals a set status = g.status from unnest($1::uuid[], $2::text[]) as g (id, status)
           where a.request_id = g.id and a.status = 'waiting'`,
         [
@@ -36,7 +36,7 @@ export class ApprovalProjection implements Subscriber {
       else if (event.is(...RUN_ENDS)) awaiting.set(event.data.runId, []);
     }
     if (awaiting.size > 0)
-      await tx.query(
+      tx.write(
         `update views.approvals set status = 'over'
           where status = 'waiting' and run_id = any($1::text[]) and request_id <> all($2::uuid[])`,
         [[...awaiting.keys()], [...awaiting.values()].flat()],

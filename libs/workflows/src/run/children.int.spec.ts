@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
+import { inTransaction } from '#libs/persistence/testing/in-transaction.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
 import { Running, type RunningOptions, type RunShown } from '../../testing/running.js';
@@ -96,7 +97,9 @@ describe('a run that a step of another run asks for', () => {
     } as never);
     // Twice, as after a crash in between.
     for (let times = 0; times < 2; times++)
-      await closer.handle(events.events, { transaction: () => Promise.resolve(idle.dataSource.manager) } as never);
+      await inTransaction(idle.dataSource, (tx) =>
+        closer.handle(events.events, { transaction: () => Promise.resolve(tx) } as never),
+      );
     await process();
     const refused = await idle.logged('action.refused');
     expect(refused.map(({ data }) => data)).toEqual([expect.objectContaining({ reason: 'parent-ended' })]);

@@ -1,10 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
 
 import { appendOnce } from '#libs/event-store/src/append-once.js';
 import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
-import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import type { Subscriber, SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { causedBy, ENGINE } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
@@ -145,8 +144,8 @@ function parentOf(asker: DataOf<'workflow.requested'>['requestedBy'], stream: st
   return undefined;
 }
 
-async function markOver(tx: EntityManager, runs: readonly string[]): Promise<void> {
-  if (runs.length > 0) await tx.query('update views.run_children set is_over = true where child_id = any($1)', [runs]);
+async function markOver(tx: ViewTransaction, runs: readonly string[]): Promise<void> {
+  if (runs.length > 0) tx.write('update views.run_children set is_over = true where child_id = any($1)', [runs]);
 }
 
 interface Bereft {
@@ -158,7 +157,7 @@ interface Bereft {
 }
 
 /** Children that are not over, and were asked for before their parent gave up. */
-async function bereft(tx: EntityManager, closing: ReadonlyMap<string, RecordedEvent>): Promise<readonly Bereft[]> {
+async function bereft(tx: ViewTransaction, closing: ReadonlyMap<string, RecordedEvent>): Promise<readonly Bereft[]> {
   if (closing.size === 0) return [];
   return tx.query<Bereft[]>(
     `select c.request_id, c.org_id, c.parent_id, c.path, c.child_id

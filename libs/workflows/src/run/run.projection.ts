@@ -1,8 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
 
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import type { Subscriber, SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { followers } from '#libs/events/src/followers.js';
 import type { RunStatus } from '#libs/events/src/shapes/run-shape.js';
@@ -93,7 +92,7 @@ export class RunProjection implements Subscriber {
   }
 
   private async schedule(
-    tx: EntityManager,
+    tx: ViewTransaction,
     changes: ReadonlyMap<string, Change>,
     woken: ReadonlySet<string>,
     position: bigint,
@@ -187,7 +186,7 @@ function begun({ runId: id, started, ...now }: Change): RunView | undefined {
 
 const timeOf = (text: string | null | undefined): Date | null => (text ? new Date(text) : null);
 
-async function saveRuns(tx: EntityManager, changes: readonly Change[]): Promise<void> {
+async function saveRuns(tx: ViewTransaction, changes: readonly Change[]): Promise<void> {
   // Where the log is read again, later batches bring such a row to its end again.
   await upsertRows(
     tx,
@@ -200,7 +199,7 @@ async function saveRuns(tx: EntityManager, changes: readonly Change[]): Promise<
   );
   if (changed.length === 0) return;
   // What a batch does not tell of a run stays as it is, which no upsert can say.
-  await tx.query(
+  tx.write(
     `update views.runs r
         set status = coalesce(g.status, r.status),
             error = case when g.retried then g.error else coalesce(g.error, r.error) end,
@@ -225,7 +224,7 @@ async function saveRuns(tx: EntityManager, changes: readonly Change[]): Promise<
 }
 
 /** Notes outcomes beside the requests that caused them. The first one counts. Returns the runs that were waiting. */
-async function resolve(tx: EntityManager, outcomes: readonly RecordedEvent[]): Promise<ReadonlySet<string>> {
+async function resolve(tx: ViewTransaction, outcomes: readonly RecordedEvent[]): Promise<ReadonlySet<string>> {
   if (outcomes.length === 0) return new Set();
   const byRequest = new Map(outcomes.toReversed().map((event) => [event.metadata.$causationId!, event]));
   const [rows] = await tx.query<[{ run_id: string }[], number]>(
@@ -243,18 +242,18 @@ async function resolve(tx: EntityManager, outcomes: readonly RecordedEvent[]): P
 }
 
 /** Requests that a run has got its answer to, or has given up, are not kept. */
-async function dropRequests(tx: EntityManager, changes: readonly Change[]): Promise<void> {
+async function dropRequests(tx: ViewTransaction, changes: readonly Change[]): Promise<void> {
   const ended = changes.filter(({ endedAt }) => endedAt !== undefined);
   const rested = changes.filter(({ awaiting, endedAt }) => awaiting !== undefined && endedAt === undefined);
   if (ended.length + rested.length === 0) return;
-  await tx.query('delete from views.run_requests where run_id = any($1::text[]) and request_id <> all($2::uuid[])', [
+  tx.write('delete from views.run_requests where run_id = any($1::text[]) and request_id <> all($2::uuid[])', [
     [...ended, ...rested].map(({ runId }) => runId),
     rested.flatMap(({ awaiting }) => awaiting!),
   ]);
 }
 
 /** Runs that came to rest without knowing yet that what they wait for is there. */
-async function withOutcome(tx: EntityManager, rested: readonly Change[]): Promise<readonly string[]> {
+async function withOutcome(tx: ViewTransaction, rested: readonly Change[]): Promise<readonly string[]> {
   const awaiting = rested.flatMap((change) => change.awaiting ?? []);
   if (awaiting.length === 0) return [];
   const rows = await tx.query<{ run_id: string }[]>(

@@ -1,8 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
 
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import type { Subscriber, SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { scheduledWork } from '#libs/persistence/src/claims/scheduled-work.adapter.js';
 import { WorkQueue } from '#libs/persistence/src/claims/work.js';
@@ -75,7 +74,7 @@ export class ScheduleTicks implements Subscriber {
   }
 
   private async expect(
-    tx: EntityManager,
+    tx: ViewTransaction,
     { id: workflowId, name: workflow, orgId }: ActiveWorkflow,
     { key: trigger, schedule }: ScheduleTrigger,
     last: Date,

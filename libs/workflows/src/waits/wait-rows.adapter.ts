@@ -1,4 +1,5 @@
-import type { DataSource, EntityManager } from 'typeorm';
+import type { ViewTransaction } from '#libs/event-store/src/subscriber.js';
+import type { DataSource } from 'typeorm';
 
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import { parseAsWritten, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
@@ -24,9 +25,9 @@ export class StoredWaits extends WaitRows {
     }));
   }
 
-  async save(tx: EntityManager, added: readonly Wait[], removed: readonly Uuid[]): Promise<void> {
+  async save(tx: ViewTransaction, added: readonly Wait[], removed: readonly Uuid[]): Promise<void> {
     if (added.length > 0)
-      await tx.query(
+      tx.write(
         `insert into views.run_waits (request_id, org_id, position, wait)
          select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::json[]) on conflict do nothing`,
         [
@@ -36,6 +37,6 @@ export class StoredWaits extends WaitRows {
           added.map(({ cause, data }) => stringifyJson({ cause, data })),
         ],
       );
-    if (removed.length > 0) await tx.query('delete from views.run_waits where request_id = any($1::uuid[])', [removed]);
+    if (removed.length > 0) tx.write('delete from views.run_waits where request_id = any($1::uuid[])', [removed]);
   }
 }

@@ -1,5 +1,4 @@
-import type { EntityManager } from 'typeorm';
-
+import type { ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 
@@ -9,7 +8,7 @@ import type { Wait } from './wait-index.js';
 export abstract class WaitRows {
   abstract all(): Promise<readonly Wait[]>;
   /** In the transaction of the checkpoint. */
-  abstract save(tx: EntityManager, added: readonly Wait[], removed: readonly Uuid[]): Promise<void>;
+  abstract save(tx: ViewTransaction, added: readonly Wait[], removed: readonly Uuid[]): Promise<void>;
 }
 
 /** A part of the log, up to and including a position. */

@@ -17,6 +17,7 @@ import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { until, waitFor } from '#libs/kernel/testing/wait-for.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
+import { inTransaction } from '#libs/persistence/testing/in-transaction.js';
 
 import { openBudget } from '../../../../event-index/testing/open-budget.js';
 import { useViews } from '../../../../../test/support/views.js';
@@ -155,7 +156,7 @@ async function decide(): Promise<void> {
     [new DecisionProjection(), async () => (await store.readAll({ limit: 10_000 })).events],
   ] as const) {
     const read = (await given()).filter(({ type }) => subscriber.reads === 'all' || type.startsWith('rule.'));
-    await views.dataSource.transaction((tx) =>
+    await inTransaction(views.dataSource, (tx) =>
       subscriber.handle(read, { transaction: () => Promise.resolve(tx), signal: new AbortController().signal }),
     );
   }

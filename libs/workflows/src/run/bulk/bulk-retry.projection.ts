@@ -1,8 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
 
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import type { Subscriber, SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { followers } from '#libs/events/src/followers.js';
 import { upsertRows } from '#libs/persistence/src/rows.adapter.js';
@@ -29,7 +28,7 @@ export class BulkRetryProjection implements Subscriber {
     }
   }
 
-  private async begin(tx: EntityManager, event: RecordedEvent<'run.bulk_retry_requested'>): Promise<void> {
+  private async begin(tx: ViewTransaction, event: RecordedEvent<'run.bulk_retry_requested'>): Promise<void> {
     const { retryId: id, filter, count, rate } = event.data;
     const { orgId, actor: requestedBy, timestamp: requestedAt } = event.metadata;
     const row = { id, orgId, filter, count, rate, requestedBy, requestedAt };
@@ -39,7 +38,7 @@ export class BulkRetryProjection implements Subscriber {
     await this.schedule(tx, id, task, event.created, event.position);
   }
 
-  private async progress(tx: EntityManager, event: RecordedEvent<'run.bulk_retry_progressed'>): Promise<void> {
+  private async progress(tx: ViewTransaction, event: RecordedEvent<'run.bulk_retry_progressed'>): Promise<void> {
     const { retryId, retried, refused, runs, after } = event.data;
     const [[row]] = await tx.query<[Row[], number]>(
       `update views.bulk_retries set retried = retried + $2, refused = refused + $3 where id = $1
@@ -56,7 +55,7 @@ export class BulkRetryProjection implements Subscriber {
     await this.schedule(tx, retryId, task, new Date(event.created.getTime() + pause), event.position);
   }
 
-  private async end(tx: EntityManager, event: RecordedEvent<'run.bulk_retry_ended'>): Promise<void> {
+  private async end(tx: ViewTransaction, event: RecordedEvent<'run.bulk_retry_ended'>): Promise<void> {
     const { retryId, status } = event.data;
     await tx.query('update views.bulk_retries set status = $2, ended_at = $3 where id = $1', [
       retryId,
@@ -67,7 +66,7 @@ export class BulkRetryProjection implements Subscriber {
   }
 
   private schedule(
-    tx: EntityManager,
+    tx: ViewTransaction,
     key: string,
     payload: BulkRetryTask,
     dueAt: Date,

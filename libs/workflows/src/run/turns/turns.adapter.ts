@@ -1,5 +1,4 @@
-import type { EntityManager } from 'typeorm';
-
+import type { ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Work, WorkQueue } from '#libs/persistence/src/claims/work.js';
 
@@ -21,7 +20,7 @@ type KeptTurn = Turn & { readonly place: string };
  * workflow has no work before, so no process can take it up.
  */
 export async function giveTurns(
-  tx: EntityManager,
+  tx: ViewTransaction,
   work: WorkQueue,
   events: readonly RecordedEvent[],
   position: bigint,
@@ -71,7 +70,7 @@ const isArrival = (event: RecordedEvent): event is RecordedEvent<'workflow.start
   event.is('workflow.started', 'run.retried');
 
 /** Everything of the keys that a batch is about. */
-async function load(tx: EntityManager, steps: readonly RecordedEvent[]) {
+async function load(tx: ViewTransaction, steps: readonly RecordedEvent[]) {
   const arriving = steps.flatMap((event) => (isArrival(event) ? [event.data.concurrency!.key] : []));
   const ids = steps.map((event) => (event.data as { runId: string }).runId);
   const rows = await tx.query<Row[]>(
@@ -88,11 +87,11 @@ async function load(tx: EntityManager, steps: readonly RecordedEvent[]) {
   return { keys, turns };
 }
 
-async function save(tx: EntityManager, turns: ReadonlyMap<string, readonly KeptTurn[]>): Promise<void> {
+async function save(tx: ViewTransaction, turns: ReadonlyMap<string, readonly KeptTurn[]>): Promise<void> {
   const rows = [...turns].flatMap(([key, some]) => some.map((turn) => ({ key, ...turn })));
-  await tx.query('delete from views.run_turns where key = any($1::text[])', [[...turns.keys()]]);
+  tx.write('delete from views.run_turns where key = any($1::text[])', [[...turns.keys()]]);
   if (rows.length === 0) return;
-  await tx.query(
+  tx.write(
     `insert into views.run_turns (run_id, key, place, state, run_limit)
      select * from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::int[])`,
     [

@@ -1,0 +1,68 @@
+import type pg from 'pg';
+
+import type { ViewTransaction } from '#libs/event-store/src/subscriber.js';
+
+import { pipelined, type Statement } from './pipeline.adapter.js';
+
+const BEGIN: Statement = { text: 'begin' };
+const COMMIT: Statement = { text: 'commit' };
+
+/**
+ * A transaction that talks to the database as rarely as it can: what is written waits for the next question, or for the
+ * end. One that only writes is a single round trip, without `begin` and `commit`.
+ */
+export class PostgresViewTransaction implements ViewTransaction {
+  private readonly pending: Statement[] = [];
+  private readonly effects: (() => void)[] = [];
+  private client: pg.PoolClient | undefined;
+  private begun = false;
+
+  constructor(private readonly pool: pg.Pool) {}
+
+  async query<R = unknown>(text: string, values: readonly unknown[] = []): Promise<R> {
+    const statements = [...(this.begun ? [] : [BEGIN]), ...this.pending.splice(0), { text, values }];
+    const { command, rows, rowCount } = (await this.send(statements)).at(-1)!;
+    this.begun = true;
+    // As TypeORM answers.
+    return (command === 'UPDATE' || command === 'DELETE' ? [rows, rowCount] : rows) as R;
+  }
+
+  write(text: string, values: readonly unknown[], answered?: (rows: readonly pg.QueryResultRow[]) => void): void {
+    this.pending.push({ text, values, ...(answered && { answered }) });
+  }
+
+  afterCommit(effect: () => void): void {
+    this.effects.push(effect);
+  }
+
+  /** @param last sent together with what is still to be written, and with the commit. */
+  async end(last: readonly Statement[] = []): Promise<void> {
+    const statements = [...this.pending.splice(0), ...last, ...(this.begun ? [COMMIT] : [])];
+    if (statements.length > 0) await this.send(statements);
+    this.client?.release();
+    this.client = undefined;
+    for (const effect of this.effects) effect();
+  }
+
+  /** Never throws. */
+  async rollback(): Promise<void> {
+    const { client } = this;
+    this.client = undefined;
+    // Ends its transaction with the connection where the database does not answer.
+    await client?.query('rollback').then(
+      () => client.release(),
+      (error: Error) => client.release(error),
+    );
+  }
+
+  private async send(statements: readonly Statement[]): Promise<pg.QueryResult[]> {
+    this.client ??= await this.pool.connect();
+    try {
+      return await pipelined(this.client, statements);
+    } catch (error) {
+      this.client.release(error as Error);
+      this.client = undefined;
+      throw error;
+    }
+  }
+}
