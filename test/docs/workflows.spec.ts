@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 import { describe, expect, it } from '@jest/globals';
 
@@ -6,9 +6,11 @@ import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 import { builtInSteps } from '#libs/steps/src/built-in.js';
 import { parseWorkflow } from '#libs/workflows/src/language/reading/parse-workflow.js';
 import { StepLibrary } from '#libs/workflows/src/steps/step-library.js';
+import { runTests } from '#libs/workflows/src/trial/run-tests.js';
 
 import type { WorldOptions } from '../../libs/workflows/testing/virtual-world.js';
 import { VirtualWorld } from '../../libs/workflows/testing/virtual-world.js';
+import { codesIn, errorCodes, FAILING } from './workflow-errors.js';
 import { tablesIn, workflowPages, workflowTables } from './workflow-tables.js';
 
 const library = new StepLibrary(builtInSteps);
@@ -52,6 +54,20 @@ const cells = (table: string): string[][] =>
 describe('the tables of the pages on workflows', () => {
   it.each(Object.entries(workflowTables()))('%s is as the kinds say; npm run docs writes it', (name, table) => {
     expect(cells(tablesIn(text)[name] ?? '')).toEqual(cells(table));
+  });
+});
+
+describe('the codes of errors', () => {
+  const sources = FAILING.flatMap((folder) =>
+    readdirSync(new URL(`../../${folder}`, import.meta.url), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts') && !name.endsWith('.spec.ts'))
+      .map((name) => readFileSync(new URL(`../../${folder}/${name}`, import.meta.url), 'utf8')),
+  );
+
+  it('are in the table, with what to do: test/docs/workflow-errors.ts has a line for each', () => {
+    const codes = [...new Set(sources.flatMap(codesIn))];
+    expect(codes.length).toBeGreaterThan(20);
+    expect(codes.filter((one) => !Object.hasOwn(errorCodes, one))).toEqual([]);
   });
 });
 
@@ -140,6 +156,32 @@ describe('the examples of the pages on workflows', () => {
     expect(fast).toMatchObject({ outputs: { winner: 0 }, elapsed: 0, asked: ['GET https://east.example.com/price'] });
     const other = await played('first-answer', (url) => (url.includes('east') ? 404 : { price: 7 }));
     expect(other).toMatchObject({ outputs: { winner: 1 }, elapsed: 5_000 });
+  });
+
+  it('what-steps-see sees the steps of its own pass, and after a switch those inside', async () => {
+    const { outputs } = await played('what-steps-see', () => ({}));
+    expect(outputs).toEqual({ labels: ['0: 2', '1: 4', '2: 6'], choice: 'many' });
+  });
+
+  it('release-as-steps deploys or refuses, as the graph does', async () => {
+    const inputs = { version: '1.2' };
+    const last = async (findings: number) => (await played('release-as-steps', () => ({ findings }), { inputs })).asked;
+    expect((await last(0)).at(-1)).toBe('POST https://ci.example.com/deploy/1.2');
+    expect(await last(3)).toHaveLength(2);
+  });
+
+  it('charge is not attempted again where the card is refused', async () => {
+    const inputs = { order: '7' };
+    expect((await played('charge', () => 503, { inputs })).asked).toHaveLength(6);
+    expect((await played('charge', () => 402, { inputs })).asked).toHaveLength(1);
+  });
+
+  it('deploy-app passes the test beside it', () => {
+    const tests = /^```yaml\n(tests:\n.*?)^```$/ms.exec(text)![1]!;
+    expect(runTests(examples.get('deploy-app')!, tests, library)).toMatchObject({
+      ok: true,
+      results: [{ failures: [] }],
+    });
   });
 
   it('wait-for-build asks every 30 seconds until the build is done', async () => {

@@ -8,7 +8,7 @@ import type { RunDecision } from './run-decision.js';
 import { frameOf, type ScopeFrame } from './scope.js';
 
 /** Each claim reads the whole stream of a run: without a limit, loops inside loops would make it endless. */
-const MAX_RUN_STEPS = 5000;
+export const MAX_RUN_STEPS = 5000;
 /** For each of `onFailure` and `finally`. */
 const MORE_STEPS = 500;
 

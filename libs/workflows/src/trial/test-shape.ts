@@ -19,7 +19,7 @@ const eventFields = {
   data: Type.Optional(values('What it says.')),
 };
 
-const MockShape = closed(
+export const MockShape = closed(
   {
     output: Type.Optional(Type.Unknown({ description: 'What the step gives. Default null.' })),
     error: Type.Optional(
@@ -42,12 +42,13 @@ const MockShape = closed(
 );
 export type Mock = Static<typeof MockShape>;
 
-const ExpectedStepShape = closed(
+export const ExpectedStepShape = closed(
   {
     id: text('The id of the step, or its path, such as each[0].call.'),
     status: Type.Optional(
       Type.Union(
         ['completed', 'failed', 'skipped', 'cancelled', 'waiting', 'running'].map((status) => Type.Literal(status)),
+        { description: 'How the step ended, or where it stands.' },
       ),
     ),
     with: Type.Optional(
@@ -60,7 +61,7 @@ const ExpectedStepShape = closed(
   'One step of the run.',
 );
 
-const ExpectShape = Type.Object(
+export const ExpectShape = Type.Object(
   {
     status: Type.Optional(
       Type.Union(
@@ -90,7 +91,7 @@ const ExpectShape = Type.Object(
 );
 export type Expected = Static<typeof ExpectShape>;
 
-const CaseShape = closed(
+export const CaseShape = closed(
   {
     name: text('What the test shows, in a sentence.'),
     event: Type.Optional(

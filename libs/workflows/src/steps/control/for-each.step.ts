@@ -25,7 +25,7 @@ interface ForEachFields {
 }
 
 /** Most items of one loop. */
-const MAX_ITEMS = 1000;
+export const MAX_ITEMS = 1000;
 
 /** Runs its steps for each item of a list. */
 export const forEachStep: KeywordKind<ForEachFields, { readonly isStopped: boolean }> = {

@@ -19,7 +19,7 @@ interface WhileFields {
 }
 
 /** Most iterations of one loop. */
-const MAX_ITERATIONS = 1000;
+export const MAX_ITERATIONS = 1000;
 
 /** Repeats its steps as long as a condition is true. */
 export const whileStep: KeywordKind<WhileFields, { readonly index: number }> = {
