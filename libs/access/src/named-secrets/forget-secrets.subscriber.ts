@@ -6,6 +6,7 @@ import { readWhole } from '#libs/event-store/src/reading.js';
 import type { Subscriber } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
+import { crashPoint } from '#libs/kernel/src/crash-point.js';
 
 import { Secrets } from '../secrets/secrets.js';
 import { namedSecret } from './named-secret.js';
@@ -28,7 +29,9 @@ export class ForgetSecrets implements Subscriber {
       const life = await readWhole(this.store, streams.secret(id));
       const last = life.at(-1);
       const gone = life.flatMap((event) => (event.is('secret.set') && event !== last ? [event.data.secret] : []));
+      crashPoint('access.before-forget');
       await this.secrets.remove(gone);
+      crashPoint('access.after-forget');
     }
   }
 }

@@ -6,6 +6,7 @@ import { carryOut } from '#libs/event-store/src/carry-out.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
 import { SecretAnswer, SecretValue } from '#libs/events/src/shapes/secret-shape.js';
+import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { randomText } from '#libs/kernel/src/ids.js';
 
 import { CurrentCaller, Roles } from '../caller.controller.js';
@@ -40,6 +41,7 @@ export class NamedSecretController {
     // A reference of its own: what it stands for never changes, so a crash before the append changes nothing.
     const reference = `${secretIdOf(caller.orgId, name)}/value/${randomText(9)}`;
     await this.secrets.put(caller.orgId, reference, value);
+    crashPoint('access.secret-stored');
     const { state } = await carryOut(this, new SetSecret(caller, name, reference), this.table.name);
     if (state.kind !== 'set') throw secretNotFound(name);
     return answerOf(state);
