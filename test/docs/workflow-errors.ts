@@ -22,6 +22,7 @@ export const errorCodes: Readonly<Record<string, readonly [when: string, remedy:
     'Raise the limit, or check the condition.',
   ],
   'step.bug': ['A step failed in a way that it does not declare.', 'Report it to the author of the step.'],
+  'secret.unknown': ['There is no secret of this name.', 'Set it with `PUT /api/v1/secrets/:name`.'],
   'loop.no_list': ['`forEach` got something that is not a list.', 'Check what the template returns.'],
   'loop.too_long': ['`forEach` got more than 1,000 items.', 'Split the list over several runs.'],
   'emit.type': ['The type does not exist, or may not be emitted.', 'The message lists the types.'],
