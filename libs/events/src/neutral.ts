@@ -71,7 +71,11 @@ export const PullRequest = Type.Object({
   title: text('one line'),
   body: optional('description, Markdown'),
   url: optional('page of the pull request'),
-  state: Type.Union([Type.Literal('open'), Type.Literal('closed'), Type.Literal('merged')]),
+  state: Type.Optional(
+    Type.Union([Type.Literal('open'), Type.Literal('closed'), Type.Literal('merged')], {
+      description: 'absent where the sender does not say',
+    }),
+  ),
   draft: Type.Optional(Type.Boolean()),
   sourceBranch: optional('source branch'),
   targetBranch: optional('target branch'),
@@ -88,7 +92,7 @@ export const Issue = Type.Object({
   title: text('one line'),
   body: optional('description, Markdown'),
   url: optional('page of the issue'),
-  state: text("the tracker's own status, such as `open` or `closed`"),
+  state: optional("the tracker's own status, such as `open` or `closed`; absent where the sender does not say"),
   labels: Type.Optional(Type.Array(Type.String(), { description: 'absent where the sender does not say' })),
   assignees: Type.Optional(
     Type.Array(Type.String(), { description: 'usernames; absent where the sender does not say' }),

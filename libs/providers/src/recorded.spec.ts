@@ -131,6 +131,105 @@ describe('labels and assignees', () => {
   });
 });
 
+describe('what a sender leaves out', () => {
+  const repository = { full_name: 'a/b' };
+  const project = { path_with_namespace: 'a/b' };
+  const [zeros, commit] = ['0'.repeat(40), 'c'.repeat(40)];
+  const attributes = (kind: string, rest: object) => ({
+    object_kind: kind,
+    project,
+    object_attributes: { iid: 1, title: 't', ...rest },
+  });
+  const issue = { number: 1, title: 't' };
+
+  it.each<[string, string, string, object, object]>([
+    ['a push', 'github', 'push', { repository, ref: 'refs/heads/x' }, { created: undefined, deleted: undefined }],
+    [
+      'a push with commits',
+      'github',
+      'push',
+      { repository, ref: 'refs/heads/x', before: zeros, after: commit },
+      { created: true, deleted: false },
+    ],
+    [
+      'a push',
+      'gitlab',
+      '',
+      { object_kind: 'push', project, ref: 'refs/heads/x' },
+      { created: undefined, deleted: undefined },
+    ],
+    [
+      'a push with one commit',
+      'gitlab',
+      '',
+      { object_kind: 'tag_push', project, ref: 'refs/tags/x', after: zeros },
+      { created: undefined, deleted: true },
+    ],
+    ['a label', 'github', 'issues', { action: 'labeled', repository, issue }, { issue }],
+    [
+      'a closed issue',
+      'github',
+      'issues',
+      { action: 'closed', repository, issue },
+      { issue: { ...issue, state: 'closed' } },
+    ],
+    [
+      'a comment',
+      'github',
+      'issue_comment',
+      { action: 'created', repository, issue, comment: { body: 'x' } },
+      { issue },
+    ],
+    [
+      'a comment on a pull request',
+      'github',
+      'issue_comment',
+      { action: 'created', repository, issue: { ...issue, pull_request: {} }, comment: { body: 'x' } },
+      { pullRequest: issue },
+    ],
+    [
+      'new commits',
+      'github',
+      'pull_request',
+      { action: 'synchronize', repository, pull_request: issue },
+      { pullRequest: issue },
+    ],
+    [
+      'a new pull request',
+      'github',
+      'pull_request',
+      { action: 'opened', repository, pull_request: issue },
+      { pullRequest: { ...issue, state: 'open' } },
+    ],
+    ['a change', 'gitlab', '', attributes('issue', { action: 'update' }), { issue }],
+    ['a new issue', 'gitlab', '', attributes('issue', { action: 'open' }), { issue: { ...issue, state: 'open' } }],
+    ['a change', 'gitlab', '', attributes('merge_request', { action: 'update' }), { pullRequest: issue }],
+    [
+      'a merge',
+      'gitlab',
+      '',
+      attributes('merge_request', { action: 'merge' }),
+      { pullRequest: { ...issue, state: 'merged' } },
+    ],
+    [
+      'a comment on a merge request',
+      'gitlab',
+      '',
+      {
+        object_kind: 'note',
+        project,
+        object_attributes: { note: 'x', noteable_type: 'MergeRequest', action: 'create' },
+        merge_request: { iid: 1, title: 't' },
+      },
+      { pullRequest: issue },
+    ],
+  ])('is absent, unless the action says it: %s at %s', (_, provider, event, payload, expected) => {
+    const { type, data } = normalise(provider, payload, event === '' ? {} : { 'x-github-event': event }).events[0]!;
+    expect(type).not.toBe('webhook.received');
+    expect(Object.fromEntries(Object.keys(expected).map((key) => [key, data[key]]))).toEqual(expected);
+  });
+});
+
 describe('a program', () => {
   const github = (user: object) =>
     normalise('github', { repository: { full_name: 'a/b' }, sender: user }, { 'x-github-event': 'star' }).events[0]!

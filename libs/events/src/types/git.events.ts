@@ -65,6 +65,9 @@ const pullRequestExample = (action: string, changes: Partial<typeof PullRequest.
   author: octocat,
 });
 
+const said = (fact: string) =>
+  Type.Optional(Type.Boolean({ description: `${fact}; absent where the sender does not say` }));
+
 /** What happens at code hosts, in the same words for GitHub and GitLab. */
 export const gitEvents = {
   'git.push': defineEvent({
@@ -75,11 +78,9 @@ export const gitEvents = {
       branch: Type.String({ description: 'without `refs/heads/`; may contain slashes: `feature/login`' }),
       before: Type.Optional(Type.String({ description: 'commit before; zeros for a new branch' })),
       after: Type.Optional(Type.String({ description: 'commit after; zeros for a deleted branch' })),
-      created: Type.Boolean({ description: 'the branch was created' }),
-      deleted: Type.Boolean({ description: 'the branch was deleted' }),
-      forced: Type.Optional(
-        Type.Boolean({ description: 'history was rewritten; absent where the sender does not say' }),
-      ),
+      created: said('the branch was created'),
+      deleted: said('the branch was deleted'),
+      forced: said('history was rewritten'),
       commits: Type.Array(Commit, {
         description:
           'oldest first; the sender limits the list (GitHub: 2048, GitLab: 20), and then `truncated` is true',
@@ -121,8 +122,8 @@ export const gitEvents = {
       tag: Type.String({ description: 'without `refs/tags/`' }),
       before: Type.Optional(Type.String()),
       after: Type.Optional(Type.String()),
-      created: Type.Boolean(),
-      deleted: Type.Boolean(),
+      created: said('the tag was created'),
+      deleted: said('the tag was deleted'),
       author,
     }),
     example: {

@@ -48,7 +48,17 @@ export function repositoryOf(value: Json | undefined) {
 const namesOf = (value: Json | undefined, field: string): readonly string[] | undefined =>
   Array.isArray(value) ? listOf(value as Json).flatMap((one) => textOf(fieldsOf(one)[field]) ?? []) : undefined;
 
-export function pullRequestOf(value: Json | undefined) {
+/** What an action says about the thing, where the thing itself does not say it. */
+const STATE_AFTER: Readonly<Record<string, string>> = { opened: 'open', reopened: 'open', closed: 'closed' };
+const stateAfter = (action = ''): string | undefined =>
+  Object.hasOwn(STATE_AFTER, action) ? STATE_AFTER[action] : undefined;
+
+/** `undefined` where it was not sent, or is none of those that pull requests have. */
+export const pullState = (state: Json | undefined): string | undefined =>
+  state === 'open' || state === 'closed' ? state : undefined;
+
+/** @param action of an event about the pull request itself. */
+export function pullRequestOf(value: Json | undefined, action?: string) {
   const pull = fieldsOf(value);
   const number = integerOf(pull['number']);
   if (number === undefined) return undefined;
@@ -67,13 +77,14 @@ export function pullRequestOf(value: Json | undefined) {
       mergeCommit: merged ? textOf(pull['merge_commit_sha']) : undefined,
       labels: namesOf(pull['labels'], 'name'),
       author: authorOf(pull['user']),
+      state: merged ? 'merged' : (pullState(pull['state']) ?? stateAfter(action)),
     }),
     number,
-    state: merged ? 'merged' : pull['state'] === 'closed' ? 'closed' : 'open',
   };
 }
 
-export function issueOf(value: Json | undefined) {
+/** @param action of an event about the issue itself. */
+export function issueOf(value: Json | undefined, action?: string) {
   const issue = fieldsOf(value);
   const number = integerOf(issue['number']);
   if (number === undefined) return undefined;
@@ -83,7 +94,7 @@ export function issueOf(value: Json | undefined) {
       title: textOf(issue['title']) ?? '',
       body: textOf(issue['body']),
       url: textOf(issue['html_url']),
-      state: textOf(issue['state']) ?? 'open',
+      state: textOf(issue['state']) ?? stateAfter(action),
       labels: namesOf(issue['labels'], 'name'),
       assignees: namesOf(issue['assignees'], 'login'),
       author: authorOf(issue['user']),

@@ -18,6 +18,7 @@ import {
   issueOf,
   pipelineOf,
   pullRequestOf,
+  pullState,
   releaseOf,
   repositoryOf,
   reviewOf,
@@ -104,14 +105,19 @@ const readers: Readonly<Record<string, Reader>> = {
   check_suite: (payload, action) => readPipeline(payload, action, payload['check_suite']),
 };
 
+/** Commits that do not exist are written as zeros: before a ref is created, and after it is deleted. */
+const isNothing = (commit: string | undefined): boolean | undefined =>
+  commit === undefined ? undefined : /^0+$/.test(commit);
+
 function readPush(payload: Fields): NormalisedEvent | undefined {
   const repository = repositoryOf(payload['repository']);
   const ref = textOf(payload['ref']);
   if (!repository || ref === undefined) return undefined;
   const before = textOf(payload['before']);
   const after = textOf(payload['after']);
-  const created = payload['created'] === true;
-  const deleted = payload['deleted'] === true;
+  // Gitea sends the commits alone.
+  const created = booleanOf(payload['created']) ?? isNothing(before);
+  const deleted = booleanOf(payload['deleted']) ?? isNothing(after);
   const author = authorOf(payload['sender']) ?? authorOf(payload['pusher']);
   const subject = `repository/${repository.fullName}`;
   // Seconds here, and here alone: everywhere else GitHub writes it as text.
@@ -127,15 +133,15 @@ function readPush(payload: Fields): NormalisedEvent | undefined {
   // Others do not say.
   const forced = booleanOf(payload['forced']);
   const commits = commitsOf(payload['commits'], authorOf);
-  const isPart = commits.length >= MOST_COMMITS || !(deleted || isWhole(payload['commits'], commits));
+  const isPart = commits.length >= MOST_COMMITS || !(deleted === true || isWhole(payload['commits'], commits));
   const truncated = isPart ? true : undefined;
   const data = known({ repository, ref, branch, before, after, created, deleted, forced, commits, truncated, author });
   return { type: 'git.push', subject, timestamp, data };
 }
 
-function aboutPullRequest(payload: Fields) {
+function aboutPullRequest(payload: Fields, action?: string) {
   const repository = repositoryOf(payload['repository']);
-  const pullRequest = pullRequestOf(payload['pull_request']);
+  const pullRequest = pullRequestOf(payload['pull_request'], action);
   if (!repository || !pullRequest) return undefined;
   return {
     subject: `pull_request/${repository.fullName}/${pullRequest.number}`,
@@ -149,7 +155,7 @@ function aboutPullRequest(payload: Fields) {
 }
 
 function readPullRequest(payload: Fields, action: string | undefined): NormalisedEvent | undefined {
-  const about = aboutPullRequest(payload);
+  const about = aboutPullRequest(payload, action);
   if (!about || action === undefined) return undefined;
   const { state } = fieldsOf(about.data['pullRequest']);
   const type =
@@ -181,7 +187,7 @@ const STATUS_ACTIONS: ReadonlySet<string> = new Set(['closed', 'reopened']);
 
 function readIssue(payload: Fields, action: string | undefined): NormalisedEvent | undefined {
   const repository = repositoryOf(payload['repository']);
-  const issue = issueOf(payload['issue']);
+  const issue = issueOf(payload['issue'], action);
   if (!repository || !issue || action === undefined) return undefined;
   return {
     type: action === 'opened' ? 'issue.created' : STATUS_ACTIONS.has(action) ? 'issue.status_changed' : 'issue.updated',
@@ -221,11 +227,11 @@ function readIssueComment(payload: Fields, action: string | undefined): Normalis
   // To GitHub a pull request is an issue too; only this field tells them apart.
   if (typeof fieldsOf(payload['issue'])['pull_request'] !== 'object')
     return comment(payload, action, 'issue', { subject: `issue/${fullName}/${issue.number}`, data: { issue } });
-  const { assignees: _, state, ...shared } = issue as typeof issue & { assignees?: Json; state: string };
+  const { assignees: _, state, ...shared } = issue as typeof issue & { assignees?: Json; state?: string };
   const merged = textOf(fieldsOf(fieldsOf(payload['issue'])['pull_request'])['merged_at']) !== undefined;
   return comment(payload, action, 'pull_request', {
     subject: `pull_request/${fullName}/${issue.number}`,
-    data: { pullRequest: { ...shared, state: merged ? 'merged' : state === 'closed' ? 'closed' : 'open' } },
+    data: { pullRequest: known({ ...shared, state: merged ? 'merged' : pullState(state) }) },
   });
 }
 

@@ -89,11 +89,31 @@ function madeBy(object: Fields, payload: Fields): JsonObject | undefined {
   return id === undefined ? undefined : user?.['id'] === id ? user : { id };
 }
 
-export function mergeRequestOf(value: Json | undefined, payload: Fields) {
+/** What an action says about the thing, where the thing itself does not say it. */
+const STATE_AFTER: Readonly<Record<string, string>> = {
+  open: 'open',
+  reopen: 'open',
+  close: 'closed',
+  merge: 'merged',
+};
+const stateAfter = (action = ''): string | undefined =>
+  Object.hasOwn(STATE_AFTER, action) ? STATE_AFTER[action] : undefined;
+/** `locked` while it is being merged, `reopened` in earlier versions. */
+const MERGE_STATES: Readonly<Record<string, string>> = {
+  opened: 'open',
+  reopened: 'open',
+  locked: 'open',
+  closed: 'closed',
+  merged: 'merged',
+};
+
+/** @param action of an event about the merge request itself. */
+export function mergeRequestOf(value: Json | undefined, payload: Fields, action?: string) {
   const merge = fieldsOf(value);
   const number = integerOf(merge['iid']);
   if (number === undefined) return undefined;
-  const state = textOf(merge['state']);
+  const sent = textOf(merge['state']) ?? '';
+  const state = Object.hasOwn(MERGE_STATES, sent) ? MERGE_STATES[sent] : stateAfter(action);
   return {
     ...known({
       id: idOf(merge['id']),
@@ -107,24 +127,25 @@ export function mergeRequestOf(value: Json | undefined, payload: Fields) {
       mergeCommit: state === 'merged' ? textOf(merge['merge_commit_sha']) : undefined,
       labels: labelsOf(merge['labels'], payload['labels']),
       author: madeBy(merge, payload),
+      state,
     }),
     number,
-    state: state === 'merged' || state === 'closed' ? state : 'open',
   };
 }
 
-export function issueOf(value: Json | undefined, payload: Fields) {
+/** @param action of an event about the issue itself. */
+export function issueOf(value: Json | undefined, payload: Fields, action?: string) {
   const issue = fieldsOf(value);
   const number = integerOf(issue['iid']);
   if (number === undefined) return undefined;
-  const state = textOf(issue['state']) ?? 'opened';
+  const state = textOf(issue['state']);
   return {
     ...known({
       id: idOf(issue['id']),
       title: textOf(issue['title']) ?? '',
       body: textOf(issue['description']),
       url: textOf(issue['url']),
-      state: state === 'opened' ? 'open' : state,
+      state: state === undefined ? stateAfter(action) : state === 'opened' || state === 'reopened' ? 'open' : state,
       labels: labelsOf(issue['labels'], payload['labels']),
       assignees: assigneesOf(issue, payload),
       author: madeBy(issue, payload),

@@ -118,8 +118,8 @@ function readPush(payload: Fields): NormalisedEvent | undefined {
   if (!repository || ref === undefined) return undefined;
   const before = textOf(payload['before']);
   const after = textOf(payload['after']);
-  const created = before !== undefined && NOTHING.test(before);
-  const deleted = after !== undefined && NOTHING.test(after);
+  const created = before === undefined ? undefined : NOTHING.test(before);
+  const deleted = after === undefined ? undefined : NOTHING.test(after);
   const author = pusherOf(payload);
   const subject = `repository/${repository.fullName}`;
   if (ref.startsWith(TAG) && ref.length > TAG.length) {
@@ -133,7 +133,7 @@ function readPush(payload: Fields): NormalisedEvent | undefined {
   // GitLab lists the newest 20, and says how many there are.
   const isPart =
     (integerOf(payload['total_commits_count']) ?? 0) > commits.length ||
-    !(deleted || isWhole(payload['commits'], commits));
+    !(deleted === true || isWhole(payload['commits'], commits));
   const truncated = isPart ? true : undefined;
   // Whether history was rewritten GitLab does not say.
   const data = known({ repository, ref, branch, before, after, created, deleted, commits, truncated, author });
@@ -148,7 +148,7 @@ const MERGE_REQUEST_TYPES: Readonly<Record<string, string>> = {
 
 function readMergeRequest(payload: Fields, action: string | undefined): NormalisedEvent | undefined {
   const merge = payload['object_attributes'];
-  const about = aboutMergeRequest(payload, merge);
+  const about = aboutMergeRequest(payload, merge, action);
   if (!about) return undefined;
   const timestamp = timeOf(fieldsOf(merge)[action === 'open' ? 'created_at' : 'updated_at']);
   if (action === 'approved' || action === 'approval') {
@@ -160,9 +160,9 @@ function readMergeRequest(payload: Fields, action: string | undefined): Normalis
   return { type, ...about, timestamp };
 }
 
-function aboutMergeRequest(payload: Fields, merge: Parameters<typeof mergeRequestOf>[0]) {
+function aboutMergeRequest(payload: Fields, merge: Parameters<typeof mergeRequestOf>[0], action?: string) {
   const repository = repositoryOf(payload['project']);
-  const pullRequest = mergeRequestOf(merge, payload);
+  const pullRequest = mergeRequestOf(merge, payload, action);
   if (!repository || !pullRequest) return undefined;
   return {
     subject: `pull_request/${repository.fullName}/${pullRequest.number}`,
@@ -215,7 +215,7 @@ function noteAbout(
 
 function readIssue(payload: Fields, action: string | undefined): NormalisedEvent | undefined {
   const repository = repositoryOf(payload['project']);
-  const issue = issueOf(payload['object_attributes'], payload);
+  const issue = issueOf(payload['object_attributes'], payload, action);
   if (!repository || !issue) return undefined;
   const changed = action === 'close' || action === 'reopen';
   return {

@@ -86,14 +86,15 @@ function pushed(payload: Fields, timestamp: string | undefined): readonly Neutra
   const changes = listOf(payload['changes']);
   return changes.flatMap((element): NeutralEvent[] => {
     const change = fieldsOf(element);
+    const type = textOf(change['type']);
     const ref = textOf(change['refId']) ?? textOf(fieldsOf(change['ref'])['id']) ?? '';
     const shared = known({
       repository,
       ref,
       before: textOf(change['fromHash']),
       after: textOf(change['toHash']),
-      created: change['type'] === 'ADD',
-      deleted: change['type'] === 'DELETE',
+      created: type === undefined ? undefined : type === 'ADD',
+      deleted: type === undefined ? undefined : type === 'DELETE',
       author,
     });
     const subject = `repository/${repository.fullName}`;
@@ -102,7 +103,7 @@ function pushed(payload: Fields, timestamp: string | undefined): readonly Neutra
     if (!ref.startsWith(BRANCH) || ref.length === BRANCH.length) return [];
     // Which of several refs the commits belong to is not said, and earlier versions do not send them.
     const isListed = Array.isArray(payload['commits']) && changes.length === 1;
-    const isWhole = isListed || change['type'] === 'DELETE';
+    const isWhole = isListed || type === 'DELETE';
     const data = known({
       ...shared,
       branch: ref.slice(BRANCH.length),

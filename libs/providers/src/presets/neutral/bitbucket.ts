@@ -77,7 +77,10 @@ function repositoryOf(value: Json | undefined) {
 }
 
 const NONE = '0'.repeat(40);
-const hashOf = (side: Json | undefined): string => textOf(fieldsOf(fieldsOf(side)['target'])['hash']) ?? NONE;
+/** Null is a side that does not exist. */
+const hashOf = (side: Json | undefined): string | undefined =>
+  side === null ? NONE : textOf(fieldsOf(fieldsOf(side)['target'])['hash']);
+const isNull = (side: Json | undefined): boolean | undefined => (side === undefined ? undefined : side === null);
 
 function pushed(payload: Fields): readonly NeutralEvent[] | undefined {
   const repository = repositoryOf(payload['repository']);
@@ -88,17 +91,17 @@ function pushed(payload: Fields): readonly NeutralEvent[] | undefined {
     const side = fieldsOf(change['new'] ?? change['old'] ?? undefined);
     const name = textOf(side['name']);
     if (name === undefined) return [];
-    const [deleted, isNew] = [Object.keys(fieldsOf(change['new'])).length === 0, change['created'] === true];
+    const deleted = isNull(change['new']);
     const shared = known({
       repository,
       before: hashOf(change['old']),
       after: hashOf(change['new']),
-      created: isNew,
+      created: booleanOf(change['created']) ?? isNull(change['old']),
       deleted,
       author,
     });
     const subject = `repository/${repository.fullName}`;
-    const timestamp = deleted ? undefined : textOf(side['date']);
+    const timestamp = deleted === true ? undefined : textOf(side['date']);
     if (side['type'] === 'tag')
       return [{ type: 'git.tag_pushed', subject, timestamp, data: { ...shared, ref: `refs/tags/${name}`, tag: name } }];
     if (side['type'] !== 'branch' && side['type'] !== 'named_branch') return [];

@@ -35,15 +35,12 @@ function eventOf(eventType: string, payload: Fields): NeutralEvent | undefined {
   }
 }
 
-const NOTHING = /^0+$/;
-
-/** Whether a branch is new or gone is told by zeros alone, and how many commits there are by a number. */
+/** How many commits there are is sent as a number. */
 function pushed(payload: Fields): NeutralEvent | undefined {
-  const isNone = (hash: string): boolean => NOTHING.test(textOf(payload[hash]) ?? '1');
   const total = integerOf(payload['total_commits']);
   // No commits are written as null.
   const commits = payload['commits'] ?? (total === 0 ? [] : null);
-  const event = githubEvent('push', { ...payload, commits, created: isNone('before'), deleted: isNone('after') });
+  const event = githubEvent('push', { ...payload, commits });
   const isPart = (total ?? 0) > listOf(commits).length;
   return event && isPart && event.type === 'git.push' ? { ...event, data: { ...event.data, truncated: true } } : event;
 }
