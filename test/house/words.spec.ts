@@ -79,8 +79,7 @@ const quaint = (some: readonly { readonly name: string; readonly text: string }[
   );
 
 /** How the problem of a request begins. What refers to something else may say that it is not there, or there twice. */
-const VOICE =
-  /\bmust\b|^(Must |Unknown key |"[^"]*" is (required|not )|There is |No step |Another |Only |[^.]* (is|are) not supported yet)/;
+const VOICE = /\bmust\b|^(Must |Unknown key |"[^"]*" is (required|not )|There is |No step |Another |Only )/;
 /** A code, or words that are made elsewhere. */
 const ELSEWHERE = /^([a-z]+\.[a-z_]+$|\$\{|column \$\{)/;
 const problems = sources

@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 
 import { closed, nullable } from './fields.js';
+import { InputShape } from './input-shape.js';
 import { RuleWarning } from './rule-shape.js';
 
 const name = Type.String({ examples: ['retry-failed-webhooks'] });
@@ -97,6 +98,9 @@ export const WorkflowAnswer = Type.Object(
     description: Type.Optional(Type.String({ description: 'The description in the workflow.' })),
     labels: Type.Optional(Type.Record(Type.String(), Type.String(), { description: 'As the text has them.' })),
     disabled: Type.Optional(Type.Boolean({ description: 'It starts no runs.' })),
+    inputs: Type.Optional(
+      Type.Record(Type.String(), InputShape, { description: 'What a run takes, by name, as the text declares it.' }),
+    ),
     status: Type.Union([Type.Literal('active'), Type.Literal('archived')]),
     version: Type.String({ description: 'The active version; of an archived workflow the last one.' }),
     origin,

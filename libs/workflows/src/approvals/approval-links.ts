@@ -5,6 +5,7 @@ import { readWhole } from '#libs/event-store/src/reading.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { parseJson } from '#libs/kernel/src/text/exact-json.js';
 import { isStorable } from '#libs/kernel/src/text/text.js';
 
 import type { SignLink } from '../engine/run-decision.js';
@@ -211,5 +212,15 @@ function valueOf({ type, options = [] }: InputSpec, sent: string | undefined): u
   // What is not a number stays text, and is refused as such.
   if (type === 'number') return Number.isFinite(Number(sent)) ? Number(sent) : sent;
   if (type === 'select') return options.find((option) => String(option) === sent) ?? sent;
+  if (type === 'list' || type === 'object') return jsonOr(sent);
   return sent;
+}
+
+/** What is not JSON stays text, and is refused as such. */
+function jsonOr(sent: string): unknown {
+  try {
+    return parseJson(sent);
+  } catch {
+    return sent;
+  }
 }

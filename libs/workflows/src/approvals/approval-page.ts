@@ -129,6 +129,8 @@ function field(
     );
     return `${label}<select ${common}${must}>${choices.join('')}</select>`;
   }
+  if (type === 'list' || type === 'object')
+    return `${label}<textarea ${common}${must} rows="4" placeholder="JSON">${text(value)}</textarea>`;
   const kind = type === 'number' ? ' type="number" step="any"' : ' type="text"';
   return `${label}<input ${common}${kind}${must} value="${text(value)}">`;
 }

@@ -12,7 +12,11 @@ export const Duration = Type.String({
   description: 'A duration: 250ms, 10s, 5m, 2h, 3d; at most 366d.',
   expected: DURATION_IN_WORDS,
 });
-export const Template = Type.String({ minLength: 1, description: 'A string, with ${{ JMESPath }} for values.' });
+export const Template = Type.String({
+  minLength: 1,
+  description: 'A string, with ${{ JMESPath }} for values.',
+  expected: 'a string, with ${{ JMESPath }} for values',
+});
 export const Condition = Type.Union([Type.String({ minLength: 1 }), Type.Boolean()], {
   description: 'A JMESPath expression. `${{ }}` around it is optional.',
   expected: 'a JMESPath expression, true or false',

@@ -1,30 +1,13 @@
-import { type Static, Type } from '@sinclair/typebox';
+import { RE2JS } from 're2js';
 
-import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
+import { InputShape, type InputSpec } from '#libs/events/src/shapes/input-shape.js';
+import { messageOf, type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { isNumber, scalarKey } from '#libs/kernel/src/text/exact-json.js';
-import { type Json, pointerToken } from '#libs/kernel/src/json.js';
+import { isObject, type Json, pointerToken } from '#libs/kernel/src/json.js';
+import { remember } from '#libs/kernel/src/remember.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
-import { closed } from './fields.js';
-
-/** One input of a workflow, as its trigger declares it. */
-export const InputShape = closed(
-  {
-    type: Type.Union([Type.Literal('string'), Type.Literal('number'), Type.Literal('boolean'), Type.Literal('select')]),
-    description: Type.Optional(Type.String({ description: 'For people.' })),
-    required: Type.Optional(Type.Boolean()),
-    default: Type.Optional(Type.Unknown()),
-    options: Type.Optional(
-      Type.Array(Type.Union([Type.String(), Type.Number()]), {
-        minItems: 1,
-        maxItems: 200,
-        description: 'Of a select.',
-      }),
-    ),
-  },
-  'One input.',
-);
-export type InputSpec = Static<typeof InputShape>;
+export { InputShape, type InputSpec };
 export type InputSpecs = Readonly<Record<string, InputSpec>>;
 
 interface Triggered {
@@ -35,15 +18,53 @@ interface Triggered {
 export const declaredInputs = ({ triggers }: Triggered): InputSpecs | undefined =>
   triggers.find(({ inputs }) => inputs !== undefined)?.inputs;
 
+/** Longest text that a pattern is asked about: each character costs time. */
+const MAX_PATTERN_TEXT = 10_000;
+const patternOf = remember((source) => RE2JS.compile(source));
+
+/** Why a pattern cannot be used; `undefined` if it can. */
+export function problemOfPattern(source: string): string | undefined {
+  try {
+    patternOf(source);
+    return undefined;
+  } catch (error) {
+    return `Must be a regular expression without look-around and back-references (RE2): ${messageOf(error)}`;
+  }
+}
+
 /** Why a value is not right for an input. */
 export function problemOfInput(spec: InputSpec, value: unknown): string | undefined {
-  if (spec.type === 'select')
-    return (spec.options as readonly unknown[]).some((option) => scalarKey(option) === scalarKey(value))
-      ? undefined
-      : `Must be one of ${spec.options!.join(', ')}.`;
-  return (spec.type === 'number' ? isNumber(value) : typeof value === spec.type)
-    ? undefined
-    : `Must be a ${spec.type}.`;
+  switch (spec.type) {
+    case 'select':
+      return (spec.options as readonly unknown[]).some((option) => scalarKey(option) === scalarKey(value))
+        ? undefined
+        : `Must be one of ${spec.options!.join(', ')}.`;
+    case 'number':
+      return isNumber(value) ? outOfBounds(spec, Number(value), '') : 'Must be a number.';
+    case 'boolean':
+      return typeof value === 'boolean' ? undefined : 'Must be a boolean.';
+    case 'list':
+      return Array.isArray(value) ? outOfBounds(spec, value.length, ' entries') : 'Must be a list.';
+    case 'object':
+      return isObject(value) ? undefined : 'Must be an object.';
+    case 'string':
+      return typeof value === 'string' ? problemOfText(spec, value) : 'Must be a string.';
+  }
+}
+
+function problemOfText(spec: InputSpec, text: string): string | undefined {
+  const problem = outOfBounds(spec, text.length, ' characters');
+  if (problem !== undefined || spec.pattern === undefined) return problem;
+  if (text.length > MAX_PATTERN_TEXT) return `Must have at most ${MAX_PATTERN_TEXT} characters.`;
+  return patternOf(spec.pattern).matcher(text).find() ? undefined : `Must match ${spec.pattern}.`;
+}
+
+/** @param unit of a length. */
+function outOfBounds({ min, max }: InputSpec, size: number, unit: string): string | undefined {
+  const verb = unit === '' ? 'be' : 'have';
+  if (min !== undefined && size < min) return `Must ${verb} at least ${min}${unit}.`;
+  if (max !== undefined && size > max) return `Must ${verb} at most ${max}${unit}.`;
+  return undefined;
 }
 
 /**

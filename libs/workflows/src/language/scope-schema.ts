@@ -97,9 +97,11 @@ const objectOf = (properties: Readonly<Record<string, JsonSchema>>): JsonSchema 
   required: Object.keys(properties),
 });
 
-/** Of a select only that it is one value is told. */
-const inputSchema = ({ type }: InputSpec): JsonSchema =>
-  type === 'select' ? { type: ['string', 'number'] } : { type };
+/** Of a select only that it is one value is told; of a list and an object nothing of what is in them. */
+const inputSchema = ({ type }: InputSpec): JsonSchema => {
+  if (type === 'select') return { type: ['string', 'number'] };
+  return { type: type === 'list' ? 'array' : type };
+};
 
 const mapValues = <T, U>(object: Readonly<Record<string, T>>, change: (value: T) => U): Record<string, U> =>
   Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]));

@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 
 import type { Schedule } from '../triggers/schedule.trigger.js';
+import { ticksAfter, type Times } from '../triggers/ticks.js';
 import { dueAt, dueTicks } from './due-ticks.js';
 
 const HOUR = 3_600_000;
@@ -73,6 +75,48 @@ describe('ticks whose time has come', () => {
       skipped: '20T09:00..20T09:00',
       fired: [],
     });
+  });
+});
+
+describe('a clock that jumps', () => {
+  const start = at('20T00:00');
+
+  it('fires or skips each time once, in order, whatever it does', () => {
+    const jumps = fc.array(fc.integer({ min: -5 * HOUR, max: 12 * HOUR }), { minLength: 1, maxLength: 8 });
+    const catchups = fc.constantFrom('none' as const, 'last' as const, 'all' as const);
+    const times = fc.constantFrom<Times>(
+      { everyMs: HOUR },
+      { cron: '30 2 * * *', timezone: 'Europe/Berlin' },
+      { cron: '*/20 * * * *', timezone: 'America/Havana' },
+    );
+    fc.assert(
+      fc.property(times, jumps, catchups, (given, steps, catchup) => {
+        const schedule = hourly({ times: given, catchup, catchupWindowMs: 400 * HOUR });
+        let [next] = ticksAfter(given, start, 1);
+        let now = start.getTime();
+        const fired: number[] = [];
+        const handled: number[] = [];
+        for (const step of steps) {
+          now += step;
+          const due = dueTicks(schedule, next!, new Date(now));
+          const last = due.fired.at(-1)?.at ?? due.skipped?.to;
+          if (!last) continue;
+          const between: Date[] = [];
+          for (let tick = next!; tick <= last; tick = ticksAfter(given, tick, 1)[0]!) between.push(tick);
+          handled.push(...between.map((tick) => tick.getTime()));
+          const wanted = new Set(between.map((tick) => tick.getTime()));
+          for (const { at: tick } of due.fired) expect(wanted.has(tick.getTime())).toBe(true);
+          // What is skipped lies before all that fires.
+          if (due.skipped) expect(due.fired.every((one) => one.at > due.skipped!.to)).toBe(true);
+          fired.push(...due.fired.map((one) => one.at.getTime()));
+          [next] = ticksAfter(given, last, 1);
+          expect(next!.getTime()).toBeGreaterThan(now);
+        }
+        expect(fired).toEqual([...new Set(fired)].sort((one, other) => one - other));
+        expect(handled).toEqual([...new Set(handled)].sort((one, other) => one - other));
+      }),
+      { numRuns: 40 },
+    );
   });
 });
 

@@ -19,7 +19,7 @@ export const manualTrigger: TriggerKind<ManualTrigger> = {
       inputs: Type.Optional(
         Type.Record(Type.String(), Type.Unknown(), {
           description:
-            'Inputs by name: `type` (`string`, `number`, `boolean`, `select` with `options`), `description`, `required`, `default`.',
+            'Inputs by name: `type` (`string`, `number`, `boolean`, `select` with `options`, `list`, `object`), `description`, `required`, `default`, `min`, `max`, `pattern`.',
           expected: 'an object of names and inputs',
           inEditors: Type.Record(Type.String(), InputShape),
         }),

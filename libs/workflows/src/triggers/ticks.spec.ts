@@ -58,6 +58,76 @@ describe('times of a cron', () => {
   });
 });
 
+describe('times of a cron over the changes of daylight saving of several zones', () => {
+  // Half hours (Lord Howe), an hour at midnight (Havana, Santiago), quarters (Chatham), none at all (Kolkata, UTC).
+  const zones = [
+    'Europe/Berlin',
+    'America/New_York',
+    'America/Havana',
+    'America/Santiago',
+    'Australia/Lord_Howe',
+    'Pacific/Chatham',
+    'Africa/Casablanca',
+    'Asia/Kolkata',
+    'UTC',
+  ];
+  const wall = new Map(
+    zones.map((timeZone) => [
+      timeZone,
+      new Intl.DateTimeFormat('en-GB', { timeZone, dateStyle: 'short', timeStyle: 'short', hourCycle: 'h23' }),
+    ]),
+  );
+  const moments = date({ min: new Date('2024-01-01'), max: new Date('2030-01-01'), noInvalidDate: true });
+  const zone = constantFrom(...zones);
+
+  it('daily times come once for each day, at their hour or right after the gap', () => {
+    assert(
+      property(
+        zone,
+        moments,
+        integer({ min: 0, max: 23 }),
+        integer({ min: 0, max: 59 }),
+        (timezone, start, hour, minute) => {
+          const ticks = ticksAfter({ cron: `${minute} ${hour} * * *`, timezone }, start, 400);
+          const local = ticks.map((tick) => wall.get(timezone)!.format(tick).split(', ') as [string, string]);
+          const days = local.map(([day]) => day);
+          expect(new Set(days).size).toBe(days.length);
+          const wanted = `${String(hour).padStart(2, '0')}:${String(minute).padStart(2, '0')}`;
+          for (const [index, tick] of ticks.entries()) {
+            const [, time] = local[index]!;
+            if (time === wanted) continue;
+            // The hour does not exist on that day: it is right after the gap, the minute before which is another offset.
+            const before = wall
+              .get(timezone)!
+              .format(new Date(tick.getTime() - 60_000))
+              .split(', ')[1]!;
+            const minutes = (text: string) => Number(text.slice(0, 2)) * 60 + Number(text.slice(3));
+            expect((minutes(time) - minutes(before) + 1_440) % 1_440).toBeGreaterThan(1);
+          }
+          const gaps = ticks.slice(1).map((tick, index) => tick.getTime() - ticks[index]!.getTime());
+          for (const gap of gaps) expect(Math.abs(gap - 86_400_000)).toBeLessThanOrEqual(3_600_000);
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it('times go forward, and the next one does not depend on from where it is asked', () => {
+    const crons = constantFrom('*/15 * * * *', '30 2 * * *', '0 0 * * *', '0 */6 * * 1-5', '45 1 1 * *');
+    assert(
+      property(zone, moments, crons, integer({ min: 0, max: 20 }), (timezone, start, cron, place) => {
+        const times: Times = { cron, timezone };
+        const ticks = ticksAfter(times, start, 22);
+        for (const [index, tick] of ticks.entries())
+          if (index > 0) expect(tick.getTime()).toBeGreaterThan(ticks[index - 1]!.getTime());
+        expect(ticksAfter(times, ticks[place]!, 1)).toEqual([ticks[place + 1]]);
+        expect(ticksAfter(times, new Date(ticks[place + 1]!.getTime() - 1_000), 1)).toEqual([ticks[place + 1]]);
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
+
 describe('times with a distance', () => {
   it('are counted from a fixed moment, so that a restart does not move them', () => {
     expect(after({ everyMs: 900_000 }, '2026-11-20T09:07:00Z', 2)).toEqual([

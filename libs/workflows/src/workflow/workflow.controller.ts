@@ -28,6 +28,7 @@ import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { type Page, readPage } from '#libs/persistence/src/paging.js';
 
+import { declaredInputs } from '../language/inputs.js';
 import { parseWorkflow } from '../language/reading/parse-workflow.js';
 import type { Vocabulary } from '../language/vocabulary.js';
 import { StepLibrary } from '../steps/step-library.js';
@@ -203,13 +204,15 @@ export class WorkflowController {
 
   private answerOf(row: WorkflowView): WorkflowAnswer {
     const { id, name, status, version, origin, file, createdAt, updatedAt } = row;
-    const { description, labels = {}, disabled } = this.table.find(row.orgId, name)?.definition ?? {};
+    const { description, labels = {}, disabled, triggers = [] } = this.table.find(row.orgId, name)?.definition ?? {};
+    const inputs = declaredInputs({ triggers });
     return {
       id,
       name,
       ...(description === undefined ? {} : { description }),
       ...(Object.keys(labels).length === 0 ? {} : { labels }),
       ...(disabled ? { disabled } : {}),
+      ...(inputs && { inputs: { ...inputs } }),
       status,
       version,
       origin,

@@ -2,8 +2,6 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { testSteps } from '../../../testing/library.js';
-import { WorkflowShape } from '../fields.js';
-import { LATER } from './later-words.js';
 import { parseWorkflow } from './parse-workflow.js';
 
 const problemsOf = (source: string) => {
@@ -408,46 +406,22 @@ describe('a limit of runs', () => {
   });
 });
 
-describe('a word that the language keeps for later', () => {
+describe('a key that the language does not have', () => {
   it.each([
-    ['at the top', 'name: x\nwhen: a\nenv: {}\nsteps:\n  - uses: ecko\n', ['/env', '/steps/0/uses']],
+    ['at the top', 'name: x\nwhen: a\nenv: {}\nsteps:\n  - uses: ecko\n', ['/env', '/when', '/steps/0/uses']],
     [
       'of a step',
       withSteps('  - { workflow: x, uses: ecko }\n  - uses: cal\n'),
       ['/steps/0/workflow', '/steps/0/uses', '/steps/1/uses'],
     ],
-  ])('%s hides no other problem', (_, source, pointers) => {
+    ['in place of a step', withSteps('  - { run: npm test }\n'), ['/steps/0/run']],
+    [
+      'as the type of a trigger',
+      'name: x\ntriggers: [{ type: crn }]\nsteps:\n  - wait: { for: 1s }\n',
+      ['/triggers/0/type'],
+    ],
+  ])('%s is named, and hides no other problem', (_, source, pointers) => {
     expect(problemsOf(source).map(({ pointer }) => pointer)).toEqual(expect.arrayContaining(pointers));
-  });
-
-  const later = (place: keyof typeof LATER, taken: readonly string[]) =>
-    LATER[place].filter((word) => !taken.includes(word));
-  const keywords = testSteps.keywords.map(({ name }) => name);
-
-  it.each([
-    ...later('workflow', Object.keys(WorkflowShape.properties)).map((word) => [
-      word,
-      `name: x\n${word}: {}\nsteps:\n  - wait: { for: 1s }\n`,
-      `/${word}`,
-    ]),
-    ...later(
-      'trigger',
-      testSteps.triggers.map(({ name }) => name),
-    ).map((word) => [
-      word,
-      `name: x\ntriggers: [{ type: ${word} }]\nsteps:\n  - wait: { for: 1s }\n`,
-      '/triggers/0/type',
-    ]),
-    ...later('step', keywords).map((word) => [word, withSteps(`  - ${word}: {}\n`), `/steps/0/${word}`]),
-    ...later('uses', [...testSteps.named.keys()]).map((word) => [
-      word,
-      withSteps(`  - uses: ${word}\n    with: { url: x }\n`),
-      '/steps/0/uses',
-    ]),
-  ])('%s is refused by name, and what there is instead is said', (word, source, pointer) => {
-    expect(firstOf(source)).toMatchObject({ code: 'workflow.unsupported', pointer });
-    expect(firstOf(source)!.detail).toContain(word);
-    expect(firstOf(source)!.detail).toContain('not supported yet');
   });
 });
 

@@ -9,7 +9,6 @@ import type { Concurrency, Definition, Trigger } from '../definition.js';
 import { emptyTemplate, type Expressions } from '../expressions.js';
 import { WorkflowShape } from '../fields.js';
 import { asSteps, inGraphText, isGraph } from './graph-source.js';
-import { LATER, withoutLaterKeys } from './later-words.js';
 import { durationOf } from '../literals.js';
 import { failureSchema, type Visible, visibleAtFirst, visibleInFinally } from '../scope-schema.js';
 import { inOrder, SourceProblems } from '../source-problems.js';
@@ -55,9 +54,7 @@ function readDefinition(given: Json, vocabulary: Vocabulary, problems: SourcePro
     return undefined;
   }
   const value = isGraph(given) ? asSteps(given, problems) : given;
-  const keys = Object.keys(WorkflowShape.properties);
-  const known = withoutLaterKeys(value, LATER.workflow, keys, '', `Allowed: ${keys.join(', ')}.`, problems);
-  problems.fits(WorkflowShape, known, '');
+  problems.fits(WorkflowShape, value, '');
 
   const triggers = readTriggers(listOf(value['triggers']), vocabulary, problems);
   const root = visibleAtFirst(triggers, varsIn([value['steps'], value['onFailure'], value['finally']]));

@@ -5,7 +5,6 @@ import { suggestion } from '#libs/kernel/src/text/nearest.js';
 import type { Step, UsesFields } from '../definition.js';
 import { Expressions } from '../expressions.js';
 import { MAX_STEPS, UsesShape } from '../fields.js';
-import { LATER, withoutLaterKeys } from './later-words.js';
 import { durationOf } from '../literals.js';
 import type { Visible } from '../scope-schema.js';
 import type { SourceProblems } from '../source-problems.js';
@@ -56,9 +55,8 @@ export class StepReader {
       problems.add(pointer, 'workflow.bad_value', `A step must be an object with ${oneOf}.`);
       return undefined;
     }
-    const raw = withoutLaterKeys(given, LATER.step, this.keywords, pointer, `A step must have ${oneOf}.`, problems);
-    const isReported = Object.keys(raw).length < Object.keys(given).length;
-    const keyword = this.keywordOf(raw, pointer, oneOf, isReported);
+    const raw: RawObject = given;
+    const keyword = this.keywordOf(raw, pointer, oneOf);
     if (keyword === undefined) return undefined;
     const syntax = this.vocabulary.keywords.find(({ name }) => name === keyword);
     const fits = problems.fits(syntax?.shape ?? UsesShape, raw, pointer);
@@ -80,11 +78,8 @@ export class StepReader {
     return fits && read ? { ...common, ...read } : undefined;
   }
 
-  /**
-   * The key that says of which kind a step is; `undefined` if that is not clear, and reported.
-   * @param isReported whether a key that the step should not have has been reported already.
-   */
-  private keywordOf(raw: RawObject, pointer: string, oneOf: string, isReported: boolean): string | undefined {
+  /** The key that says of which kind a step is; `undefined` if that is not clear, and reported. */
+  private keywordOf(raw: RawObject, pointer: string, oneOf: string): string | undefined {
     const found = this.keywords.filter((keyword) => Object.hasOwn(raw, keyword));
     if (found.length > 1)
       this.problems.add(
@@ -92,9 +87,8 @@ export class StepReader {
         'workflow.bad_value',
         `A step must have ${oneOf}; this one has ${found.join(' and ')}.`,
       );
-    else if (found.length === 0) {
-      if (!isReported) this.withoutKeyword(raw, pointer, oneOf);
-    } else if (found[0] !== 'uses' && Object.hasOwn(raw, 'retry'))
+    else if (found.length === 0) this.withoutKeyword(raw, pointer, oneOf);
+    else if (found[0] !== 'uses' && Object.hasOwn(raw, 'retry'))
       this.problems.add(
         `${pointer}/retry`,
         'workflow.unknown_key',

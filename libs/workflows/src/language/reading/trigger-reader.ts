@@ -3,7 +3,6 @@ import { isObject } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
 import type { Trigger } from '../definition.js';
-import { LATER } from './later-words.js';
 import type { SourceProblems } from '../source-problems.js';
 import type { TriggerSyntax, Vocabulary } from '../vocabulary.js';
 
@@ -48,12 +47,6 @@ function kindOf(
   if (kind) return kind;
   const written = typeof type === 'string' ? type : stringifyJson(type);
   if (type === undefined) problems.add(pointer, 'workflow.missing_key', `"type" is required. ${allowed}`);
-  else if ((LATER.trigger as readonly unknown[]).includes(type))
-    problems.add(
-      `${pointer}/type`,
-      'workflow.unsupported',
-      `Triggers of type "${written}" are not supported yet. ${allowed}`,
-    );
   else
     problems.add(
       `${pointer}/type`,

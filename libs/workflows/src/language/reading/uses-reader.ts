@@ -6,7 +6,6 @@ import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
 import type { RetryPolicy, StepInput, UsesFields } from '../definition.js';
 import { emptyTemplate } from '../expressions.js';
-import { LATER } from './later-words.js';
 import { durationOf, isOpen } from '../literals.js';
 import { visibleToEffect, visibleToRetry } from '../scope-schema.js';
 import { workflowProblems } from '../source-problems.js';
@@ -43,18 +42,11 @@ export function readUses(
 
 function unknownStep(name: string, { pointer, problems }: Reading, named: Vocabulary['named']): undefined {
   const known = [...named.keys()].sort();
-  if ((LATER.uses as readonly string[]).includes(name))
-    problems.add(
-      `${pointer}/uses`,
-      'workflow.unsupported',
-      `The step "${name}" is not supported yet. Steps: ${known.join(', ')}.`,
-    );
-  else
-    problems.add(
-      `${pointer}/uses`,
-      'workflow.unknown_step_kind',
-      `There is no step "${name}". ${suggestion(name, known)}Steps: ${known.join(', ')}.`,
-    );
+  problems.add(
+    `${pointer}/uses`,
+    'workflow.unknown_step_kind',
+    `There is no step "${name}". ${suggestion(name, known)}Steps: ${known.join(', ')}.`,
+  );
 }
 
 /** `with` fits the step's schema, but for templates: their values are checked when they are known. */
