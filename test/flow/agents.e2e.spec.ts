@@ -260,7 +260,7 @@ describe('what an agent was asked to do', () => {
       });
     const token = body['callbackToken'] as string;
     expect((await deliver('mrc_guess', { status: 'completed' })).status).toBe(401);
-    expect((await deliver(token, { state: 'done' })).status).toBe(400);
+    expect((await deliver(token, { state: 'done' })).status).toBe(422);
     expect((await deliver(token, { status: 'completed', output: { n: 1 } })).status).toBe(200);
     expect((await deliver(token, { status: 'failed' })).status).toBe(409);
     expect(await ended(id, executionId)).toMatchObject({ status: 'completed', output: { n: 1 } });

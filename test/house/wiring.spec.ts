@@ -101,6 +101,7 @@ const WRITTEN_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/workflows/src/run/commands/take-over-steps.ts': ['run.step_reused'],
   'libs/workflows/src/approvals/decide-approval.ts': ['approval.voted', 'approval.decided'],
   'libs/agents/src/execution/execution-stream.ts': ['agent.cancelled'],
+  'libs/agents/src/execution/decide-approval.ts': ['agent.approval_decided'],
   'libs/event-store/src/runner/parking.ts': ['subscriber.parked'],
 };
 
@@ -125,6 +126,12 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/workflows/src/approvals/decide-approval.ts': ['approval.voted'],
 
   'libs/agents/src/engine/execution-state.ts': ['agent.attempt_started'],
+  'libs/agents/src/engine/model-calls.ts': [
+    'agent.tools_listed',
+    'agent.model_called',
+    'agent.model_answered',
+    'agent.tool_unknown',
+  ],
   'libs/workflows/src/engine/run-state.ts': [
     'workflow.step_completed',
     'workflow.error',

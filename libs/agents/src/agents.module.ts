@@ -1,8 +1,11 @@
 import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 
+import { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { Egress } from '#libs/egress/src/egress.js';
+import { EventIndexModule } from '#libs/event-index/src/event-index.module.js';
+import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Clock } from '#libs/kernel/src/clock.js';
@@ -22,7 +25,7 @@ import { RequestAgents } from './execution/webhook.subscriber.js';
 
 /** Agents: who they are, what they are asked to do, and doing it. */
 @Module({
-  imports: [CqrsModule],
+  imports: [CqrsModule, EventIndexModule],
   controllers: [AgentController, ExecutionController],
   providers: [
     ...commandHandlers(agent, [on(RegisterAgent, register), on(UpdateAgent, update), on(RemoveAgent, remove)]),
@@ -43,16 +46,36 @@ import { RequestAgents } from './execution/webhook.subscriber.js';
         { agentCommands, publicUrl }: Settings,
         tokens: CallbackTokens,
         stopped: StoppedExecutions,
+        named: NamedSecretValues,
+        events: EventReader,
       ) => {
         const callbackToken = (orgId: string, executionId: string) => tokens.of(orgId, executionId);
         return new RunExecution({
           store,
           secrets,
           stopped,
-          world: { clock, egress, agentCommands, publicUrl, callbackToken },
+          world: {
+            clock,
+            egress,
+            agentCommands,
+            publicUrl,
+            callbackToken,
+            events,
+            secretValues: (orgId, names) => named.of(orgId, names),
+          },
         });
       },
-      inject: [EventStore, Clock, Egress, Secrets, Settings, CallbackTokens, StoppedExecutions],
+      inject: [
+        EventStore,
+        Clock,
+        Egress,
+        Secrets,
+        Settings,
+        CallbackTokens,
+        StoppedExecutions,
+        NamedSecretValues,
+        EventReader,
+      ],
     },
   ],
   exports: [AgentProjection, RequestAgents, ExecutionProjection, FollowRuns, RunExecution, StoppedExecutions],

@@ -12,6 +12,7 @@ import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import type { ClaimedWork } from '#libs/persistence/src/claims/work.js';
 
+import type { Double } from './double.js';
 import { CallbackTokens } from '../src/execution/callback-token.js';
 import { EXECUTIONS, type ExecutionTask, RunExecution } from '../src/execution/run-execution.worker.js';
 import { StoppedExecutions } from '../src/execution/stopped-executions.js';
@@ -124,8 +125,19 @@ export class ExecutionWorld {
   /** Lets a process work on it. */
   async run(work: ClaimedWork<ExecutionTask>, signal = new AbortController().signal, store: EventStore = this.store) {
     const { clock, egress, agentCommands, secrets, tokens } = this;
+    const secretValues = (_: string, names: Iterable<string>) =>
+      Promise.resolve(new Map([...names].map((name) => [name, `value of ${name}`])));
+    const events = { page: () => Promise.resolve({ events: [] }) };
     const callbackToken = (orgId: string, executionId: string) => tokens.of(orgId, executionId);
-    const world = { clock, egress, agentCommands, publicUrl: 'https://mill.example.com', callbackToken };
+    const world = {
+      clock,
+      egress,
+      agentCommands,
+      publicUrl: 'https://mill.example.com',
+      callbackToken,
+      secretValues,
+      events,
+    };
     return new RunExecution({ store, secrets, stopped: new StoppedExecutions(), world }).run(work, signal);
   }
 
@@ -168,3 +180,20 @@ export class ExecutionWorld {
     return (await this.events(work)).at(-1)!;
   }
 }
+
+/** Egress to doubles by the host of the URL. */
+export const toDoubles =
+  (doubles: Readonly<Record<string, Double>>): Answer =>
+  async ({ url, method, headers, body }) => {
+    const { host, pathname } = new URL(url);
+    const lower = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+    const answer = await doubles[host]!.answer({ method, path: pathname, headers: lower, body: String(body ?? '') });
+    return {
+      kind: 'response',
+      status: answer.status,
+      headers: answer.headers ?? {},
+      body: Buffer.from(answer.body),
+      truncated: false,
+      latencyMs: 5,
+    };
+  };

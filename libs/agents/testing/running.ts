@@ -1,3 +1,4 @@
+import { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import { Egress } from '#libs/egress/src/egress.js';
@@ -54,7 +55,8 @@ export class Running {
       provided: [
         [Egress, egress],
         [Secrets, new MemorySecrets()],
-        [Settings, { publicUrl: 'https://mill.example.com', agentCommands: [] }],
+        [Settings, { publicUrl: 'https://mill.example.com', agentCommands: [], correlationBudget: 10_000 }],
+        [NamedSecretValues, new NamedSecretValues(store, new MemorySecrets())],
       ],
       runs: (find) => ({
         subscribers: [find(AgentProjection), find(RequestAgents), find(ExecutionProjection), find(FollowRuns)],

@@ -8,6 +8,7 @@ import type { EventDefinition } from './define-event.js';
 import { agentEvents } from './types/agents/agent.events.js';
 import { deliveryEvents } from './types/delivery.events.js';
 import { executionEvents } from './types/agents/execution.events.js';
+import { modelEvents } from './types/agents/model.events.js';
 import { gitEvents } from './types/git.events.js';
 import { inboundEvents } from './types/inbound.events.js';
 import { integrationEvents } from './types/integration.events.js';
@@ -31,6 +32,7 @@ export const catalogue = {
   ...trackerEvents,
   ...agentEvents,
   ...executionEvents,
+  ...modelEvents,
   ...gitEvents,
   ...inboundEvents,
   ...ruleEvents,

@@ -132,7 +132,7 @@ export class AgentController {
   }
 
   private run(command: ThingCommand<Agent>): Promise<Committed<Agent>> {
-    return carryOut(this, command, followers.agentViews, followers.agentReceivers);
+    return carryOut(this, command, followers.agentViews, followers.agentReceivers, followers.executionViews);
   }
 
   private async find({ orgId }: Caller, id: string): Promise<AgentView> {

@@ -12,6 +12,8 @@ const check = checkConfig(
     commands: ['/usr/bin/triage'],
   },
 );
+const MODEL = { baseUrl: 'https://a.example/v1', model: 'm', prompt: 'p' };
+
 function pointersOf(runtime: AgentSettings['runtime'], config: object): readonly string[] {
   const problems = new Problems('agent');
   check({ runtime, config } as AgentChanges, problems);
@@ -21,7 +23,16 @@ function pointersOf(runtime: AgentSettings['runtime'], config: object): readonly
 describe('the config of an agent', () => {
   it.each<[AgentSettings['runtime'], object, readonly string[]]>([
     ['http', { url: 'https://a.example' }, []],
-    ['http', { url: 'https://a.example', headers: { authorization: 'x' }, timeout: '30s', maxAttempts: 5 }, []],
+    [
+      'http',
+      {
+        url: 'https://a.example',
+        headers: { authorization: 'Bearer ${{ secrets.TOKEN }}' },
+        timeout: '30s',
+        maxAttempts: 5,
+      },
+      [],
+    ],
     ['http', {}, ['/config/url']],
     ['http', { url: 'nowhere' }, ['/config/url']],
     ['http', { url: 'https://10.0.0.1/' }, ['/config/url']],
@@ -30,7 +41,34 @@ describe('the config of an agent', () => {
     ['http', { url: 'https://a.example', headers: { 'a b': 'x' } }, ['/config/headers/a b']],
     ['http', { url: 'https://a.example', headers: { a: 'x\r\ny: z' } }, ['/config/headers/a']],
     ['openai', { baseUrl: 'https://a.example/v1', model: 'm', prompt: 'p' }, []],
-    ['openai', { baseUrl: 'https://a.example/v1' }, ['/config/model']],
+    ['http', { url: 'https://a.example', headers: { Authorization: 'Bearer x' } }, ['/config/headers/Authorization']],
+    ['openai', { baseUrl: 'https://a.example/v1' }, ['/config/model', '/config/prompt']],
+    ['openai', { ...MODEL, apiKey: 'sk-123', system: 'See ${{ input }}' }, ['/config/apiKey', '/config/system']],
+    ['openai', { ...MODEL, prompt: 'See ${{ input. }}' }, ['/config/prompt']],
+    ['openai', { ...MODEL, outputSchema: { type: 'priority' } }, ['/config/outputSchema']],
+    ['openai', { ...MODEL, limits: { costCents: 5 } }, ['/config/limits/costCents']],
+    [
+      'openai',
+      { ...MODEL, limits: { steps: 0, duration: 'soon' } },
+      ['/config/limits/steps', '/config/limits/duration'],
+    ],
+    ['openai', { ...MODEL, tools: [{ mcp: 'https://10.0.0.1/' }] }, ['/config/tools/0/mcp']],
+    ['openai', { ...MODEL, tools: [{ builtin: 'format_disk' }] }, ['/config/tools/0']],
+    [
+      'openai',
+      {
+        ...MODEL,
+        apiKey: '${{ secrets.KEY }}',
+        api: 'responses',
+        tools: [
+          { mcp: 'https://t.example', trusted: true, allow: ['get_*'] },
+          { builtin: 'create_issue', policy: 'ask' },
+        ],
+        limits: { costCents: 5 },
+        prices: { inputPerMillion: 10, outputPerMillion: 30 },
+      },
+      [],
+    ],
     ['workflow', { workflow: 'triage' }, []],
     ['command', { command: '/usr/bin/triage', args: ['-x'], memoryMb: 64 }, []],
     ['command', { command: '/bin/sh' }, ['/config/command']],

@@ -1,12 +1,14 @@
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import type { ExecutionError } from '#libs/events/src/shapes/agents/execution-shape.js';
 
+import { usageOf } from './model-calls.js';
 import type { ExecutionDraft, Running } from './execution-state.js';
 
-type About = Pick<DataOf<'agent.finished'>, 'executionId' | 'agentId' | 'agent' | 'trigger' | 'eventId' | 'durationMs'>;
+type About = Omit<DataOf<'agent.finished'>, 'output'>;
 
 /** What every end of an execution says. */
-function about({ start, startedAt }: Running, now: Date): About {
+function about({ start, startedAt, work }: Running, now: Date): About {
+  const usage = usageOf(work);
   const { executionId, agentId, agent, trigger, eventId } = start;
   return {
     executionId,
@@ -14,6 +16,7 @@ function about({ start, startedAt }: Running, now: Date): About {
     agent,
     trigger,
     eventId,
+    ...(usage && { usage }),
     durationMs: Math.max(0, now.getTime() - startedAt.getTime()),
   };
 }

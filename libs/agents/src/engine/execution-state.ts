@@ -1,6 +1,8 @@
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import type { ExecutionStatus } from '#libs/events/src/shapes/agents/execution-shape.js';
 
+import { type ModelWork, NO_WORK, worked } from './model-calls.js';
+
 /** An event of an execution's stream. */
 export interface Happened {
   readonly type: string;
@@ -35,6 +37,10 @@ export interface Running {
   readonly isCalling: boolean;
   readonly retryAt: Date | undefined;
   readonly accepted: DataOf<'agent.accepted'> | undefined;
+  /** Failed tries of the call that is under way. */
+  readonly failures: number;
+  /** Of an execution that a model directs. */
+  readonly work: ModelWork;
 }
 
 const REQUESTED: Execution = { kind: 'requested' };
@@ -55,7 +61,7 @@ export function evolve(state: Execution, { type, data, timestamp }: Happened): E
     case 'agent.started':
       return state.kind === 'requested' ? started(data as DataOf<'agent.started'>, timestamp) : state;
     default:
-      return state.kind === 'running' ? progressed(state, type, data) : state;
+      return state.kind === 'running' ? progressed(state, type, data, timestamp) : state;
   }
 }
 
@@ -68,9 +74,11 @@ const started = (start: DataOf<'agent.started'>, timestamp: string): Running => 
   isCalling: false,
   retryAt: undefined,
   accepted: undefined,
+  failures: 0,
+  work: NO_WORK,
 });
 
-function progressed(state: Running, type: string, data: unknown): Running {
+function progressed(state: Running, type: string, data: unknown, timestamp: string): Running {
   switch (type) {
     case 'agent.attempt_started':
       return {
@@ -80,10 +88,29 @@ function progressed(state: Running, type: string, data: unknown): Running {
         retryAt: undefined,
       };
     case 'agent.attempt_failed':
-      return { ...state, isCalling: false, retryAt: new Date((data as DataOf<'agent.attempt_failed'>).retryAt) };
+      return {
+        ...state,
+        isCalling: false,
+        failures: state.failures + 1,
+        retryAt: new Date((data as DataOf<'agent.attempt_failed'>).retryAt),
+      };
     case 'agent.accepted':
       return { ...state, isCalling: false, accepted: data as DataOf<'agent.accepted'> };
+    case 'agent.approval_decided':
+      return {
+        ...withWork(state, type, data, timestamp),
+        deadline: extended(state.deadline, data as DataOf<'agent.approval_decided'>),
+      };
     default:
-      return state;
+      return withWork(state, type, data, timestamp);
   }
 }
+
+function withWork(state: Running, type: string, data: unknown, timestamp: string): Running {
+  const work = worked(state.work, type, data, timestamp);
+  return work === state.work ? state : { ...state, work, failures: 0, retryAt: undefined };
+}
+
+/** The time that a person took to decide does not count. */
+const extended = (deadline: Date | undefined, { waitedMs }: DataOf<'agent.approval_decided'>): Date | undefined =>
+  deadline && new Date(deadline.getTime() + waitedMs);

@@ -29,6 +29,11 @@ export function timelineOf(events: readonly Happened[]): readonly ExecutionStep[
     step.durationMs = Math.max(0, Date.parse(at) - Date.parse(step.startedAt));
     if (error) step.error = error;
   };
+  /** The step of a tool that has not ended, or a new one. */
+  const toolStep = (tool: string, timestamp: string): Draft => {
+    const last = steps.at(-1);
+    return last?.kind === 'tool' && last.name === tool && last.endedAt === null ? last : begin('tool', tool, timestamp);
+  };
   for (const { type, data, timestamp } of events) {
     const last = steps.at(-1);
     switch (type) {
@@ -47,6 +52,30 @@ export function timelineOf(events: readonly Happened[]): readonly ExecutionStep[
       case 'agent.accepted':
         (last ?? begin('call', runtime, timestamp)).status = 'waiting';
         break;
+      case 'agent.model_called':
+        begin('model', (data as DataOf<'agent.model_called'>).model, timestamp);
+        break;
+      case 'agent.model_answered':
+        end(last, 'completed', timestamp);
+        if (last) Object.assign(last, { usage: (data as DataOf<'agent.model_answered'>).usage });
+        break;
+      case 'agent.tool_called': {
+        const { tool, arguments: input } = data as DataOf<'agent.tool_called'>;
+        Object.assign(toolStep(tool, timestamp), { input, status: 'running' });
+        break;
+      }
+      case 'agent.tool_answered': {
+        const { tool, output, isError } = data as DataOf<'agent.tool_answered'>;
+        const step = toolStep(tool, timestamp);
+        step.output = output;
+        end(step, isError ? 'failed' : 'completed', timestamp);
+        break;
+      }
+      case 'agent.approval_requested': {
+        const { tool, arguments: input } = data as DataOf<'agent.approval_requested'>;
+        Object.assign(toolStep(tool, timestamp), { input, status: 'waiting_approval' });
+        break;
+      }
       case 'agent.finished':
         end(last, 'completed', timestamp);
         break;

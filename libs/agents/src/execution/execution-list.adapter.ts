@@ -9,7 +9,7 @@ import { newEvent } from '#libs/event-store/src/new-event.js';
 import { readAt } from '#libs/event-store/src/reading.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
-import type { ExecutionAnswer, ExecutionDetail } from '#libs/events/src/shapes/agents/execution-shape.js';
+import type { ApprovalVote, ExecutionAnswer, ExecutionDetail } from '#libs/events/src/shapes/agents/execution-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
@@ -18,7 +18,9 @@ import { type Page, readPage } from '#libs/persistence/src/paging.js';
 
 import { agentNotFound } from '../agent/agent.js';
 import { AgentView } from '../agent/agent.view.js';
+import type { Execution } from '../engine/execution-state.js';
 import { timelineOf } from '../engine/timeline.js';
+import { decideApproval } from './decide-approval.js';
 import { appendToExecution, cancelled, readExecution, requestAt } from './execution-stream.js';
 import { ExecutionView } from './execution.view.js';
 import { inputOf } from './run-execution.worker.js';
@@ -35,9 +37,9 @@ export interface ExecutionFilter {
 export class Executions {
   constructor(
     @Inject(DataSource) private readonly database: DataSource,
-    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(EventStore) readonly store: EventStore,
     @Inject(Progress) private readonly progress: Progress,
-    @Inject(Clock) private readonly clock: Clock,
+    @Inject(Clock) readonly clock: Clock,
   ) {}
 
   /** Of an agent by id; by name also of one that is not there (yet). @throws Rejected `agent.not_found` */
@@ -74,6 +76,7 @@ export class Executions {
       input: inputOf(request, cause && platformEvent(cause)),
       output: end?.is('agent.finished', 'agent.failed') ? (end.data.output ?? null) : null,
       error: end?.is('agent.failed') ? end.data.error : null,
+      approvals: openApprovals(state),
       steps: [...timelineOf(events.map(({ type, data, metadata: { timestamp } }) => ({ type, data, timestamp })))],
     };
   }
@@ -114,6 +117,20 @@ export class Executions {
     return isSeen ? view : { ...view, status: 'cancelled', finishedAt: this.clock.now().toISOString() };
   }
 
+  async decide(
+    caller: Caller,
+    agent: string,
+    id: string,
+    approvalId: string,
+    vote: ApprovalVote,
+  ): Promise<ExecutionDetail> {
+    const { requestStream: stream, requestRevision: revision } = await this.find(caller.orgId, agent, id);
+    const target = { executionId: id, request: { stream, revision }, approvalId };
+    const { position } = await decideApproval(this, target, caller, vote);
+    await hasSeen(this.progress, followers.executionViews, position);
+    return this.view(caller.orgId, agent, id);
+  }
+
   private async find(orgId: string, agent: string, id: string): Promise<ExecutionView> {
     const rows = this.database.getRepository(ExecutionView);
     let row = await rows.findOneBy({ id, orgId });
@@ -131,6 +148,12 @@ export class Executions {
     return this.database.getRepository(AgentView).existsBy({ id, orgId });
   }
 }
+
+const openApprovals = (state: Execution): ExecutionDetail['approvals'] =>
+  (state.kind === 'running' ? state.work.approvals : []).flatMap(({ requested, decided }) => {
+    const { approvalId: id, reason, tool, arguments: args } = requested;
+    return decided ? [] : [{ id, reason, tool, arguments: args }];
+  });
 
 const answerOf = (row: ExecutionView): ExecutionAnswer => ({
   id: row.id,

@@ -7,6 +7,7 @@ import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
 import {
+  ApprovalVote,
   ExecutionAnswer,
   ExecutionDetail,
   ExecutionResult,
@@ -94,6 +95,26 @@ export class ExecutionController {
     @Param('executionId') executionId: string,
   ): Promise<ExecutionDetail> {
     return this.executions.cancel(caller, id, executionId);
+  }
+
+  @Post(':id/executions/:executionId/approvals/:approvalId')
+  @Roles('designer', 'integrator')
+  @HttpCode(200)
+  @ApiOperation({
+    summary: 'Decide about the call of a tool',
+    description: 'The execution waits until then. The decision binds the arguments as they are shown in `approvals`.',
+  })
+  @Takes(ApprovalVote)
+  @Answers(ExecutionDetail)
+  decide(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Param('executionId') executionId: string,
+    @Param('approvalId') approvalId: string,
+    @Body() sent: object,
+  ): Promise<ExecutionDetail> {
+    const vote = checkBody(ApprovalVote, sent, { prefix: 'approval' });
+    return this.executions.decide(caller, id, executionId, approvalId, vote);
   }
 
   @Post(':id/executions/:executionId/result')

@@ -13,7 +13,15 @@ import { executionOf } from './requested.js';
 import { EXECUTIONS, type ExecutionTask } from './run-execution.worker.js';
 
 const ENDS = ['agent.finished', 'agent.failed', 'agent.cancelled'] as const;
-const PROGRESS = ['agent.started', 'agent.attempt_failed', 'agent.accepted'] as const;
+const PROGRESS = [
+  'agent.started',
+  'agent.attempt_failed',
+  'agent.accepted',
+  'agent.tool_called',
+  'agent.tool_answered',
+  'agent.approval_requested',
+  'agent.approval_decided',
+] as const;
 
 /**
  * Executions as rows, and whose turn it is: of each agent at most `maxConcurrent` are admitted, in the order in which they
@@ -58,6 +66,11 @@ export class ExecutionProjection implements Subscriber {
     else if (event.is('agent.started')) await started(tx, event);
     else if (event.is('agent.attempt_failed')) await this.wake(tx, event, new Date(event.data.retryAt));
     else if (event.is('agent.accepted')) await this.wake(tx, event);
+    // Another stage answers; nobody works on it until then.
+    else if (event.is('agent.tool_called') && event.data.requestId !== undefined) await this.wake(tx, event);
+    else if (event.is('agent.tool_answered')) await this.wake(tx, event, this.clock.now());
+    else if (event.is('agent.approval_requested')) return this.asksPerson(tx, event);
+    else if (event.is('agent.approval_decided')) return decided(tx, event);
     return undefined;
   }
 
@@ -78,10 +91,21 @@ export class ExecutionProjection implements Subscriber {
     return row?.agent_id;
   }
 
+  /** While it waits for a person it takes no place. */
+  private async asksPerson(tx: ViewTransaction, { data }: RecordedEvent<'agent.approval_requested'>): Promise<string> {
+    await tx.query(
+      `update views.agent_executions set status = 'waiting_approval', turn = 'none'
+        where id = $1 and finished_at is null`,
+      [data.executionId],
+    );
+    await this.work.remove(tx, EXECUTIONS, [data.executionId]);
+    return data.agentId;
+  }
+
   /** @param at absent: at the end of its time limit, if it has one. */
   private async wake(
     tx: ViewTransaction,
-    event: RecordedEvent<'agent.attempt_failed' | 'agent.accepted'>,
+    event: RecordedEvent<'agent.attempt_failed' | 'agent.accepted' | 'agent.tool_called' | 'agent.tool_answered'>,
     at?: Date,
   ): Promise<void> {
     const { executionId } = event.data;
@@ -190,6 +214,22 @@ async function started(tx: ViewTransaction, { data, metadata }: RecordedEvent<'a
       where id = $1 and status = 'pending'`,
     [data.executionId, metadata.timestamp, data.deadline ?? null],
   );
+}
+
+/** It goes on when it is its turn: it was requested before those that are queued. */
+async function decided(
+  tx: ViewTransaction,
+  { data: { executionId, waitedMs } }: RecordedEvent<'agent.approval_decided'>,
+): Promise<string | null | undefined> {
+  const [row] = await tx
+    .query<{ agent_id: string | null }[]>(
+      `update views.agent_executions
+          set status = 'running', turn = 'queued', deadline = deadline + $2 * interval '1 millisecond'
+        where id = $1 and status = 'waiting_approval' returning agent_id`,
+      [executionId, waitedMs],
+    )
+    .then(rowsOf);
+  return row?.agent_id;
 }
 
 function statusAfter(event: RecordedEvent<(typeof ENDS)[number]>): ExecutionStatus {

@@ -8,7 +8,8 @@ import { newId } from '#libs/kernel/src/ids.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
-import { FakeEgress, json, ORG } from '../../testing/execution-world.js';
+import { FakeEgress, json, ORG, toDoubles } from '../../testing/execution-world.js';
+import { OpenAiDouble } from '../../testing/openai-double.js';
 import { Running } from '../../testing/running.js';
 
 let database: TestDatabase;
@@ -218,5 +219,56 @@ describe('an execution and a run', () => {
     const [cancelled] = await one.logged('agent.cancelled');
     expect(cancelled!.data).toEqual({ executionId: bound, by: `run/${runId}` });
     expect(await one.executions.view(ORG, agent, free)).toMatchObject({ status: 'running' });
+  });
+});
+
+describe('an execution that a model directs', () => {
+  it('waits for a person without taking a place, and for what it requested of others', async () => {
+    const one = await process();
+    const model = new OpenAiDouble([
+      { calls: [{ name: 'create_issue', args: { title: 'DB latency' } }] },
+      { text: 'issue opened' },
+      { text: 'nothing to do' },
+    ]);
+    one.egress.answer = toDoubles({ 'model.example.com': model });
+    const agent = await one.agent({
+      runtime: 'openai',
+      maxConcurrent: 1,
+      config: {
+        baseUrl: 'https://model.example.com/v1',
+        model: 'small-1',
+        prompt: 'Work on it.',
+        headers: { Authorization: 'Bearer value of OPENAI_KEY' },
+        tools: [{ builtin: 'create_issue' }],
+      },
+    });
+    const { id } = await one.executions.request(one.caller, agent, {});
+    const waiting = await one.untilStatus(agent, id, 'waiting_approval');
+    expect(waiting.approvals).toMatchObject([
+      { reason: 'policy', tool: 'create_issue', arguments: { title: 'DB latency' } },
+    ]);
+    expect(waiting.steps.at(-1)).toMatchObject({ kind: 'tool', status: 'waiting_approval' });
+    const decided = await one.executions.decide(one.caller, agent, id, waiting.approvals[0]!.id, {
+      decision: 'approve',
+    });
+    expect(decided.approvals).toEqual([]);
+    const [requested] = await waitFor('the request', async () => {
+      const found = await one.logged('issue.requested');
+      return found.length > 0 && found;
+    });
+    // Its place is taken again: another one waits.
+    const second = await one.executions.request(one.caller, agent, {});
+    expect(second.status).toBe('pending');
+    const data = { issueId: 'iss_1', issue: { title: 'DB latency' } };
+    await one.append('issue.created', data as never, { cause: causedBy(requested!) });
+    const done = await one.untilStatus(agent, id, 'completed');
+    expect(done).toMatchObject({ output: 'issue opened', usage: { inputTokens: 200, outputTokens: 40 } });
+    expect(done.steps).toMatchObject([
+      { kind: 'model', status: 'completed', usage: { inputTokens: 100 } },
+      { kind: 'tool', name: 'create_issue', status: 'completed', output: { issueId: 'iss_1', created: true } },
+      { kind: 'model', status: 'completed' },
+    ]);
+    await one.untilStatus(agent, second.id, 'completed');
+    expect(model.problems).toEqual([]);
   });
 });

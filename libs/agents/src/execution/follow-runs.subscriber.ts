@@ -3,8 +3,9 @@ import { Inject, Injectable } from '@nestjs/common';
 import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import type { EventType } from '#libs/events/src/catalogue.js';
-import { requestedExecutionId } from '#libs/events/src/envelope.js';
+import { eventIdOf, requestedExecutionId } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
+import type { ExecutionError } from '#libs/events/src/shapes/agents/execution-shape.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { PREFIXES, type Uuid } from '#libs/kernel/src/ids.js';
@@ -16,12 +17,16 @@ import type { ExecutionDraft, Running } from '../engine/execution-state.js';
 import { ExecutionLinkView } from './execution.view.js';
 import { appendToExecution, cancelled, readExecution, type RequestPlace } from './execution-stream.js';
 
-const REQUESTS = ['workflow.requested'] as const;
+const REQUESTS = ['workflow.requested', 'issue.requested', 'message.requested'] as const;
 const OUTCOMES = [
   'workflow.completed',
   'workflow.failed',
   'workflow.skipped',
   'run.cancelled',
+  'issue.created',
+  'issue.commented',
+  'message.sent',
+  'message.failed',
   'action.refused',
 ] as const;
 /** A run gives up what its steps wait for. */
@@ -40,8 +45,8 @@ type Outcome = RecordedEvent<(typeof OUTCOMES)[number]>;
 type Closing = RecordedEvent<(typeof CLOSING)[number]>;
 
 /**
- * What ties executions to runs: the outcome of a run that an execution requested is its result, and an execution that a
- * step of a run waits for is cancelled when that run ends first.
+ * What ties executions to the rest: the outcome of what an execution requested (a run, an issue, a message) is its result or
+ * that of a tool, and an execution that a step of a run waits for is cancelled when that run ends first.
  */
 @Injectable()
 export class FollowRuns implements Subscriber {
@@ -49,7 +54,7 @@ export class FollowRuns implements Subscriber {
   readonly reads: readonly EventType[] = [
     ...new Set<EventType>(['agent.requested', ...REQUESTS, ...OUTCOMES, ...CLOSING, ...ENDS]),
   ];
-  readonly writes = ['agent.finished', 'agent.failed', 'agent.cancelled'] as const;
+  readonly writes = ['agent.tool_answered', 'agent.finished', 'agent.failed', 'agent.cancelled'] as const;
 
   constructor(
     @Inject(EventStore) private readonly store: EventStore,
@@ -159,9 +164,24 @@ async function bereft(tx: ViewTransaction, closings: readonly Closing[]): Promis
   );
 }
 
+/** The result of the execution, or of the call of a tool that asked for it. */
 function resultOf(event: Outcome, execution: Running, now: Date): ExecutionDraft {
-  const fail = (code: string, message: string) => failed(execution, { code, message }, now);
-  if (event.is('workflow.completed')) return finished(execution, event.data.outputs, now);
+  const { output, error } = resultIn(event);
+  const requestId = eventIdOf(event.metadata.$causationId!);
+  const call = execution.work.calls.find((one) => one.kind === 'tool' && one.called?.requestId === requestId);
+  if (call?.kind !== 'tool' || !call.called)
+    return error ? failed(execution, error, now) : finished(execution, output, now);
+  const { executionId, call: number, toolCallId, tool } = call.called;
+  const about = { executionId, call: number, toolCallId, tool };
+  return {
+    type: 'agent.tool_answered',
+    data: { ...about, output: error ? error.message : (output ?? null), isError: error !== undefined },
+  };
+}
+
+function resultIn(event: Outcome): { readonly output?: unknown; readonly error?: ExecutionError } {
+  const fail = (code: string, message: string) => ({ error: { code, message } });
+  if (event.is('workflow.completed')) return { output: event.data.outputs };
   if (event.is('workflow.failed')) {
     const { runId, error } = event.data;
     return fail(error.code, `The run ${runId} failed: ${error.message}`);
@@ -169,5 +189,9 @@ function resultOf(event: Outcome, execution: Running, now: Date): ExecutionDraft
   if (event.is('run.cancelled')) return fail('agent.run_cancelled', `The run ${event.data.runId} was cancelled.`);
   if (event.is('workflow.skipped'))
     return fail('agent.run_skipped', `The run ${event.data.runId} was skipped: ${event.data.detail}`);
+  if (event.is('issue.created')) return { output: { issueId: event.data.issueId, created: true } };
+  if (event.is('issue.commented')) return { output: { issueId: event.data.issueId, created: false } };
+  if (event.is('message.sent')) return { output: { sent: true, channel: event.data.channel ?? null } };
+  if (event.is('message.failed')) return fail(event.data.error.code, event.data.error.message);
   return fail('agent.run_refused', (event as RecordedEvent<'action.refused'>).data.detail);
 }

@@ -18,6 +18,7 @@ import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/claims
 
 import { timedOut } from '../engine/end-drafts.js';
 import { evolve, type Execution, type ExecutionDraft, type Running } from '../engine/execution-state.js';
+import { openApproval } from '../engine/model-calls.js';
 import { runtimes } from '../runtimes/registry.js';
 import type { Move, World } from '../runtimes/runtime.js';
 import { executionEvents, readExecution, type Request, requestAt, type RequestPlace } from './execution-stream.js';
@@ -52,9 +53,18 @@ export class RunExecution implements Worker<ExecutionTask> {
     'agent.attempt_started',
     'agent.attempt_failed',
     'agent.accepted',
+    'agent.tools_listed',
+    'agent.model_called',
+    'agent.model_answered',
+    'agent.tool_called',
+    'agent.tool_answered',
+    'agent.tool_unknown',
+    'agent.approval_requested',
     'agent.finished',
     'agent.failed',
     'workflow.requested',
+    'issue.requested',
+    'message.requested',
   ] as const;
 
   constructor(private readonly parts: RunExecutionParts) {}
@@ -150,10 +160,6 @@ class ActiveExecution {
       return { type: 'agent.failed', data: { ...about, durationMs: 0, status: 'failed', error } };
     }
     const { runtime, config } = last.data.settings;
-    if (!runtimes[runtime]) {
-      const error = { code: 'agent.no_runtime', message: `Nothing runs agents of runtime ${runtime}.` };
-      return { type: 'agent.failed', data: { ...about, durationMs: 0, status: 'failed', error } };
-    }
     const limit = runtimes[runtime].timeLimit(config);
     const { stream, revision, data } = this.request;
     return {
@@ -172,10 +178,11 @@ class ActiveExecution {
   private decide(execution: Running): Move {
     const { world } = this.parts;
     const now = world.clock.now();
-    if (execution.deadline && execution.deadline <= now) return { drafts: [timedOut(execution, now)] };
+    const isOver = execution.deadline && execution.deadline <= now;
+    if (isOver && !openApproval(execution.work)) return { drafts: [timedOut(execution, now)] };
     const { settings } = this.settingsAt(execution.start.settings)!.data;
     const event = this.cause && platformEvent(this.cause);
-    return runtimes[execution.start.runtime]!.decide({
+    return runtimes[execution.start.runtime].decide({
       execution,
       settings: settings,
       orgId: this.request.metadata.orgId,

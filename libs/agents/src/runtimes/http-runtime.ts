@@ -1,6 +1,7 @@
 import type { EgressOutcome } from '#libs/egress/src/egress.js';
 import type { ConfigOf } from '#libs/events/src/shapes/agents/agent-config-shape.js';
 import type { ExecutionError } from '#libs/events/src/shapes/agents/execution-shape.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
 import { parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { backoff } from '#libs/kernel/src/time/backoff.js';
 import { parseDuration } from '#libs/kernel/src/time/durations.js';
@@ -11,6 +12,7 @@ import { signatureHeaders } from '#libs/plugin-sdk/src/signature-headers.js';
 import { failed, finished, timedOut } from '../engine/end-drafts.js';
 import type { ExecutionDraft } from '../engine/execution-state.js';
 import { MAX_OUTPUT_BYTES, type Move, type Runtime, type Turn, WAIT } from './runtime.js';
+import { type Filled, withSecrets } from './secret-references.js';
 
 const DEFAULT_TIMEOUT = '5m';
 const DEFAULT_ATTEMPTS = 3;
@@ -34,16 +36,29 @@ export const httpRuntime: Runtime = {
     const { executionId } = execution.start;
     return {
       drafts: execution.isCalling ? [] : [{ type: 'agent.attempt_started', data: { executionId, attempt } }],
-      call: async (signal) => outcomeOf(turn, attempt, await call(turn, attempt, signal)),
+      call: async (signal) => {
+        try {
+          const { outcome, masked } = await call(turn, attempt, signal);
+          return outcomeOf(turn, attempt, outcome, masked);
+        } catch (error) {
+          if (!(error instanceof Rejected)) throw error;
+          return [failed(execution, { code: error.code, message: error.message }, turn.world.clock.now())];
+        }
+      },
     };
   },
 };
 
-async function call(turn: Turn, attempt: number, signal: AbortSignal): Promise<EgressOutcome> {
+async function call(
+  turn: Turn,
+  attempt: number,
+  signal: AbortSignal,
+): Promise<{ readonly outcome: EgressOutcome; readonly masked: Filled['masked'] }> {
   const { execution, settings, orgId, world, input } = turn;
   const { executionId, agentId, agent, trigger, eventId } = execution.start;
   const { url, headers = {} } = settings.config as Config;
   const now = world.clock.now();
+  const filled = await withSecrets(headers, orgId, world.secretValues);
   const body = stringifyJson({
     executionId,
     attempt,
@@ -56,11 +71,11 @@ async function call(turn: Turn, attempt: number, signal: AbortSignal): Promise<E
     callbackToken: await world.callbackToken(orgId, executionId),
   });
   const message = { messageId: executionId, timestamp: Math.floor(now.getTime() / 1000), body };
-  return world.egress.request({
+  const outcome = await world.egress.request({
     method: 'POST',
     url,
     headers: {
-      ...headers,
+      ...filled.texts,
       'Content-Type': 'application/json',
       'Idempotency-Key': executionId,
       'X-Millrace-Execution': executionId,
@@ -72,10 +87,16 @@ async function call(turn: Turn, attempt: number, signal: AbortSignal): Promise<E
     maxBytes: MAX_OUTPUT_BYTES,
     signal,
   });
+  return { outcome, masked: filled.masked };
 }
 
 /** What an answer, or none, means. */
-function outcomeOf(turn: Turn, attempt: number, outcome: EgressOutcome): readonly ExecutionDraft[] {
+function outcomeOf(
+  turn: Turn,
+  attempt: number,
+  outcome: EgressOutcome,
+  masked: Filled['masked'],
+): readonly ExecutionDraft[] {
   const { execution, settings, world } = turn;
   const { executionId } = execution.start;
   const { latencyMs } = outcome;
@@ -83,7 +104,7 @@ function outcomeOf(turn: Turn, attempt: number, outcome: EgressOutcome): readonl
   if (outcome.kind === 'response' && outcome.status === 202)
     return [{ type: 'agent.accepted', data: { executionId, latencyMs } }];
   if (outcome.kind === 'response' && outcome.status >= 200 && outcome.status < 300) {
-    const output = jsonIn(outcome.body.toString('utf8'));
+    const output = jsonIn(masked(outcome.body.toString('utf8')));
     return output === undefined
       ? [
           failed(
@@ -107,7 +128,8 @@ function outcomeOf(turn: Turn, attempt: number, outcome: EgressOutcome): readonl
   ];
 }
 
-const isPassing = (outcome: EgressOutcome): boolean =>
+/** Whether the same call may succeed later. */
+export const isPassing = (outcome: EgressOutcome): boolean =>
   outcome.kind === 'response'
     ? PASSING.has(outcome.status) || outcome.status >= 500
     : outcome.failureClass === 'dns' || outcome.failureClass === 'connect';

@@ -1,9 +1,11 @@
+import type { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import type { Egress } from '#libs/egress/src/egress.js';
 import type { AgentSettings } from '#libs/events/src/shapes/agents/agent-shape.js';
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 
 import type { ExecutionDraft, Running } from '../engine/execution-state.js';
+import type { SecretValuesOf } from './secret-references.js';
 
 /**
  * THE CONTRACT OF A RUNTIME: one file says how agents of one kind run, and one line of `registry.ts` lists it. Its `config`
@@ -40,6 +42,9 @@ export interface World {
   readonly egress: Egress;
   /** Absolute paths of the programs that may be run. */
   readonly agentCommands: readonly string[];
+  readonly secretValues: SecretValuesOf;
+  /** Events that a tool may look for. */
+  readonly events: Pick<EventReader, 'page'>;
   /** How the outside reaches this server, without a trailing slash. */
   readonly publicUrl: string;
   /** The token with which an agent delivers the result of one execution later. */

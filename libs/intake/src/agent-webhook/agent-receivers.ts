@@ -9,7 +9,8 @@ import { agentWebhook } from './agent-webhook.js';
 import { Places } from './places.js';
 
 const MINUTE_MS = 60_000;
-const ENDS = ['agent.finished', 'agent.failed', 'agent.cancelled'] as const;
+/** What waits for a person takes no place. */
+const FREEING = ['agent.finished', 'agent.failed', 'agent.cancelled', 'agent.approval_requested'] as const;
 
 /** Agents whose webhook is enabled, as what receives: in memory, like integrations. */
 export class AgentReceivers implements Table {
@@ -20,7 +21,8 @@ export class AgentReceivers implements Table {
     'agent.removed',
     'agent.requested',
     'agent.started',
-    ...ENDS,
+    'agent.approval_decided',
+    ...FREEING,
   ] as const;
   incomplete = false;
   private readonly byId = new Map<string, Receiver>();
@@ -37,7 +39,7 @@ export class AgentReceivers implements Table {
   }
 
   async apply(event: RecordedEvent): Promise<void> {
-    if (event.is('agent.requested', 'agent.started', ...ENDS)) return this.move(event);
+    if (event.is('agent.requested', 'agent.started', 'agent.approval_decided', ...FREEING)) return this.move(event);
     if (event.is('agent.removed')) {
       this.byId.delete(event.data.agentId);
       this.references.delete(event.data.agentId);
@@ -77,10 +79,13 @@ export class AgentReceivers implements Table {
 
   /** A webhook's execution takes its place from the request on, any other from its start on. */
   private move(event: RecordedEvent): void {
-    if (event.is(...ENDS)) {
+    if (event.is(...FREEING)) {
       const { executionId } = event.data;
       this.places.get(this.agentOf.get(executionId) ?? '')?.free(executionId);
-      this.agentOf.delete(executionId);
+      if (event.type !== 'agent.approval_requested') this.agentOf.delete(executionId);
+    } else if (event.is('agent.approval_decided')) {
+      const agentId = this.agentOf.get(event.data.executionId);
+      if (agentId !== undefined) this.occupy(agentId, event.data.executionId);
     } else if (event.is('agent.started')) this.occupy(event.data.agentId, event.data.executionId);
     else if (event.is('agent.requested') && event.data.requestedBy.kind === 'webhook')
       this.occupy(event.data.requestedBy.agentId, requestedExecutionId(event));

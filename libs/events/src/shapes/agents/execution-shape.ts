@@ -44,6 +44,35 @@ export const ExecutionUsage = Type.Object({
 });
 export type ExecutionUsage = Static<typeof ExecutionUsage>;
 
+export const ApprovalDecision = Type.Union([Type.Literal('approve'), Type.Literal('reject'), Type.Literal('result')]);
+export type ApprovalDecision = Static<typeof ApprovalDecision>;
+
+/** What is sent to decide about the call of a tool. */
+export const ApprovalVote = closed(
+  {
+    decision: Type.Union([Type.Literal('approve'), Type.Literal('reject')], {
+      description: '`approve`: call the tool with these arguments. `reject`: do not call it, or take it as failed.',
+    }),
+    comment: Type.Optional(Type.String({ maxLength: 4_000, description: 'On a rejection, the model reads it.' })),
+    result: Type.Optional(
+      Type.Unknown({
+        description: 'With `approve`, of a call that nobody knows about: what it gave. It is not repeated.',
+      }),
+    ),
+  },
+  { $id: 'AgentApprovalVote' },
+);
+export type ApprovalVote = Static<typeof ApprovalVote>;
+
+/** A call of a tool that waits for a person. */
+export const OpenApproval = Type.Object({
+  id: Type.String(),
+  reason: Type.Union([Type.Literal('policy'), Type.Literal('unknown')]),
+  tool: Type.String(),
+  arguments: Type.Unknown(),
+});
+export type OpenApproval = Static<typeof OpenApproval>;
+
 const execution = {
   id: Type.String({ examples: ['exec_01jq5x1d0wkz4s3v2n8m7b6c5a'] }),
   agentId: nullable(Type.String({ description: 'null while there is no agent of that name.' })),
@@ -74,8 +103,6 @@ export const ExecutionStep = Type.Object({
     Type.Literal('waiting_approval'),
     Type.Literal('completed'),
     Type.Literal('failed'),
-    Type.Literal('unknown'),
-    Type.Literal('rejected'),
   ]),
   startedAt: time,
   endedAt: nullable(time),
@@ -97,6 +124,7 @@ export const ExecutionDetail = Type.Object(
     output: Type.Unknown(),
     error: nullable(ExecutionError),
     steps: Type.Array(ExecutionStep),
+    approvals: Type.Array(OpenApproval, { description: 'What waits for a person.' }),
   },
   { $id: 'ExecutionDetail' },
 );
