@@ -5,6 +5,7 @@ import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import { MemoryEventStore } from './adapters/memory/memory-event-store.js';
 import { slice, typesOf } from './command-handlers.js';
+import { RecordedEvent } from './event-store.js';
 import { newEvent } from './new-event.js';
 import { SliceTable } from './slice-table.js';
 
@@ -58,6 +59,12 @@ describe('a table of a slice', () => {
     await happened('published-1', 'token.revoked', { tokenId: 'a' });
     await happened('tally-b', 'token.revoked', { tokenId: 'a' });
     expect(table.get('a')).toEqual({ kind: 'known', name: 'one' });
+  });
+
+  it('does not parse events of other types', () => {
+    const unreadable = new RecordedEvent('tally-a', 0n, 1n, uuid7(), 'git.push', new Date(0), '{', '{');
+    expect(table.after(unreadable)).toBeUndefined();
+    expect(new SliceTable('test.some', token, ['token.created']).after(unreadable)).toBeUndefined();
   });
 
   it('is empty after it was cleared', async () => {
