@@ -11,26 +11,32 @@ export class TcpProxy {
     private readonly server: Server,
     private readonly target: NetConnectOpts,
     readonly port: number,
+    /** Called for each connection: what it returns sees everything that the server sends. */
+    private readonly watch?: () => (chunk: Buffer) => void,
   ) {
     server.on('connection', (client) => this.accept(client));
   }
 
   /** In front of the server that a connection string names, which may be reached by a Unix socket (`?host=/folder`). */
-  static async inFrontOf(connectionString: string): Promise<{ proxy: TcpProxy; url: string }> {
+  static async inFrontOf(
+    connectionString: string,
+    watch?: () => (chunk: Buffer) => void,
+  ): Promise<{ proxy: TcpProxy; url: string }> {
     const url = new URL(connectionString);
     const folder = url.searchParams.get('host');
     const port = Number(url.port);
-    const proxy = await TcpProxy.start(folder ? { path: `${folder}/.s.PGSQL.${port}` } : { host: url.hostname, port });
+    const target = folder ? { path: `${folder}/.s.PGSQL.${port}` } : { host: url.hostname, port };
+    const proxy = await TcpProxy.start(target, watch);
     url.searchParams.delete('host');
     url.hostname = '127.0.0.1';
     url.port = String(proxy.port);
     return { proxy, url: url.href };
   }
 
-  static async start(target: NetConnectOpts): Promise<TcpProxy> {
+  static async start(target: NetConnectOpts, watch?: () => (chunk: Buffer) => void): Promise<TcpProxy> {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return new TcpProxy(server, target, (server.address() as { port: number }).port);
+    return new TcpProxy(server, target, (server.address() as { port: number }).port, watch);
   }
 
   /** Cuts every connection and refuses new ones: the server is gone. */
@@ -76,6 +82,7 @@ export class TcpProxy {
         .once('data', () => client.destroy())
         .resume();
     });
+    if (this.watch) upstream.on('data', this.watch());
     client.pipe(upstream);
     upstream.pipe(client);
     client.on('close', () => upstream.destroy());

@@ -22,6 +22,7 @@ import { ReceivedAt } from './0027-received-at.js';
 import { RunTurns } from './0028-run-turns.js';
 import { Approvals } from './0029-approvals.js';
 import { RunChildren } from './0031-run-children.js';
+import { ListIndexes } from './0034-list-indexes.js';
 import { TriggerDecisions } from './0037-trigger-decisions.js';
 import { RunFilters } from './0039-run-filters.js';
 import { Executions } from './0042-executions.js';
@@ -53,6 +54,7 @@ export const migrations = [
   RunTurns,
   Approvals,
   RunChildren,
+  ListIndexes,
   TriggerDecisions,
   RunFilters,
   Executions,
