@@ -1,9 +1,10 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import type { Subscriber, SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { jsonColumn } from '#libs/persistence/src/rows.adapter.js';
 
 import { PENDING_REQUESTS, pendingAction, retryDetails } from './pending-action.js';
+import { PendingChanges } from './pending-changes.js';
 
 const ATTEMPTS = [
   'action.completed',
@@ -26,23 +27,40 @@ export class PendingActions implements Subscriber {
   readonly gathers = true;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
-    const tx = await context.transaction();
+    const changes = new PendingChanges();
     for (const event of events) {
-      if (event.is(...BEGUN)) tx.write('delete from views.pending_actions where id = $1', [event.data.executionId]);
-      else if (isEnd(event)) tx.write('delete from views.pending_actions where id = $1', [event.data.requestId]);
+      if (event.is(...BEGUN)) changes.end(event.data.executionId);
+      else if (isEnd(event)) changes.end(event.data.requestId);
       else if (event.is('action.failed', 'message.attempt_failed'))
-        tx.write('update views.pending_actions set details = $2 where id = $1', [
-          event.data.requestId,
-          jsonColumn(retryDetails(event.data)),
-        ]);
-      else if (event.is(...PENDING_REQUESTS)) {
-        const { id, orgId, type, requestedBy, eventId, details, requestedAt } = pendingAction(event);
-        tx.write(
-          `insert into views.pending_actions (id, org_id, type, requested_by, event_id, details, requested_at)
-           values ($1, $2, $3, $4, $5, $6, $7) on conflict (id) do nothing`,
-          [id, orgId, type, jsonColumn(requestedBy), eventId, jsonColumn(details), requestedAt],
-        );
-      }
+        changes.retry(event.data.requestId, retryDetails(event.data));
+      else if (event.is(...PENDING_REQUESTS)) changes.request(pendingAction(event));
     }
+    write(await context.transaction(), changes);
   }
+}
+
+function write(tx: ViewTransaction, { removed, details, added }: PendingChanges): void {
+  if (removed.size > 0) tx.write('delete from views.pending_actions where id = any($1::text[])', [[...removed]]);
+  if (details.size > 0)
+    tx.write(
+      `update views.pending_actions p set details = g.details
+       from unnest($1::text[], $2::jsonb[]) as g (id, details) where p.id = g.id`,
+      [[...details.keys()], [...details.values()].map(jsonColumn)],
+    );
+  if (added.size === 0) return;
+  const rows = [...added.values()];
+  tx.write(
+    `insert into views.pending_actions (id, org_id, type, requested_by, event_id, details, requested_at)
+     select * from unnest($1::text[], $2::text[], $3::text[], $4::jsonb[], $5::text[], $6::jsonb[], $7::timestamptz[])
+     on conflict (id) do nothing`,
+    [
+      rows.map(({ id }) => id),
+      rows.map(({ orgId }) => orgId),
+      rows.map(({ type }) => type),
+      rows.map(({ requestedBy }) => jsonColumn(requestedBy)),
+      rows.map(({ eventId }) => eventId),
+      rows.map(({ details: shown }) => jsonColumn(shown)),
+      rows.map(({ requestedAt }) => requestedAt),
+    ],
+  );
 }
