@@ -1,4 +1,4 @@
-import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { createHmac, hash, randomBytes } from 'node:crypto';
 
 /**
  * Identity. Inside, an id is a UUID (v7 when new, v5 when derived from its cause, v8 when the cause must not tell it); outside it is a prefix and 26
@@ -81,7 +81,7 @@ const NAMESPACE = Buffer.from('0c5b8d1f6a2e5b4c9d3e7f8091a2b3c4', 'hex');
 
 /** A UUID v5 over the parts of a cause. The parts are joined by NUL, so `['a','bc']` and `['ab','c']` differ. */
 export function uuid5(...parts: readonly string[]): Uuid {
-  const bytes = createHash('sha1').update(NAMESPACE).update(parts.join('\0')).digest();
+  const bytes = hash('sha1', Buffer.concat([NAMESPACE, Buffer.from(parts.join('\0'))]), 'buffer');
   bytes[6] = (bytes[6]! & 0x0f) | 0x50;
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   return format(bytes);

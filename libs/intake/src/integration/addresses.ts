@@ -1,5 +1,7 @@
 import ipaddr from 'ipaddr.js';
 
+import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
+
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 type Range = readonly [Address, number];
 
@@ -78,8 +80,19 @@ export class SenderAddress {
  * Whose address it is: of IPv6, one subscriber has at least a /64 and could take a new address for every request. Some
  * proxies write the port beside the address, and that is another one for every connection.
  */
-export function networkOf(address: string | undefined): string {
-  const alone = withoutPort(address ?? '');
+export function networkOf(address = ''): string {
+  const known = networks.get(address);
+  if (known !== undefined) return known;
+  const network = networkAround(address);
+  networks.set(address, network);
+  return network;
+}
+
+/** Asked for each request; those of one sender come from few addresses. */
+const networks = new BoundedMap<string, string>(10_000);
+
+function networkAround(address: string): string {
+  const alone = withoutPort(address);
   if (!ipaddr.isValid(alone)) return alone;
   const parsed = ipaddr.process(alone);
   if (parsed.kind() === 'ipv4') return parsed.toString();
