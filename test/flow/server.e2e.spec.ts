@@ -232,6 +232,19 @@ describe('the server', () => {
       expect(trace).toMatchObject({ correlationId: id, root: { id, type: 'message.received' } });
     });
 
+    it('an event with the digits that were published', async () => {
+      const { example } = await server.get<{ example: object }>('/api/v1/event-types/message.received');
+      const payload = '{"price":1.50,"rate":2.0e3,"id":7615917337495251231}';
+      const data = JSON.stringify({ ...example, payload: {} }).replace('"payload":{}', `"payload":${payload}`);
+      const answer = await fetch(`${server.url}/api/v1/events`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' },
+        body: `{"type":"message.received","data":${data}}`,
+      });
+      const { id } = (await answer.json()) as { id: string };
+      expect(await server.text(`/api/v1/events/${id}`)).toContain(`"payload":${payload}`);
+    });
+
     it('a POST that is sent twice with one Idempotency-Key once', async () => {
       const send = (name: string) =>
         ask('POST', '/api/v1/tokens', ADMIN_TOKEN, { name, roles: ['auditor'] }, { 'idempotency-key': 'e2e-1' });

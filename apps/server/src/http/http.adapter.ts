@@ -8,7 +8,7 @@ import type { TokenTable } from '#libs/access/src/token/token.table.js';
 import { networkOf } from '#libs/intake/src/integration/addresses.js';
 import { undecodable } from '#libs/intake/src/receiving/inbound.adapter.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+import { parseAsWritten, parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import type { Log } from '#libs/kernel/src/log.js';
 
 import type { FrontDoor } from './front-door.js';
@@ -20,6 +20,7 @@ import { requestIdOf } from './request-id.js';
 import { RouteTable } from './route-table.js';
 
 export const BODY_LIMIT = 1024 * 1024;
+const PUBLISH = '/api/v1/events';
 /** Each minute and process. Generous: it stops a loop that ran away, not a program at work. */
 const CALLS_PER_TOKEN = 60_000;
 const CALLS_PER_ADDRESS = 1_200;
@@ -82,9 +83,11 @@ export async function createHttp(
   fastify.removeContentTypeParser('text/plain');
   // Programs name a content type out of habit, also where they send nothing: that is a request without a body.
   fastify.removeContentTypeParser('application/json');
-  fastify.addContentTypeParser('application/json', { parseAs: 'string' }, (_, body, done) => {
+  fastify.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    // What programs publish is passed on as they wrote it, as what senders send is.
+    const parse = request.routeOptions.url === PUBLISH ? parseAsWritten : parseJson;
     try {
-      done(null, body === '' ? undefined : readJsonBody(body as string));
+      done(null, body === '' ? undefined : readJsonBody(body as string, parse));
     } catch (error) {
       done(error as Error);
     }

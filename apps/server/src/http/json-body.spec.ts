@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+import { parseAsWritten, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { anyCharacter } from '#libs/kernel/testing/any-character.js';
 
 import { MalformedRequest, readJsonBody } from './json-body.js';
@@ -21,6 +21,12 @@ describe('the body of a request', () => {
   it('keeps numbers of any length', () => {
     const text = '{"a":7615917337495251231,"b":[1e400,1]}';
     expect(stringifyJson(readJsonBody(text))).toBe(text);
+  });
+
+  it('keeps the spelling of numbers where it is passed on', () => {
+    const text = '{"a":1.50,"b":[2.0e3,-0.0,7615917337495251231]}';
+    expect(stringifyJson(readJsonBody(text, parseAsWritten))).toBe(text);
+    expect(readJsonBody('{"a":1.50}')).toEqual({ a: 1.5 });
   });
 
   it('may begin with a byte order mark', () => {

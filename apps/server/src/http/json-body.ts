@@ -24,11 +24,12 @@ export class MalformedRequest extends Error {
 /**
  * The body of a request of the API. THE EDGE for texts: what no database column holds (NUL, half of a surrogate pair) comes
  * no further, so that everything behind here can be stored, listed and found.
+ * @param parse how numbers are read: `parseAsWritten` where the body is passed on.
  * @throws MalformedRequest for what is not JSON, is nested too deep, or has a key that changes what an object is.
  * @throws Rejected `request.bad_text` with the place of each text that cannot be stored.
  */
-export function readJsonBody(text: string): unknown {
-  const value = parsed(text);
+export function readJsonBody(text: string, parse: (json: string) => unknown = parseJson): unknown {
+  const value = parsed(text, parse);
   const problems: Problem[] = [];
   const open = [{ value, pointer: '', depth: 0 }];
   for (let next = open.pop(); next; next = open.pop()) {
@@ -65,11 +66,11 @@ const unstorable = (pointer: string): Problem => ({
   detail: 'Must not contain the character NUL (U+0000) or half of a surrogate pair. Remove it.',
 });
 
-function parsed(text: string): unknown {
+function parsed(text: string, parse: (json: string) => unknown): unknown {
   // A byte order mark is no part of the text.
   const json = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
   try {
-    return parseJson(json);
+    return parse(json);
   } catch {
     const { line, column, detail } = jsonFaultOf(json);
     const message = `The body must be valid JSON. Line ${line}, column ${column}: ${detail}`;
