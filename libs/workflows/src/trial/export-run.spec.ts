@@ -115,6 +115,19 @@ outputs: { id: "\${{ run.id }}", version: "\${{ run.version }}" }
     expect(text).toMatch(/outputs:\n\s+id: run_/);
   });
 
+  it('has other values for secrets, whose own are masked in what was recorded', async () => {
+    const yaml = `
+name: x
+triggers: [{ type: manual }]
+steps: [{ id: ask, uses: call, with: { to: "https://x.example.com/\${{ secrets.API_KEY }}" } }]
+outputs: { said: "\${{ steps.ask.output }}" }
+`;
+    const exported = await recorded({ yaml, makeAttempt: () => Promise.resolve('the test key is ***') });
+    const { text } = exportRun(exported, testSteps);
+    expect(text).toMatch(/secrets:\n\s+API_KEY: value-of-API_KEY-in-tests/);
+    expect(runTests(yaml, text, testSteps)).toMatchObject({ ok: true, results: [{ passed: true }] });
+  });
+
   it('is refused where it cannot be played again', async () => {
     const yaml = 'name: x\ntriggers: [{ type: manual }]\nsteps: [{ id: nap, wait: { for: 1d } }]\n';
     const { run, source } = await recorded({ yaml });

@@ -81,6 +81,8 @@ function caseOf({ run, source, event, retrySchedule }: ExportedRun, library: Ste
       'export.not_playable',
       'A step of the workflow is not installed here. Name its plug-in with --plugins.',
     );
+  // Values are not known, and must not be found in the answers, which a test would mask.
+  const secrets = parsed.definition.secrets.map((name) => [name, `value-of-${name}-in-tests`]);
   const mockable = new Set(
     allSteps(stepsOf(parsed.definition))
       .filter(isMockable)
@@ -96,6 +98,7 @@ function caseOf({ run, source, event, retrySchedule }: ExportedRun, library: Ste
     now: run.startedAt,
     runId: run.id,
     ...(retrySchedule && { retrySchedule: [...retrySchedule] }),
+    ...(secrets.length > 0 && { secrets: Object.fromEntries(secrets) as Record<string, string> }),
     ...(mocks.length > 0 && { mocks: Object.fromEntries(mocks) }),
     expect: {
       status: status,
