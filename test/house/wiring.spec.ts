@@ -96,6 +96,7 @@ const FROM_OUTSIDE: readonly string[] = [...Object.keys(gitEvents), ...Object.ke
 /** Written by a route itself, without a command. */
 const WRITTEN_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/workflows/src/run/commands/cancel-run.ts': ['run.cancelled', 'run.finally_started'],
+  'libs/workflows/src/run/commands/hold-run.ts': ['run.paused', 'run.resumed'],
   'libs/workflows/src/run/commands/retry-run.ts': ['run.retried'],
   'libs/workflows/src/run/bulk/bulk-retry.controller.ts': ['run.bulk_retry_requested'],
   'libs/workflows/src/run/commands/take-over-steps.ts': ['run.step_reused'],
@@ -141,6 +142,10 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
     'run.recovery_started',
     'run.vars_set',
     'run.step_reused',
+    'run.paused',
+    'run.crashed',
+    'run.blocked',
+    'workflow.near_limit',
   ],
 };
 

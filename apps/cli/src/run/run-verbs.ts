@@ -11,7 +11,7 @@ import { retryMany } from './retry-many.js';
 import { FILTER_OPTIONS, filterOf, queryOf } from './run-filter.js';
 
 const pathOf = (id: string): string => `/api/v1/runs/${encodeURIComponent(id)}`;
-const ENDS = ['completed', 'failed', 'cancelled'];
+const ENDS = ['completed', 'failed', 'cancelled', 'skipped'];
 
 /** The verbs of `millrace run`. */
 export const runVerbs: readonly Verb[] = [
@@ -57,7 +57,13 @@ export const runVerbs: readonly Verb[] = [
     ],
     run: restart,
   },
-  { usage: 'cancel <run>', does: 'stop a run', run: cancel },
+  { usage: 'cancel <run>', does: 'stop a run', run: (shell, [id]) => command(shell, id!, 'cancel') },
+  { usage: 'pause <run>', does: 'let nothing new begin in a run', run: (shell, [id]) => command(shell, id!, 'pause') },
+  {
+    usage: 'resume <run>',
+    does: 'let a run go on that is paused or blocked',
+    run: (shell, [id]) => command(shell, id!, 'resume'),
+  },
   {
     usage: 'approve <run> <step>',
     does: 'approve what a step waits for',
@@ -117,8 +123,8 @@ function show(shell: Shell, run: RunDetails): void {
   );
 }
 
-async function cancel(shell: Shell, [id]: readonly string[]): Promise<void> {
-  show(shell, await shell.call<RunDetails>('POST', `${pathOf(id!)}/cancel`));
+async function command(shell: Shell, id: string, verb: 'cancel' | 'pause' | 'resume'): Promise<void> {
+  show(shell, await shell.call<RunDetails>('POST', `${pathOf(id)}/${verb}`));
 }
 
 async function retry(shell: Shell, [id]: readonly string[], given: Given): Promise<number> {

@@ -3,6 +3,7 @@ import type { DataSource } from 'typeorm';
 import type { EventStore } from '#libs/event-store/src/event-store.js';
 import type { FollowerStatus } from '#libs/event-store/src/runner/follower-status.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
+import { blockedRuns } from '#libs/workflows/src/run/shown/blocked-runs.adapter.js';
 
 import { type Failure, type Readiness, readinessOf } from './readiness.js';
 
@@ -33,6 +34,11 @@ export class Health {
     const now = this.now();
     if (!this.latest || now - this.latest.at > FRESH_MS) this.latest = { at: now, answer: this.ask() };
     return this.latest.answer;
+  }
+
+  /** Runs of an organisation that wait to be resumed by hand; none where the database does not answer. */
+  blockedRuns(orgId: string): Promise<readonly string[]> {
+    return blockedRuns(this.database, orgId).catch(() => []);
   }
 
   private async ask(): Promise<Readiness> {

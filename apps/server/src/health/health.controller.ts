@@ -27,6 +27,12 @@ class ReadinessAnswer {
     description: 'With a token: `{ name, kind, active, state, lag, lagSeconds, parked, reason? }`',
   })
   subscribers?: readonly SubscriberHealth[];
+  @ApiProperty({
+    type: [String],
+    required: false,
+    description: 'With a token: runs at which processes died again and again, at most 100. Resume them by hand.',
+  })
+  blockedRuns?: readonly string[];
 }
 
 interface Asking {
@@ -57,26 +63,26 @@ export class HealthController {
   @ApiResponse({ status: 200, type: ReadinessAnswer })
   @ApiResponse({ status: 503, type: ReadinessAnswer, description: 'Not ready; `reasons` says why.' })
   async ready(@Req() request: Asking, @Res({ passthrough: true }) reply: FastifyReply): Promise<ReadinessAnswer> {
-    const known = this.isKnown(request);
+    const caller = this.callerOf(request);
     const { status, reasons, subscribers, publicReasons, warnings } = await this.health.readiness();
     if (status === 'not_ready') void reply.status(503).header('retry-after', '1');
     const more = warnings && { warnings };
-    return known ? { status, reasons, ...more, subscribers } : { status, reasons: publicReasons, ...more };
+    if (!caller) return { status, reasons: publicReasons, ...more };
+    const blockedRuns = await this.health.blockedRuns(caller.orgId);
+    return { status, reasons, ...more, ...(blockedRuns.length > 0 && { blockedRuns }), subscribers };
   }
 
   @Get('metrics')
   @ApiOperation({ summary: 'Metrics for Prometheus; without a token only whether the server is ready' })
   @ApiResponse({ status: 200, content: { 'text/plain': { schema: { type: 'string' } } } })
   async measurements(@Req() request: Asking, @Res() reply: FastifyReply): Promise<void> {
-    const text = this.isKnown(request) ? await this.metrics.text() : await this.publicText();
+    const text = this.callerOf(request) ? await this.metrics.text() : await this.publicText();
     void reply.type(this.metrics.registry.contentType).send(text);
   }
 
   /** @throws Rejected for a token that is not valid: whoever sends one wants the whole answer. */
-  private isKnown({ headers }: Asking): boolean {
-    if (headers['authorization'] === undefined) return false;
-    authenticate(headers, this.tokens, this.clock.now());
-    return true;
+  private callerOf({ headers }: Asking): { readonly orgId: string } | undefined {
+    return headers['authorization'] === undefined ? undefined : authenticate(headers, this.tokens, this.clock.now());
   }
 
   private async publicText(): Promise<string> {

@@ -6,6 +6,8 @@ export const RunStatus = Type.Union([
   Type.Literal('queued'),
   Type.Literal('running'),
   Type.Literal('waiting'),
+  Type.Literal('paused'),
+  Type.Literal('blocked'),
   Type.Literal('completed'),
   Type.Literal('failed'),
   Type.Literal('cancelled'),
@@ -140,6 +142,23 @@ export const RunDetails = Type.Object(
           version: Type.Optional(Type.String({ description: 'Present if the run went on with another version.' })),
         }),
         { description: 'When it failed and was retried.' },
+      ),
+    ),
+    pauses: Type.Optional(
+      Type.Array(
+        Type.Object({
+          at: time,
+          by: Type.Optional(Type.String({ description: 'Who paused it; absent if it was blocked.' })),
+          blocked: Type.Optional(
+            Type.Object(
+              { crashes: Type.Integer(), paths: Type.Array(path) },
+              { description: 'Present if processes died again and again at the same steps.' },
+            ),
+          ),
+          resumedAt: Type.Optional(time),
+          resumedBy: Type.Optional(Type.String()),
+        }),
+        { description: 'When it was paused or blocked, and resumed.' },
       ),
     ),
     inputs: Type.Record(Type.String(), Type.Unknown()),

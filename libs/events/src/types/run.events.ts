@@ -28,6 +28,38 @@ export const runEvents = {
     }),
     example: { runId, by: 'token/tok_01jq5x1d0wkz4s3v2n8m7b6c5a', forget: ['each[2].fetch'], reopen: ['each'] },
   }),
+  'run.paused': defineEvent({
+    description: 'A run was paused: nothing new begins in it until it is resumed.',
+    system: true,
+    data: Type.Object({ runId: Type.String(), by: Type.String() }),
+    example: { runId, by: 'token/tok_01jq5x1d0wkz4s3v2n8m7b6c5a' },
+  }),
+  'run.resumed': defineEvent({
+    description: 'A run that was paused or blocked goes on.',
+    system: true,
+    data: Type.Object({ runId: Type.String(), by: Type.String() }),
+    example: { runId, by: 'token/tok_01jq5x1d0wkz4s3v2n8m7b6c5a' },
+  }),
+  'run.crashed': defineEvent({
+    description: 'The process that was busy with a run died.',
+    system: true,
+    data: Type.Object({
+      runId: Type.String(),
+      /** Steps that were under way, at most 20. */
+      paths: Type.Array(Type.String()),
+    }),
+    example: { runId, paths: ['fetch'] },
+  }),
+  'run.blocked': defineEvent({
+    description: 'Processes died again and again at the same steps of a run. It goes on when it is resumed.',
+    system: true,
+    data: Type.Object({
+      runId: Type.String(),
+      crashes: Type.Integer({ minimum: 1 }),
+      paths: Type.Array(Type.String()),
+    }),
+    example: { runId, crashes: 10, paths: ['fetch'] },
+  }),
   'run.step_reused': defineEvent({
     description: 'A run that was restarted from a later step took this one over from the earlier run.',
     system: true,

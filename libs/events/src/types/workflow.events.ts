@@ -180,6 +180,19 @@ export const workflowEvents = {
     }),
     example: { ...ofRun, reason: 'queue-full', detail: '100 runs wait already; "maxQueued" is 100.' },
   }),
+  'workflow.near_limit': defineEvent({
+    description: 'A run has reached 80 % of a limit: it fails at the limit. Recorded once for each limit of a run.',
+    data: Type.Object({
+      ...run,
+      limit: Type.Union([Type.Literal('steps'), Type.Literal('items'), Type.Literal('output')]),
+      /** The step, of items and output. */
+      path: Type.Optional(Type.String()),
+      /** Steps, items, or bytes. */
+      value: Type.Integer(),
+      max: Type.Integer(),
+    }),
+    example: { ...ofRun, limit: 'items', path: 'retries', value: 900, max: 1000 },
+  }),
   'workflow.status_changed': defineEvent({
     description: 'The status of a run changed.',
     data: Type.Object({ ...run, from: Type.Optional(RunStatus), to: RunStatus }),

@@ -60,7 +60,7 @@ export const CLAIM = `
   update views.work w
      set state = 'claimed', claimed_by = $2, claim = nextval('views.work_claims'), claims = w.claims + 1, await_position = 0
    where w.ctid = any (array(select row from picked)) and w.state = 'ready'
-  returning w.key, w.grp, w.due_at, w.payload, w.position, w.claims, w.claim, w.tries, w.failures`;
+  returning w.key, w.grp, w.due_at, w.payload, w.position, w.claims, w.crashes, w.claim, w.tries, w.failures`;
 
 /** Rows that the projection of the outcome has locked at this moment are left, and returned for another try. */
 const FINISH = `
@@ -78,7 +78,7 @@ const FINISH = `
        set state = case when w.position < l.outcome then 'resting'
                         when w.due_at <= clock_timestamp() then 'ready' else 'sleeping' end,
            claims = case when w.position < l.outcome then w.claims else 0 end,
-           await_position = l.outcome, claimed_by = null, tries = 0, failures = 0, reason = null
+           await_position = l.outcome, claimed_by = null, tries = 0, failures = 0, crashes = 0, reason = null
       from locked l where w.ctid = any (array(select row from locked)) and l.key = w.key and w.state = 'claimed'
     returning w.key, w.state, w.due_at
   )
@@ -97,6 +97,7 @@ const GIVE_BACK = `
          due_at = case when w.position <= $8 and $4 > 0 then clock_timestamp() + $4 * interval '1 millisecond'
                        else w.due_at end,
          claimed_by = null,
+         crashes = 0,
          tries = case when w.position > $8 then w.tries else w.tries + $5 end,
          failures = case when w.position > $8 then w.failures else w.failures + $6 end,
          reason = case when w.position > $8 then w.reason else coalesce($7, w.reason) end
@@ -124,6 +125,7 @@ interface Row {
   readonly payload: JsonObject;
   readonly position: string;
   readonly claims: number;
+  readonly crashes: number;
   readonly claim: string;
   readonly tries: number;
   readonly failures: number;
@@ -151,6 +153,7 @@ export class WorkClaims {
       payload: row.payload,
       position: BigInt(row.position),
       claims: row.claims,
+      crashes: row.crashes,
       claim: row.claim,
       tries: row.tries,
       failures: row.failures,

@@ -417,10 +417,10 @@ describe('a process', () => {
   });
 
   test('that was taken for dead drops what it does, and its late outcome changes nothing', async () => {
-    const runs: { claims: number; signal: AbortSignal; finish: () => void }[] = [];
+    const runs: { claims: number; crashes: number | undefined; signal: AbortSignal; finish: () => void }[] = [];
     await start(
-      async ({ claims }, signal) => {
-        await new Promise<void>((finish) => runs.push({ claims, signal, finish }));
+      async ({ claims, crashes }, signal) => {
+        await new Promise<void>((finish) => runs.push({ claims, crashes, signal, finish }));
         return { position: 2n };
       },
       {},
@@ -435,9 +435,12 @@ describe('a process', () => {
     await until(() => runs.length === 2);
 
     expect(runs[1]!.claims).toBe(2);
+    expect(runs.map(({ crashes }) => crashes)).toEqual([0, 1]);
     expect(await stateOf('a')).toBe('claimed');
     runs[1]!.finish();
     await until(async () => (await stateOf('a')) === 'resting');
+    // A try that ends well is the end of the count.
+    expect(await dataSource.query('select crashes from views.work')).toEqual([{ crashes: 0 }]);
   });
 
   test('that cannot renew its lease aborts its work before others may take it, and claims again afterwards', async () => {

@@ -35,6 +35,8 @@ export interface ClaimedWork<Payload extends object = object> extends Work<Paylo
    * outcome: look into the log before the effect.
    */
   readonly claims: number;
+  /** How many processes in a row died while they had the row: absent or 0 unless the one before this claim did. */
+  readonly crashes?: number;
 }
 
 /** What `run` reports: the position of the last event it appended, so that the row rests until its projection is there. */

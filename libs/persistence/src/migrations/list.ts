@@ -25,6 +25,7 @@ import { RunChildren } from './0031-run-children.js';
 import { ListIndexes } from './0034-list-indexes.js';
 import { TriggerDecisions } from './0037-trigger-decisions.js';
 import { RunFilters } from './0039-run-filters.js';
+import { Crashes } from './0040-crashes.js';
 import { Executions } from './0042-executions.js';
 import { DeliverySecrets } from './0035-delivery-secrets.js';
 
@@ -57,6 +58,7 @@ export const migrations = [
   ListIndexes,
   TriggerDecisions,
   RunFilters,
+  Crashes,
   Executions,
   DeliverySecrets,
 ];

@@ -28,7 +28,7 @@ const BURY = `delete from views.processes where id <> $1 and seen_at < clock_tim
 
 /** Whoever notices frees what a process that is gone has claimed; the counts of its tries stay. */
 const FREE = `
-  update views.work set state = 'ready', claimed_by = null
+  update views.work set state = 'ready', claimed_by = null, crashes = crashes + 1
    where ctid = any (array(
      select w.ctid from views.work w
       where w.state = 'claimed' and not exists (select from views.processes p where p.id = w.claimed_by)

@@ -43,6 +43,7 @@ function advanceStep(decided: DecidedStep): Progress {
   }
   const { failing, ending } = decision.run;
   const most = MAX_RUN_STEPS + (failing ? MORE_STEPS : 0) + (ending ? MORE_STEPS : 0);
+  if (before === undefined && !failing && !ending) decision.noteLimit('steps', decision.run.ends, MAX_RUN_STEPS);
   if (before === undefined && decision.run.ends >= most)
     decision.tooLong ??= failure('run.too_long', `A run must have at most ${MAX_RUN_STEPS} steps.`, path);
   if (decision.tooLong) return { failed: decision.tooLong };

@@ -29,6 +29,7 @@ export const RUN_EVENT_TYPES = [
   'run.recovery_started',
   'run.finally_started',
   'run.rested',
+  'workflow.near_limit',
 ] as const;
 
 /**
@@ -39,7 +40,7 @@ export function decide(run: StartedRun, world: World, results: readonly AttemptR
   const decision = new RunDecision(run, world);
   if (!run.ended) {
     for (const result of results) endAttempt(decision, result);
-    proceed(decision);
+    if (run.held === undefined) proceed(decision);
   }
   const { drafts, pending, isUnfinished } = decision;
   return {

@@ -5,7 +5,7 @@ import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 import type { Step } from '../language/definition.js';
 import { nestedIn } from '../steps/registry.js';
 import { failure, failureOf } from '../steps/kind/step-failure.js';
-import { plain } from '../steps/kind/step-input.js';
+import { MAX_VALUE_BYTES, plain } from '../steps/kind/step-input.js';
 import type {
   ApprovalLink,
   Attempt,
@@ -87,6 +87,10 @@ export class DecidedStep implements StepDecision {
     return uuid5(purpose, this.runId, this.path, ...(retries > 0 ? [String(retries)] : []));
   }
 
+  noteLimit(limit: 'items' | 'output', value: number, max: number): void {
+    this.decision.noteLimit(limit, value, max, this.path);
+  }
+
   setTimer(purpose: TimerPurpose, length: number): void {
     this.decision.setTimer(this.path, purpose, length);
   }
@@ -140,10 +144,8 @@ export class DecidedStep implements StepDecision {
 
   completed(output: unknown): Progress {
     this.decision.pending = this.pendingBefore;
-    this.record('workflow.step_completed', {
-      output: plain(output, 'step.output_too_large'),
-      ...this.spent(),
-    });
+    const kept = plain(output, 'step.output_too_large', (bytes) => this.noteLimit('output', bytes, MAX_VALUE_BYTES));
+    this.record('workflow.step_completed', { output: kept, ...this.spent() });
     return 'done';
   }
 

@@ -125,6 +125,12 @@ export class RunDecision {
     return true;
   }
 
+  /** Says once that the run has reached 80 % of a limit. */
+  noteLimit(limit: DataOf<'workflow.near_limit'>['limit'], value: number, max: number, path?: string): void {
+    if (value < max * 0.8 || this.run.near.includes(limit)) return;
+    this.record('workflow.near_limit', { ...this.identity, limit, value, max, ...(path !== undefined && { path }) });
+  }
+
   setStatus(to: RunStatus): void {
     if (this.run.status !== to) this.record('workflow.status_changed', { ...this.identity, from: this.run.status, to });
   }

@@ -18,7 +18,7 @@ import { parsePath, type StepPath } from './step-path.js';
  * One execution of a workflow, folded from its stream.
  *
  * `unknown` until `workflow.started`; `queued` while others of its concurrency key are under way; then `running` or
- * `waiting` (nothing to do until a time, or until an outcome); ends as `completed`, `failed`, `cancelled` or `skipped`
+ * `waiting` (nothing to do until a time, or until an outcome); `paused` and `blocked` until it is resumed; ends as `completed`, `failed`, `cancelled` or `skipped`
  * (never began), and stays so. While it lives it is in one of three phases: the steps, after a failure the steps of
  * `onFailure`, and in the end the steps of `finally`.
  */
@@ -44,6 +44,12 @@ export interface StartedRun {
   readonly failing: RunFailure | undefined;
   /** How the run will end, once the steps of `finally` are over. */
   readonly ending: Ending | undefined;
+  /** Nothing new begins: it was paused, or processes died again and again at the same step. */
+  readonly held: 'paused' | 'blocked' | undefined;
+  /** How many processes in a row died with it since a step last ended. */
+  readonly crashes: number;
+  /** Limits of which it was said that the run is near. */
+  readonly near: readonly string[];
   /** How often it was retried. */
   readonly retries: number;
   /** The retry that took it to another version; 0 where none did. */
@@ -76,6 +82,9 @@ export function evolve(run: RunState, { type, data, timestamp }: RunFact): RunSt
       ends: 0,
       failing: undefined,
       ending: undefined,
+      held: undefined,
+      crashes: 0,
+      near: [],
       retries: 0,
       versionRetry: 0,
       deadline: undefined,
@@ -111,7 +120,12 @@ const evolvers = {
   'workflow.skipped': (run) => ({ ...run, ended: true }),
   'run.cancelled': (run) => ({ ...run, ended: true }),
   'run.recovery_started': (run, { error }) => ({ ...run, failing: error }),
-  'run.finally_started': (run, { runId: _, ...ending }) => ({ ...run, ending, deadline: undefined }),
+  'run.finally_started': (run, { runId: _, ...ending }) => ({ ...run, ending, deadline: undefined, held: undefined }),
+  'run.paused': (run) => ({ ...run, held: 'paused' }),
+  'run.blocked': (run) => ({ ...run, held: 'blocked' }),
+  'run.resumed': (run) => ({ ...run, held: undefined, crashes: 0 }),
+  'run.crashed': (run) => ({ ...run, crashes: run.crashes + 1 }),
+  'workflow.near_limit': (run, { limit }) => ({ ...run, near: [...run.near, limit] }),
   'run.timer_set': (run, { path, purpose, at }, timestamp) => {
     const timer: TimerState = { at, fired: false };
     if (path === '') return { ...run, deadline: timer };
@@ -159,6 +173,7 @@ function atStep(run: StartedRun, path: string, change: Change): StartedRun {
 const ended = (run: StartedRun, path: string, end: (step: StepState | undefined) => StepState): StartedRun => ({
   ...atStep(run, path, end),
   ends: run.ends + 1,
+  crashes: 0,
 });
 
 /** The run after a retry: what failed is as if it had not begun, and what holds such steps is open again. */
@@ -182,6 +197,7 @@ function retried(
     failing: undefined,
     ending: undefined,
     deadline: undefined,
+    crashes: 0,
   };
 }
 

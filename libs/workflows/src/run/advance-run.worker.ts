@@ -15,6 +15,7 @@ import { givenSecrets, maskedResult } from '../steps/effects/step-secrets.js';
 import { stepEventTypes } from '../steps/registry.js';
 import type { Attempt, RequestOutcome, StepResult } from '../steps/kind/step-kind.js';
 import type { Definitions } from '../workflow/definitions.js';
+import { noteCrash } from './commands/hold-run.js';
 import type { Cancellations } from './cancellations.js';
 import type { AttemptedRun } from './attempts.js';
 import { runUntilIdle } from './run-until-idle.js';
@@ -32,7 +33,7 @@ export interface Outcomes {
 export class AdvanceRun implements Worker {
   readonly queue = RUNS;
   readonly concurrency = 32;
-  readonly writes = [...RUN_EVENT_TYPES, ...stepEventTypes('with attempts')];
+  readonly writes = [...RUN_EVENT_TYPES, 'run.crashed', 'run.blocked', ...stepEventTypes('with attempts')];
 
   constructor(
     private readonly store: EventStore,
@@ -46,7 +47,14 @@ export class AdvanceRun implements Worker {
     private readonly log: Log = silentLog,
   ) {}
 
-  async run({ key: runId }: ClaimedWork, signal: AbortSignal): Promise<WorkDone> {
+  async run({ key: runId, position, crashes = 0 }: ClaimedWork, signal: AbortSignal): Promise<WorkDone> {
+    if (crashes > 0) await noteCrash(this.store, runId, () => this.clock.now());
+    const done = await this.advance(runId, signal);
+    // A run that is held rests, also where an outcome has woken it, until it is resumed: that is recorded later than this.
+    return done.position > position ? done : { position: position + 1n };
+  }
+
+  private async advance(runId: string, signal: AbortSignal): Promise<WorkDone> {
     const cancelled = this.cancellations.watch(runId);
     try {
       return await runUntilIdle(

@@ -59,6 +59,15 @@ export class Attempts {
     this.keepOnly([]);
   }
 
+  get isBusy(): boolean {
+    return this.busy.size > 0;
+  }
+
+  /** What has ended is to be looked at once more: it could not be recorded yet. */
+  putBack(results: readonly AttemptResult[]): void {
+    this.results.unshift(...results);
+  }
+
   /** What has ended since the last call. */
   ended(): readonly AttemptResult[] {
     const { results } = this;

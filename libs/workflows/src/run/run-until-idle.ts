@@ -19,7 +19,7 @@ import type { Log } from '#libs/kernel/src/log.js';
 
 import { decide, type Decision } from '../engine/decide.js';
 import type { RunDraft, SignLink } from '../engine/run-decision.js';
-import { foldRun, type StartedRun } from '../engine/run-state.js';
+import { evolve, foldRun, type StartedRun } from '../engine/run-state.js';
 import type { Definition } from '../language/definition.js';
 import type { RequestOutcome } from '../steps/kind/step-kind.js';
 import type { OpenStep, StepStates } from '../steps/kind/step-state.js';
@@ -50,6 +50,8 @@ export interface RunPorts {
 /** How often outcomes are looked up while attempts keep the run busy. */
 const LOOK_AGAIN_MS = 1_000;
 const EARLY_MS = 60_000;
+/** What somebody appends who pauses or resumes a run. */
+const HOLDING: readonly string[] = ['run.paused', 'run.resumed', 'workflow.status_changed'];
 
 /**
  * Takes a run as far as it goes now: reads its stream, decides, appends, makes the attempts, and so on until there is
@@ -66,7 +68,7 @@ export async function runUntilIdle(ports: RunPorts, runId: string, signal: Abort
       .map(({ type, data, metadata }) => ({ type, data, timestamp: metadata.timestamp })),
   );
   if (last === undefined || run.status === 'unknown') throw new Error(`there is no run in ${stream}`);
-  if (run.ended) return { position: last.position };
+  if (run.ended || run.held !== undefined) return { position: last.position };
   const { workflowId, version } = run.start;
   const [definition, event] = await Promise.all([ports.definition(workflowId, version), eventOf(ports.store, run)]);
   return new ActiveRun(ports, definition, event, recorded[0]!, run, last, signal).untilIdle();
@@ -107,10 +109,12 @@ class ActiveRun {
     try {
       for (let decisions = 1; ; decisions++) {
         const decision = await this.decide();
-        this.attempts.keepOnly(decision.attempts);
+        if (decision.run.held === undefined) this.attempts.keepOnly(decision.attempts);
+        // What is under way ends and is recorded; nothing new begins.
+        else if (!this.attempts.isBusy) break;
         if (decision.run.ended) break;
         if (decision.isUnfinished) continue;
-        if (decision.attempts.length === 0 && !(decisions === 1 && this.isEarly(decision))) break;
+        if (!this.attempts.isBusy && !(decisions === 1 && this.isEarly(decision))) break;
         await this.attempts.nextEnd(this.timeUntilNext(decision));
         if (this.signal.aborted)
           throw new Transient('run.interrupted', 'The process is stopping; another process continues the run.');
@@ -140,10 +144,29 @@ class ActiveRun {
     const attempting = this.attempts.paths();
     const world = { definition, event, outcomes, now, attempting, ...(signLink && { signLink }) };
     const decision = decide(this.run, world, results);
-    await this.append(decision.drafts, world.now);
+    try {
+      await this.append(decision.drafts, world.now);
+    } catch (error) {
+      if (!(error instanceof WrongRevision) || !(await this.wasHeld())) throw error;
+      this.attempts.putBack(results);
+      return this.decide();
+    }
     if (results.length > 0) crashPoint('workflows.after-outcome');
     this.run = decision.run;
     return decision;
+  }
+
+  /** Whether the run was only paused or resumed meanwhile: then this process is still the one that is busy with it. */
+  private async wasHeld(): Promise<boolean> {
+    const from = this.revision + 1n;
+    const newer = await this.ports.store.readStream(this.first.stream, { from, limit: 100 });
+    if (newer.length === 0 || !newer.every(({ type }) => HOLDING.includes(type))) return false;
+    for (const { type, data, metadata, revision, position } of newer) {
+      this.run = evolve(this.run, { type, data, timestamp: metadata.timestamp }) as StartedRun;
+      this.revision = revision;
+      this.position = position;
+    }
+    return true;
   }
 
   /**

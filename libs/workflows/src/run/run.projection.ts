@@ -51,6 +51,7 @@ const ABOUT_RUNS = [
   'workflow.skipped',
   'run.cancelled',
   'run.retried',
+  'run.resumed',
   'run.finally_started',
   'run.rested',
   'run.step_awaiting',
@@ -135,7 +136,8 @@ function note(changes: Map<string, Change>, event: RecordedEvent): void {
   } else if (event.is('run.finally_started')) {
     // Who cancels a run leaves its last steps to a worker.
     if (event.data.to === 'cancelled') change.due = { at: new Date(timestamp), position: event.position };
-  } else if (event.is('run.retried')) {
+  } else if (event.is('run.resumed')) change.due = { at: new Date(timestamp), position: event.position };
+  else if (event.is('run.retried')) {
     const { version, concurrency } = event.data;
     delete change.error;
     delete change.endedAt;

@@ -18,6 +18,7 @@ import { BeginRun } from './begin-run.adapter.js';
 import { cancelRun } from './cancel-run.js';
 import { runNotFound } from './change-run.js';
 import { restartOf } from './restart-run.js';
+import { pauseRun, resumeRun } from './hold-run.js';
 import { retryRun } from './retry-run.js';
 
 /** What can be done with one run. */
@@ -50,6 +51,30 @@ export class RunCommandsController {
       caller.orgId,
       await cancelRun(this.store, command, this.now, (id, version) => this.definitions.find(id, version)),
     );
+  }
+
+  @Post('pause')
+  @Roles('designer')
+  @HttpCode(200)
+  @ApiOperation({
+    summary: 'Pause a run',
+    description:
+      'Nothing new begins in it. Attempts under way end; timers that become due meanwhile fire when it is resumed.',
+  })
+  @Answers(RunDetails)
+  async pause(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<RunDetails> {
+    const command = { runId: known(id), orgId: caller.orgId, by: caller.actor };
+    return this.shown.changed(caller.orgId, await pauseRun(this.store, command, this.now));
+  }
+
+  @Post('resume')
+  @Roles('designer')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Resume a run', description: 'One that is paused or blocked.' })
+  @Answers(RunDetails)
+  async resume(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<RunDetails> {
+    const command = { runId: known(id), orgId: caller.orgId, by: caller.actor };
+    return this.shown.changed(caller.orgId, await resumeRun(this.store, command, this.now));
   }
 
   @Post('retry')

@@ -92,10 +92,27 @@ function detailsOf(events: readonly RecordedEvent[]): Omit<RunDetails, keyof Run
     ...(because !== undefined && { because }),
     ...(restarted !== undefined && { restartOf: restarted }),
     ...(retries.length > 0 && { retries }),
+    ...pausesIn(events),
     inputs: started?.is('workflow.started') ? started.data.inputs : {},
     ...(completed?.is('workflow.completed') ? { outputs: completed.data.outputs } : {}),
     ...(cancelled?.is('run.cancelled', 'run.finally_started') ? { cancelledBy: cancelled.data.by } : {}),
   };
+}
+
+function pausesIn(events: readonly RecordedEvent[]): Pick<RunDetails, 'pauses'> {
+  const pauses: NonNullable<RunDetails['pauses']> = [];
+  for (const event of events) {
+    const { timestamp: at } = event.metadata;
+    if (event.is('run.paused')) pauses.push({ at, by: event.data.by });
+    else if (event.is('run.blocked')) {
+      const { crashes, paths } = event.data;
+      pauses.push({ at, blocked: { crashes, paths } });
+    } else if (event.is('run.resumed')) {
+      const last = pauses.at(-1);
+      if (last) Object.assign(last, { resumedAt: at, resumedBy: event.data.by });
+    }
+  }
+  return pauses.length > 0 ? { pauses } : {};
 }
 
 /** A run in lists. */

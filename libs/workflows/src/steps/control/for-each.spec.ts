@@ -60,6 +60,26 @@ outputs: { results: "\${{ steps.each.output.results }}", stopped: "\${{ steps.ea
     expect(last('workflow.completed')['outputs']).toEqual({ results: items, stopped: false });
   });
 
+  it('says once that it is near a limit: of items, of steps and of an output', async () => {
+    const items = Array.from({ length: 800 }, (_, i) => i);
+    const { events } = await played({
+      yaml: `
+name: x
+steps:
+  - id: outer
+    forEach: [1, 2, 3]
+    steps: [{ id: inner, forEach: "\${{ inputs.items }}", steps: [{ id: a, uses: echo, with: { value: 1 } }, { id: b, uses: echo, with: { value: 1 } }] }]
+`,
+      inputs: { items },
+    });
+    const near = events.flatMap((event) => (event.is('workflow.near_limit') ? [event.data] : []));
+    expect(near).toMatchObject([
+      { limit: 'items', path: 'outer[0].inner', value: 800, max: 1000 },
+      { limit: 'steps', value: 4000, max: 5000 },
+      { limit: 'output', path: 'outer', max: 256 * 1024 },
+    ]);
+  });
+
   it('over more than a thousand items is refused', async () => {
     const { last } = await played({ yaml: loop('concurrency: 1'), inputs: { items: Array(1001).fill(1) } });
     expect(last('workflow.failed')['error']).toMatchObject({ code: 'loop.too_long' });

@@ -89,7 +89,10 @@ export const forEachStep: KeywordKind<ForEachFields, { readonly isStopped: boole
 
   decide({ items: template, concurrency, until, onItemError, steps }, decision) {
     const items = itemsOf(template, decision);
-    if (decision.open?.noted === undefined) decision.record('run.loop_entered', { count: items.length });
+    if (decision.open?.noted === undefined) {
+      decision.record('run.loop_entered', { count: items.length });
+      decision.noteLimit('items', items.length, MAX_ITEMS);
+    }
     const isStopped = () => decision.open?.noted?.isStopped === true;
     const passes = items.map((item, index) => decision.pass(index, item));
     let open = 0;

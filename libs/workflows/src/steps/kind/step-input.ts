@@ -56,7 +56,7 @@ export function checkInput({ inputSchema }: NamedDefinition, input: unknown, isO
  * A value as the log will give it back: what JSON cannot hold is gone, and it is not too large.
  * @throws StepError
  */
-export function plain(value: unknown, tooLarge: string): unknown {
+export function plain(value: unknown, tooLarge: string, measured?: (bytes: number) => void): unknown {
   let text: string | undefined;
   try {
     text = stringifyJson(value ?? null);
@@ -65,12 +65,14 @@ export function plain(value: unknown, tooLarge: string): unknown {
   }
   if (text === undefined)
     throw new StepError({ code: 'step.not_json', message: 'The value cannot be written as JSON.', retryable: false });
-  if (Buffer.byteLength(text) > MAX_VALUE_BYTES)
+  const bytes = Buffer.byteLength(text);
+  if (bytes > MAX_VALUE_BYTES)
     throw new StepError({
       code: tooLarge,
       message: `The value is larger than ${MAX_VALUE_BYTES / 1024} KiB. Return less.`,
       retryable: false,
     });
+  measured?.(bytes);
   return isObject(value) || Array.isArray(value) ? parseAsWritten(text) : (value ?? null);
 }
 

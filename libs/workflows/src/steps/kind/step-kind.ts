@@ -102,6 +102,8 @@ export interface StepDecision<Noted = unknown> {
     readonly subject?: string | undefined;
   }): void;
 
+  /** Says once that the run has reached 80 % of a limit. */
+  noteLimit(limit: 'items' | 'output', value: number, max: number): void;
   /** The id of an event that the step appends: another one after a retry of the run, the same after a crash. */
   idOf(purpose: string): Uuid;
   /** @param length milliseconds from now. */

@@ -1,0 +1,130 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { MINUTE } from '../../../testing/played.js';
+import { VirtualWorld, type WorldOptions } from '../../../testing/virtual-world.js';
+import { cancelRun } from './cancel-run.js';
+import { MAX_CRASHES, noteCrash, pauseRun, resumeRun } from './hold-run.js';
+
+async function given(yaml: string, more: Partial<WorldOptions> = {}) {
+  const world = new VirtualWorld({ yaml, ...more });
+  await world.begin();
+  const command = { runId: world.runId, orgId: world.orgId, by: 'token/me' };
+  const now = () => world.clock.now();
+  return {
+    world,
+    pause: () => pauseRun(world.store, command, now),
+    resume: () => resumeRun(world.store, command, now),
+    cancel: () => cancelRun(world.store, command, now, () => Promise.resolve(world.definition)),
+    crash: () => noteCrash(world.store, world.runId, now),
+    status: async () => (await world.run()).status,
+    types: async () => (await world.events()).map(({ type }) => type),
+  };
+}
+
+describe('a run that is paused', () => {
+  it('does nothing when its time comes, and at once when it is resumed', async () => {
+    const { world, pause, resume, status, types } = await given('name: x\nsteps: [{ id: nap, wait: { for: 1m } }]\n');
+    await world.goOn();
+    expect((await pause()).run.status).toBe('paused');
+    const paused = await types();
+    await pause();
+    expect(await types()).toEqual(paused);
+    world.clock.advance(5 * MINUTE);
+    await world.goOn();
+    expect(await types()).toEqual(paused);
+    await resume();
+    await world.goOn();
+    expect(await status()).toBe('completed');
+    // Once it has ended, there is nothing to pause or resume.
+    await expect(pause()).rejects.toMatchObject({ code: 'run.ended' });
+    await expect(resume()).rejects.toMatchObject({ code: 'run.ended' });
+  });
+
+  it('lets an attempt that is under way end, records it, and begins no other', async () => {
+    const calls: string[] = [];
+    let end: (() => void) | undefined;
+    const { world, pause, resume, status } = await given(
+      'name: x\nsteps: [{ id: one, uses: call, with: { to: x } }, { id: two, uses: call, with: { to: x } }]\n',
+      {
+        makeAttempt: async ({ path }) => {
+          calls.push(path);
+          if (path === 'one') await new Promise<void>((resolve) => (end = resolve));
+          return null;
+        },
+      },
+    );
+    const going = world.goOn();
+    while (!end) await new Promise((resolve) => setImmediate(resolve));
+    await pause();
+    end();
+    await going;
+    expect(calls).toEqual(['one']);
+    const run = await world.run();
+    expect(run).toMatchObject({ status: 'paused', steps: { one: { status: 'completed' } } });
+    await resume();
+    await world.goOn();
+    expect(await status()).toBe('completed');
+    expect(calls).toEqual(['one', 'two']);
+  });
+
+  it('goes on in the same process where it is resumed before the attempt ends', async () => {
+    const calls: string[] = [];
+    let end: (() => void) | undefined;
+    const { world, pause, resume, status } = await given(
+      'name: x\nsteps: [{ id: one, uses: call, with: { to: x } }, { id: two, uses: call, with: { to: x } }]\n',
+      {
+        makeAttempt: async ({ path }) => {
+          calls.push(path);
+          if (path === 'one') await new Promise<void>((resolve) => (end = resolve));
+          return null;
+        },
+      },
+    );
+    const going = world.goOn();
+    while (!end) await new Promise((resolve) => setImmediate(resolve));
+    await pause();
+    await resume();
+    end();
+    await going;
+    expect(await status()).toBe('completed');
+    expect(calls).toEqual(['one', 'two']);
+  });
+
+  it('can be cancelled, and then does the steps of finally', async () => {
+    const { world, pause, cancel, status } = await given(
+      'name: x\nsteps: [{ wait: { for: 1m } }]\nfinally: [{ uses: echo, with: { value: 1 } }]\n',
+    );
+    await world.goOn();
+    await pause();
+    await cancel();
+    await world.goOn();
+    expect(await status()).toBe('cancelled');
+  });
+});
+
+describe('a run whose processes die', () => {
+  it('is blocked after ten in a row at the same step, and goes on when it is resumed', async () => {
+    const { world, crash, resume, status, types } = await given(
+      'name: x\nsteps: [{ id: one, wait: { for: 1m } }, { id: two, wait: { for: 1m } }]\n',
+    );
+    await world.goOn();
+    for (let nth = 1; nth < MAX_CRASHES; nth++) await crash();
+    expect(await status()).toBe('waiting');
+    // A step further: it is not the same step any more.
+    world.clock.advance(MINUTE);
+    await world.goOn();
+    for (let nth = 1; nth < MAX_CRASHES; nth++) await crash();
+    expect(await status()).toBe('waiting');
+    await crash();
+    expect(await world.run()).toMatchObject({ status: 'blocked', held: 'blocked' });
+    expect((await world.events()).at(-2)).toMatchObject({ data: { crashes: MAX_CRASHES, paths: ['two'] } });
+    const blocked = await types();
+    await crash();
+    world.clock.advance(MINUTE);
+    await world.goOn();
+    expect(await types()).toEqual(blocked);
+    await resume();
+    await world.goOn();
+    expect(await status()).toBe('completed');
+  });
+});
