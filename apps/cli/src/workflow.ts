@@ -5,12 +5,13 @@ import { exportAsTest, type ExportOptions } from './workflow/run-export.js';
 import { runVerbs } from './run/run-verbs.js';
 import type { Act } from './shell.js';
 import { type TestOptions, testWorkflows } from './workflow/workflow-test.js';
+import { versionVerbs } from './workflow/version-verbs.js';
 import { workflowVerbs } from './workflow/workflow-verbs.js';
 
 /** `millrace workflow …` */
 export function workflowCommands(program: Command, act: Act): void {
   const workflow = program.command('workflow').description('workflows: save them, test them, run them');
-  addVerbs(workflow, workflowVerbs, act);
+  addVerbs(workflow, [...workflowVerbs, ...versionVerbs], act);
   workflow
     .command('test [paths...]')
     .description('run the tests beside workflows (name.test.yaml) in virtual time; needs no server')

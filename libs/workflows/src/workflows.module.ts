@@ -31,6 +31,7 @@ import { BulkRetryController } from './run/bulk/bulk-retry.controller.js';
 import { BulkRetryProjection } from './run/bulk/bulk-retry.projection.js';
 import { FailedRunRows } from './run/bulk/failed-runs.adapter.js';
 import { FailedRuns, RetryRuns } from './run/bulk/retry-runs.worker.js';
+import { WorkflowGraphController } from './run/shown/workflow-graph.controller.js';
 import { ShownRuns } from './run/shown/shown-runs.adapter.js';
 import { RunController } from './run/run.controller.js';
 import { RunProjection } from './run/run.projection.js';
@@ -79,6 +80,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
     ScheduleController,
     TriggerDecisionController,
     RunController,
+    WorkflowGraphController,
     BulkRetryController,
     RunCommandsController,
     ApprovalController,

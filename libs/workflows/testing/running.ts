@@ -27,6 +27,7 @@ import { BulkRetryController } from '../src/run/bulk/bulk-retry.controller.js';
 import { BulkRetryProjection } from '../src/run/bulk/bulk-retry.projection.js';
 import { BulkRetryView } from '../src/run/bulk/bulk-retry.view.js';
 import { RetryRuns } from '../src/run/bulk/retry-runs.worker.js';
+import { WorkflowGraphController } from '../src/run/shown/workflow-graph.controller.js';
 import { RunCommandsController } from '../src/run/commands/run-commands.controller.js';
 import { RunController } from '../src/run/run.controller.js';
 import { RunProjection } from '../src/run/run.projection.js';
@@ -81,6 +82,7 @@ export class Running {
   readonly workflows = this.stage.find(WorkflowController);
   readonly runs = this.stage.find(RunController);
   readonly bulk = this.stage.find(BulkRetryController);
+  readonly graphs = this.stage.find(WorkflowGraphController);
   readonly commands = this.stage.find(RunCommandsController);
   readonly approvals = this.stage.find(ApprovalController);
   readonly files = this.stage.find(WorkflowFiles);

@@ -6,12 +6,9 @@ import type { Given, Verb } from '../nouns/verb-table.js';
 import { pairsOf } from '../options.js';
 import { all } from '../pages.js';
 import type { Shell } from '../shell.js';
-import { nextLook } from './next-look.js';
+import { follow, pathOf, show } from './follow-run.js';
 import { retryMany } from './retry-many.js';
 import { FILTER_OPTIONS, filterOf, queryOf } from './run-filter.js';
-
-const pathOf = (id: string): string => `/api/v1/runs/${encodeURIComponent(id)}`;
-const ENDS = ['completed', 'failed', 'cancelled', 'skipped'];
 
 /** The verbs of `millrace run`. */
 export const runVerbs: readonly Verb[] = [
@@ -91,36 +88,10 @@ async function list(shell: Shell, _: readonly string[], given: Given): Promise<v
   );
 }
 
-async function view(
-  shell: Shell,
-  [id]: readonly string[],
-  { watch }: Readonly<Record<string, unknown>>,
-): Promise<number> {
-  let run = await shell.call<RunDetails>('GET', pathOf(id!));
-  while (watch && !ENDS.includes(run.status) && !shell.signal.aborted) {
-    shell.bar(
-      `${run.status}${run.until === undefined ? '' : ` until ${run.until}`}: ${run.timeline.at(-1)?.path ?? ''}`,
-    );
-    await nextLook(shell.signal);
-    run = await shell.call<RunDetails>('GET', pathOf(id!));
-  }
-  shell.bar(undefined);
-  show(shell, run);
-  return watch && run.status !== 'completed' ? 1 : 0;
-}
-
-function show(shell: Shell, run: RunDetails): void {
-  if (shell.json) return shell.print(stringifyJson(run, 2));
-  if (shell.quiet) return shell.print(run.status);
-  const { id, workflow, status, until, error, outputs, timeline } = run;
-  shell.print(`${id} of "${workflow}" is ${status}${until === undefined ? '' : ` until ${until}`}.`);
-  if (error) shell.print(`${error.code}${error.path === undefined ? '' : ` in ${error.path}`}: ${error.message}`);
-  if (outputs !== undefined) shell.print(`Outputs: ${stringifyJson(outputs)}`);
-  if (timeline.length === 0) return;
-  shell.table(
-    ['STEP', 'STATUS', 'STARTED', 'ENDED', 'ERROR'],
-    timeline.map((step) => [step.path, step.status, step.startedAt, step.endedAt ?? '–', step.error?.code ?? '–']),
-  );
+async function view(shell: Shell, [id]: readonly string[], { watch }: Given): Promise<number> {
+  if (watch) return follow(shell, id!);
+  show(shell, await shell.call<RunDetails>('GET', pathOf(id!)));
+  return 0;
 }
 
 async function command(shell: Shell, id: string, verb: 'cancel' | 'pause' | 'resume'): Promise<void> {

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { FakeShell } from '../../testing/fake-shell.js';
 import type { Given, Verb } from '../nouns/verb-table.js';
 import { runVerbs } from '../run/run-verbs.js';
+import { versionVerbs } from './version-verbs.js';
 import { workflowVerbs } from './workflow-verbs.js';
 
 let folder: string;
@@ -61,6 +62,49 @@ describe('workflow', () => {
     const shell = new FakeShell({ 'GET /api/v1/workflows/a/schedule': answer });
     await verb(workflowVerbs, 'schedule', shell, ['a']);
     expect(shell.out).toEqual(['AT | SCHEDULE', 't1 | every 1d', 't2 | every 1d']);
+  });
+});
+
+describe('versions of a workflow', () => {
+  const drawn = {
+    workflow: 'a',
+    nodes: [
+      { id: 'x', kind: 'http', part: 'steps', status: 'completed' },
+      { id: 'y', kind: 'log', part: 'onFailure' },
+    ],
+    edges: [{ from: 'x', to: 'y', kind: 'inside', label: 'say "yes"' }],
+  };
+
+  it('are drawn for Mermaid and Graphviz', async () => {
+    const shell = new FakeShell({ 'GET /api/v1/workflows/a/graph?version=2': drawn });
+    await verb(versionVerbs, 'graph', shell, ['a'], { version: '2' });
+    await verb(versionVerbs, 'graph', shell, ['a'], { version: '2', format: 'dot' });
+    expect(shell.out[0]!.split('\n')).toEqual([
+      'flowchart TD',
+      '  x["x (http): completed"]',
+      '  y["y (log)"]',
+      `  x -.->|"say 'yes'"| y`,
+      '  subgraph onFailure',
+      '    y',
+      '  end',
+    ]);
+    expect(shell.out[1]).toContain(`"x" -> "y" [label="say 'yes'", style=dashed];`);
+    await expect(verb(versionVerbs, 'graph', shell, ['a'], { format: 'png' })).rejects.toThrow('mermaid, dot or json');
+  });
+
+  it('are compared by lines and steps', async () => {
+    const same = (text: string) => ({ kind: 'same', text });
+    const shell = new FakeShell({
+      'GET /api/v1/workflows/a/diff?from=1': {
+        from: { version: 'v1', number: 1 },
+        to: { version: 'v2', number: 2 },
+        steps: { added: ['n'], removed: [], changed: [{ id: 'x', keys: ['with'] }] },
+        lines: [...'abcdef'].map(same).concat({ kind: 'added', text: 'new' }),
+      },
+    });
+    await verb(versionVerbs, 'diff', shell, ['a'], { from: '1' });
+    expect(shell.out).toEqual(['--- a version 1 (v1)', '+++ a version 2 (v2)', '…', ' d', ' e', ' f', '+new']);
+    expect(shell.notes).toEqual(['added: n', 'changed: x (with)']);
   });
 });
 

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 
 import type { WorkflowDecisionAnswer } from '#libs/events/src/shapes/decision-shape.js';
+import type { RunDetails } from '#libs/events/src/shapes/run-shape.js';
 import type {
   SavedWorkflow,
   WorkflowAnswer,
@@ -15,6 +16,7 @@ import { pairsOf } from '../options.js';
 import { all } from '../pages.js';
 import { parseDocument, UnreadableFile } from '../rule/rule-file.js';
 import { workflowReason } from '../rule/rule-text.js';
+import { follow } from '../run/follow-run.js';
 import type { Shell } from '../shell.js';
 
 const PATH = '/api/v1/workflows';
@@ -44,7 +46,10 @@ export const workflowVerbs: readonly Verb[] = [
   {
     usage: 'run <workflow>',
     does: 'start a run',
-    options: [['--input <key=value>...', 'an input; the value may be JSON']],
+    options: [
+      ['--input <key=value>...', 'an input; the value may be JSON'],
+      ['--watch', 'follow the run to its end; the exit code is 1 if it fails'],
+    ],
     run: start,
   },
   {
@@ -119,14 +124,14 @@ async function validate(shell: Shell, files: readonly string[], isStrict: boolea
   return isWrong ? 1 : 0;
 }
 
-async function start(shell: Shell, [name]: readonly string[], { input }: Given): Promise<void> {
+async function start(shell: Shell, [name]: readonly string[], { input, watch }: Given): Promise<number> {
   const inputs = pairsOf('--input', input);
-  const run = await shell.call<{ readonly id: string; readonly status: string }>('POST', `${pathOf(name!)}/runs`, {
-    inputs,
-  });
+  const run = await shell.call<RunDetails>('POST', `${pathOf(name!)}/runs`, { inputs });
+  if (watch) return follow(shell, run.id);
   if (shell.json) shell.print(stringifyJson(run, 2));
   else
     shell.print(shell.quiet ? run.id : `${run.id} is ${run.status}. millrace run view ${run.id} --watch follows it.`);
+  return 0;
 }
 
 async function pause(shell: Shell, name: string, verb: 'pause' | 'resume'): Promise<void> {

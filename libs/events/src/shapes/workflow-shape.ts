@@ -233,3 +233,78 @@ export const Backfill = Type.Object(
   { $id: 'Backfill' },
 );
 export type Backfill = Static<typeof Backfill>;
+
+const namedVersion = Type.Object({ version, number });
+
+/** A version of a workflow as a graph. */
+export const WorkflowGraph = Type.Object(
+  {
+    workflow: name,
+    version,
+    number,
+    run: Type.Optional(Type.String({ description: 'The run whose states it shows.' })),
+    status: Type.Optional(Type.String({ description: 'Of the run.' })),
+    nodes: Type.Array(
+      Type.Object({
+        id: Type.String({ description: 'Id of the step.' }),
+        kind: Type.String({ description: 'The kind of step, or what it uses.', examples: ['http'] }),
+        name: Type.Optional(Type.String()),
+        disabled: Type.Optional(Type.Boolean()),
+        if: Type.Optional(Type.String({ description: 'The condition of the step.' })),
+        part: Type.Union([Type.Literal('steps'), Type.Literal('onFailure'), Type.Literal('finally')]),
+        inside: Type.Optional(Type.String({ description: 'The step that holds it.' })),
+        status: Type.Optional(
+          Type.String({
+            description: 'With `run`: of its passes, the status that matters most; absent if it did not run.',
+          }),
+        ),
+        states: Type.Optional(
+          Type.Record(Type.String(), Type.Integer(), { description: 'With `run`: how many passes have which status.' }),
+        ),
+      }),
+    ),
+    edges: Type.Array(
+      Type.Object({
+        from: Type.String(),
+        to: Type.String(),
+        kind: Type.Union([Type.Literal('next'), Type.Literal('inside')], {
+          description: 'next: it follows. inside: it is the first of the steps that the other holds.',
+        }),
+        label: Type.Optional(Type.String({ description: 'When it is taken.' })),
+      }),
+    ),
+  },
+  { $id: 'WorkflowGraph' },
+);
+export type WorkflowGraph = Static<typeof WorkflowGraph>;
+
+/** Two versions of a workflow compared. */
+export const WorkflowDiff = Type.Object(
+  {
+    workflow: name,
+    from: namedVersion,
+    to: namedVersion,
+    steps: Type.Optional(
+      Type.Object(
+        {
+          added: Type.Array(Type.String()),
+          removed: Type.Array(Type.String()),
+          changed: Type.Array(
+            Type.Object({ id: Type.String(), keys: Type.Array(Type.String({ description: 'Keys that differ.' })) }),
+          ),
+        },
+        { description: 'Steps by id. Absent if a version no longer parses.' },
+      ),
+    ),
+    lines: Type.Array(
+      Type.Object({
+        kind: Type.Union([Type.Literal('same'), Type.Literal('removed'), Type.Literal('added')]),
+        text: Type.String(),
+        from: Type.Optional(Type.Integer({ minimum: 1, description: 'Line in the first version.' })),
+        to: Type.Optional(Type.Integer({ minimum: 1, description: 'Line in the second version.' })),
+      }),
+    ),
+  },
+  { $id: 'WorkflowDiff' },
+);
+export type WorkflowDiff = Static<typeof WorkflowDiff>;

@@ -1,6 +1,8 @@
 import type { EventType } from '#libs/events/src/catalogue.js';
 import type { StepDefinition } from '#libs/plugin-sdk/src/define-step.js';
 
+import { isObject } from '#libs/kernel/src/json.js';
+
 import type { Step } from '../language/definition.js';
 import type { NamedSyntax } from '../language/vocabulary.js';
 import { effectStep } from './effects/effect.step.js';
@@ -68,6 +70,19 @@ export function nestedIn(step: Step): {
   const kind = registered(step);
   const nesting = kind.form === 'keyword' ? kind.nesting : undefined;
   return { lists: nesting?.lists(step) ?? [], at: nesting?.at ?? [], isShared: nesting?.scope === 'shared' };
+}
+
+/** What is written of a step, without the steps that it holds. */
+export function ownKeys(step: Step): Readonly<Record<string, unknown>> {
+  const { at } = nestedIn(step);
+  return at.length === 0 ? step.written : (without(step.written, at) as Readonly<Record<string, unknown>>);
+}
+
+function without(value: unknown, [key, ...rest]: readonly string[]): unknown {
+  if (key === undefined) return undefined;
+  if (key === '*') return Array.isArray(value) ? value.map((entry) => without(entry, rest)) : value;
+  if (!isObject(value)) return undefined;
+  return { ...value, [key]: without(value[key], rest) };
 }
 
 /** All steps of these lists, and of the lists in them. */

@@ -1,5 +1,6 @@
 import type { EventStore } from '#libs/event-store/src/event-store.js';
 import { readWhole } from '#libs/event-store/src/reading.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
 import { streams } from '#libs/events/src/streams.js';
 import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 
@@ -8,6 +9,8 @@ import { parseWorkflow, type ParsedWorkflow } from '../language/reading/parse-wo
 import type { StepLibrary } from '../steps/step-library.js';
 
 const MAX_KEPT = 500;
+
+export type SavedVersion = Pick<DataOf<'workflow.saved'>, 'version' | 'number' | 'source'>;
 
 /** Versions that runs are pinned to, read from the log on first use. A version never changes, so it is kept. */
 export class Definitions {
@@ -45,17 +48,19 @@ export class Definitions {
 
   /** The hash of a version that is named by its hash or its number; `undefined` if there is none. */
   async versionNamed(workflowId: string, name: string): Promise<string | undefined> {
-    for (const event of await readWhole(this.store, streams.workflow(workflowId)))
-      if (event.is('workflow.saved') && [event.data.version, String(event.data.number)].includes(name))
-        return event.data.version;
-    return undefined;
+    const versions = await this.versions(workflowId);
+    return versions.find(({ version, number }) => [version, String(number)].includes(name))?.version;
+  }
+
+  /** All versions of a workflow, the first one first. */
+  async versions(workflowId: string): Promise<readonly SavedVersion[]> {
+    const events = await readWhole(this.store, streams.workflow(workflowId));
+    return events.flatMap((event) => (event.is('workflow.saved') ? [event.data] : []));
   }
 
   private async read(workflowId: string, version: string): Promise<ParsedWorkflow | undefined> {
-    for (const event of await readWhole(this.store, streams.workflow(workflowId)))
-      if (event.is('workflow.saved') && event.data.version === version)
-        return parseWorkflow(event.data.source, this.library);
-    return undefined;
+    const saved = (await this.versions(workflowId)).find((one) => one.version === version);
+    return saved && parseWorkflow(saved.source, this.library);
   }
 }
 

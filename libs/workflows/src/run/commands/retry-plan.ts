@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { StartedRun } from '../../engine/run-state.js';
 import { itemPath, pathOf } from '../../engine/step-path.js';
 import type { Definition, Step } from '../../language/definition.js';
-import { nestedIn } from '../../steps/registry.js';
+import { nestedIn, ownKeys } from '../../steps/registry.js';
 import { stepIn, type StepStates } from '../../steps/kind/step-state.js';
 
 /** What a retry does to the steps of a run. */
@@ -69,7 +69,7 @@ export function firstDifference(
     if (state === undefined) continue;
     const { lists, isShared } = nestedIn(step);
     const isInside = state.status === 'open' && lists.length > 0 && step.kind === other.kind;
-    if (!isDeepStrictEqual(isInside ? shell(step) : step.written, isInside ? shell(other) : other.written))
+    if (!isDeepStrictEqual(isInside ? ownKeys(step) : step.written, isInside ? ownKeys(other) : other.written))
       return step.id;
     if (!isInside) continue;
     const others = nestedIn(other).lists;
@@ -81,13 +81,4 @@ export function firstDifference(
       }
   }
   return undefined;
-}
-
-/** A step without the steps that it holds. */
-const shell = (step: Step): unknown => without(step.written, nestedIn(step).at);
-
-function without(value: unknown, [key, ...rest]: readonly string[]): unknown {
-  if (key === '*') return Array.isArray(value) ? value.map((entry) => without(entry, rest)) : value;
-  if (key === undefined || typeof value !== 'object' || value === null) return undefined;
-  return { ...value, [key]: without((value as Record<string, unknown>)[key], rest) };
 }

@@ -1,0 +1,45 @@
+import type { RunDetails } from '#libs/events/src/shapes/run-shape.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+
+import type { Shell } from '../shell.js';
+import { nextLook } from './next-look.js';
+
+const ENDS = ['completed', 'failed', 'cancelled', 'skipped'];
+
+export const pathOf = (id: string): string => `/api/v1/runs/${encodeURIComponent(id)}`;
+
+/** Shows a run once it has ended. @returns the exit code. */
+export async function follow(shell: Shell, id: string): Promise<number> {
+  let run = await shell.call<RunDetails>('GET', pathOf(id));
+  while (!ENDS.includes(run.status) && !shell.signal.aborted) {
+    shell.bar(
+      `${run.status}${run.until === undefined ? '' : ` until ${run.until}`}: ${run.timeline.at(-1)?.path ?? ''}`,
+    );
+    await nextLook(shell.signal);
+    run = await shell.call<RunDetails>('GET', pathOf(id));
+  }
+  shell.bar(undefined);
+  show(shell, run);
+  return run.status === 'completed' ? 0 : 1;
+}
+
+/** A run with its steps, and what it waits for. */
+export function show(shell: Shell, run: RunDetails): void {
+  if (shell.json) return shell.print(stringifyJson(run, 2));
+  if (shell.quiet) return shell.print(run.status);
+  const { id, workflow, status, until, error, outputs, timeline } = run;
+  shell.print(`${id} of "${workflow}" is ${status}${until === undefined ? '' : ` until ${until}`}.`);
+  if (error) shell.print(`${error.code}${error.path === undefined ? '' : ` in ${error.path}`}: ${error.message}`);
+  if (outputs !== undefined) shell.print(`Outputs: ${stringifyJson(outputs)}`);
+  if (timeline.length === 0) return;
+  shell.table(
+    ['STEP', 'STATUS', 'STARTED', 'ENDED', 'ERROR OR WAIT'],
+    timeline.map(({ path, status: state, startedAt, endedAt = '–', error: failure, waiting = '–' }) => [
+      path,
+      state,
+      startedAt,
+      endedAt,
+      failure?.code ?? waiting,
+    ]),
+  );
+}
