@@ -37,7 +37,7 @@ const ROOMS = {
   'libs/deliveries/src': ['sending', 'delivery', 'webhook'],
   'libs/agents/src': ['execution', 'agent', 'runtimes', 'engine'],
   'libs/persistence/src': ['embedded', 'claims', 'session'],
-  'libs/access/src': ['idempotency', 'named-secrets', 'secrets', 'token'],
+  'libs/access/src': ['organisation', 'idempotency', 'named-secrets', 'secrets', 'token'],
   'libs/actions/src': ['plugins', 'trackers', 'messages', 'attempts', 'connections'],
   'libs/kernel/src': ['text', 'time'],
   'apps/server/src': ['http', 'health'],

@@ -151,7 +151,6 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
 
 /** Read by nobody of ours but the index of events, the rules and the subscriptions of users, each for a reason. */
 const TERMINAL: Readonly<Record<string, string>> = {
-  'organisation.created': 'there is one organisation so far, and its id is known',
   'correlation.exhausted': 'tells people, and rules and webhooks that name it',
   'name.lapsed': 'moves the stream on that it is in: that is all it is for',
   'subscriber.parked': 'tells people; the runner keeps the parked events itself',

@@ -3,6 +3,7 @@ import { type DynamicModule, type INestApplicationContext, Module, type Type } f
 import { AccessModule } from '#libs/access/src/access.module.js';
 import { ForgetSecrets } from '#libs/access/src/named-secrets/forget-secrets.subscriber.js';
 import { NamedSecretTable } from '#libs/access/src/named-secrets/named-secret.table.js';
+import { OrganisationTable } from '#libs/access/src/organisation/organisation.table.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
 import { ActionWorkers } from '#libs/actions/src/plugins/action-workers.js';
 import { ConnectionTable } from '#libs/actions/src/connections/connection.table.js';
@@ -123,6 +124,7 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
 
 /** In memory, in every process. */
 const TABLES: readonly Type<Table>[] = [
+  OrganisationTable,
   TokenTable,
   NamedSecretTable,
   IntegrationTable,

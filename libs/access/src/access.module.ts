@@ -17,7 +17,9 @@ import { NamedSecretValues } from './named-secrets/secret-values.js';
 import { Keyring } from './secrets/keyring.js';
 import { Secrets } from './secrets/secrets.js';
 import { SignedLinks } from './secrets/signed-links.js';
-import { establish, organisation, EstablishOrganisation } from './organisation.js';
+import { OrganisationController } from './organisation/organisation.controller.js';
+import { establish, organisation, EstablishOrganisation } from './organisation/organisation.js';
+import { OrganisationTable } from './organisation/organisation.table.js';
 import { TokenGuard } from './token/token-guard.adapter.js';
 import { TokenController } from './token/token.controller.js';
 import {
@@ -30,12 +32,13 @@ import {
   token,
 } from './token/token.js';
 import { TokenTable } from './token/token.table.js';
+import { TokenUse } from './token/token-use.adapter.js';
 
 /** Who may do what: tokens, the guard before every route, named secrets, and the memory of requests with an `Idempotency-Key`. */
 @Global()
 @Module({
   imports: [CqrsModule],
-  controllers: [TokenController, NamedSecretController],
+  controllers: [OrganisationController, TokenController, NamedSecretController],
   providers: [
     ...commandHandlers(organisation, [on(EstablishOrganisation, establish)]),
     ...commandHandlers(token, [
@@ -56,6 +59,8 @@ import { TokenTable } from './token/token.table.js';
       useFactory: (keyring: Keyring, { publicUrl }: Settings) => new SignedLinks(keyring, publicUrl),
       inject: [Keyring, Settings],
     },
+    { provide: OrganisationTable, useFactory: () => new OrganisationTable() },
+    TokenUse,
     { provide: TokenTable, useFactory: () => new TokenTable() },
     {
       provide: IdempotencyStore,
@@ -65,6 +70,6 @@ import { TokenTable } from './token/token.table.js';
     { provide: APP_GUARD, useClass: TokenGuard },
     { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
   ],
-  exports: [TokenTable, SignedLinks, NamedSecretTable, NamedSecretValues, ForgetSecrets],
+  exports: [OrganisationTable, TokenTable, SignedLinks, NamedSecretTable, NamedSecretValues, ForgetSecrets],
 })
 export class AccessModule {}

@@ -7,6 +7,7 @@ export const followers = {
   forgetSecrets: 'access.forget-secrets',
   namedSecrets: 'access.secrets',
   tokens: 'access.tokens',
+  organisations: 'access.organisations',
   connections: 'actions.integrations',
   scheduleActions: 'actions.schedule',
   executionViews: 'agents.executions',

@@ -5,12 +5,12 @@ import { DataSource } from 'typeorm';
 import { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import { SignedLinks } from '#libs/access/src/secrets/signed-links.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
-import { DEFAULT_ORG } from '#libs/events/src/envelope.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { DecisionSources } from '#libs/event-index/src/decision-sources.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { EventIndexModule } from '#libs/event-index/src/event-index.module.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
+import { OrganisationTable } from '#libs/access/src/organisation/organisation.table.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
@@ -197,9 +197,10 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
         library: StepLibrary,
         table: WorkflowTable,
         progress: Progress,
+        organisations: OrganisationTable,
         log: Log,
-      ) => new WorkflowFiles({ folder, orgId: DEFAULT_ORG, store, clock, progress, library, table, log }),
-      inject: [EventStore, Clock, Settings, StepLibrary, WorkflowTable, Progress, LOG],
+      ) => new WorkflowFiles({ folder, organisations, store, clock, progress, library, table, log }),
+      inject: [EventStore, Clock, Settings, StepLibrary, WorkflowTable, Progress, OrganisationTable, LOG],
     },
   ],
   exports: [

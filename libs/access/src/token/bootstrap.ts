@@ -4,7 +4,7 @@ import type { Progress } from '#libs/event-store/src/subscriber.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
 
-import { EstablishOrganisation, establish, organisation } from '../organisation.js';
+import { EstablishOrganisation, establish, organisation } from '../organisation/organisation.js';
 import { DEFAULT_ORG, ENGINE } from '#libs/events/src/envelope.js';
 import {
   InstallBootstrapToken,

@@ -10,6 +10,7 @@ import type { Caller, Role } from '../caller.js';
 import { refuseUnknownParameters } from '../query-parameters.js';
 import { authenticate } from './authenticate.js';
 import { TokenTable } from './token.table.js';
+import { TokenUse } from './token-use.adapter.js';
 
 interface Request {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
@@ -35,6 +36,7 @@ export class TokenGuard implements CanActivate {
     @Inject(Reflector) private readonly reflector: Reflector,
     @Inject(TokenTable) private readonly tokens: TokenTable,
     @Inject(Clock) private readonly clock: Clock,
+    @Inject(TokenUse) private readonly uses: Pick<TokenUse, 'used'>,
   ) {}
 
   canActivate(context: ExecutionContext): boolean {
@@ -54,7 +56,9 @@ export class TokenGuard implements CanActivate {
   }
 
   private callerOf({ headers }: Request): Caller {
-    const token = authenticate(headers, this.tokens, this.clock.now());
+    const now = this.clock.now();
+    const token = authenticate(headers, this.tokens, now);
+    this.uses.used(token.id, now);
     const idempotencyKey = headers['idempotency-key'];
     if (idempotencyKey !== undefined && (typeof idempotencyKey !== 'string' || !IDEMPOTENCY_KEY.test(idempotencyKey)))
       throw new Rejected(

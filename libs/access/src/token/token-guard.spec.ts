@@ -56,6 +56,7 @@ describe('the guard before every route', () => {
   const clock = new FixedClock('2026-11-20T12:00:00Z');
   let table: TokenTable;
   let guard: TokenGuard;
+  let used: string[];
   beforeEach(async () => {
     const store = new MemoryEventStore();
     const give = async (text: string, roles: Role[], expiresAt?: string) => {
@@ -70,7 +71,8 @@ describe('the guard before every route', () => {
     await give('mr_soon', ['admin'], '2026-11-20T12:00:00.001Z');
     table = new TokenTable();
     for (const event of (await store.readAll({ limit: 10 })).events) table.apply(event);
-    guard = new TokenGuard(new Reflector(), table, clock);
+    used = [];
+    guard = new TokenGuard(new Reflector(), table, clock, { used: (id) => void used.push(id) });
   });
 
   const ask = (
@@ -117,21 +119,27 @@ describe('the guard before every route', () => {
     });
   });
 
+  it('notes that a token was used, and no other', () => {
+    ask(any, bearer('mr_wrong'));
+    ask(any, bearer('mr_auditor'));
+    expect(used).toEqual(['tok_mr_auditor']);
+  });
+
   it('refuses a token that is not known, and does not repeat it', () => {
     const answer = ask(any, bearer('mr_wrong'));
     expect(answer).toMatchObject({ kind: 'unauthenticated', code: 'token.unknown' });
     expect(JSON.stringify(answer)).not.toContain('mr_wrong');
   });
 
-  it('asks to try again, and never calls a token unknown, while the table of tokens is incomplete', () => {
+  it('asks to try again, and never calls a token unknown, while the table of tokens is incomplete', async () => {
     const caller = { tokenId: 'tok_mr_admin', orgId: 'org_a', actor: 'token/tok_mr_admin', roles: ['admin'] as const };
-    const routes = new TokenController({} as never, table, {} as never, clock, {} as never);
+    const routes = new TokenController({} as never, table, {} as never, clock, {} as never, {} as never);
     table.incomplete = true;
     expect(() => ask(any, bearer('mr_wrong'))).toThrow(Transient);
-    expect(() => routes.view(caller, 'tok_new')).toThrow(Transient);
+    await expect(routes.view(caller, 'tok_new')).rejects.toThrow(Transient);
     expect(ask(any, bearer('mr_auditor'))).toMatchObject({ passed: true });
     table.incomplete = false;
-    expect(() => routes.view(caller, 'tok_new')).toThrow(Rejected);
+    await expect(routes.view(caller, 'tok_new')).rejects.toThrow(Rejected);
   });
 
   it.each([

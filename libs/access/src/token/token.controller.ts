@@ -17,6 +17,7 @@ import { IsTime } from '../time.body.js';
 import { revokeAdmin } from './revoke-admin.js';
 import { CreateToken, RevokeToken, hashOf, newTokenText } from './token.js';
 import { type KnownToken, TokenTable } from './token.table.js';
+import { TokenUse } from './token-use.adapter.js';
 
 const ROLE_NAMES: readonly Role[] = ['admin', 'designer', 'integrator', 'auditor'];
 
@@ -53,6 +54,13 @@ export class TokenAnswer {
   createdBy!: string;
   @ApiProperty({ description: 'From MILLRACE_ADMIN_TOKEN or the first start.' })
   bootstrap!: boolean;
+  @ApiProperty({
+    type: String,
+    format: 'date-time',
+    nullable: true,
+    description: 'When it was last used, as far as known: uses of other processes are known within seconds.',
+  })
+  lastUsedAt!: string | null;
 }
 
 export class CreatedToken extends TokenAnswer {
@@ -77,6 +85,7 @@ export class TokenController {
     @Inject(Progress) private readonly progress: Progress,
     @Inject(Clock) readonly clock: Clock,
     @Inject(EventStore) readonly store: EventStore,
+    @Inject(TokenUse) private readonly uses: TokenUse,
   ) {}
 
   @Post()
@@ -107,11 +116,17 @@ export class TokenController {
   })
   @Paged()
   @ApiResponse({ status: 200, type: TokenPage })
-  list(@CurrentCaller() caller: Caller, @Query('limit') limit?: string, @Query('cursor') cursor?: string): TokenPage {
+  async list(
+    @CurrentCaller() caller: Caller,
+    @Query('limit') limit?: string,
+    @Query('cursor') cursor?: string,
+  ): Promise<TokenPage> {
     const size = Math.min(Math.max(Number(limit ?? 50) || 50, 1), 200);
     const after = cursor === undefined ? '' : Buffer.from(cursor, 'base64url').toString('utf8');
     const rest = this.tokens.list(caller.orgId).filter(({ id }) => id > after);
-    const data = rest.slice(0, size).map(answerOf);
+    const page = rest.slice(0, size);
+    const uses = await this.uses.lastUses(page.map(({ id }) => id));
+    const data = page.map((one) => answerOf(one, uses.get(one.id)));
     const last = data.at(-1);
     return { data, nextCursor: last && rest.length > size ? Buffer.from(last.id).toString('base64url') : null };
   }
@@ -120,8 +135,9 @@ export class TokenController {
   @Roles('auditor')
   @ApiOperation({ summary: 'One API token' })
   @ApiResponse({ status: 200, type: TokenAnswer })
-  view(@CurrentCaller() caller: Caller, @Param('id') id: string): TokenAnswer {
-    return answerOf(this.known(caller, id));
+  async view(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<TokenAnswer> {
+    const known = this.known(caller, id);
+    return answerOf(known, (await this.uses.lastUses([id])).get(id));
   }
 
   @Delete(':id')
@@ -153,15 +169,10 @@ export class TokenController {
   }
 }
 
-const answerOf = ({
-  id,
-  name,
-  roles,
-  expiresAt,
-  createdAt,
-  createdBy,
-  bootstrap,
-}: Omit<KnownToken, 'orgId' | 'hash'>): TokenAnswer => ({
+const answerOf = (
+  { id, name, roles, expiresAt, createdAt, createdBy, bootstrap }: Omit<KnownToken, 'orgId' | 'hash'>,
+  lastUsedAt?: Date,
+): TokenAnswer => ({
   id,
   name,
   roles,
@@ -169,4 +180,5 @@ const answerOf = ({
   createdAt: createdAt.toISOString(),
   createdBy,
   bootstrap,
+  lastUsedAt: lastUsedAt?.toISOString() ?? null,
 });

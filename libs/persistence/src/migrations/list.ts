@@ -28,6 +28,7 @@ import { RunFilters } from './0039-run-filters.js';
 import { Crashes } from './0040-crashes.js';
 import { Executions } from './0042-executions.js';
 import { DeliverySecrets } from './0035-delivery-secrets.js';
+import { TokenUses } from './0046-token-uses.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
 export const migrations = [
@@ -61,4 +62,5 @@ export const migrations = [
   Crashes,
   Executions,
   DeliverySecrets,
+  TokenUses,
 ];

@@ -2,9 +2,11 @@ import { type FSWatcher, watch } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { type Author, type Committed, execute } from '#libs/event-store/src/command-handlers.js';
+import type { OrganisationTable } from '#libs/access/src/organisation/organisation.table.js';
+import { type Committed, execute } from '#libs/event-store/src/command-handlers.js';
 import type { EventStore } from '#libs/event-store/src/event-store.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
+import { ENGINE } from '#libs/events/src/envelope.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
@@ -27,8 +29,8 @@ import type { WorkflowTable } from './workflow.table.js';
 export interface WorkflowFilesOptions {
   /** Absolute. */
   readonly folder: string;
-  /** Whose workflows they are. */
-  readonly orgId: string;
+  /** Each of them has these workflows, that of retries above all. */
+  readonly organisations: Pick<OrganisationTable, 'list' | 'watch'>;
   readonly store: EventStore;
   readonly clock: Clock;
   readonly progress: Progress;
@@ -42,7 +44,7 @@ export interface WorkflowFilesOptions {
 const QUIET_MS = 150;
 /** Some file systems report no changes. */
 const POLL_MS = 5_000;
-const AUTHOR_ACTOR = 'millrace';
+const authorIn = (orgId: string) => ({ orgId, actor: ENGINE });
 
 /**
  * Keeps the active workflows as the folder has them: `*.yaml` and `*.yml`, not those that begin with a dot, nor tests
@@ -50,7 +52,6 @@ const AUTHOR_ACTOR = 'millrace';
  */
 export class WorkflowFiles {
   private readonly log: Log;
-  private readonly author: Author;
   private watcher: FSWatcher | undefined;
   private timer: NodeJS.Timeout | undefined;
   private poll: NodeJS.Timeout | undefined;
@@ -63,12 +64,12 @@ export class WorkflowFiles {
 
   constructor(private readonly options: WorkflowFilesOptions) {
     this.log = options.log ?? silentLog;
-    this.author = { orgId: options.orgId, actor: AUTHOR_ACTOR };
   }
 
   /** Resolves when the folder has been synced. */
   async start(): Promise<void> {
     await this.sync();
+    this.options.organisations.watch(() => this.soon());
     try {
       this.watcher = watch(this.options.folder, { persistent: false }, () => this.soon());
       // A folder that is removed while it is watched; the poll goes on looking for it.
@@ -107,7 +108,7 @@ export class WorkflowFiles {
   }
 
   private async once(): Promise<void> {
-    const { folder, orgId, table } = this.options;
+    const { folder, organisations, table } = this.options;
     const names = await filesOf(folder);
     if (names === undefined) {
       this.say(
@@ -117,16 +118,18 @@ export class WorkflowFiles {
       );
       return;
     }
-    const state = names.map(({ file, changed }) => `${file} ${changed}`).join('\n');
+    const orgIds = organisations.list().map(({ id }) => id);
+    const state = [...orgIds, ...names.map(({ file, changed }) => `${file} ${changed}`)].join('\n');
     if (state === this.seen) return;
     const files = await Promise.all(names.map(({ file }) => this.read(file)));
-    const active = table.all(orgId);
-    const { save: toSave, archive: toArchive, duplicates } = syncOf(files, active);
-    for (const { file, name, first } of duplicates)
-      this.say(file, `duplicate ${name}`, `${first} already has the workflow "${name}": this file is ignored`);
     let position = 0n;
-    for (const one of toSave) position = later(position, await this.save(one));
-    for (const name of toArchive) position = later(position, await this.archive(name));
+    for (const orgId of orgIds) {
+      const { save: toSave, archive: toArchive, duplicates } = syncOf(files, table.all(orgId));
+      for (const { file, name, first } of duplicates)
+        this.say(file, `duplicate ${name}`, `${first} already has the workflow "${name}": this file is ignored`);
+      for (const one of toSave) position = later(position, await this.save(orgId, one));
+      for (const name of toArchive) position = later(position, await this.archive(orgId, name));
+    }
     // The next sync must not compare with a table that has not seen this one yet.
     await this.options.progress.whenProcessed(table.name, position);
     this.seen = state;
@@ -153,17 +156,17 @@ export class WorkflowFiles {
     return { file, source, name: undefined };
   }
 
-  private async save({ file, source, name }: SourceFile & { readonly name: string }): Promise<bigint> {
-    const { store, clock, orgId } = this.options;
-    const command = new SaveWorkflow(workflowIdOf(orgId, name), this.author, name, source, 'file', file);
+  private async save(orgId: string, { file, source, name }: SourceFile & { readonly name: string }): Promise<bigint> {
+    const { store, clock } = this.options;
+    const command = new SaveWorkflow(workflowIdOf(orgId, name), authorIn(orgId), name, source, 'file', file);
     const committed: Committed<Workflow> = await execute(store, clock, workflow, save, command);
     if (committed.position > 0n) this.log.info({ workflow: name, file }, 'workflow active');
     return committed.position;
   }
 
-  private async archive(name: string): Promise<bigint> {
-    const { store, clock, orgId } = this.options;
-    const command = new ArchiveWorkflow(workflowIdOf(orgId, name), this.author, 'its file was removed');
+  private async archive(orgId: string, name: string): Promise<bigint> {
+    const { store, clock } = this.options;
+    const command = new ArchiveWorkflow(workflowIdOf(orgId, name), authorIn(orgId), 'its file was removed');
     const { position } = await execute(store, clock, workflow, archive, command);
     if (position > 0n) this.log.info({ workflow: name }, 'workflow archived: its file was removed');
     return position;

@@ -12,7 +12,7 @@ export const organisation = slice<Organisation>()({
   evolve: { 'organisation.created': (_, { name }) => ({ kind: 'active', name }) },
 });
 
-/** Creates it unless it exists: safe to ask for at every start of every process. */
+/** Creates it unless it exists: safe to ask for at every start of every process, and for a request that is sent again. */
 export function establish(
   state: Organisation,
   command: EstablishOrganisation,
