@@ -157,7 +157,7 @@ describe('links to an approval', () => {
 
   it('ask for the values of the form, and say which are wrong', async () => {
     const form =
-      'form: { slots: { type: number, required: true }, urgent: { type: boolean }, zone: { type: select, options: [1, b] } }';
+      'form: { slots: { type: number, required: true }, urgent: { type: boolean, default: true }, zone: { type: select, options: [1, b] } }';
     const { links, pair, outcome } = await asked(`approvers: [ann], ${form}`);
     const { html } = await links.show(pair('ann').approve);
     expect(html).toContain('<label for="form.slots">slots (required)</label>');
@@ -167,6 +167,8 @@ describe('links to an approval', () => {
     expect(odd.html).not.toContain('<script>');
     expect(odd.html).toContain('slots: Must be given: this input is required.');
     expect(wrong.status).toBe(422);
+    expect(html).toContain(' checked> urgent');
+    expect(wrong.html).not.toContain(' checked> urgent');
     expect(wrong.html).toContain('role="alert"');
     expect(wrong.html).toContain('slots: Must be a number.');
     expect(

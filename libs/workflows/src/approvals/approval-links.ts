@@ -188,16 +188,12 @@ const done = (decision: 'approve' | 'reject'): LinkAnswer => ({
   ),
 });
 
-function pageOf(
-  opened: Opened,
-  given: Readonly<Record<string, string>> = {},
-  problems: readonly string[] = [],
-): string {
+function pageOf(opened: Opened, given?: Readonly<Record<string, string>>, problems: readonly string[] = []): string {
   const { decision, asked, runId, path, approver, expires } = opened;
   const { title, description, workflow, form } = asked;
   const until = new Date(expires).toISOString();
   const about = { decision, title, description, workflow, runId, path, approver, until };
-  return approvalPage({ ...about, form: form as InputSpecs, given, problems });
+  return approvalPage({ ...about, form: form as InputSpecs, ...(given && { given }), problems });
 }
 
 /** What a browser sends is text; a box that is not ticked is not sent. */

@@ -49,19 +49,7 @@ export const PAGE_POLICY = `default-src 'none'; style-src 'sha256-${createHash('
 
 /** The page with the button. Opening it decides nothing: programs that scan mails follow links. */
 export function approvalPage(page: ApprovalPage): string {
-  const {
-    decision,
-    title,
-    description,
-    workflow,
-    runId,
-    path,
-    approver,
-    until,
-    form,
-    given = {},
-    problems = [],
-  } = page;
+  const { decision, title, description, workflow, runId, path, approver, until, form, given, problems = [] } = page;
   const verb = decision === 'approve' ? 'Approve' : 'Reject';
   const fields = decision === 'approve' ? Object.entries(form).map(([name, spec]) => field(name, spec, given)) : [];
   return documentOf(
@@ -79,7 +67,7 @@ ${problems.length === 0 ? '' : `<div class="problems" role="alert"><p>Not sent. 
 <form method="post">
 ${fields.join('\n')}
 <label for="comment">Comment</label>
-<textarea id="comment" name="comment" rows="3" maxlength="2000">${text(given['comment'] ?? '')}</textarea>
+<textarea id="comment" name="comment" rows="3" maxlength="2000">${text(given?.['comment'] ?? '')}</textarea>
 <button>${verb}</button>
 </form>`,
   );
@@ -112,10 +100,11 @@ export const FIELD = 'form.';
 function field(
   name: string,
   { type, description, required, default: preset, options = [] }: InputSpec,
-  given: Readonly<Record<string, string>>,
+  given: Readonly<Record<string, string>> | undefined,
 ): string {
   const key = text(FIELD + name);
-  const value = given[FIELD + name] ?? shown(preset);
+  // A box that is not ticked is not sent: what is missing was left empty.
+  const value = given ? (given[FIELD + name] ?? '') : shown(preset);
   const hint = description === undefined ? '' : `<p class="hint" id="${key}-hint">${text(description)}</p>`;
   const common = `id="${key}" name="${key}"${description === undefined ? '' : ` aria-describedby="${key}-hint"`}`;
   if (type === 'boolean')
