@@ -2,7 +2,7 @@ import { ValidationPipe } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
-import { bootstrap } from '#libs/access/src/token/bootstrap.js';
+import { bootstrap } from '#libs/access/src/organisation/bootstrap.js';
 import { PostgresSecrets } from '#libs/access/src/secrets/secrets.adapter.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
 import { HttpEgress } from '#libs/egress/src/egress.adapter.js';

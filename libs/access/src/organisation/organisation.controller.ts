@@ -6,11 +6,7 @@ import { hasSeen } from '#libs/event-store/src/carry-out.js';
 import { missingFrom, Progress } from '#libs/event-store/src/subscriber.js';
 import { DEFAULT_ORG } from '#libs/events/src/envelope.js';
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
-import {
-  CreatedOrganisation,
-  NewOrganisation,
-  OrganisationAnswer,
-} from './organisation.body.js';
+import { CreatedOrganisation, NewOrganisation, OrganisationAnswer } from './organisation.body.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
 

@@ -7,9 +7,9 @@ import { SystemClock } from '#libs/kernel/src/clock.js';
 
 import { MemoryCheckpoints, MemoryLocks, MemorySignals } from '../../../event-store/testing/memory-runner.js';
 import { bootstrap } from './bootstrap.js';
-import { RevokeToken, revokeToken, token } from './token.js';
+import { RevokeToken, revokeToken, token } from '../token/token.js';
 import { DEFAULT_ORG } from '#libs/events/src/envelope.js';
-import { TokenTable } from './token.table.js';
+import { TokenTable } from '../token/token.table.js';
 
 const FIRST = 'a-configured-token-of-32-characters!';
 const SECOND = 'another-configured-token-of-32-chars';

@@ -4,7 +4,7 @@ import type { Progress } from '#libs/event-store/src/subscriber.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
 
-import { EstablishOrganisation, establish, organisation } from '../organisation/organisation.js';
+import { EstablishOrganisation, establish, organisation } from './organisation.js';
 import { DEFAULT_ORG, ENGINE } from '#libs/events/src/envelope.js';
 import {
   InstallBootstrapToken,
@@ -14,8 +14,8 @@ import {
   newTokenText,
   revokeToken,
   token,
-} from './token.js';
-import type { TokenTable } from './token.table.js';
+} from '../token/token.js';
+import type { TokenTable } from '../token/token.table.js';
 
 const operator = { orgId: DEFAULT_ORG, actor: ENGINE } as const;
 /** The stream of the generated one: of two processes that start at once, one opens it and prints its token. */
