@@ -44,6 +44,7 @@ const CRASH_POINTS = [
   'workflows.after-answer',
   'runner.before-commit',
   'runner.after-commit',
+  'work.handed-over',
 ] as const;
 
 const SECRET = 'crash-secret-0123456789';

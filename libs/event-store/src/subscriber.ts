@@ -52,8 +52,10 @@ export interface ViewTransaction {
    * @param answered given the rows, where somebody needs them
    */
   write(sql: string, values: readonly unknown[], answered?: (rows: readonly Record<string, unknown>[]) => void): void;
-  /** Done once the transaction is committed. */
-  afterCommit(effect: () => void): void;
+  /** Called when it has ended. Where the answer to the commit is lost, it may be committed all the same. */
+  onEnd(effect: (isCommitted: boolean) => void): void;
+  /** The commit waits for the disk. Others do not: views follow from the log. */
+  endure(): void;
 }
 
 /**

@@ -21,19 +21,19 @@ import { PostgresViewTransaction } from './transaction/view-transaction.adapter.
  * Views and their checkpoint are one transaction, and follow from the log: losing the newest ones in a power cut means
  * handling those events again. So they do not wait for the disk, which the log needs.
  */
-const UNHURRIED = `select set_config('synchronous_commit', 'off', true)`;
+const UNHURRIED: Statement = { text: `select set_config('synchronous_commit', 'off', true)` };
 
 /** Fails, and undoes what was sent with it, where the checkpoint is not at the position that it is moved from. */
 const MOVE = `
-  with unhurried as materialized (${UNHURRIED}), moved as (
+  with moved as (
     update views.checkpoints set position = $2, updated_at = clock_timestamp()
      where name = $1 and position = $3 returning 1)
-  select 1 / (select count(*)::int from moved) from unhurried`;
+  select 1 / (select count(*)::int from moved)`;
 
 const FIRST = `
-  with unhurried as materialized (${UNHURRIED}), moved as (
+  with moved as (
     insert into views.checkpoints (name, position) values ($1, $2) on conflict (name) do nothing returning 1)
-  select 1 / (select count(*)::int from moved) from unhurried`;
+  select 1 / (select count(*)::int from moved)`;
 const NOT_MOVED = '22012';
 
 const PARK = `
@@ -141,7 +141,8 @@ class PostgresTransaction implements CheckpointTransaction {
   async commit(move?: CheckpointMove): Promise<void> {
     await inDatabase(async () => {
       try {
-        await this.views.end(move && [moving(move)]);
+        const isUnhurried = move !== undefined && !this.views.mustEndure;
+        await this.views.end([...(isUnhurried ? [UNHURRIED] : []), ...(move ? [moving(move)] : [])]);
       } catch (error) {
         if (move && error instanceof PipelineError && error.text === moving(move).text && codeOf(error) === NOT_MOVED)
           throw new CheckpointMoved(move);

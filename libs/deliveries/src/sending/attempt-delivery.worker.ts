@@ -49,8 +49,8 @@ export interface AttemptDeliveryParts {
  */
 export class AttemptDelivery implements Worker<AttemptTask> {
   readonly queue = ATTEMPTS;
-  readonly concurrency = 64;
-  readonly perGroup = 8;
+  readonly concurrency = 256;
+  readonly perGroup = { first: 8, most: 64 };
   readonly writes = ['delivery.attempted', 'webhook.delivered', 'webhook.failed'] as const;
 
   constructor(private readonly parts: AttemptDeliveryParts) {}
@@ -151,7 +151,7 @@ export class AttemptDelivery implements Worker<AttemptTask> {
       newEvent(draft, { ...context, id: uuid5(this.queue, deliveryId, String(attempt), String(index)) }),
     );
     const { position } = await appendOnce(store, streams.delivery(deliveryId), events, revisionBefore(attempt));
-    return { position };
+    return { position, hasFailed: result.kind === 'failed' };
   }
 }
 

@@ -63,7 +63,7 @@ export const CLAIM = `
   returning w.key, w.grp, w.due_at, w.payload, w.position, w.claims, w.crashes, w.claim, w.tries, w.failures`;
 
 /** Rows that the projection of the outcome has locked at this moment are left, and returned for another try. */
-const FINISH = `
+export const FINISH = `
   with given as (
     select * from unnest($2::text[], $3::bigint[], $4::bigint[]) as g (key, claim, outcome)
   ), locked as (
@@ -89,6 +89,14 @@ const FINISH = `
      select from views.work w where w.queue = $1 and w.key = g.key and w.claim = g.claim and w.state = 'claimed' limit 1) r
    where g.key not in (select key from done)`;
 
+/** The values of {@link FINISH}. */
+export const finishing = (queue: string, done: readonly Done[]): unknown[] => [
+  queue,
+  done.map(({ key }) => key),
+  done.map(({ claim }) => claim),
+  done.map(({ position }) => String(position)),
+];
+
 /** A row that was scheduled anew in the meantime keeps its new time, and counts from there. */
 const GIVE_BACK = `
   update views.work w
@@ -103,6 +111,11 @@ const GIVE_BACK = `
          reason = case when w.position > $8 then w.reason else coalesce($7, w.reason) end
    where queue = $1 and key = $2 and claim = $3 and state = 'claimed'
   returning due_at, state`;
+
+const ORPHANS = `
+  update views.work set state = 'ready', claimed_by = null
+   where queue = $1 and claimed_by = $2 and state = 'claimed' and claim <> all ($3::bigint[])
+  returning key`;
 
 const PROMOTE = `
   with due as (
@@ -160,17 +173,18 @@ export class WorkClaims {
     }));
   }
 
+  /** Frees what this process has claimed and does not know of. @returns how many rows. */
+  async freeOrphans(queue: string, process: string, known: readonly string[]): Promise<number> {
+    return (await this.run('work-orphans', ORPHANS, [queue, process, known])).length;
+  }
+
   /** @returns the keys that are still locked by somebody else, and the earliest time at which one of the rows is due again. */
   async finish(
     queue: string,
     done: readonly Done[],
   ): Promise<{ readonly left: ReadonlySet<string>; readonly due: number }> {
-    const rows = await this.run<{ key: string; state: string; due_at: Date | null }>('work-finish', FINISH, [
-      queue,
-      done.map(({ key }) => key),
-      done.map(({ claim }) => claim),
-      done.map(({ position }) => String(position)),
-    ]);
+    const values = finishing(queue, done);
+    const rows = await this.run<{ key: string; state: string; due_at: Date | null }>('work-finish', FINISH, values);
     const due = rows
       .filter(({ state }) => state === 'ready' || state === 'sleeping')
       .map((row) => row.due_at!.getTime());

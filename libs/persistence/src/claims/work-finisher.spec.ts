@@ -2,6 +2,7 @@ import { beforeEach, expect, test } from '@jest/globals';
 
 import { Transient } from '#libs/kernel/src/errors.js';
 import { silentLog } from '#libs/kernel/src/log.js';
+import { until } from '#libs/kernel/testing/wait-for.js';
 
 import type { Done } from './work-claims.adapter.js';
 import { Finisher } from './work-finisher.js';
@@ -19,7 +20,7 @@ beforeEach(() => {
     reports.push(done.map(({ key }) => key));
     return answer(done);
   };
-  finisher = new Finisher('queue', { finish }, silentLog);
+  finisher = new Finisher('queue', { finish }, silentLog, 1);
 });
 
 const finish = (key: string, isLost = (): boolean => false): Promise<number> =>
@@ -32,7 +33,7 @@ test('what finishes while a report is under way goes into one next report', asyn
       release = () => done({ left: new Set(), due: Infinity });
     });
   const first = finish('a');
-  await new Promise(setImmediate);
+  await until(() => reports.length === 1);
   answer = () => ({ left: new Set(), due: 5 });
   const others = [finish('b'), finish('c')];
   release!();
@@ -59,4 +60,19 @@ test('a database that is away delays a report and loses none', async () => {
 test('a row whose claim was lost is not reported', async () => {
   expect(await finish('a', () => true)).toBe(Infinity);
   expect(reports).toEqual([]);
+});
+
+test('a row that the projection of its outcome has moved meanwhile is not reported', async () => {
+  const [moved, other] = [finish('a'), finish('b')];
+  finisher.forget(['a']);
+  expect(await moved).toBe(Infinity);
+  await other;
+  expect(reports).toEqual([['b']]);
+});
+
+test('a process that stops reports at once', async () => {
+  finisher = new Finisher('queue', { finish: async () => ({ left: new Set<string>(), due: 7 }) }, silentLog, 3_600_000);
+  const reported = finish('a');
+  finisher.hurry();
+  expect(await reported).toBe(7);
 });

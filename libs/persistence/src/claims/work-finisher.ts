@@ -11,15 +11,20 @@ interface Waiting {
   readonly settle: (due: number) => void;
 }
 
-/** Reports finished work: what arrives while a report is under way goes into the next one, so that none waits for a timer. */
+/** So long a report waits: usually the projection of the outcome has moved the row by then, and there is nothing to report. */
+const LINGER_MS = 150;
+
+/** Reports finished work, in sets. */
 export class Finisher {
   private waiting: Waiting[] = [];
   private flushing: Promise<void> | undefined;
+  private hurrying = new AbortController();
 
   constructor(
     private readonly queue: string,
     private readonly claims: Pick<WorkClaims, 'finish'>,
     private readonly log: Log,
+    private readonly lingerMs = LINGER_MS,
   ) {}
 
   /**
@@ -33,10 +38,22 @@ export class Finisher {
     });
   }
 
+  /** These rows tell all by themselves. */
+  forget(keys: readonly string[]): void {
+    if (this.waiting.length === 0) return;
+    const gone = new Set(keys);
+    this.waiting = this.waiting.filter(({ done, settle }) => !gone.has(done.key) || settle(Infinity) !== undefined);
+  }
+
+  /** Reports what waits now, and from now on at once. */
+  hurry(): void {
+    this.hurrying.abort();
+  }
+
   private async flush(): Promise<void> {
-    // What finishes in the same turn of the event loop goes together.
-    await Promise.resolve();
     while (this.waiting.length > 0) {
+      const { signal } = this.hurrying;
+      await delay(signal.aborted ? 0 : this.lingerMs, undefined, { signal }).catch(() => undefined);
       const batch = this.waiting.filter((one) => !one.isLost() || one.settle(Infinity) !== undefined);
       this.waiting = [];
       if (batch.length === 0) continue;

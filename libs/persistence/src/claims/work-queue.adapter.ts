@@ -5,6 +5,8 @@ import type { ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import { randomText } from '#libs/kernel/src/ids.js';
 
 import { jsonColumn } from '../rows.adapter.js';
+import type { LocalWork, Reserved } from './local-work.js';
+import { type Claim, type Done, FINISH, finishing } from './work-claims.adapter.js';
 import { type Work, WorkQueue } from './work.js';
 
 /** Told when rows of a queue may have become claimable; `dueAt` is the earliest of their times. */
@@ -25,21 +27,28 @@ export interface WorkCount {
   readonly rows: number;
 }
 
+/** A row that is claimed, or that waits for the projection of its outcome, stays as it is but for what is to be done. */
+const HELD = `(w.state = 'claimed' or w.state = 'resting' and excluded.position < w.await_position)`;
+
 const SCHEDULE = `
-  insert into views.work as w (queue, key, grp, due_at, payload, position, state)
+  insert into views.work as w (queue, key, grp, due_at, payload, position, state, claim, claimed_by, claims)
   select queue, key, grp, due_at, payload::json, position,
-         case when due_at <= clock_timestamp() then 'ready' else 'sleeping' end
-    from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::bigint[])
-      as given (queue, key, grp, due_at, payload, position)
+         case when claim is not null then 'claimed' when due_at <= clock_timestamp() then 'ready' else 'sleeping' end,
+         claim, process, case when claim is null then 0 else 1 end
+    from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::bigint[], $7::bigint[], $8::uuid[])
+      as given (queue, key, grp, due_at, payload, position, claim, process)
    order by queue, key
   on conflict (queue, key) do update set
     grp = excluded.grp, due_at = excluded.due_at, payload = excluded.payload, position = excluded.position,
     tries = 0, failures = 0, reason = null,
     -- Counted anew only once the outcome of the last try is known to be in: else the next one must look into the log.
-    claims = case when w.state = 'resting' and excluded.position >= w.await_position then 0 else w.claims end,
-    state = case when w.state = 'claimed' then 'claimed'
-                 when w.state = 'resting' and excluded.position < w.await_position then 'resting'
-                 else excluded.state end`;
+    claims = case when ${HELD} then w.claims
+                  when w.state = 'resting' then excluded.claims else w.claims + excluded.claims end,
+    state = case when ${HELD} then w.state else excluded.state end,
+    claim = case when ${HELD} then w.claim else excluded.claim end,
+    claimed_by = case when ${HELD} then w.claimed_by else excluded.claimed_by end,
+    await_position = case when ${HELD} or excluded.claim is null then w.await_position else 0 end
+  returning w.claim, w.claims`;
 
 /** To workers of other processes: `queue sender`. */
 const SCHEDULED = 'millrace_work';
@@ -49,6 +58,7 @@ const TELL_OTHERS_MS = 50;
 /** Rows of `views.work`, written in the transaction of a projection. Tells the workers when it commits. */
 export class PostgresWorkQueue extends WorkQueue {
   private readonly listeners = new Set<ScheduledListener>();
+  private local: LocalWork | undefined;
   private readonly untold = new Set<string>();
   private telling: NodeJS.Timeout | undefined;
   private readonly sender = randomText(6);
@@ -64,24 +74,73 @@ export class PostgresWorkQueue extends WorkQueue {
     });
   }
 
+  /** Whose workers run in this process; there are none before it is told. */
+  handOverTo(local: LocalWork): void {
+    this.local = local;
+  }
+
   override async schedule(tx: ViewTransaction, work: readonly Work[]): Promise<void> {
     // One statement cannot touch a row twice: the last one stands.
     const rows = [...new Map(work.map((row) => [`${row.queue}\0${row.key}`, row])).values()];
     if (rows.length === 0) return;
-    tx.write(SCHEDULE, [
-      rows.map(({ queue }) => queue),
-      rows.map(({ key }) => key),
-      rows.map(({ group }) => group ?? ''),
-      rows.map(({ dueAt }) => dueAt.toISOString()),
-      rows.map(({ payload }) => jsonColumn(payload)),
-      rows.map(({ position }) => String(position)),
-    ]);
-    tx.afterCommit(() => this.tellOf(rows));
+    this.finishEnded(tx, rows);
+    const reserved = this.reserve(tx, rows);
+    const claims = new Map<string, number>();
+    tx.write(
+      SCHEDULE,
+      [
+        rows.map(({ queue }) => queue),
+        rows.map(({ key }) => key),
+        rows.map(({ group }) => group ?? ''),
+        rows.map(({ dueAt }) => dueAt.toISOString()),
+        rows.map(({ payload }) => jsonColumn(payload)),
+        rows.map(({ position }) => String(position)),
+        rows.map((row) => reserved.get(row)?.claim ?? null),
+        rows.map((row) => reserved.get(row)?.process ?? null),
+      ],
+      (written) => {
+        for (const { claim, claims: count } of written) claims.set(claim as string, count as number);
+      },
+    );
+    tx.onEnd((isCommitted) => {
+      for (const [row, one] of reserved) {
+        const count = isCommitted ? claims.get(one.claim) : undefined;
+        this.local!.settle(one, count === undefined ? undefined : claimOf(row, one, count));
+      }
+      if (isCommitted) this.tellOf(rows.filter((row) => !reserved.has(row)));
+    });
   }
 
   override async remove(tx: ViewTransaction, queue: string, keys: readonly string[]): Promise<void> {
     if (keys.length === 0) return;
     tx.write('delete from views.work where queue = $1 and key = any($2::text[])', [queue, keys]);
+    tx.onEnd((isCommitted) => isCommitted && this.local?.forget(queue, keys));
+  }
+
+  private reserve(tx: ViewTransaction, rows: readonly Work[]): ReadonlyMap<Work, Reserved> {
+    const reserved = new Map<Work, Reserved>();
+    const now = Date.now();
+    for (const row of rows) {
+      const one = row.dueAt.getTime() <= now ? this.local?.reserve(row) : undefined;
+      if (one) reserved.set(row, one);
+    }
+    // As every claim: one that a power cut forgets would repeat an effect without looking.
+    if (reserved.size > 0) tx.endure();
+    return reserved;
+  }
+
+  /** What has ended here is reported in the same breath, so that its row can be claimed, or handed over, again. */
+  private finishEnded(tx: ViewTransaction, rows: readonly Work[]): void {
+    const ended = new Map<string, Done[]>();
+    for (const { queue, key, position } of rows) {
+      const done = this.local?.ended(queue, key);
+      if (done && done.position <= position) ended.set(queue, [...(ended.get(queue) ?? []), done]);
+    }
+    for (const [queue, done] of ended) {
+      tx.write(FINISH, finishing(queue, done));
+      const keys = done.map(({ key }) => key);
+      tx.onEnd((isCommitted) => isCommitted && this.local?.forget(queue, keys));
+    }
   }
 
   /** Work that was given up, in order of queue and key. */
@@ -140,3 +199,8 @@ export class PostgresWorkQueue extends WorkQueue {
     for (const listener of this.listeners) listener(queue, dueAt);
   }
 }
+
+const claimOf = (row: Work, { claim }: Reserved, claims: number): Claim => {
+  const { group = '' } = row;
+  return { ...row, group, claim, claims, tries: 0, failures: 0 };
+};

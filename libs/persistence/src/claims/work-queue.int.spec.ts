@@ -70,6 +70,48 @@ const stateOf = async (key: string): Promise<string | undefined> => {
   return row?.state;
 };
 
+describe('work that is due at once', () => {
+  const handed = (claim: string): boolean => claim.startsWith('-');
+
+  test('is handed over to a worker of this process, claimed as it is written', async () => {
+    const seen: string[] = [];
+    await start(async (given) => {
+      seen.push((given as unknown as { claim: string }).claim);
+      return { position: 2n };
+    });
+    // Until the worker knows that nothing waits.
+    await schedule(work('first'));
+    await until(() => seen.length === 1);
+    await until(async () => {
+      await schedule(work(`next ${seen.length}`));
+      return seen.some(handed);
+    });
+  });
+
+  test('of a group that hangs takes no more than its places, however it comes', async () => {
+    const most = new Map<string, number>();
+    const running = new Map<string, number>();
+    let ended = 0;
+    await start(
+      async (given, signal) => {
+        const group = given.group!;
+        const count = (running.get(group) ?? 0) + 1;
+        running.set(group, count);
+        most.set(group, Math.max(most.get(group) ?? 0, count));
+        if (group === 'hangs') await once(signal, 'abort');
+        running.set(group, count - 1);
+        ended += 1;
+        return { position: 2n };
+      },
+      { concurrency: 64, perGroup: { first: 8, most: 64 } },
+    );
+    for (let n = 0; n < 30; n++) await schedule(work(`a ${n}`, { group: 'hangs' }), work(`b ${n}`, { group: 'quick' }));
+    await until(() => ended === 30);
+    await until(() => (running.get('hangs') ?? 0) >= 8);
+    expect(most.get('hangs')).toBe(8);
+  });
+});
+
 describe('scheduled work', () => {
   test('is run once, with what was scheduled, as soon as its transaction commits', async () => {
     const seen: ClaimedWork[] = [];

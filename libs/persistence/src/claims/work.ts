@@ -1,5 +1,7 @@
 import type { ViewTransaction } from '#libs/event-store/src/subscriber.js';
 
+import type { PerGroup } from './group-windows.js';
+
 /**
  * Claimed work: what must be done is a row that a projection writes in the transaction of its checkpoint. Workers of
  * any process claim due rows (`FOR UPDATE SKIP LOCKED`), do the effect and append the outcome; the projection of the
@@ -42,6 +44,8 @@ export interface ClaimedWork<Payload extends object = object> extends Work<Paylo
 /** What `run` reports: the position of the last event it appended, so that the row rests until its projection is there. */
 export interface WorkDone {
   readonly position: bigint;
+  /** The receiver failed: its group is given less at a time. */
+  readonly hasFailed?: boolean;
 }
 
 /** Does one kind of claimed work, in every process that has the worker role. */
@@ -49,8 +53,8 @@ export interface Worker<Payload extends object = object> {
   readonly queue: string;
   /** Most rows at the same time in one process. */
   readonly concurrency: number;
-  /** Most rows of one group at the same time in one process. */
-  readonly perGroup?: number;
+  /** Most rows of one group at the same time in one process: a number, or from where to where it may grow. */
+  readonly perGroup?: PerGroup;
   /** Event types it appends, for the wiring test. */
   readonly writes: readonly string[];
   /**

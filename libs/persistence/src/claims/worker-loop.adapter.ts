@@ -1,17 +1,25 @@
 import { backoff } from '#libs/kernel/src/time/backoff.js';
+import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { messageOf, Transient } from '#libs/kernel/src/errors.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
 
-import type { Claim, WorkClaims } from './work-claims.adapter.js';
+import { newClaim, type Reserved } from './local-work.js';
+import { SLOW_MS } from './group-windows.js';
+import { type Running, Slots } from './slots.js';
+import type { Claim, Done, WorkClaims } from './work-claims.adapter.js';
 import { Finisher } from './work-finisher.js';
-import type { Worker } from './work.js';
+import type { Work, Worker } from './work.js';
 
 /** A failure that is not passing is tried this often, then the row is parked. */
 const MAX_FAILURES = 8;
 const BACKOFF = { first: 250, max: 30_000 };
 /** Looks for work at least this often, whatever signals may have been lost. */
 const POLL_MS = 1_000;
+/** While there is more than there is room for, rows are claimed in sets: this much later, or when half of the last has ended. */
+const GATHER_MS = 20;
+/** How often rows are looked for that were handed over by a transaction of which nobody knows whether it was committed. */
+const ORPHANS_MS = 10_000;
 
 export interface WorkerLoopOptions {
   readonly worker: Worker;
@@ -21,16 +29,11 @@ export interface WorkerLoopOptions {
   readonly log?: Log;
 }
 
-interface Running {
-  readonly work: Claim;
-  readonly abort: AbortController;
-  /** The claim was lost: whatever comes out is of no interest any more. */
-  lost: boolean;
-}
-
 /** Claims and runs the work of one queue in this process, as much at a time as its worker allows. */
 export class WorkerLoop {
-  private readonly running = new Map<string, Running>();
+  private readonly slots: Slots;
+  /** What has ended, until its row says so. */
+  private readonly ending = new Map<string, { readonly one: Running; readonly done: Done }>();
   private readonly finisher: Finisher;
   private readonly log: Log;
   private stopping = false;
@@ -45,11 +48,14 @@ export class WorkerLoop {
   private saturated: ReadonlySet<string> = new Set();
   /** What ends while a claim is under way was not reckoned with by it. */
   private claiming = false;
+  private claimed = { at: -Infinity, running: 0 };
   private after = '';
   private nextDueAt = 0;
+  private orphansAt = performance.now() + ORPHANS_MS;
 
   constructor(private readonly options: WorkerLoopOptions) {
     this.log = options.log ?? silentLog;
+    this.slots = new Slots(options.worker);
     this.finisher = new Finisher(options.worker.queue, options.claims, this.log);
   }
 
@@ -58,7 +64,7 @@ export class WorkerLoop {
   }
 
   get busy(): number {
-    return this.running.size;
+    return this.slots.size;
   }
 
   start(): void {
@@ -72,9 +78,45 @@ export class WorkerLoop {
     this.signal();
   }
 
+  /** Older work that waits comes first: then nothing is handed over. */
+  reserve(work: Work): Reserved | undefined {
+    const process = this.options.process();
+    const { group = '' } = work;
+    if (process === undefined || this.stopping || this.more || this.full || this.claiming) return undefined;
+    if (this.saturated.has(group) || this.slots.has(work.key) || !this.slots.hasRoomFor(work)) return undefined;
+    const reserved = { queue: this.queue, claim: newClaim(), process };
+    this.slots.reserve(reserved.claim, group);
+    return reserved;
+  }
+
+  settle({ claim, process }: Reserved, work?: Claim): void {
+    if (!this.slots.release(claim) || !work) return this.signal();
+    // Claimed under an id that is no longer ours, it is freed like everything of a dead process.
+    if (process !== this.options.process()) return;
+    if (this.stopping) void this.options.claims.release(work).catch(() => undefined);
+    else {
+      crashPoint('work.handed-over');
+      this.begin(work);
+    }
+  }
+
+  ended(key: string): Done | undefined {
+    return this.ending.get(key)?.done;
+  }
+
+  forget(keys: readonly string[]): void {
+    for (const key of keys) {
+      const running = this.slots.get(key);
+      if (running) running.gone = true;
+      this.ending.delete(key);
+    }
+    this.finisher.forget(keys);
+  }
+
   /** The claims of this process are void. */
   lose(): void {
-    for (const one of this.running.values()) {
+    for (const { one } of this.ending.values()) one.lost = true;
+    for (const one of this.slots.all()) {
       one.lost = true;
       one.abort.abort(new Transient('work.claim_lost', 'The claim on this work was lost.'));
     }
@@ -86,23 +128,26 @@ export class WorkerLoop {
     this.signal();
     await this.loop;
     await this.untilIdle(deadline);
-    for (const { abort } of this.running.values())
-      abort.abort(new Transient('work.stopping', 'This process is stopping.'));
+    for (const { abort } of this.slots.all()) abort.abort(new Transient('work.stopping', 'This process is stopping.'));
     await this.untilIdle(Date.now() + 2_000);
-    for (const one of this.running.values()) one.lost = true;
+    for (const one of this.slots.all()) one.lost = true;
+    this.finisher.hurry();
+    for (const until = Date.now() + 2_000; this.ending.size > 0 && Date.now() < until;) await this.sleep(10);
   }
 
   private async untilIdle(deadline: number): Promise<void> {
-    while (this.running.size > 0 && Date.now() < deadline) await this.sleep(Math.min(50, deadline - Date.now()));
+    while (this.slots.size > 0 && Date.now() < deadline) await this.sleep(Math.min(50, deadline - Date.now()));
   }
 
   private async run(): Promise<void> {
     for (let failures = 0; !this.stopping;) {
       let pause = POLL_MS;
       try {
-        await this.claimWhatIsDue();
+        this.slots.noteSlow();
+        await this.freeOrphans();
+        const gather = await this.claimWhatIsDue();
         failures = 0;
-        pause = Math.max(0, Math.min(POLL_MS, this.nextDueAt - Date.now()));
+        pause = Math.max(0, Math.min(POLL_MS, gather, this.nextDueAt - Date.now()));
       } catch (error) {
         failures += 1;
         // Whatever was to be looked for still is.
@@ -115,7 +160,8 @@ export class WorkerLoop {
     }
   }
 
-  private async claimWhatIsDue(): Promise<void> {
+  /** @returns milliseconds after which more is to be claimed. */
+  private async claimWhatIsDue(): Promise<number> {
     const { worker, claims } = this.options;
     if (Date.now() >= this.nextDueAt) {
       // What is scheduled while this is under way must not be overwritten by its answer.
@@ -127,55 +173,67 @@ export class WorkerLoop {
     }
     while (this.more && !this.stopping) {
       const process = this.options.process();
-      const most = worker.concurrency - this.running.size;
-      if (process === undefined || most <= 0) return;
+      const most = this.slots.room();
+      if (process === undefined || most <= 0) break;
+      const gather = this.claimed.at + GATHER_MS - performance.now();
+      if (gather > 0 && this.slots.size > this.claimed.running / 2) return gather;
       this.more = false;
-      const perGroup = worker.perGroup ?? worker.concurrency;
-      const free = this.freeByGroup(perGroup);
+      const perGroup = this.slots.windows.first;
       this.claiming = true;
-      const rows = await claims
-        .claim({ queue: worker.queue, process, most, perGroup, free, after: this.after })
-        .finally(() => (this.claiming = false));
-      for (const { group } of rows) if (group !== '') free.set(group, (free.get(group) ?? perGroup) - 1);
-      this.saturated = new Set([...free].flatMap(([group, room]) => (room <= 0 ? group : [])));
-      for (const row of rows) this.begin(row);
+      const free = this.slots.rooms();
+      let rows: readonly Claim[] = [];
+      try {
+        rows = await claims.claim({ queue: worker.queue, process, most, perGroup, free, after: this.after });
+        for (const row of rows) this.begin(row);
+      } finally {
+        // Not before they have begun: what is handed over in between would take the same places.
+        this.claiming = false;
+      }
+      this.saturated = new Set(rows.flatMap(({ group }) => (this.slots.hasRoomFor({ group }) ? [] : group)));
       this.full = rows.length === most;
+      if (this.full || this.saturated.size > 0) this.claimed = { at: performance.now(), running: this.slots.size };
       if (this.full || this.after !== '') this.more = true;
       // The smallest text after the last group: the next claim goes on from there, so that every group has its turn.
       this.after = this.full ? `${rows.at(-1)!.group}\u0001` : '';
     }
+    return Infinity;
   }
 
-  private freeByGroup(perGroup: number): Map<string, number> {
-    const free = new Map<string, number>();
-    for (const { work } of this.running.values())
-      if (work.group !== '') free.set(work.group, (free.get(work.group) ?? perGroup) - 1);
-    return free;
+  /** Frees rows of this process that it knows nothing of: their transaction was committed, and the answer got lost. */
+  private async freeOrphans(): Promise<void> {
+    const process = this.options.process();
+    if (process === undefined || performance.now() < this.orphansAt) return;
+    this.orphansAt = performance.now() + ORPHANS_MS;
+    const known = [...this.slots.claims(), ...[...this.ending.values()].map(({ done }) => done.claim)];
+    if ((await this.options.claims.freeOrphans(this.queue, process, known)) > 0) this.more = true;
   }
 
   private begin(work: Claim): void {
-    if (this.running.has(work.key)) {
+    if (this.slots.has(work.key)) {
       // Scheduled again from nothing while an earlier run of it has not ended.
       void this.options.claims.release(work, 250).catch(() => undefined);
       return;
     }
-    const one: Running = { work, abort: new AbortController(), lost: false };
-    this.running.set(work.key, one);
+    const one = this.slots.take(work);
     void this.perform(one).finally(() => {
       if (this.full || this.claiming || this.saturated.has(work.group)) this.more = true;
-      this.running.delete(work.key);
-      this.signal();
+      this.slots.free(one);
+      if (this.more) this.signal();
     });
   }
 
   private async perform(one: Running): Promise<void> {
     const { worker } = this.options;
+    const { work } = one;
+    const { windows } = this.slots;
     try {
-      const { position } = await worker.run(one.work, one.abort.signal);
+      const { position, hasFailed = false } = await worker.run(work, one.abort.signal);
       if (one.lost) return;
-      if (position <= one.work.position) return await this.restWithoutOutcome(one.work);
-      const due = await this.finisher.finish({ key: one.work.key, claim: one.work.claim, position }, () => one.lost);
-      this.dueAt(due);
+      if (hasFailed) windows.failed(work.group);
+      else if (performance.now() - one.startedAt < SLOW_MS) windows.succeeded(work.group);
+      if (one.gone) return;
+      if (position <= work.position) return await this.restWithoutOutcome(work);
+      this.report(one, { key: work.key, claim: work.claim, position });
     } catch (error) {
       if (one.lost) return;
       await this.giveBack(one, error).catch((problem: unknown) =>
@@ -185,6 +243,19 @@ export class WorkerLoop {
         ),
       );
     }
+  }
+
+  /** Its place is free at once. The projection of the outcome usually says what becomes of the row before it is reported. */
+  private report(one: Running, done: Done): void {
+    const { key } = done;
+    const entry = { one, done };
+    this.ending.set(key, entry);
+    void this.finisher
+      .finish(done, () => one.lost)
+      .then((due) => {
+        if (this.ending.get(key) === entry) this.ending.delete(key);
+        if (due < Infinity) this.wake(due);
+      });
   }
 
   /** Nothing was appended, so no projection will move the row: without a pause it would be claimed in a circle. */
@@ -210,7 +281,9 @@ export class WorkerLoop {
   }
 
   private dueAt(time: number): void {
-    this.nextDueAt = Math.min(this.nextDueAt, time);
+    if (time >= this.nextDueAt) return;
+    this.nextDueAt = time;
+    this.signal();
   }
 
   private signal(): void {

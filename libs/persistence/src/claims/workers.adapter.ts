@@ -45,7 +45,14 @@ export class Workers {
 
   async start(): Promise<void> {
     await this.lease.start();
-    this.unsubscribe = this.options.queue.onScheduled((queue, dueAt) => this.loops.get(queue)?.wake(dueAt));
+    const { queue } = this.options;
+    queue.handOverTo({
+      reserve: (work) => this.loops.get(work.queue)?.reserve(work),
+      settle: (reserved, work) => this.loops.get(reserved.queue)?.settle(reserved, work),
+      ended: (name, key) => this.loops.get(name)?.ended(key),
+      forget: (name, keys) => this.loops.get(name)?.forget(keys),
+    });
+    this.unsubscribe = queue.onScheduled((name, dueAt) => this.loops.get(name)?.wake(dueAt));
     for (const loop of this.loops.values()) loop.start();
   }
 

@@ -13,9 +13,11 @@ const COMMIT: Statement = { text: 'commit' };
  */
 export class PostgresViewTransaction implements ViewTransaction {
   private readonly pending: Statement[] = [];
-  private readonly effects: (() => void)[] = [];
+  private readonly effects: ((isCommitted: boolean) => void)[] = [];
   private client: pg.PoolClient | undefined;
   private begun = false;
+  /** Whether the commit must wait for the disk. */
+  mustEndure = false;
 
   constructor(private readonly pool: pg.Pool) {}
 
@@ -31,8 +33,12 @@ export class PostgresViewTransaction implements ViewTransaction {
     this.pending.push({ text, values, ...(answered && { answered }) });
   }
 
-  afterCommit(effect: () => void): void {
+  onEnd(effect: (isCommitted: boolean) => void): void {
     this.effects.push(effect);
+  }
+
+  endure(): void {
+    this.mustEndure = true;
   }
 
   /** @param last sent together with what is still to be written, and with the commit. */
@@ -41,11 +47,12 @@ export class PostgresViewTransaction implements ViewTransaction {
     if (statements.length > 0) await this.send(statements);
     this.client?.release();
     this.client = undefined;
-    for (const effect of this.effects) effect();
+    this.ended(true);
   }
 
   /** Never throws. */
   async rollback(): Promise<void> {
+    this.ended(false);
     const { client } = this;
     this.client = undefined;
     // Ends its transaction with the connection where the database does not answer.
@@ -53,6 +60,10 @@ export class PostgresViewTransaction implements ViewTransaction {
       () => client.release(),
       (error: Error) => client.release(error),
     );
+  }
+
+  private ended(isCommitted: boolean): void {
+    for (const effect of this.effects.splice(0)) effect(isCommitted);
   }
 
   private async send(statements: readonly Statement[]): Promise<pg.QueryResult[]> {
