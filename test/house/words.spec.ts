@@ -40,13 +40,22 @@ const lines = pages.flatMap((name) =>
     .map((text) => ({ name, text })),
 );
 
-/** What nobody says today. Each entry has been in a text; the plain words are beside it. */
-const QUAINT: readonly (readonly [RegExp, string])[] = [
+/** What nobody says today, in comments either. Each entry has been in a text; the plain words are beside it. */
+const QUAINT_ANYWHERE: readonly (readonly [RegExp, string])[] = [
   [/\b(is|are) told\b/, 'is notified, gets'],
+  [/\bas often as\b/, 'any number of times'],
+  [/\bfor good\b/, 'permanently'],
+  [/\bfor ever\b/, 'without a time limit'],
+  [/\banew\b/, 'again'],
+  [/\bin vain\b/, 'without a result'],
+  [/\b(is|are) there already\b/, 'already exists'],
+];
+/** The same for texts that users read. */
+const QUAINT: typeof QUAINT_ANYWHERE = [
+  ...QUAINT_ANYWHERE,
   [/\bknows? (no|nothing|of no)\b/, 'there is no …'],
   [/\b(what|which) may pass\b/i, 'transient failures'],
   [/\blets? (nobody|everybody)\b/, 'blocks or accepts every …'],
-  [/\bas often as\b/, 'any number of times'],
   [/\b(takes?|take) in\b/, 'accepts, processes'],
   [/\bgives? away\b/, 'reveals, sends'],
   [/\bhands? out\b/, 'returns'],
@@ -54,15 +63,11 @@ const QUAINT: readonly (readonly [RegExp, string])[] = [
   [/\bslip of the pen\b/, 'a typo'],
   [/(?<!\bthere )\bis no (id|event|rule|object|list|text)\b/i, 'is not a …'],
   [/\bas it should be\b/, 'is invalid'],
-  [/\bfor good\b/, 'permanently'],
-  [/\bfor ever\b/, 'without a time limit'],
-  [/\banew\b/, 'again'],
   [/\bwhoever\b/i, 'anyone who, name the subject'],
   [/\bsomebody\b/i, 'name the subject'],
   [/\bin place of\b/, 'instead of'],
   [/\bso often\b/, 'the number of times'],
   [/\bhad been\b/, 'was'],
-  [/\b(is|are) there already\b/, 'already exists'],
   [/\btried again\b/, 'retried'],
   [/\bsaid no\b/, 'refused'],
   [/\bwhat came\b/, 'what was received'],
@@ -71,11 +76,11 @@ const QUAINT: readonly (readonly [RegExp, string])[] = [
   [/\bput (it|them|an event)? ?aside\b/, 'parked'],
 ];
 
-const quaint = (some: readonly { readonly name: string; readonly text: string }[]): string[] =>
+const quaint = (some: readonly { readonly name: string; readonly text: string }[], list = QUAINT): string[] =>
   some.flatMap(({ name, text }) =>
-    QUAINT.filter(([pattern]) => pattern.test(text)).map(
-      ([, plain]) => `${name}: "${text.trim().slice(0, 120)}". Write: ${plain}`,
-    ),
+    list
+      .filter(([pattern]) => pattern.test(text))
+      .map(([, plain]) => `${name}: "${text.trim().slice(0, 120)}". Write: ${plain}`),
   );
 
 /** How the problem of a request begins. What refers to something else may say that it is not there, or there twice. */
@@ -145,6 +150,17 @@ describe('words that users read', () => {
 
   it('texts of programs are in plain words', () => {
     expect(quaint(texts)).toEqual([]);
+  });
+
+  it('comments are in plain words', () => {
+    const comments = sources.flatMap((name) =>
+      read(name)
+        .split('\n')
+        .filter(isComment)
+        .map((text) => ({ name, text })),
+    );
+    expect(comments.length).toBeGreaterThan(5000);
+    expect(quaint(comments, QUAINT_ANYWHERE)).toEqual([]);
   });
 
   it('pages are in plain words', () => {

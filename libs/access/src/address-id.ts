@@ -29,7 +29,7 @@ export async function newAddressId(
   // Earlier versions made it of the key alone. What they made is found again.
   const earlier = newIdFor(caller, prefix);
   if ((await store.readStream(stream(earlier), { limit: 1 })).length > 0) return earlier;
-  // Whoever comes first stores it; everybody is told what is stored.
+  // The first caller stores it; every caller gets what is stored.
   const salt = await secrets.put(orgId, `${orgId}/address-ids/1`, randomText(32));
   return publicId(prefix, uuid8(salt, prefix, orgId, idempotencyKey));
 }

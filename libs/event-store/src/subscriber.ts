@@ -10,7 +10,7 @@ import type { RecordedEvent } from './event-store.js';
  * `handle` may be called again for the same events (after a crash, a lost connection, a failed commit): appends go to
  * streams named after their cause, so that a second time is an ordinary "already done".
  *
- * A `Transient` error is retried with back-off for ever. Anything else is retried a bounded number of times, then the
+ * A `Transient` error is retried with back-off without a limit. Anything else is retried a bounded number of times, then the
  * event that causes it is parked (`subscriber.parked`) and the rest goes on.
  */
 export interface Subscriber {

@@ -28,7 +28,7 @@ export interface EventMetadata {
   readonly $correlationId: Uuid;
   /** UUID of the event that directly caused this one. */
   readonly $causationId?: Uuid;
-  /** Number of causes before this event. Beyond {@link MAX_HOPS} an action is refused: no loop can run for ever. */
+  /** Number of causes before this event. Beyond {@link MAX_HOPS} an action is refused: no loop is endless. */
   readonly hop: number;
   /**
    * Ids of the rules, workflows and webhooks on the way from the first event of the story to this one, each once, in the

@@ -1,7 +1,7 @@
 /**
  * Names of everything that follows the log: subscribers, each the key of its checkpoint, and tables in memory. A name never
  * changes: a subscriber with another one begins again at the start of the log. They stand in one place since others wait for
- * them, across stages too, and whoever waits for a name that nobody has waits in vain.
+ * them, across stages too, and a wait for a name that no follower has never ends.
  */
 export const followers = {
   forgetSecrets: 'access.forget-secrets',

@@ -20,7 +20,7 @@ export class IssueProjection implements Subscriber {
   readonly writes = [] as const;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
-    // Code hosts' issues are told by the same types, in the streams of their integrations.
+    // Issues of code hosts have the same event types, in the streams of their integrations.
     const own = events
       .filter((event) => event.is(...this.reads))
       .filter((event) => event.data.issueId !== undefined && event.stream === streams.issue(event.data.issueId));

@@ -71,7 +71,7 @@ export function created(
 
 type Decision<C> = Decide<Issue, IssueEventType, C>;
 
-/** Opening what is there already is done already: the request was sent twice. */
+/** Opening the same issue again has no effect: the request was sent twice. */
 export const open: Decision<OpenIssue> = (state, { id, fields }) => {
   if (state.kind === 'unknown') return [{ type: 'issue.created', data: created(id, fields) }];
   if (canonicalJson(state.fields) === canonicalJson(fields)) return [];

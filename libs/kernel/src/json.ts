@@ -31,7 +31,7 @@ export const keyText = (value: unknown): string =>
   typeof value === 'string' && !isJson(value) ? value : canonicalJson(value);
 
 function isJson(text: string): boolean {
-  // Most texts are told by how they begin.
+  // How a text begins is enough for most.
   if (!/^[\s[{"\d\-tfn]/.test(text)) return false;
   try {
     parseJson(text);

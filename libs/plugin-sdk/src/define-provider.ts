@@ -106,7 +106,7 @@ export interface Explanation {
   readonly hints: readonly string[];
 }
 
-/** A request that is signed anew: schemes that sign the URL or a field of the body change these too. */
+/** A request that is signed again: schemes that sign the URL or a field of the body change these too. */
 export interface SignedRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly rawBody?: Buffer;
@@ -145,7 +145,7 @@ export interface NormalisedEvent {
 }
 
 export interface Normalised {
-  /** The sender's own id of this delivery: the same id is recorded once, for ever. Absent: every request is new. */
+  /** The sender's own id of this delivery: the same id is recorded once, without a time limit. Absent: every request is new. */
   readonly deliveryId?: string | undefined;
   /**
    * What `deliveryId` names, where one request has several lines or elements. `delivery` (default): a delivery, and all

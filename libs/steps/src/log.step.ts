@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox';
 import { stringifyJson } from '#libs/plugin-sdk/index.js';
 import { defineStep } from '#libs/plugin-sdk/src/define-step.js';
 
-/** Puts a message, with data beside it, into the run's timeline: it is kept in the log for ever. */
+/** Puts a message, with data beside it, into the run's timeline: it stays in the log permanently. */
 export const log = defineStep({
   name: 'log',
   description: "Writes a message into the run's timeline.",

@@ -53,7 +53,7 @@ export class Health {
     return { ...readinessOf(this.known, found), ...(unfollowed && { warnings: [NO_WORKER] }) };
   }
 
-  /** While a worker is started anew the others go on: what they store is handled then. */
+  /** While a worker restarts the other processes continue: what they store is handled afterwards. */
   private async unfollowed(): Promise<{ readonly forMs: number } | undefined> {
     const isFollowed = (await this.isFollowed?.().catch(() => true)) ?? true;
     if (isFollowed) return (this.unfollowedSince = undefined);

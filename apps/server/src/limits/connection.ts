@@ -46,7 +46,7 @@ export class Connection {
     socket.removeListener('end', end);
     socket.on('data', (bytes: Buffer) => connection.feed(bytes));
     socket.on('end', () => connection.finish());
-    // Node notifies only the answer at the head of the queue: those behind it would wait for ever.
+    // Node notifies only the answer at the head of the queue: those behind it would wait without end.
     socket.once('close', () =>
       process.nextTick(() => {
         for (const response of connection.underWay) response.emit('close');

@@ -36,7 +36,7 @@ export class OrganisationTable implements Table {
     this.listener?.();
   }
 
-  /** Whoever must do something for each of them is told of new ones. */
+  /** Notifies code that must do something for each new one. */
   watch(listener: () => void): void {
     this.listener = listener;
   }

@@ -15,8 +15,8 @@ export interface GivenKeys {
 /**
  * The keys of this process. The fingerprint of the first key ever used is stored; from then on a process with another one
  * must not start: it could read no secret, and would store what no other process can read. Only where both keys are given
- * is the new one put in force and every secret encrypted anew.
- * @returns also how many secrets were encrypted anew.
+ * is the new one put in force and every secret encrypted again.
+ * @returns also how many secrets were encrypted again.
  * @throws Rejected `secrets.key_lost`, `secrets.other_key`, `secrets.key_missing`
  */
 export async function openKeyring(

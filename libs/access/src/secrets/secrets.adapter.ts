@@ -52,7 +52,7 @@ export class PostgresSecrets extends Secrets {
 
   /**
    * Brings every row under the first key, so that the others can be removed from the configuration.
-   * @returns how many rows were encrypted anew.
+   * @returns how many rows were encrypted again.
    * @throws Rejected `secrets.key_missing`, naming a row that no key opens: the server must not start without its secrets.
    */
   async rotate(): Promise<number> {

@@ -103,7 +103,7 @@ export class TokenController {
     );
     await hasSeen(this.progress, this.tokens.name, committed.position);
     const { name, roles } = body;
-    // Created anew where an earlier try of the same request was never answered.
+    // Created again if an earlier try of the same request was never answered.
     const made = { id, name, roles, expiresAt, createdAt: committed.updatedAt, createdBy: caller.actor };
     return { ...answerOf({ ...made, bootstrap: false }), token };
   }

@@ -5,7 +5,7 @@ export const queueOf = (action: string): string => `actions.run.${action}`;
 export const MESSAGES = 'actions.messages';
 export const TRACKERS = 'actions.trackers';
 
-/** What a worker is told of one attempt. The key of its row is the request's UUID. */
+/** What a worker needs for one attempt. The key of its row is the request's UUID. */
 export interface AttemptTask {
   /** Of the event that requests it. */
   readonly request: Uuid;

@@ -35,7 +35,7 @@ interface Change {
 /**
  * Turns requests for actions of plug-ins, messages and issues in trackers outside into rows of work, in the transaction of its checkpoint.
  *
- * States of a request: due → (an attempt failed, and another follows) due later → (carried out, or failed for good) no
+ * States of a request: due → (an attempt failed, and another follows) due later → (carried out, or failed permanently) no
  * row. Where no process has the plug-in its row stays due, until one has.
  */
 @Injectable()

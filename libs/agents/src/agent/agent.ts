@@ -45,7 +45,7 @@ export const nameTaken = (name: string): Rejected =>
 type Events = 'agent.registered' | 'agent.updated' | 'agent.removed';
 type Decision<C> = Decide<Agent, Events, C>;
 
-/** Registering what is there already, and the same, is done already: the request was sent twice. */
+/** Registering the same agent again has no effect: the request was sent twice. */
 export const register: Decision<RegisterAgent> = (state, { id, settings, secret }) => {
   if (state.kind === 'unknown')
     return [{ type: 'agent.registered', data: { agentId: id, settings, ...(secret !== undefined && { secret }) } }];

@@ -25,7 +25,7 @@ export class CallbackTokens {
   private keyOf(orgId: string): Promise<string> {
     const known = this.keys.get(orgId);
     if (known) return known;
-    // Whoever comes first stores it; everybody is told what is stored.
+    // The first caller stores it; every caller gets what is stored.
     const key = this.secrets.put(orgId, `${orgId}/agent-callbacks/1`, randomText(32));
     this.keys.set(orgId, key);
     key.catch(() => this.keys.delete(orgId));

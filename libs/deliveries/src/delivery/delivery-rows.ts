@@ -38,7 +38,7 @@ export const saveHealth = (tx: ViewTransaction, rows: readonly Health[]): Promis
 /** The most that one request recovers; the oldest come first, so that asking again goes on from there. */
 export const MOST_RECOVERED = 5_000;
 
-/** Messages of a webhook since a time whose newest delivery failed for good, oldest first. */
+/** Messages of a webhook since a time whose newest delivery failed permanently, oldest first. */
 export async function failedSince(tx: ViewTransaction, webhookId: string, since: string): Promise<readonly Delivery[]> {
   const found = await tx.query<{ id: string }[]>(
     `select id from (

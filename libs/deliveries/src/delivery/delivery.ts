@@ -49,7 +49,7 @@ export interface Delivery {
   readonly position: string;
 }
 
-/** What a worker is told of one attempt; all it needs but the webhook and the event. */
+/** What a worker needs for one attempt, besides the webhook and the event. */
 export interface AttemptTask {
   readonly deliveryId: string;
   readonly rootId: string;

@@ -3,7 +3,7 @@ import type { EventDraft } from '#libs/event-store/src/new-event.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
-/** A redelivery asked for by hand: `unknown` until it is asked for, and then `requested` for good. */
+/** A redelivery asked for by hand: `unknown` until it is asked for, and then `requested` permanently. */
 export type Redelivery = { readonly kind: 'unknown' } | { readonly kind: 'requested'; readonly redeliveryOf: string };
 
 /** The id is that of the new delivery. */

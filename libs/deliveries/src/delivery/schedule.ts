@@ -132,7 +132,7 @@ export class Schedule {
     // That the story is too long was told once.
     if (this.spent(event)) return;
     if (!mayCause(event.metadata)) {
-      // Telling of a refusal would be refused in turn, and so on for ever.
+      // An event about this refusal would be refused in turn, without end.
       if (event.type !== 'action.refused') this.refuse(event, 'deliver', TOO_MANY_HOPS.reason, TOO_MANY_HOPS.detail);
       return;
     }
@@ -166,7 +166,7 @@ export class Schedule {
       return refuse(FOLLOWS_FROM_ITSELF, followsFromItself('receiver'));
     const ownPayload = payload !== undefined;
     const about = this.places.get(event.id);
-    // A payload is read from the request; the receiver is told the type of the event that led to it.
+    // A payload is read from the request; the receiver gets the type of the event that led to it.
     const place = ownPayload ? { ...placeOf(event), type: about?.type ?? event.type } : about;
     if (!place) return refuse('unknown-event', `Event ${event.data.eventId} is no longer in the log.`);
     const carried = { ...place, id: ownPayload ? eventIdOf(event.id) : event.data.eventId };

@@ -21,7 +21,7 @@ interface Disabled {
 
 /**
  * An outbound webhook: `unknown` until it is registered; `active` while it gets events; `disabled` by hand, by a
- * receiver that answered 410 or after five days of failures, until it is enabled; `deleted` for good.
+ * receiver that answered 410 or after five days of failures, until it is enabled; `deleted` permanently.
  */
 export type Webhook =
   | { readonly kind: 'unknown' }

@@ -1,4 +1,4 @@
-/** News of single messages is told this often at most: waking every subscription costs as much for one event as for many. */
+/** Subscriptions are notified of single messages at most this often: waking every subscription costs as much for one event as for many. */
 const PAUSE_MS = 2;
 
 /** A subscription's place among those that are woken. */

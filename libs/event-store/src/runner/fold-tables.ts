@@ -61,8 +61,8 @@ export class TableSet {
   }
 
   /**
-   * A passing error holds the tables up, since what comes after would be folded onto a gap. One that stays would hold
-   * them up for ever: that event is left out, and reported.
+   * A passing error holds the tables up, since what comes after would be folded onto a gap. A permanent one would hold
+   * them up without end: that event is left out, and reported.
    */
   private async retry(table: Table, event: RecordedEvent, first: unknown, signal: AbortSignal): Promise<void> {
     let error = this.classify(first);

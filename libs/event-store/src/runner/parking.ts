@@ -47,7 +47,7 @@ function newsOf(subscriber: string, { event, parked }: GivenUp, now: Date): Even
   const id = uuid5(PARKED, subscriber, event.id);
   const draft = { type: PARKED, data: { subscriber, position: String(position), eventId, type, reason } };
   const context = { id, actor: 'millrace', now, subject: `subscriber/${subscriber}` };
-  // Of what cannot be read nobody knows whose it is: the operator is told.
+  // The organisation of an unreadable event is unknown: the operator is notified.
   return event.isReadable
     ? newEvent(draft, { ...context, orgId: event.metadata.orgId, cause: causedBy(event) })
     : newEvent(draft, {

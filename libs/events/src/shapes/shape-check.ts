@@ -79,8 +79,8 @@ const keywordsOf = ({ schemaPath }: ErrorObject): string =>
 const MOST_ERRORS = 1_000;
 
 /**
- * Of several alternatives only the one is told that was meant: the only one that has the type of the value. Where there is
- * none, or the schema words itself, what is told is that none fits.
+ * Of several alternatives only the intended one is reported: the only one that has the type of the value. Where there is
+ * none, or the schema words itself, the report is that none fits.
  */
 function withoutOtherAlternatives(all: readonly ErrorObject[]): readonly ErrorObject[] {
   const errors = all.slice(0, MOST_ERRORS).filter((one) => one.keyword !== 'if' && !/\/not\/./.test(keywordsOf(one)));

@@ -17,7 +17,7 @@ export const runEvents = {
       by: Type.String(),
       /** Set if the run goes on with another version of the workflow. */
       version: Type.Optional(Type.String()),
-      /** Paths of the steps that begin anew: those that failed or were interrupted, and those of `onFailure` and `finally`. */
+      /** Paths of the steps that start again: those that failed or were interrupted, and those of `onFailure` and `finally`. */
       forget: Type.Array(Type.String()),
       /** Paths of the steps that hold such steps and go on, outer ones first. */
       reopen: Type.Array(Type.String()),

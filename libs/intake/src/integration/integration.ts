@@ -32,7 +32,7 @@ export interface Handshake {
 }
 
 /**
- * One configured inbound source. `unknown` until it is created; then `active` or `disabled`, as often as one likes;
+ * One configured inbound source. `unknown` until it is created; then `active` or `disabled`, any number of times;
  * `deleted` is final: its slug and its id are never received at again.
  */
 export type Integration =

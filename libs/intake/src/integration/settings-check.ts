@@ -21,7 +21,7 @@ export type GivenSettings = Omit<IntegrationChanges, 'enabled' | 'graceSeconds'>
 
 /**
  * Notes what is wrong with settings beyond their shape.
- * @param before what is there already of an integration that is changed.
+ * @param before the current settings of an integration that is changed.
  * @param urlRefusal why a URL may not be called.
  */
 export function checkSettings(

@@ -12,7 +12,7 @@ import { isInboundType } from '#libs/plugin-sdk/src/inbound-types.js';
 
 import { shortened } from './shorten.js';
 
-/** A subject is a name; one that goes on for ever would be a text. */
+/** A subject is a name; a very long one would be a text. */
 const MAX_SUBJECT = 512;
 
 /** What each event of a delivery says about it. */

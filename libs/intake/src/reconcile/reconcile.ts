@@ -49,7 +49,7 @@ export interface ReconcileTask {
 
 /** What is asked: a task of its row, or by hand. */
 export type Look = Pick<ReconcileTask, 'completeAt' | 'openSince'> & {
-  /** Somebody wants it now: what was asked for in vain is asked for once more too. */
+  /** A person asked for it: failed requests are sent once more too. */
   readonly byHand?: boolean;
 };
 

@@ -32,7 +32,7 @@ interface Row {
  *
  * States of an integration: heard of → (nothing for as long as expected) silent → (something comes in) heard of. The news
  * of each change is one event of its own stream, at the revision that follows from the changes before: told once. Whatever
- * it was, it counts as heard of when it is enabled again, or says anew how often it expects something.
+ * it was, it counts as heard of when it is enabled again, or changes how often it expects something.
  */
 @Injectable()
 export class WatchSilence implements Subscriber {

@@ -191,7 +191,7 @@ interface Decimal {
   readonly exponent: bigint;
 }
 
-/** Powers of more digits are told apart by their texts alone: working with them would take a stranger's time for ours. */
+/** Powers of more digits are compared by their texts alone: calculating with them would let a sender waste our time. */
 const MAX_POWER_DIGITS = 18;
 
 function decimalOf(text: string): Decimal {

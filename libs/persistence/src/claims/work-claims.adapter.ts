@@ -97,7 +97,7 @@ export const finishing = (queue: string, done: readonly Done[]): unknown[] => [
   done.map(({ position }) => String(position)),
 ];
 
-/** A row that was scheduled anew in the meantime keeps its new time, and counts from there. */
+/** A row that was rescheduled in the meantime keeps its new time, and counts from there. */
 const GIVE_BACK = `
   update views.work w
      set state = case when w.position > $8 then case when w.due_at <= clock_timestamp() then 'ready' else 'sleeping' end

@@ -52,7 +52,7 @@ const SCHEDULE = `
 
 /** To workers of other processes: `queue sender`. */
 const SCHEDULED = 'millrace_work';
-/** Other processes are told at most this often; their poll finds what they were not told. */
+/** Other processes are notified at most this often; their poll finds the rest. */
 const TELL_OTHERS_MS = 50;
 
 /** Rows of `views.work`, written in the transaction of a projection. Tells the workers when it commits. */
@@ -74,7 +74,7 @@ export class PostgresWorkQueue extends WorkQueue {
     });
   }
 
-  /** Whose workers run in this process; there are none before it is told. */
+  /** Sets the workers that run in this process; there are none before. */
   handOverTo(local: LocalWork): void {
     this.local = local;
   }

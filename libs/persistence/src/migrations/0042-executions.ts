@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Executions that run: rows are folded anew from the log, with whose turn it is, and what they wait for. */
+/** Executions that run: rows are folded again from the log, with whose turn it is, and what they wait for. */
 export class Executions implements MigrationInterface {
   readonly name = 'Executions0000000000042';
 

@@ -50,7 +50,7 @@ function nameOf(text: string): string | undefined {
 
 /**
  * Statements that go out in one write and are answered together. Outside a transaction they are one: the protocol ends the
- * transaction where it is told that no more follows (`Sync`), and the first error undoes them all. A conversation costs more
+ * transaction at the message that ends the batch (`Sync`), and the first error undoes them all. A conversation costs more
  * than a small statement: this is what makes a batch of views cheap.
  */
 class Pipeline {

@@ -144,7 +144,7 @@ function activityOf(rawBody: Buffer): Fields {
 
 /**
  * `msteams 19:abc@thread.tacv2 1795180454900`: an id is unique within a conversation of a channel alone. An activity about a
- * message (a change, a deletion, a reaction of anybody) has the id of that message, so everything but messages is told apart by
+ * message (a change, a deletion, a reaction of anybody) has the id of that message, so everything but messages is identified by
  * its type and content too. What is sent again is the same to the last field.
  */
 function deliveryIdOf(activity: Fields, eventType: string): string | undefined {

@@ -56,7 +56,7 @@ export class OpenIdKeys {
     if (known && key && Math.abs(at - known.fetchedAt) < FRESH_MS) return key;
     if (known && Math.abs(at - known.triedAt) < LOOK_AGAIN_MS) {
       if (key) return key;
-      // A key that is new since then must not be refused for good.
+      // A key that is new since then must not be refused permanently.
       throw new KeysUnavailable(
         `the key ${keyId.slice(0, 64)} is unknown; ${metadataUrl} is fetched at most once a minute`,
       );

@@ -18,7 +18,7 @@ import { DeclaredSender } from './declared-sender.js';
 import { explain } from './explain.js';
 import { answerHandshake } from './handshakes.js';
 
-/** How a provider is told what its sender is. */
+/** What a provider needs to know about its sender. */
 export interface DeclaredParts extends KeyParts {
   readonly config: ProviderConfig;
   /** `undefined` where an integration declares nothing: then `otherwise` does all of it. */

@@ -35,7 +35,7 @@ export interface BurstTask {
   readonly last: string;
 }
 
-/** @param asOf position of the event that makes it due anew. */
+/** @param asOf position of the event that makes it due again. */
 export const taskOf = ({ ruleId, key, dueAt, last }: KeptBurst, asOf: bigint): Work<BurstTask> => ({
   queue: BURSTS,
   key: windowId(ruleId, key),

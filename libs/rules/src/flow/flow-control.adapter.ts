@@ -164,13 +164,13 @@ class BatchState {
     return count(rule.compiled, asked, this.of(rule.id, event.position));
   }
 
-  /** The burst that is over, unless it has gone on since. */
+  /** The burst that is over, unless it has continued since. */
   endBurst({ data, position }: RecordedEvent<'rule.burst_ended'>): KeptBurst | undefined {
     const id = windowId(data.ruleId, data.key);
     const burst = this.bursts.get(id);
     if (!burst) return undefined;
     if (burst.last.position !== BigInt(data.position)) {
-      // Its task waits for what becomes of this event: it is due anew.
+      // Its task waits for what becomes of this event: it is due again.
       this.changedBursts.set(id, { burst, asOf: position });
       return undefined;
     }

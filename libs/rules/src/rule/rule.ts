@@ -12,7 +12,7 @@ interface Facts {
 }
 
 /**
- * A trigger rule. `unknown` until it is created; then `enabled` or `disabled`, as often as one likes; `archived` is
+ * A trigger rule. `unknown` until it is created; then `enabled` or `disabled`, any number of times; `archived` is
  * final. A change applies to later events of the log, and to no earlier one.
  */
 export type Rule = { readonly status: 'unknown' } | ({ readonly status: 'enabled' | 'disabled' | 'archived' } & Facts);
@@ -43,7 +43,7 @@ const change = (state: Rule, facts: Partial<Existing>): Rule =>
 type Existing = Exclude<Rule, { status: 'unknown' }>;
 type Decision<C> = Decide<Rule, RuleEventType, C>;
 
-/** Creating what is there already, and the same, is done already: the request was sent twice. */
+/** Creating the same rule again has no effect: the request was sent twice. */
 export const create: Decision<CreateRule> = (state, { id, definition, enabled }) => {
   if (state.status === 'unknown')
     return [{ type: 'rule.created', data: { ruleId: id, version: 1, enabled, definition } }];

@@ -201,7 +201,7 @@ function retried(
   };
 }
 
-/** Time limits begin anew: those of before may be over. */
+/** Time limits start again: earlier ones may have passed. */
 function openAgain(step: StepState | undefined): StepState | undefined {
   const before = step?.status === 'failed' ? step.before : step;
   return before?.status === 'open' ? { ...before, deadline: undefined, timer: undefined } : undefined;

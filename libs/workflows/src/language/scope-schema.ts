@@ -97,7 +97,7 @@ const objectOf = (properties: Readonly<Record<string, JsonSchema>>): JsonSchema 
   required: Object.keys(properties),
 });
 
-/** Of a select only that it is one value is told; of a list and an object nothing of what is in them. */
+/** A select is known to be one value; nothing is known about what a list or an object holds. */
 const inputSchema = ({ type }: InputSpec): JsonSchema => {
   if (type === 'select') return { type: ['string', 'number'] };
   return { type: type === 'list' ? 'array' : type };

@@ -271,7 +271,7 @@ const isFromItself = ({ metadata }: RecordedEvent, { id, definition }: ActiveWor
 
 /**
  * What is refused without a record, since there would be one for each step of each of its own runs, or since the record
- * would be refused in turn, and so on for ever.
+ * would be refused in turn, without end.
  */
 const isIgnored = (event: RecordedEvent, workflow: ActiveWorkflow): boolean => {
   if (!isFromItself(event, workflow)) return false;

@@ -41,7 +41,7 @@ export interface Beginning {
 const RETRY_SCHEDULE = ['1m', '5m', '30m', '2h', '24h'];
 export const RUN_ID = derivedId('run', 'test');
 export const WORKFLOW_ID = derivedId('wf', 'test');
-/** No run takes more turns: what goes on for ever is cut off. */
+/** No run takes more turns: one that never ends is cut off. */
 const MAX_TURNS = 100_000;
 
 /** The same in every run, so that a test can expect it. */

@@ -26,7 +26,7 @@ export class WorkflowView {
   updatedAt!: Date;
 }
 
-/** A version of a workflow, for ever. */
+/** A version of a workflow. It never changes. */
 @Entity({ schema: 'views', name: 'workflow_versions' })
 export class WorkflowVersionView {
   @PrimaryColumn('text', { name: 'workflow_id' })

@@ -7,7 +7,7 @@ export type Turn =
   | { readonly kind: 'model'; readonly message: unknown }
   | { readonly kind: 'tool'; readonly toolCallId: string; readonly output: unknown };
 
-/** The conversation, made anew from what was recorded: the same after every restart. */
+/** The conversation, rebuilt from what was recorded: the same after every restart. */
 export function conversation(prompt: string, { calls }: ModelWork, outputSchema: object | undefined): readonly Turn[] {
   const inOrder = calls.toSorted((a, b) => a.number - b.number);
   return [

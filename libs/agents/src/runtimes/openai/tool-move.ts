@@ -148,7 +148,7 @@ function resumed(turn: Turn, call: ToolCall, data: Called): Move {
   });
   if (decision === 'result') return answer(result ?? null, false);
   if (decision === 'reject') return answer(rejected(approval), true);
-  // Once more, with the same key; recorded anew, so that a second crash asks again.
+  // Once more, with the same key; recorded again, so that a second crash asks again.
   return again([{ type: 'agent.tool_called', data }]);
 }
 

@@ -13,7 +13,7 @@ const ANSWER_MS = 5_000;
 /** In flight at once over the one call; what comes meanwhile waits. */
 const MAX_IN_FLIGHT = 512;
 const MAX_BYTES_IN_FLIGHT = 16 * 1024 * 1024;
-/** Waiting at most; beyond it callers are told to come back. */
+/** Appends that may wait; beyond it callers must retry later. */
 const MAX_WAITING = 4_096;
 
 /** One call to the server, on which appends follow each other without waiting for answers. */
@@ -80,7 +80,7 @@ export class AppendPipeline {
 
   /**
    * The server remembers ids without a revision in memory only, so such an append is made at the revision that the
-   * stream has: then a repetition is recognised for ever.
+   * stream has: then a repetition is recognised without a time limit.
    */
   private async anywhere(
     stream: string,
@@ -105,7 +105,7 @@ export class AppendPipeline {
 
   /**
    * A fresh append lies beyond everything that was known to be in the log when it was first sent; one that lies before
-   * was there already. So a repetition is told apart without another question to the server.
+   * existed already. So a repetition is recognised without another request to the server.
    */
   private async atRevision(
     stream: string,

@@ -80,7 +80,7 @@ export class Connection {
   }
 
   /**
-   * Tries until it succeeds, fails for good, or four seconds have passed, with growing pauses; at least twice, unless
+   * Tries until it succeeds, fails permanently, or four seconds have passed, with growing pauses; at least twice, unless
    * nothing has succeeded for that long anyway. What is tried must be safe to do again.
    * @throws Transient `log.unavailable`
    */

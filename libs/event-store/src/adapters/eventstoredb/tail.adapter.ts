@@ -21,7 +21,7 @@ const HEARTBEAT_SILENCE_MS = 3_000;
 /**
  * The one supervised subscription of this process: everything of ours, from where the log ended when it began. A catch-up
  * subscription of the client never reconnects; this one resubscribes from the last position it has seen, with growing
- * pauses, for ever. States: **lost** (no subscription; the buffer stays valid), **behind** (subscribed, catching up),
+ * pauses, without a limit. States: **lost** (no subscription; the buffer stays valid), **behind** (subscribed, catching up),
  * **live** (what is appended arrives).
  *
  * Every event of ours moves everybody's position at once. What others write moves it now and then, by checkpoints of the

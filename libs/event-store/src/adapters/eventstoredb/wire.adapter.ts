@@ -19,7 +19,7 @@ const encode = (text: string): Uint8Array => Buffer.from(text, 'utf8');
 
 const identifier = (stored: string) => new sharedPb.StreamIdentifier().setStreamName(encode(stored));
 
-/** Types of the server's own events begin with `$`; its streams are told by their name, see {@link isHidden}. */
+/** Types of the server's own events begin with `$`; its streams are recognised by their name, see {@link isHidden}. */
 const NOT_SYSTEM = '^[^\\$]';
 
 export type Direction = 'forwards' | 'backwards';

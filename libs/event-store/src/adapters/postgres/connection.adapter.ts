@@ -15,7 +15,7 @@ export async function connect(connectionString: string, name: string): Promise<p
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
   });
-  // Whoever is waiting for an answer is told by that; who waits for none listens for `end`.
+  // A pending query fails with this error; code that waits for no answer listens for `end`.
   client.on('error', () => undefined);
   try {
     await client.connect();

@@ -4,7 +4,7 @@ import { Tail } from './tail.js';
 
 /** Events of one page when the tail is filled. */
 const FILL_PAGE = 500;
-/** Beyond this gap the tail starts anew at the head, and subscriptions read pages to get there. */
+/** Beyond this gap the tail starts again at the head, and subscriptions read pages to get there. */
 const MAX_GAP = 5_000n;
 /** Own batches kept until the gap before them is filled. */
 const MAX_WAITING = 64;

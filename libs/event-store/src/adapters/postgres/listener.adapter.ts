@@ -93,7 +93,7 @@ export class Listener {
     try {
       this.feed.noticed(await this.head());
     } catch {
-      // A connection that does not answer here is not to be believed there either: it is made anew.
+      // A connection that does not answer here is not trusted there either: it is opened again.
       if (this.client) discard(this.client);
     }
     if (!this.isClosed) this.schedulePoll();

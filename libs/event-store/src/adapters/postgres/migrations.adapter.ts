@@ -46,7 +46,7 @@ export async function migrate(
   }
 }
 
-/** The first process to come names the streams that are there already: all of them are older than prefixes. */
+/** The first process renames the existing streams: all of them are older than prefixes. */
 async function usePrefix(client: pg.Client, prefix: string): Promise<void> {
   const claimed = await client.query('INSERT INTO log.prefix (prefix) VALUES ($1) ON CONFLICT DO NOTHING', [prefix]);
   if (claimed.rowCount === 1) {

@@ -122,7 +122,7 @@ export const MIGRATION_LOCK = 7_252_110_231;
 
 /**
  * For every session, given as it starts. Plans are made once and kept; made on the day the log is new, without
- * statistics, they would be right for ten rows and wrong for ever after. All statements here are meant to walk an index.
+ * statistics, they would be right for ten rows and wrong ever after. All statements here are meant to walk an index.
  */
 export const SESSION_OPTIONS = ['jit', 'enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'enable_bitmapscan']
   .map((setting) => `-c ${setting}=off`)

@@ -6,7 +6,7 @@ import type { Json } from '#libs/plugin-sdk/src/fields.js';
 import type { Values } from '../proofs/proof.js';
 import { type RequestView } from './views.js';
 
-/** A body that is being signed anew: schemes whose time or signature stands inside change it. */
+/** A body that is signed again: schemes whose time or signature stands inside change it. */
 export interface BodyEdit {
   values(): readonly Json[];
   /** Sets a field of each value: `change` is given what was there and the value around it. */

@@ -38,7 +38,7 @@ export class SimulatedWindows<Value> {
     return this.byKey.get(key)?.value;
   }
 
-  /** Takes the place of what the key had, which nobody is told. */
+  /** Replaces what the key had, without a notification. */
   put(key: string, value: Value, endsAt: number, time: number): void {
     const known = this.byKey.get(key);
     if (known) {
@@ -64,7 +64,7 @@ export class SimulatedWindows<Value> {
 
   /** A Map alone would be slow to find its first entry. */
   private forget(time: number): void {
-    // What nobody is told of stays as long as there is room: a burst that ends late may still ask for it.
+    // What had no notification stays as long as there is room: a burst that ends late may still ask for it.
     if (!this.over && this.byKey.size < this.most) return;
     for (; this.head < this.order.length; this.head++) {
       const { kept, at } = this.order[this.head]!;

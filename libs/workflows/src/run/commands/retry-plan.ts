@@ -8,7 +8,7 @@ import { stepIn, type StepStates } from '../../steps/kind/step-state.js';
 
 /** What a retry does to the steps of a run. */
 export interface RetryPlan {
-  /** Paths of steps that begin anew. */
+  /** Paths of steps that start again. */
   readonly forget: readonly string[];
   /** Paths of steps that hold others and go on where these failed, outer ones first. */
   readonly reopen: readonly string[];
@@ -54,7 +54,7 @@ export const withShared = (steps: readonly Step[]): readonly Step[] =>
 /**
  * The first step that a run has behind it, or is inside of, and that another version writes differently or has elsewhere;
  * `undefined` if the run can go on with that version. Pure.
- * @param states the steps of the run, without those that begin anew.
+ * @param states the steps of the run, without those that start again.
  */
 export function firstDifference(
   states: StepStates,

@@ -15,7 +15,7 @@ export function timelineOf(events: readonly RecordedEvent[], definition?: Defini
     ? allSteps([...definition.steps, ...definition.onFailure, ...(definition.finally?.steps ?? [])])
     : [];
   const inside = new Map(steps.map((step) => [step.id, allSteps(nestedIn(step).lists.flat()).map(({ id }) => id)]));
-  /** Steps that begin anew after a retry: shown as they ended until they do. */
+  /** Steps that start again after a retry: shown as they ended until they do. */
   const stale = new Set<string>();
   for (const event of events) {
     if (event.is('run.retried')) retry(shown, event.data, stale);

@@ -16,7 +16,7 @@ export interface StepStates {
 
 /**
  * A step of a run: absent until the engine looks at it for the first time, then `open`, and in the end `completed`, `failed`
- * or `skipped`, for ever.
+ * or `skipped`, permanently.
  */
 export type StepState =
   | OpenStep
