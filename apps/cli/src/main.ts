@@ -8,6 +8,7 @@ import { integrationCommands } from './integration.js';
 import { providerCommands } from './provider.js';
 import { readDocument } from './rule/rule-file.js';
 import { eventCommands, ruleCommands } from './rule.js';
+import { addAgentCommands } from './agent/agent-commands.js';
 import { secretCommands } from './secret/secret-commands.js';
 import { sendCommand } from './send.js';
 import type { Act, Shell, Surroundings } from './shell.js';
@@ -67,6 +68,7 @@ export async function main(args: readonly string[], given: Partial<Surroundings>
   workflowCommands(program, act);
   runCommands(program, act);
   secretCommands(program, act);
+  addAgentCommands(program, act);
   applyCommand(program, act);
   sendCommand(program, act);
   for (const command of everyCommand(program)) command.exitOverride().showSuggestionAfterError();

@@ -23,6 +23,8 @@ import { RunExecution } from './execution/run-execution.worker.js';
 import { StoppedExecutions } from './execution/stopped-executions.js';
 import { RequestAgents } from './execution/webhook.subscriber.js';
 
+const POLL_MS = 2_000;
+
 /** Agents: who they are, what they are asked to do, and doing it. */
 @Module({
   imports: [CqrsModule, EventIndexModule],
@@ -59,6 +61,7 @@ import { RequestAgents } from './execution/webhook.subscriber.js';
             egress,
             agentCommands,
             publicUrl,
+            pollMs: POLL_MS,
             callbackToken,
             events,
             secretValues: (orgId, names) => named.of(orgId, names),

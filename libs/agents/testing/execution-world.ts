@@ -135,6 +135,7 @@ export class ExecutionWorld {
       agentCommands,
       publicUrl: 'https://mill.example.com',
       callbackToken,
+      pollMs: 1,
       secretValues,
       events,
     };

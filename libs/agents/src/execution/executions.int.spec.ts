@@ -260,7 +260,7 @@ describe('an execution that a model directs', () => {
     const second = await one.executions.request(one.caller, agent, {});
     expect(second.status).toBe('pending');
     const data = { issueId: 'iss_1', issue: { title: 'DB latency' } };
-    await one.append('issue.created', data as never, { cause: causedBy(requested!) });
+    await one.append('issue.created', data, { cause: causedBy(requested!) });
     const done = await one.untilStatus(agent, id, 'completed');
     expect(done).toMatchObject({ output: 'issue opened', usage: { inputTokens: 200, outputTokens: 40 } });
     expect(done.steps).toMatchObject([

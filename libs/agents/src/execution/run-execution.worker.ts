@@ -73,7 +73,8 @@ export class RunExecution implements Worker<ExecutionTask> {
     const { store, stopped } = this.parts;
     const ended = stopped.watch(executionId);
     try {
-      const active = await ActiveExecution.read(this.parts, executionId, payload, AbortSignal.any([signal, ended]));
+      const both = AbortSignal.any([signal, ended]);
+      const active = await ActiveExecution.read(this.parts, executionId, payload, both, () => ended.aborted);
       return { position: await active.untilIdle() };
     } catch (error) {
       // Somebody else has appended: a cancellation, a result, or a process that took over. What we know is outdated.
@@ -102,6 +103,7 @@ class ActiveExecution {
     private revision: bigint | 'no-stream',
     private position: bigint,
     private readonly signal: AbortSignal,
+    private readonly hasEnded: () => boolean,
   ) {}
 
   static async read(
@@ -109,6 +111,7 @@ class ActiveExecution {
     executionId: string,
     { agentId, request: place }: ExecutionTask,
     signal: AbortSignal,
+    hasEnded: () => boolean,
   ): Promise<ActiveExecution> {
     const { store } = parts;
     const [request, agent, { state, revision, position }] = await Promise.all([
@@ -118,7 +121,7 @@ class ActiveExecution {
     ]);
     const { event } = request.data;
     const cause = event && (await readAt(store, event.stream, event.revision));
-    return new ActiveExecution(parts, executionId, request, agent, cause, state, revision, position, signal);
+    return new ActiveExecution(parts, executionId, request, agent, cause, state, revision, position, signal, hasEnded);
   }
 
   /** @returns the position of the last event of the stream. */
@@ -190,6 +193,7 @@ class ActiveExecution {
       event,
       now,
       world,
+      hasEnded: this.hasEnded,
       secrets: () => this.secrets(),
     });
   }

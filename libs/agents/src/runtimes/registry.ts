@@ -1,5 +1,6 @@
 import type { AgentRuntime } from '#libs/events/src/shapes/agents/execution-shape.js';
 
+import { a2aRuntime } from './a2a-runtime.js';
 import { commandRuntime } from './command-runtime.js';
 import { openaiRuntime } from './openai/openai-runtime.js';
 import { httpRuntime } from './http-runtime.js';
@@ -10,6 +11,7 @@ import { workflowRuntime } from './workflow-runtime.js';
 export const runtimes: Readonly<Record<AgentRuntime, Runtime>> = {
   http: httpRuntime,
   openai: openaiRuntime,
+  a2a: a2aRuntime,
   workflow: workflowRuntime,
   command: commandRuntime,
 };

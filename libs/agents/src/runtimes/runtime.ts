@@ -32,6 +32,8 @@ export interface Turn {
   readonly event: PlatformEvent | undefined;
   readonly now: Date;
   readonly world: World;
+  /** Whether the execution ended from outside: it was cancelled. */
+  hasEnded(): boolean;
   /** Of the agent, in plain text: the newest first. */
   secrets(): Promise<readonly string[]>;
 }
@@ -43,6 +45,8 @@ export interface World {
   /** Absolute paths of the programs that may be run. */
   readonly agentCommands: readonly string[];
   readonly secretValues: SecretValuesOf;
+  /** Milliseconds between looks at a task of another agent. */
+  readonly pollMs: number;
   /** Events that a tool may look for. */
   readonly events: Pick<EventReader, 'page'>;
   /** How the outside reaches this server, without a trailing slash. */

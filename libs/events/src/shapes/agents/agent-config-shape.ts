@@ -79,6 +79,11 @@ export const agentConfigs = {
     ),
     prices: Type.Optional(closed({ inputPerMillion: cents('Of tokens.'), outputPerMillion: cents('Of tokens.') })),
   }),
+  a2a: closed({
+    url: { ...url, description: 'URL of its agent card, or its origin.' },
+    headers: Type.Optional(headers),
+    timeout: Type.Optional(duration('From the message to the result. Default: 10m.')),
+  }),
   workflow: closed({ workflow: text }),
   command: closed({
     command: text,

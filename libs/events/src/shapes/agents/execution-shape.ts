@@ -14,7 +14,13 @@ export const ExecutionTrigger = Type.Union([
 export type ExecutionTrigger = Static<typeof ExecutionTrigger>;
 
 export const AgentRuntime = Type.Union(
-  [Type.Literal('http'), Type.Literal('openai'), Type.Literal('workflow'), Type.Literal('command')],
+  [
+    Type.Literal('http'),
+    Type.Literal('openai'),
+    Type.Literal('a2a'),
+    Type.Literal('workflow'),
+    Type.Literal('command'),
+  ],
   { description: 'What runs it.' },
 );
 export type AgentRuntime = Static<typeof AgentRuntime>;
