@@ -84,9 +84,9 @@ describe('the config of an integration', () => {
     const bearer = [['bearer'], []];
     expect(Object.fromEntries(keys.map(([name, ...rest]) => [name, rest]))).toEqual({
       github: [['apiUrl', 'hookId', 'repository', 'token'], []],
-      gitlab: [[], []],
+      gitlab: [['apiUrl', 'project', 'token'], []],
       slack: [['apiUrl', 'botToken'], []],
-      botframework: [['appId', 'issuer', 'openIdMetadataUrl'], ['appId']],
+      botframework: [['appId', 'appPassword', 'issuer', 'openIdMetadataUrl', 'tokenUrl'], ['appId']],
       generic_webhook: [['answer', 'bearer', 'handshake', 'read', 'verify'], []],
       cloudevents: bearer,
       standard_webhooks: [['publicKey'], []],
