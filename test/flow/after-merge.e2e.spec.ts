@@ -103,8 +103,10 @@ it('a merged pull request goes through checks, approval, comment, release and an
   await save('after-merge', text);
   const { token } = await server.post<{ token: string }>('/api/v1/tokens', { name: 'ann', roles: ['designer'] });
   const example = async (type: string) => {
-    const types = await server.list<{ type: string; example: Record<string, unknown> }>('/api/v1/event-types');
-    return types.find((one) => one.type === type)!.example;
+    const types = await server.get<{ data: { type: string; example: Record<string, unknown> }[] }>(
+      '/api/v1/event-types',
+    );
+    return types.data.find((one) => one.type === type)!.example;
   };
   const pullRequest = (data: Record<string, unknown>, number: number) => ({
     ...data,
