@@ -61,7 +61,7 @@ async function openLog({ eventStoreUrl, streamPrefix }: Config, databaseUrl: str
     return EventStoreDbEventStore.open({
       connectionString: eventStoreUrl,
       prefix,
-      // Whoever names a prefix knows what it means for a log that has none.
+      // An operator who names a prefix knows what it means for a log that has none.
       ...(streamPrefix === undefined && { refuseUnprefixed: streams.organisation(DEFAULT_ORG) }),
     });
   }

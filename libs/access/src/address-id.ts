@@ -15,7 +15,7 @@ export interface AddressIdParts {
 }
 
 /**
- * The id of a thing about to be created, where the id is an address too: whoever knows it may send. Without an
+ * The id of a thing about to be created, where the id is an address too: anyone who knows it may send. Without an
  * `Idempotency-Key` all of it is random. With one it follows from the key, so that the same request sent again meets the
  * same stream, and from a secret of the organisation, so that nobody outside can work it out from a key that is easy to
  * guess.

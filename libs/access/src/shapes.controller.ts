@@ -5,7 +5,7 @@ import { type TSchema, Type } from '@sinclair/typebox';
 /** A JSON Schema as the decorators of @nestjs/swagger take one; the API's description puts named ones in one place. */
 const schemaOf = (shape: TSchema) => shape as object;
 
-/** Describes the body that a route takes by its shape. Whoever reads the body checks it. */
+/** Describes the body that a route takes by its shape. The code that reads the body checks it. */
 export const Takes = (shape: TSchema) => ApiBody({ schema: schemaOf(shape) });
 
 /** Describes what a route answers by its shape. */

@@ -91,7 +91,7 @@ export class PendingActionController {
     return pageOf(rows, paging, ({ requestedAt, id: last }) => [requestedAt.toISOString(), last], answerOf);
   }
 
-  /** So that whoever has just seen an event sees what it led to, as far as it is known. */
+  /** So that a caller that has just seen an event sees what it led to, as far as it is known. */
   private async settle(): Promise<void> {
     try {
       await this.progress.whenProcessed(followers.pendingActions, await this.store.head(), PATIENCE_MS);

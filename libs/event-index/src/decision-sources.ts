@@ -18,7 +18,7 @@ export interface DecisionSource {
   decisionsOn(query: DecisionQuery, limit: number): Promise<readonly KeyedDecision[]>;
 }
 
-/** Who decides about events, stage by stage: each adds itself, and whoever lists decisions asks all of them. */
+/** Who decides about events, stage by stage: each adds itself, and lists of decisions ask all of them. */
 export class DecisionSources {
   private readonly sources: DecisionSource[] = [];
 

@@ -3,7 +3,7 @@ import { type AppendResult, type EventStore, type EventToAppend, RecordedEvent, 
 /**
  * Appends what must happen once to the place that follows from its cause: a stream of its own, or the revision after
  * `expected`. If an earlier try or another process was first, what it recorded stands, and the result tells where it is.
- * @returns `repeated` is true where the place was taken, whoever took it.
+ * @returns `repeated` is true where the place was taken, by any process.
  * @throws WrongRevision if the stream has not come as far as `expected`.
  * @throws Transient `log.unavailable`: nobody knows whether the events are there; the same call again is safe.
  */

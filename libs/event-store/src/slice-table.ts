@@ -11,14 +11,14 @@ export interface Change<State> {
 }
 
 /**
- * The state of everything of one kind, in memory. Each thing is folded from its own stream: whoever publishes an event of
+ * The state of everything of one kind, in memory. Each thing is folded from its own stream: a published event of
  * such a type changes nothing. What has ended is forgotten.
  */
 export class SliceTable<State, Own extends EventType> implements Table {
   private readonly states = new Map<string, State>();
   private readonly types: ReadonlySet<string>;
 
-  /** @param reads the types that matter to whoever asks. */
+  /** @param reads the types that matter to callers. */
   constructor(
     readonly name: string,
     private readonly slice: Slice<State, Own>,

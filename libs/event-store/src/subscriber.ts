@@ -30,7 +30,7 @@ export interface Subscriber {
   readonly batchSize?: number;
   /**
    * Its views may be a moment late. Under load it is given a batch every 100 ms, not one for each append: a transaction costs as
-   * much for one event as for fifty. Whoever waits for it ({@link Progress}) ends the pause.
+   * much for one event as for fifty. A wait for it ({@link Progress}) ends the pause.
    */
   readonly gathers?: boolean;
   handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void>;

@@ -49,6 +49,6 @@ export function heardAgain(listens: (type: string) => boolean, follow: readonly 
   return (Object.keys(catalogue) as EventType[]).filter((type) => listens(type) && follows(type));
 }
 
-/** The warning for whoever listens to what it causes. */
+/** The warning for a rule, workflow or webhook that listens to what it causes. */
 export const hearsItself = (who: string, types: readonly string[]): string =>
   `It is triggered by events that it causes itself: ${types.slice(0, 4).join(', ')}${types.length > 4 ? ' …' : ''}. The ${who} does not act on events that follow from its own actions, unless allowRecursion is true.`;

@@ -1,6 +1,6 @@
 import { derivedId, PREFIXES } from '#libs/kernel/src/ids.js';
 
-/** Integrations and agents receive at addresses that hold their ids: whoever knows the id can send there. */
+/** Integrations and agents receive at addresses that hold their ids: anyone who knows the id can send there. */
 const ADDRESS_IDS = /\b(int|agt)_[0-9a-hjkmnp-tv-z]{26}\b/g;
 
 /**

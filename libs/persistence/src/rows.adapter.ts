@@ -7,7 +7,7 @@ import { storableJson } from '#libs/kernel/src/text/text.js';
 
 /**
  * Rows of views in sets: one statement for all of them, made from what their entity says about table, columns and key.
- * Whoever needs more in the conflict than "the new one stands" or "the old one stands" writes a statement by hand.
+ * For a conflict that needs more than "the new one stands" or "the old one stands", write a statement by hand.
  */
 
 type Class<Entity> = new () => Entity;

@@ -58,7 +58,7 @@ export const defineAction = <Schema extends TSchema>(action: ActionDefinition<Sc
 /** What an action is given beside its input. */
 export interface ActionContext {
   /**
-   * The same for every attempt of one request, also after a crash and in another process: whoever honours it does the
+   * The same for every attempt of one request, also after a crash and in another process: a system that honours it does the
    * thing once. A UUID.
    */
   readonly idempotencyKey: string;

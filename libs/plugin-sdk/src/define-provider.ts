@@ -288,7 +288,7 @@ export interface Provider extends Messenger {
   readonly description: string;
   /**
    * What proves that a request is genuine, as a noun phrase: `X-Acme-Signature: v1= and 64 hex digits, the HMAC-SHA256 of
-   * the raw body`. Whoever sends no proof or a malformed one reads it.
+   * the raw body`. A sender without a proof or with a malformed one reads it.
    */
   readonly wants?: string;
   /** What `config` of an integration may hold. Absent: nothing. */
@@ -372,8 +372,8 @@ export interface Provider extends Messenger {
   /** Opens issues, for `create_issue` with `tracker`. */
   readonly tracker?: Tracker;
   /**
-   * Headers with which a sender that knows the first secret would send these bytes at `context.now`. Whoever replays a
-   * saved request signs it with them, and the test kit proves with them that `verify` looks at every byte. They are texts,
+   * Headers with which a sender that knows the first secret would send these bytes at `context.now`. A replay of a
+   * saved request is signed with them, and the test kit proves with them that `verify` looks at every byte. They are texts,
    * and are sent in UTF-8.
    */
   sign?(

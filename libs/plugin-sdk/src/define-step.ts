@@ -27,7 +27,7 @@ import type { Static, TSchema } from '@sinclair/typebox';
 
 /**
  * A step that does something in the world. It may be run again for the same attempt, if the process dies in between:
- * pass `idempotencyKey` on to whoever is asked, and stop when `signal` aborts.
+ * pass `idempotencyKey` on to the system that is called, and stop when `signal` aborts.
  */
 export interface EffectStep<Schema extends TSchema = TSchema> {
   readonly name: string;
@@ -81,7 +81,7 @@ export function defineStep<Schema extends TSchema>(step: StepDefinition<Schema>)
 /** What a step with effects is given beside its input. */
 export interface StepContext {
   /**
-   * The same for every attempt of the same step of the same run, also after a crash: whoever honours it does the thing
+   * The same for every attempt of the same step of the same run, also after a crash: a system that honours it does the thing
    * once. A UUID.
    */
   readonly idempotencyKey: string;

@@ -49,7 +49,7 @@ export const cloudevents = defineProvider({
 
 const ORIGIN = /^[\x21-\x7e]{1,253}$/;
 
-/** The handshake of the CloudEvents webhook specification: whoever knows the address may deliver. */
+/** The handshake of the CloudEvents webhook specification: a sender that knows the address may deliver. */
 function permission({ headers }: InboundRequest, perMinute: number | undefined) {
   const origin = headers['webhook-request-origin'];
   if (origin === undefined || !ORIGIN.test(origin)) return undefined;

@@ -73,7 +73,7 @@ export function verifyStandardWebhook(request: InboundRequest, { secrets, config
   if (!/^\d{1,12}$/.test(timestamp) || given.length === 0) return { ok: false, reason: 'signature_malformed' };
   const by = signedBy(given, { id, timestamp, rawBody: request.rawBody }, secrets, publicKey);
   if (by === undefined) return { ok: false, reason: 'signature_mismatch' };
-  // After the signature: whoever cannot sign learns nothing about the clock.
+  // After the signature: a sender that cannot sign learns nothing about the clock.
   if (!withinTolerance(Number(timestamp) * 1000, now)) return { ok: false, reason: 'stale' };
   return { ok: true, authentication: by };
 }

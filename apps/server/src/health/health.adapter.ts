@@ -8,7 +8,7 @@ import { blockedRuns } from '#libs/workflows/src/run/shown/blocked-runs.adapter.
 import { type Failure, type Readiness, readinessOf } from './readiness.js';
 
 const PATIENCE_MS = 2_000;
-/** Whoever asks more often gets the answer of a moment ago: asking must not be a load of its own. */
+/** More frequent requests get the answer of a moment ago: asking must not be a load of its own. */
 const FRESH_MS = 200;
 
 const WORKER_MS = 15_000;

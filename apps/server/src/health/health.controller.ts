@@ -80,7 +80,7 @@ export class HealthController {
     void reply.type(this.metrics.registry.contentType).send(text);
   }
 
-  /** @throws Rejected for a token that is not valid: whoever sends one wants the whole answer. */
+  /** @throws Rejected for a token that is not valid: a caller that sends one needs the whole answer. */
   private callerOf({ headers }: Asking): { readonly orgId: string } | undefined {
     return headers['authorization'] === undefined ? undefined : authenticate(headers, this.tokens, this.clock.now());
   }

@@ -87,7 +87,7 @@ export class Metrics {
     this.sources = sources;
   }
 
-  /** Whoever asks while it is being collected gets the same text: asking must not be a load of its own. */
+  /** Requests that arrive while it is being collected get the same text: asking must not be a load of its own. */
   text(): Promise<string> {
     return (this.collecting ??= this.registry.metrics().finally(() => (this.collecting = undefined)));
   }

@@ -26,7 +26,7 @@ export interface Readiness {
   readonly status: 'ready' | 'not_ready';
   /** Why not, in words; empty when ready. */
   readonly reasons: readonly string[];
-  /** The same without names and errors, for whoever has no token. */
+  /** The same without names and errors, for callers without a token. */
   readonly publicReasons: readonly string[];
   /** What makes the server not ready if it persists. */
   readonly warnings?: readonly string[];

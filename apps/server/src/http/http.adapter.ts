@@ -110,7 +110,7 @@ export async function createHttp(
       useDefaults: false,
       directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
     },
-    // Whoever puts TLS before this server decides on it there.
+    // The proxy that terminates TLS decides on it.
     strictTransportSecurity: false,
     crossOriginResourcePolicy: { policy: 'same-origin' },
   });

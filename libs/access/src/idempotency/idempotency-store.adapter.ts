@@ -35,8 +35,8 @@ const PURGE_EVERY = 200;
 
 /**
  * Answers to requests with an `Idempotency-Key`, kept for 24 hours in PostgreSQL. Encrypted, since an answer may hold a
- * secret that is shown once. A process that dies in mid-request leaves its claim for a minute at most; whoever does the
- * request again meets the same ids, since these follow from the key.
+ * secret that is shown once. A process that dies in mid-request leaves its claim for a minute at most; the repeated
+ * request meets the same ids, since these follow from the key.
  */
 export class IdempotencyStore {
   private untilPurge = 0;

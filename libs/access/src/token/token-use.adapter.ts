@@ -51,7 +51,7 @@ export class TokenUse implements OnApplicationBootstrap, OnApplicationShutdown {
         [taken.map(([id]) => id), taken.map(([, at]) => new Date(at).toISOString())],
       );
     } catch {
-      // The database is away, which whoever needs it reports.
+      // The database is away. Code that needs it reports that.
       for (const [id, at] of taken) if (!this.pending.has(id)) this.pending.set(id, at);
     }
   }

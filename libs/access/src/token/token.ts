@@ -128,7 +128,7 @@ export class InstallBootstrapToken extends ThingCommand<Token> {
     id: string,
     author: Author,
     readonly hash: string,
-    /** A configured token replaces what is there; a generated one gives way to whoever was first. */
+    /** A configured token replaces what is there; a generated one gives way to the first one. */
     readonly origin: 'configured' | 'generated',
   ) {
     super(id, author);

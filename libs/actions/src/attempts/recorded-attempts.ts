@@ -36,7 +36,7 @@ export interface RequestKind<R extends RequestType> {
 
 /** What earlier attempts left behind. */
 export interface Earlier {
-  /** The effect may have been done: whoever began died, or no answer came. Look before doing it again. */
+  /** The effect may have been done: the process died, or no answer came. Look before doing it again. */
   readonly mayHaveArrived: boolean;
   /** When the first attempt began. */
   readonly since: Date;

@@ -135,7 +135,7 @@ export class Executions {
     const rows = this.database.getRepository(ExecutionView);
     let row = await rows.findOneBy({ id, orgId });
     if (!row) {
-      // Whoever has just been told the id of an execution may ask for it before it is there.
+      // A caller that has just received the id of an execution may ask for it before its row exists.
       for (const name of [followers.requestAgents, followers.executionViews])
         await hasSeen(this.progress, name, await this.store.head());
       row = await rows.findOneBy({ id, orgId });

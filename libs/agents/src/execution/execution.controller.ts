@@ -135,7 +135,7 @@ export class ExecutionController {
   ): Promise<ResultAnswer> {
     const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1] ?? '';
     const { store, clock, tokens } = this;
-    // Whoever has no token learns nothing, not even what a result looks like.
+    // A caller without a token learns nothing, not even what a result looks like.
     const read = (): ExecutionResult => checkBody(ExecutionResult, sent, { prefix: 'execution' });
     return receiveResult({ store, clock, tokens }, { agentId, executionId, token }, read);
   }

@@ -126,7 +126,7 @@ function unlessPassing(error: unknown): undefined {
   if (!(error instanceof A2aError) || !error.mayPass) throw error;
 }
 
-/** Best effort: whoever does not hear of it works in vain, and its result is not taken. */
+/** Best effort: an agent that misses it works on, and its result is not used. */
 const cancelTask = (turn: Turn, path: string): Promise<unknown> =>
   exchange(turn, 'POST', `${path}:cancel`, AbortSignal.timeout(CALL_MS), {}).catch(() => undefined);
 

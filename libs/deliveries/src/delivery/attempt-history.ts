@@ -9,7 +9,7 @@ import type { Delivery } from './delivery.js';
 
 type Attempted = DataOf<'delivery.attempted'>;
 
-/** One HTTP call of a delivery, as whoever asks for it sees it. */
+/** One HTTP call of a delivery, as answers show it. */
 export interface Attempt {
   readonly attempt: number;
   readonly at: string;

@@ -86,8 +86,8 @@ export const causeOf = (event: RecordedEvent): TaskCause => ({
 });
 
 /**
- * What the events of an attempt inherit: they follow from the webhook. A bare URL has none, and whoever named it is on the
- * path already; that one failed is noted, since news of it would go to another bare URL.
+ * What the events of an attempt inherit: they follow from the webhook. A bare URL has none, and the rule or run that
+ * named it is on the path already; a failure is noted, since its event would go to another bare URL.
  */
 export const outcomeCause = (
   cause: TaskCause,

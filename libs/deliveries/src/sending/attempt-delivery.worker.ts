@@ -189,7 +189,7 @@ function draftsOf(
   if (result.kind === 'delivered')
     return [attempted, { type: 'webhook.delivered', data: { ...about, status: result.status } }];
   const { kind: _, ...failure } = result;
-  // A test is for whoever is looking: trying again behind their back tells nobody anything.
+  // A test is for the person who waits for its outcome: a later retry would be of no use.
   const retryable = result.retryable && kind !== 'test';
   return [attempted, { type: 'webhook.failed', data: { ...about, ...failure, retryable } }];
 }

@@ -107,7 +107,7 @@ export class Runner extends Progress {
     if (position <= 0n) return;
     if (this.tableNames.has(name)) return this.tableFollower!.waiters.until(position, timeoutMs);
     const follower = this.followers.get(name);
-    // What was handled here while this process was active stays handled, whoever is active now.
+    // What was handled here while this process was active stays handled, whichever process is active now.
     if (follower && (follower.active || follower.waiters.position >= position))
       return follower.waiters.until(position, timeoutMs);
     return this.whenStored(name, position, timeoutMs);

@@ -4,7 +4,7 @@ import { defineEvent } from '../define-event.js';
 
 const Headers = Type.Record(Type.String(), Type.String());
 
-/** What deliveries record for whoever asks what exactly was sent and answered. */
+/** What deliveries record about what exactly was sent and answered. */
 export const deliveryEvents = {
   'delivery.attempted': defineEvent({
     description: 'One HTTP request of a delivery and its answer. The outcome follows as another event.',

@@ -114,7 +114,7 @@ export const waitEvents = {
       approvers: Type.Array(Type.String()),
       /** So many approvals are needed. */
       count: Type.Integer({ minimum: 1 }),
-      /** Whether whoever started the run may approve. */
+      /** Whether the caller who started the run may approve. */
       selfApproval: Type.Boolean(),
       until: Type.Optional(Type.String()),
       /** One entry for each approver that is named, and one for anybody else who may decide. Each link works once. */

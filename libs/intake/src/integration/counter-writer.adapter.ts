@@ -52,7 +52,7 @@ export class CounterWriter implements OnApplicationBootstrap, OnApplicationShutd
         ],
       );
     } catch {
-      // The database is away, which whoever needs it reports. Counts wait in memory, one row for each kind.
+      // The database is away. Code that needs it reports that. Counts wait in memory, one row for each kind.
       this.counters.giveBack(changes);
     }
   }

@@ -49,7 +49,7 @@ export class IntegrationProjection implements Subscriber {
         [id, after.orgId, jsonColumn(after), event.revision.toString(), at],
       );
     const stillNamed = new Set(secretReferences(after));
-    // Safe twice, and before the commit too: whoever folds the log again meets the event that took the reference away.
+    // Safe twice, and before the commit too: a rebuild meets the event that removed the reference.
     await this.secrets.remove(secretReferences(before).filter((reference) => !stillNamed.has(reference)));
   }
 }

@@ -79,7 +79,7 @@ function withoutMasks(given: JsonObject, provider: Provider, current: JsonObject
 }
 
 /**
- * A stored secret goes to the addresses with which it was entered, and to no others: whoever may change an address, and
+ * A stored secret goes to the addresses with which it was entered, and to no others: a person who may change an address, and
  * not read the secret, would have it sent to a server of their own.
  */
 function refuseMovedSecrets(

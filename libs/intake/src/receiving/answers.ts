@@ -75,7 +75,7 @@ export const customPathForm: AnswerForm = {
   notFound: envelope(NOT_FOUND),
 };
 
-/** Chats show the answer to whoever wrote: it is empty, unless the provider gives one. */
+/** Chats show the answer to the author of the message: it is empty, unless the provider gives one. */
 export const communicatorForm: AnswerForm = {
   accepted: ({ answer }) => ({
     status: answer?.status ?? 200,

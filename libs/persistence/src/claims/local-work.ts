@@ -14,7 +14,7 @@ export interface Reserved {
 
 /**
  * The workers of this process, as who schedules sees them. Work that is due at once is handed over to them in the transaction
- * that writes its row: it needs no claim and no signal. What they have no room for is left to whoever claims it.
+ * that writes its row: it needs no claim and no signal. What they have no room for is left to the process that claims it.
  */
 export interface LocalWork {
   reserve(work: Work): Reserved | undefined;

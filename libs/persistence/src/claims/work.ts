@@ -9,7 +9,7 @@ import type { PerGroup } from './group-windows.js';
  *
  * A row is claimed by a process, and free again when that process has not been heard of for 8 seconds.
  *
- * A queue has one kind of payload: what JSON can hold, which whoever schedules and whoever works name by one type.
+ * A queue has one kind of payload: what JSON can hold, which the scheduling side and the worker name by one type.
  */
 export interface Work<Payload extends object = object> {
   /** `deliveries.attempt`, `workflows.run` … */

@@ -18,7 +18,7 @@ import { durabilityOf, SERVER_SETTINGS } from './postgres-settings.js';
 export interface EmbeddedPostgresOptions {
   /** The folder of the cluster, `.millrace/postgres`; made if it is not there. */
   readonly folder: string;
-  /** How others reach this process, told to whoever starts on the same folder: `http://127.0.0.1:3000`. */
+  /** How to reach this process, for the message to a process that starts on the same folder: `http://127.0.0.1:3000`. */
   readonly address?: string;
   readonly log?: Log;
   /** False gives up safety against power cuts for speed: tests only. */

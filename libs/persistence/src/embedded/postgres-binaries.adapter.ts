@@ -33,7 +33,7 @@ export async function postgresBinaries(): Promise<PostgresBinaries> {
 
 /**
  * npm packages cannot hold symbolic links: the package lists them, and its install script makes them. npm does not run
- * install scripts unless they are approved, so whoever needs the links makes sure of them.
+ * install scripts unless they are approved, so the code that needs the links creates them.
  */
 export async function linkLibraries(root: string): Promise<void> {
   const text = await readFile(join(root, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]');

@@ -26,7 +26,7 @@ const RENEW = `
 
 const BURY = `delete from views.processes where id <> $1 and seen_at < clock_timestamp() - $2 * interval '1 millisecond'`;
 
-/** Whoever notices frees what a process that is gone has claimed; the counts of its tries stay. */
+/** Any process that notices frees what a dead process has claimed; the counts of its tries stay. */
 const FREE = `
   update views.work set state = 'ready', claimed_by = null, crashes = crashes + 1
    where ctid = any (array(

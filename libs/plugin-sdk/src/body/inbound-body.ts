@@ -156,7 +156,7 @@ function parseBatch(text: string): ParsedBody | BodyFault {
 }
 
 function parseForm(rawBody: Buffer, charset: Charset): ParsedBody | BodyFault {
-  // An encoder writes these as %7B and %5B: whoever sends them as they are has forgotten the content type.
+  // An encoder writes these as %7B and %5B: a sender that does not has forgotten the content type.
   if (rawBody[0] === 0x7b || rawBody[0] === 0x5b) return JSON_AS_FORM;
   const fields = formFields(rawBody, charset);
   if (fields === undefined) return NOT_FORM;

@@ -34,7 +34,7 @@ export async function loadPlugins(
 
 async function importDefault(specifier: string, folder: string, patienceMs: number): Promise<unknown> {
   let timer: NodeJS.Timeout | undefined;
-  // Whoever starts the server must learn which plug-in ended it.
+  // The operator must learn which plug-in ended the server.
   const { exit } = process;
   process.exit = () => {
     throw new Error('it calls process.exit: only the server ends the process');

@@ -120,7 +120,7 @@ async function tokenFor(context: SendContext): Promise<string> {
   const text = textOf(said['access_token']);
   if (answer.status !== 200 || text === undefined) {
     const { message, retryable, retryAfter } = statusError(LOGIN, answer, now, textOf(said['error']));
-    // Nothing was sent: whoever reads the code knows that the message has not arrived.
+    // Nothing was sent: the code says that the message has not arrived.
     throw new StepError({
       code: 'botframework.no_token',
       type: 'authentication',

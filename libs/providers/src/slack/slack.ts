@@ -56,7 +56,7 @@ export const slack = defineProvider({
     return { ...read(body), ...answerable(body), retry: body.request.headers['x-slack-retry-num'] };
   },
 
-  // Anything else than an empty 200 within three seconds would be shown to whoever pressed the button, or sent again.
+  // Anything else than an empty 200 within three seconds would be shown to the user who pressed the button, or sent again.
   respond: ({ value }) => {
     const { type, challenge } = fieldsOf(value);
     return type === 'url_verification' && typeof challenge === 'string'

@@ -30,7 +30,7 @@ export interface ShownDecision {
   readonly at: string;
 }
 
-/** What a rule asked for; `refused` and `detail` where the rule or whoever should have done it refused. */
+/** What a rule asked for; `refused` and `detail` where the rule or the stage that should have done it refused. */
 export type ShownAction = Decision['actions'][number] & { readonly detail?: string };
 
 /** A decision of a rule, with its place in the order of time. */

@@ -30,7 +30,7 @@ export function compileRule(id: string, orgId: string, version: number, definiti
     filter: { eventSource: interned(eventSource), eventType: interned(eventType) },
   };
   try {
-    // The linter's expressions are for whoever saves it.
+    // The linter's expressions are for the answer to a save.
     return { ...rule, compiled: { ...compileDefinition(definition), expressions: [] } };
   } catch (error) {
     if (!(error instanceof Rejected)) throw error;

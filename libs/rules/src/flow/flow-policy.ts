@@ -7,7 +7,7 @@ import { heldByBurst, heldByThrottle, heldByWindow } from './held-back.js';
 /**
  * Which matches of a rule may act: hours, then `once` or `debounce`, then `throttle`. What one control holds back does not
  * count for the next. Time is that at which the log took the event, in milliseconds since 1970, so that the same events get
- * the same answers when they are looked at again. The state is kept by whoever asks: in rows, or in memory for a backtest.
+ * the same answers when they are looked at again. The caller keeps the state: in rows, or in memory for a backtest.
  */
 
 /** How much of a throttle's limit is used, or that a burst goes on of which the first match acts. */

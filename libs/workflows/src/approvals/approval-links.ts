@@ -161,7 +161,7 @@ export class ApprovalLinks {
     return undefined;
   }
 
-  /** A link decides as the token that it names does: whoever votes with the token has no second vote. */
+  /** A link decides as the token that it names does: a vote with the token leaves no second vote. */
   private approverOf({ orgId, approver }: Opened): Approver | undefined {
     if (approver === undefined) return { orgId, actor: 'link', roles: [], name: undefined, link: 'anybody' };
     const now = this.now();

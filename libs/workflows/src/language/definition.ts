@@ -40,7 +40,7 @@ export interface Concurrency {
 export interface Trigger {
   /** Name of the trigger's kind. */
   readonly type: string;
-  /** What is asked of whoever starts a run; absent where nobody is asked. */
+  /** What a person who starts a run must enter; absent where nothing is asked. */
   readonly inputs?: InputSpecs;
   /** Tells it from others of its kind; no two have the same. */
   readonly key?: string;

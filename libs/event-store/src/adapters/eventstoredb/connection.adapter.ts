@@ -34,7 +34,7 @@ const PATIENCE_MS = 4_000;
 
 interface Live {
   readonly call: Call;
-  /** Ends the call as lost, on our side and for whoever waits for it. */
+  /** Ends the call as lost, on our side and for its callers. */
   readonly lose: (error: LostCall) => void;
 }
 

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox';
 
 /**
  * What a rule or a workflow step asks for, as an event that another stage fulfils. The outcome's `$causationId` is the
- * id of the request: whoever waits for it waits for that.
+ * id of the request: code that waits for the outcome waits for that.
  */
 export const RequestedBy = Type.Union([
   Type.Object({

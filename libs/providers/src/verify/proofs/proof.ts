@@ -48,7 +48,7 @@ export interface SignedParts {
 
 /** One way to prove a request, compiled from its declaration. */
 export interface Proof {
-  /** What this scheme wants, as a noun phrase for whoever sends. */
+  /** What this scheme needs, as a noun phrase for senders. */
   readonly wants: string;
   /** It is made with a secret of the integration; without one nobody is believed. */
   readonly needsSecret: boolean;

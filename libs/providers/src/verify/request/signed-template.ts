@@ -22,7 +22,7 @@ export interface SignedTemplate {
   bytes(view: RequestView, signed: Signed): Buffer;
 }
 
-/** What is wrong with a template, for whoever wrote it. */
+/** What is wrong with a template, for its author. */
 export class TemplateFault extends Error {
   override readonly name = 'TemplateFault';
 }

@@ -40,7 +40,7 @@ function sourceOf(text: string): Source {
   };
 }
 
-/** What is wrong with a source, for whoever wrote it. */
+/** What is wrong with a source, for its author. */
 export class SourceFault extends Error {
   override readonly name = 'SourceFault';
 }

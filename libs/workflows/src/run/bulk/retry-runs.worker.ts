@@ -88,7 +88,7 @@ export class RetryRuns implements Worker<BulkRetryTask> {
     });
   }
 
-  /** Whoever cancelled it meanwhile sees what had been done; there is nothing more to do then. */
+  /** Cancelled in the meantime: its answer shows what was done, and nothing is left to do. */
   private async record(progress: Progressed): Promise<WorkDone> {
     const stream = streams.bulkRetry(progress.retryId);
     for (;;) {

@@ -140,7 +140,7 @@ export interface ApprovalLink {
   readonly requestId: Uuid;
   /** Milliseconds since 1970. */
   readonly expires: number;
-  /** The name of a token. Without it the link is for whoever has it. */
+  /** The name of a token. Without it the link is for anyone who has it. */
   readonly approver?: string;
 }
 
@@ -175,7 +175,7 @@ export interface Attempt {
   readonly attempt: number;
   /**
    * The retry of the run from which on this is another action than before; 0 for most. A step that failed is the same
-   * action when it is retried on the same version: whoever receives it must be able to tell that it was done.
+   * action when it is retried on the same version: the receiver must be able to tell that it was done.
    */
   readonly round: number;
   readonly input: unknown;
