@@ -41,7 +41,7 @@ const ROOMS = {
   'libs/actions/src': ['plugins', 'trackers', 'messages', 'attempts', 'connections'],
   'libs/kernel/src': ['text', 'time'],
   'apps/server/src': ['http', 'health'],
-  'apps/cli/src': ['apply', 'workflow', 'run', 'secret', 'integration', 'rule', 'nouns'],
+  'apps/cli/src': ['apply', 'workflow', 'run', 'secret', 'event-type', 'integration', 'rule', 'nouns'],
 };
 const roomRules = Object.entries(ROOMS).flatMap(([folder, rooms]) =>
   rooms.slice(1).map((room, index) => ({
@@ -108,6 +108,11 @@ module.exports = {
       'The index of the log serves the stages that search it and knows none of them.',
     ),
     mayImport('access', ['event-store', 'events', 'kernel'], 'Who may do what is known without knowing what is done.'),
+    mayImport(
+      'event-types',
+      ['access', 'event-store', 'events', 'kernel'],
+      'What events may say is known to every stage that takes or writes one, and knows none of them.',
+    ),
     {
       name: 'stages-never-import-each-other',
       severity: 'error',

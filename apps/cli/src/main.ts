@@ -4,6 +4,7 @@ import { applyCommand } from './apply.js';
 import { Connection } from './connection.js';
 import { EXIT, exitCodeOf, linesOf } from './failures.js';
 import { targetOf } from './profile.js';
+import { eventTypeCommands } from './event-type/event-type-commands.js';
 import { integrationCommands } from './integration.js';
 import { providerCommands } from './provider.js';
 import { readDocument } from './rule/rule-file.js';
@@ -69,6 +70,7 @@ export async function main(args: readonly string[], given: Partial<Surroundings>
   runCommands(program, act);
   secretCommands(program, act);
   addAgentCommands(program, act);
+  eventTypeCommands(program, act);
   applyCommand(program, act);
   sendCommand(program, act);
   for (const command of everyCommand(program)) command.exitOverride().showSuggestionAfterError();

@@ -30,6 +30,8 @@ import { WebhookProjection } from '#libs/deliveries/src/webhook/webhook.projecti
 import { WebhookTable } from '#libs/deliveries/src/webhook/webhook.table.js';
 import { WebhookHealthView, WebhookView } from '#libs/deliveries/src/webhook/webhook.view.js';
 import { EventIndex } from '#libs/event-index/src/event-index.projection.js';
+import { EventTypesModule } from '#libs/event-types/src/event-types.module.js';
+import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
 import type { Subscriber, Table } from '#libs/event-store/src/subscriber.js';
 import { AgentReceivers } from '#libs/intake/src/agent-webhook/agent-receivers.js';
 import { IntakeModule } from '#libs/intake/src/intake.module.js';
@@ -81,6 +83,7 @@ import { type Core, CoreModule } from './core.module.js';
 /** Controllers and command handlers, by stage. */
 const STAGES: readonly Type[] = [
   AccessModule,
+  EventTypesModule,
   IntakeModule,
   RulesModule,
   ActionsModule,
@@ -127,6 +130,7 @@ const TABLES: readonly Type<Table>[] = [
   OrganisationTable,
   TokenTable,
   NamedSecretTable,
+  OwnTypeTable,
   IntegrationTable,
   AgentReceivers,
   WorkflowTable,

@@ -9,6 +9,9 @@ import { hasSeen } from '#libs/event-store/src/carry-out.js';
 import { EventStore, WrongRevision } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { dataProblems } from '#libs/event-types/src/own-schema.js';
+import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
+import { isEventType } from '#libs/events/src/catalogue.js';
 import { problemsOf } from '#libs/events/src/check.js';
 import { eventUuidOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
@@ -65,6 +68,7 @@ export class PublishController {
     @Inject(Clock) private readonly clock: Clock,
     @Inject(Progress) private readonly progress: Progress,
     @Inject(Plugins) private readonly plugins: Plugins,
+    @Inject(OwnTypeTable) private readonly ownTypes: OwnTypeTable,
   ) {}
 
   @Post()
@@ -76,8 +80,12 @@ export class PublishController {
   })
   @ApiResponse({ status: 201, type: PublishedEvent })
   async publish(@CurrentCaller() caller: Caller, @Body() body: NewPublishedEvent): Promise<PublishedEvent> {
-    const type = publishable(body.type, body.source, (name) => this.isProvider(name));
-    const problems = problemsOf(type, body.data, '/data');
+    const own = this.ownTypes.find(caller.orgId, body.type);
+    const isOwn = () => own?.kind === 'known';
+    const type = publishable(body.type, body.source, (name) => this.isProvider(name), isOwn);
+    const problems = isEventType(type)
+      ? problemsOf(type, body.data, '/data')
+      : dataProblems(own!.content.schema, body.data);
     if (problems.length > 0)
       throw new Rejected(
         'invalid',
@@ -90,6 +98,7 @@ export class PublishController {
       {
         type,
         data: body.data,
+        ...(own && { schemaVersion: own.version }),
         ...(body.timestamp !== undefined && { timestamp: parseTime(body.timestamp)!.toISOString() }),
       },
       {

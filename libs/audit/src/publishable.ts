@@ -1,4 +1,4 @@
-import { type EventType, isEventType, isSystemType } from '#libs/events/src/catalogue.js';
+import { isEventType, isSystemType } from '#libs/events/src/catalogue.js';
 import { ENGINE } from '#libs/events/src/envelope.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
@@ -14,8 +14,9 @@ export function publishable(
   type: string,
   source: string | undefined,
   isProvider: (source: string) => boolean = () => false,
-): EventType {
-  if (!isEventType(type))
+  isOwn: (type: string) => boolean = () => false,
+): string {
+  if (!isEventType(type) && !isOwn(type))
     throw new Rejected(
       'invalid',
       'event.type_unknown',

@@ -49,6 +49,8 @@ export function newEvent(
         readonly data: object;
         readonly subject?: string;
         readonly timestamp?: string;
+        /** Of a custom type; default 1. */
+        readonly schemaVersion?: number;
       },
   context: EventContext,
 ): EventToAppend {
@@ -67,7 +69,7 @@ export function newEvent(
     ...(context.cause?.causedBy && { causedBy: context.cause.causedBy }),
     actor: context.actor,
     receivedAt: now,
-    schemaVersion: (isEventType(draft.type) ? (catalogue[draft.type] as { version?: number }).version : undefined) ?? 1,
+    schemaVersion: versionOf(draft),
     ...(exactNumbers && { exactNumbers }),
     ...(context.request === undefined ? {} : { request: context.request }),
   };
@@ -78,4 +80,10 @@ export function newEvent(
     // eslint-disable-next-line no-restricted-syntax -- holds texts and counts alone
     metadata: JSON.stringify(metadata),
   };
+}
+
+/** The version in which `data` of a type is written now. */
+function versionOf(draft: { readonly type: string; readonly schemaVersion?: number }): number {
+  if (!isEventType(draft.type)) return draft.schemaVersion ?? 1;
+  return (catalogue[draft.type] as { version?: number }).version ?? 1;
 }

@@ -9,6 +9,7 @@ import { agentEvents } from './types/agents/agent.events.js';
 import { deliveryEvents } from './types/delivery.events.js';
 import { executionEvents } from './types/agents/execution.events.js';
 import { modelEvents } from './types/agents/model.events.js';
+import { eventTypeEvents } from './types/event-type.events.js';
 import { gitEvents } from './types/git.events.js';
 import { inboundEvents } from './types/inbound.events.js';
 import { integrationEvents } from './types/integration.events.js';
@@ -45,6 +46,7 @@ export const catalogue = {
   ...issueEvents,
   ...accessEvents,
   ...secretEvents,
+  ...eventTypeEvents,
   ...nameEvents,
   ...subscriberEvents,
 } as const;

@@ -16,6 +16,7 @@ export const followers = {
   stoppedExecutions: 'agents.stopped',
   agentViews: 'agents.views',
   eventIndex: 'audit.events',
+  eventTypes: 'event-types.own',
   pendingActions: 'audit.pending-actions',
   scheduleDeliveries: 'deliveries.schedule',
   webhooks: 'deliveries.webhooks',

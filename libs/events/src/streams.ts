@@ -36,6 +36,7 @@ const KINDS = [
   'token',
   'organisation',
   'secret',
+  'eventtype',
   'parked',
   'name',
 ] as const;
@@ -118,6 +119,8 @@ export const streams = {
   organisation: (id: string) => named('organisation', id),
   /** A secret of an organisation. */
   secret: (id: string) => named('secret', id),
+  /** An event type of an organisation. */
+  eventType: (id: string) => named('eventtype', id),
   /** Who may have a name that only one thing of its kind can have. */
   name: (kind: string, scope: string, name: string) => named('name', uuid5('name', kind, scope, name)),
   parked: (subscriber: string) => named('parked', subscriber),

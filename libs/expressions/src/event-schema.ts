@@ -4,8 +4,11 @@ import type { JsonSchema } from './schema.js';
 
 const TEXT = { type: 'string' };
 
-/** An event of one of these types as expressions see it: a field is known if one of the types has it. */
-export const eventSchema = (types: readonly EventType[]): JsonSchema => ({
+/**
+ * An event of one of these types as expressions see it: a field is known if one of the types has it.
+ * @param others schemas of `data` of types that are not built in.
+ */
+export const eventSchema = (types: readonly EventType[], others: readonly JsonSchema[] = []): JsonSchema => ({
   type: 'object',
   required: ['id', 'type', 'source', 'subject', 'orgId', 'timestamp', 'data'],
   properties: {
@@ -15,6 +18,6 @@ export const eventSchema = (types: readonly EventType[]): JsonSchema => ({
     subject: TEXT,
     orgId: TEXT,
     timestamp: TEXT,
-    data: { anyOf: types.map((type) => catalogue[type].data as JsonSchema) },
+    data: { anyOf: [...types.map((type) => catalogue[type].data as JsonSchema), ...others] },
   },
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { withSecrets } from '#libs/events/src/secret-places.js';
+import { withSecrets } from '#libs/events/src/secrets/secret-places.js';
 import type { Json } from '#libs/kernel/src/json.js';
 
 import { compileTemplate, holdsMark, renderMarked, secretIn, secretsIn, unmarked } from './template.js';

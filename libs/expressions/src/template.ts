@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-import { eachString, type SecretPlace, shownSecret } from '#libs/events/src/secret-places.js';
+import { eachString, type SecretPlace, shownSecret } from '#libs/events/src/secrets/secret-places.js';
 import { SECRET_NAME } from '#libs/events/src/shapes/secret-shape.js';
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { isExactNumber, stringifyJson } from '#libs/kernel/src/text/exact-json.js';

@@ -26,6 +26,7 @@ export const PREFIXES = {
   organisation: 'org',
   token: 'tok',
   secret: 'sec',
+  eventType: 'ety',
 } as const;
 export type Prefix = (typeof PREFIXES)[keyof typeof PREFIXES];
 

@@ -3,6 +3,7 @@ import type { DataSource } from 'typeorm';
 
 import type { Caller } from '#libs/access/src/caller.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
+import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
@@ -66,7 +67,14 @@ export class RuleBench {
         execute(this.store, this.clock, rule, handlers.get(command.constructor) as never, command as never),
     } as unknown as CommandBus;
     const progress: Progress = { whenProcessed: () => this.follower.run(new RuleProjection()) };
-    this.rules = new RuleController(commands, dataSource, progress, new Plugins([]), new TokenTable());
+    this.rules = new RuleController(
+      commands,
+      dataSource,
+      progress,
+      new Plugins([]),
+      new TokenTable(),
+      new OwnTypeTable(),
+    );
   }
 
   /** Appends an event from outside. @returns its id. */

@@ -91,6 +91,10 @@ export const ACCEPTED_BODIES: Readonly<Record<string, readonly unknown[]>> = {
   'POST /api/v1/issues': [ISSUE],
   'PATCH /api/v1/issues/{id}': [{ status: 'closed' }, ISSUE],
   'POST /api/v1/issues/{id}/comments': [{ body: 'text' }],
+  'POST /api/v1/event-types': [
+    { type: 'fuzz.happened', description: 'x', schema: { type: 'object' }, example: { a: 1 } },
+  ],
+  'PUT /api/v1/event-types/{type}': [{ description: 'x {n}', schema: { type: 'object' }, example: {} }],
   'PUT /api/v1/secrets/{name}': [{ value: 'a long enough value' }],
   'POST /api/v1/tokens': [{ name: 'token {n}', roles: ['auditor'], expiresAt: '2030-01-01T00:00:00Z' }],
   'PUT /api/v1/workflows/{name}': [{ source: WORKFLOW }],

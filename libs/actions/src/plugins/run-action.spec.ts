@@ -6,7 +6,7 @@ import type { EventToAppend, ExpectedRevision, RecordedEvent } from '#libs/event
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { satisfies } from '#libs/events/src/check.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
-import type { SecretPlace } from '#libs/events/src/secret-places.js';
+import type { SecretPlace } from '#libs/events/src/secrets/secret-places.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { Transient } from '#libs/kernel/src/errors.js';

@@ -4,7 +4,7 @@ import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-stor
 import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
 import { readAt } from '#libs/event-store/src/reading.js';
 import { causedBy, eventIdOf } from '#libs/events/src/envelope.js';
-import { withSecrets } from '#libs/events/src/secret-places.js';
+import { withSecrets } from '#libs/events/src/secrets/secret-places.js';
 import { shapeProblems } from '#libs/events/src/shapes/shape-check.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';

@@ -1,7 +1,7 @@
 import type { FailureClass } from '#libs/egress/src/egress.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { actedBy, type Cause } from '#libs/events/src/envelope.js';
-import type { SecretPlace } from '#libs/events/src/secret-places.js';
+import type { SecretPlace } from '#libs/events/src/secrets/secret-places.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import { timeAfter } from '#libs/kernel/src/time/times.js';
 

@@ -1,7 +1,7 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 import type { FailureClass } from '#libs/egress/src/egress.js';
-import type { SecretPlace } from '#libs/events/src/secret-places.js';
+import type { SecretPlace } from '#libs/events/src/secrets/secret-places.js';
 
 import type { DeliveryKind } from './delivery.js';
 

@@ -7,7 +7,7 @@ import { readAt } from '#libs/event-store/src/reading.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { ENGINE } from '#libs/events/src/envelope.js';
-import { withSecrets } from '#libs/events/src/secret-places.js';
+import { withSecrets } from '#libs/events/src/secrets/secret-places.js';
 import { withDefaults } from '#libs/events/src/shapes/fields.js';
 import { type WebhookFormat, type WebhookSettings, webhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
 import { streams } from '#libs/events/src/streams.js';

@@ -37,6 +37,11 @@ const ajv = new Ajv({ strict: false, allErrors: true, verbose: true, addUsedSche
 ajv.addFormat('jmespath', true);
 const compiled = new WeakMap<TSchema, ValidateFunction>();
 
+/** Uses another compiler for a schema, once: such as that of a newer draft. @throws what `compile` throws */
+export function keepCompiled(schema: TSchema, compile: () => ValidateFunction): void {
+  if (!compiled.has(schema)) compiled.set(schema, compile());
+}
+
 /** @throws Error if the schema is none. */
 export function compileShape(schema: TSchema): ValidateFunction {
   let validate = compiled.get(schema);

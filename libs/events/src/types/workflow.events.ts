@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox';
 
 import { shownInput } from '../credentials.js';
 import { defineEvent } from '../define-event.js';
-import { secretPlaces } from '../secret-places.js';
+import { secretPlaces } from '../secrets/secret-places.js';
 import { RunError, RunStatus, TimerPurpose, WorkflowTrigger } from '../shapes/run-shape.js';
 import { activeVersion, workflowVersion } from '../shapes/workflow-shape.js';
 

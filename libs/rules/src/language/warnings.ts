@@ -23,12 +23,15 @@ export function warningsOf(
   definition: RuleDefinition,
   compiled: CompiledDefinition,
   sources: readonly string[] = [],
+  ownTypes: readonly OwnEventType[] = [],
 ): RuleWarning[] {
   const types = (Object.keys(catalogue) as EventType[]).filter(compiled.matchesType);
-  const schema = types.length === 0 ? undefined : eventSchema(types);
+  const own = ownTypes.filter(({ type }) => compiled.matchesType(type)).map(({ content }) => content.schema);
+  const isKnown = types.length + own.length > 0;
+  const schema = isKnown ? eventSchema(types, own) : undefined;
   return [
     ...suspiciousSource(definition.eventSource, sources),
-    ...(types.length === 0 ? [unknownType(definition.eventType)] : []),
+    ...(!isKnown ? [unknownType(definition.eventType)] : []),
     ...(definition.actions.length === 0 ? [NO_ACTIONS] : []),
     ...compiled.expressions.flatMap((expression) => suspicions(expression, schema)),
     ...recursions(definition, compiled),
@@ -40,6 +43,12 @@ export function warningsOf(
     })),
     ...(schema ? impossibleValues(definition.conditions, schema) : []),
   ];
+}
+
+/** What is known of an event type of the organisation. */
+export interface OwnEventType {
+  readonly type: string;
+  readonly content: { readonly schema: Readonly<Record<string, unknown>> };
 }
 
 const NO_ACTIONS: RuleWarning = {

@@ -1,4 +1,5 @@
 import { TokenTable } from '#libs/access/src/token/token.table.js';
+import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { CommandBus } from '@nestjs/cqrs';
 import { Type } from '@sinclair/typebox';
@@ -82,7 +83,8 @@ const pageOnCall = defineAction({
   run: () => Promise.resolve(null),
 });
 const plugins = new Plugins([{ name: 'pager', sdk: 1, actions: [pageOnCall] }]);
-const api = () => new RuleController(commands, views.dataSource, progress, plugins, new TokenTable());
+const api = () =>
+  new RuleController(commands, views.dataSource, progress, plugins, new TokenTable(), new OwnTypeTable());
 const headers: Record<string, string> = {};
 const list = async (status?: string, limit?: string, cursor?: string, who = caller) =>
   (await api().list(who, reply, status, limit, cursor)) as Page<RuleAnswer>;
@@ -447,7 +449,14 @@ describe('a rule that names an action of a plug-in', () => {
 
   it('is refused where no plug-in has it, also when it is changed, and goes on as it was', async () => {
     const { id } = await api().create(caller, paging, reply);
-    const without = new RuleController(commands, views.dataSource, progress, new Plugins([]), new TokenTable());
+    const without = new RuleController(
+      commands,
+      views.dataSource,
+      progress,
+      new Plugins([]),
+      new TokenTable(),
+      new OwnTypeTable(),
+    );
     const refused = { code: 'rule.invalid', problems: [expect.objectContaining({ pointer: '/actions/0/type' })] };
     await expect(without.create(caller, paging, reply)).rejects.toMatchObject(refused);
     await expect(without.replace(caller, id, paging, reply)).rejects.toMatchObject(refused);

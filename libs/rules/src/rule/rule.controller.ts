@@ -24,19 +24,27 @@ import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
 import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
+import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
 import { etagOf, revisionOf } from '#libs/access/src/etag.js';
 import { carryOut } from '#libs/event-store/src/carry-out.js';
 import type { Committed, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { WrongRevision } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
-import { RuleAnswer, RuleChanges, RuleVersionAnswer, SavedRule } from '#libs/events/src/shapes/rule-shape.js';
+import {
+  RuleAnswer,
+  RuleChanges,
+  RuleVersionAnswer,
+  SavedRule,
+  type RuleDefinition,
+  type RuleWarning,
+} from '#libs/events/src/shapes/rule-shape.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { type Page, readPage } from '#libs/persistence/src/paging.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
-import { checkRule, compileDefinition } from '../language/definition.js';
+import { checkRule, type CompiledDefinition, compileDefinition } from '../language/definition.js';
 import { RuleBody } from '../language/rule-schema.js';
 import { warningsOf } from '../language/warnings.js';
 import { RuleNames } from './rule-names.adapter.js';
@@ -62,6 +70,7 @@ export class RuleController {
     @Inject(Progress) readonly progress: Progress,
     @Inject(Plugins) private readonly plugins: Plugins,
     @Inject(TokenTable) private readonly tokens: TokenTable,
+    @Inject(OwnTypeTable) private readonly ownTypes: OwnTypeTable,
   ) {
     this.names = new RuleNames(database);
   }
@@ -85,7 +94,7 @@ export class RuleController {
     const committed = await this.names.using(caller.orgId, definition.name, id, () =>
       this.execute(new CreateRule(id, caller, definition, enabled)),
     );
-    return { ...saved(committed, reply), warnings: warningsOf(definition, compiled, this.plugins.sources) };
+    return { ...saved(committed, reply), warnings: this.warnings(caller, definition, compiled) };
   }
 
   @Get()
@@ -170,7 +179,7 @@ export class RuleController {
     const { name } = (await this.find(caller, id)).definition;
     const command = new UpdateRule(id, caller, definition, isSaid ? enabled : undefined, revisionOf(ifMatch));
     const committed = await this.renamed(command, name, () => this.execute(command));
-    return { ...saved(committed, reply), warnings: warningsOf(definition, compiled, this.plugins.sources) };
+    return { ...saved(committed, reply), warnings: this.warnings(caller, definition, compiled) };
   }
 
   @Patch(':id')
@@ -196,7 +205,7 @@ export class RuleController {
       const committed = await this.execute(new Switch(id, caller, revisionOf(ifMatch)));
       const answer = saved(committed, reply);
       const compiled = compileDefinition(row.definition);
-      return { ...answer, warnings: warningsOf(row.definition, compiled, this.plugins.sources) };
+      return { ...answer, warnings: this.warnings(caller, row.definition, compiled) };
     }
     // As JSON Merge Patch has it: null takes a part away.
     const parts = Object.entries({ ...row.definition, ...body }).filter(([, value]) => value !== null);
@@ -207,7 +216,7 @@ export class RuleController {
     const merged = asked === undefined ? BigInt(row.revision) : undefined;
     const command = new UpdateRule(id, caller, definition, isSaid ? enabled : undefined, asked ?? merged);
     const committed = await this.renamed(command, row.definition.name, () => this.execute(command, merged));
-    return { ...saved(committed, reply), warnings: warningsOf(definition, compiled, this.plugins.sources) };
+    return { ...saved(committed, reply), warnings: this.warnings(caller, definition, compiled) };
   }
 
   @Delete(':id')
@@ -232,6 +241,10 @@ export class RuleController {
   }
 
   /** What `If-Match` names. The rule is looked for first: a revision must tell nobody that somebody else's rule is there. */
+  private warnings({ orgId }: Caller, ...rule: readonly [RuleDefinition, CompiledDefinition]): RuleWarning[] {
+    return warningsOf(...rule, this.plugins.sources, this.ownTypes.list(orgId));
+  }
+
   private async expected(caller: Caller, id: string, ifMatch: string | undefined): Promise<bigint | undefined> {
     const revision = revisionOf(ifMatch);
     if (revision !== undefined) await this.find(caller, id);

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox';
 
 import { defineEvent } from '../../define-event.js';
-import { secretPlaces } from '../../secret-places.js';
+import { secretPlaces } from '../../secrets/secret-places.js';
 import type { messageEvents } from './message.events.js';
 import { RequestedBy } from './requested-by.js';
 

@@ -1,5 +1,5 @@
 import { withoutCredentials } from '#libs/events/src/credentials.js';
-import type { SecretPlace } from '#libs/events/src/secret-places.js';
+import type { SecretPlace } from '#libs/events/src/secrets/secret-places.js';
 import { timeAfter } from '#libs/kernel/src/time/times.js';
 import { type EffectStep, StepError } from '#libs/plugin-sdk/src/define-step.js';
 

@@ -1,4 +1,4 @@
-import { withSecrets } from '#libs/events/src/secret-places.js';
+import { withSecrets } from '#libs/events/src/secrets/secret-places.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { type Masker, masker } from '#libs/kernel/src/text/masking.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';

@@ -1,4 +1,4 @@
-import type { SecretPlace } from '#libs/events/src/secret-places.js';
+import type { SecretPlace } from '#libs/events/src/secrets/secret-places.js';
 import type { IsOpen } from '#libs/events/src/shapes/shape-check.js';
 import { holdsMark, renderMarked, secretsIn, unmarked } from '#libs/expressions/src/template.js';
 import { Rejected } from '#libs/kernel/src/errors.js';

@@ -1,5 +1,5 @@
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
-import type { SecretPlace } from '#libs/events/src/secret-places.js';
+import type { SecretPlace } from '#libs/events/src/secrets/secret-places.js';
 import type { ShownStep } from '#libs/events/src/shapes/run-shape.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import type { EffectStep, StepDefinition } from '#libs/plugin-sdk/src/define-step.js';
