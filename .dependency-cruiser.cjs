@@ -107,6 +107,7 @@ module.exports = {
       ['persistence', 'event-store', 'events', 'kernel'],
       'The index of the log serves the stages that search it and knows none of them.',
     ),
+    mayImport('flow', ['events', 'kernel'], 'One policy for rules, triggers and backtests: it keeps no state itself.'),
     mayImport('access', ['event-store', 'events', 'kernel'], 'Who may do what is known without knowing what is done.'),
     mayImport(
       'event-types',

@@ -33,6 +33,8 @@ const CRASH_POINTS = [
   'schedules.after-tick',
   'turns.before-end',
   'turns.after-end',
+  'triggers.before-group-end',
+  'triggers.after-group-end',
   'workflows.before-decisions',
   'workflows.after-decisions',
   'workflows.before-start',
@@ -64,6 +66,13 @@ steps:
     waitForEvent: { event: webhook.delivered, when: data.eventId == event.id, timeout: 1h }
 outputs:
   status: "\${{ steps.second.output.status }}"
+`;
+
+/** Starts once for the pushes of a second. */
+const TOGETHER = `
+name: together
+triggers: [{ type: event, event: git.push, batch: { size: 100, timeout: 1s } }]
+steps: [{ id: one, uses: log, with: { message: "\${{ length(events) }}" } }]
 `;
 
 /** Never starts, and says so. */
@@ -137,7 +146,7 @@ const prepared = new Map<string, Promise<Given>>();
 
 /** An integration, a webhook, a rule and a workflow, without a server: each scenario begins with a copy. */
 function given(stage: string): Promise<Given> {
-  const variant = ['intake', 'rules', 'schedules', 'turns'].includes(stage) ? stage : 'any other';
+  const variant = ['intake', 'rules', 'schedules', 'triggers', 'turns'].includes(stage) ? stage : 'any other';
   const known = prepared.get(variant) ?? prepare(variant);
   prepared.set(variant, known);
   return known;
@@ -175,6 +184,7 @@ async function prepare(stage: string): Promise<Given> {
     });
   await server.call('PUT', '/api/v1/workflows/on-push', { source: WORKFLOW.replaceAll('RECEIVER', receiver.url) });
   await server.call('PUT', '/api/v1/workflows/elsewhere', { source: ELSEWHERE });
+  if (stage === 'triggers') await server.call('PUT', '/api/v1/workflows/together', { source: TOGETHER });
   if (stage === 'schedules') await server.call('PUT', '/api/v1/workflows/every-second', { source: EVERY_SECOND });
   if (stage === 'turns') await server.call('PUT', '/api/v1/workflows/every-second', { source: ONE_AT_A_TIME });
   await server.stop();
@@ -290,6 +300,13 @@ describe('a process that dies at a named crash point', () => {
       expect(pages).toHaveLength(1);
       expect(await server.list<Listed>('/api/v1/actions?status=pending')).toEqual([]);
 
+      if (stage === 'triggers') {
+        const together = await waitFor('the run of the batch', async () => {
+          const all = await server.list<Listed>('/api/v1/runs?workflow=together');
+          return all.length > 0 && all;
+        });
+        expect(together).toHaveLength(1);
+      }
       if (stage === 'intake') await eachSilenceIsToldOnce(server);
       if (stage === 'schedules' || stage === 'turns') await eachTickStartsOneRun(server);
 

@@ -8,7 +8,7 @@ import { MAX_HOPS } from '#libs/events/src/envelope.js';
 import { MAX_ACTIONS } from '#libs/events/src/shapes/rule-shape.js';
 import type { ActionKind } from '#libs/rules/src/actions/action-kind.js';
 import { builtInActions } from '#libs/rules/src/actions/built-in.js';
-import { heldByBurst } from '#libs/rules/src/flow/held-back.js';
+import { heldByBurst } from '#libs/flow/src/held-back.js';
 import { checkRule } from '#libs/rules/src/language/definition.js';
 import { warningsOf } from '#libs/rules/src/language/warnings.js';
 import { tryOut } from '#libs/rules/src/trial/trial.js';

@@ -75,6 +75,7 @@ class World {
     { retrySchedule: [1] } as unknown as Settings,
     testSteps,
     openBudget(this.store, BUDGET),
+    noWork,
   );
   private readonly webhooks = new WebhookTable();
   private readonly budget = openBudget(this.store, BUDGET);
@@ -138,7 +139,7 @@ steps: [{ uses: emit, with: { type: webhook.exhausted, data: "\${{ ${step === 'e
       const { events } = await this.store.readAll({ from: position + 1n, limit: BATCH });
       if (events.length === 0) return (await this.store.readAll({ limit: 1_000_000 })).events;
       await this.rules.handle(events, context);
-      await this.runs.handle(events);
+      await this.runs.handle(events, context);
       await this.deliver(events);
       for (const event of events)
         if (event.is('issue.requested'))

@@ -122,7 +122,7 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/deliveries/src/delivery/attempt-history.ts': ['delivery.attempted'],
   'libs/event-store/src/names/unique-name.ts': ['name.reserved'],
   'libs/rules/src/decisions/decide.subscriber.ts': ['rule.burst_ended'],
-  'libs/workflows/src/run/start.subscriber.ts': ['workflow.requested'],
+  'libs/workflows/src/run/start.subscriber.ts': ['workflow.requested', 'trigger.group_ended'],
   'libs/workflows/src/waits/answer-waits.subscriber.ts': ['run.wait_begun'],
   'libs/workflows/src/approvals/decide-approval.ts': ['approval.voted'],
 
@@ -267,6 +267,7 @@ describe('the wiring', () => {
       'intake.silence',
       'rules.bursts',
       'workflows.conflicts',
+      'workflows.groups',
       'workflows.retry',
       'workflows.run',
       'workflows.schedules',

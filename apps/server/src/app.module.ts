@@ -61,6 +61,7 @@ import { BulkRetryProjection } from '#libs/workflows/src/run/bulk/bulk-retry.pro
 import { BulkRetryView } from '#libs/workflows/src/run/bulk/bulk-retry.view.js';
 import { RetryRuns } from '#libs/workflows/src/run/bulk/retry-runs.worker.js';
 import { RunProjection } from '#libs/workflows/src/run/run.projection.js';
+import { EndGroups } from '#libs/workflows/src/decisions/flow/end-groups.worker.js';
 import { TriggerDecisionProjection } from '#libs/workflows/src/decisions/trigger-decision.projection.js';
 import { TriggerDecisionView } from '#libs/workflows/src/decisions/trigger-decision.view.js';
 import { RunView } from '#libs/workflows/src/run/run.view.js';
@@ -145,6 +146,7 @@ const WORKERS: readonly Type<Worker>[] = [
   AdvanceRun,
   EndConflicts,
   RetryRuns,
+  EndGroups,
   FireTicks,
   AttemptDelivery,
   RunExecution,

@@ -71,6 +71,10 @@ export const streams = {
   verdicts: (orgId: string, range: bigint) => named('verdicts', `${orgId}-${range}`),
   /** Decisions of triggers on the events of a range of the log, where they started no run. */
   triggers: (orgId: string, range: bigint) => named('triggers', `${orgId}-${range}`),
+  /** That a burst or batch of a trigger ended with this event: once. */
+  groupEnd: (workflowId: string, last: string) => named('triggers', uuid5('group-end', workflowId, last)),
+  /** Decisions on the events of such a group. */
+  afterGroup: (workflowId: string, last: string) => named('triggers', uuid5('after-group', workflowId, last)),
   /** A set of rules, by its name. */
   ruleSet: (name: string) => named('ruleset', name),
   integration: (id: string) => named('integration', id),

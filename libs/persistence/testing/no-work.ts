@@ -1,3 +1,5 @@
+import type { SubscriberContext } from '#libs/event-store/src/subscriber.js';
+
 import { WorkQueue } from '../src/claims/work.js';
 
 class NoWork extends WorkQueue {
@@ -11,3 +13,9 @@ class NoWork extends WorkQueue {
 
 /** For what needs a queue and does not use it. */
 export const noWork: WorkQueue = new NoWork();
+
+/** For a subscriber that needs no database for what is tested. */
+export const noTransaction: SubscriberContext = {
+  signal: new AbortController().signal,
+  transaction: () => Promise.reject(new Error('nothing here needs the database')),
+};

@@ -44,6 +44,8 @@ import { ApprovalLinkRoutes } from './approvals/approval-links.adapter.js';
 import { ApprovalLinks, signedLink } from './approvals/approval-links.js';
 import { ApprovalController } from './approvals/approval.controller.js';
 import { ApprovalProjection } from './approvals/approval.projection.js';
+import { EndGroups } from './decisions/flow/end-groups.worker.js';
+import { lastOfGroup } from './decisions/flow/trigger-flow.adapter.js';
 import { TriggerDecisionController } from './decisions/trigger-decision.controller.js';
 import { TriggerDecisionProjection } from './decisions/trigger-decision.projection.js';
 import { WorkflowDecisions } from './decisions/workflow-decisions.adapter.js';
@@ -183,6 +185,12 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
       inject: [EventStore, Clock, Definitions],
     },
     {
+      provide: EndGroups,
+      useFactory: (store: EventStore, clock: Clock, progress: Progress, database: DataSource) =>
+        new EndGroups({ store, clock, progress, lastOf: (group) => lastOfGroup(database, group) }),
+      inject: [EventStore, Clock, Progress, DataSource],
+    },
+    {
       provide: FireTicks,
       useFactory: (store: EventStore, clock: Clock, progress: Progress, database: DataSource) =>
         new FireTicks({ store, clock, progress, current: (key) => scheduledWork<NextTick>(database, TICKS, key) }),
@@ -218,6 +226,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
     Cancellations,
     AdvanceRun,
     EndConflicts,
+    EndGroups,
     FireTicks,
     WorkflowFiles,
   ],

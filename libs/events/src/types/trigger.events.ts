@@ -35,6 +35,8 @@ export const triggerEvents = {
           decisions: Type.Array(TriggerDecision),
         }),
       ),
+      /** Decisions on events that waited for the end of a burst or batch: they take the place of those recorded before. */
+      afterGroup: Type.Optional(Type.Literal(true)),
     }),
     example: {
       events: [
@@ -62,6 +64,25 @@ export const triggerEvents = {
     },
   }),
 
+  'trigger.group_ended': defineEvent({
+    description: 'A burst (`debounce`) or `batch` of a trigger ended: the trigger now decides about its events.',
+    system: true,
+    data: Type.Object({
+      workflowId: Type.String(),
+      /** Place of the trigger in the text. */
+      trigger: Type.Integer({ minimum: 0 }),
+      /** What the events have in common, filled in; a hash where it is long. */
+      key: Type.String(),
+      /** The last event of the group. */
+      eventId: Type.String(),
+    }),
+    example: {
+      workflowId: 'wf_01jq5x1d0wkz4s3v2n8m7b6c5a',
+      trigger: 0,
+      key: 'acme/app',
+      eventId: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a',
+    },
+  }),
   'schedule.fired': defineEvent({
     description: 'The time of a schedule trigger came. Recorded once for each workflow, trigger and time.',
     system: true,

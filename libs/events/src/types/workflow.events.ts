@@ -1,4 +1,4 @@
-import { Type } from '@sinclair/typebox';
+import { type Static, Type } from '@sinclair/typebox';
 
 import { shownInput } from '../credentials.js';
 import { defineEvent } from '../define-event.js';
@@ -20,6 +20,15 @@ const workflow = {
 };
 const run = { runId: Type.String(), ...workflow };
 const step = { runId: Type.String(), path: Type.String() };
+
+/** An event, and where the log keeps it. */
+export const EventPlace = Type.Object({
+  id: Type.String(),
+  type: Type.String(),
+  stream: Type.String(),
+  revision: Type.String(),
+});
+export type EventPlace = Static<typeof EventPlace>;
 
 /** How many runs of one key may be under way, and what becomes of one more. */
 export const RunConcurrency = Type.Object({
@@ -102,9 +111,9 @@ export const workflowEvents = {
       /** The run whose step asked for this one. */
       parent: Type.Optional(Type.Object({ runId: Type.String(), path: Type.String() })),
       /** The event that led to the run: read from the log when an expression asks for it, not copied. */
-      event: Type.Optional(
-        Type.Object({ id: Type.String(), type: Type.String(), stream: Type.String(), revision: Type.String() }),
-      ),
+      event: Type.Optional(EventPlace),
+      /** All events that led to it, where a `batch` collected several; `event` is the last of them. */
+      events: Type.Optional(Type.Array(EventPlace)),
       /** What the environment said at the time, so that a run decides the same wherever it goes on. */
       settings: Type.Object({ retrySchedule: Type.Array(Type.String(), { description: 'durations, such as 5m' }) }),
       /** Number of causes before the run. */

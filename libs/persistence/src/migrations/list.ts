@@ -24,6 +24,7 @@ import { Approvals } from './0029-approvals.js';
 import { RunChildren } from './0031-run-children.js';
 import { ListIndexes } from './0034-list-indexes.js';
 import { TriggerDecisions } from './0037-trigger-decisions.js';
+import { TriggerFlow } from './0038-trigger-flow.js';
 import { RunFilters } from './0039-run-filters.js';
 import { Crashes } from './0040-crashes.js';
 import { Executions } from './0042-executions.js';
@@ -58,6 +59,7 @@ export const migrations = [
   RunChildren,
   ListIndexes,
   TriggerDecisions,
+  TriggerFlow,
   RunFilters,
   Crashes,
   Executions,

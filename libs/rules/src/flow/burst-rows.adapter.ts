@@ -2,7 +2,7 @@ import type { ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import { loadRows, removeRows, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 import type { Work } from '#libs/persistence/src/claims/work.js';
 
-import type { Burst } from './flow-policy.js';
+import type { Burst } from '#libs/flow/src/flow-policy.js';
 import { BurstView } from './flow.view.js';
 import { windowId } from './throttle-windows.adapter.js';
 

@@ -22,11 +22,10 @@ import {
   type FlowState,
   keptKey,
   keysOf,
-  outsideHours,
   throttled,
   type Window,
-} from './flow-policy.js';
-import { heldByDisabling } from './held-back.js';
+} from '#libs/flow/src/flow-policy.js';
+import { heldByDisabling, outsideHours } from './held-back.js';
 import { type KeptWindow, loadWindows, saveWindows, windowId } from './throttle-windows.adapter.js';
 
 /** A rule that matched an event, before it is known whether it may act. */

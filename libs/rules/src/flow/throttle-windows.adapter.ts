@@ -2,7 +2,7 @@ import type { ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import { loadRows, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 
 import { ThrottleView } from './flow.view.js';
-import type { Window } from './flow-policy.js';
+import type { Window } from '#libs/flow/src/flow-policy.js';
 
 /** A window of one rule and key, with the time after which nobody asks for it any more. */
 export interface KeptWindow extends Window {

@@ -5,6 +5,7 @@ import { withDefaults } from '#libs/events/src/shapes/fields.js';
 import { type RuleAction, type RuleDefinition, ruleFields, RuleShape } from '#libs/events/src/shapes/rule-shape.js';
 import { shapeProblems } from '#libs/events/src/shapes/shape-check.js';
 import { compileTemplate, type CompiledTemplate } from '#libs/expressions/src/template.js';
+import type { BurstControl, Throttle } from '#libs/flow/src/controls.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { tryParseDuration } from '#libs/kernel/src/time/durations.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
@@ -32,23 +33,12 @@ export interface CompiledDefinition {
   readonly expressions: readonly ConditionExpression[];
 }
 
-/** At most `limit` matches in `perMs` for each value of the key. */
-export interface CompiledThrottle {
+export interface CompiledThrottle extends Throttle {
   readonly key: CompiledTemplate | undefined;
-  readonly limit: number;
-  readonly per: string;
-  readonly perMs: number;
 }
 
-/** Of matches with the same key that follow each other within `quietMs` one alone. */
-export interface CompiledBurst {
-  /** Of `once` the first, of `debounce` the last. */
-  readonly kind: 'once' | 'debounce';
+export interface CompiledBurst extends BurstControl {
   readonly key: CompiledTemplate | undefined;
-  readonly quiet: string;
-  readonly quietMs: number;
-  /** A burst of `debounce` ends so long after its first match, whatever comes. */
-  readonly maxWaitMs: number;
 }
 
 export interface CheckedRule {

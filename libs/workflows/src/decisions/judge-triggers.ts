@@ -1,6 +1,7 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { platformEvent } from '#libs/event-store/src/event-store.js';
 import type { SkipReason, TriggerDecision } from '#libs/events/src/shapes/decision-shape.js';
+import type { FailedCondition } from '#libs/events/src/shapes/rule-trial-shape.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
 import { judge } from '../triggers/registry.js';
@@ -39,16 +40,13 @@ export function judgeTriggers(
   const errors: Judged['errors'][number][] = [];
   const failed: TriggerDecision[] = [];
   for (const listener of listeners) {
-    const { workflow, index, trigger } = listener;
+    const { workflow, trigger } = listener;
     if (fits.has(workflow.id) || isIgnored(workflow)) continue;
     try {
       const verdict = judge(trigger, platformEvent(event), workflow.id);
       if (verdict.kind === 'fits')
         fits.set(workflow.id, { listener, ...(verdict.because !== undefined && { because: verdict.because }) });
-      else if (verdict.kind === 'failed') {
-        const pointer = `/triggers/${index}${verdict.failed.pointer}`;
-        failed.push({ ...about(listener), outcome: 'not_matched', failed: { ...verdict.failed, pointer } });
-      }
+      else if (verdict.kind === 'failed') failed.push(notMatched(listener, verdict.failed));
     } catch (error) {
       if (!(error instanceof Rejected)) throw error;
       errors.push({ listener, code: error.code, error: error.message });
@@ -65,11 +63,36 @@ export function stateOf({ name, definition, paused, archived }: ActiveWorkflow):
   return undefined;
 }
 
-export const skipped = (listener: Listener, { reason, detail }: Skipped): TriggerDecision => ({
+/** @param failed the control that held the event back. */
+export const skipped = (
+  listener: Listener,
+  { reason, detail }: Skipped,
+  failed?: FailedCondition,
+): TriggerDecision => ({
   ...about(listener),
   outcome: 'skipped',
   reason,
   detail,
+  ...(failed && { failed: inText(listener, failed) }),
+});
+
+export const notMatched = (listener: Listener, failed: FailedCondition): TriggerDecision => ({
+  ...about(listener),
+  outcome: 'not_matched',
+  failed: inText(listener, failed),
+});
+
+/** For an event of a batch; the last one is what the run says itself. */
+export const startedBy = (listener: Listener, runId: string): TriggerDecision => ({
+  ...about(listener),
+  outcome: 'started',
+  runId,
+});
+
+/** A condition of a trigger, with its place in the whole text. */
+const inText = ({ index }: Listener, failed: FailedCondition): FailedCondition => ({
+  ...failed,
+  pointer: `/triggers/${index}${failed.pointer}`,
 });
 
 export const errored = (listener: Listener, error: string): TriggerDecision => ({

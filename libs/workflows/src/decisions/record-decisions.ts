@@ -1,14 +1,17 @@
+import { appendOnce } from '#libs/event-store/src/append-once.js';
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { type RangeEntry, type RangeKind, RangeRecords } from '#libs/event-store/src/range-records.js';
-import { eventIdOf } from '#libs/events/src/envelope.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import { causedBy, ENGINE, eventIdOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import type { TriggerDecision } from '#libs/events/src/shapes/decision-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { VERDICT_TYPES } from '#libs/events/src/verdicts.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
+import { uuid5 } from '#libs/kernel/src/ids.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
-interface DecidedEvent {
+export interface DecidedEvent {
   readonly event: RecordedEvent;
   readonly decisions: readonly TriggerDecision[];
 }
@@ -43,6 +46,31 @@ export class TriggerRecords {
   }
 }
 
+/** Decisions on the events of a burst or batch, once it is over. They take the place of those recorded before. */
+export async function recordAfterGroup(
+  store: EventStore,
+  last: RecordedEvent,
+  workflowId: string,
+  given: readonly DecidedEvent[],
+  now: Date,
+): Promise<void> {
+  if (given.length === 0) return;
+  const eventId = eventIdOf(last.id);
+  const id = uuid5(followers.startRuns, 'after-group', workflowId, eventId);
+  const draft = {
+    type: 'trigger.evaluated' as const,
+    data: { events: given.map(shownEvent), afterGroup: true as const },
+  };
+  const context = { id, orgId: last.metadata.orgId, actor: ENGINE, now, cause: causedBy(last) };
+  await appendOnce(store, streams.afterGroup(workflowId, eventId), [newEvent(draft, context)]);
+}
+
+const shownEvent = ({ event, decisions }: DecidedEvent) => ({
+  eventId: eventIdOf(event.id),
+  eventType: event.type,
+  decisions: [...decisions],
+});
+
 const decided: RangeKind<DecidedPart> = {
   writer: followers.startRuns,
   stream: streams.triggers,
@@ -51,11 +79,7 @@ const decided: RangeKind<DecidedPart> = {
   draft: (entries) => ({
     type: 'trigger.evaluated',
     data: {
-      events: entries.map(({ event, decisions }) => ({
-        eventId: eventIdOf(event.id),
-        eventType: event.type,
-        decisions: [...decisions],
-      })),
+      events: entries.map(shownEvent),
     },
   }),
 };

@@ -15,15 +15,21 @@ export class TriggerDecisionProjection implements Subscriber {
   readonly writes = [] as const;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
-    const rows = events.filter((event) => event.is('trigger.evaluated')).flatMap(rowsOf);
-    if (rows.length > 0)
-      await upsertRows(await context.transaction(), TriggerDecisionView, rows, { onConflict: 'nothing' });
+    const records = events.filter((event) => event.is('trigger.evaluated'));
+    if (records.length === 0) return;
+    const tx = await context.transaction();
+    const [first, later] = [false, true].map((isLater) =>
+      records.filter(({ data }) => (data.afterGroup ?? false) === isLater).flatMap(rowsOf),
+    );
+    await upsertRows(tx, TriggerDecisionView, first!, { onConflict: 'nothing' });
+    // What was decided at the end of a burst or batch comes after what was decided at first.
+    await upsertRows(tx, TriggerDecisionView, later!);
   }
 }
 
 const rowsOf = ({ data, metadata }: RecordedEvent<'trigger.evaluated'>): readonly RowOf<TriggerDecisionView>[] =>
   data.events.flatMap(({ eventId, eventType, decisions }) =>
-    decisions.map(({ workflowId, workflow, version, trigger, outcome, reason, detail, error, failed }) => ({
+    decisions.map(({ workflowId, workflow, version, trigger, outcome, runId, reason, detail, error, failed }) => ({
       eventId,
       workflowId,
       trigger,
@@ -32,6 +38,7 @@ const rowsOf = ({ data, metadata }: RecordedEvent<'trigger.evaluated'>): readonl
       workflow,
       version,
       outcome,
+      runId: runId ?? null,
       reason: reason ?? null,
       detail: detail ?? null,
       error: error ?? null,

@@ -21,6 +21,8 @@ export class TriggerDecisionView {
   version!: string;
   @Column('text')
   outcome!: TriggerDecision['outcome'];
+  @Column('text', { name: 'run_id', nullable: true })
+  runId!: string | null;
   @Column('text', { nullable: true })
   reason!: TriggerDecision['reason'] | null;
   @Column('text', { nullable: true })

@@ -12,6 +12,7 @@ import { uuid7 } from '#libs/kernel/src/ids.js';
 import type { Settings } from '#libs/kernel/src/settings.js';
 
 import { openBudget } from '../../../event-index/testing/open-budget.js';
+import { noTransaction, noWork } from '../../../persistence/testing/no-work.js';
 import { testSteps } from '../../testing/library.js';
 import { StartRuns } from '../run/start.subscriber.js';
 import { save, SaveWorkflow, workflow, workflowIdOf } from '../workflow/workflow.js';
@@ -36,7 +37,7 @@ beforeEach(() => {
   store = new FlakyEventStore();
   subscriber = start();
 });
-const start = (budget = openBudget(store)) => new StartRuns(store, clock, settings, testSteps, budget);
+const start = (budget = openBudget(store)) => new StartRuns(store, clock, settings, testSteps, budget, noWork);
 
 async function append(stream: string, type: string, data: object, hop = 0): Promise<RecordedEvent> {
   const id = uuid7();
@@ -52,11 +53,11 @@ async function saved(name: string, triggers: string, more = ''): Promise<string>
   const id = workflowIdOf(ORG, name);
   const command = new SaveWorkflow(id, { orgId: ORG, actor: 'token/t' }, name, source, 'api');
   for (const { type, data } of save(workflow.initial, command, clock.now()))
-    await subscriber.handle([await append(streams.workflow(id), type, data)]);
+    await subscriber.handle([await append(streams.workflow(id), type, data)], noTransaction);
   return id;
 }
 const change = async (id: string, name: string, type: string) =>
-  subscriber.handle([await append(streams.workflow(id), type, { workflowId: id, name, reason: 'x' })]);
+  subscriber.handle([await append(streams.workflow(id), type, { workflowId: id, name, reason: 'x' })], noTransaction);
 
 async function records(): Promise<readonly RecordedEvent<'trigger.evaluated'>[]> {
   const { events } = await store.readAll({ limit: 1_000, filter: { types: ['trigger.evaluated'] } });
@@ -75,7 +76,7 @@ describe('a trigger whose type and source fit', () => {
   it('says which condition failed, and what it saw', async () => {
     const workflowId = await saved('deploy', '{ type: event, event: git.push, branches: [main] }');
     const event = await push({ branch: 'topic' });
-    await subscriber.handle([event]);
+    await subscriber.handle([event], noTransaction);
     const [[eventId, decision]] = (await decisions()) as [[string, TriggerDecision]];
     expect(eventId).toBe(eventIdOf(event.id));
     expect(decision).toEqual({
@@ -96,20 +97,20 @@ describe('a trigger whose type and source fit', () => {
 
   it('leaves no record of its own where the run starts: the run says so', async () => {
     await saved('deploy', '{ type: event, event: git.push }');
-    await subscriber.handle([await push()]);
+    await subscriber.handle([await push()], noTransaction);
     expect([await started(), await records()]).toEqual([1, []]);
   });
 
   it('leaves no decision where the source is another one', async () => {
     await saved('deploy', '{ type: event, event: git.push, source: slack }');
-    await subscriber.handle([await push()]);
+    await subscriber.handle([await push()], noTransaction);
     expect(await records()).toEqual([]);
   });
 
   it('is asked in turn: the first one that the event fits starts the run', async () => {
     const on = (branch: string) => `{ type: event, event: git.push, branches: [${branch}] }`;
     await saved('deploy', [on('a'), on('main'), on('b')].join(', '));
-    await subscriber.handle([await push({ branch: 'main' })]);
+    await subscriber.handle([await push({ branch: 'main' })], noTransaction);
     expect(await started()).toBe(1);
     expect((await decisions()).map(([, { trigger, outcome }]) => [trigger, outcome])).toEqual([[0, 'not_matched']]);
   });
@@ -120,7 +121,7 @@ describe('a trigger whose type and source fit', () => {
   ])('is skipped after %s, and asked all the same', async (type, reason) => {
     const id = await saved('deploy', '{ type: event, event: git.push, branches: [main] }');
     await change(id, 'deploy', type);
-    await subscriber.handle([await push({ branch: 'main' }), await push({ branch: 'topic' })]);
+    await subscriber.handle([await push({ branch: 'main' }), await push({ branch: 'topic' })], noTransaction);
     expect(await started()).toBe(0);
     expect((await decisions()).map(([, decision]) => [decision.outcome, decision.reason])).toEqual([
       ['skipped', reason],
@@ -130,7 +131,7 @@ describe('a trigger whose type and source fit', () => {
 
   it('is skipped where the workflow is disabled', async () => {
     await saved('deploy', '{ type: event, event: git.push }', 'disabled: true\n');
-    await subscriber.handle([await push()]);
+    await subscriber.handle([await push()], noTransaction);
     expect(await decisions()).toMatchObject([[expect.any(String), { outcome: 'skipped', reason: 'disabled' }]]);
   });
 
@@ -142,7 +143,7 @@ describe('a trigger whose type and source fit', () => {
     const context = { id: uuid7(), orgId: ORG, actor: 'x', source: 'github', now: clock.now(), cause };
     await store.append('test-next', [newEvent({ type: 'git.push', data: {} }, context)], 'any');
     const [next] = await store.readStream('test-next', { limit: 1 });
-    await subscriber.handle([next!, await push({}, MAX_HOPS)]);
+    await subscriber.handle([next!, await push({}, MAX_HOPS)], noTransaction);
     expect((await decisions()).map(([, { outcome, reason }]) => [outcome, reason]).sort()).toEqual([
       ['skipped', 'budget'],
       ['skipped', 'loop'],
@@ -153,7 +154,7 @@ describe('a trigger whose type and source fit', () => {
     const costly = `data.list ${'| [@, @][]'.repeat(40)}`;
     const triggers = `{ type: event, event: git.push, when: "${costly}" }, { type: event, event: git.push }`;
     await saved('deploy', triggers);
-    await subscriber.handle([await push({ list: [1] })]);
+    await subscriber.handle([await push({ list: [1] })], noTransaction);
     expect(await decisions()).toMatchObject([[expect.any(String), { trigger: 0, outcome: 'errored' }]]);
     expect(await started()).toBe(1);
   });
@@ -164,7 +165,7 @@ describe('the record of decisions', () => {
 
   it('is one append for all events of a batch and all workflows', async () => {
     for (const name of ['a', 'b', 'c']) await saved(name, onMain);
-    await subscriber.handle([await push(), await push(), await push()]);
+    await subscriber.handle([await push(), await push(), await push()], noTransaction);
     expect(await records()).toHaveLength(1);
     expect(await decisions()).toHaveLength(9);
   });
@@ -173,20 +174,20 @@ describe('the record of decisions', () => {
     await saved('deploy', onMain);
     const events = [await push(), await push(), await push()];
     store.fails = true;
-    await expect(subscriber.handle(events.slice(0, 2))).rejects.toThrow('gone');
+    await expect(subscriber.handle(events.slice(0, 2), noTransaction)).rejects.toThrow('gone');
     store.fails = false;
-    await subscriber.handle(events);
+    await subscriber.handle(events, noTransaction);
     const other = start();
     other.tables[0].clear();
     for (const event of (await store.readAll({ limit: 1_000 })).events)
       if (event.is(...other.tables[0].reads)) other.tables[0].apply(event);
-    await other.handle(events);
+    await other.handle(events, noTransaction);
     expect((await decisions()).map(([eventId]) => eventId)).toEqual(events.map(({ id }) => eventIdOf(id)));
   });
 
   it('splits what is too much for one record', async () => {
     for (let n = 0; n < 250; n++) await saved(`w${n}`, onMain);
-    await subscriber.handle([await push()]);
+    await subscriber.handle([await push()], noTransaction);
     const all = await decisions();
     expect(new Set(all.map(([, { workflowId }]) => workflowId)).size).toBe(250);
     expect(all).toHaveLength(250);
@@ -195,9 +196,9 @@ describe('the record of decisions', () => {
   it('leads to none in turn, so that nothing runs for ever', async () => {
     await saved('deploy', '{ type: event, event: trigger.evaluated, when: data.nothing }');
     await saved('other', onMain);
-    await subscriber.handle([await push()]);
+    await subscriber.handle([await push()], noTransaction);
     const [record] = await records();
-    await subscriber.handle([record!]);
+    await subscriber.handle([record!], noTransaction);
     expect(await records()).toHaveLength(1);
   });
 });

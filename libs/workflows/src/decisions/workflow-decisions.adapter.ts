@@ -50,10 +50,14 @@ const RUNS = `
          case when status = 'skipped' then '"concurrency" left no place for the run.' end as detail,
          null::text as error, null::json as failed, id as run_id, started_at as at, org_id
     from views.runs where event_id is not null and trigger_index is not null`;
+/** What was decided at first of an event that waited for the end of a burst or batch gives way to its run. */
 const OTHERS = `
   select event_id, event_type, workflow_id, workflow, version, trigger, outcome, reason, detail, error, failed,
-         null::text as run_id, at, org_id
-    from views.trigger_decisions where true`;
+         run_id, at, org_id
+    from views.trigger_decisions decided
+   where not exists (
+     select from views.runs run where run.event_id = decided.event_id and run.workflow_id = decided.workflow_id
+        and run.trigger_index = decided.trigger)`;
 
 /** Decisions of triggers: those that started a run, from the rows of runs, and all others. */
 export class WorkflowDecisions implements DecisionSource {

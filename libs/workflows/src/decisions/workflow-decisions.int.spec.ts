@@ -58,7 +58,9 @@ async function saved(name: string, more = ''): Promise<void> {
 
 async function settle(): Promise<void> {
   const settings = { retrySchedule: [] } as unknown as Settings;
-  await follower.run(new StartRuns(store, clock, settings, testSteps, openBudget(store)));
+  await follower.run(
+    new StartRuns(store, clock, settings, testSteps, openBudget(store), new PostgresWorkQueue(views.dataSource)),
+  );
   await follower.run(new RunProjection(new PostgresWorkQueue(views.dataSource)));
   await follower.run(new TriggerDecisionProjection());
   await follower.run(new WorkflowProjection());

@@ -97,7 +97,7 @@ function advanceInTime(decision: RunDecision, steps: readonly Step[], timeoutMs:
 /** The outputs, or why they cannot be computed. */
 function completion({ run, world }: RunDecision): Ending {
   try {
-    const rendered = world.definition.outputs?.render(scopeOf(run, world.event, rootFrame)) ?? {};
+    const rendered = world.definition.outputs?.render(scopeOf(run, world, rootFrame)) ?? {};
     return { to: 'completed', outputs: plain(rendered, 'run.outputs_too_large') as Record<string, unknown> };
   } catch (error) {
     const { path: _, message, ...rest } = failureOf(error, '');

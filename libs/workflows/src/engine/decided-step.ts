@@ -68,7 +68,7 @@ export class DecidedStep implements StepDecision {
   }
 
   scope(): Record<string, unknown> {
-    return scopeOf(this.decision.run, this.decision.world.event, this.frame);
+    return scopeOf(this.decision.run, this.decision.world, this.frame);
   }
 
   record<T extends EventType>(type: T, data: OwnData<T>): void {
@@ -193,7 +193,7 @@ class DecidedPass implements Pass {
   }
 
   scope(): Record<string, unknown> {
-    return scopeOf(this.decision.run, this.decision.world.event, this.frame);
+    return scopeOf(this.decision.run, this.decision.world, this.frame);
   }
 
   advance(steps: readonly Step[]): Progress {

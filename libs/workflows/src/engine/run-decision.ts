@@ -16,6 +16,8 @@ export interface World {
   readonly now: Date;
   /** The event that led to the run. */
   readonly event: PlatformEvent | undefined;
+  /** All events that led to it, where they are many; `event` is the last of them. */
+  readonly events?: readonly PlatformEvent[];
   /** Outcomes that have come in, by the id of the request. */
   readonly outcomes: ReadonlyMap<Uuid, RequestOutcome>;
   /**

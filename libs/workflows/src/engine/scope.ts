@@ -40,10 +40,15 @@ export const passIn = (run: StartedRun, { outer, holder, index }: ScopeFrame): I
   itemIn(outer && stepIn(stepsIn(run, outer), holder), index);
 
 /** What expressions of a step see. */
-export function scopeOf(run: StartedRun, event: PlatformEvent | undefined, frame: ScopeFrame): Record<string, unknown> {
+export function scopeOf(
+  run: StartedRun,
+  { event, events }: { readonly event: PlatformEvent | undefined; readonly events?: readonly PlatformEvent[] },
+  frame: ScopeFrame,
+): Record<string, unknown> {
   const { runId, workflow, version, inputs, settings } = run.start;
   return {
     event: event ?? null,
+    ...(events && { events }),
     inputs,
     steps: visibleSteps(run, frame),
     vars: run.vars,

@@ -44,6 +44,8 @@ export interface Trigger {
   readonly inputs?: InputSpecs;
   /** Tells it from others of its kind; no two have the same. */
   readonly key?: string;
+  /** Its runs are about many events. */
+  readonly isBatch?: true;
   /** Known types of the events that start a run; absent where no event does. */
   readonly types?: readonly EventType[];
 }

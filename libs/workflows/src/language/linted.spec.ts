@@ -50,6 +50,9 @@ const base = { name: 'x', steps: [{ ...pause, id: 'later' }] };
 
 /** What has to stand around an expression, where the reader needs it to find its way. */
 const AROUND: Readonly<Record<string, object>> = {
+  batch: { size: 2, timeout: '1m' },
+  throttle: { limit: 1, per: '1m' },
+  debounce: { quiet: '1m' },
   graph: {
     nodes: [
       { ...pause, id: 'a' },
@@ -86,9 +89,12 @@ function positions(): readonly Position[] {
     ),
   );
   const ofTriggers = testSteps.triggers.flatMap(({ name, shape }) =>
-    placesIn(shape).map((found) =>
-      at(name, found, { ...base, triggers: [{ type: name, event: 'git.push' }] }, ['triggers', 0]),
-    ),
+    placesIn(shape).map((found) => {
+      const [key] = found.path;
+      const around = AROUND[String(key)];
+      const trigger = { type: name, event: 'git.push', ...(around && { [String(key)]: around }) };
+      return at(name, found, { ...base, triggers: [trigger] }, ['triggers', 0]);
+    }),
   );
   const ofWorkflow = placesIn(WorkflowShape)
     // Written as an object, it is read as the steps of one.

@@ -32,9 +32,11 @@ const settingsSchema = Type.Object({ retrySchedule: Type.Array(text) }) as JsonS
 export function visibleAtFirst(triggers: readonly Trigger[], vars: readonly string[] = []): Visible {
   const types = new Set(triggers.flatMap((trigger) => trigger.types ?? []));
   const inputs = declaredInputs({ triggers });
+  const event = types.size === 0 ? ANYTHING : eventSchema([...types]);
   return {
     roots: {
-      event: types.size === 0 ? ANYTHING : eventSchema([...types]),
+      event,
+      ...(triggers.some(({ isBatch }) => isBatch) && { events: { type: 'array', items: event } }),
       inputs: inputs === undefined ? ANYTHING : objectOf(mapValues(inputs, inputSchema)),
       steps: ANYTHING,
       vars: ANYTHING,

@@ -3,6 +3,7 @@ import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { actedBy, type Cause, eventIdOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
+import type { EventPlace } from '#libs/events/src/types/workflow.events.js';
 import { formatDuration } from '#libs/kernel/src/time/durations.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { derivedId, uuid5, type Uuid } from '#libs/kernel/src/ids.js';
@@ -31,6 +32,8 @@ export interface NewRun {
   readonly parent?: { readonly runId: string; readonly path: string };
   /** What the run is about. */
   readonly event: RecordedEvent | undefined;
+  /** All events that led to it, where a batch collected several; `event` is the last of them. */
+  readonly events?: readonly RecordedEvent[];
   /** Names the workflow too. Absent where a person or program outside asked for the run. */
   readonly cause: Cause | undefined;
   /** Milliseconds. */
@@ -69,6 +72,14 @@ function filledIn(render: () => unknown): unknown {
     return error.code;
   }
 }
+/** Where the log keeps an event. */
+export const placeOf = ({ id, type, stream, revision }: RecordedEvent): EventPlace => ({
+  id: eventIdOf(id),
+  type,
+  stream,
+  revision: String(revision),
+});
+
 /** One run for each workflow and event, whatever restarts happen. */
 export const runIdOf = (workflow: { readonly id: string }, event: { readonly id: Uuid }): string =>
   derivedId('run', 'run', workflow.id, event.id);
@@ -78,7 +89,21 @@ export const runIdOf = (workflow: { readonly id: string }, event: { readonly id:
  * have no effects is over in this one append; the others are left to a worker.
  */
 export function firstAppend(
-  { runId, orgId, workflow, trigger, inputs, parent, event, cause, retrySchedule, by, restartOf, reused = [] }: NewRun,
+  {
+    runId,
+    orgId,
+    workflow,
+    trigger,
+    inputs,
+    parent,
+    event,
+    events,
+    cause,
+    retrySchedule,
+    by,
+    restartOf,
+    reused = [],
+  }: NewRun,
   now: Date,
 ): readonly EventToAppend[] {
   const concurrency = workflow.definition && concurrencyOf(workflow.id, workflow.definition, inputs, event);
@@ -91,9 +116,8 @@ export function firstAppend(
       trigger,
       inputs,
       ...(parent && { parent }),
-      ...(event && {
-        event: { id: eventIdOf(event.id), type: event.type, stream: event.stream, revision: String(event.revision) },
-      }),
+      ...(event && { event: placeOf(event) }),
+      ...(events && { events: events.map(placeOf) }),
       settings: { retrySchedule: retrySchedule.map(formatDuration) },
       hop: cause?.hop ?? 0,
       ...(restartOf !== undefined && { restartOf }),
@@ -111,6 +135,7 @@ export function firstAppend(
       definition: workflow.definition,
       now,
       event: event && platformEvent(event),
+      ...(events && { events: events.map((one) => platformEvent(one)) }),
       outcomes: new Map(),
       attempting: 'leave',
     });

@@ -10,6 +10,7 @@ import { readAt, readLast, readWhole } from '#libs/event-store/src/reading.js';
 import { retryWhileAway } from '#libs/event-store/src/retry-while-away.js';
 import { actedBy, type Cause, type EventMetadata, type PlatformEvent } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
+import type { EventPlace } from '#libs/events/src/types/workflow.events.js';
 import type { Backoff } from '#libs/kernel/src/time/backoff.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
@@ -18,7 +19,7 @@ import { uuid5, uuid7, type Uuid } from '#libs/kernel/src/ids.js';
 import type { Log } from '#libs/kernel/src/log.js';
 
 import { decide, type Decision } from '../engine/decide.js';
-import type { RunDraft, SignLink } from '../engine/run-decision.js';
+import type { RunDraft, SignLink, World } from '../engine/run-decision.js';
 import { evolve, foldRun, type StartedRun } from '../engine/run-state.js';
 import type { Definition } from '../language/definition.js';
 import type { RequestOutcome } from '../steps/kind/step-kind.js';
@@ -70,16 +71,23 @@ export async function runUntilIdle(ports: RunPorts, runId: string, signal: Abort
   if (last === undefined || run.status === 'unknown') throw new Error(`there is no run in ${stream}`);
   if (run.ended || run.held !== undefined) return { position: last.position };
   const { workflowId, version } = run.start;
-  const [definition, event] = await Promise.all([ports.definition(workflowId, version), eventOf(ports.store, run)]);
-  return new ActiveRun(ports, definition, event, recorded[0]!, run, last, signal).untilIdle();
+  const [definition, about] = await Promise.all([ports.definition(workflowId, version), eventsOf(ports.store, run)]);
+  return new ActiveRun(ports, definition, about, recorded[0]!, run, last, signal).untilIdle();
 }
 
-/** The event that led to the run is not copied into it: it is read from the stream that the run names. */
-async function eventOf(store: EventStore, run: StartedRun): Promise<PlatformEvent | undefined> {
-  const { event } = run.start;
-  if (event === undefined) return undefined;
-  const recorded = await readAt(store, event.stream, event.revision);
-  return recorded && platformEvent(recorded);
+type About = Pick<World, 'event'> & Partial<Pick<World, 'events'>>;
+
+/** The events that led to the run are not copied into it: they are read from the streams that the run names. */
+async function eventsOf(store: EventStore, { start }: StartedRun): Promise<About> {
+  const read = async ({ stream, revision }: EventPlace): Promise<PlatformEvent | undefined> => {
+    const recorded = await readAt(store, stream, revision);
+    return recorded && platformEvent(recorded);
+  };
+  const event = start.event && (await read(start.event));
+  if (!start.events) return { event };
+  const all = await Promise.all(start.events.map(read));
+  // Retention may have taken some.
+  return { event, events: all.filter((one) => one !== undefined) };
 }
 
 class ActiveRun {
@@ -92,7 +100,7 @@ class ActiveRun {
   constructor(
     private readonly ports: RunPorts,
     private readonly definition: Definition,
-    private readonly event: PlatformEvent | undefined,
+    private readonly about: About,
     private readonly first: RecordedEvent,
     private run: StartedRun,
     last: RecordedEvent,
@@ -139,10 +147,10 @@ class ActiveRun {
     const outcomes =
       requests.length === 0 ? new Map<Uuid, RequestOutcome>() : await this.ports.outcomes(requests, isLast);
     const results = this.attempts.ended();
-    const { definition, event } = this;
+    const { definition, about } = this;
     const { signLink } = this.ports;
     const attempting = this.attempts.paths();
-    const world = { definition, event, outcomes, now, attempting, ...(signLink && { signLink }) };
+    const world = { definition, ...about, outcomes, now, attempting, ...(signLink && { signLink }) };
     const decision = decide(this.run, world, results);
     try {
       await this.append(decision.drafts, world.now);

@@ -12,6 +12,7 @@ import { parseAsWritten } from '#libs/kernel/src/text/exact-json.js';
 import type { Settings } from '#libs/kernel/src/settings.js';
 
 import { openBudget } from '../../../event-index/testing/open-budget.js';
+import { noTransaction, noWork } from '../../../persistence/testing/no-work.js';
 import { testSteps } from '../../testing/library.js';
 import { StartRuns } from './start.subscriber.js';
 import { save, workflow, workflowIdOf, SaveWorkflow } from '../workflow/workflow.js';
@@ -24,7 +25,7 @@ let subscriber: StartRuns;
 
 beforeEach(() => {
   store = new MemoryEventStore();
-  subscriber = new StartRuns(store, clock, settings, testSteps, openBudget(store));
+  subscriber = new StartRuns(store, clock, settings, testSteps, openBudget(store), noWork);
 });
 
 async function append(
@@ -56,7 +57,7 @@ async function saved(name: string, rest: string, orgId = ORG): Promise<RecordedE
   return events;
 }
 
-const handle = (...events: RecordedEvent[]) => subscriber.handle(events);
+const handle = (...events: RecordedEvent[]) => subscriber.handle(events, noTransaction);
 const onPush =
   'triggers: [{ type: event, event: git.push }]\nsteps: [{ id: one, uses: echo, with: { value: "${{ event.data.branch }}" } }]\n';
 
@@ -307,7 +308,7 @@ describe('loops', () => {
   );
 
   it('of a story that has used up its budget start nothing more, and one event says so', async () => {
-    subscriber = new StartRuns(store, clock, settings, testSteps, openBudget(store, 10));
+    subscriber = new StartRuns(store, clock, settings, testSteps, openBudget(store, 10), noWork);
     await handle(...(await saved('a', onPush)), ...(await saved('b', onPush)));
     const first = await happened('git.push', {});
     const cause = { $correlationId: first.metadata.$correlationId, $causationId: first.id, hop: 1 };
@@ -374,9 +375,9 @@ describe('a request by a rule', () => {
   });
 
   it('of a workflow that no longer parses is refused', async () => {
-    const without = new StartRuns(store, clock, settings, testSteps, openBudget(store));
+    const without = new StartRuns(store, clock, settings, testSteps, openBudget(store), noWork);
     const [first, second] = await saved('deploy', 'steps: [{ uses: gone }]\n');
-    await without.handle([first!, second!, await request('deploy', {})]);
+    await without.handle([first!, second!, await request('deploy', {})], noTransaction);
     expect(await refused()).toMatchObject([{ reason: 'broken-workflow' }]);
   });
 });

@@ -6,10 +6,10 @@ import {
   exhaustedInWords,
 } from '#libs/event-index/src/correlation-budget.js';
 import { appendOnce } from '#libs/event-store/src/append-once.js';
-import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { EventStore, platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { readAt } from '#libs/event-store/src/reading.js';
-import type { Subscriber } from '#libs/event-store/src/subscriber.js';
+import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import {
   causedBy,
   ENGINE,
@@ -25,21 +25,31 @@ import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { derivedId, uuid5 } from '#libs/kernel/src/ids.js';
+import { derivedId, uuid5, type Uuid } from '#libs/kernel/src/ids.js';
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
 import { LOG, type Log, silentLog } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
+import { WorkQueue } from '#libs/persistence/src/claims/work.js';
 
-import { errored, type Fit, judgeTriggers, skipped, stateOf } from '../decisions/judge-triggers.js';
-import { TriggerRecords } from '../decisions/record-decisions.js';
+import {
+  type FlowFit,
+  type FlowOutcome,
+  type GroupEnd,
+  TriggerFlowControl,
+} from '../decisions/flow/trigger-flow.adapter.js';
+import { errored, type Fit, judgeTriggers, skipped, type Skipped, stateOf } from '../decisions/judge-triggers.js';
+import { recordAfterGroup, TriggerRecords } from '../decisions/record-decisions.js';
 import { RUN_EVENT_TYPES } from '../engine/decide.js';
 import { declaredInputs, defaultInputs, inputsOf } from '../language/inputs.js';
 import { stepEventTypes } from '../steps/registry.js';
 import { StepLibrary } from '../steps/step-library.js';
+import { flowOf } from '../triggers/event.trigger.js';
+import { keysOfEvent } from '../triggers/flow-control.js';
 import { isSchedule } from '../triggers/schedule.trigger.js';
 import { type ActiveWorkflow, WorkflowTable } from '../workflow/workflow.table.js';
 import { firstAppend, type NewRun, runIdOf } from './first-append.js';
 import { logFailures } from './log-failures.js';
+import { heldBack, settleGroup } from './settle-flow.js';
 
 const CONCURRENT_APPENDS = 64;
 
@@ -76,6 +86,7 @@ export class StartRuns implements Subscriber {
   private readonly table: WorkflowTable;
   readonly tables: readonly [WorkflowTable];
   private readonly records: TriggerRecords;
+  private readonly flow: TriggerFlowControl;
 
   constructor(
     @Inject(EventStore) private readonly store: EventStore,
@@ -83,40 +94,90 @@ export class StartRuns implements Subscriber {
     @Inject(Settings) private readonly settings: Settings,
     @Inject(StepLibrary) library: StepLibrary,
     @Inject(CorrelationBudget) private readonly budget: CorrelationBudget,
+    @Inject(WorkQueue) work: WorkQueue,
     @Inject(LOG) private readonly log: Log = silentLog,
   ) {
     this.table = new WorkflowTable(library);
     this.tables = [this.table];
     this.records = new TriggerRecords(store);
+    this.flow = new TriggerFlowControl(work);
   }
 
-  async handle(events: readonly RecordedEvent[]): Promise<void> {
+  async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     await this.budget.note(events, (type) => type === 'workflow.requested' || this.table.mayListen(type));
     const found: (readonly [RecordedEvent, Consequence])[] = [];
-    const decided: { readonly event: RecordedEvent; readonly decisions: TriggerDecision[] }[] = [];
+    const decided = new Map<Uuid, { readonly event: RecordedEvent; readonly decisions: TriggerDecision[] }>();
+    const steps: (FlowFit | GroupEnd)[] = [];
     for (const event of events) {
       const decisions: TriggerDecision[] = [];
-      for (const consequence of this.consequencesOf(event, decisions)) found.push([event, consequence]);
-      if (decisions.length > 0) decided.push({ event, decisions });
+      const waiting = steps.length;
+      for (const consequence of this.consequencesOf(event, decisions, steps)) found.push([event, consequence]);
+      if (decisions.length > 0 || steps.length > waiting) decided.set(event.id, { event, decisions });
+      if (event.is('trigger.group_ended')) {
+        const { workflowId, trigger } = event.data;
+        steps.push({ kind: 'end', event, listener: this.table.listenerAt(workflowId, trigger) });
+      }
       // A workflow listens to what is recorded after its activation.
       if (event.is(...this.table.reads)) this.table.apply(event);
     }
+    const { outcomes, save } = await this.flow.pass(steps, context);
+    for (const outcome of outcomes)
+      if (outcome.kind === 'held')
+        decided
+          .get(outcome.step.event.id)!
+          .decisions.push(skipped(outcome.step.listener, heldBack(outcome.failed), outcome.failed));
+      else found.push(...(await this.settle(outcome)));
+    await save();
     await this.budget.tell();
     await Promise.all([
       inParallel(found, CONCURRENT_APPENDS, ([event, consequence]) => this.record(event, consequence)),
-      this.records.record(decided, this.clock.now()),
+      this.records.record([...decided.values()], this.clock.now()),
     ]);
   }
 
-  /** @param decisions of triggers that start no run are added to it. */
-  private consequencesOf(event: RecordedEvent, decisions: TriggerDecision[]): readonly Consequence[] {
+  /** A burst or batch is over, or complete. */
+  private async settle(
+    outcome: Extract<FlowOutcome, { kind: 'start' | 'ended' }>,
+  ): Promise<readonly (readonly [RecordedEvent, Consequence])[]> {
+    const { start, decisions } = await settleGroup(outcome, {
+      read: ({ stream, revision }) => readAt(this.store, stream, revision),
+      refused: (event, { workflow }) => {
+        const refusal = this.refusalOf(event, workflow);
+        return refusal && skippedFor(refusal);
+      },
+    });
+    const last = start?.event ?? decisions.at(-1)?.event;
+    const { id } = outcome.kind === 'start' ? outcome.step.listener.workflow : { id: outcome.workflowId };
+    const given = decisions.map(({ event, decision }) => ({ event, decisions: [decision] }));
+    if (last) await recordAfterGroup(this.store, last, id, given, this.clock.now());
+    if (!start) return [];
+    const { listener, event, events } = start;
+    const { workflow, index } = listener;
+    return [
+      [event, this.newRun(event, workflow, { kind: 'event', index }, defaultInputs(workflow.definition!), events)],
+    ];
+  }
+
+  /**
+   * @param decisions of triggers that start no run are added to it.
+   * @param steps so are events of triggers with `throttle`, `debounce` or `batch`.
+   */
+  private consequencesOf(
+    event: RecordedEvent,
+    decisions: TriggerDecision[],
+    steps: (FlowFit | GroupEnd)[],
+  ): readonly Consequence[] {
     // A refusal beyond the limit is the end: to listen to it would begin again.
     if (event.type === 'action.refused' && event.metadata.hop > MAX_HOPS) return [];
     const requested = event.is('workflow.requested') ? [this.requested(event)] : [];
-    return this.table.mayListen(event.type) ? [...requested, ...this.triggered(event, decisions)] : requested;
+    return this.table.mayListen(event.type) ? [...requested, ...this.triggered(event, decisions, steps)] : requested;
   }
 
-  private triggered(event: RecordedEvent, decisions: TriggerDecision[]): readonly Consequence[] {
+  private triggered(
+    event: RecordedEvent,
+    decisions: TriggerDecision[],
+    steps: (FlowFit | GroupEnd)[],
+  ): readonly Consequence[] {
     const listeners = this.table.listenersTo(event.metadata.orgId, event.type);
     const { fits, errors, failed } = judgeTriggers(listeners, event, (workflow) => isIgnored(event, workflow));
     decisions.push(...failed);
@@ -128,13 +189,14 @@ export class StartRuns implements Subscriber {
       const detail = `The trigger of workflow "${workflow.name}" cannot be evaluated: ${error}`;
       refusals.push(this.refused(event, workflow, 'trigger', { reason: code, detail }));
     }
-    return [...refusals, ...fits.flatMap((fit) => this.begin(event, fit, decisions))];
+    return [...refusals, ...fits.flatMap((fit) => this.begin(event, fit, decisions, steps))];
   }
 
   private begin(
     event: RecordedEvent,
     { listener, because }: Fit,
     decisions: TriggerDecision[],
+    steps: (FlowFit | GroupEnd)[],
   ): readonly Consequence[] {
     const { workflow, index, trigger } = listener;
     const held = stateOf(workflow);
@@ -142,10 +204,20 @@ export class StartRuns implements Subscriber {
     if (held) return [];
     const refusal = this.refusalOf(event, workflow);
     if (refusal) {
-      const isSpent = refusal.reason === CORRELATION_EXHAUSTED;
-      decisions.push(skipped(listener, { reason: isSpent ? 'budget' : 'loop', detail: refusal.detail }));
+      decisions.push(skipped(listener, skippedFor(refusal)));
       // That the story is too long was told once: an event for each workflow would make it longer.
       return this.budget.isSpent(event) ? [] : [this.refused(event, workflow, 'trigger', refusal)];
+    }
+    const flow = flowOf(trigger);
+    if (flow) {
+      try {
+        const about = platformEvent(event);
+        steps.push({ kind: 'fit', event, listener, flow, keys: keysOfEvent(flow, { ...about, event: about }) });
+      } catch (error) {
+        if (!(error instanceof Rejected)) throw error;
+        decisions.push(errored(listener, error.message));
+      }
+      return [];
     }
     const kind = isSchedule(trigger) ? 'schedule' : 'event';
     const start = { kind, index, ...(because !== undefined && { because }) } as const;
@@ -213,6 +285,7 @@ export class StartRuns implements Subscriber {
     workflow: ActiveWorkflow,
     trigger: NewRun['trigger'],
     inputs: Record<string, unknown>,
+    events?: readonly RecordedEvent[],
   ): Consequence {
     const { orgId } = event.metadata;
     const { retrySchedule } = this.settings;
@@ -225,6 +298,7 @@ export class StartRuns implements Subscriber {
       trigger,
       inputs,
       event,
+      ...(events && { events }),
       orgId,
       cause,
       retrySchedule,
@@ -265,6 +339,11 @@ export class StartRuns implements Subscriber {
     return newEvent({ type: 'action.refused', data }, context);
   }
 }
+
+const skippedFor = ({ reason, detail }: { readonly reason: string; readonly detail: string }): Skipped => ({
+  reason: reason === CORRELATION_EXHAUSTED ? 'budget' : 'loop',
+  detail,
+});
 
 const isFromItself = ({ metadata }: RecordedEvent, { id, definition }: ActiveWorkflow): boolean =>
   definition?.allowRecursion !== true && followsFrom(id, metadata);

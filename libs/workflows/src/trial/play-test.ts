@@ -120,12 +120,25 @@ class PlayedRun {
     return { run: this.run ?? unknownRun, events: this.events, elapsed, unmocked: [...this.unmocked] };
   }
 
+  /** A batch of the one event that the test gives. */
+  private about(): { readonly event: PlatformEvent | undefined; readonly events?: readonly PlatformEvent[] } {
+    const { event, trigger } = this.beginning;
+    const isBatch = trigger.index !== undefined && this.definition.triggers[trigger.index]?.isBatch;
+    return { event, ...(event && isBatch && { events: [event] }) };
+  }
+
   private decide(results: readonly AttemptResult[]): Decision {
     const attempting = new Set(this.due.flatMap(({ attempt, path }) => (attempt ? [path] : [])));
     for (const { attempt } of results) attempting.add(attempt.path);
     const { definition } = this;
-    const { event } = this.beginning;
-    const world = { definition, event, now: new Date(this.now), outcomes: this.heard.outcomes, attempting, signLink };
+    const world = {
+      definition,
+      ...this.about(),
+      now: new Date(this.now),
+      outcomes: this.heard.outcomes,
+      attempting,
+      signLink,
+    };
     const decision = decide(this.run, world, results);
     this.run = decision.run;
     this.record(decision.drafts);
@@ -149,7 +162,7 @@ class PlayedRun {
         results.push({ attempt, ...result });
         continue;
       }
-      const world = { definition: this.definition, event: this.beginning.event, now: new Date(this.now) };
+      const world = { definition: this.definition, ...this.about(), now: new Date(this.now) };
       const settled = settleStep(this.run, world, this.stepAt(path)!, path, result);
       this.run = settled.run;
       this.record(settled.drafts);

@@ -167,3 +167,41 @@ describe('globs over paths', () => {
     expect(pathMatcher([`${'**a'.repeat(30)}b`])('a'.repeat(4000))).toBe(false);
   });
 });
+
+describe('throttle, debounce and batch', () => {
+  const problemsOf = (yaml: string) => {
+    const parsed = parseWorkflow(
+      `name: x\ntriggers:\n  - { type: event, event: git.push, ${yaml} }\nsteps: [{ wait: { for: 1s } }]\n`,
+      testSteps,
+    );
+    return parsed.ok
+      ? []
+      : parsed.problems.map(({ pointer, line }) => `${line} ${pointer.slice('/triggers/0/'.length)}`);
+  };
+
+  it.each([
+    ['batch: { size: 10, timeout: 1m, key: "${{ data.branch }}" }', []],
+    ['throttle: { limit: 1, per: 1h }, debounce: { quiet: 1m, maxWait: 5m }', []],
+    ['batch: { size: 10, timeout: 1m }, throttle: { limit: 1, per: 1h }', ['3 batch']],
+    ['batch: { size: 10, timeout: 1m }, debounce: { quiet: 1m }', ['3 batch']],
+    ['batch: { size: 1, timeout: 1m }', ['3 batch/size']],
+    ['batch: { size: 101, timeout: 1m }', ['3 batch/size']],
+    ['batch: { size: 2 }', ['3 batch/timeout']],
+    ['debounce: { quiet: 5m, maxWait: 1m }', ['3 debounce/maxWait']],
+    ['throttle: { limit: 1, per: often }', ['3 throttle/per']],
+    ['throttle: { limit: 1, per: 1h, key: "${{ nonsense }}" }', ['3 throttle/key']],
+    ['debounce: { quiet: 1m, key: "${{ steps.a.output }}" }', ['3 debounce/key']],
+  ])('%s: %j', (yaml, problems) => {
+    expect(problemsOf(yaml)).toEqual(problems);
+  });
+
+  it('"events" is in scope of a batch alone', () => {
+    const source = (control: string) =>
+      `name: x\ntriggers: [{ type: event, event: git.push, ${control} }]\nsteps: [{ uses: echo, with: { value: "\${{ length(events) }}" } }]\n`;
+    expect(parseWorkflow(source('batch: { size: 2, timeout: 1m }'), testSteps).ok).toBe(true);
+    expect(parseWorkflow(source('throttle: { limit: 2, per: 1m }'), testSteps)).toMatchObject({
+      ok: false,
+      problems: [{ code: 'workflow.unknown_name', pointer: '/steps/0/with/value' }],
+    });
+  });
+});

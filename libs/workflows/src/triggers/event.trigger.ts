@@ -11,6 +11,7 @@ import { closed, Condition, described, Globs } from '../language/fields.js';
 import { visibleToTrigger } from '../language/scope-schema.js';
 import type { SourceProblems } from '../language/source-problems.js';
 import { failedGlobs, failedPart } from './failed-condition.js';
+import { flowFields, readFlow, type TriggerFlow } from './flow-control.js';
 import { pathMatcher } from './path-globs.js';
 import type { TriggerKind } from './trigger-kind.js';
 
@@ -22,6 +23,7 @@ export interface EventTrigger extends Trigger {
   readonly branches: readonly string[] | undefined;
   readonly paths: readonly string[] | undefined;
   readonly when: CompiledExpression | undefined;
+  readonly flow: TriggerFlow | undefined;
 }
 
 /** Types that have branches, and files. */
@@ -49,6 +51,7 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
         ),
       ),
       when: Type.Optional(described(Condition, 'A JMESPath condition over the event.')),
+      ...flowFields,
     },
     'Starts a run for each matching event.',
   ),
@@ -69,17 +72,18 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
     const source = globs(value['source']);
     problems.suspect(() => warnAboutSources(value['source'], `${pointer}/source`, problems, sources));
     const types = eventTypes.filter((type) => listensTo(events, type));
+    const expressions = new Expressions(problems);
+    const visible = visibleToTrigger(types);
     return {
       type: 'event',
       types,
+      ...(value['batch'] !== undefined && { isBatch: true as const }),
       event: events,
       source,
       branches: globs(value['branches']),
       paths: globs(value['paths']),
-      when:
-        when === undefined
-          ? undefined
-          : new Expressions(problems).condition(when, `${pointer}/when`, visibleToTrigger(types)),
+      when: when === undefined ? undefined : expressions.condition(when, `${pointer}/when`, visible),
+      flow: readFlow(value, pointer, visible, expressions, problems),
     };
   },
 
@@ -107,6 +111,10 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
 
 const MAY_FIT =
   'The event does not list all changed files, and none of those that it lists fits "paths". The run starts because one of the others may fit.';
+
+/** What decides which of the events that fit a trigger start a run, where anything does. */
+export const flowOf = (trigger: Trigger): TriggerFlow | undefined =>
+  trigger.type === eventTrigger.name ? (trigger as EventTrigger).flow : undefined;
 
 function listensTo(event: readonly string[], type: string): boolean {
   const patterns = type.startsWith('workflow.') ? event.filter((pattern) => !isWide(pattern)) : event;

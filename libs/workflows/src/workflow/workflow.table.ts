@@ -116,6 +116,13 @@ export class WorkflowTable implements Table {
     return found;
   }
 
+  /** A trigger by its place; of archived workflows too. */
+  listenerAt(workflowId: string, index: number): Listener | undefined {
+    const workflow = this.known.get(workflowId);
+    const trigger = workflow?.definition?.triggers[index];
+    return workflow && trigger && { workflow, index, trigger };
+  }
+
   apply(event: RecordedEvent): void {
     const { orgId } = event.metadata;
     if (event.is('workflow.saved')) {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { type Burst, count, type FlowState, throttled, type Window } from '../../flow/flow-policy.js';
+import { type Burst, count, type FlowState, throttled, type Window } from '#libs/flow/src/flow-policy.js';
 import { type CompiledDefinition, checkRule } from '../../language/definition.js';
 import { SimulatedFlow } from './simulated-flow.js';
 

@@ -1,5 +1,7 @@
 import type { RuleVerdict } from '../../engine/evaluate-rule.js';
-import { type Burst, count, type FlowState, outsideHours, throttled, type Window } from '../../flow/flow-policy.js';
+import { type Burst, count, type FlowState, throttled, type Window } from '#libs/flow/src/flow-policy.js';
+
+import { outsideHours } from '../../flow/held-back.js';
 import type { Failure } from '../../language/condition.js';
 import type { CompiledDefinition } from '../../language/definition.js';
 import { SimulatedWindows } from './simulated-windows.js';

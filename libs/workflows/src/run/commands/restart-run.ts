@@ -52,7 +52,7 @@ export async function restartOf(
   const first = recorded[0]!;
   if (!run.ended)
     throw new Rejected('conflict', 'run.not_ended', `The run is ${run.status}. Cancel it before you restart it.`);
-  const { workflowId, workflow: name, trigger, inputs, event } = run.start;
+  const { workflowId, workflow: name, trigger, inputs, event, events } = run.start;
   const active = latest ? versions.workflows.get(workflowId) : undefined;
   if (latest && !active)
     throw missingFrom(
@@ -64,6 +64,7 @@ export async function restartOf(
   if (!definition)
     throw new Rejected('conflict', 'workflow.broken', `"${name}" cannot run: a step that it uses is not installed.`);
   const about = event && (await readAt(store, event.stream, event.revision));
+  const all = events && (await Promise.all(events.map((one) => readAt(store, one.stream, one.revision))));
   const { $correlationId, $causationId, hop, causedBy } = first.metadata;
   // A run that a person began has no cause but itself.
   const isCaused = $causationId !== undefined;
@@ -74,6 +75,7 @@ export async function restartOf(
     trigger: about && latest ? { ...trigger, ...placeOf(definition, workflowId, about) } : trigger,
     inputs: given || latest ? inputsFor(definition, given ?? inputs) : inputs,
     event: about,
+    ...(all && { events: all.filter((one) => one !== undefined) }),
     cause: isCaused ? { $correlationId, $causationId, hop, ...(causedBy && { causedBy }) } : undefined,
     restartOf: runId,
     ...(from !== undefined && { reused: takenOver(run, recorded, definition, newRunId, { from, outputs }) }),

@@ -1,13 +1,13 @@
+import type { FailedCondition as Failure } from '#libs/events/src/shapes/rule-trial-shape.js';
 import { indexKey } from '#libs/kernel/src/text/text.js';
 
-import type { Failure } from '../language/condition.js';
-import type { CompiledBurst, CompiledDefinition, CompiledThrottle } from '../language/definition.js';
-import { heldByBurst, heldByThrottle, heldByWindow } from './held-back.js';
+import type { Batch, BurstControl, Throttle } from './controls.js';
+import { heldByBatch, heldByBurst, heldByThrottle } from './held-back.js';
 
 /**
- * Which matches of a rule may act: hours, then `once` or `debounce`, then `throttle`. What one control holds back does not
- * count for the next. Time is that at which the log took the event, in milliseconds since 1970, so that the same events get
- * the same answers when they are looked at again. The caller keeps the state: in rows, or in memory for a backtest.
+ * Which matches of a rule, or of a trigger of a workflow, may act: `once` or `debounce`, then `throttle`; or `batch`. What one
+ * control holds back does not count for the next. Time is that at which the log took the event, in milliseconds since 1970, so
+ * that the same events get the same answers when they are looked at again. The caller keeps the state: in rows, or in memory.
  */
 
 /** How much of a throttle's limit is used, or that a burst goes on of which the first match acts. */
@@ -31,6 +31,11 @@ export interface FlowState<Match> {
   keepWindow(key: string, window: Window, endsAt: number): void;
   burst(key: string): Burst<Match> | undefined;
   keepBurst(key: string, burst: Burst<Match>): void;
+}
+
+/** The same, where a burst can be over before its time. */
+export interface BatchState<Match> extends Pick<FlowState<readonly Match[]>, 'burst' | 'keepBurst'> {
+  endBurst(key: string): void;
 }
 
 type Windows = Pick<FlowState<unknown>, 'window' | 'keepWindow'>;
@@ -58,13 +63,12 @@ export interface Flow<Match> {
   readonly overtaken?: Burst<Match>;
 }
 
-type Controls = Pick<CompiledDefinition, 'window' | 'burst' | 'throttle'>;
+interface Controls {
+  readonly burst: BurstControl | undefined;
+  readonly throttle: Throttle | undefined;
+}
 
-/** Whether the rule acts at this hour. */
-export const outsideHours = ({ window }: Controls, time: Date): Failure | undefined =>
-  window && !window.isOpen(time) ? heldByWindow(window, time) : undefined;
-
-/** A match within the hours: whether it may act, now or at the end of its burst. */
+/** Whether a match it may act, now or at the end of its burst. */
 export function count<Match>(rule: Controls, asked: Asked<Match>, state: FlowState<Match>): Flow<Match> {
   const { burst } = rule;
   if (burst?.kind === 'debounce') return wait(burst, asked, state);
@@ -87,12 +91,12 @@ export function throttled(
 }
 
 /** A window begins with the first match after the one before has ended. */
-function windowAt({ perMs }: CompiledThrottle, known: Window | undefined, time: number): Window {
+function windowAt({ perMs }: Throttle, known: Window | undefined, time: number): Window {
   return known === undefined || time >= known.startedAt + perMs ? { startedAt: time, used: 0 } : known;
 }
 
 /** Each match makes a burst longer, those that are held back too. */
-function isFirst({ quietMs }: CompiledBurst, { burstKey, time, fits }: Asked<unknown>, state: Windows): boolean {
+function isFirst({ quietMs }: BurstControl, { burstKey, time, fits }: Asked<unknown>, state: Windows): boolean {
   const key = onceKey(burstKey!);
   const known = state.window(key);
   const first = known === undefined || time >= known.startedAt + quietMs;
@@ -102,7 +106,7 @@ function isFirst({ quietMs }: CompiledBurst, { burstKey, time, fits }: Asked<unk
 }
 
 function wait<Match>(
-  burst: CompiledBurst,
+  burst: BurstControl,
   { burstKey, time, fits, match }: Asked<Match>,
   state: FlowState<Match>,
 ): Flow<Match> {
@@ -115,6 +119,26 @@ function wait<Match>(
   state.keepBurst(key, { startedAt, dueAt, last: match });
   const held = heldByBurst(burst, burstKey!);
   return { held, waits: true, ...(before && (goesOn ? { goesOn: before } : { overtaken: before })) };
+}
+
+/** A match joins the batch of its key. With `full` it completes it; else it is held back until the batch is over. */
+export function collect<Match>(
+  batch: Batch,
+  { burstKey, time, match }: Pick<Asked<Match>, 'burstKey' | 'time' | 'match'>,
+  state: BatchState<Match>,
+): { readonly full?: readonly Match[]; readonly held?: Failure; readonly overtaken?: Burst<readonly Match[]> } {
+  const key = keptKey(burstKey!);
+  const before = state.burst(key);
+  const goesOn = before !== undefined && time < before.dueAt;
+  const overtaken = before && !goesOn ? { overtaken: before } : {};
+  const all = goesOn ? [...before.last, match] : [match];
+  if (all.length >= batch.size) {
+    state.endBurst(key);
+    return { full: all, ...overtaken };
+  }
+  const startedAt = goesOn ? before.startedAt : time;
+  state.keepBurst(key, { startedAt, dueAt: startedAt + batch.timeoutMs, last: all });
+  return { held: heldByBatch(batch, burstKey!, all.length), ...overtaken };
 }
 
 /** The keys by which `count` asks for windows and for bursts. */
