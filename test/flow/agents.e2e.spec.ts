@@ -133,6 +133,17 @@ describe('the webhook of an agent', () => {
     expect(await refused.json()).toMatchObject({ success: false, error: { code: 'inbound.signature_mismatch' } });
   });
 
+  it('accepts an earlier secret in its time of grace', async () => {
+    const { id } = await agent({ webhookEnabled: true, auth: 'bearer', secret: 'earlier-secret' });
+    const statusOf = async (secret: string) => (await ask(id, '{}', { authorization: `Bearer ${secret}` })).status;
+    await server.call('PATCH', `/agents/${id}`, { secret: 'newer-secret', graceSeconds: 3_600 });
+    expect(await Promise.all(['earlier-secret', 'newer-secret', 'no-secret'].map(statusOf))).toEqual([202, 202, 401]);
+    await server.call('PATCH', `/agents/${id}`, { secret: 'newest-secret' });
+    expect(await Promise.all(['earlier-secret', 'newer-secret', 'newest-secret'].map(statusOf))).toEqual([
+      401, 401, 202,
+    ]);
+  });
+
   it('is asked once for each line of NDJSON, and the answer names them all', async () => {
     const { id } = await agent({ webhookEnabled: true });
     const answer = await ask(id, '{"a":1}\n{"a":2}', { 'content-type': 'application/x-ndjson' });

@@ -79,4 +79,14 @@ describe('the secret of an agent', () => {
     await run(new RemoveAgent('agt_1', caller), remove);
     expect([...secrets.kept]).toEqual(['c']);
   });
+
+  it('is kept as long as it is in its time of grace', async () => {
+    for (const reference of ['a', 'b', 'c']) await secrets.put('org_1', reference, reference);
+    await registered('agt_1', { auth: 'bearer' }, 'a');
+    await run(new UpdateAgent('agt_1', caller, {}, 'b', 3_600), update);
+    expect([...secrets.kept]).toEqual(['a', 'b', 'c']);
+    clock.advance(3_600_000);
+    await run(new UpdateAgent('agt_1', caller, {}, 'c', 3_600), update);
+    expect([...secrets.kept]).toEqual(['b', 'c']);
+  });
 });

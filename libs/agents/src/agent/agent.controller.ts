@@ -98,12 +98,12 @@ export class AgentController {
   async change(@CurrentCaller() caller: Caller, @Param('id') id: string, @Body() sent: object): Promise<AgentAnswer> {
     const { settings, hasSecret } = await this.find(caller, id);
     const check = checkConfig(settings, this.allowed);
-    const { secret: given, ...changes } = checkBody(AgentChanges, sent, { prefix: 'agent', check });
+    const { secret: given, graceSeconds = 0, ...changes } = checkBody(AgentChanges, sent, { prefix: 'agent', check });
     const next = { ...settings, ...changes };
     await this.refuseTakenName(caller, next.name, id);
     const secret = given ?? (needsSecret(next) && !hasSecret ? newSecret() : undefined);
     const reference = secret === undefined ? undefined : await this.keep(caller, id, secret);
-    const committed = await this.run(new UpdateAgent(id, caller, changes, reference));
+    const committed = await this.run(new UpdateAgent(id, caller, changes, reference, graceSeconds));
     return { ...this.saved(committed), ...(secret !== undefined && { secret }) };
   }
 

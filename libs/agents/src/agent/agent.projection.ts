@@ -49,10 +49,13 @@ export class AgentProjection implements Subscriber {
   private async forgetSecrets(agentId: string): Promise<void> {
     const events = await readWhole(this.store, streams.agent(agentId));
     const named = events.flatMap((event) =>
-      event.is('agent.registered', 'agent.updated') && event.data.secret !== undefined ? [event.data.secret] : [],
+      event.is('agent.registered', 'agent.updated') && event.data.secret !== undefined ? [event] : [],
     );
     const isRemoved = events.some(({ type }) => type === 'agent.removed');
-    const gone = isRemoved ? named : named.slice(0, -1);
+    const last = isRemoved ? undefined : named.at(-1);
+    const inGrace = last?.is('agent.updated') ? (last.data.previous ?? []).map((one) => one.secret) : [];
+    const kept = new Set([last?.data.secret, ...inGrace]);
+    const gone = named.flatMap(({ data: { secret } }) => (secret === undefined || kept.has(secret) ? [] : [secret]));
     if (gone.length > 0) await this.secrets.remove(gone);
   }
 

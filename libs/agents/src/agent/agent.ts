@@ -1,14 +1,20 @@
+import { afterRotation, type PreviousSecret } from '#libs/access/src/secrets/secret-rotation.js';
 import { type Decide, slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { AgentSettings } from '#libs/events/src/shapes/agents/agent-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { canonicalJson } from '#libs/kernel/src/json.js';
 
+/** Earlier secrets that may be in their time of grace. */
+const MAX_PREVIOUS = 4;
+
 interface Facts {
   readonly orgId: string;
   readonly settings: AgentSettings;
   /** Reference; absent: it never had one. */
   readonly secret?: string;
+  /** Earlier ones that are accepted a while longer. */
+  readonly previous?: readonly PreviousSecret[];
 }
 
 /** Something that does what it is asked to. `unknown` until it is registered, then `registered`; `removed` is final. */
@@ -26,8 +32,8 @@ export const agent = slice<Agent>()({
       settings,
       ...(secret !== undefined && { secret }),
     }),
-    'agent.updated': (state, { settings, secret }) =>
-      state.kind === 'unknown' ? state : { ...state, settings, ...(secret !== undefined && { secret }) },
+    'agent.updated': (state, { settings, secret, previous = [] }) =>
+      state.kind === 'unknown' ? state : { ...state, settings, ...(secret !== undefined && { secret, previous }) },
     'agent.removed': (state) => (state.kind === 'unknown' ? state : { ...state, kind: 'removed' }),
   },
   // Rules and workflows may name an agent by its name: it must mean one.
@@ -57,11 +63,15 @@ export const register: Decision<RegisterAgent> = (state, { id, settings, secret 
   );
 };
 
-export const update: Decision<UpdateAgent> = (state, { id, author, changes, secret }) => {
-  const { settings } = known(state, id, author.orgId);
+export const update: Decision<UpdateAgent> = (state, { id, author, changes, secret, graceSeconds }, now) => {
+  const { settings, secret: current, previous: before = [] } = known(state, id, author.orgId);
   const next = { ...settings, ...changes };
   if (secret === undefined && canonicalJson(next) === canonicalJson(settings)) return [];
-  return [{ type: 'agent.updated', data: { agentId: id, settings: next, ...(secret !== undefined && { secret }) } }];
+  const rotated =
+    secret === undefined
+      ? {}
+      : { secret, previous: afterRotation({ current, previous: before }, graceSeconds, now, MAX_PREVIOUS) };
+  return [{ type: 'agent.updated', data: { agentId: id, settings: next, ...rotated } }];
 };
 
 export const remove: Decision<RemoveAgent> = (state, { id, author }) => {
@@ -98,6 +108,8 @@ export class UpdateAgent extends ThingCommand<Agent> {
     readonly changes: Partial<AgentSettings>,
     /** Reference of a new secret. */
     readonly secret?: string,
+    /** How long the earlier secret counts too. */
+    readonly graceSeconds = 0,
   ) {
     super(id, author);
   }

@@ -1,3 +1,4 @@
+import { inGrace } from '#libs/access/src/secrets/secret-rotation.js';
 import type { Secrets } from '#libs/access/src/secrets/secrets.js';
 import {
   type EventStore,
@@ -127,6 +128,9 @@ class ActiveExecution {
   /** @returns the position of the last event of the stream. */
   async untilIdle(): Promise<bigint> {
     if (this.state.kind === 'requested') {
+      // By a version without runtimes, which recorded it elsewhere.
+      const earlier = await readLast(this.parts.store, streams.cancelled(this.executionId));
+      if (earlier) return earlier.position;
       crashPoint('agents.before-start');
       await this.append([this.start()]);
       crashPoint('agents.after-start');
@@ -198,12 +202,15 @@ class ActiveExecution {
     });
   }
 
-  /** Those that the agent has now. */
+  /** Those that the agent has now, and those in their time of grace. */
   private async secrets(): Promise<readonly string[]> {
     const named = this.agentEvents.flatMap((event) =>
-      event.is('agent.registered', 'agent.updated') && event.data.secret !== undefined ? [event.data.secret] : [],
+      event.is('agent.registered', 'agent.updated') && event.data.secret !== undefined ? [event] : [],
     );
-    const references = named.slice(-1);
+    const last = named.at(-1);
+    const previous = last?.is('agent.updated') ? (last.data.previous ?? []) : [];
+    const earlier = inGrace(previous, this.parts.world.clock.now()).map(({ secret }) => secret);
+    const references = last?.data.secret === undefined ? [] : [last.data.secret, ...earlier];
     const texts = await this.parts.secrets.get(references);
     return references.flatMap((reference) => texts.get(reference) ?? []);
   }

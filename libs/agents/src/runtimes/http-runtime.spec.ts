@@ -1,6 +1,9 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import type { EgressOutcome } from '#libs/egress/src/egress.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import { streams } from '#libs/events/src/streams.js';
+import { uuid7 } from '#libs/kernel/src/ids.js';
 import { verifyWebhook } from '#libs/plugin-sdk/src/verify-webhook.js';
 
 import { AGENT, ExecutionWorld, json, ORG } from '../../testing/execution-world.js';
@@ -120,6 +123,19 @@ describe('an http agent', () => {
       },
     );
     expect(places).toBe(6);
+  });
+});
+
+describe('an execution that an earlier version cancelled', () => {
+  it('never starts, although that is recorded elsewhere', async () => {
+    await world.agent(HTTP);
+    const work = await world.request(null);
+    const draft = { type: 'agent.cancelled' as const, data: { executionId: work.key } };
+    const context = { id: uuid7(), orgId: ORG, actor: 'test', now: world.clock.now() };
+    await world.store.append(streams.cancelled(work.key), [newEvent(draft, context)], 'no-stream');
+    await world.run(work);
+    expect(await world.types(work)).toEqual([]);
+    expect(world.egress.requests).toEqual([]);
   });
 });
 

@@ -1,3 +1,4 @@
+import type { PreviousSecret } from '#libs/access/src/secrets/secret-rotation.js';
 import type { Secrets } from '#libs/access/src/secrets/secrets.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
@@ -27,7 +28,7 @@ export class AgentReceivers implements Table {
   incomplete = false;
   private readonly byId = new Map<string, Receiver>();
   /** References of secrets: an update that brings none leaves the one before. */
-  private readonly references = new Map<string, string>();
+  private readonly references = new Map<string, readonly [newest: string, ...previous: PreviousSecret[]]>();
   private readonly places = new Map<string, Places>();
   /** The agent of each execution that takes a place. */
   private readonly agentOf = new Map<string, string>();
@@ -48,10 +49,13 @@ export class AgentReceivers implements Table {
     }
     if (!event.is('agent.registered', 'agent.updated')) return;
     const { agentId, settings, secret } = event.data;
-    const reference = secret ?? this.references.get(agentId);
-    // Before anything changes: if the secret cannot be read, the event is applied again.
-    const plain = reference === undefined ? undefined : (await this.secrets.get([reference])).get(reference);
-    if (reference !== undefined) this.references.set(agentId, reference);
+    const before = event.is('agent.updated') ? (event.data.previous ?? []) : [];
+    const named = secret === undefined ? this.references.get(agentId) : ([secret, ...before] as const);
+    const [newest, ...previous] = named ?? [];
+    // Before anything changes: if the secrets cannot be read, the event is applied again.
+    const references = newest === undefined ? [] : [newest, ...previous.map((one) => one.secret)];
+    const plain = await this.secrets.get(references);
+    if (named) this.references.set(agentId, named);
     this.placesOf(agentId).limit = settings.maxConcurrent;
     if (!settings.webhookEnabled) {
       this.byId.delete(agentId);
@@ -72,8 +76,11 @@ export class AgentReceivers implements Table {
       dedupeKey: undefined,
       config: { agentId, auth: settings.auth },
       places: this.placesOf(agentId),
-      secrets: plain === undefined ? [] : [plain],
-      previous: [],
+      secrets: references.slice(0, 1).flatMap((one) => plain.get(one) ?? []),
+      previous: previous.flatMap(({ secret: one, validUntil }) => {
+        const text = plain.get(one);
+        return text === undefined ? [] : [{ secret: text, validUntil: Date.parse(validUntil) }];
+      }),
     });
   }
 

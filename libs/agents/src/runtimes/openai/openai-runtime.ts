@@ -81,7 +81,8 @@ function askModel(turn: Turn): Move {
 }
 
 function question({ execution, settings, input, event }: Turn): Omit<Question, 'maxOutputTokens'> {
-  const { system = '', prompt, tools, outputSchema } = settings.config as Config;
+  // Earlier versions let the prompt be left out.
+  const { system = '', prompt = 'Work on the input.', tools, outputSchema } = settings.config as Config;
   const { work, start } = execution;
   const text = promptText(prompt, { event: event ?? null, input, execution: { id: start.executionId } });
   return {

@@ -56,7 +56,21 @@ export const NewAgent = closed({ ...agentSettings, secret }, { $id: 'NewAgent' }
 export type NewAgent = Static<typeof NewAgent>;
 
 /** What is sent to change one. */
-export const AgentChanges = closed({ ...changes(agentSettings), secret }, { $id: 'AgentChanges' });
+const MAX_GRACE_SECONDS = 30 * 86_400;
+export const AgentChanges = closed(
+  {
+    ...changes(agentSettings),
+    secret,
+    graceSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: MAX_GRACE_SECONDS,
+        description: 'With a new secret: how long the earlier one is accepted, and signed with, too. Default: 0.',
+      }),
+    ),
+  },
+  { $id: 'AgentChanges' },
+);
 export type AgentChanges = Static<typeof AgentChanges>;
 
 /** What of an agent may be changed later on, as the log keeps it: everything but its id and its secret. */

@@ -29,7 +29,15 @@ export const agentEvents = {
   'agent.updated': defineEvent({
     description: 'Settings of an agent changed; has all current settings.',
     system: true,
-    data: Type.Object({ agentId, settings: AgentSettings, secret }),
+    data: Type.Object({
+      agentId,
+      settings: AgentSettings,
+      secret,
+      /** With a new secret: earlier ones in their time of grace, the newest first. */
+      previous: Type.Optional(
+        Type.Array(Type.Object({ secret: Type.String(), validUntil: Type.String({ description: 'RFC 3339 UTC' }) })),
+      ),
+    }),
     example: { ...ids, settings: { ...settings, webhookEnabled: false } },
   }),
   'agent.removed': defineEvent({
