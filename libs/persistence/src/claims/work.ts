@@ -7,6 +7,8 @@ import type { PerGroup } from './group-windows.js';
  * any process claim due rows (`FOR UPDATE SKIP LOCKED`), do the effect and append the outcome; the projection of the
  * outcome removes the row or gives it a new time. The log stays the truth: rows can be rebuilt from it.
  *
+ * Work that is due at once is usually handed over to a worker of the process that writes the row, claimed already.
+ *
  * A row is claimed by a process, and free again when that process has not been heard of for 8 seconds.
  *
  * A queue has one kind of payload: what JSON can hold, which the scheduling side and the worker name by one type.
@@ -41,7 +43,7 @@ export interface ClaimedWork<Payload extends object = object> extends Work<Paylo
   readonly crashes?: number;
 }
 
-/** What `run` reports: the position of the last event it appended, so that the row rests until its projection is there. */
+/** What `run` reports: the position of the last event it appended, whose projection says what becomes of the row. */
 export interface WorkDone {
   readonly position: bigint;
   /** The receiver failed: its group is given less at a time. */
