@@ -164,7 +164,7 @@ class BatchOfState {
     if (!group) return [];
     const task = { workflowId, trigger, key, orgId: event.metadata.orgId, eventId: group.last.at(-1)!.id };
     if (task.eventId !== eventId) {
-      // Its task waits for what becomes of this event: it is due anew.
+      // Its task waits for what becomes of this event: schedule it again.
       this.changedGroups.set(id, { task, group, asOf: event.position });
       return [];
     }
