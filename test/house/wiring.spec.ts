@@ -118,6 +118,7 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
     'webhook.recovery_requested',
     'webhook.exhausted',
     'delivery.redelivery_requested',
+    'run.request_withdrawn',
   ],
   'libs/deliveries/src/delivery/attempt-history.ts': ['delivery.attempted'],
   'libs/event-store/src/names/unique-name.ts': ['name.reserved'],

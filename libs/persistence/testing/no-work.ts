@@ -9,6 +9,10 @@ class NoWork extends WorkQueue {
   override remove(): Promise<void> {
     return this.schedule();
   }
+  override async withdraw(): Promise<ReadonlySet<string>> {
+    await this.schedule();
+    return new Set();
+  }
 }
 
 /** For what needs a queue and does not use it. */

@@ -249,6 +249,32 @@ describe('an event', () => {
     expect(rows).toHaveLength(0);
   });
 
+  it('is not attempted again once the run that asked for it is cancelled, unless the attempt is another one', async () => {
+    const { url, calls } = await receiver(status(500));
+    const { id } = await create(url);
+    await push();
+    const { id: deliveryId } = await failedOnce(id);
+    const stream = streams.run('run_1');
+    const requestedBy = { kind: 'run' as const, runId: 'run_1', stepId: 'redeliver' };
+    const data = { requestedBy, deliveryId, afterMs: 3_600_000 };
+    const request = await stage.append('webhook.redelivery_requested', data, { stream });
+    const planned = await waitFor('the attempt to be planned', async () => {
+      const [one] = await deliveriesOf(id);
+      return typeof one?.nextAttemptAt === 'string' && one;
+    });
+    expect(planned.status).toBe('pending');
+    const withdraw = async (requestId: string) => {
+      const about = { runId: 'run_1', requestId, request: 'webhook.redelivery_requested', deliveryId };
+      const { position } = await stage.append('run.request_withdrawn', about, { stream });
+      await stage.runner.whenProcessed(followers.scheduleDeliveries, position);
+      return (await deliveriesOf(id))[0];
+    };
+    expect(await withdraw('0194b3d0-8f6a-5b7e-9c51-0d4f2f1a7c11')).toEqual(planned);
+    expect(await withdraw(request.id)).toMatchObject({ status: 'failed', nextAttemptAt: null, attempts: 1 });
+    expect(await stage.dataSource.query('select key from views.work where key = $1', [deliveryId])).toEqual([]);
+    expect(calls).toHaveLength(1);
+  });
+
   it.each<[string, Answer]>([
     ['timeout', () => undefined],
     ['redirect', status(302, { Location: 'http://127.0.0.1:1/' })],

@@ -81,6 +81,7 @@ export class ScheduleDeliveries implements Subscriber {
     crashPoint('deliveries.before-schedule');
     const tx = await context.transaction();
     await this.write(tx, schedule.changed, schedule.due);
+    await this.withdraw(tx, schedule.withdrawn);
     await saveHealth(tx, [...schedule.health.values()]);
     for (const event of schedule.recoveries) await this.recover(tx, event);
   }
@@ -92,6 +93,16 @@ export class ScheduleDeliveries implements Subscriber {
     await this.work.schedule(
       tx,
       [...due].map(([id, asked]) => this.workOf(changed.get(id)!, asked)),
+    );
+  }
+
+  /** Attempts that have begun go on, and their outcomes count. */
+  private async withdraw(tx: ViewTransaction, withdrawn: Schedule['withdrawn']): Promise<void> {
+    const rows = [...withdrawn].map(([key, { cause }]) => ({ key, cause }));
+    const removed = await this.work.withdraw(tx, ATTEMPTS, rows);
+    await saveDeliveries(
+      tx,
+      [...removed].map((id) => withdrawn.get(id)!.row),
     );
   }
 

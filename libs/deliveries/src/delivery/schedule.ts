@@ -52,8 +52,14 @@ export interface Disabling {
 export function deliveriesNamedBy(event: RecordedEvent): string | undefined {
   if (event.is('webhook.delivered', 'webhook.failed', 'webhook.exhausted', 'webhook.redelivery_requested'))
     return event.data.deliveryId;
+  if (event.is('run.request_withdrawn')) return withdrawnIn(event);
   return event.is('delivery.redelivery_requested') ? event.data.redeliveryOf : undefined;
 }
+
+/** Of a request by `send_webhook` it follows from the request, as its row does. */
+const withdrawnIn = ({ data }: RecordedEvent<'run.request_withdrawn'>): string =>
+  data.deliveryId ?? requestedId(data.requestId);
+const requestedId = (request: string): string => derivedId('del', 'delivery', 'request', request);
 
 /** What is known of a delivery's first row: everything else begins empty. */
 type Opening = Pick<Delivery, 'id' | 'webhookId' | 'url' | 'kind' | 'ownPayload'> &
@@ -70,6 +76,8 @@ export class Schedule {
   readonly refusals: Refusal[] = [];
   readonly disablings: Disabling[] = [];
   readonly recoveries: RecordedEvent<'webhook.recovery_requested'>[] = [];
+  /** Attempts that the run that asked for them no longer wants, by delivery: the row as it is without. */
+  readonly withdrawn = new Map<string, { readonly row: Delivery; readonly cause: string }>();
 
   constructor(
     private readonly webhooks: WebhookTable,
@@ -82,7 +90,7 @@ export class Schedule {
   ) {}
 
   get isEmpty(): boolean {
-    return this.changed.size === 0 && this.recoveries.length === 0;
+    return this.changed.size === 0 && this.recoveries.length === 0 && this.withdrawn.size === 0;
   }
 
   /** In log order. */
@@ -94,6 +102,8 @@ export class Schedule {
       if (event.stream === streams.delivery(event.data.deliveryId)) this.settle(event);
     } else if (event.is('webhook.redelivery_requested')) {
       if (streams.isRun(event.stream)) this.planAttempt(event);
+    } else if (event.is('run.request_withdrawn')) {
+      if (streams.isRun(event.stream)) this.withdraw(event);
     } else if (event.is('webhook.exhausted')) this.exhaust(event);
     else if (event.is('webhook.requested')) this.deliverOnRequest(event);
     else if (event.is('delivery.redelivery_requested')) {
@@ -170,8 +180,7 @@ export class Schedule {
     const place = ownPayload ? { ...placeOf(event), type: about?.type ?? event.type } : about;
     if (!place) return refuse('unknown-event', `Event ${event.data.eventId} is no longer in the log.`);
     const carried = { ...place, id: ownPayload ? eventIdOf(event.id) : event.data.eventId };
-    const id = derivedId('del', 'delivery', 'request', event.id);
-    this.open({ id, ...target, kind: 'action', ownPayload, secrets }, carried, event);
+    this.open({ id: requestedId(event.id), ...target, kind: 'action', ownPayload, secrets }, carried, event);
   }
 
   private redeliver(event: RecordedEvent<'delivery.redelivery_requested'>): void {
@@ -214,6 +223,14 @@ export class Schedule {
     if (!mayCause(event.metadata)) return refuse(TOO_MANY_HOPS.reason, TOO_MANY_HOPS.detail);
     const planned = plan(row, afterMs, event.metadata.timestamp);
     this.change({ ...planned, status: 'pending', finishedAt: null }, event);
+  }
+
+  /** Whether the attempt has begun is seen when the rows are written. */
+  private withdraw(event: RecordedEvent<'run.request_withdrawn'>): void {
+    const row = this.row(withdrawnIn(event));
+    if (row?.orgId !== event.metadata.orgId || row.nextAttemptAt === null) return;
+    const after = exhaust(row, event.metadata.timestamp);
+    this.withdrawn.set(row.id, { row: after, cause: event.data.requestId });
   }
 
   private exhaust(event: RecordedEvent<'webhook.exhausted'>): void {

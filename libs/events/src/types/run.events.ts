@@ -60,6 +60,25 @@ export const runEvents = {
     }),
     example: { runId, crashes: 10, paths: ['fetch'] },
   }),
+  'run.request_withdrawn': defineEvent({
+    description: 'A run that was cancelled no longer wants what it asked another stage for. What has begun goes on.',
+    system: true,
+    data: Type.Object({
+      runId: Type.String(),
+      /** UUID of the request event. */
+      requestId: Type.String(),
+      /** Its type. */
+      request: Type.String(),
+      /** The delivery, where the request named one. */
+      deliveryId: Type.Optional(Type.String()),
+    }),
+    example: {
+      runId,
+      requestId: '0194b3d0-8f6a-5b7e-9c51-0d4f2f1a7c11',
+      request: 'webhook.redelivery_requested',
+      deliveryId: 'del_01jq5x1d0wkz4s3v2n8m7b6c5a',
+    },
+  }),
   'run.step_reused': defineEvent({
     description: 'A run that was restarted from a later step took this one over from the earlier run.',
     system: true,

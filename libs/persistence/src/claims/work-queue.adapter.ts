@@ -143,6 +143,24 @@ export class PostgresWorkQueue extends WorkQueue {
     }
   }
 
+  override async withdraw(
+    tx: ViewTransaction,
+    queue: string,
+    rows: readonly { readonly key: string; readonly cause: string }[],
+  ): Promise<ReadonlySet<string>> {
+    if (rows.length === 0) return new Set();
+    // A row that is locked is being claimed at this moment.
+    const [removed] = await tx.query<[{ key: string }[], number]>(
+      `with free as (
+         select w.ctid from views.work w join unnest($2::text[], $3::text[]) as g (key, cause) on g.key = w.key
+          where w.queue = $1 and w.state in ('ready', 'sleeping') and w.payload -> 'cause' ->> 'id' = g.cause
+            for update of w skip locked)
+       delete from views.work where ctid = any (array(select ctid from free)) returning key`,
+      [queue, rows.map(({ key }) => key), rows.map(({ cause }) => cause)],
+    );
+    return new Set(removed.map(({ key }) => key));
+  }
+
   /** Work that was given up, in order of queue and key. */
   async parked(limit = 200): Promise<readonly ParkedWork[]> {
     const rows = await this.dataSource.query<(Omit<ParkedWork, 'position'> & { position: string })[]>(

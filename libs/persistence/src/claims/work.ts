@@ -31,6 +31,15 @@ export abstract class WorkQueue {
   abstract schedule(tx: ViewTransaction, work: readonly Work[]): Promise<void>;
   /** Removes rows; those that do not exist are passed over. */
   abstract remove(tx: ViewTransaction, queue: string, keys: readonly string[]): Promise<void>;
+  /**
+   * Removes rows that nobody works on and whose payload names this event as its cause (`cause.id`): what has begun goes on.
+   * @returns the keys of those that were removed.
+   */
+  abstract withdraw(
+    tx: ViewTransaction,
+    queue: string,
+    rows: readonly { readonly key: string; readonly cause: string }[],
+  ): Promise<ReadonlySet<string>>;
 }
 
 export interface ClaimedWork<Payload extends object = object> extends Work<Payload> {

@@ -40,7 +40,13 @@ const OVER = ['run.cancelled', 'workflow.failed', 'workflow.completed', 'workflo
 export class CloseChildren implements Subscriber {
   readonly name = followers.closeChildren;
   readonly reads = ['workflow.requested', 'workflow.skipped', ...CLOSING, ...CLOSING_AGENT] as const;
-  readonly writes = ['action.refused', 'run.cancelled', 'run.finally_started', 'workflow.status_changed'] as const;
+  readonly writes = [
+    'action.refused',
+    'run.request_withdrawn',
+    'run.cancelled',
+    'run.finally_started',
+    'workflow.status_changed',
+  ] as const;
 
   constructor(
     @Inject(EventStore) private readonly store: EventStore,

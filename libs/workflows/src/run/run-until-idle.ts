@@ -217,7 +217,7 @@ class ActiveRun {
 }
 
 /** Steps that wait for the outcome of a request. */
-function awaitingSteps(steps: StepStates): OpenStep[] {
+export function awaitingSteps(steps: StepStates): OpenStep[] {
   return Object.values(steps).flatMap((step) => {
     if (step.status !== 'open') return [];
     const inside = step.items.filter(({ done }) => !done).flatMap((item) => awaitingSteps(item.steps));

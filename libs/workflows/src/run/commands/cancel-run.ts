@@ -1,7 +1,10 @@
-import type { EventStore } from '#libs/event-store/src/event-store.js';
+import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
+import type { RunDraft } from '../../engine/run-decision.js';
+import type { StartedRun } from '../../engine/run-state.js';
 import type { Definition } from '../../language/definition.js';
+import { awaitingSteps } from '../run-until-idle.js';
 import { type ChangedRun, changeRun, type RunCommand, statusOf } from './change-run.js';
 
 /**
@@ -16,7 +19,7 @@ export const cancelRun = (
   now: () => Date,
   definitionOf: (workflowId: string, version: string) => Promise<Definition | undefined>,
 ): Promise<ChangedRun> =>
-  changeRun(store, command, now, async (run) => {
+  changeRun(store, command, now, async (run, recorded) => {
     const { runId, orgId, by } = command;
     if (run.status === 'cancelled' || run.ending?.to === 'cancelled') return [];
     if ((run.ended || run.ending) && orgId === undefined) return [];
@@ -25,10 +28,23 @@ export const cancelRun = (
       throw new Rejected('conflict', 'run.ending', 'The steps of the run are over; those of "finally" are under way.');
     const { workflowId, version } = run.start;
     const hasLast = run.status !== 'queued' && (await definitionOf(workflowId, version))?.finally !== undefined;
+    const withdrawn = withdrawals(run, recorded);
     return hasLast
-      ? [{ type: 'run.finally_started', data: { runId, to: 'cancelled', by } }]
-      : [{ type: 'run.cancelled', data: { runId, by } }, statusOf(run, 'cancelled')];
+      ? [...withdrawn, { type: 'run.finally_started', data: { runId, to: 'cancelled', by } }]
+      : [...withdrawn, { type: 'run.cancelled', data: { runId, by } }, statusOf(run, 'cancelled')];
   });
+
+/** What the steps of a run asked for and still wait for; other stages do not begin it any more. */
+function withdrawals(run: StartedRun, recorded: readonly RecordedEvent[]): readonly RunDraft[] {
+  const awaited = new Set(awaitingSteps(run.steps).flatMap(({ awaiting }) => awaiting));
+  return recorded.flatMap((event) => {
+    if (!awaited.has(event.id) || !event.is('webhook.requested', 'webhook.redelivery_requested')) return [];
+    const { runId } = run.start;
+    const named = event.is('webhook.redelivery_requested') ? { deliveryId: event.data.deliveryId } : {};
+    const data = { runId, requestId: event.id, request: event.type, ...named };
+    return [{ type: 'run.request_withdrawn', data }];
+  });
+}
 
 /** Ends a run that has found no place before its first step. One that has ended is left as it is. */
 export const skipRun = (

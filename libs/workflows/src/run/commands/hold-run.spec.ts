@@ -128,3 +128,26 @@ describe('a run whose processes die', () => {
     expect(await status()).toBe('completed');
   });
 });
+
+describe('a run that is cancelled', () => {
+  it('withdraws what its steps asked other stages for and still wait for', async () => {
+    const send = (step: string) => `{ id: ${step}, uses: redeliver_webhook, with: { delivery: del_${step} } }`;
+    const { world, cancel } = await given(
+      `name: x\nsteps: [{ parallel: [{ steps: [${send('a')}] }, { steps: [{ id: each, forEach: [1], steps: [${send('b')}] }] }, { steps: [{ wait: { for: 1h } }] }] }]\n`,
+    );
+    await world.goOn();
+    await cancel();
+    const events = await world.events();
+    const asked = events.flatMap((event) => (event.is('webhook.redelivery_requested') ? [event] : []));
+    expect(events.flatMap((event) => (event.is('run.request_withdrawn') ? [event.data] : []))).toEqual(
+      asked.map(({ id, type, data }) => ({
+        runId: world.runId,
+        requestId: id,
+        request: type,
+        deliveryId: data.deliveryId,
+      })),
+    );
+    expect(asked).toHaveLength(2);
+    expect(events.at(-1)).toMatchObject({ data: { to: 'cancelled' } });
+  });
+});

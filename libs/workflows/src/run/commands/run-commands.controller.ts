@@ -42,7 +42,7 @@ export class RunCommandsController {
   @ApiOperation({
     summary: 'Cancel a run',
     description:
-      'Immediately: `onFailure` does not run, the steps of `finally` do. Requests to other stages are not undone.',
+      'Immediately: `onFailure` does not run, the steps of `finally` do. Deliveries that it asked for and that have not begun are withdrawn.',
   })
   @Answers(RunDetails)
   async cancel(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<RunDetails> {

@@ -15,7 +15,13 @@ export type ConflictTask = Conflict;
 export class EndConflicts implements Worker<ConflictTask> {
   readonly queue = CONFLICTS;
   readonly concurrency = 16;
-  readonly writes = ['workflow.skipped', 'run.cancelled', 'run.finally_started', 'workflow.status_changed'] as const;
+  readonly writes = [
+    'workflow.skipped',
+    'run.request_withdrawn',
+    'run.cancelled',
+    'run.finally_started',
+    'workflow.status_changed',
+  ] as const;
 
   constructor(
     private readonly store: EventStore,
