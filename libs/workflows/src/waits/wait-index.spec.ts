@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 
 import { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 
-import { type Wait, WaitIndex } from './wait-index.js';
+import { choiceOf, type Wait, WaitIndex } from './wait-index.js';
 
 const now = new Date('2026-01-01T00:00:00.000Z');
 
@@ -71,6 +72,58 @@ describe('the index of waits', () => {
     expect(index.remove(one.id)).toBe(true);
     expect(found(index, recorded('pr.closed', {}))).toEqual([]);
     expect(index.size).toBe(0);
+  });
+
+  it('finds what a look at every wait finds, whatever they wait for', () => {
+    const value = fc.oneof(
+      { weight: 5, arbitrary: fc.constantFrom(1, '1') },
+      fc.constantFrom(true, null, undefined, { n: 1 }, [1]),
+    );
+    const when = fc.constantFrom(
+      undefined,
+      'data.a == inputs.a',
+      'data.a == inputs.a && data.b == inputs.b',
+      'inputs.b == data.b && data.a',
+      "data.a == '1'",
+      'data.a == `1` || data.b == inputs.b',
+      '!(data.a == inputs.a)',
+      'data.missing == inputs.missing',
+      'length(data.a)',
+    );
+    const choice = fc.record({
+      event: fc.uniqueArray(fc.constantFrom('pr.opened', 'pr.*', 'git.push', '*'), { minLength: 1, maxLength: 2 }),
+      when,
+    });
+    const waits = fc.array(
+      fc.record({
+        choices: fc.array(choice, { minLength: 1, maxLength: 3 }),
+        inputs: fc.record({ a: value, b: value }),
+      }),
+      { maxLength: 20 },
+    );
+    const events = fc.array(
+      fc.record({
+        type: fc.constantFrom('pr.opened', 'pr.merged', 'git.push', 'x.y'),
+        data: fc.record({ a: value, b: value }),
+      }),
+      { minLength: 1, maxLength: 10 },
+    );
+    fc.assert(
+      fc.property(waits, events, fc.nat(20), (some, came, gone) => {
+        const index = new WaitIndex();
+        const all = some.map(({ choices, inputs }, nth) => wait(nth, choices as never, { inputs }));
+        for (const one of all) index.add(one);
+        if (gone < all.length) index.remove(all.splice(gone, 1)[0]!.id);
+        for (const { type, data } of came) {
+          const event = recorded(type, data);
+          const scanned = all.flatMap((one) => {
+            const nth = choiceOf(one, event);
+            return nth === undefined ? [] : [[one.data.runId, nth]];
+          });
+          expect(found(index, event).sort()).toEqual(scanned.sort());
+        }
+      }),
+    );
   });
 
   it('keeps organisations apart', () => {
