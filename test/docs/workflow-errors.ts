@@ -3,7 +3,10 @@
  * types come from the program.
  */
 export const errorCodes: Readonly<Record<string, readonly [when: string, remedy: string]>> = {
-  'http.status': ['The receiver answered outside 2xx.', 'Look at `output.status`; list expected statuses in `expect`.'],
+  'http.status': [
+    'The receiver answered outside 2xx; `authentication` for 401 and 403.',
+    'Look at `output.status`; list expected statuses in `expect`.',
+  ],
   'http.timeout': ['No complete answer within the time limit.', 'Set `timeout`, `retry`.'],
   'http.dns': ['The host name has no address.', 'Check the name.'],
   'http.connect': ['No connection, or it broke off.', 'Set `retry`.'],
@@ -47,6 +50,15 @@ export const errorCodes: Readonly<Record<string, readonly [when: string, remedy:
   'expression.too_costly': ['An expression takes too many operations.', 'Filter earlier, or read less.'],
 };
 
+/** Types that the sources name beside a code; of all others the code tells the type. */
+export const namedTypes: Readonly<Record<string, string>> = {
+  'secret.unknown': 'configuration',
+  'issue.refused': 'configuration',
+  'webhook.no_payload': 'validation',
+  'webhook.refused': 'configuration',
+  'workflow.refused': 'configuration',
+};
+
 /** In these sources a step or a run fails. */
 export const FAILING = [
   'libs/workflows/src/steps',
@@ -60,3 +72,7 @@ export const codesIn = (source: string): readonly string[] =>
   [...source.matchAll(/(?:StepError\(\{\s*|\bfailure\(\s*|\bplain\([^']*?,\s*)(?:code: )?'([a-z_]+\.[a-z_]+)'/g)].map(
     ([, code]) => code!,
   );
+
+/** The same, with the type that stands beside it. */
+export const typesIn = (source: string): readonly (readonly [code: string, type: string])[] =>
+  [...source.matchAll(/code: '([a-z_]+\.[a-z_]+)',\s+type: '([a-z]+)'/g)].map(([, code, type]) => [code!, type!]);

@@ -15,7 +15,7 @@ import { StepLibrary } from '#libs/workflows/src/steps/step-library.js';
 import { CaseShape, ExpectedStepShape, ExpectShape, MockShape } from '#libs/workflows/src/trial/test-shape.js';
 import { triggerKinds } from '#libs/workflows/src/triggers/registry.js';
 
-import { errorCodes } from './workflow-errors.js';
+import { errorCodes, namedTypes } from './workflow-errors.js';
 
 /** Pages on workflows, with tables and examples. */
 export const workflowPages = [
@@ -48,7 +48,7 @@ export const workflowTables = (): Readonly<Record<string, string>> => ({
     ['code', 'type', 'when', 'what to do'],
     Object.entries(errorCodes).map(([name, [when, remedy]]) => [
       code(name),
-      failure(name, '').type ?? '',
+      namedTypes[name] ?? failure(name, '').type ?? '',
       when,
       remedy,
     ]),

@@ -10,7 +10,7 @@ import { runTests } from '#libs/workflows/src/trial/run-tests.js';
 
 import type { WorldOptions } from '../../libs/workflows/testing/virtual-world.js';
 import { VirtualWorld } from '../../libs/workflows/testing/virtual-world.js';
-import { codesIn, errorCodes, FAILING } from './workflow-errors.js';
+import { codesIn, errorCodes, FAILING, namedTypes, typesIn } from './workflow-errors.js';
 import { tablesIn, workflowPages, workflowTables } from './workflow-tables.js';
 
 const library = new StepLibrary(builtInSteps);
@@ -68,6 +68,10 @@ describe('the codes of errors', () => {
     const codes = [...new Set(sources.flatMap(codesIn))];
     expect(codes.length).toBeGreaterThan(20);
     expect(codes.filter((one) => !Object.hasOwn(errorCodes, one))).toEqual([]);
+  });
+
+  it('have the types that the sources name', () => {
+    expect(Object.fromEntries(sources.flatMap(typesIn))).toEqual(namedTypes);
   });
 });
 
