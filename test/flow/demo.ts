@@ -3,6 +3,7 @@ import { waitFor } from '#libs/kernel/testing/wait-for.js';
 import { OpenIdStandIn } from '../support/openid.js';
 import { Receiver } from '../support/receiver.js';
 import { TestServer } from '../support/server.js';
+import { answerIssue } from './demo-agent.js';
 import { type Sender, senders } from './demo-senders.js';
 
 /**
@@ -58,6 +59,8 @@ try {
   const issues = await server.list<{ title: string }>('/api/v1/issues');
   say(`\n${bold('issues opened by the rule')}: ${issues.length}`);
   for (const { title } of issues) say(`  ${title}`);
+  say(`\n${bold('an agent answers an issue')}`);
+  wrong.push(...(await answerIssue(server, tell)));
   if (issues.length !== all.length) wrong.push(`${issues.length} issues in place of ${all.length}`);
 } catch (error) {
   wrong.push((error as Error).message);
