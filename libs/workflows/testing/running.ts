@@ -2,6 +2,7 @@ import { NamedSecretTable } from '#libs/access/src/named-secrets/named-secret.ta
 import { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import { Keyring } from '#libs/access/src/secrets/keyring.js';
 import { SignedLinks } from '#libs/access/src/secrets/signed-links.js';
+import { OrganisationTable } from '#libs/access/src/organisation/organisation.table.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import { Egress, type EgressOutcome, type EgressRequest } from '#libs/egress/src/egress.js';
@@ -106,6 +107,7 @@ export class Running {
         [Egress, egress],
         [Settings, { retrySchedule: [100, 200], workflowsDir: folder, correlationBudget: 10_000 }],
         [Plugins, new Plugins([{ name: 'test', sdk: 1, steps: testDefinitions }])],
+        [OrganisationTable, { list: () => [{ id: DEFAULT_ORG }], watch: nowhere }],
         [TokenTable, new TokenTable()],
         [SignedLinks, new SignedLinks(new Keyring([Buffer.alloc(32, 1)]), 'https://millrace.example.com')],
         [NamedSecretTable, new NamedSecretTable()],
