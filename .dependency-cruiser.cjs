@@ -41,7 +41,7 @@ const ROOMS = {
   'libs/actions/src': ['plugins', 'trackers', 'messages', 'attempts', 'connections'],
   'libs/kernel/src': ['text', 'time'],
   'apps/server/src': ['http', 'health'],
-  'apps/cli/src': ['apply', 'workflow', 'run', 'secret', 'event-type', 'integration', 'rule', 'nouns'],
+  'apps/cli/src': ['apply', 'resource', 'workflow', 'run', 'secret', 'event-type', 'integration', 'rule', 'nouns'],
 };
 const roomRules = Object.entries(ROOMS).flatMap(([folder, rooms]) =>
   rooms.slice(1).map((room, index) => ({

@@ -65,7 +65,7 @@ describe('the page on the command line', () => {
     expect(options.length).toBeGreaterThan(5);
     for (const option of options) expect(text).toContain(`\`${option} <`);
     const { out } = await shell('npx millrace --help');
-    const verbs = [...out.slice(out.indexOf('Commands:')).matchAll(/^ {2}(\w+)/gm)].map(([, verb]) => verb!);
+    const verbs = [...out.slice(out.indexOf('Commands:')).matchAll(/^ {2}([\w-]+)/gm)].map(([, verb]) => verb!);
     expect(verbs.length).toBeGreaterThan(3);
     for (const verb of verbs.filter((one) => one !== 'help')) expect(text).toContain(`\`${verb} `);
   });

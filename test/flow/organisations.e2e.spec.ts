@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
+import { main } from '../../apps/cli/src/main.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -124,5 +125,58 @@ describe('another organisation', () => {
     );
     expect(data.find(({ bootstrap }) => bootstrap)!.lastUsedAt).toMatch(/^\d{4}-/);
     expect(data.find(({ name }) => name === OURS)!.lastUsedAt).toBeNull();
+  });
+});
+
+describe('the command line', () => {
+  async function millrace(...args: readonly string[]): Promise<string> {
+    let [out, err] = ['', ''];
+    const code = await main(args, {
+      env: { MILLRACE_URL: server.url, MILLRACE_TOKEN: ADMIN_TOKEN },
+      out: { write: (text) => void (out += text), isTTY: false },
+      err: { write: (text) => void (err += text), isTTY: false },
+    });
+    if (code !== 0) throw new Error(`millrace ${args.join(' ')} ended with ${code}: ${err}`);
+    return out;
+  }
+  const parsed = async <T>(...args: readonly string[]): Promise<T> =>
+    JSON.parse(await millrace('--json', ...args)) as T;
+
+  it('lists, creates, changes and removes resources', async () => {
+    const issue = await parsed<Listed>(
+      'issue',
+      'create',
+      '--title',
+      'From the shell',
+      '--labels',
+      'a',
+      '--labels',
+      'b',
+    );
+    expect(await parsed('issue', 'update', issue.id, '--status', 'resolved')).toMatchObject({ status: 'resolved' });
+    await millrace('issue', 'comment', issue.id, '--body', 'Done.');
+    expect(await millrace('issue', 'view', issue.id)).toContain('From the shell');
+    expect(await millrace('--quiet', 'issue', 'ls', '--status', 'resolved')).toContain(issue.id);
+
+    const webhook = await parsed<Listed>(
+      ...['outbound-webhook', 'create', '--url', `${receiver.url}/cli`, '--events', 'issue.created'],
+      ...['--headers', '{"x-team":"ops"}', '--timeout-ms', '5000'],
+    );
+    expect(await parsed('outbound-webhook', 'update', webhook.id, '--disabled')).toMatchObject({ disabled: true });
+    expect(await parsed('outbound-webhook', 'update', webhook.id, '--enabled')).toMatchObject({ disabled: false });
+    await millrace('outbound-webhook', 'test', webhook.id);
+    await millrace('outbound-webhook', 'recover', webhook.id, '--since', new Date(Date.now() - 60_000).toISOString());
+    const [delivery] = await parsed<Listed[]>('delivery', 'ls', '--webhook-id', webhook.id);
+    await millrace('delivery', 'view', delivery!.id);
+    await millrace('delivery', 'redeliver', delivery!.id);
+    await millrace('outbound-webhook', 'rm', webhook.id);
+
+    const token = await parsed<Listed>('token', 'create', '--name', 'shell', '--roles', 'auditor');
+    expect(await millrace('token', 'ls')).toContain('shell');
+    await millrace('token', 'rm', token.id);
+    expect(await millrace('token', 'ls')).not.toContain(token.id);
+    expect(await parsed('organisation', 'create', '--name', 'third')).toMatchObject({ name: 'third' });
+    expect(await millrace('organisation', 'ls')).toContain('third');
+    for (const noun of ['message', 'subscriber']) await millrace(noun, 'ls');
   });
 });

@@ -10,6 +10,7 @@ import { providerCommands } from './provider.js';
 import { readDocument } from './rule/rule-file.js';
 import { eventCommands, ruleCommands } from './rule.js';
 import { addAgentCommands } from './agent/agent-commands.js';
+import { resourceCommands } from './resource/resource-commands.js';
 import { secretCommands } from './secret/secret-commands.js';
 import { sendCommand } from './send.js';
 import type { Act, Shell, Surroundings } from './shell.js';
@@ -71,6 +72,7 @@ export async function main(args: readonly string[], given: Partial<Surroundings>
   secretCommands(program, act);
   addAgentCommands(program, act);
   eventTypeCommands(program, act);
+  resourceCommands(program, act);
   applyCommand(program, act);
   sendCommand(program, act);
   for (const command of everyCommand(program)) command.exitOverride().showSuggestionAfterError();
