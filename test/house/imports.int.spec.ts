@@ -113,6 +113,12 @@ const WRONG: readonly (readonly [rule: string, file: string, text: string])[] = 
     'libs/event-index/src/bad.ts',
     `import { a } from '#libs/rules/src/a.js';\nexport const b = a;\n`,
   ],
+  ['directions-flow', 'libs/flow/src/bad.ts', `import { a } from '#libs/rules/src/a.js';\nexport const b = a;\n`],
+  [
+    'directions-event-types',
+    'libs/event-types/src/bad.ts',
+    `import { a } from '#libs/rules/src/a.js';\nexport const b = a;\n`,
+  ],
   ['directions-access', 'libs/access/src/bad.ts', `import { a } from '#libs/rules/src/a.js';\nexport const b = a;\n`],
   [
     'stages-never-import-each-other',

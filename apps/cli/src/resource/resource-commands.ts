@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 
-import { isObject, type Json } from '#libs/kernel/src/json.js';
+import type { Json } from '#libs/kernel/src/json.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { UsageError } from '../failures.js';
@@ -129,9 +129,7 @@ function show(shell: Shell, answer: Row | undefined): void {
     );
 }
 
-const shown = (value: Json): string =>
-  value === null
-    ? '-'
-    : Array.isArray(value) || isObject(value)
-      ? stringifyJson(value)
-      : String(value);
+const shown = (value: Json): string => {
+  if (value === null) return '-';
+  return typeof value === 'string' ? value : stringifyJson(value);
+};
