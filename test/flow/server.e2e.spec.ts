@@ -163,9 +163,12 @@ describe('the server', () => {
     it('on an open route that should not be one', () => {
       const open = routes.filter(isOpen).map(({ path }) => path);
       expect([...new Set(open)].sort()).toEqual([
+        // The callback token of one execution opens it.
+        '/agents/{id}/executions/{executionId}/result',
         '/agents/{id}/webhook',
         '/api/communicator/botframework/{id}/messages',
         '/api/communicator/webhook/{id}',
+        '/api/v1/agents/{id}/executions/{executionId}/result',
         '/api/v1/agents/{id}/webhook',
         '/api/v1/openapi.json',
         '/api/v1/webhooks/inbound/{slug}',
