@@ -24,7 +24,8 @@ export function addVerbs(noun: Command, verbs: readonly Verb[], act: Act): void 
       if (flags.endsWith('...')) command.option(flags.slice(0, -3), `${meaning}; may be repeated`, several);
       else command.option(flags, meaning);
     command.action((...given: unknown[]) =>
-      act((shell) => run(shell, given.slice(0, -2) as string[], given.at(-2) as Given)),
+      // What may be repeated comes as a list.
+      act((shell) => run(shell, given.slice(0, -2).flat() as string[], given.at(-2) as Given)),
     );
   }
 }

@@ -270,7 +270,8 @@ describe('an attempt that may have been made before', () => {
     egress.answer = () => answered(500);
     const fast = await another().run(work, signal);
     releaseSlow();
-    expect(await slow).toEqual(fast);
+    // What each of them saw of the receiver differs; what is recorded does not.
+    expect((await slow).position).toBe(fast.position);
     const { outcome } = await outcomeOf(work);
     expect(outcome.type).toBe('webhook.failed');
     expect(await streamOf(work)).toHaveLength(2);

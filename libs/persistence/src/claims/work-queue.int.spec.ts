@@ -462,7 +462,7 @@ describe('a process', () => {
     const runs: { claims: number; crashes: number | undefined; signal: AbortSignal; finish: () => void }[] = [];
     await start(
       async ({ claims, crashes }, signal) => {
-        await new Promise<void>((finish) => runs.push({ claims, crashes, signal, finish }));
+        await new Promise<void>((finish) => runs.push({ claims, crashes: crashes ?? 0, signal, finish }));
         return { position: 2n };
       },
       {},

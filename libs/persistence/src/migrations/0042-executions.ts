@@ -57,6 +57,22 @@ export class Executions implements MigrationInterface {
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query(`drop table views.agent_executions, views.agent_places, views.agent_links;`);
+    await runner.query(`
+      drop table views.agent_executions, views.agent_places, views.agent_links;
+      create table views.agent_executions (
+        id           text primary key,
+        org_id       text not null,
+        agent        text not null,
+        agent_id     text,
+        trigger      text not null,
+        status       text not null,
+        event_id     text not null,
+        requested_by text,
+        created_at   timestamptz not null,
+        finished_at  timestamptz
+      );
+      create index agent_executions_by_agent on views.agent_executions (agent_id, created_at desc, id desc);
+      create index agent_executions_without_agent on views.agent_executions (org_id, agent) where agent_id is null;
+    `);
   }
 }

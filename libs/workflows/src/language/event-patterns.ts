@@ -8,13 +8,17 @@ export const eventTypes = Object.keys(catalogue) as readonly EventType[];
 
 /** Reports patterns that no event type fits. @param value one pattern or a list, at the pointer. */
 export function checkEventPatterns(value: unknown, pointer: string, problems: SourceProblems): void {
-  for (const [index, pattern] of (globs(value) ?? []).entries())
-    if (!eventTypes.some(globMatcher(pattern)))
-      problems.add(
-        Array.isArray(value) ? `${pointer}/${index}` : pointer,
-        'workflow.unknown_event_type',
-        `No event type fits "${pattern}". ${suggestion(pattern, eventTypes)}GET /api/v1/event-types lists them.`,
-      );
+  const { ownTypes } = problems;
+  if (ownTypes === 'any') return;
+  const known: readonly string[] = [...eventTypes, ...(ownTypes?.keys() ?? [])];
+  for (const [index, pattern] of (globs(value) ?? []).entries()) {
+    if (known.some(globMatcher(pattern))) continue;
+    const place = Array.isArray(value) ? `${pointer}/${index}` : pointer;
+    const meant = suggestion(pattern, known);
+    const detail = `No event type fits "${pattern}". ${meant}GET /api/v1/event-types lists them.`;
+    if (ownTypes || meant !== '') problems.add(place, 'workflow.unknown_event_type', detail);
+    else problems.suspect(() => problems.warn(place, 'workflow.unlikely_event_type', detail));
+  }
 }
 
 /** One pattern or a list of them, as a list. */

@@ -14,6 +14,8 @@ export class SourceProblems {
   constructor(
     private readonly document: YamlDocument,
     private readonly inText: (pointer: string) => string = (pointer) => pointer,
+    /** Event types beside the built-in ones. */
+    readonly ownTypes?: ReadonlyMap<string, TSchema> | 'any',
   ) {}
 
   /** A check for what is allowed and probably not meant. It runs only when somebody asks for warnings. */

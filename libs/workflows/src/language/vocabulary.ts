@@ -16,7 +16,23 @@ export interface Vocabulary {
   readonly sources: readonly string[];
   /** Names of the secrets that there are, where that is known. */
   readonly secrets?: readonly string[];
+  readonly eventTypes?: OwnTypes;
 }
+
+/**
+ * Event types of the organisation's own, with the schemas of their data. Absent: it is not known which there are, and a name that
+ * is no misspelt built-in one is a warning. `any`: the text was checked when it was saved.
+ */
+export type OwnTypes = ReadonlyMap<string, TSchema> | 'any';
+
+/** For texts that are saved already. */
+export const savedVocabulary = ({ keywords, named, triggers, sources }: Vocabulary): Vocabulary => ({
+  keywords,
+  named,
+  triggers,
+  sources,
+  eventTypes: 'any',
+});
 
 export type RawObject = Readonly<Record<string, unknown>>;
 

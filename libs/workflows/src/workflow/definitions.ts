@@ -6,6 +6,7 @@ import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 
 import type { Definition } from '../language/definition.js';
 import { parseWorkflow, type ParsedWorkflow } from '../language/reading/parse-workflow.js';
+import { savedVocabulary } from '../language/vocabulary.js';
 import type { StepLibrary } from '../steps/step-library.js';
 
 const MAX_KEPT = 500;
@@ -60,7 +61,7 @@ export class Definitions {
 
   private async read(workflowId: string, version: string): Promise<ParsedWorkflow | undefined> {
     const saved = (await this.versions(workflowId)).find((one) => one.version === version);
-    return saved && parseWorkflow(saved.source, this.library);
+    return saved && parseWorkflow(saved.source, savedVocabulary(this.library));
   }
 }
 

@@ -1,10 +1,12 @@
 import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Put, Query, Req } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiConsumes, ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
+import type { TSchema } from '@sinclair/typebox';
 import { DataSource } from 'typeorm';
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
+import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
 import { NamedSecretTable } from '#libs/access/src/named-secrets/named-secret.table.js';
 import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
 import { carryOut } from '#libs/event-store/src/carry-out.js';
@@ -56,6 +58,7 @@ export class WorkflowController {
     @Inject(StepLibrary) private readonly library: StepLibrary,
     @Inject(WorkflowTable) private readonly table: WorkflowTable,
     @Inject(NamedSecretTable) private readonly secrets: NamedSecretTable,
+    @Inject(OwnTypeTable) private readonly ownTypes: OwnTypeTable,
   ) {}
 
   @Put(':name')
@@ -186,7 +189,16 @@ export class WorkflowController {
   /** With what the organisation has. */
   private vocabulary({ orgId }: Caller): Vocabulary {
     const { keywords, named, triggers, sources } = this.library;
-    return { keywords, named, triggers, sources, secrets: this.secrets.list(orgId).map(({ name }) => name) };
+    return {
+      keywords,
+      named,
+      triggers,
+      sources,
+      secrets: this.secrets.list(orgId).map(({ name }) => name),
+      eventTypes: new Map(
+        this.ownTypes.list(orgId).map(({ type, content }) => [type, content.schema as unknown as TSchema]),
+      ),
+    };
   }
 
   private async saved(

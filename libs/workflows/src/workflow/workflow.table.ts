@@ -6,6 +6,7 @@ import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 
 import type { Definition, Trigger } from '../language/definition.js';
 import { parseWorkflow } from '../language/reading/parse-workflow.js';
+import { savedVocabulary } from '../language/vocabulary.js';
 import type { StepLibrary } from '../steps/step-library.js';
 import { listensTo } from '../triggers/registry.js';
 import { type Origin, workflow } from './workflow.js';
@@ -134,7 +135,7 @@ export class WorkflowTable implements Table {
       const { workflowId, name, version, origin, file } = event.data;
       const source = this.sources.get(workflowId)?.get(version);
       if (source === undefined) return;
-      const parsed = parseWorkflow(source, this.library);
+      const parsed = parseWorkflow(source, savedVocabulary(this.library));
       const definition = parsed.ok ? parsed.definition : undefined;
       const paused = this.paused.has(workflowId);
       const state = { paused, archived: false };

@@ -274,7 +274,10 @@ describe('a backtest by REST', () => {
 
   it('agrees with what was decided when the events came', async () => {
     const rule = { ...draft, throttle: { key: '${{ data.host }}', limit: 2, per: '1h' } };
-    const { definition } = checkRule({ ...rule, actions: [{ type: 'send_message', with: message }] });
+    const { definition } = checkRule({
+      ...rule,
+      actions: [{ type: 'send_message', with: { ...message, integration: '${{ data.channel }}' } }],
+    });
     const created = newEvent(
       { type: 'rule.created', data: { ruleId: 'rul_1', version: 1, enabled: true, definition } },
       { id: uuid7(), orgId: 'org_1', actor: 'x', now: new Date() },

@@ -37,7 +37,11 @@ export function parseWorkflow(source: string, vocabulary: Vocabulary): ParsedWor
   const read = readYaml(source, LIMITS);
   if ('problem' in read) return { ok: false, problems: [read.problem], warnings: () => [] };
   const { value } = read.document;
-  const problems = new SourceProblems(read.document, isObject(value) && isGraph(value) ? inGraphText : undefined);
+  const problems = new SourceProblems(
+    read.document,
+    isObject(value) && isGraph(value) ? inGraphText : undefined,
+    vocabulary.eventTypes,
+  );
   const definition = readDefinition(value, vocabulary, problems);
   const warnings = (): readonly SourceProblem[] => problems.warnings().slice(0, MAX_PROBLEMS);
   if (definition && problems.found.length === 0) return { ok: true, definition, warnings };
