@@ -29,7 +29,15 @@ const PLANS: Readonly<Record<Size, Plan>> = {
 };
 
 /** Not made from the log. */
-const KEPT = ['secrets', 'idempotency', 'processes', 'integration_counters', 'installation', 'migrations'];
+const KEPT = [
+  'secrets',
+  'idempotency',
+  'processes',
+  'integration_counters',
+  'installation',
+  'token_uses',
+  'migrations',
+];
 /** Made from the log, but their rows also tell when and in which order that was. */
 const COUNTED_ONLY = ['checkpoints'];
 
