@@ -159,16 +159,20 @@ describe('the command line', () => {
     expect(await millrace('--quiet', 'issue', 'ls', '--status', 'resolved')).toContain(issue.id);
 
     const webhook = await parsed<Listed>(
-      ...['outbound-webhook', 'create', '--url', `${receiver.url}/cli`, '--events', 'issue.created'],
+      ...['outbound-webhook', 'create', '--to', `${receiver.url}/cli`, '--events', 'issue.created'],
       ...['--headers', '{"x-team":"ops"}', '--timeout-ms', '5000'],
     );
     expect(await parsed('outbound-webhook', 'update', webhook.id, '--disabled')).toMatchObject({ disabled: true });
     expect(await parsed('outbound-webhook', 'update', webhook.id, '--enabled')).toMatchObject({ disabled: false });
     await millrace('outbound-webhook', 'test', webhook.id);
     await millrace('outbound-webhook', 'recover', webhook.id, '--since', new Date(Date.now() - 60_000).toISOString());
-    const [delivery] = await parsed<Listed[]>('delivery', 'ls', '--webhook-id', webhook.id);
-    await millrace('delivery', 'view', delivery!.id);
-    await millrace('delivery', 'redeliver', delivery!.id);
+    await millrace('issue', 'create', '--title', 'For the webhook');
+    const delivery = await waitFor('the delivery', async () => {
+      const ours = ['--webhook-id', webhook.id, '--type', 'issue.created', '--status', 'success'];
+      return (await parsed<Listed[]>('delivery', 'ls', ...ours))[0];
+    });
+    await millrace('delivery', 'view', delivery.id);
+    await millrace('delivery', 'redeliver', delivery.id);
     await millrace('outbound-webhook', 'rm', webhook.id);
 
     const token = await parsed<Listed>('token', 'create', '--name', 'shell', '--roles', 'auditor');

@@ -137,7 +137,7 @@ describe('the package of a third party', () => {
         steps: [],
         actions: [],
       };
-      expect(await server.list('/api/v1/plugins')).toContainEqual(contents);
+      expect((await server.get<{ data: unknown[] }>('/api/v1/plugins')).data).toContainEqual(contents);
       expect(server.output).toContain(JSON.stringify({ ...contents, msg: 'plug-in loaded' }).slice(1));
       const { slug } = await server.post<{ slug: string }>('/api/v1/integrations', {
         name: 'the yard',

@@ -43,7 +43,7 @@ function verbsOf(resource: Resource): readonly Verb[] {
 
 const one = ({ path }: Resource, id: string): string => `/api/v1/${path}/${encodeURIComponent(id)}`;
 
-function lister({ path, columns, filters = [] }: Resource): Verb {
+function lister({ path, columns, filters = [], paged }: Resource): Verb {
   return {
     usage: 'ls',
     does: 'list them',
@@ -54,7 +54,11 @@ function lister({ path, columns, filters = [] }: Resource): Verb {
         return typeof value === 'string' ? [[name, value] as [string, string]] : [];
       });
       const query = new URLSearchParams(given).toString();
-      const rows = await all<Row>(shell, `/api/v1/${path}${query === '' ? '' : `?${query}`}`);
+      const place = `/api/v1/${path}${query === '' ? '' : `?${query}`}`;
+      const rows =
+        paged === false
+          ? (await shell.call<{ readonly data: readonly Row[] }>('GET', place)).data
+          : await all<Row>(shell, place);
       if (shell.json) shell.print(stringifyJson(rows, 2));
       else if (shell.quiet) for (const row of rows) shell.print(shown(row['id'] ?? row['name'] ?? null));
       else
@@ -80,7 +84,7 @@ function writer(resource: Resource, verb: 'create' | 'update', fields: readonly 
     run: async (shell, [id], options) => {
       const body = bodyOf(fields, options);
       if (!isNew && Object.keys(body).length === 0)
-        throw new UsageError(`Say what to change: ${fields.map(({ name }) => flagOf(name)).join(', ')}.`);
+        throw new UsageError(`Say what to change: ${fields.map(({ name, flag = name }) => flagOf(flag)).join(', ')}.`);
       const answer = isNew
         ? await shell.call<Row>('POST', `/api/v1/${resource.path}`, body)
         : await shell.call<Row>('PATCH', one(resource, id!), body);
@@ -99,20 +103,20 @@ const actor = (resource: Resource, { verb, does, path, fields = [] }: Action): V
 
 const flagOf = (name: string): string => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
-const optionOf = ({ name, kind, meaning }: Field): readonly [string, string] => {
-  if (kind === 'switch') return [flagOf(name), meaning];
-  return [`${flagOf(name)} <${kind === 'list' ? 'value' : kind}>${kind === 'list' ? '...' : ''}`, meaning];
+const optionOf = ({ name, kind, meaning, flag = name }: Field): readonly [string, string] => {
+  if (kind === 'switch') return [flagOf(flag), meaning];
+  return [`${flagOf(flag)} <${kind === 'list' ? 'value' : kind}>${kind === 'list' ? '...' : ''}`, meaning];
 };
 
 /** `--enabled` is `disabled: false`. */
 function bodyOf(fields: readonly Field[], options: Given): Record<string, unknown> {
   const body: Record<string, unknown> = {};
-  for (const { name, kind } of fields) {
-    const value = options[name];
+  for (const { name, kind, flag = name } of fields) {
+    const value = options[flag];
     if (value === undefined) continue;
     if (kind === 'switch') body[name === 'enabled' ? 'disabled' : name] = name !== 'enabled';
     else if (kind === 'number') {
-      if (!Number.isFinite(Number(value))) throw new UsageError(`${flagOf(name)} must be a number.`);
+      if (!Number.isFinite(Number(value))) throw new UsageError(`${flagOf(flag)} must be a number.`);
       body[name] = Number(value);
     } else body[name] = kind === 'json' ? jsonOr(String(value)) : value;
   }

@@ -6,6 +6,8 @@ export interface Field {
   readonly name: string;
   readonly kind: Kind;
   readonly meaning: string;
+  /** Name of the flag, where it is not that of the field. */
+  readonly flag?: string;
 }
 
 /** A verb that is a POST below the thing: `redeliver <delivery>`. */
@@ -30,6 +32,8 @@ export interface Resource {
   readonly update?: readonly Field[];
   readonly remove?: true;
   readonly view?: false;
+  /** All of them come at once. */
+  readonly paged?: false;
   readonly actions?: readonly Action[];
 }
 
@@ -40,7 +44,8 @@ const flag = (name: string, meaning: string): Field => ({ name, kind: 'switch', 
 const number = (name: string, meaning: string): Field => ({ name, kind: 'number', meaning });
 
 const webhook = [
-  text('url', 'where deliveries go'),
+  // --url is the server.
+  { ...text('url', 'where deliveries go'), flag: 'to' },
   list('events', 'a type or glob such as pr.*'),
   text('secret', 'with which deliveries are signed'),
   text('format', 'platform, compact, standard or cloudevents'),
@@ -128,5 +133,6 @@ export const resources: readonly Resource[] = [
     path: 'subscribers',
     columns: ['name', 'state', 'lag', 'parked'],
     view: false,
+    paged: false,
   },
 ];

@@ -1,7 +1,7 @@
 import type { Keyring } from '#libs/access/src/secrets/keyring.js';
 import { type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
-import { readLast, readWhole } from '#libs/event-store/src/reading.js';
+import { readLast } from '#libs/event-store/src/reading.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
 import { causeBelongsTo, causedBy, eventIdOf, eventUuidOf } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
@@ -117,12 +117,14 @@ export class TrackIssue implements Worker<AttemptTask> {
       http,
     };
     const { provider } = connection;
-    const holder = dedupeKey === undefined ? undefined : await this.holderOf(request, connection, dedupeKey);
-    if (holder !== undefined) {
-      const commented = await this.comment(request, tracker, holder, earlier, context);
+    if (dedupeKey !== undefined) {
+      const stream = streams.trackerKey(connection.id, dedupeKey);
+      const last = await readLast(store, stream);
+      const holder = await this.holderOf(request, last);
+      const commented = holder && (await this.comment(request, tracker, holder, earlier, context));
       if (commented) return { type: 'tracker.issue_commented', data: { provider, ...commented } };
-      // The issue that had the key is closed or gone.
-      await this.takeKey(request, connection, dedupeKey!);
+      // Nobody has the key, or the issue that had it is closed or gone.
+      await this.takeKey(request, connection, dedupeKey, last);
     }
     const found = earlier.mayHaveArrived ? await tracker.find(markOf(request.id), context) : undefined;
     const issue = found ?? (await tracker.create(this.issueOf(request), context));
@@ -146,40 +148,36 @@ export class TrackIssue implements Worker<AttemptTask> {
   }
 
   /**
-   * The issue that has the key; `undefined` if this request takes it. Requests take it one after the other, in a stream of
-   * the key.
+   * The issue that has the key; `undefined` if this request has it or may take it.
+   * @param last the newest event of the stream of the key.
    * @throws Transient while it is not known what became of the request that has it.
    */
-  private async holderOf(request: Requested, connection: Connection, key: string): Promise<string | undefined> {
-    const { store } = this.parts;
-    const last = await readLast(store, streams.trackerKey(connection.id, key));
-    if (last?.is('tracker.key_taken')) {
-      const other = eventUuidOf(last.data.requestId)!;
-      if (other === request.id) return undefined;
-      const outcome = await readLast(store, streams.tracked(other));
-      if (outcome?.is('tracker.issue_opened')) return outcome.data.issue.id;
-      if (!outcome?.is('tracker.failed'))
-        throw new Transient('tracker.key_busy', 'another issue with this dedupe key is being opened');
-    }
-    await this.takeKey(request, connection, key);
-    return undefined;
+  private async holderOf(request: Requested, last: RecordedEvent | undefined): Promise<string | undefined> {
+    if (!last?.is('tracker.key_taken')) return undefined;
+    const other = eventUuidOf(last.data.requestId)!;
+    if (other === request.id) return undefined;
+    const outcome = await readLast(this.parts.store, streams.tracked(other));
+    if (outcome?.is('tracker.issue_opened')) return outcome.data.issue.id;
+    if (outcome?.is('tracker.failed')) return undefined;
+    throw new Transient('tracker.key_busy', 'another issue with this dedupe key is being opened');
   }
 
-  private async takeKey(request: Requested, connection: Connection, dedupeKey: string): Promise<void> {
+  /** Requests take a key one after the other: whoever has not seen the newest one looks again. */
+  private async takeKey(
+    request: Requested,
+    connection: Connection,
+    dedupeKey: string,
+    last: RecordedEvent | undefined,
+  ): Promise<void> {
     const { store, clock } = this.parts;
-    const stream = streams.trackerKey(connection.id, dedupeKey);
     const id = uuid5(TRACKERS, 'key', request.id);
-    const taken = await readWhole(store, stream);
-    if (taken.some((event) => event.id === id)) return;
+    if (last?.id === id) return;
     const { orgId, actor, subject } = request.metadata;
     const data = { requestId: eventIdOf(request.id), dedupeKey, integrationId: connection.id };
     const context = { id, orgId, actor, subject, now: clock.now(), cause: causedBy(request) };
+    const event = newEvent({ type: 'tracker.key_taken', data }, context);
     try {
-      await store.append(
-        stream,
-        [newEvent({ type: 'tracker.key_taken', data }, context)],
-        taken.at(-1)?.revision ?? 'no-stream',
-      );
+      await store.append(streams.trackerKey(connection.id, dedupeKey), [event], last?.revision ?? 'no-stream');
     } catch (error) {
       if (error instanceof WrongRevision)
         throw new Transient('tracker.key_busy', 'another issue takes this dedupe key');

@@ -45,20 +45,17 @@ export class PostgresViewTransaction implements ViewTransaction {
   async end(last: readonly Statement[] = []): Promise<void> {
     const statements = [...this.pending.splice(0), ...last, ...(this.begun ? [COMMIT] : [])];
     if (statements.length > 0) await this.send(statements);
-    this.client?.release();
-    this.client = undefined;
+    this.letGo();
     this.ended(true);
   }
 
   /** Never throws. */
   async rollback(): Promise<void> {
     this.ended(false);
-    const { client } = this;
-    this.client = undefined;
     // Ends its transaction with the connection where the database does not answer.
-    await client?.query('rollback').then(
-      () => client.release(),
-      (error: Error) => client.release(error),
+    await this.client?.query('rollback').then(
+      () => this.letGo(),
+      (error: Error) => this.letGo(error),
     );
   }
 
@@ -67,13 +64,22 @@ export class PostgresViewTransaction implements ViewTransaction {
   }
 
   private async send(statements: readonly Statement[]): Promise<pg.QueryResult[]> {
-    this.client ??= await this.pool.connect();
+    this.client ??= (await this.pool.connect()).on('error', reported);
     try {
       return await pipelined(this.client, statements);
     } catch (error) {
-      this.client.release(error as Error);
-      this.client = undefined;
+      this.letGo(error as Error);
       throw error;
     }
   }
+
+  private letGo(error?: Error): void {
+    const { client } = this;
+    this.client = undefined;
+    client?.off('error', reported);
+    client?.release(error);
+  }
 }
+
+/** A connection that is lost between two statements says so here; the next statement fails, which is what counts. */
+const reported = (): void => undefined;

@@ -79,7 +79,10 @@ export class CloseChildren implements Subscriber {
    */
   private async close(child: Bereft, by: RecordedEvent): Promise<void> {
     crashPoint('workflows.before-close');
-    if (await this.cancel(child)) return;
+    if (await this.cancel(child)) {
+      crashPoint('workflows.after-close');
+      return;
+    }
     const { parent_id: parent, path } = child;
     const isRun = parent.startsWith(`${PREFIXES.run}_`);
     const data = {

@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+import { waitFor } from '#libs/kernel/testing/wait-for.js';
+
+import { createTestDatabase } from '../support/database.js';
+import { Receiver } from '../support/receiver.js';
+import { freePort, TestServer } from '../support/server.js';
+
+interface Run {
+  readonly id: string;
+  readonly status: string;
+  readonly retries?: readonly object[];
+  readonly children?: readonly { readonly id: string; readonly status?: string }[];
+}
+
+/** Each call fails until the receiver is mended. */
+let receiver: Receiver;
+let isMended = false;
+beforeAll(async () => {
+  receiver = await Receiver.start(() => (isMended ? 200 : 500));
+});
+afterAll(() => receiver.stop());
+
+const manual = (name: string, steps: string) => ({
+  source: `name: ${name}\ntriggers: [{ type: manual }]\nsteps:\n  - ${steps}\n`,
+});
+const begin = async (server: TestServer, name: string): Promise<string> =>
+  (await server.post<Run>(`/api/v1/workflows/${name}/runs`, {})).id;
+const untilStatus = (server: TestServer, id: string, status: string): Promise<Run> =>
+  waitFor(
+    `the run to be ${status}`,
+    async () => {
+      const run = await server.call<Run>('GET', `/api/v1/runs/${id}`);
+      return run.status === status && run;
+    },
+    () => server.output,
+  );
+
+/** A server that dies at the point during the act, and another one on the same database after it. */
+async function diedAt(
+  point: string,
+  prepare: (server: TestServer) => Promise<readonly string[]>,
+  act: (server: TestServer, ids: readonly string[]) => Promise<unknown>,
+  then: (server: TestServer, ids: readonly string[]) => Promise<void>,
+): Promise<void> {
+  const database = await createTestDatabase();
+  const env = { MILLRACE_SECRET_KEY: Buffer.alloc(32, 5).toString('base64') };
+  const settings = { databaseUrl: database.url, port: await freePort(), env };
+  let server = await TestServer.start(settings);
+  try {
+    const ids = await prepare(server);
+    await server.stop();
+    server = await TestServer.start({ ...settings, env: { ...env, MILLRACE_CRASH_AT: point } });
+    await act(server, ids).catch(() => undefined);
+    await waitFor(
+      `the server to die at ${point}`,
+      () => server.exited,
+      () => server.output,
+    );
+    expect(server.child.signalCode).toBe('SIGKILL');
+    server = await TestServer.start(settings);
+    await then(server, ids);
+  } finally {
+    await server.stop();
+    await database.drop();
+  }
+}
+
+describe('a process that dies while it retries many runs', () => {
+  it.each(['runs.before-retry', 'runs.after-retry'])('at %s leaves each of them retried once', async (point) => {
+    isMended = false;
+    await diedAt(
+      point,
+      async (server) => {
+        const call = `{ id: call, uses: http, with: { method: POST, url: "${receiver.url}/call" } }`;
+        await server.call('PUT', '/api/v1/workflows/sync', manual('sync', call));
+        const ids = [await begin(server, 'sync'), await begin(server, 'sync'), await begin(server, 'sync')];
+        for (const id of ids) await untilStatus(server, id, 'failed');
+        isMended = true;
+        return ids;
+      },
+      (server) => server.post('/api/v1/runs/retry', { confirm: 3, rate: 1000 }),
+      async (server, ids) => {
+        for (const id of ids) expect((await untilStatus(server, id, 'completed')).retries).toHaveLength(1);
+        const [request] = await waitFor(
+          'the request to end',
+          async () => {
+            const all = await server.list<{ status: string; retried: number; refused: number }>('/api/v1/run-retries');
+            return all[0]?.status === 'completed' && all;
+          },
+          () => server.output,
+        );
+        expect(request).toMatchObject({ retried: 3, refused: 0 });
+      },
+    );
+  });
+});
+
+describe('a process that dies while it cancels what a cancelled run had started', () => {
+  it.each(['workflows.before-close', 'workflows.after-close'])('at %s leaves nothing going on', async (point) => {
+    await diedAt(
+      point,
+      async (server) => {
+        await server.call('PUT', '/api/v1/workflows/child', manual('child', '{ id: nap, wait: { for: 1h } }'));
+        const starts = '{ id: start, uses: workflow, with: { workflow: child } }';
+        await server.call('PUT', '/api/v1/workflows/parent', manual('parent', starts));
+        const id = await begin(server, 'parent');
+        const parent = await waitFor(
+          'the child to wait',
+          async () => {
+            const run = await server.call<Run>('GET', `/api/v1/runs/${id}`);
+            return run.children?.[0]?.status === 'waiting' && run;
+          },
+          () => server.output,
+        );
+        return [id, parent.children![0]!.id];
+      },
+      (server, [parent]) => server.post(`/api/v1/runs/${parent}/cancel`, {}),
+      async (server, ids) => {
+        for (const id of ids) await untilStatus(server, id, 'cancelled');
+        expect(await server.list<Run>('/api/v1/runs')).toHaveLength(2);
+      },
+    );
+  });
+});
