@@ -19,7 +19,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-describe.each(['agents', 'messages', 'trackers', 'secrets', 'event-types'])('the page on %s', (name) => {
+describe.each(['agents', 'messages', 'trackers', 'organisations', 'secrets', 'event-types'])('the page on %s', (name) => {
   it('is answered as it says, from its first request to its last', async () => {
     const page = await readFile(join(ROOT, `docs/${name}.md`), 'utf8');
     expect(await follow(page, server.url, ADMIN_TOKEN)).toBeGreaterThan(2);
