@@ -1,4 +1,5 @@
 import { NamedSecretTable } from '#libs/access/src/named-secrets/named-secret.table.js';
+import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
 import { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import { Keyring } from '#libs/access/src/secrets/keyring.js';
 import { SignedLinks } from '#libs/access/src/secrets/signed-links.js';
@@ -111,6 +112,7 @@ export class Running {
         [TokenTable, new TokenTable()],
         [SignedLinks, new SignedLinks(new Keyring([Buffer.alloc(32, 1)]), 'https://millrace.example.com')],
         [NamedSecretTable, new NamedSecretTable()],
+        [OwnTypeTable, new OwnTypeTable()],
         [NamedSecretValues, { of: () => Promise.resolve(new Map()) }],
         [LOG, log ?? { debug: nowhere, info: nowhere, warn: nowhere, error: nowhere }],
       ],
