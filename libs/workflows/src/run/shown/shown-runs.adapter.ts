@@ -30,9 +30,11 @@ export class ShownRuns {
   /** @throws Rejected `run.not_found` */
   async one(orgId: string, id: string): Promise<RunDetails> {
     if (uuidOf('run', id) === undefined) throw runNotFound(id);
+    // Before the stream: a row that was read after it could have an end that the stream did not have yet.
+    const stored = await this.database.getRepository(RunView).findOneBy({ id });
     const events = (await readWhole(this.store, streams.run(id))).filter((event) => event.isReadable);
     // Where no worker has written the row yet, the stream tells the same.
-    const row = (await this.database.getRepository(RunView).findOneBy({ id })) ?? rowOf(events);
+    const row = stored ?? rowOf(events);
     if (row?.orgId !== orgId) throw runNotFound(id);
     return { ...(await this.details(row, events)), ...(await this.childrenOf(row)) };
   }
