@@ -7,7 +7,7 @@ import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { HttpDouble, SlackDouble } from '../support/doubles/chat-doubles.js';
-import { TestServer } from '../support/server.js';
+import { ADMIN_TOKEN, TestServer } from '../support/server.js';
 
 const SECRET = 'signing-secret-of-the-app';
 const KEY = Buffer.alloc(32, 9).toString('base64');
@@ -235,7 +235,22 @@ describe.each(['actions.message-begun', 'actions.message-sent', 'actions.message
     it('leaves a message that is sent once', async () => {
       await server.stop();
       server = await start({ MILLRACE_CRASH_AT: point });
-      const { id } = await tell(`once, in spite of ${point}`);
+      // The process may die before it has answered: then the same request is sent again.
+      const publish = () =>
+        fetch(`${server.url}/api/v1/events`, {
+          method: 'POST',
+          headers: {
+            authorization: `Bearer ${ADMIN_TOKEN}`,
+            'content-type': 'application/json',
+            'idempotency-key': point,
+          },
+          body: JSON.stringify({
+            type: 'webhook.received',
+            source: 'tests',
+            data: { provider: 'tests', payload: { tell: 'ops', text: `once, in spite of ${point}`, channel: '#ops' } },
+          }),
+        });
+      await publish().catch(() => undefined);
       await waitFor(
         'the server to die',
         () => server.exited,
@@ -243,6 +258,12 @@ describe.each(['actions.message-begun', 'actions.message-sent', 'actions.message
       );
       expect(server.child.signalCode).toBe('SIGKILL');
       server = await start();
+      const { id } = await waitFor('the request to be answered', async () => {
+        const answer = await publish();
+        if (answer.ok) return (await answer.json()) as { readonly id: string };
+        await answer.body?.cancel();
+        return undefined;
+      });
       expect((await outcome(id)).type).toBe('message.sent');
       expect(said(`once, in spite of ${point}`)).toHaveLength(1);
     });
