@@ -19,12 +19,15 @@ afterAll(async () => {
   await database?.drop();
 });
 
-describe.each(['agents', 'messages', 'trackers', 'organisations', 'secrets', 'event-types'])('the page on %s', (name) => {
-  it('is answered as it says, from its first request to its last', async () => {
-    const page = await readFile(join(ROOT, `docs/${name}.md`), 'utf8');
-    expect(await follow(page, server.url, ADMIN_TOKEN)).toBeGreaterThan(2);
-  });
-});
+describe.each(['agents', 'messages', 'trackers', 'organisations', 'secrets', 'event-types'])(
+  'the page on %s',
+  (name) => {
+    it('is answered as it says, from its first request to its last', async () => {
+      const page = await readFile(join(ROOT, `docs/${name}.md`), 'utf8');
+      expect(await follow(page, server.url, ADMIN_TOKEN)).toBeGreaterThan(2);
+    });
+  },
+);
 
 describe('the catalogue of GitProductivity', () => {
   it('has six types that can be loaded twice, whose examples can be published', async () => {
