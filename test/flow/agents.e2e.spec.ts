@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
+import { answeredAtLast } from '../support/answered.js';
 import { ADMIN_TOKEN, freePort, TestServer } from '../support/server.js';
 
 interface Agent {
@@ -317,14 +318,7 @@ describe('an execution whose process is killed', () => {
     await start().catch(() => undefined);
     await waitFor(`the server to die at ${point}`, () => server.exited);
     server = await TestServer.start({ dataDir, port });
-    // The key may be held by the request that nobody answered, until its process is known to be dead.
-    const again = await waitFor('the request to be answered', async () => {
-      const answer = await start();
-      if (answer.ok) return answer;
-      await answer.body?.cancel();
-      return undefined;
-    });
-    const { id: executionId } = (await again.json()) as Execution;
+    const { id: executionId } = await answeredAtLast<Execution>(start);
     expect(await ended(id, executionId)).toMatchObject({ status: 'completed', output: { echo: 1 } });
     expect(await executions(id)).toHaveLength(1);
     const called = calls.filter(({ body }) => body['executionId'] === executionId);

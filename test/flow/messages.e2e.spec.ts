@@ -5,6 +5,7 @@ import pg from 'pg';
 import { hmacSha256Hex } from '#libs/plugin-sdk/src/signatures.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
+import { answeredAtLast } from '../support/answered.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { HttpDouble, SlackDouble } from '../support/doubles/chat-doubles.js';
 import { ADMIN_TOKEN, TestServer } from '../support/server.js';
@@ -258,12 +259,7 @@ describe.each(['actions.message-begun', 'actions.message-sent', 'actions.message
       );
       expect(server.child.signalCode).toBe('SIGKILL');
       server = await start();
-      const { id } = await waitFor('the request to be answered', async () => {
-        const answer = await publish();
-        if (answer.ok) return (await answer.json()) as { readonly id: string };
-        await answer.body?.cancel();
-        return undefined;
-      });
+      const { id } = await answeredAtLast<{ readonly id: string }>(publish);
       expect((await outcome(id)).type).toBe('message.sent');
       expect(said(`once, in spite of ${point}`)).toHaveLength(1);
     });

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { hmacSha256Hex } from '#libs/plugin-sdk/src/signatures.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
+import { answeredAtLast } from '../support/answered.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type DoubleIssue, TrackerDouble } from '../support/doubles/tracker-double.js';
 import { ADMIN_TOKEN, TestServer } from '../support/server.js';
@@ -214,12 +215,7 @@ describe.each(['actions.tracker-begun', 'actions.tracker-sent', 'actions.tracker
       );
       expect(server.child.signalCode).toBe('SIGKILL');
       server = await start();
-      const { id } = await waitFor('the request to be answered', async () => {
-        const answer = await publish();
-        if (answer.ok) return (await answer.json()) as { readonly id: string };
-        await answer.body?.cancel();
-        return undefined;
-      });
+      const { id } = await answeredAtLast<{ readonly id: string }>(publish);
       expect((await outcome(id)).type).toBe('tracker.issue_opened');
       expect(titled(github, `Once, in spite of ${point}`)).toHaveLength(1);
     });
