@@ -158,8 +158,9 @@ export class RecordedEvent<T extends string = string> {
     readonly id: Uuid,
     readonly type: T,
     readonly created: Date,
-    private readonly rawData: string | Buffer,
-    private readonly rawMetadata: string | Buffer,
+    /** Exactly what is stored: what hashes are made of. */
+    readonly rawData: string | Buffer,
+    readonly rawMetadata: string | Buffer,
   ) {}
 
   /** The exact text that was appended. */

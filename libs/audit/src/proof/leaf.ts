@@ -1,0 +1,56 @@
+import type { Uuid } from '#libs/kernel/src/ids.js';
+
+import { type Hash, hashPrefixedLeaf } from './merkle.js';
+
+/**
+ * The leaf of an event: `millrace-event/v1\n`, and then, each as a big-endian length of 4 bytes and its bytes: id (the 16
+ * bytes of the UUID), name of the stream (UTF-8), revision (8 bytes, big-endian), type (UTF-8), data and metadata as stored.
+ * Neither the position nor the time of the append is in it: a log that is copied keeps its tree.
+ */
+export interface LeafFields {
+  readonly id: Uuid;
+  readonly stream: string;
+  readonly revision: bigint;
+  readonly type: string;
+  /** Text is UTF-8. */
+  readonly rawData: string | Uint8Array;
+  readonly rawMetadata: string | Uint8Array;
+}
+
+const HEAD = 'millrace-event/v1\n';
+const LENGTH = 4;
+const REVISION = 8;
+
+/** Used again for each leaf. The first byte is what RFC 6962 puts before a leaf. */
+let scratch = Buffer.alloc(64 * 1024);
+
+const bytesIn = (field: string | Uint8Array): number =>
+  typeof field === 'string' ? Buffer.byteLength(field) : field.length;
+
+/** Valid until the next call. */
+function prefixedLeaf({ id, stream, revision, type, rawData, rawMetadata }: LeafFields): Buffer {
+  const sizes = [stream, type, rawData, rawMetadata].map(bytesIn);
+  const size = 1 + HEAD.length + 6 * LENGTH + 16 + REVISION + sizes.reduce((sum, one) => sum + one, 0);
+  if (size > scratch.length) scratch = Buffer.alloc(2 ** Math.ceil(Math.log2(size)));
+  let at = 1 + scratch.write(HEAD, 1, 'latin1');
+  const put = (field: string | Uint8Array, length: number): void => {
+    at = scratch.writeUInt32BE(length, at);
+    if (typeof field === 'string') scratch.write(field, at, 'utf8');
+    else scratch.set(field, at);
+    at += length;
+  };
+  at = scratch.writeUInt32BE(16, at);
+  at += scratch.write(id.replaceAll('-', ''), at, 'hex');
+  put(stream, sizes[0]!);
+  at = scratch.writeUInt32BE(REVISION, at);
+  at = scratch.writeBigUInt64BE(revision, at);
+  put(type, sizes[1]!);
+  put(rawData, sizes[2]!);
+  put(rawMetadata, sizes[3]!);
+  return scratch.subarray(0, size);
+}
+
+export const leafHash = (event: LeafFields): Hash => hashPrefixedLeaf(prefixedLeaf(event));
+
+/** The bytes that are hashed, without the byte that RFC 6962 puts before them. */
+export const leafBytes = (event: LeafFields): Buffer => Buffer.from(prefixedLeaf(event).subarray(1));
