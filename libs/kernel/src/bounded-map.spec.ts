@@ -20,4 +20,36 @@ describe('a bounded map', () => {
       }),
     );
   });
+
+  it('removes the oldest entry, also after entries were removed, added again or cleared', () => {
+    const step = fc.oneof(
+      fc.record({ do: fc.constant('set' as const), key: fc.nat(9) }),
+      fc.record({ do: fc.constant('delete' as const), key: fc.nat(9) }),
+      fc.record({ do: fc.constantFrom('removeOldest' as const, 'clear' as const), key: fc.constant(0) }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const map = new BoundedMap<number, number>(5);
+        const oracle = new Map<number, number>();
+        for (const [at, { do: what, key }] of steps.entries()) {
+          if (what === 'set') {
+            map.set(key, at);
+            oracle.set(key, at);
+            if (oracle.size > 5) oracle.delete([...oracle.keys()][0]!);
+          } else if (what === 'delete') {
+            map.delete(key);
+            oracle.delete(key);
+          } else if (what === 'clear') {
+            map.clear();
+            oracle.clear();
+          } else {
+            const [oldest] = oracle;
+            expect(map.removeOldest()).toBe(oldest?.[1]);
+            if (oldest) oracle.delete(oldest[0]);
+          }
+          expect([...map]).toEqual([...oracle]);
+        }
+      }),
+    );
+  });
 });

@@ -10,19 +10,16 @@ const MAX_EVENTS = 10_000;
  * that names it: then the worker need not read it back. Only a saving; what is not here is in the log.
  */
 export class RecentEvents {
-  private readonly events = new Map<string, RecordedEvent>();
+  private readonly events = new BoundedMap<string, RecordedEvent>(MAX_EVENTS);
   private bytes = 0;
 
   add(event: RecordedEvent): void {
     const key = keyOf(event.stream, event.revision);
     if (this.events.has(key)) return;
-    this.events.set(key, event.unparsed());
     this.bytes += event.bytes;
-    for (const [oldest, { bytes }] of this.events) {
-      if (this.bytes <= MAX_BYTES && this.events.size <= MAX_EVENTS) break;
-      this.events.delete(oldest);
-      this.bytes -= bytes;
-    }
+    while (this.events.size > 0 && (this.bytes > MAX_BYTES || this.events.size >= MAX_EVENTS))
+      this.bytes -= this.events.removeOldest()!.bytes;
+    this.events.set(key, event.unparsed());
   }
 
   get(stream: string, revision: bigint | string): RecordedEvent | undefined {
