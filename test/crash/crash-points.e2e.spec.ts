@@ -22,6 +22,8 @@ const CRASH_POINTS = [
   'rules.before-burst-end',
   'rules.after-burst-end',
   'issues.before-append',
+  'audit.before-seal',
+  'audit.after-seal',
   'actions.before-effect',
   'actions.after-effect',
   'actions.after-outcome',
@@ -146,14 +148,16 @@ const prepared = new Map<string, Promise<Given>>();
 
 /** An integration, a webhook, a rule and a workflow, without a server: each scenario begins with a copy. */
 function given(stage: string): Promise<Given> {
-  const variant = ['intake', 'rules', 'schedules', 'triggers', 'turns'].includes(stage) ? stage : 'any other';
+  const variant = ['audit', 'intake', 'rules', 'schedules', 'triggers', 'turns'].includes(stage) ? stage : 'any other';
   const known = prepared.get(variant) ?? prepare(variant);
   prepared.set(variant, known);
   return known;
 }
+/** Checkpoints are made within the time of a test where they are looked at. */
+const envOf = (stage: string) => (stage === 'audit' ? { ...env, MILLRACE_SEAL_EVERY: '1s' } : env);
 async function prepare(stage: string): Promise<Given> {
   const database = await createTestDatabase();
-  const server = await TestServer.start({ databaseUrl: database.url, env });
+  const server = await TestServer.start({ databaseUrl: database.url, env: envOf(stage) });
   const { slug } = await server.post<{ slug: string }>('/api/v1/integrations', {
     name: 'crash',
     provider: 'github',
@@ -219,7 +223,7 @@ describe('a process that dies at a named crash point', () => {
     // When the process dies at the point, on one push that the sender repeats until it is acknowledged
     let server = await TestServer.start({
       ...settings,
-      env: { ...env, MILLRACE_CRASH_AT: point },
+      env: { ...envOf(stage), MILLRACE_CRASH_AT: point },
       waitUntilReady: false,
     });
     try {
@@ -236,7 +240,7 @@ describe('a process that dies at a named crash point', () => {
         () => server.output,
       );
       expect(server.child.signalCode).toBe('SIGKILL');
-      server = await TestServer.start({ ...settings, env });
+      server = await TestServer.start({ ...settings, env: envOf(stage) });
       const answer = await send(url, request);
       expect(answer.status).toBe(202);
       const { eventIds } = (await answer.json()) as { eventIds: string[] };
@@ -307,6 +311,7 @@ describe('a process that dies at a named crash point', () => {
         });
         expect(together).toHaveLength(1);
       }
+      if (stage === 'audit') await eachEventIsSealed(server, eventId);
       if (stage === 'intake') await eachSilenceIsToldOnce(server);
       if (stage === 'schedules' || stage === 'turns') await eachTickStartsOneRun(server);
 
@@ -330,6 +335,25 @@ describe('a process that dies at a named crash point', () => {
     }
   });
 });
+
+/** By one checkpoint after the other, each larger than the one before. */
+async function eachEventIsSealed(server: TestServer, eventId: string): Promise<void> {
+  interface Recorded {
+    readonly data: { readonly tree: string; readonly size: number };
+    readonly metadata: { readonly position: string };
+  }
+  const { metadata } = await server.get<Recorded>(`/api/v1/events/${eventId}`);
+  const sealsOf = async (name: string): Promise<readonly number[]> => {
+    const seals = (await server.list<Recorded>('/api/v1/events?type=log.sealed')).toReversed();
+    return seals.flatMap(({ data: { tree, size } }) => (tree === name ? [size] : []));
+  };
+  // Positions in PostgreSQL have no gaps.
+  await waitFor('a checkpoint over the push', async () =>
+    (await sealsOf('log')).some((size) => size >= Number(metadata.position)),
+  );
+  const sizes = await sealsOf('log');
+  expect(sizes).toEqual([...new Set(sizes)].sort((a, b) => a - b));
+}
 
 /** And so is its end: they take turns, and the last one is the silence after the push. */
 async function eachSilenceIsToldOnce(server: TestServer): Promise<void> {

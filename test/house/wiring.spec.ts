@@ -103,6 +103,7 @@ const WRITTEN_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/workflows/src/approvals/decide-approval.ts': ['approval.voted', 'approval.decided'],
   'libs/agents/src/execution/execution-stream.ts': ['agent.cancelled'],
   'libs/agents/src/execution/decide-approval.ts': ['agent.approval_decided'],
+  'libs/audit/src/proof/signing-keys.ts': ['log.key_rotated'],
   'libs/event-store/src/runner/parking.ts': ['subscriber.parked'],
 };
 
@@ -111,6 +112,8 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/actions/src/messages/send-message.worker.ts': ['message.attempted'],
   'libs/actions/src/trackers/track-issue.worker.ts': ['tracker.attempted', 'tracker.key_taken'],
   'libs/actions/src/messages/message-address.ts': ['message.reply_taken'],
+  'libs/audit/src/proof/seal-log.subscriber.ts': ['log.sealed'],
+  'libs/audit/src/proof/signing-keys.ts': ['log.key_rotated'],
   'libs/deliveries/src/delivery/schedule.ts': [
     'webhook.test',
     'webhook.requested',
@@ -167,6 +170,7 @@ const NAMES: readonly string[] = [
   'agents.views',
   'audit.events',
   'audit.pending-actions',
+  'audit.seal',
   'deliveries.schedule',
   'deliveries.webhook-views',
   'intake.list',
@@ -263,6 +267,7 @@ describe('the wiring', () => {
       'actions.run.page-on-call',
       'actions.trackers',
       'agents.execute',
+      'audit.seal',
       'deliveries.attempt',
       'intake.reconcile',
       'intake.silence',

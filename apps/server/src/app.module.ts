@@ -22,6 +22,8 @@ import { StoppedExecutions } from '#libs/agents/src/execution/stopped-executions
 import { RequestAgents } from '#libs/agents/src/execution/webhook.subscriber.js';
 import { AuditModule } from '#libs/audit/src/audit.module.js';
 import { PendingActions } from '#libs/audit/src/pending-action.projection.js';
+import { SealLog } from '#libs/audit/src/proof/seal-log.subscriber.js';
+import { SealTree } from '#libs/audit/src/proof/seal-tree.worker.js';
 import { DeliveriesModule } from '#libs/deliveries/src/deliveries.module.js';
 import { ScheduleDeliveries } from '#libs/deliveries/src/delivery/delivery.subscriber.js';
 import { DeliveryView } from '#libs/deliveries/src/delivery/delivery.view.js';
@@ -124,6 +126,7 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   IssueProjection,
   EventIndex,
   PendingActions,
+  SealLog,
 ];
 
 /** In memory, in every process. */
@@ -155,6 +158,7 @@ const WORKERS: readonly Type<Worker>[] = [
   EndBursts,
   SendMessage,
   TrackIssue,
+  SealTree,
 ];
 
 /** Rows that TypeORM reads. */

@@ -44,6 +44,8 @@ describe('the settings', () => {
       actionRetrySchedule: [10_000, 60_000, 300_000, 1_800_000],
       agentCommands: [],
       correlationBudget: 10_000,
+      sealEvery: 300_000,
+      checkpointFile: undefined,
       plugins: [],
     });
   });
@@ -76,6 +78,8 @@ describe('the settings', () => {
       MILLRACE_ACTION_RETRY_SCHEDULE: '1s',
       MILLRACE_STREAM_PREFIX: 'acme.',
       MILLRACE_CORRELATION_BUDGET: '500',
+      MILLRACE_SEAL_EVERY: '10s',
+      MILLRACE_CHECKPOINT_FILE: 'checkpoints.txt',
       LOG_LEVEL: 'Warn',
     });
     expect(config).toMatchObject({
@@ -97,6 +101,8 @@ describe('the settings', () => {
         retrySchedule: [250, 1_000, 120_000],
         actionRetrySchedule: [1_000],
         correlationBudget: 500,
+        sealEvery: 10_000,
+        checkpointFile: '/srv/app/checkpoints.txt',
         plugins: ['./mine.js', '@acme/millrace'],
       },
     });
@@ -117,6 +123,7 @@ describe('the settings', () => {
     ['PORT', '0', '1 to 65535'],
     ['PORT', '80a', '1 to 65535'],
     ['MILLRACE_ROLES', 'api,wroker', 'api,worker'],
+    ['MILLRACE_SEAL_EVERY', '10ms', '1s or more'],
     ['MILLRACE_ALLOW_HTTP_TARGETS', 'maybe', 'true or false'],
     ['MILLRACE_ALLOW_PRIVATE_TARGETS', '10.0.0.0/99', 'CIDRs'],
     ['MILLRACE_ALLOW_PRIVATE_TARGETS', '10.0.0.0/8,nonsense', 'CIDRs'],

@@ -58,6 +58,8 @@ const KNOWN = [
   'MILLRACE_STREAM_PREFIX',
   'MILLRACE_CORRELATION_BUDGET',
   'MILLRACE_AGENT_COMMANDS',
+  'MILLRACE_SEAL_EVERY',
+  'MILLRACE_CHECKPOINT_FILE',
   'MILLRACE_CRASH_AT',
   // Not settings of the server, and no mistakes: of the command line, and of docker-compose.yml.
   'MILLRACE_URL',
@@ -157,6 +159,8 @@ export function parseConfig(environment: Environment, folder: string): ParsedCon
         parseBudget,
         'a whole number of events from 10 to 1000000',
       ),
+      sealEvery: read('MILLRACE_SEAL_EVERY', 300_000, parseSealEvery, 'a duration of 1s or more, such as 5m'),
+      checkpointFile: read('MILLRACE_CHECKPOINT_FILE', undefined, path, 'a file'),
       plugins: read('MILLRACE_PLUGINS', [], list, 'comma-separated module specifiers'),
       agentCommands: read(
         'MILLRACE_AGENT_COMMANDS',
@@ -234,6 +238,11 @@ function parseRoles(text: string): ReadonlySet<ServerRole> | undefined {
 }
 
 const parseSchedule = (text: string): readonly number[] | undefined => each(text, tryParseDuration);
+
+function parseSealEvery(text: string): number | undefined {
+  const milliseconds = tryParseDuration(text);
+  return milliseconds !== undefined && milliseconds >= 1_000 ? milliseconds : undefined;
+}
 
 const parsePaths = (text: string): readonly string[] | undefined => {
   const paths = list(text);

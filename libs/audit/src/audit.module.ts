@@ -1,17 +1,59 @@
 import { Module } from '@nestjs/common';
+import { DataSource } from 'typeorm';
 
+import { Secrets } from '#libs/access/src/secrets/secrets.js';
+import { EventStore } from '#libs/event-store/src/event-store.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
+import { Clock } from '#libs/kernel/src/clock.js';
+import { LOG, type Log } from '#libs/kernel/src/log.js';
+import { Settings } from '#libs/kernel/src/settings.js';
 import { EventIndexModule } from '#libs/event-index/src/event-index.module.js';
 
 import { EventController } from './event.controller.js';
 import { PendingActionController } from './pending-action.controller.js';
 import { PendingActions } from './pending-action.projection.js';
+import { CheckpointFile } from './proof/checkpoint-file.adapter.js';
+import { loadTrees } from './proof/kept-tree.adapter.js';
+import { SealLog } from './proof/seal-log.subscriber.js';
+import { SealTree } from './proof/seal-tree.worker.js';
+import { SigningKeys } from './proof/signing-keys.js';
 import { PublishController } from './publish.controller.js';
 
 /** Reading the log: search, export, traces; and publishing into it. */
 @Module({
   imports: [EventIndexModule],
   controllers: [EventController, PublishController, PendingActionController],
-  providers: [{ provide: PendingActions, useFactory: () => new PendingActions() }],
-  exports: [PendingActions],
+  providers: [
+    { provide: PendingActions, useFactory: () => new PendingActions() },
+    SealLog,
+    {
+      provide: SigningKeys,
+      useFactory: (store: EventStore, secrets: Secrets) => new SigningKeys(store, secrets),
+      inject: [EventStore, Secrets],
+    },
+    {
+      provide: SealTree,
+      useFactory: (
+        store: EventStore,
+        clock: Clock,
+        progress: Progress,
+        keys: SigningKeys,
+        database: DataSource,
+        { checkpointFile }: Settings,
+        log: Log,
+      ) =>
+        new SealTree({
+          store,
+          clock,
+          progress,
+          keys,
+          treeOf: async (name) => (await loadTrees(database, [name])).get(name),
+          file: checkpointFile === undefined ? undefined : new CheckpointFile(checkpointFile),
+          log,
+        }),
+      inject: [EventStore, Clock, Progress, SigningKeys, DataSource, Settings, LOG],
+    },
+  ],
+  exports: [PendingActions, SealLog, SealTree],
 })
 export class AuditModule {}

@@ -21,6 +21,7 @@ import { ruleEvents } from './types/rule.events.js';
 import { subscriberEvents } from './types/subscriber.events.js';
 import { triggerEvents } from './types/trigger.events.js';
 import { webhookEvents } from './types/webhook.events.js';
+import { sealEvents } from './types/seal.events.js';
 import { waitEvents } from './types/wait.events.js';
 import { runEvents } from './types/run.events.js';
 import { workflowEvents } from './types/workflow.events.js';
@@ -49,6 +50,7 @@ export const catalogue = {
   ...eventTypeEvents,
   ...nameEvents,
   ...subscriberEvents,
+  ...sealEvents,
 } as const;
 
 type Catalogue = typeof catalogue;

@@ -18,6 +18,7 @@ export const followers = {
   eventIndex: 'audit.events',
   eventTypes: 'event-types.own',
   pendingActions: 'audit.pending-actions',
+  seal: 'audit.seal',
   scheduleDeliveries: 'deliveries.schedule',
   webhooks: 'deliveries.webhooks',
   webhookViews: 'deliveries.webhook-views',

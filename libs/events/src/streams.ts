@@ -39,6 +39,8 @@ const KINDS = [
   'eventtype',
   'parked',
   'name',
+  'sealed',
+  'sealkey',
 ] as const;
 type Kind = (typeof KINDS)[number];
 
@@ -127,6 +129,10 @@ export const streams = {
   eventType: (id: string) => named('eventtype', id),
   /** Who may have a name that only one thing of its kind can have. */
   name: (kind: string, scope: string, name: string) => named('name', uuid5('name', kind, scope, name)),
+  /** The checkpoints of a tree over the log, one after the other. */
+  seals: (tree: string) => named('sealed', tree),
+  /** Each revision is a change of the key that signs them. */
+  sealKeys: () => named('sealkey', 'all'),
   parked: (subscriber: string) => named('parked', subscriber),
   /** The UUID that an inbound or published stream is named after. */
   uuidIn: (stream: string): Uuid => stream.slice(-36),

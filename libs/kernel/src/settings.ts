@@ -18,6 +18,10 @@ export class Settings {
   readonly actionRetrySchedule!: readonly number[];
   /** Events that one event may lead to, all in all; beyond it nobody acts on what follows. */
   readonly correlationBudget!: number;
+  /** Most milliseconds between an event and the checkpoint that covers it. */
+  readonly sealEvery!: number;
+  /** Where checkpoints are appended too; absolute. */
+  readonly checkpointFile!: string | undefined;
   readonly plugins!: readonly string[];
   /** Absolute paths of the programs that `command` agents may run. */
   readonly agentCommands!: readonly string[];

@@ -33,7 +33,6 @@ export const hashLeaf = (content: Uint8Array): Hash => hashPrefixedLeaf(Buffer.c
 /** The root of a tree that grows leaf by leaf. Keeps one hash for each bit of its size. */
 export class GrowingRoot {
   size = 0;
-  /** Of the perfect subtrees that the leaves fall into, the largest first. */
   private readonly subtrees: Hash[] = [];
 
   add(leaf: Hash): void {
@@ -43,11 +42,19 @@ export class GrowingRoot {
     this.size += 1;
   }
 
+  /** Of the perfect subtrees that the leaves fall into, the largest first. */
+  get perfectSubtrees(): readonly Hash[] {
+    return this.subtrees;
+  }
+
   get root(): Hash {
-    if (this.size === 0) return EMPTY_ROOT;
-    return this.subtrees.reduceRight((right, left) => hashNode(left, right));
+    return joined(this.subtrees);
   }
 }
+
+/** The root over perfect subtrees that become smaller and smaller. */
+export const joined = (subtrees: readonly Hash[]): Hash =>
+  subtrees.length === 0 ? EMPTY_ROOT : subtrees.reduceRight((right, left) => hashNode(left, right));
 
 /** The root of the leaves themselves: for small trees. */
 export function rootOf(leaves: Iterable<Hash>): Hash {

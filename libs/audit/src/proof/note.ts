@@ -100,7 +100,6 @@ export function parseNote(note: string): Note {
     'The text is not a signed note: it must be a text, an empty line, and lines "— name signature".',
   );
   const end = note.lastIndexOf('\n\n');
-
   if (end < 0 || !note.endsWith('\n') || /[\0-\x09\x0b-\x1f]/.test(note) || Buffer.from(note).toString() !== note)
     throw malformed;
   const lines = note.slice(end + 2, -1).split('\n');

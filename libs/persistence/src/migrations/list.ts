@@ -29,6 +29,7 @@ import { RunFilters } from './0039-run-filters.js';
 import { Crashes } from './0040-crashes.js';
 import { Executions } from './0042-executions.js';
 import { DeliverySecrets } from './0035-delivery-secrets.js';
+import { LogTrees } from './0065-log-trees.js';
 import { TokenUses } from './0046-token-uses.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
@@ -65,4 +66,5 @@ export const migrations = [
   Executions,
   DeliverySecrets,
   TokenUses,
+  LogTrees,
 ];

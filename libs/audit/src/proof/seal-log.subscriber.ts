@@ -1,0 +1,135 @@
+import { Inject, Injectable } from '@nestjs/common';
+
+import { type RecordedEvent, Unreadable } from '#libs/event-store/src/event-store.js';
+import type { Subscriber, SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
+import { streams } from '#libs/events/src/streams.js';
+import { PREFIXES } from '#libs/kernel/src/ids.js';
+import { Settings } from '#libs/kernel/src/settings.js';
+import { timeAfter } from '#libs/kernel/src/time/times.js';
+import { WorkQueue } from '#libs/persistence/src/claims/work.js';
+
+import { type KeptTree, loadTrees, saveTrees, WHOLE_LOG } from './kept-tree.adapter.js';
+import { leafHash } from './leaf.js';
+import type { Hash } from './merkle.js';
+import type { SealTask } from './seal-tree.worker.js';
+import { RightEdge } from './tiles.js';
+
+/** A tree is sealed when this many events have come since its last checkpoint, or after a time. */
+export const SEAL_EVENTS = 10_000;
+/** Trees in memory: each takes some kilobytes. */
+const MOST_TREES = 500;
+
+/** A tree, and what its row of work says. */
+interface Tree extends KeptTree {
+  scheduled: Date | undefined;
+}
+
+/**
+ * Keeps the hash of every event, in the tree of the whole log and in that of its organisation, and asks for a checkpoint when
+ * one is due. The row of work of a tree is there while it has events that no checkpoint covers. Checkpoints are events too, but
+ * ask for no other: a quiet log stays quiet.
+ */
+@Injectable()
+export class SealLog implements Subscriber {
+  readonly name = followers.seal;
+  readonly reads = 'all' as const;
+  readonly writes = [] as const;
+  readonly batchSize = 2_000;
+  readonly gathers = true;
+  private readonly trees = new Map<string, Tree>();
+  private active: AbortSignal | undefined;
+
+  constructor(
+    @Inject(WorkQueue) private readonly work: WorkQueue,
+    @Inject(Settings) private readonly settings: Pick<Settings, 'sealEvery'>,
+  ) {}
+
+  async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
+    // Another process may have been active in between.
+    if (context.signal !== this.active || this.trees.size > MOST_TREES) this.trees.clear();
+    this.active = context.signal;
+    const tx = await context.transaction();
+    tx.onEnd((isCommitted) => {
+      if (!isCommitted) this.trees.clear();
+    });
+    const treesOf = events.map((event) => [WHOLE_LOG, ...organisationOf(event)]);
+    const touched = new Set(treesOf.flat());
+    await this.load(tx, touched);
+    for (const [index, event] of events.entries()) {
+      const leaf = leafHash(event);
+      for (const name of treesOf[index]!) this.add(this.trees.get(name)!, event, leaf);
+      if (event.is('log.sealed') && event.stream === streams.seals(event.data.tree)) {
+        const { tree, size } = event.data;
+        touched.add(tree);
+        await this.load(tx, new Set([tree]));
+        this.sealed(this.trees.get(tree)!, size, event);
+      }
+    }
+    const changed = [...touched].map((name) => [name, this.trees.get(name)!] as const);
+    saveTrees(tx, changed);
+    await this.schedule(tx, changed, events.at(-1)!.position);
+  }
+
+  private async load(tx: ViewTransaction, names: ReadonlySet<string>): Promise<void> {
+    const missing = [...names].filter((name) => !this.trees.has(name));
+    if (missing.length === 0) return;
+    const known = await loadTrees(tx, missing);
+    for (const name of missing) {
+      const tree = known.get(name) ?? newTree();
+      this.trees.set(name, { ...tree, scheduled: tree.sealAt });
+    }
+  }
+
+  private add(tree: Tree, event: RecordedEvent, leaf: Hash): void {
+    // Given again after it was set aside: there is no place for it any more.
+    if (event.position <= tree.position) return;
+    tree.edge.append(leaf, event.position);
+    tree.position = event.position;
+    if (event.type === 'log.sealed') return;
+    tree.toSeal = tree.edge.size;
+    tree.sealAt ??= timeAfter(event.created, this.settings.sealEvery);
+    if (tree.edge.size - tree.sealedSize >= SEAL_EVENTS && tree.sealAt > event.created) tree.sealAt = event.created;
+  }
+
+  private sealed(tree: Tree, size: number, { created }: RecordedEvent): void {
+    tree.sealedSize = Math.max(tree.sealedSize, size);
+    const dueIn = tree.edge.size - tree.sealedSize >= SEAL_EVENTS ? 0 : this.settings.sealEvery;
+    tree.sealAt = tree.toSeal > tree.sealedSize ? timeAfter(created, dueIn) : undefined;
+  }
+
+  private async schedule(
+    tx: ViewTransaction,
+    trees: readonly (readonly [string, Tree])[],
+    position: bigint,
+  ): Promise<void> {
+    const moved = trees.filter(([, { sealAt, scheduled }]) => sealAt?.getTime() !== scheduled?.getTime());
+    const due = moved.flatMap(([tree, { sealAt: dueAt }]) => {
+      const payload: SealTask = { tree };
+      return dueAt ? [{ queue: followers.seal, key: tree, dueAt, payload, position }] : [];
+    });
+    await this.work.schedule(tx, due);
+    const done = moved.flatMap(([tree, { sealAt }]) => (sealAt ? [] : [tree]));
+    await this.work.remove(tx, followers.seal, done);
+    for (const [, tree] of moved) tree.scheduled = tree.sealAt;
+  }
+}
+
+const newTree = (): KeptTree => ({
+  edge: new RightEdge(),
+  toSeal: 0,
+  sealedSize: 0,
+  sealAt: undefined,
+  position: -1n,
+});
+
+/** Others may have written to our streams: what has no organisation is in the tree of the whole log alone. */
+function organisationOf(event: RecordedEvent): readonly string[] {
+  try {
+    const { orgId } = event.metadata;
+    return orgId.startsWith(`${PREFIXES.organisation}_`) ? [orgId] : [];
+  } catch (error) {
+    if (error instanceof Unreadable) return [];
+    throw error;
+  }
+}
