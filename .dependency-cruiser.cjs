@@ -114,6 +114,11 @@ module.exports = {
       ['access', 'event-store', 'events', 'kernel'],
       'What events may say is known to every stage that takes or writes one, and knows none of them.',
     ),
+    mayImport(
+      'vocabulary',
+      ['event-types', 'access', 'plugin-sdk', 'expressions', 'event-store', 'events', 'kernel'],
+      'What an organisation has is known to every stage that checks what people write, and knows none of them.',
+    ),
     {
       name: 'stages-never-import-each-other',
       severity: 'error',

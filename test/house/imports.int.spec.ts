@@ -119,6 +119,11 @@ const WRONG: readonly (readonly [rule: string, file: string, text: string])[] = 
     'libs/event-types/src/bad.ts',
     `import { a } from '#libs/rules/src/a.js';\nexport const b = a;\n`,
   ],
+  [
+    'directions-vocabulary',
+    'libs/vocabulary/src/bad.ts',
+    `import { a } from '#libs/rules/src/a.js';\nexport const b = a;\n`,
+  ],
   ['directions-access', 'libs/access/src/bad.ts', `import { a } from '#libs/rules/src/a.js';\nexport const b = a;\n`],
   [
     'stages-never-import-each-other',

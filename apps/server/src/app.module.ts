@@ -56,6 +56,8 @@ import { EndBursts } from '#libs/rules/src/flow/end-bursts.worker.js';
 import { RuleProjection } from '#libs/rules/src/rule/rule.projection.js';
 import { RuleVersionView, RuleView } from '#libs/rules/src/rule/rule.view.js';
 import { RulesModule } from '#libs/rules/src/rules.module.js';
+import { VocabularyModule } from '#libs/vocabulary/src/vocabulary.module.js';
+import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 import { AdvanceRun } from '#libs/workflows/src/run/advance-run.worker.js';
 import { Cancellations } from '#libs/workflows/src/run/cancellations.js';
 import { EndConflicts } from '#libs/workflows/src/run/turns/end-conflicts.worker.js';
@@ -87,6 +89,7 @@ import { type Core, CoreModule } from './core.module.js';
 const STAGES: readonly Type[] = [
   AccessModule,
   EventTypesModule,
+  VocabularyModule,
   IntakeModule,
   RulesModule,
   ActionsModule,
@@ -135,6 +138,7 @@ const TABLES: readonly Type<Table>[] = [
   TokenTable,
   NamedSecretTable,
   OwnTypeTable,
+  VocabularyTable,
   IntegrationTable,
   AgentReceivers,
   WorkflowTable,

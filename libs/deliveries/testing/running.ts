@@ -1,3 +1,7 @@
+import { NamedSecretTable } from '#libs/access/src/named-secrets/named-secret.table.js';
+import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
+import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
@@ -53,6 +57,7 @@ export class Running {
         [Secrets, secrets],
         [NamedSecretValues, new NamedSecretValues(store, secrets)],
         [Egress, egress],
+        [VocabularyTable, new VocabularyTable(new NamedSecretTable(), new OwnTypeTable(), new Plugins([]))],
         [Settings, { correlationBudget: 10_000 }],
       ],
       runs: (find) => ({

@@ -2,12 +2,12 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { RE2JS } from 're2js';
 
-import { keepCompiled, shapeProblems } from '#libs/events/src/shapes/shape-check.js';
+import { type IsOpen, keepCompiled, shapeProblems } from '#libs/events/src/shapes/shape-check.js';
 import { type Problem, messageOf } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { rounded, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
-type Schema = Readonly<Record<string, unknown>>;
+export type Schema = Readonly<Record<string, unknown>>;
 
 const MAX_BYTES = 64 * 1024;
 const MAX_DEPTH = 32;
@@ -49,10 +49,10 @@ export function schemaProblems(schema: Schema, example: unknown): readonly Probl
   return dataProblems(schema, example, '/example');
 }
 
-/** What must change in `data` so that it fits. */
-export function dataProblems(schema: Schema, data: unknown, pointer = '/data'): readonly Problem[] {
+/** What must change in `data` so that it fits. @param isOpen tells values that are not known yet, such as templates. */
+export function dataProblems(schema: Schema, data: unknown, pointer = '/data', isOpen?: IsOpen): readonly Problem[] {
   compiled(schema);
-  return shapeProblems(schema as never, rounded(data), { prefix: 'event', pointer })
+  return shapeProblems(schema as never, rounded(data), { prefix: 'event', pointer, ...(isOpen && { isOpen }) })
     .slice(0, MAX_KEPT)
     .map(({ pointer: at, detail, code }) => ({ pointer: at, detail, code }));
 }

@@ -35,6 +35,7 @@ export const followers = {
   decisionViews: 'rules.decisions',
   rules: 'rules.table',
   ruleViews: 'rules.views',
+  vocabulary: 'vocabulary.names',
   answerWaits: 'workflows.answers',
   approvalViews: 'workflows.approvals',
   bulkRetries: 'workflows.bulk-retries',

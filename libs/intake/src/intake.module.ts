@@ -6,6 +6,7 @@ import { Keyring } from '#libs/access/src/secrets/keyring.js';
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
+import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
@@ -111,6 +112,7 @@ const sealingWith = (keyring: Keyring): Sealing => ({
         { publicUrl }: Settings,
         handshakes: HandshakeChanges,
         keyring: Keyring,
+        ownTypes: OwnTypeTable,
       ) =>
         new InboundPipeline({
           store,
@@ -121,10 +123,11 @@ const sealingWith = (keyring: Keyring): Sealing => ({
           publicUrl,
           handshakes,
           sealing: sealingWith(keyring),
+          ownTypes,
           limiter: new RateLimiter(),
           log,
         }),
-      inject: [EventStore, Clock, Plugins, Counters, Egress, LOG, Settings, HandshakeChanges, Keyring],
+      inject: [EventStore, Clock, Plugins, Counters, Egress, LOG, Settings, HandshakeChanges, Keyring, OwnTypeTable],
     },
     {
       provide: HandshakeChanges,

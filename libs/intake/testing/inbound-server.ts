@@ -2,6 +2,7 @@ import { createHmac, randomUUID } from 'node:crypto';
 
 import { fastify, type FastifyInstance } from 'fastify';
 
+import type { KnownType } from '#libs/event-types/src/own-type.table.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import type { CommandBus } from '@nestjs/cqrs';
 
@@ -77,6 +78,8 @@ export class InboundServer {
       );
     },
   };
+  /** Schemas of event types of the organisations' own. */
+  readonly ownTypes = new Map<string, Record<string, unknown>>();
   private made = 0;
   private seen = 0n;
 
@@ -97,10 +100,17 @@ export class InboundServer {
       limiter: new RateLimiter(),
       log: this.logInto(),
       publicUrl: PUBLIC_URL,
+      ownTypes: { find: (orgId, type) => this.ownType(orgId, type) },
       http: this.outside,
       handshakes: this.handshakeChanges(),
       ...(verifyLimitMs !== undefined && { timeLimitMs: verifyLimitMs }),
     });
+  }
+
+  private ownType(orgId: string, type: string): KnownType | undefined {
+    const schema = this.ownTypes.get(type);
+    const content = schema && { description: type, schema, example: {} };
+    return content && { kind: 'known', orgId, type, version: 2, content, updatedAt: NOW };
   }
 
   /** Carries out what senders change; the table sees it before it is answered. */

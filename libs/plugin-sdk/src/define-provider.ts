@@ -27,10 +27,7 @@ export interface InboundRequest {
 
 /** What the person who set the integration up has entered. */
 export interface ProviderContext {
-  /**
-   * Valid secrets, the newest first: during a rotation the one before is still among them, so try them all. Empty if
-   * none is configured.
-   */
+  /** Valid secrets, the newest first; several during a rotation, so try them all. Empty if none is configured. */
   readonly secrets: readonly string[];
   /** Checked against {@link Provider.config} when saved; secret values are in plain text here. */
   readonly config: JsonObject;
@@ -42,6 +39,8 @@ export interface ProviderContext {
   readonly http?: StepHttp | undefined;
   /** How the outside reaches this server, without a final slash: for senders that sign the URL. */
   readonly publicUrl?: string | undefined;
+  /** Whether events of a type may be given: {@link isInboundType}, or one of the organisation's own. Absent in tests. */
+  readonly isKnownType?: ((type: string) => boolean) | undefined;
   /** Secrets of earlier rotations that are no longer valid: to tell the owner why a saved request fails. Never believed. */
   readonly expiredSecrets?: readonly string[] | undefined;
 }

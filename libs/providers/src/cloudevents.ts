@@ -39,10 +39,10 @@ export const cloudevents = defineProvider({
   sign: signSharedSecret,
   preflight: permission,
 
-  normalise(body) {
+  normalise(body, { isKnownType = isInboundType }) {
     const isBinary = body.kind !== 'batch' && body.request.contentType !== 'application/cloudevents+json';
-    if (isBinary) return binary(body);
-    const made = structured(body.value);
+    if (isBinary) return binary(body, isKnownType);
+    const made = structured(body.value, isKnownType);
     return 'unreadable' in made ? made : { ...made, idOf: 'event' };
   },
 });
@@ -60,12 +60,14 @@ function permission({ headers }: InboundRequest, perMinute: number | undefined) 
   };
 }
 
-function structured(value: Json): Normalised | Unreadable {
+type IsKnown = (type: string) => boolean;
+
+function structured(value: Json, isKnownType: IsKnown): Normalised | Unreadable {
   const { data, data_base64: _, ...attributes } = objectOf(value);
-  return normalised(attributes, data);
+  return normalised(attributes, data, isKnownType);
 }
 
-function binary({ value, request: { headers } }: InboundBody): Normalised | Unreadable {
+function binary({ value, request: { headers } }: InboundBody, isKnownType: IsKnown): Normalised | Unreadable {
   const attributes: Record<string, Json> = {};
   if (headers['content-type'] !== undefined) attributes['datacontenttype'] = headers['content-type'];
   for (const name in headers) {
@@ -74,17 +76,17 @@ function binary({ value, request: { headers } }: InboundBody): Normalised | Unre
     if (text === undefined) return { unreadable: notDecodable(name) };
     attributes[name.slice('ce-'.length)] = text;
   }
-  return normalised(attributes, value);
+  return normalised(attributes, value, isKnownType);
 }
 
 const notDecodable = (header: string): string =>
   `The header ${header} is not percent-encoded UTF-8. Encode each byte outside printable ASCII, and each blank, quote and percent sign, as % and two hex digits.`;
 
-function normalised(attributes: JsonObject, data: Json | undefined): Normalised | Unreadable {
+function normalised(attributes: JsonObject, data: Json | undefined, isKnownType: IsKnown): Normalised | Unreadable {
   const [id, source, type] = [textOf(attributes['id']), textOf(attributes['source']), textOf(attributes['type'])];
   if (id === undefined || source === undefined || type === undefined || attributes['specversion'] !== '1.0')
     return UNREADABLE;
-  const known = isInboundType(type);
+  const known = isKnownType(type);
   return {
     deliveryId: deliveryIdOf(source, id),
     eventType: type,

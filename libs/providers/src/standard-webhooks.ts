@@ -43,10 +43,10 @@ export const standardWebhooks = defineProvider({
   verify: verifyStandardWebhook,
   sign: signStandardWebhook,
 
-  normalise({ value, request: { headers } }) {
+  normalise({ value, request: { headers } }, { isKnownType = isInboundType }) {
     const body = fieldsOf(value);
     const eventType = textOf(body['type']) ?? 'webhook';
-    const known = isInboundType(eventType);
+    const known = isKnownType(eventType);
     return {
       deliveryId: proofOf(headers)?.id ?? (headers['webhook-id'] || headers['svix-id']),
       eventType,

@@ -3,6 +3,7 @@ import type { DataSource } from 'typeorm';
 
 import type { Caller } from '#libs/access/src/caller.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
+import { NamedSecretTable } from '#libs/access/src/named-secrets/named-secret.table.js';
 import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { execute, type ThingCommand } from '#libs/event-store/src/command-handlers.js';
@@ -13,6 +14,7 @@ import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
+import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 
 import { openBudget } from '../../event-index/testing/open-budget.js';
 import { Follower } from '../../persistence/testing/follower.js';
@@ -73,7 +75,7 @@ export class RuleBench {
       progress,
       new Plugins([]),
       new TokenTable(),
-      new OwnTypeTable(),
+      new VocabularyTable(new NamedSecretTable(), new OwnTypeTable(), new Plugins([])),
     );
   }
 

@@ -7,6 +7,7 @@ import { SignedLinks } from '#libs/access/src/secrets/signed-links.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { DecisionSources } from '#libs/event-index/src/decision-sources.js';
+import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { EventIndexModule } from '#libs/event-index/src/event-index.module.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
@@ -148,11 +149,12 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
         progress: Progress,
         links: SignedLinks,
         secrets: NamedSecretValues,
+        ownTypes: OwnTypeTable,
         log: Log,
       ) => {
         const outcomes = new NotedOutcomes(database, store, progress);
         const link = signedLink(links);
-        return new AdvanceRun(store, clock, egress, definitions, outcomes, cancellations, link, secrets, log);
+        return new AdvanceRun(store, clock, egress, definitions, outcomes, cancellations, link, secrets, ownTypes, log);
       },
       inject: [
         EventStore,
@@ -164,6 +166,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
         Progress,
         SignedLinks,
         NamedSecretValues,
+        OwnTypeTable,
         LOG,
       ],
     },

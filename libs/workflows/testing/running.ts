@@ -15,6 +15,7 @@ import { LOG, type Log } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
+import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 
 import { StageProcess } from '../../persistence/testing/stage-process.js';
 import { ApprovalController } from '../src/approvals/approval.controller.js';
@@ -98,6 +99,8 @@ export class Running {
   static async start({ databaseUrl, store, folder = '', working = true, log }: RunningOptions): Promise<Running> {
     const egress = new ScriptedEgress();
     const nowhere = () => undefined;
+    const ownTypes = new OwnTypeTable();
+    const plugins = new Plugins([{ name: 'test', sdk: 1, steps: testDefinitions }]);
     const stage = await StageProcess.start({
       databaseUrl,
       store,
@@ -107,12 +110,12 @@ export class Running {
       provided: [
         [Egress, egress],
         [Settings, { retrySchedule: [100, 200], workflowsDir: folder, correlationBudget: 10_000 }],
-        [Plugins, new Plugins([{ name: 'test', sdk: 1, steps: testDefinitions }])],
+        [Plugins, plugins],
         [OrganisationTable, { list: () => [{ id: DEFAULT_ORG }], watch: nowhere }],
         [TokenTable, new TokenTable()],
         [SignedLinks, new SignedLinks(new Keyring([Buffer.alloc(32, 1)]), 'https://millrace.example.com')],
-        [NamedSecretTable, new NamedSecretTable()],
-        [OwnTypeTable, new OwnTypeTable()],
+        [OwnTypeTable, ownTypes],
+        [VocabularyTable, new VocabularyTable(new NamedSecretTable(), ownTypes, plugins)],
         [NamedSecretValues, { of: () => Promise.resolve(new Map()) }],
         [LOG, log ?? { debug: nowhere, info: nowhere, warn: nowhere, error: nowhere }],
       ],

@@ -13,7 +13,7 @@ import type { Definition } from '../src/language/definition.js';
 import { parseWorkflow } from '../src/language/reading/parse-workflow.js';
 import type { StepLibrary } from '../src/steps/step-library.js';
 import type { MakeAttempt } from '../src/run/attempts.js';
-import { runEvents, runUntilIdle } from '../src/run/run-until-idle.js';
+import { runEvents, type RunPorts, runUntilIdle } from '../src/run/run-until-idle.js';
 import type { RequestOutcome } from '../src/steps/kind/step-kind.js';
 import { testSteps } from './library.js';
 import { MemoryAnswers } from './memory-waits.js';
@@ -32,6 +32,7 @@ export interface WorldOptions {
   /** Events that come so long after the start, or as soon after it as anything can come. */
   readonly events?: readonly { readonly after: number; readonly type: string; readonly data: object }[];
   readonly signLink?: SignLink;
+  readonly ownTypes?: RunPorts['ownTypes'];
   /** Default: the steps of specs. */
   readonly library?: StepLibrary;
   /** Default 0: time passes between the calls of `goOn`, not in them. */
@@ -124,6 +125,7 @@ export class VirtualWorld {
         },
         earlyMs: this.options.earlyMs ?? 0,
         ...(this.options.signLink && { signLink: this.options.signLink }),
+        ...(this.options.ownTypes && { ownTypes: this.options.ownTypes }),
         retries: { first: 0, max: 0 },
         makeAttempt: this.options.makeAttempt ?? (() => Promise.resolve(null)),
       },

@@ -91,6 +91,20 @@ describe('a webhook that is saved', () => {
     expect(warningsOf({ events, allowRecursion: true })).toEqual([]);
   });
 
+  it('is warned of fields that none of its types has, own types included', () => {
+    const schema = { type: 'object', properties: { login: { type: 'string' } } };
+    const own = new Map([['developer.added', { schema, archived: false }]]);
+    const found = (events: string[], filter: string) => warningsOf({ events, filter }, undefined, own);
+    expect(found(['developer.added'], "data.login == 'ann'")).toEqual([]);
+    expect(found(['developer.added'], "data.logn == 'ann'")).toEqual([
+      { pointer: '/filter', code: 'expression.unknown_field', detail: expect.stringContaining('"login"'), column: 6 },
+    ]);
+    expect(found(['git.push'], "data.branc == 'main'")).toMatchObject([{ pointer: '/filter', column: 6 }]);
+    expect(found(['developer.addd'], 'data.x')).toMatchObject([
+      { pointer: '/events/0', detail: expect.stringContaining('Did you mean "developer.added"?') },
+    ]);
+  });
+
   it('is warned of a secret that Standard Webhooks libraries do not accept', () => {
     expect(warningsOf({ events: ['*'] }, 'a plain old secret')).toEqual([
       { pointer: '/secret', detail: expect.stringContaining('whsec_ and base64') },

@@ -1,15 +1,18 @@
 import { headerRefusal } from '#libs/egress/src/headers.js';
-import { catalogue } from '#libs/events/src/catalogue.js';
+import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
 import { hearsItself, heardAgain, typesAfter } from '#libs/events/src/consequences.js';
 import { typeMatcher } from '#libs/events/src/patterns.js';
 import type { WebhookChanges, WebhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
 import { compile } from '#libs/expressions/src/compile.js';
+import { eventSchema } from '#libs/expressions/src/event-schema.js';
+import { lint } from '#libs/expressions/src/lint.js';
 import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { pointerToken } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 import type { Problems } from '#libs/kernel/src/problems.js';
 import { SIGNATURE_HEADER } from '#libs/plugin-sdk/src/signature-headers.js';
 import { STANDARD_SECRET_PREFIX } from '#libs/plugin-sdk/src/standard-webhooks.js';
+import type { OrganisationVocabulary } from '#libs/vocabulary/src/vocabulary.js';
 
 import { secretRefusal } from './signing.js';
 
@@ -54,24 +57,44 @@ export const webhookCheck =
 /**
  * Allowed, but probably not intended.
  * @param secret where a new one was given.
+ * @param own event types of the organisation's own.
  */
 export function warningsOf(
-  { events, allowRecursion }: Pick<WebhookSettings, 'events' | 'allowRecursion'>,
+  { events, allowRecursion, filter }: Pick<WebhookSettings, 'events' | 'allowRecursion' | 'filter'>,
   secret?: string | null,
+  own: OrganisationVocabulary['eventTypes'] = new Map(),
 ): Problem[] {
-  const types = Object.keys(catalogue);
+  const types = [...Object.keys(catalogue), ...own.keys()];
   const warnings = events.flatMap((pattern, index) => {
     const pointer = `/events/${index}`;
     const listens = typeMatcher([pattern]);
-    const own = allowRecursion === true ? [] : heardAgain(listens, typesAfter('send_webhook'));
-    if (own.length > 0) return [{ pointer, detail: hearsItself('webhook', own) }];
+    const again = allowRecursion === true ? [] : heardAgain(listens, typesAfter('send_webhook'));
+    if (again.length > 0) return [{ pointer, detail: hearsItself('webhook', again) }];
     if (types.some(listens)) return [];
-    const detail = `No built-in event type is called ${pattern}. ${suggestion(pattern, types)}`.trim();
+    const detail = `No event type fits "${pattern}". ${suggestion(pattern, types)}`.trim();
     return [{ pointer, detail }];
   });
+  if (filter !== undefined) warnings.push(...filterWarnings(filter, typeMatcher(events), own));
   if (typeof secret === 'string' && !secret.startsWith(STANDARD_SECRET_PREFIX))
     warnings.push({ pointer: '/secret', detail: NOT_STANDARD });
   return warnings;
+}
+
+/** Fields that none of the types has, and what JMESPath reads in another way than it looks. */
+function filterWarnings(
+  filter: string,
+  wants: (type: string) => boolean,
+  own: OrganisationVocabulary['eventTypes'],
+): Problem[] {
+  const schemas = [...own].flatMap(([type, { schema }]) => (wants(type) ? [schema] : []));
+  const types = (Object.keys(catalogue) as EventType[]).filter(wants);
+  const schema = types.length + schemas.length === 0 ? {} : { schema: eventSchema(types, schemas) };
+  return lint(filter, schema).map(({ code, message, column }) => ({
+    pointer: '/filter',
+    code,
+    detail: message,
+    column,
+  }));
 }
 
 const NOT_STANDARD =

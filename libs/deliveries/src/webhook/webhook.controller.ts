@@ -32,6 +32,7 @@ import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { uuidOf } from '#libs/kernel/src/ids.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
 import { type Page, readPage } from '#libs/persistence/src/paging.js';
+import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 
 import { newSecret } from './signing.js';
 import { outcomeOf, SKIPPED, TEST_TIMEOUT_MS, testDeliveryId, withUnknownSecret } from './test-delivery.js';
@@ -71,6 +72,7 @@ export class WebhookController {
     @Inject(Progress) readonly progress: Progress,
     @Inject(Secrets) private readonly secrets: Secrets,
     @Inject(Egress) private readonly egress: Egress,
+    @Inject(VocabularyTable) private readonly vocabulary: VocabularyTable,
   ) {}
 
   @Post()
@@ -93,7 +95,12 @@ export class WebhookController {
     const committed = await this.run(new RegisterWebhook(id, caller, settings, reference, disabled));
     const outcome = disabled ? SKIPPED : await this.testOutcome(id, committed);
     const testDelivery = body.secret === undefined ? withUnknownSecret(outcome) : outcome;
-    return { ...(await this.saved(committed)), warnings: warningsOf(settings, body.secret), secret, testDelivery };
+    return {
+      ...(await this.saved(committed)),
+      warnings: warningsOf(settings, body.secret, this.ownTypes(caller)),
+      secret,
+      testDelivery,
+    };
   }
 
   @Get()
@@ -146,11 +153,15 @@ export class WebhookController {
       committed = await this.run(new DisableWebhook(id, caller, 'manual', `Disabled by ${caller.actor}.`));
     else if (body.disabled === false) committed = await this.run(new EnableWebhook(id, caller));
     const answer = committed ? await this.saved(committed) : await this.view(caller, id);
-    const { events } = answer;
+    const { events, filter } = answer;
     const allowRecursion = answer.allowRecursion === true;
     return {
       ...answer,
-      warnings: warningsOf({ events, allowRecursion }, body.secret),
+      warnings: warningsOf(
+        { events, allowRecursion, ...(typeof filter === 'string' && { filter }) },
+        body.secret,
+        this.ownTypes(caller),
+      ),
       ...(secret !== undefined && { secret }),
     };
   }
@@ -197,6 +208,10 @@ export class WebhookController {
       [id, String(position)],
     );
     return row!;
+  }
+
+  private ownTypes({ orgId }: Caller) {
+    return this.vocabulary.of(orgId).eventTypes;
   }
 
   private check(signatureHeader?: string) {

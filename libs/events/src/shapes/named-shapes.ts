@@ -1,9 +1,11 @@
 /** Samples are shown as they are. */
+/** What only our own checks read. */
+const OURS = new Set(['expected', 'refersTo']);
 const SAMPLES = new Set(['default', 'const', 'enum', 'example', 'examples']);
 
 /**
  * A document with every schema that has an `$id` put among its definitions, and a `$ref` in its place, so that it is
- * written out once, and without `expected`, which words our own messages.
+ * written out once, and without what only our own checks read.
  * @param at where the definitions will stand in the document: `#/$defs/`.
  */
 export function withDefinitions(
@@ -25,7 +27,7 @@ export function withDefinitions(
     }
     const more = Object.fromEntries(
       Object.entries(rest)
-        .filter(([key, item]) => key !== 'expected' || typeof item !== 'string')
+        .filter(([key, item]) => !OURS.has(key) || typeof item !== 'string')
         .map(([key, item]) => [key, SAMPLES.has(key) ? item : visit(item)]),
     );
     if (typeof $ref !== 'string') return more;

@@ -144,9 +144,17 @@ export type TestDelivery = Static<typeof TestDelivery>;
 export const SavedWebhook = Type.Object(
   {
     ...WebhookAnswer.properties,
-    warnings: Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }), {
-      description: 'Allowed, but probably not intended.',
-    }),
+    warnings: Type.Array(
+      Type.Object({
+        pointer: Type.String(),
+        detail: Type.String(),
+        code: Type.Optional(Type.String()),
+        column: Type.Optional(Type.Integer({ minimum: 1, description: 'Column in the string at the pointer.' })),
+      }),
+      {
+        description: 'Allowed, but probably not intended.',
+      },
+    ),
     secret: Type.Optional(Type.String({ description: 'The new secret, shown in this answer only.' })),
   },
   { $id: 'SavedWebhook' },

@@ -1,5 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 
+import { Assuming } from './event-types/assuming-shape.js';
 import { closed, nullable } from './fields.js';
 import { InputShape } from './input-shape.js';
 import { RuleWarning } from './rule-shape.js';
@@ -28,7 +29,7 @@ export const activeVersion = { name, version, origin, file: Type.Optional(file) 
 /** A version, as the log keeps it. */
 export const workflowVersion = { ...activeVersion, number, source };
 
-/** What is sent to save or check a workflow. The text may also be sent as it is. */
+/** What is sent to save a workflow. The text may also be sent as it is. */
 export const WorkflowSource = closed(
   { source },
   {
@@ -36,6 +37,13 @@ export const WorkflowSource = closed(
     expected: 'the workflow as YAML with "Content-Type: text/yaml", or JSON such as { "source": "name: …" }',
   },
 );
+
+/** What is sent to check one. */
+export const WorkflowToCheck = closed(
+  { source, assuming: Type.Optional(Assuming) },
+  { $id: 'WorkflowToCheck', expected: WorkflowSource['expected'] as string },
+);
+export type WorkflowToCheck = Static<typeof WorkflowToCheck>;
 
 /** What is sent to activate an earlier version. */
 export const Activation = closed({ version }, { $id: 'Activation' });

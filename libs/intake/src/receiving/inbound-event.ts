@@ -1,5 +1,7 @@
 import { type EventToAppend, LARGEST_APPEND_BYTES, MAX_APPEND_BYTES } from '#libs/event-store/src/event-store.js';
 import { newEvent, RawJson } from '#libs/event-store/src/new-event.js';
+import { dataProblems } from '#libs/event-types/src/own-schema.js';
+import type { KnownType } from '#libs/event-types/src/own-type.table.js';
 import { satisfies } from '#libs/events/src/check.js';
 import type { Cause, RequestMetadata } from '#libs/events/src/envelope.js';
 import { stringifyJson, wroteExactNumbers } from '#libs/kernel/src/text/exact-json.js';
@@ -25,6 +27,8 @@ export interface DeliveryFacts {
   readonly sourceIp: string;
   readonly request: RequestMetadata;
   readonly now: Date;
+  /** An event type of the organisation's own. */
+  readonly ownType: (type: string) => KnownType | undefined;
 }
 
 /** One event before it is written. */
@@ -73,7 +77,7 @@ function inboundEvent(
   draft: InboundDraft,
   budget: 'without-paths' | 'short' | undefined,
 ): EventToAppend {
-  const { type, subject, timestamp, data } = acceptable(draft.normalised);
+  const { type, subject, timestamp, data, schemaVersion } = acceptable(draft.normalised, facts);
   const context = {
     id: draft.id,
     orgId: facts.orgId,
@@ -88,6 +92,7 @@ function inboundEvent(
   return newEvent(
     {
       type,
+      ...(schemaVersion !== undefined && { schemaVersion }),
       ...(subject === '' ? {} : { subject: beginning(subject, MAX_SUBJECT) }),
       ...(when === undefined ? {} : { timestamp: when }),
       data: dataOf(facts, draft, data, budget),
@@ -100,9 +105,19 @@ function inboundEvent(
 const kindOf = (id: string): 'agent' | 'integration' => (id.startsWith('agt_') ? 'agent' : 'integration');
 
 /** A type that may not come from outside, or fields that do not satisfy its schema, become `webhook.received`. */
-function acceptable(event: NormalisedEvent): NormalisedEvent {
+function acceptable(
+  event: NormalisedEvent,
+  { ownType }: DeliveryFacts,
+): NormalisedEvent & { readonly schemaVersion?: number } {
   const { type, data } = event;
-  if (isInboundType(type) && satisfies(type, data)) return event;
+  if (isInboundType(type)) {
+    if (satisfies(type, data)) return event;
+  } else {
+    const own = type === 'webhook.received' ? undefined : ownType(type);
+    // The schema of an own type tells of the event, not of how it was sent.
+    if (own?.kind === 'known' && dataProblems(own.content.schema, without(OF_SENDING, data)).length === 0)
+      return { ...event, schemaVersion: own.version };
+  }
   return { ...event, type: 'webhook.received', data: satisfies('webhook.received', data) ? data : {} };
 }
 
@@ -124,17 +139,19 @@ function dataOf(
   let text = `{"provider":${stringifyJson(facts.provider)},"eventType":${stringifyJson(eventType)}`;
   if (action !== undefined) text += `,"action":${stringifyJson(action)}`;
   text += `,"deliveryId":${stringifyJson(facts.deliveryId)},"sourceIp":${stringifyJson(facts.sourceIp)}`;
-  const fields = stringifyJson(withoutOurs(neutral));
+  const fields = stringifyJson(without(OURS, neutral));
   const mayHoldExact = payload.mayHoldExact || wroteExactNumbers();
   // What is not written as an object (a class with a `toJSON` of its own) has no fields.
   if (fields.length > 2 && fields.startsWith('{')) text += `,${fields.slice(1, -1)}`;
   return new RawJson(`${text},"payload":${payload.text}}`, mayHoldExact);
 }
 
-function withoutOurs(neutral: JsonObject): JsonObject {
-  for (const key in neutral)
-    if (OURS.has(key)) return Object.fromEntries(Object.entries(neutral).filter(([name]) => !OURS.has(name)));
-  return neutral;
+const OF_SENDING: ReadonlySet<string> = new Set([...OURS, 'cloudEvent']);
+
+function without(keys: ReadonlySet<string>, data: JsonObject): JsonObject {
+  for (const key in data)
+    if (keys.has(key)) return Object.fromEntries(Object.entries(data).filter(([name]) => !keys.has(name)));
+  return data;
 }
 
 /** RFC 3339 UTC. A time before 1970 is a default of the sender's language, not the time of an event. */

@@ -37,7 +37,7 @@ import { type DeliveryFacts, type InboundDraft, inboundEventsOf } from './inboun
 import { atOnce } from './provider-output.js';
 import { EVENT_TOO_LARGE, malformed, Refusal, unreadable } from './refusal.js';
 import { reportFailure } from './report-failure.js';
-import type { Verified } from './verify-request.js';
+import type { Verified, VerifierParts } from './verify-request.js';
 
 /** What the sender delivered under one id. */
 export interface Delivery {
@@ -66,14 +66,19 @@ export interface Sealing {
   open(sealed: SealedText, belongsTo: readonly string[]): string | undefined;
 }
 
+export interface InterpreterParts extends Pick<VerifierParts, 'log' | 'ownTypes'> {
+  /** Absent: addresses for answers are not kept, and marks not read. */
+  readonly sealing?: Sealing | undefined;
+}
+
 /** Parses a verified request, asks its provider what happened, and puts the events together. */
 export function interpretRequest(
   receiver: Receiver,
   request: InboundRequest,
   verified: Verified,
-  log: Log,
-  sealing?: Sealing,
+  parts: InterpreterParts,
 ): InterpretedRequest | Refusal {
+  const { log, sealing } = parts;
   const { provider, context, authentication } = verified;
   const isJson = provider.readsJson?.(context) === true;
   const parsed = parseBody(isJson ? { ...request, contentType: 'application/json' } : request, provider.anyBody);
@@ -101,7 +106,7 @@ export function interpretRequest(
   };
   const deliveries: Delivery[] = [];
   const deliver = (part: readonly Element[]): Refusal | undefined => {
-    const delivery = deliveryOf(receiver, request, verified, metadata, part, log);
+    const delivery = deliveryOf(receiver, request, verified, metadata, part, parts);
     if (delivery instanceof Refusal) return delivery;
     if (delivery.events.length > 0) deliveries.push(delivery);
     return undefined;
@@ -149,7 +154,7 @@ function deliveryOf(
   { provider, context }: Verified,
   metadata: RequestMetadata,
   elements: readonly Element[],
-  log: Log,
+  { log, ownTypes }: InterpreterParts,
 ): Delivery | Refusal {
   const { deliveryId, source } = elements[0]!;
   const now = context.now.getTime();
@@ -170,6 +175,7 @@ function deliveryOf(
     sourceIp: request.sourceIp,
     request: metadata,
     now: context.now,
+    ownType: (type: string) => ownTypes?.find(receiver.orgId, type),
   };
   const isDivisible = deliveryId === undefined && elements.length > 1;
   const events = eventsOf(facts, drafts, isDivisible, provider, log);

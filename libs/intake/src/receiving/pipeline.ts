@@ -188,7 +188,7 @@ export class InboundPipeline {
     const limited = isGenuine || verified.status === 401 ? this.limited(receiver, request, isGenuine, now) : undefined;
     if (limited) return limited;
     if (verified instanceof Refusal) return verified;
-    const interpreted = interpretRequest(receiver, request, verified, this.parts.log, this.parts.sealing);
+    const interpreted = interpretRequest(receiver, request, verified, this.parts);
     if (interpreted instanceof Refusal) return interpreted;
     if (interpreted.retry !== undefined) this.parts.counters.count(receiver.id, 'retries', now.getTime());
     const { deliveries } = interpreted;
@@ -214,7 +214,9 @@ export class InboundPipeline {
   async examine(receiver: Receiver, request: InboundRequest, now: Date): Promise<InterpretedRequest | Refusal> {
     if (receiver.allowed && request.sourceIp !== '' && !receiver.allowed.has(request.sourceIp)) return SOURCE_REFUSED;
     const verified = await this.verifier.verify(receiver, request, now);
-    return verified instanceof Refusal ? verified : interpretRequest(receiver, request, verified, this.parts.log);
+    return verified instanceof Refusal
+      ? verified
+      : interpretRequest(receiver, request, verified, { ...this.parts, sealing: undefined });
   }
 
   /** With what an examined request would be answered. */

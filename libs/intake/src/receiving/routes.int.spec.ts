@@ -162,6 +162,33 @@ describe('a CloudEvent without data', () => {
     expect(await last()).toMatchObject({ type: 'webhook.received', data: { eventType: 'message.received' } });
   });
 
+  it("has a type of one's own, where its data fits the schema", async () => {
+    const { url } = await server.integration('cloudevents');
+    server.ownTypes.set('developer.added', {
+      type: 'object',
+      required: ['login'],
+      properties: { login: { type: 'string' } },
+      additionalProperties: false,
+    });
+    const send = (id: string, data: object) =>
+      ask(
+        url,
+        { ...binary, 'content-type': 'application/json', 'ce-id': id, 'ce-type': 'developer.added' },
+        JSON.stringify(data),
+      );
+    expect((await send('own-1', { login: 'ann' })).status).toBe(202);
+    expect(await last()).toMatchObject({
+      type: 'developer.added',
+      data: { login: 'ann', eventType: 'developer.added', payload: { login: 'ann' } },
+      metadata: { schemaVersion: 2 },
+    });
+    expect((await send('own-2', { login: 3 })).status).toBe(202);
+    expect(await last()).toMatchObject({ type: 'webhook.received', data: { eventType: 'developer.added' } });
+    server.ownTypes.clear();
+    await send('own-3', { login: 'ann' });
+    expect(await last()).toMatchObject({ type: 'webhook.received' });
+  });
+
   it('is none where a batch is empty: that is accepted, and nothing is recorded', async () => {
     const { url } = await server.integration('cloudevents');
     const before = (await server.received()).length;

@@ -1,5 +1,7 @@
+import type { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
 import type { Log } from '#libs/kernel/src/log.js';
 import type { InboundRequest, Provider, ProviderContext, Verdict } from '#libs/plugin-sdk/src/define-provider.js';
+import { isInboundType } from '#libs/plugin-sdk/src/inbound-types.js';
 import { verdictProblem } from '#libs/plugin-sdk/src/loading/verdict-shape.js';
 
 import { type Receiver, validSecrets } from '../integration/integration.table.js';
@@ -17,6 +19,8 @@ export interface VerifierParts {
   readonly publicUrl?: string;
   /** For providers that have to fetch keys. */
   readonly http?: ProviderContext['http'];
+  /** Event types of the organisations' own. */
+  readonly ownTypes?: Pick<OwnTypeTable, 'find'>;
   readonly log: Log;
   /** Default 5 s. */
   readonly timeLimitMs?: number;
@@ -54,8 +58,10 @@ export class RequestVerifier {
   }
 
   contextOf(receiver: Receiver, now: Date): ProviderContext {
-    const { http, publicUrl } = this.parts;
-    return { secrets: validSecrets(receiver, now.getTime()), config: receiver.config, now, http, publicUrl };
+    const { http, publicUrl, ownTypes } = this.parts;
+    const isKnownType = (type: string) => isInboundType(type) || ownTypes?.find(receiver.orgId, type)?.kind === 'known';
+    const secrets = validSecrets(receiver, now.getTime());
+    return { secrets, config: receiver.config, now, http, publicUrl, isKnownType };
   }
 
   private async inTime(

@@ -7,6 +7,7 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 import type { Problems } from '#libs/kernel/src/problems.js';
+import type { ReferenceKind } from '#libs/vocabulary/src/vocabulary.js';
 
 /** The events by which a rule asks another stage for something. */
 export type RequestType = (typeof ACTION_REQUESTS)[keyof typeof ACTION_REQUESTS] | 'action.requested';
@@ -36,11 +37,13 @@ export interface ActionKind<T extends RequestType = RequestType> {
 
 const required = { not: { enum: [null, ''] }, expected: 'a value that is not empty' };
 
-/** A key of `with` that must be there. */
-export const needed = (description: string): TUnsafe<unknown> => Type.Unsafe<unknown>({ description, ...required });
+/** A key of `with` that must be there. @param refersTo what it is the id or name of. */
+export const needed = (description: string, refersTo?: ReferenceKind): TUnsafe<unknown> =>
+  Type.Unsafe<unknown>({ description, ...required, ...(refersTo && { refersTo }) });
 
 /** A key of `with` that may be left out. */
-export const optional = (description: string) => Type.Optional(Type.Unknown({ description }));
+export const optional = (description: string, refersTo?: ReferenceKind) =>
+  Type.Optional(Type.Unknown({ description, ...(refersTo && { refersTo }) }));
 
 /** The keys of `with`, and no others. */
 export const keys = (properties: Record<string, TSchema>): TObject =>

@@ -8,7 +8,6 @@ import {
   compileTemplate,
   renderMarked,
   secretIn,
-  secretsIn,
   unmarked,
 } from '#libs/expressions/src/template.js';
 import type { Cost } from '#libs/expressions/src/values.js';
@@ -25,7 +24,7 @@ export interface CompiledAction {
   readonly type: string;
   readonly templates: CompiledTemplate['expressions'];
   /** Names of the secrets that are put in when the request is carried out. */
-  readonly secrets: readonly string[];
+  readonly secrets: readonly { readonly name: string; readonly pointer: string; readonly column: number }[];
   /**
    * The request as it is to be recorded.
    * @param cost shared by all actions of the rule.
@@ -62,7 +61,10 @@ export function compileAction(
   return {
     type,
     templates: template.expressions.filter(({ expression }) => !takesSecrets || !secretIn(expression.source)),
-    secrets: takesSecrets ? secretsIn(template) : [],
+    secrets: template.expressions.flatMap(({ pointer: place, column, expression }) => {
+      const name = takesSecrets ? secretIn(expression.source) : undefined;
+      return name === undefined ? [] : [{ name, pointer: place, column }];
+    }),
     render: (event, cost) => unmarked(render(event, cost)).value,
     request: (event, context, cost) => {
       const filled = render(event, cost) as JsonObject;

@@ -11,7 +11,7 @@ export const createIssue: ActionKind<'issue.requested'> = {
     labels: optional('A list of labels, or one.'),
     assignee: optional('Who works on it.'),
     dedupeKey: optional('While an issue with this key is open, a comment is added to it instead of a new issue.'),
-    tracker: optional('Id or name of an integration of GitHub or GitLab. Default: the built-in tracker.'),
+    tracker: optional('Id or name of an integration of GitHub or GitLab. Default: the built-in tracker.', 'tracker'),
   }),
   request: (filled, rule) => ({
     // An alert without a text is still an alert.

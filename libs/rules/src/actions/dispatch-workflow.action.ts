@@ -5,7 +5,7 @@ import { type ActionKind, keys, needed, neededText, optional, unusable } from '.
 export const dispatchWorkflow: ActionKind<'workflow.requested'> = {
   description: 'Starts a run of a workflow.',
   with: keys({
-    workflow: needed('Name of the workflow.'),
+    workflow: needed('Name of the workflow.', 'workflow'),
     inputs: optional('An object: the inputs of its manual trigger.'),
   }),
   request: (filled) => {

@@ -4,7 +4,7 @@ export const sendMessage: ActionKind<'message.requested'> = {
   description:
     'Sends a message through an integration of Slack or Bot Framework, or of a plug-in whose provider can send.',
   with: keys({
-    integration: needed('Id or name of the integration that sends the message.'),
+    integration: needed('Id or name of the integration that sends the message.', 'integration'),
     channel: optional('Id or name of a channel, such as `#ops`. Default: where the event came from.'),
     text: needed('What it says.'),
     threadId: optional('The message to whose thread it belongs: `${{ data.message.threadId }}`.'),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { catalogue } from '#libs/events/src/catalogue.js';
+import { NOTHING_KNOWN } from '#libs/vocabulary/src/vocabulary.js';
 
 import { checkRule } from './definition.js';
 import { warningsOf } from './warnings.js';
@@ -17,7 +18,11 @@ function warnings(rule: object) {
     ...quiet,
     ...rule,
   });
-  return warningsOf(definition, compiled, ['github', 'gitlab', 'stripe']);
+  return warningsOf(definition, compiled, {
+    ...NOTHING_KNOWN,
+    sources: ['github', 'gitlab', 'stripe'],
+    secrets: [{ name: 'TOKEN' }],
+  });
 }
 const ofField = (field: string, eventType = 'git.push') =>
   warnings({ eventType, conditions: { field, operator: 'exists' } });
@@ -192,5 +197,61 @@ describe('the source of a rule', () => {
 
   it.each(['*', 'stripe', 'git*', 'millrace', 'api', 'billing'])('%s is not warned about', (eventSource) => {
     expect(warnings({ eventSource })).toEqual([]);
+  });
+});
+
+describe('a rule that names what the organisation has', () => {
+  const vocabulary = {
+    ...NOTHING_KNOWN,
+    agents: [{ id: 'agt_1', name: 'triage' }],
+    integrations: [{ id: 'int_1', name: 'chat', sends: true, tracks: false }],
+    secrets: [{ name: 'API_KEY' }],
+    workflows: [{ name: 'deploy' }],
+    eventTypes: new Map([
+      ['developer.added', { archived: false, schema: { type: 'object', properties: { login: { type: 'string' } } } }],
+    ]),
+  };
+  const found = (rule: object, known = vocabulary) => {
+    const { definition, compiled } = checkRule({ name: 'r', eventType: 'git.push', ...quiet, ...rule });
+    return warningsOf(definition, compiled, known);
+  };
+
+  it.each([
+    ['dispatch_agent', 'agent', 'triaeg', 'agent.unknown', 'Did you mean "triage"?'],
+    ['dispatch_workflow', 'workflow', 'deplyo', 'workflow.unknown', 'Did you mean "deploy"?'],
+    ['send_webhook', 'webhook', 'whk_1', 'webhook.unknown', 'There is no webhook "whk_1".'],
+    ['send_message', 'integration', 'chta', 'integration.unknown', 'Did you mean "chat"?'],
+    ['create_issue', 'tracker', 'githbu', 'tracker.unknown', 'There is no tracker "githbu".'],
+  ])('is warned where %s names a %s that does not exist', (type, key, given, code, text) => {
+    const parts = { ...(type === 'create_issue' && { title: 'x' }), ...(type === 'send_message' && { text: 'x' }) };
+    expect(found({ actions: [{ type, with: { ...parts, [key]: given } }] })).toEqual([
+      { pointer: `/actions/0/with/${key}`, code, message: expect.stringContaining(text) },
+    ]);
+    expect(found({ actions: [{ type, with: { ...parts, [key]: '${{ data.branch }}' } }] })).toEqual([]);
+  });
+
+  it('is warned of a secret, with its column', () => {
+    const url = 'https://example.com/?key=${{ secrets.API_KEI }}';
+    expect(found({ actions: [{ type: 'send_webhook', with: { url } }] })).toEqual([
+      {
+        pointer: '/actions/0/with/url',
+        code: 'secret.unknown',
+        message: expect.stringContaining('Did you mean "API_KEY"?'),
+        column: url.indexOf(' secrets') + 1,
+      },
+    ]);
+  });
+
+  it('knows event types of its own, and their fields', () => {
+    const rule = (eventType: string, field: string) => ({
+      eventType,
+      actions: [action],
+      conditions: { field, operator: 'exists' },
+    });
+    expect(found(rule('developer.added', 'data.login'))).toEqual([]);
+    expect(found(rule('developer.added', 'data.logn'))).toMatchObject([{ code: 'expression.unknown_field' }]);
+    expect(found(rule('developer.aded', 'data.login'))).toMatchObject([
+      { code: 'rule.unknown_event_type', message: expect.stringContaining('Did you mean "developer.added"?') },
+    ]);
   });
 });

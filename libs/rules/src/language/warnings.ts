@@ -10,31 +10,40 @@ import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { isObject, pointerToken } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 import { unlikelySource } from '#libs/plugin-sdk/src/loading/unlikely-source.js';
+import {
+  isPlain,
+  type OrganisationVocabulary,
+  type ReferenceKind,
+  referenceProblem,
+  referencesOf,
+} from '#libs/vocabulary/src/vocabulary.js';
 
+import { builtInActions, isBuiltIn } from '../actions/built-in.js';
 import type { ConditionExpression } from './condition-compiler.js';
 import type { CompiledDefinition } from './definition.js';
 
 /**
  * What is suspicious in a rule that is valid: fields that none of its event types has, above all, in conditions as well as
  * in the templates of actions and keys. What a sender's own `data.payload` holds is not known, and never warned about.
- * @param sources of the events that integrations receive.
  */
 export function warningsOf(
   definition: RuleDefinition,
   compiled: CompiledDefinition,
-  sources: readonly string[] = [],
-  ownTypes: readonly OwnEventType[] = [],
+  vocabulary?: OrganisationVocabulary,
 ): RuleWarning[] {
   const types = (Object.keys(catalogue) as EventType[]).filter(compiled.matchesType);
-  const own = ownTypes.filter(({ type }) => compiled.matchesType(type)).map(({ content }) => content.schema);
+  const own = [...(vocabulary?.eventTypes ?? [])].flatMap(([type, { schema }]) =>
+    compiled.matchesType(type) ? [schema] : [],
+  );
   const isKnown = types.length + own.length > 0;
   const schema = isKnown ? eventSchema(types, own) : undefined;
   return [
-    ...suspiciousSource(definition.eventSource, sources),
-    ...(!isKnown ? [unknownType(definition.eventType)] : []),
+    ...suspiciousSource(definition.eventSource, vocabulary?.sources ?? []),
+    ...(!isKnown ? [unknownType(definition.eventType, [...(vocabulary?.eventTypes.keys() ?? [])])] : []),
     ...(definition.actions.length === 0 ? [NO_ACTIONS] : []),
     ...compiled.expressions.flatMap((expression) => suspicions(expression, schema)),
     ...recursions(definition, compiled),
+    ...(vocabulary ? unknownReferences(definition, compiled, vocabulary) : []),
     ...literalCredentials(definition.actions, '/actions').map(({ pointer, offset, detail }) => ({
       pointer,
       code: 'rule.literal_credential',
@@ -45,11 +54,31 @@ export function warningsOf(
   ];
 }
 
-/** What is known of an event type of the organisation. */
-export interface OwnEventType {
-  readonly type: string;
-  readonly content: { readonly schema: Readonly<Record<string, unknown>> };
+/** What actions name, and what the organisation does not have. */
+function unknownReferences(
+  { actions }: RuleDefinition,
+  compiled: CompiledDefinition,
+  vocabulary: OrganisationVocabulary,
+): readonly RuleWarning[] {
+  const warning = (kind: ReferenceKind, given: string, pointer: string, column?: number): readonly RuleWarning[] => {
+    const problem = referenceProblem(kind, given, vocabulary);
+    if (!problem) return [];
+    return [{ pointer, code: problem.code, message: problem.detail, ...(column !== undefined && { column }) }];
+  };
+  return [
+    ...actions.flatMap(({ type, with: given }, index) =>
+      referencesIn(type).flatMap(([key, kind]) => {
+        const value = (given as Readonly<Record<string, unknown>>)[key];
+        return isPlain(value) ? warning(kind, value, `/actions/${index}/with/${key}`) : [];
+      }),
+    ),
+    ...compiled.actions.flatMap(({ secrets }) =>
+      secrets.flatMap(({ name, pointer, column }) => warning('secret', name, pointer, column)),
+    ),
+  ];
 }
+
+const referencesIn = (type: string) => (isBuiltIn(type) ? referencesOf(builtInActions[type].with) : []);
 
 const NO_ACTIONS: RuleWarning = {
   pointer: '/actions',
@@ -71,11 +100,12 @@ function suspiciousSource(eventSource: string, sources: readonly string[]): read
   return message === undefined ? [] : [{ pointer: '/eventSource', code: 'rule.unlikely_source', message }];
 }
 
-function unknownType(eventType: string): RuleWarning {
+function unknownType(eventType: string, own: readonly string[]): RuleWarning {
+  const known = [...Object.keys(catalogue), ...own];
   return {
     pointer: '/eventType',
     code: 'rule.unknown_event_type',
-    message: `No built-in event type matches "${eventType}". ${suggestion(eventType, Object.keys(catalogue))}It matches events of that type if they are published.`,
+    message: `No event type matches "${eventType}". ${suggestion(eventType, known)}Create it before events of it are published: millrace event-type create.`,
   };
 }
 

@@ -1,4 +1,5 @@
 import { TokenTable } from '#libs/access/src/token/token.table.js';
+import { NamedSecretTable } from '#libs/access/src/named-secrets/named-secret.table.js';
 import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { CommandBus } from '@nestjs/cqrs';
@@ -20,6 +21,7 @@ import { uuid7 } from '#libs/kernel/src/ids.js';
 import type { Page } from '#libs/persistence/src/paging.js';
 import { defineAction } from '#libs/plugin-sdk/src/define-action.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
+import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 
 import { openBudget } from '../../../event-index/testing/open-budget.js';
 import { useViews } from '../../../../test/support/views.js';
@@ -83,8 +85,8 @@ const pageOnCall = defineAction({
   run: () => Promise.resolve(null),
 });
 const plugins = new Plugins([{ name: 'pager', sdk: 1, actions: [pageOnCall] }]);
-const api = () =>
-  new RuleController(commands, views.dataSource, progress, plugins, new TokenTable(), new OwnTypeTable());
+const vocabulary = new VocabularyTable(new NamedSecretTable(), new OwnTypeTable(), plugins);
+const api = () => new RuleController(commands, views.dataSource, progress, plugins, new TokenTable(), vocabulary);
 const headers: Record<string, string> = {};
 const list = async (status?: string, limit?: string, cursor?: string, who = caller) =>
   (await api().list(who, reply, status, limit, cursor)) as Page<RuleAnswer>;
@@ -455,7 +457,7 @@ describe('a rule that names an action of a plug-in', () => {
       progress,
       new Plugins([]),
       new TokenTable(),
-      new OwnTypeTable(),
+      vocabulary,
     );
     const refused = { code: 'rule.invalid', problems: [expect.objectContaining({ pointer: '/actions/0/type' })] };
     await expect(without.create(caller, paging, reply)).rejects.toMatchObject(refused);
@@ -470,7 +472,8 @@ describe('a rule that names an action of a plug-in', () => {
 });
 
 describe('trying a rule', () => {
-  const trial = () => new TrialController(new EventReader(views.dataSource, store, progress), clock, plugins);
+  const trial = () =>
+    new TrialController(new EventReader(views.dataSource, store, progress), clock, plugins, vocabulary);
 
   it('says what every condition saw, and shows the actions filled in, and does nothing', async () => {
     const answer = await trial().test(caller, {

@@ -24,7 +24,6 @@ import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
 import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
-import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
 import { etagOf, revisionOf } from '#libs/access/src/etag.js';
 import { carryOut } from '#libs/event-store/src/carry-out.js';
 import type { Committed, ThingCommand } from '#libs/event-store/src/command-handlers.js';
@@ -43,6 +42,7 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { type Page, readPage } from '#libs/persistence/src/paging.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
+import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 
 import { checkRule, type CompiledDefinition, compileDefinition } from '../language/definition.js';
 import { RuleBody } from '../language/rule-schema.js';
@@ -70,7 +70,7 @@ export class RuleController {
     @Inject(Progress) readonly progress: Progress,
     @Inject(Plugins) private readonly plugins: Plugins,
     @Inject(TokenTable) private readonly tokens: TokenTable,
-    @Inject(OwnTypeTable) private readonly ownTypes: OwnTypeTable,
+    @Inject(VocabularyTable) private readonly vocabulary: VocabularyTable,
   ) {
     this.names = new RuleNames(database);
   }
@@ -240,11 +240,11 @@ export class RuleController {
     return definition.name === before ? save() : this.names.using(author.orgId, definition.name, id, save);
   }
 
-  /** What `If-Match` names. The rule is looked for first: a revision must tell nobody that somebody else's rule is there. */
   private warnings({ orgId }: Caller, ...rule: readonly [RuleDefinition, CompiledDefinition]): RuleWarning[] {
-    return warningsOf(...rule, this.plugins.sources, this.ownTypes.list(orgId));
+    return warningsOf(...rule, this.vocabulary.of(orgId));
   }
 
+  /** What `If-Match` names. The rule is looked for first: a revision must tell nobody that somebody else's rule is there. */
   private async expected(caller: Caller, id: string, ifMatch: string | undefined): Promise<bigint | undefined> {
     const revision = revisionOf(ifMatch);
     if (revision !== undefined) await this.find(caller, id);

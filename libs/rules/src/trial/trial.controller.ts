@@ -8,12 +8,16 @@ import { Answers, Takes } from '#libs/access/src/shapes.controller.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { platformEvent } from '#libs/event-store/src/event-store.js';
 import { ENGINE, type PlatformEvent } from '#libs/events/src/envelope.js';
+import { Assuming } from '#libs/events/src/shapes/event-types/assuming-shape.js';
 import { RuleTrial } from '#libs/events/src/shapes/rule-trial-shape.js';
+import { shapeProblems } from '#libs/events/src/shapes/shape-check.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { Problems } from '#libs/kernel/src/problems.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
+import { assuming } from '#libs/vocabulary/src/vocabulary.js';
+import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 
 import { checkedAt } from '../language/definition.js';
 import { RuleBody } from '../language/rule-schema.js';
@@ -24,6 +28,7 @@ const TrialBody = Type.Object(
     rule: RuleBody,
     event: Type.Optional(Type.Object({}, { description: 'An event; keys that are left out are empty.' })),
     eventId: Type.Optional(Type.String({ description: 'Instead of `event`: the id of a recorded event.' })),
+    assuming: Type.Optional(Assuming),
   },
   { $id: 'TrialBody' },
 );
@@ -36,6 +41,7 @@ export class TrialController {
     @Inject(EventReader) private readonly events: EventReader,
     @Inject(Clock) private readonly clock: Clock,
     @Inject(Plugins) private readonly plugins: Plugins,
+    @Inject(VocabularyTable) private readonly vocabulary: VocabularyTable,
   ) {}
 
   @Post('test')
@@ -55,7 +61,9 @@ export class TrialController {
         'rule.invalid_test',
         'The body must be an object: { rule, event } or { rule, eventId }.',
       );
-    problems.unknownKeys(body, ['rule', 'event', 'eventId'], '');
+    problems.unknownKeys(body, ['rule', 'event', 'eventId', 'assuming'], '');
+    if (body['assuming'] !== undefined)
+      problems.addAll(shapeProblems(Assuming, body['assuming'], { prefix: 'rule', pointer: '/assuming' }));
     if ((body['event'] === undefined) === (body['eventId'] === undefined))
       problems.add('', 'Must have either "event" or "eventId".');
     if (body['event'] !== undefined && !isObject(body['event'])) problems.add('/event', 'Must be an event: an object.');
@@ -66,7 +74,7 @@ export class TrialController {
     const event = isObject(body['event'])
       ? eventOf(body['event'], caller.orgId, this.clock.now())
       : platformEvent(await this.events.get(caller.orgId, eventId as string));
-    return tryOut(checked, event, this.plugins.sources);
+    return tryOut(checked, event, assuming(this.vocabulary.of(caller.orgId), body['assuming'] ?? {}));
   }
 }
 

@@ -1,5 +1,6 @@
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import type { FailedCondition, RuleTrial, TraceEntry } from '#libs/events/src/shapes/rule-trial-shape.js';
+import type { OrganisationVocabulary } from '#libs/vocabulary/src/vocabulary.js';
 
 import { costOf, errorInWords, evaluateConditions, trace, draftContext } from '../engine/evaluate-rule.js';
 import type { CheckedRule } from '../language/definition.js';
@@ -9,9 +10,9 @@ import { warningsOf } from '../language/warnings.js';
 export function tryOut(
   { definition, compiled }: CheckedRule,
   event: PlatformEvent<unknown>,
-  sources: readonly string[] = [],
+  vocabulary?: OrganisationVocabulary,
 ): RuleTrial {
-  const warnings = warningsOf(definition, compiled, sources);
+  const warnings = warningsOf(definition, compiled, vocabulary);
   let seen: TraceEntry[] = [];
   try {
     seen = trace(definition, compiled, event);

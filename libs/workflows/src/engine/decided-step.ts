@@ -8,6 +8,7 @@ import { failure, failureOf } from '../steps/kind/step-failure.js';
 import { MAX_VALUE_BYTES, plain } from '../steps/kind/step-input.js';
 import type {
   ApprovalLink,
+  FindOwnType,
   Attempt,
   OwnData,
   Pass,
@@ -117,6 +118,10 @@ export class DecidedStep implements StepDecision {
   get isAttempting(): boolean {
     const { attempting } = this.decision.world;
     return attempting !== 'leave' && attempting.has(this.path);
+  }
+
+  get ownType(): FindOwnType | undefined {
+    return this.decision.world.ownType;
   }
 
   approvalLinks(about: ApprovalLink): { readonly approve: string; readonly reject: string } | undefined {

@@ -6,7 +6,7 @@ import type { Uuid } from '#libs/kernel/src/ids.js';
 import { timeAfter } from '#libs/kernel/src/time/times.js';
 
 import type { Definition } from '../language/definition.js';
-import type { ApprovalLink, Attempt, RequestOutcome } from '../steps/kind/step-kind.js';
+import type { ApprovalLink, Attempt, FindOwnType, RequestOutcome } from '../steps/kind/step-kind.js';
 import type { RunFailure, TimerPurpose, TimerState } from '../steps/kind/step-state.js';
 import { evolve, type StartedRun } from './run-state.js';
 
@@ -27,6 +27,7 @@ export interface World {
   readonly attempting: ReadonlySet<string> | 'leave';
   /** Signs a link to an approval. */
   readonly signLink?: SignLink;
+  readonly ownType?: FindOwnType;
 }
 
 export type SignLink = (decision: 'approve' | 'reject', about: ApprovalLink) => string;
@@ -38,6 +39,8 @@ export interface RunDraft {
   /** Where others refer to the event before it is recorded. */
   readonly id?: Uuid;
   readonly subject?: string;
+  /** Of a type of the organisation's own. */
+  readonly schemaVersion?: number;
 }
 
 /** A decision ends after so much, so that an append stays small; the next one goes on. */

@@ -2,6 +2,7 @@ import type { TSchema } from '@sinclair/typebox';
 
 import type { EventType } from '#libs/events/src/catalogue.js';
 import type { CompiledExpression } from '#libs/expressions/src/compile.js';
+import type { JsonSchema } from '#libs/expressions/src/schema.js';
 import type { CompiledTemplate } from '#libs/expressions/src/template.js';
 
 import type { InputSpecs } from './inputs.js';
@@ -48,6 +49,8 @@ export interface Trigger {
   readonly isBatch?: true;
   /** Known types of the events that start a run; absent where no event does. */
   readonly types?: readonly EventType[];
+  /** Schemas of what events of types of one's own say, that start a run. */
+  readonly ownSchemas?: readonly JsonSchema[];
 }
 
 /** What every step has; each kind adds fields of its own. */

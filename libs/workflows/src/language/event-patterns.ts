@@ -1,5 +1,6 @@
-import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
+import { catalogue, type EventType, isEventType } from '#libs/events/src/catalogue.js';
 import { globMatcher } from '#libs/events/src/patterns.js';
+import type { JsonSchema } from '#libs/expressions/src/schema.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
 import type { SourceProblems } from './source-problems.js';
@@ -20,6 +21,22 @@ export function checkEventPatterns(value: unknown, pointer: string, problems: So
     else problems.suspect(() => problems.warn(place, 'workflow.unlikely_event_type', detail));
   }
 }
+
+/**
+ * Schemas of what events of one's own types say, that the patterns name; a schema of anything where a type that is named is not
+ * known here.
+ */
+export function ownSchemas(
+  patterns: readonly string[],
+  listens: (type: string) => boolean,
+  { ownTypes }: Pick<SourceProblems, 'ownTypes'>,
+): readonly JsonSchema[] {
+  if (typeof ownTypes === 'object')
+    return [...ownTypes].flatMap(([type, { schema }]) => (listens(type) ? [schema] : []));
+  return patterns.some((pattern) => !pattern.includes('*') && !isEventType(pattern)) ? [ANYTHING] : [];
+}
+
+const ANYTHING: JsonSchema = {};
 
 /** One pattern or a list of them, as a list. */
 export function globs(value: unknown): readonly string[] | undefined {

@@ -27,8 +27,6 @@ export class Expressions {
     private readonly problems: SourceProblems,
     /** Ids of all steps, to tell a later step from one that does not exist. */
     private readonly allSteps: { has(id: string): boolean } = new Set<string>(),
-    /** Names of the secrets that there are, where that is known. */
-    private readonly knownSecrets?: readonly string[],
   ) {}
 
   /** A condition; `${{ }}` around it may be left out. */
@@ -116,14 +114,7 @@ export class Expressions {
       );
     else {
       this.secrets.add(name);
-      if (this.knownSecrets?.includes(name) === false)
-        this.problems.suspect(() =>
-          this.problems.warn(
-            pointer,
-            'secret.unknown',
-            `There is no secret "${name}". ${suggestion(name, this.knownSecrets!)}Set it before the step runs: millrace secret set ${name}.`,
-          ),
-        );
+      this.problems.checkReference('secret', name, pointer);
     }
   }
 

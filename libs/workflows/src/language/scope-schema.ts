@@ -32,7 +32,8 @@ const settingsSchema = Type.Object({ retrySchedule: Type.Array(text) }) as JsonS
 export function visibleAtFirst(triggers: readonly Trigger[], vars: readonly string[] = []): Visible {
   const types = new Set(triggers.flatMap((trigger) => trigger.types ?? []));
   const inputs = declaredInputs({ triggers });
-  const event = types.size === 0 ? ANYTHING : eventSchema([...types]);
+  const own = triggers.flatMap((trigger) => trigger.ownSchemas ?? []);
+  const event = types.size + own.length === 0 ? ANYTHING : eventSchema([...types], own);
   return {
     roots: {
       event,
@@ -66,14 +67,18 @@ export const visibleToRetry = (visible: Visible): Visible => ({
 });
 
 /** What `when` of a trigger sees: the event's own fields at the top, and the event. */
-export function visibleToTrigger(types: readonly EventType[]): Visible {
-  const event = eventSchema(types);
+export function visibleToTrigger(types: readonly EventType[], own: readonly JsonSchema[] = []): Visible {
+  const event = eventSchema(types, own);
   return { roots: { ...event.properties, event }, steps: [], inputs: [] };
 }
 
 /** What `when` of a wait sees: the fields of the event that may come at the top, and the run beside them. */
-export function visibleToWait(types: readonly EventType[], { roots, ...rest }: Visible): Visible {
-  return { roots: { ...eventSchema(types).properties, ...roots }, ...rest };
+export function visibleToWait(
+  types: readonly EventType[],
+  own: readonly JsonSchema[],
+  { roots, ...rest }: Visible,
+): Visible {
+  return { roots: { ...eventSchema(types, own).properties, ...roots }, ...rest };
 }
 
 /** What `with` of a step sees that sends it out. */

@@ -1,11 +1,20 @@
 import { describe, expect, it } from '@jest/globals';
 
+import { NOTHING_KNOWN } from '#libs/vocabulary/src/vocabulary.js';
+
 import { testSteps } from '../../testing/library.js';
 import { parseWorkflow } from './reading/parse-workflow.js';
 
 const parsed = (rest: string, secrets?: readonly string[]) => {
   const { keywords, named, triggers, sources } = testSteps;
-  return parseWorkflow(`name: x\n${rest}`, { keywords, named, triggers, sources, ...(secrets && { secrets }) });
+  const organisation = secrets && { ...NOTHING_KNOWN, secrets: secrets.map((name) => ({ name })) };
+  return parseWorkflow(`name: x\n${rest}`, {
+    keywords,
+    named,
+    triggers,
+    sources,
+    ...(organisation && { organisation }),
+  });
 };
 const problemsOf = (rest: string) => {
   const found = parsed(rest);

@@ -1,8 +1,15 @@
 import type { TSchema } from '@sinclair/typebox';
 
 import { type IsOpen, type ShapeProblem, shapeProblems } from '#libs/events/src/shapes/shape-check.js';
+import { type OrganisationVocabulary, referenceProblem, type ReferenceKind } from '#libs/vocabulary/src/vocabulary.js';
 import type { YamlDocument } from '#libs/yaml/src/read-yaml.js';
 import type { SourceProblem } from '#libs/yaml/src/source-position.js';
+
+/**
+ * What the organisation has. Absent: it is not known, and an event type that is no misspelt built-in one is a warning. `any`: the
+ * text was checked when it was saved.
+ */
+export type KnownOrganisation = OrganisationVocabulary | 'any';
 
 /** Collects problems, each with its position in the text. */
 export class SourceProblems {
@@ -14,9 +21,23 @@ export class SourceProblems {
   constructor(
     private readonly document: YamlDocument,
     private readonly inText: (pointer: string) => string = (pointer) => pointer,
-    /** Event types beside the built-in ones. */
-    readonly ownTypes?: ReadonlyMap<string, TSchema> | 'any',
+    private readonly organisation?: KnownOrganisation,
   ) {}
+
+  /** Event types beside the built-in ones. */
+  get ownTypes(): OrganisationVocabulary['eventTypes'] | 'any' | undefined {
+    return typeof this.organisation === 'object' ? this.organisation.eventTypes : this.organisation;
+  }
+
+  /** Warns about a reference to what the organisation does not have. @param offset of it in the text at the pointer. */
+  checkReference(kind: ReferenceKind, given: string, pointer: string, offset = 0): void {
+    const { organisation } = this;
+    if (typeof organisation !== 'object') return;
+    this.suspect(() => {
+      const problem = referenceProblem(kind, given, organisation);
+      if (problem) this.warn(pointer, problem.code, problem.detail, offset);
+    });
+  }
 
   /** A check for what is allowed and probably not meant. It runs only when somebody asks for warnings. */
   suspect(check: () => void): void {

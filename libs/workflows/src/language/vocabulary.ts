@@ -3,7 +3,7 @@ import type { TObject, TSchema } from '@sinclair/typebox';
 import type { NamedDefinition, Step, Trigger } from './definition.js';
 import type { Expressions } from './expressions.js';
 import type { Visible } from './scope-schema.js';
-import type { SourceProblems } from './source-problems.js';
+import type { KnownOrganisation, SourceProblems } from './source-problems.js';
 
 /** What the language has words for. The readers are given it, since kinds of steps and triggers stand above the language. */
 export interface Vocabulary {
@@ -14,16 +14,8 @@ export interface Vocabulary {
   readonly triggers: readonly TriggerSyntax[];
   /** Sources of the events that integrations receive. */
   readonly sources: readonly string[];
-  /** Names of the secrets that there are, where that is known. */
-  readonly secrets?: readonly string[];
-  readonly eventTypes?: OwnTypes;
+  readonly organisation?: KnownOrganisation;
 }
-
-/**
- * Event types of the organisation's own, with the schemas of their data. Absent: it is not known which there are, and a name that
- * is no misspelt built-in one is a warning. `any`: the text was checked when it was saved.
- */
-export type OwnTypes = ReadonlyMap<string, TSchema> | 'any';
 
 /** For texts that are saved already. */
 export const savedVocabulary = ({ keywords, named, triggers, sources }: Vocabulary): Vocabulary => ({
@@ -31,7 +23,7 @@ export const savedVocabulary = ({ keywords, named, triggers, sources }: Vocabula
   named,
   triggers,
   sources,
-  eventTypes: 'any',
+  organisation: 'any',
 });
 
 export type RawObject = Readonly<Record<string, unknown>>;

@@ -63,7 +63,7 @@ const DATA = ['const', 'enum', 'default', 'examples'];
 export function forEditors(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(forEditors);
   if (!isObject(schema)) return schema;
-  const { inEditors, expected: _, ...rest } = schema;
+  const { inEditors, expected: _, refersTo: __, ...rest } = schema;
   if (inEditors !== undefined) {
     const { description } = rest;
     return { ...(forEditors(inEditors) as object), ...(description === undefined ? {} : { description }) };

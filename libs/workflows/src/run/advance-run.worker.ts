@@ -1,4 +1,5 @@
 import type { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
+import type { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
 import type { EventStore } from '#libs/event-store/src/event-store.js';
 import { readLast } from '#libs/event-store/src/reading.js';
 import { streams } from '#libs/events/src/streams.js';
@@ -44,6 +45,7 @@ export class AdvanceRun implements Worker {
     private readonly cancellations: Cancellations,
     private readonly signLink: SignLink,
     private readonly secrets: NamedSecretValues,
+    private readonly ownTypes: Pick<OwnTypeTable, 'find'>,
     private readonly log: Log = silentLog,
   ) {}
 
@@ -66,6 +68,7 @@ export class AdvanceRun implements Worker {
           makeAttempt: (attempt, run, timeoutMs, abort) => this.makeAttempt(attempt, run, timeoutMs, abort),
           log: this.log,
           signLink: this.signLink,
+          ownTypes: this.ownTypes,
         },
         runId,
         AbortSignal.any([signal, cancelled]),

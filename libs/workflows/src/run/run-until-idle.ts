@@ -5,6 +5,7 @@ import {
   type RecordedEvent,
   WrongRevision,
 } from '#libs/event-store/src/event-store.js';
+import type { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { readAt, readLast, readWhole } from '#libs/event-store/src/reading.js';
 import { retryWhileAway } from '#libs/event-store/src/retry-while-away.js';
@@ -46,6 +47,8 @@ export interface RunPorts {
   readonly retries?: Backoff;
   readonly log?: Log;
   readonly signLink?: SignLink;
+  /** Event types of the organisations' own. */
+  readonly ownTypes?: Pick<OwnTypeTable, 'find'>;
 }
 
 /** How often outcomes are looked up while attempts keep the run busy. */
@@ -148,9 +151,18 @@ class ActiveRun {
       requests.length === 0 ? new Map<Uuid, RequestOutcome>() : await this.ports.outcomes(requests, isLast);
     const results = this.attempts.ended();
     const { definition, about } = this;
-    const { signLink } = this.ports;
+    const { signLink, ownTypes } = this.ports;
+    const { orgId } = this.first.metadata;
     const attempting = this.attempts.paths();
-    const world = { definition, ...about, outcomes, now, attempting, ...(signLink && { signLink }) };
+    const world = {
+      definition,
+      ...about,
+      outcomes,
+      now,
+      attempting,
+      ...(signLink && { signLink }),
+      ...(ownTypes && { ownType: (type: string) => ownTypes.find(orgId, type) }),
+    };
     const decision = decide(this.run, world, results);
     try {
       await this.append(decision.drafts, world.now);

@@ -5,7 +5,7 @@ import type { CompiledExpression } from '#libs/expressions/src/compile.js';
 import { unlikelySource } from '#libs/plugin-sdk/src/loading/unlikely-source.js';
 
 import type { Trigger } from '../language/definition.js';
-import { checkEventPatterns, eventTypes, globs } from '../language/event-patterns.js';
+import { checkEventPatterns, eventTypes, globs, ownSchemas } from '../language/event-patterns.js';
 import { Expressions } from '../language/expressions.js';
 import { closed, Condition, described, Globs } from '../language/fields.js';
 import { visibleToTrigger } from '../language/scope-schema.js';
@@ -73,10 +73,12 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
     problems.suspect(() => warnAboutSources(value['source'], `${pointer}/source`, problems, sources));
     const types = eventTypes.filter((type) => listensTo(events, type));
     const expressions = new Expressions(problems);
-    const visible = visibleToTrigger(types);
+    const own = ownSchemas(events, (type) => listensTo(events, type), problems);
+    const visible = visibleToTrigger(types, own);
     return {
       type: 'event',
       types,
+      ...(own.length > 0 && { ownSchemas: own }),
       ...(value['batch'] !== undefined && { isBatch: true as const }),
       event: events,
       source,

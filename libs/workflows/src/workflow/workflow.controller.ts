@@ -1,13 +1,10 @@
 import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Put, Query, Req } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiConsumes, ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
-import type { TSchema } from '@sinclair/typebox';
 import { DataSource } from 'typeorm';
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
-import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
-import { NamedSecretTable } from '#libs/access/src/named-secrets/named-secret.table.js';
 import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
 import { carryOut } from '#libs/event-store/src/carry-out.js';
 import type { Committed, ThingCommand } from '#libs/event-store/src/command-handlers.js';
@@ -15,6 +12,7 @@ import { EventStore } from '#libs/event-store/src/event-store.js';
 import { readWhole } from '#libs/event-store/src/reading.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
+import type { Assuming } from '#libs/events/src/shapes/event-types/assuming-shape.js';
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
 import {
   Activation,
@@ -23,12 +21,15 @@ import {
   WorkflowCheck,
   WorkflowDetails,
   WorkflowSource,
+  WorkflowToCheck,
   WorkflowVersionAnswer,
   WorkflowVersionDetails,
 } from '#libs/events/src/shapes/workflow-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { type Page, readPage } from '#libs/persistence/src/paging.js';
+import { assuming } from '#libs/vocabulary/src/vocabulary.js';
+import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 
 import { declaredInputs } from '../language/inputs.js';
 import { parseWorkflow } from '../language/reading/parse-workflow.js';
@@ -57,8 +58,7 @@ export class WorkflowController {
     @Inject(Progress) readonly progress: Progress,
     @Inject(StepLibrary) private readonly library: StepLibrary,
     @Inject(WorkflowTable) private readonly table: WorkflowTable,
-    @Inject(NamedSecretTable) private readonly secrets: NamedSecretTable,
-    @Inject(OwnTypeTable) private readonly ownTypes: OwnTypeTable,
+    @Inject(VocabularyTable) private readonly known: VocabularyTable,
   ) {}
 
   @Put(':name')
@@ -76,7 +76,7 @@ export class WorkflowController {
     @Param('name') name: string,
     @Req() request: { body: unknown },
   ): Promise<SavedWorkflow> {
-    const source = sourceIn(request.body);
+    const { source } = sourceIn(request.body, WorkflowSource);
     const warnings = checkedSource(source, this.vocabulary(caller), name);
     const id = workflowIdOf(caller.orgId, name);
     const committed = await this.run(new SaveWorkflow(id, caller, name, source, 'api'));
@@ -91,11 +91,11 @@ export class WorkflowController {
     description: '`errors` and `warnings`, each with line and column. A text with warnings alone is valid.',
   })
   @ApiConsumes('application/json', 'text/yaml')
-  @Takes(WorkflowSource)
+  @Takes(WorkflowToCheck)
   @Answers(WorkflowCheck)
   validate(@CurrentCaller() caller: Caller, @Req() request: { body: unknown }): WorkflowCheck {
-    const source = sourceIn(request.body);
-    const parsed = parseWorkflow(source, this.vocabulary(caller));
+    const { source, assuming: assumed } = sourceIn(request.body, WorkflowToCheck);
+    const parsed = parseWorkflow(source, this.vocabulary(caller, assumed));
     return {
       valid: parsed.ok,
       version: versionOf(source),
@@ -187,18 +187,9 @@ export class WorkflowController {
   }
 
   /** With what the organisation has. */
-  private vocabulary({ orgId }: Caller): Vocabulary {
+  private vocabulary({ orgId }: Caller, assumed: Assuming = {}): Vocabulary {
     const { keywords, named, triggers, sources } = this.library;
-    return {
-      keywords,
-      named,
-      triggers,
-      sources,
-      secrets: this.secrets.list(orgId).map(({ name }) => name),
-      eventTypes: new Map(
-        this.ownTypes.list(orgId).map(({ type, content }) => [type, content.schema as unknown as TSchema]),
-      ),
-    };
+    return { keywords, named, triggers, sources, organisation: assuming(this.known.of(orgId), assumed) };
   }
 
   private async saved(
@@ -254,10 +245,10 @@ export class WorkflowController {
 }
 
 /** YAML as it is, or as the `source` of a JSON object. */
-function sourceIn(body: unknown): string {
-  if (typeof body === 'string') return body;
-  if (Buffer.isBuffer(body)) return body.toString('utf8');
-  return checkBody(WorkflowSource, body, { prefix: 'workflow' }).source;
+function sourceIn(body: unknown, shape: typeof WorkflowSource | typeof WorkflowToCheck): WorkflowToCheck {
+  if (typeof body === 'string') return { source: body };
+  if (Buffer.isBuffer(body)) return { source: body.toString('utf8') };
+  return checkBody(shape, body, { prefix: 'workflow' });
 }
 
 const versionAnswer = (version: WorkflowVersionView, row: WorkflowView): WorkflowVersionAnswer => ({

@@ -15,6 +15,7 @@ import type { RuleWarning } from '#libs/events/src/shapes/rule-shape.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
+import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 
 import { type CompiledDefinition, compileDefinition } from '../../language/definition.js';
 import { RuleBody } from '../../language/rule-schema.js';
@@ -102,6 +103,7 @@ export class BacktestController {
     @Inject(DataSource) private readonly database: DataSource,
     @Inject(EventReader) private readonly events: EventReader,
     @Inject(Plugins) private readonly plugins: Plugins,
+    @Inject(VocabularyTable) private readonly vocabulary: VocabularyTable,
   ) {}
 
   @Post('backtest')
@@ -134,7 +136,7 @@ export class BacktestController {
       const rules = other ? [draft, other.compiled] : [draft];
       const { total, ...range } = await rangeOf(store, events, caller.orgId, request, rules);
       const order = { range, total, draft, other: other?.compiled };
-      const warnings = warningsOf(request.rule.definition, draft, this.plugins.sources);
+      const warnings = warningsOf(request.rule.definition, draft, this.vocabulary.of(caller.orgId));
       const run = (tell: (progress: BacktestProgress) => void) =>
         runBacktest(store, order, tell, aborter.signal).then((report) => ({ ...answerOf(report, other), warnings }));
       if (accept?.includes(NDJSON) === true) await this.stream(run, reply, aborter.signal);

@@ -1,9 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import type { TSchema } from '@sinclair/typebox';
 import fc from 'fast-check';
 
 import { testSteps } from '../../../testing/library.js';
-import type { Vocabulary } from '../vocabulary.js';
 import { parseWorkflow } from './parse-workflow.js';
 
 const problemsOf = (source: string) => {
@@ -523,51 +521,5 @@ describe('the parser', () => {
       }),
       { numRuns: 500 },
     );
-  });
-});
-
-describe('event types of the organisation', () => {
-  const source = (event: string, emitted: string) =>
-    `name: x\ntriggers: [{ type: event, event: ${event} }]\nsteps: [{ uses: emit, with: ${emitted} }]\n`;
-  const deploy = { type: 'object', properties: { env: { type: 'string' } }, required: ['env'] };
-  const vocabulary = (eventTypes?: ReadonlyMap<string, TSchema> | 'any') => ({
-    keywords: testSteps.keywords,
-    named: testSteps.named,
-    triggers: testSteps.triggers,
-    sources: testSteps.sources,
-    ...(eventTypes && { eventTypes }),
-  });
-  const own = vocabulary(new Map([['deploy.finished', deploy as unknown as TSchema]]));
-  const codesOf = (text: string, given: Vocabulary) => {
-    const parsed = parseWorkflow(text, given);
-    const problems = parsed.ok ? [] : parsed.problems;
-    return [...problems, ...parsed.warnings()].map(({ code, pointer }) => `${code} ${pointer}`);
-  };
-
-  it('start runs and are emitted, with data that fits', () => {
-    expect(codesOf(source('deploy.*', '{ type: deploy.finished, data: { env: prod } }'), own)).toEqual([]);
-    expect(codesOf(source('deploy.finished', '{ type: deploy.finished, data: { env: 1 } }'), own)).toEqual([
-      'workflow.bad_value /steps/0/with/data/env',
-    ]);
-    expect(codesOf(source('deploy.started', '{ type: deploy.started }'), own)).toEqual([
-      'workflow.unknown_event_type /triggers/0/event',
-      'workflow.unknown_event_type /steps/0/with/type',
-    ]);
-  });
-
-  it('are a warning where it is not known which there are, and nothing once the text is saved', () => {
-    const text = source('shipment.arrived', '{ type: shipment.unloaded }');
-    expect(codesOf(text, vocabulary())).toEqual([
-      'workflow.unlikely_event_type /triggers/0/event',
-      'workflow.unlikely_event_type /steps/0/with/type',
-    ]);
-    expect(codesOf(text, vocabulary('any'))).toEqual([]);
-    expect(codesOf(source('git.pusch', '{ type: deploy.finished }'), vocabulary('any'))).toEqual([]);
-  });
-
-  it('cannot be called as the types of the platform are', () => {
-    expect(codesOf(source('git.push', '{ type: workflow.failed }'), vocabulary('any'))).toEqual([
-      'workflow.event_type_not_allowed /steps/0/with/type',
-    ]);
   });
 });

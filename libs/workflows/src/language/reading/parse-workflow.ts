@@ -2,6 +2,7 @@ import { hearsItself, heardAgain, typesAfter } from '#libs/events/src/consequenc
 import { ENGINE } from '#libs/events/src/envelope.js';
 import { globMatcher } from '#libs/events/src/patterns.js';
 import { isObject, type Json } from '#libs/kernel/src/json.js';
+import { assuming } from '#libs/vocabulary/src/vocabulary.js';
 import { readYaml } from '#libs/yaml/src/read-yaml.js';
 import type { SourceProblem } from '#libs/yaml/src/source-position.js';
 
@@ -11,7 +12,7 @@ import { WorkflowShape } from '../fields.js';
 import { asSteps, inGraphText, isGraph } from './graph-source.js';
 import { durationOf } from '../literals.js';
 import { failureSchema, type Visible, visibleAtFirst, visibleInFinally } from '../scope-schema.js';
-import { inOrder, SourceProblems } from '../source-problems.js';
+import { inOrder, type KnownOrganisation, SourceProblems } from '../source-problems.js';
 import { warnAboutCredentials } from './literal-credentials.js';
 import { listOf, StepIds } from './step-ids.js';
 import { StepReader } from './step-reader.js';
@@ -40,13 +41,19 @@ export function parseWorkflow(source: string, vocabulary: Vocabulary): ParsedWor
   const problems = new SourceProblems(
     read.document,
     isObject(value) && isGraph(value) ? inGraphText : undefined,
-    vocabulary.eventTypes,
+    withItself(vocabulary.organisation, value),
   );
   const definition = readDefinition(value, vocabulary, problems);
   const warnings = (): readonly SourceProblem[] => problems.warnings().slice(0, MAX_PROBLEMS);
   if (definition && problems.found.length === 0) return { ok: true, definition, warnings };
   return { ok: false, problems: inOrder(problems.found).slice(0, MAX_PROBLEMS), warnings };
 }
+
+/** A workflow may start itself. */
+const withItself = (organisation: KnownOrganisation | undefined, workflow: Json): KnownOrganisation | undefined =>
+  typeof organisation === 'object' && isObject(workflow) && typeof workflow['name'] === 'string'
+    ? assuming(organisation, { workflows: [workflow['name']] })
+    : organisation;
 
 function readDefinition(given: Json, vocabulary: Vocabulary, problems: SourceProblems): Definition | undefined {
   if (given === null) {

@@ -24,7 +24,7 @@ export class StepReader {
     private readonly problems: SourceProblems,
     private readonly ids: StepIds,
   ) {
-    this.expressions = new Expressions(problems, ids, vocabulary.secrets);
+    this.expressions = new Expressions(problems, ids);
     this.keywords = ['uses', ...vocabulary.keywords.map(({ name }) => name)];
     const shapes = [UsesShape, ...vocabulary.keywords.map(({ shape }) => shape)];
     this.keys = [...new Set(shapes.flatMap(({ properties }) => Object.keys(properties)))];

@@ -3,6 +3,7 @@ import type { TObject } from '@sinclair/typebox';
 import type { CompiledExpression } from '#libs/expressions/src/compile.js';
 import { isObject, type Json, pointerToken } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
+import { isPlain, referencesOf } from '#libs/vocabulary/src/vocabulary.js';
 
 import type { RetryPolicy, StepInput, UsesFields } from '../definition.js';
 import { emptyTemplate } from '../expressions.js';
@@ -36,7 +37,12 @@ export function readUses(
   const found = named.get(name);
   if (!found) return unknownStep(name, reading, named);
   const input = readInput(found, given, reading, fits);
-  if (isObject(given)) found.check?.(given, `${reading.pointer}/with`, reading.problems);
+  if (isObject(given)) {
+    found.check?.(given, `${reading.pointer}/with`, reading.problems);
+    for (const [key, kind] of referencesOf(found.definition.inputSchema))
+      if (isPlain(given[key]))
+        reading.problems.checkReference(kind, given[key], `${reading.pointer}/with/${pointerToken(key)}`);
+  }
   return { kind: found.kind, uses: found.definition, input, retry: readRetry(raw['retry'], reading) };
 }
 

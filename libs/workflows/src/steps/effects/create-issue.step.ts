@@ -2,10 +2,12 @@ import { Type } from '@sinclair/typebox';
 
 import { keyText } from '#libs/kernel/src/json.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
+import type { ReferenceKind } from '#libs/vocabulary/src/vocabulary.js';
 
 import { Detached, requestedBy, requestStep } from './request-step.js';
 
-const text = (description: string) => Type.Optional(Type.String({ minLength: 1, description }));
+const text = (description: string, refersTo?: ReferenceKind) =>
+  Type.Optional(Type.String({ minLength: 1, description, ...(refersTo && { refersTo }) }));
 
 /** An issue, or a comment on the open one with the same dedupe key. */
 export const createIssueStep = requestStep({
@@ -24,7 +26,7 @@ export const createIssueStep = requestStep({
           expected: 'a string or a number',
         }),
       ),
-      tracker: text('Id or name of an integration of GitHub or GitLab. Default: the built-in tracker.'),
+      tracker: text('Id or name of an integration of GitHub or GitLab. Default: the built-in tracker.', 'tracker'),
       detached: Detached,
     },
     { additionalProperties: false },

@@ -10,7 +10,7 @@ export const dispatchAgentStep = requestStep({
   description: 'Starts an execution of an agent and waits for its result.',
   inputSchema: Type.Object(
     {
-      agent: Type.String({ minLength: 1, description: 'Its id or name.' }),
+      agent: Type.String({ minLength: 1, description: 'Its id or name.', refersTo: 'agent' }),
       input: Type.Optional(Type.Unknown({ description: 'Any JSON.' })),
       detached: Detached,
     },

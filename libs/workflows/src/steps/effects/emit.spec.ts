@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
+import { NOTHING_KNOWN } from '#libs/vocabulary/src/vocabulary.js';
+
 import { testSteps } from '../../../testing/library.js';
 import { played } from '../../../testing/played.js';
 import { parseWorkflow } from '../../language/reading/parse-workflow.js';
@@ -78,5 +80,81 @@ steps:
       inputs: { type: 'token.created' },
     });
     expect(last('workflow.failed')['error']).toMatchObject({ code: 'emit.type' });
+  });
+
+  describe("of a type of one's own", () => {
+    const schema = {
+      type: 'object',
+      required: ['login', 'age'],
+      properties: { login: { type: 'string' }, age: { type: 'integer' } },
+      additionalProperties: false,
+    };
+    const eventTypes = new Map([
+      ['developer.added', { schema, archived: false }],
+      ['developer.removed', { schema, archived: true }],
+    ]);
+    const problem = (emitted: string) => {
+      const { keywords, named, triggers, sources } = testSteps;
+      const vocabulary = { keywords, named, triggers, sources, organisation: { ...NOTHING_KNOWN, eventTypes } };
+      const parsed = parseWorkflow(`name: x\nsteps:\n  - uses: emit\n    with: ${emitted}\n`, vocabulary);
+      return parsed.ok ? undefined : parsed.problems[0];
+    };
+
+    it.each([
+      ['{ type: developer.added, data: { login: x, age: 3 } }', undefined, ''],
+      ['{ type: developer.added, data: { login: "${{ event.id }}", age: "${{ event.data.age }}" } }', undefined, ''],
+      ['{ type: developer.added, data: "${{ event.data }}" }', undefined, ''],
+      ['{ type: developer.added, data: { login: "${{ event.id }}" } }', '/steps/0/with/data/age', 'is required'],
+      [
+        '{ type: developer.added, data: { login: "${{ event.id }}", age: x } }',
+        '/steps/0/with/data/age',
+        'whole number',
+      ],
+      [
+        '{ type: developer.added, data: { login: x, age: "${{ event.id }} y" } }',
+        '/steps/0/with/data/age',
+        'whole number',
+      ],
+      ['{ type: developer.added, data: { logn: "${{ event.id }}", age: 1 } }', '/steps/0/with/data/logn', '"login"'],
+      ['{ type: developer.removed, data: { login: x, age: 3 } }', '/steps/0/with/type', 'archived'],
+      ['{ type: developer.addd, data: {} }', '/steps/0/with/type', 'Did you mean "developer.added"?'],
+    ])('is checked when it is saved, as far as it is known: %s', (emitted, pointer, detail) => {
+      const found = problem(emitted);
+      expect(found?.pointer).toBe(pointer);
+      if (pointer !== undefined) expect(found).toMatchObject({ detail: expect.stringContaining(detail), line: 4 });
+    });
+
+    const own = (kind: 'known' | 'archived') => ({
+      kind,
+      orgId: 'org_1',
+      type: 'developer.added',
+      version: 3,
+      content: { description: 'x', schema, example: {} },
+      updatedAt: '2026-01-01T00:00:00.000Z',
+    });
+    const emitting = (type: string, data: object, kind: 'known' | 'archived' = 'known') =>
+      played({
+        yaml: 'name: x\nsteps: [{ uses: emit, with: { type: "${{ inputs.type }}", data: "${{ inputs.data }}" } }]\n',
+        inputs: { type, data },
+        ownTypes: { find: (_, name) => (name === 'developer.added' ? own(kind) : undefined) },
+      });
+
+    it('is appended with the version of its type', async () => {
+      const { events } = await emitting('developer.added', { login: 'ann', age: 30, team: null });
+      const emitted = events.find(({ type }) => type === 'developer.added')!;
+      expect(emitted.data).toEqual({ login: 'ann', age: 30 });
+      expect(emitted.metadata.schemaVersion).toBe(3);
+    });
+
+    it.each([
+      ['developer.added', { login: 'ann' }, 'known', 'emit.data', '/data/age'],
+      ['developer.added', { login: 'ann', age: 1 }, 'archived', 'emit.type', 'archived'],
+      ['developer.other', { login: 'ann', age: 1 }, 'known', 'emit.type', 'There is no event type'],
+    ] as const)('fails where it does not fit when its templates are filled in: %s %j %s', async (...given) => {
+      const [type, data, kind, code, message] = given;
+      const { events, last } = await emitting(type, data, kind);
+      expect(last('workflow.failed')['error']).toMatchObject({ code, message: expect.stringContaining(message) });
+      expect(events.some((event) => String(event.type).startsWith('developer.'))).toBe(false);
+    });
   });
 });

@@ -1,17 +1,18 @@
-import { type TObject, type TSchema, Type } from '@sinclair/typebox';
+import { type TObject, Type } from '@sinclair/typebox';
 
 import { catalogue, type EventType, isEventType, isSystemType } from '#libs/events/src/catalogue.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
-import { dataProblems } from '#libs/event-types/src/own-schema.js';
+import { dataProblems, type Schema } from '#libs/event-types/src/own-schema.js';
 import { reservedName } from '#libs/event-types/src/own-type.js';
+import type { Problem } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
-import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
+import type { OwnEventType } from '#libs/vocabulary/src/vocabulary.js';
 
 import { isOpen, isTemplate } from '../../language/literals.js';
 import { type SourceProblems, workflowProblems } from '../../language/source-problems.js';
-import type { NamedKind } from '../kind/step-kind.js';
+import type { FindOwnType, NamedKind } from '../kind/step-kind.js';
 import { inputOf } from '../kind/step-input.js';
 
 /** Types that stages record about their own work. They would believe a forged one: a `webhook.delivered` ends retries. */
@@ -64,8 +65,8 @@ export const emitStep: NamedKind = {
     if (typeof type !== 'string' || isTemplate(type)) return;
     if (isEmittable(type)) checkData(catalogue[type].data, data, pointer, problems);
     else if (mayBeOwn(type) && problems.ownTypes === 'any') return;
-    else if (problems.ownTypes !== 'any' && problems.ownTypes?.has(type))
-      checkOwnData(problems.ownTypes.get(type)!, data, `${pointer}/data`, problems);
+    else if (typeof problems.ownTypes === 'object' && problems.ownTypes.has(type))
+      checkOwnData(type, problems.ownTypes.get(type)!, data, pointer, problems);
     else if (mayBeOwn(type) && problems.ownTypes === undefined && suggestion(type, EMITTABLE) === '')
       problems.suspect(() =>
         problems.warn(
@@ -84,14 +85,16 @@ export const emitStep: NamedKind = {
       problems.add(
         `${pointer}/type`,
         'workflow.unknown_event_type',
-        `There is no event type "${type}". ${suggestion(type, EMITTABLE)}${ALLOWED}`,
+        `There is no event type "${type}". ${suggestion(type, [...EMITTABLE, ...ownNames(problems)])}${ALLOWED}`,
       );
   },
 
   decide(step, decision) {
-    const { type, subject, data } = eventOf(inputOf(step, decision.scope()));
+    const input = inputOf(step, decision.scope());
+    // Which types there are is known to a worker.
+    if (mayBeOwn(String(input['type'])) && !decision.canAttempt()) return 'open';
     const id = decision.idOf('run-emit');
-    decision.append({ type, data, id, subject });
+    decision.append({ ...eventOf(input, decision.ownType), id });
     return decision.completed({ eventId: eventIdOf(id) });
   },
 };
@@ -102,12 +105,26 @@ function checkData(schema: TObject, data: unknown, pointer: string, problems: So
   problems.fits(schema, withoutNulls(data ?? {}, schema), `${pointer}/data`, isOpen);
 }
 
-/** Data with templates is not known yet. */
-function checkOwnData(schema: TSchema, data: unknown = {}, pointer: string, problems: SourceProblems): void {
-  if (isOpen(data) || stringifyJson(data).includes('${{')) return;
-  for (const problem of dataProblems(schema, data, pointer))
+function checkOwnData(
+  type: string,
+  { schema, archived }: OwnEventType,
+  data: unknown = {},
+  pointer: string,
+  problems: SourceProblems,
+): void {
+  if (archived)
+    problems.add(
+      `${pointer}/type`,
+      'workflow.event_type_archived',
+      `Must be an event type that is not archived. Restore "${type}": PUT /api/v1/event-types/${type}.`,
+    );
+  if (!isObject(data)) return;
+  for (const problem of dataProblems(schema as Schema, data, `${pointer}/data`, isOpen))
     problems.add(problem.pointer, 'workflow.bad_value', problem.detail);
 }
+
+const ownNames = ({ ownTypes }: SourceProblems): readonly string[] =>
+  typeof ownTypes === 'object' ? [...ownTypes.keys()] : [];
 
 /** Whether an organisation may have a type of this name. That it has one is checked when the workflow is saved. */
 const mayBeOwn = (type: string): boolean => OWN_TYPE.test(type) && reservedName(type) === undefined;
@@ -117,27 +134,34 @@ const withoutNulls = (data: object, { required = [] }: TObject): object =>
   Object.fromEntries(Object.entries(data).filter(([key, value]) => value !== null || required.includes(key)));
 
 /** @throws StepError if there is no such type, or `data` does not fit it. */
-function eventOf(input: Record<string, unknown>) {
+function eventOf(input: Record<string, unknown>, ownType: FindOwnType | undefined) {
   const type = String(input['type']);
-  if (mayBeOwn(type)) {
-    const given = input['data'] ?? {};
-    const data = isObject(given) ? Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null)) : {};
-    return {
-      type: type as EventType,
-      data,
-      subject: typeof input['subject'] === 'string' ? input['subject'] : undefined,
-    };
-  }
-  if (!isEmittable(type))
-    throw new StepError({ code: 'emit.type', message: `"${type}" cannot be emitted. ${ALLOWED}`, retryable: false });
+  const subject = typeof input['subject'] === 'string' ? input['subject'] : undefined;
+  if (mayBeOwn(type)) return { subject, ...ownEvent(type, input['data'] ?? {}, ownType) };
+  if (!isEmittable(type)) throw failed('emit.type', `"${type}" cannot be emitted. ${ALLOWED}`);
   const schema: TObject = catalogue[type].data;
   const data = withoutNulls(input['data'] ?? {}, schema);
-  const [problem] = workflowProblems(schema, data, '/data');
-  if (problem)
-    throw new StepError({
-      code: 'emit.data',
-      message: `The data does not fit ${type}: ${problem.pointer}: ${problem.detail}`,
-      retryable: false,
-    });
-  return { type, data, subject: typeof input['subject'] === 'string' ? input['subject'] : undefined };
+  return { type, subject, data: fitting(type, data, workflowProblems(schema, data, '/data')) };
 }
+
+function ownEvent(type: string, given: unknown, ownType: FindOwnType | undefined) {
+  const own = ownType?.(type);
+  if (ownType && own?.kind !== 'known')
+    throw failed(
+      'emit.type',
+      own
+        ? `The event type "${type}" is archived and takes no new events. Restore it: PUT /api/v1/event-types/${type}.`
+        : `There is no event type "${type}". Create it: POST /api/v1/event-types.`,
+    );
+  const schema = (own?.content.schema ?? {}) as unknown as TObject;
+  const data = isObject(given) ? withoutNulls(given, schema) : {};
+  const problems = own ? dataProblems(own.content.schema, data) : [];
+  return { type: type as EventType, data: fitting(type, data, problems), ...(own && { schemaVersion: own.version }) };
+}
+
+function fitting(type: string, data: object, [problem]: readonly Problem[]): object {
+  if (problem) throw failed('emit.data', `The data does not fit ${type}: ${problem.pointer}: ${problem.detail}`);
+  return data;
+}
+
+const failed = (code: string, message: string): StepError => new StepError({ code, message, retryable: false });

@@ -13,7 +13,11 @@ export const sendMessageStep = requestStep({
     'Sends a message through an integration of Slack, Bot Framework or a plug-in, and waits until it is sent.',
   inputSchema: Type.Object(
     {
-      integration: Type.String({ minLength: 1, description: 'Id or name of the integration.' }),
+      integration: Type.String({
+        minLength: 1,
+        description: 'Id or name of the integration.',
+        refersTo: 'integration',
+      }),
       channel: text('Id or name of a channel, such as `#ops`. Default: where the event of the run came from.'),
       text: Type.String({ minLength: 1, description: 'What it says.' }),
       threadId: text('The message to whose thread it belongs.'),

@@ -1,10 +1,12 @@
 import { Type } from '@sinclair/typebox';
 
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
+import type { ReferenceKind } from '#libs/vocabulary/src/vocabulary.js';
 
 import { Detached, requestedBy, requestStep } from './request-step.js';
 
-const text = (description: string) => Type.Optional(Type.String({ minLength: 1, description }));
+const text = (description: string, refersTo?: ReferenceKind) =>
+  Type.Optional(Type.String({ minLength: 1, description, ...(refersTo && { refersTo }) }));
 
 /** A delivery. That the receiver failed is an answer, not a failure of the step: the retry workflow goes on with it. */
 export const sendWebhookStep = requestStep({
@@ -12,7 +14,7 @@ export const sendWebhookStep = requestStep({
   description: 'Delivers the event of the run, or a payload, to a webhook or URL and waits for the first attempt.',
   inputSchema: Type.Object(
     {
-      webhook: text('Id of an outbound webhook: `whk_…`. Either this or `url`.'),
+      webhook: text('Id of an outbound webhook: `whk_…`. Either this or `url`.', 'webhook'),
       url: text('A URL without a webhook. Either this or `webhook`.'),
       payload: Type.Optional(Type.Unknown({ description: 'Sent instead of the event.' })),
       detached: Detached,

@@ -10,7 +10,7 @@ export const workflowStep = requestStep({
   description: 'Starts a run of another workflow and waits for its outputs.',
   inputSchema: Type.Object(
     {
-      workflow: Type.String({ minLength: 1, description: 'Its name.' }),
+      workflow: Type.String({ minLength: 1, description: 'Its name.', refersTo: 'workflow' }),
       inputs: Type.Optional(
         Type.Record(Type.String(), Type.Unknown(), { description: 'As its trigger declares them.' }),
       ),

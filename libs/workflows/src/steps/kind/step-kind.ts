@@ -1,3 +1,4 @@
+import type { KnownType } from '#libs/event-types/src/own-type.table.js';
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import type { SecretPlace } from '#libs/events/src/secrets/secret-places.js';
 import type { ShownStep } from '#libs/events/src/shapes/run-shape.js';
@@ -118,6 +119,8 @@ export interface StepDecision<Noted = unknown> {
   /** Whether this process is busy with the step's attempt. */
   readonly isAttempting: boolean;
   /** Links with which one approver decides without a token; `undefined` where nobody can sign them. */
+  /** Absent where nobody knows the organisation, as in tests. */
+  readonly ownType: FindOwnType | undefined;
   approvalLinks(about: ApprovalLink): { readonly approve: string; readonly reject: string } | undefined;
   /** Has an attempt begun once the events are recorded, or kept up if it is under way. */
   attempt(attempt: Omit<Attempt, 'path' | 'step' | 'round'>): void;
@@ -134,6 +137,9 @@ export interface StepDecision<Noted = unknown> {
 }
 
 /** What a link to an approval is for, besides the decision. */
+/** An event type of the organisation's own, also an archived one. */
+export type FindOwnType = (type: string) => KnownType | undefined;
+
 export interface ApprovalLink {
   readonly runId: string;
   readonly path: string;

@@ -9,7 +9,7 @@ import type { CompiledTemplate } from '#libs/expressions/src/template.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 
-import { checkEventPatterns, eventTypes, globs } from '../../language/event-patterns.js';
+import { checkEventPatterns, eventTypes, globs, ownSchemas } from '../../language/event-patterns.js';
 import { closed, Condition, described, Globs, stepShape, Template } from '../../language/fields.js';
 import { type Reference, references } from '../../language/references.js';
 import { visibleToWait } from '../../language/scope-schema.js';
@@ -143,7 +143,8 @@ function readChoice(raw: RawObject, pointer: string, { visible, expressions, pro
   const patterns = (globs(raw['event']) ?? []).filter((pattern) => typeof pattern === 'string');
   checkEventPatterns(patterns.length > 0 ? raw['event'] : undefined, `${pointer}/event`, problems);
   const types = patterns.length === 0 ? [] : eventTypes.filter(typeMatcher(patterns));
-  const scope = visibleToWait(types, visible);
+  const own = patterns.length === 0 ? [] : ownSchemas(patterns, typeMatcher(patterns), problems);
+  const scope = visibleToWait(types, own, visible);
   const { when: condition } = raw;
   const when = condition === undefined ? undefined : expressions.condition(condition, `${pointer}/when`, scope);
   if (!when) return { event: patterns, when, reads: [] };
