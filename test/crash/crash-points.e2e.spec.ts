@@ -28,6 +28,8 @@ const CRASH_POINTS = [
   'actions.after-effect',
   'actions.after-outcome',
   'deliveries.before-schedule',
+  'deliveries.before-release',
+  'deliveries.after-release',
   'deliveries.before-effect',
   'deliveries.after-effect',
   'deliveries.after-outcome',
@@ -148,7 +150,8 @@ const prepared = new Map<string, Promise<Given>>();
 
 /** An integration, a webhook, a rule and a workflow, without a server: each scenario begins with a copy. */
 function given(stage: string): Promise<Given> {
-  const variant = ['audit', 'intake', 'rules', 'schedules', 'triggers', 'turns'].includes(stage) ? stage : 'any other';
+  const variants = ['audit', 'intake', 'rules', 'deliveries', 'schedules', 'triggers', 'turns'];
+  const variant = variants.includes(stage) ? stage : 'any other';
   const known = prepared.get(variant) ?? prepare(variant);
   prepared.set(variant, known);
   return known;
@@ -168,6 +171,8 @@ async function prepare(stage: string): Promise<Given> {
   const webhook = await server.post<Listed>('/api/v1/outbound-webhooks', {
     url: `${receiver.url}/hook`,
     events: ['git.push'],
+    // Its deliveries are released one by one.
+    ...(stage === 'deliveries' && { rateLimit: { limit: 1, per: '1s' } }),
   });
   const push = { eventSource: 'github', eventType: 'git.push' };
   const rule = await server.post<Listed>('/api/v1/rules', {

@@ -269,6 +269,7 @@ describe('the wiring', () => {
       'agents.execute',
       'audit.seal',
       'deliveries.attempt',
+      'deliveries.pace',
       'intake.reconcile',
       'intake.silence',
       'rules.bursts',

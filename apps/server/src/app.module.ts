@@ -28,6 +28,7 @@ import { DeliveriesModule } from '#libs/deliveries/src/deliveries.module.js';
 import { ScheduleDeliveries } from '#libs/deliveries/src/delivery/delivery.subscriber.js';
 import { DeliveryView } from '#libs/deliveries/src/delivery/delivery.view.js';
 import { AttemptDelivery } from '#libs/deliveries/src/sending/attempt-delivery.worker.js';
+import { ReleaseAttempts } from '#libs/deliveries/src/sending/release-attempts.worker.js';
 import { WebhookProjection } from '#libs/deliveries/src/webhook/webhook.projection.js';
 import { WebhookTable } from '#libs/deliveries/src/webhook/webhook.table.js';
 import { WebhookHealthView, WebhookView } from '#libs/deliveries/src/webhook/webhook.view.js';
@@ -156,6 +157,7 @@ const WORKERS: readonly Type<Worker>[] = [
   EndGroups,
   FireTicks,
   AttemptDelivery,
+  ReleaseAttempts,
   RunExecution,
   TellSilence,
   ReconcileIntegrations,

@@ -5,6 +5,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { bootstrap } from '#libs/access/src/organisation/bootstrap.js';
 import { PostgresSecrets } from '#libs/access/src/secrets/secrets.adapter.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
+import { countPaced } from '#libs/deliveries/src/delivery/expected-times.adapter.js';
 import { HttpEgress } from '#libs/egress/src/egress.adapter.js';
 import { Runner } from '#libs/event-store/src/runner/runner.js';
 import { followers } from '#libs/events/src/followers.js';
@@ -109,6 +110,7 @@ async function compose(config: Config, { door, databaseUrl: starting, closers }:
     subscribers: async () =>
       (await runner.status()).map(({ name, position, head, parked }) => ({ name, lag: lagOf(position, head), parked })),
     work: () => workQueue.counts(),
+    pacedDeliveries: () => countPaced(database),
   });
 
   const http = await createHttp(door, settings.trustProxy, metrics, log);

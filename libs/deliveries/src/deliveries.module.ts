@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
+import { DataSource } from 'typeorm';
 
 import { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
@@ -18,6 +19,7 @@ import { RecentEvents } from './delivery/recent-events.js';
 import { redelivery, RequestRedelivery, requestRedelivery } from './delivery/redelivery.js';
 import { AttemptDelivery } from './sending/attempt-delivery.worker.js';
 import { CredentialCache } from './sending/credentials.js';
+import { ReleaseAttempts } from './sending/release-attempts.worker.js';
 import { WebhookController } from './webhook/webhook.controller.js';
 import {
   DeleteWebhook,
@@ -81,7 +83,13 @@ import { WebhookTable } from './webhook/webhook.table.js';
       ) => new AttemptDelivery({ store, clock, egress, progress, webhooks, credentials, recent, secrets }),
       inject: [EventStore, Clock, Egress, Progress, WebhookTable, CredentialCache, RecentEvents, NamedSecretValues],
     },
+    {
+      provide: ReleaseAttempts,
+      useFactory: (database: DataSource, progress: Progress, webhooks: WebhookTable, work: WorkQueue) =>
+        new ReleaseAttempts({ database, progress, webhooks, work }),
+      inject: [DataSource, Progress, WebhookTable, WorkQueue],
+    },
   ],
-  exports: [WebhookProjection, WebhookTable, ScheduleDeliveries, AttemptDelivery],
+  exports: [WebhookProjection, WebhookTable, ScheduleDeliveries, AttemptDelivery, ReleaseAttempts],
 })
 export class DeliveriesModule {}

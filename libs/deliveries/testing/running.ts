@@ -18,6 +18,7 @@ import { DeliveryController } from '../src/delivery/delivery.controller.js';
 import { ScheduleDeliveries } from '../src/delivery/delivery.subscriber.js';
 import { DeliveryView } from '../src/delivery/delivery.view.js';
 import { AttemptDelivery } from '../src/sending/attempt-delivery.worker.js';
+import { ReleaseAttempts } from '../src/sending/release-attempts.worker.js';
 import { WebhookController } from '../src/webhook/webhook.controller.js';
 import { WebhookProjection } from '../src/webhook/webhook.projection.js';
 import { WebhookTable } from '../src/webhook/webhook.table.js';
@@ -42,10 +43,10 @@ export class Running {
     private readonly egress: HttpEgress,
   ) {}
 
-  /** On an empty database. */
-  static async start(databaseUrl: string): Promise<Running> {
-    const secrets = new MemorySecrets();
-    const store = new MemoryEventStore();
+  /** On an empty database; or beside `other`, as another process of the same installation. */
+  static async start(databaseUrl: string, other?: Running): Promise<Running> {
+    const secrets = other?.secrets ?? new MemorySecrets();
+    const store = other?.store ?? new MemoryEventStore();
     const egress = new HttpEgress({ allowHttpTargets: true, allowPrivateTargets: ['127.0.0.0/8'] });
     const stage = await StageProcess.start({
       databaseUrl,
@@ -63,7 +64,7 @@ export class Running {
       runs: (find) => ({
         subscribers: [find(ScheduleDeliveries), find(WebhookProjection)],
         tables: [find(WebhookTable)],
-        workers: [find(AttemptDelivery)],
+        workers: [find(AttemptDelivery), find(ReleaseAttempts)],
       }),
     });
     return new Running(stage, secrets, egress);

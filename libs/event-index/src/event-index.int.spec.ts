@@ -13,7 +13,7 @@ import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { ReceivedAt } from '#libs/persistence/src/migrations/0027-received-at.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
-import { inTransaction } from '#libs/persistence/testing/in-transaction.js';
+import { inTransaction } from '#libs/persistence/src/transaction/in-transaction.adapter.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import { EventIndex } from './event-index.projection.js';

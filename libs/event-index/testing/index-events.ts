@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 
 import type { EventStore } from '#libs/event-store/src/event-store.js';
-import { inTransaction } from '#libs/persistence/testing/in-transaction.js';
+import { inTransaction } from '#libs/persistence/src/transaction/in-transaction.adapter.js';
 
 import { EventIndex } from '../src/event-index.projection.js';
 

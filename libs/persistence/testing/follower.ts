@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import type { EventStore } from '#libs/event-store/src/event-store.js';
 import type { Subscriber } from '#libs/event-store/src/subscriber.js';
 
-import { inTransaction } from './in-transaction.js';
+import { inTransaction } from '../src/transaction/in-transaction.adapter.js';
 
 /**
  * Lets subscribers handle what is new for them, as the runner does, one call at a time: batches in a transaction with a

@@ -1,6 +1,6 @@
 import type { SubscriberContext } from '#libs/event-store/src/subscriber.js';
 
-import { WorkQueue } from '../src/claims/work.js';
+import { type Work, WorkQueue } from '../src/claims/work.js';
 
 class NoWork extends WorkQueue {
   override schedule(): Promise<void> {
@@ -8,6 +8,13 @@ class NoWork extends WorkQueue {
   }
   override remove(): Promise<void> {
     return this.schedule();
+  }
+  override async takeBack(): Promise<readonly Work[]> {
+    await this.schedule();
+    return [];
+  }
+  override async unended(): Promise<ReadonlySet<string>> {
+    return this.withdraw();
   }
   override async withdraw(): Promise<ReadonlySet<string>> {
     await this.schedule();

@@ -57,6 +57,7 @@ describe('the measured log', () => {
 
   it('goes on measuring when a source of numbers does not answer', async () => {
     metrics.ask({
+      pacedDeliveries: async () => 3,
       subscribers: () => Promise.reject(new Error('down')),
       work: () => Promise.reject(new Error('down')),
     });

@@ -5,6 +5,8 @@ export interface MetricSources {
   subscribers(): Promise<readonly { readonly name: string; readonly lag: number; readonly parked: number }[]>;
   /** Rows of claimed work by queue and state. */
   work(): Promise<readonly { readonly queue: string; readonly state: string; readonly rows: number }[]>;
+  /** Attempts of deliveries that wait for the rate limit of their webhook. */
+  pacedDeliveries(): Promise<number>;
 }
 
 /**
@@ -79,6 +81,16 @@ export class Metrics {
         work.reset();
         for (const { queue, state, rows } of (await this.sources?.work().catch(() => [])) ?? [])
           work.set({ queue, state }, rows);
+      },
+    });
+    const paced = new Gauge({
+      name: 'millrace_deliveries_paced',
+      help: 'Attempts of deliveries that wait for the rate limit of their webhook, or for their time.',
+      registers,
+      collect: async () => {
+        const count = await this.sources?.pacedDeliveries().catch(() => undefined);
+        if (count === undefined) paced.reset();
+        else paced.set(count);
       },
     });
   }

@@ -46,6 +46,12 @@ export class DeliveryBase {
   failureClass!: string | null;
   @ApiProperty({ type: String, format: 'date-time', nullable: true })
   nextAttemptAt!: string | null;
+  @ApiProperty({
+    enum: ['rate_limit'],
+    nullable: true,
+    description: 'The rate limit of the webhook: nextAttemptAt is when the delivery is expected to have its turn.',
+  })
+  waitsFor!: 'rate_limit' | null;
   @ApiProperty({ type: String, nullable: true })
   redeliveryOf!: string | null;
   @ApiProperty({ format: 'date-time' })
@@ -88,7 +94,8 @@ export function timeOf(name: string, text: string): Date {
   throw new Rejected('invalid', 'list.bad_time', `"${name}" must be a time such as 2026-11-20T13:00:00Z.`);
 }
 
-export const baseOf = (row: DeliveryView): DeliveryBase => ({
+/** @param expected when it will have its turn, if it waits for the rate of its webhook. */
+export const baseOf = (row: DeliveryView, expected?: Date): DeliveryBase => ({
   id: row.id,
   webhookId: row.webhookId,
   url: row.url,
@@ -100,13 +107,17 @@ export const baseOf = (row: DeliveryView): DeliveryBase => ({
   responseCode: row.responseCode,
   latencyMs: row.latencyMs,
   failureClass: row.failureClass,
-  nextAttemptAt: row.nextAttemptAt?.toISOString() ?? null,
+  nextAttemptAt: (expected ?? row.nextAttemptAt)?.toISOString() ?? null,
+  waitsFor: expected ? 'rate_limit' : null,
   redeliveryOf: row.redeliveryOf,
   createdAt: row.createdAt.toISOString(),
   finishedAt: row.finishedAt?.toISOString() ?? null,
 });
 
-export const answerOf = (row: DeliveryView): DeliveryAnswer => ({ ...baseOf(row), attempts: row.attempts });
+export const answerOf = (row: DeliveryView, expected?: Date): DeliveryAnswer => ({
+  ...baseOf(row, expected),
+  attempts: row.attempts,
+});
 
 /** As the row of a redelivery begins, which a worker is still to write. */
 export const redeliveryOf = (row: DeliveryView, id: string, createdAt: Date): DeliveryView => ({

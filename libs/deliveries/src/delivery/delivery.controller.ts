@@ -14,6 +14,7 @@ import { uuidOf } from '#libs/kernel/src/ids.js';
 import { type Page, readPage } from '#libs/persistence/src/paging.js';
 
 import { webhookNotFound } from '../webhook/webhook.js';
+import { WebhookTable } from '../webhook/webhook.table.js';
 import { WebhookView } from '../webhook/webhook.view.js';
 import { attemptsOf } from './attempt-history.js';
 import {
@@ -29,6 +30,7 @@ import {
   timeOf,
 } from './delivery.body.js';
 import { DeliveryView } from './delivery.view.js';
+import { expectedTimes } from './expected-times.adapter.js';
 import { RequestRedelivery } from './redelivery.js';
 
 const AGAIN =
@@ -42,6 +44,7 @@ export class DeliveryController {
     @Inject(DataSource) private readonly database: DataSource,
     @Inject(EventStore) private readonly store: EventStore,
     @Inject(Progress) readonly progress: Progress,
+    @Inject(WebhookTable) private readonly webhooks: WebhookTable,
   ) {}
 
   @Get('deliveries')
@@ -144,7 +147,8 @@ export class DeliveryController {
   }
 
   private async detailOf(row: DeliveryView): Promise<DeliveryDetail> {
-    return { ...baseOf(row), attemptCount: row.attempts, attempts: await attemptsOf(this.store, row) };
+    const [expected, attempts] = await Promise.all([this.expected([row]), attemptsOf(this.store, row)]);
+    return { ...baseOf(row, expected.get(row.id)), attemptCount: row.attempts, attempts };
   }
 
   private async again(caller: Caller, row: DeliveryView): Promise<DeliveryAnswer> {
@@ -152,7 +156,8 @@ export class DeliveryController {
     const id = newIdFor(caller, 'del');
     const { createdAt } = await carryOut(this, new RequestRedelivery(id, caller, row.id), followers.scheduleDeliveries);
     const made = await this.database.getRepository(DeliveryView).findOneBy({ id, orgId: caller.orgId });
-    return answerOf(made ?? redeliveryOf(row, id, createdAt));
+    const answered = made ?? redeliveryOf(row, id, createdAt);
+    return answerOf(answered, (await this.expected([answered])).get(id));
   }
 
   private async checkRedeliverable(caller: Caller, { id, kind, webhookId }: DeliveryView): Promise<void> {
@@ -189,7 +194,12 @@ export class DeliveryController {
     if (from) query.andWhere('delivery.createdAt >= :from', { from: timeOf('from', from) });
     if (to) query.andWhere('delivery.createdAt < :to', { to: timeOf('to', to) });
     const { rows, nextCursor } = await readPage(query, { limit, cursor }, { position: 'number', id: 'text' }, 'DESC');
-    return { data: rows.map(answerOf), nextCursor };
+    const expected = await this.expected(rows);
+    return { data: rows.map((row) => answerOf(row, expected.get(row.id))), nextCursor };
+  }
+
+  private expected(rows: readonly DeliveryView[]): Promise<ReadonlyMap<string, Date>> {
+    return expectedTimes(this.database, this.webhooks, rows);
   }
 
   private async find({ orgId }: Caller, id: string, webhookId?: string): Promise<DeliveryView> {

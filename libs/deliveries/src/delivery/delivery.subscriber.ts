@@ -21,11 +21,15 @@ import { DisableWebhook, disable, webhook } from '../webhook/webhook.js';
 import { WebhookTable } from '../webhook/webhook.table.js';
 import { failedSince, loadDeliveries, loadHealth, saveDeliveries, saveHealth } from './delivery-rows.js';
 import { ATTEMPTS, type AttemptTask, type Delivery, taskOf } from './delivery.js';
+import { hold, holdBacklog, PACE, settlePlaces, withdrawHeld } from './paced-attempts.adapter.js';
 import { type EventPlace, placeOf, type RecentEvents, RecentPlaces } from './recent-events.js';
 import { deliveriesNamedBy, type Disabling, type Due, type Refusal, Schedule } from './schedule.js';
 
 /** A row written so long after its event is written by a rebuild, or after an outage: look before sending. */
 const LATE_MS = 2_000;
+/** After these the attempts of a webhook may have to wait, or no longer. */
+const REPACING = ['webhook.updated', 'webhook.disabled', 'webhook.deleted'] as const;
+type Repacing = (typeof REPACING)[number];
 /** How far back an event is looked for that a request names without saying where it is. */
 const SEARCH = { pages: 40, size: 500 };
 
@@ -77,32 +81,63 @@ export class ScheduleDeliveries implements Subscriber {
 
     for (const refusal of schedule.refusals) await this.refuse(refusal);
     for (const disabling of schedule.disablings) await this.disable(disabling);
-    if (schedule.isEmpty) return;
+    const repaced = events.filter(
+      (event): event is RecordedEvent<Repacing> =>
+        event.is(...REPACING) && event.stream === streams.webhook(event.data.webhookId),
+    );
+    if (schedule.isEmpty && repaced.length === 0) return;
     crashPoint('deliveries.before-schedule');
     const tx = await context.transaction();
+    settlePlaces(tx, schedule.outcomes.filter(this.isPaced));
     await this.write(tx, schedule.changed, schedule.due);
     await this.withdraw(tx, schedule.withdrawn);
     await saveHealth(tx, [...schedule.health.values()]);
     for (const event of schedule.recoveries) await this.recover(tx, event);
+    await this.repace(tx, repaced);
   }
 
   private async write(tx: ViewTransaction, changed: ReadonlyMap<string, Delivery>, due: ReadonlyMap<string, Due>) {
     await saveDeliveries(tx, [...changed.values()]);
-    const idle = [...changed.keys()].filter((id) => !due.has(id));
-    await this.work.remove(tx, ATTEMPTS, idle);
-    await this.work.schedule(
+    const work = [...due].map(([id, asked]) => this.workOf(changed.get(id)!, asked));
+    const held = work.filter(({ payload }) => this.isPaced(payload));
+    await hold(tx, held);
+    const isFree = (id: string): boolean => due.has(id) && !this.isPaced(changed.get(id)!);
+    await this.work.remove(
       tx,
-      [...due].map(([id, asked]) => this.workOf(changed.get(id)!, asked)),
+      ATTEMPTS,
+      [...changed.keys()].filter((id) => !isFree(id)),
     );
+    await this.work.schedule(tx, held.length === 0 ? work : work.filter(({ payload }) => !this.isPaced(payload)));
+    await this.pace(tx, new Map(held.map(({ group, position }) => [group!, position])));
+  }
+
+  /** Whether the attempts of a delivery wait for the rate of its webhook. A test is waited for by a person. */
+  private readonly isPaced = ({ webhookId, kind }: Pick<Delivery, 'webhookId' | 'kind'>): boolean =>
+    webhookId !== null && kind !== 'test' && this.webhooks.get(webhookId)?.settings.rateLimit !== undefined;
+
+  /** Something waits for the rate of these webhooks, from these positions on. */
+  private pace(tx: ViewTransaction, webhooks: ReadonlyMap<string, bigint>): Promise<void> {
+    const dueAt = this.clock.now();
+    return this.work.schedule(
+      tx,
+      [...webhooks].map(([key, position]) => ({ queue: PACE, key, dueAt, payload: {}, position })),
+    );
+  }
+
+  /** The rate of these webhooks may be another from now on, or none. */
+  private async repace(tx: ViewTransaction, events: readonly RecordedEvent<Repacing>[]): Promise<void> {
+    for (const { data } of events)
+      if (this.webhooks.get(data.webhookId)?.settings.rateLimit) await holdBacklog(tx, this.work, data.webhookId);
+    await this.pace(tx, new Map(events.map(({ data, position }) => [data.webhookId, position])));
   }
 
   /** Attempts that have begun go on, and their outcomes count. */
   private async withdraw(tx: ViewTransaction, withdrawn: Schedule['withdrawn']): Promise<void> {
     const rows = [...withdrawn].map(([key, { cause }]) => ({ key, cause }));
-    const removed = await this.work.withdraw(tx, ATTEMPTS, rows);
+    const removed = [...(await withdrawHeld(tx, rows)), ...(await this.work.withdraw(tx, ATTEMPTS, rows))];
     await saveDeliveries(
       tx,
-      [...removed].map((id) => withdrawn.get(id)!.row),
+      removed.map((id) => withdrawn.get(id)!.row),
     );
   }
 

@@ -76,6 +76,11 @@ export class Schedule {
   readonly refusals: Refusal[] = [];
   readonly disablings: Disabling[] = [];
   readonly recoveries: RecordedEvent<'webhook.recovery_requested'>[] = [];
+  /** Attempts whose outcome is known now. */
+  readonly outcomes: (Pick<Delivery, 'webhookId' | 'kind'> & {
+    readonly deliveryId: string;
+    readonly attempt: number;
+  })[] = [];
   /** Attempts that the run that asked for them no longer wants, by delivery: the row as it is without. */
   readonly withdrawn = new Map<string, { readonly row: Delivery; readonly cause: string }>();
 
@@ -194,6 +199,8 @@ export class Schedule {
     const after = settle(before, event);
     if (after === before) return;
     this.change(after, undefined);
+    const { webhookId: to, kind } = before;
+    this.outcomes.push({ deliveryId: before.id, attempt: event.data.attempt, webhookId: to, kind });
     if (before.webhookId === null || before.kind === 'test') return;
     const { webhookId } = before;
     const health = healthAfter(this.healthOf(webhookId), event);

@@ -46,7 +46,7 @@ describe('a webhook that is saved', () => {
     ['too many headers', { headers: Object.fromEntries([...Array(21).keys()].map((n) => [`x-${n}`, ''])) }, '/headers'],
     ['a reserved signature header', { signatureHeader: 'webhook-signature' }, '/signatureHeader'],
     ['a signature header that is none', { signatureHeader: 'X Sig' }, '/signatureHeader'],
-    ['a rate limit', { rateLimit: { limit: 1 } }, '/rateLimit'],
+    ['a rate of no second', { rateLimit: { limit: 1, per: '10ms' } }, '/rateLimit/per'],
   ])('is refused with %s, and says where', (_, given, pointer) => expect(pointersOf(given)).toEqual([pointer]));
 
   it('is refused with a URL that may not be called', () => expect(pointersOf({}, 'private')).toEqual(['/url']));

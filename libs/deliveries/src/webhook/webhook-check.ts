@@ -14,6 +14,7 @@ import { SIGNATURE_HEADER } from '#libs/plugin-sdk/src/signature-headers.js';
 import { STANDARD_SECRET_PREFIX } from '#libs/plugin-sdk/src/standard-webhooks.js';
 import type { OrganisationVocabulary } from '#libs/vocabulary/src/vocabulary.js';
 
+import { periodRefusal, rateOf } from './rate-limit.js';
 import { secretRefusal } from './signing.js';
 
 const PATTERN = /^[a-z0-9_*]+(?:\.[a-z0-9_*]+)*$/;
@@ -50,8 +51,8 @@ export const webhookCheck =
     const headers = problems.part(given, 'headers');
     if (headers) checkOwnHeaders(headers, own ?? signatureHeader ?? SIGNATURE_HEADER, add);
     if (own !== undefined) add('/signatureHeader', signatureHeaderRefusal(own));
-    if (given.rateLimit !== undefined && given.rateLimit !== null)
-      add('/rateLimit', 'Must be left out: at most 8 deliveries are under way to one webhook at a time.');
+    const rateLimit = problems.part(given, 'rateLimit');
+    if (rateLimit !== undefined) add('/rateLimit/per', periodRefusal(rateOf(rateLimit)));
   };
 
 /**

@@ -34,6 +34,7 @@ import { parseTime } from '#libs/kernel/src/time/times.js';
 import { type Page, readPage } from '#libs/persistence/src/paging.js';
 import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 
+import { rateOf } from './rate-limit.js';
 import { newSecret } from './signing.js';
 import { outcomeOf, SKIPPED, TEST_TIMEOUT_MS, testDeliveryId, withUnknownSecret } from './test-delivery.js';
 import { warningsOf, webhookCheck } from './webhook-check.js';
@@ -90,7 +91,11 @@ export class WebhookController {
     const reference = `${id}/secret/1`;
     const secret = await this.secrets.put(caller.orgId, reference, body.secret ?? newSecret());
     const headers = body.headers ? await this.keepHeaders(caller, `${id}/headers/1`, body.headers) : undefined;
-    const settings: WebhookSettings = { ...withDefaults(webhookSettings, body), ...(headers && { headers }) };
+    const settings: WebhookSettings = {
+      ...withDefaults(webhookSettings, body),
+      ...(headers && { headers }),
+      ...(body.rateLimit && { rateLimit: rateOf(body.rateLimit) }),
+    };
     const disabled = body.disabled === true;
     const committed = await this.run(new RegisterWebhook(id, caller, settings, reference, disabled));
     const outcome = disabled ? SKIPPED : await this.testOutcome(id, committed);
@@ -236,7 +241,11 @@ export class WebhookController {
   }
 
   private async settingsChange(caller: Caller, id: string, body: WebhookChanges): Promise<SettingsChange> {
-    const { secret: _, rotateSecret: __, graceSeconds: ___, disabled: ____, rateLimit: _____, headers, ...rest } = body;
+    const { secret: _, rotateSecret: __, graceSeconds: ___, disabled: ____, rateLimit, headers, ...plain } = body;
+    const rest = {
+      ...plain,
+      ...(rateLimit !== undefined && { rateLimit: rateLimit === null ? null : rateOf(rateLimit) }),
+    };
     if (!headers) return { ...rest, ...(headers === null && { headers }) };
     return { ...rest, headers: await this.keepHeaders(caller, `${id}/headers/${newIdFor(caller, 'sec')}`, headers) };
   }

@@ -77,6 +77,7 @@ export const answerOf = (
   ...asShown(webhookSettings, settings),
   headers: Object.fromEntries((settings.headers?.names ?? []).map((name) => [name, '(hidden)'])),
   signatureHeader: settings.signatureHeader ?? SIGNATURE_HEADER,
+  rateLimit: settings.rateLimit ?? null,
   status,
   disabled: status === 'disabled',
   disabledReason,

@@ -6,6 +6,13 @@ import { allowRecursion } from './rule-shape.js';
 const MAX_TIMEOUT_MS = 120_000;
 const MAX_GRACE_SECONDS = 7 * 24 * 60 * 60;
 
+const limit = Type.Integer({ minimum: 1, maximum: 10_000, description: 'Number of requests.' });
+const per = Type.String({ expected: 'a duration from 1s to 1d, such as 1m', examples: ['1m'] });
+
+/** At most so many requests in any period of that length. */
+export const WebhookRate = Type.Object({ limit, per });
+export type WebhookRate = Static<typeof WebhookRate>;
+
 export const WebhookFormat = Type.Union([
   Type.Literal('platform'),
   Type.Literal('compact'),
@@ -56,14 +63,22 @@ export const webhookFields = {
     }),
   ),
   disabled: defaulted(Type.Boolean(), false),
-  rateLimit: Type.Optional(Type.Unknown({ description: 'Must be left out.' })),
+  rateLimit: Type.Optional(
+    Type.Union([limit, closed({ limit, per: Type.Optional({ ...per, default: '1m' }) })], {
+      description:
+        'Most requests in any such period, over all processes: a number per minute, or `{ limit, per }`. Further deliveries wait in order. Default: no limit.',
+    }),
+  ),
 };
 
 const changed = changes(webhookFields);
-const { filter, headers, secret, signatureHeader } = changed;
+const { filter, headers, secret, signatureHeader, rateLimit } = changed;
 
 /** What is sent to create one. `null` is as good as leaving out. */
-export const NewWebhook = closed({ ...webhookFields, filter, headers, secret, signatureHeader }, { $id: 'NewWebhook' });
+export const NewWebhook = closed(
+  { ...webhookFields, filter, headers, secret, signatureHeader, rateLimit },
+  { $id: 'NewWebhook' },
+);
 export type NewWebhook = Static<typeof NewWebhook>;
 
 /** What is sent to change one. */
@@ -92,6 +107,7 @@ const reference = Type.String({ description: 'reference into the store of secret
 export const WebhookSettings = Type.Object({
   ...kept(webhookSettings),
   headers: Type.Optional(Type.Object({ names: Type.Array(Type.String()), values: reference })),
+  rateLimit: Type.Optional(WebhookRate),
 });
 export type WebhookSettings = Static<typeof WebhookSettings>;
 
@@ -104,6 +120,7 @@ export const WebhookAnswer = Type.Object(
     ...shown(webhookSettings),
     headers: Type.Record(Type.String(), Type.String(), { description: 'Values are hidden.' }),
     signatureHeader: Type.String(),
+    rateLimit: nullable(WebhookRate),
     status: Type.Union([Type.Literal('active'), Type.Literal('disabled')]),
     disabled: Type.Boolean(),
     disabledReason: nullable(Type.Union([Type.Literal('manual'), Type.Literal('gone'), Type.Literal('failing')])),

@@ -27,6 +27,13 @@ export interface WorkCount {
   readonly rows: number;
 }
 
+interface TakenRow {
+  readonly key: string;
+  readonly due_at: Date;
+  readonly payload: object;
+  readonly position: string;
+}
+
 /** A row that is claimed, or that waits for the projection of its outcome, stays as it is but for what is to be done. */
 const HELD = `(w.state = 'claimed' or w.state = 'resting' and excluded.position < w.await_position)`;
 
@@ -111,10 +118,43 @@ export class PostgresWorkQueue extends WorkQueue {
     });
   }
 
-  override async remove(tx: ViewTransaction, queue: string, keys: readonly string[]): Promise<void> {
+  override async remove(tx: ViewTransaction, queue: string, keys: readonly string[], upTo?: bigint): Promise<void> {
     if (keys.length === 0) return;
-    tx.write('delete from views.work where queue = $1 and key = any($2::text[])', [queue, keys]);
+    const rows = 'delete from views.work where queue = $1 and key = any($2::text[])';
+    if (upTo === undefined) tx.write(rows, [queue, keys]);
+    else tx.write(`${rows} and position <= $3`, [queue, keys, String(upTo)]);
     tx.onEnd((isCommitted) => isCommitted && this.local?.forget(queue, keys));
+  }
+
+  override async takeBack(tx: ViewTransaction, queue: string, group: string, after: string): Promise<readonly Work[]> {
+    // A row that is locked is being claimed at this moment.
+    const [rows] = await tx.query<[TakenRow[], number]>(
+      `delete from views.work where ctid = any (array(
+         select ctid from views.work
+          where queue = $1 and grp = $2 and key > $3 and state in ('ready', 'sleeping')
+          order by key limit 1000 for update skip locked))
+       returning key, due_at, payload, position`,
+      [queue, group, after],
+    );
+    return rows
+      .map(({ key, due_at, payload, position }) => ({
+        queue,
+        key,
+        dueAt: due_at,
+        group,
+        payload,
+        position: BigInt(position),
+      }))
+      .sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  override async unended(tx: ViewTransaction, queue: string, keys: readonly string[]): Promise<ReadonlySet<string>> {
+    if (keys.length === 0) return new Set();
+    const rows = await tx.query<{ key: string }[]>(
+      "select key from views.work where queue = $1 and key = any($2::text[]) and state <> 'parked'",
+      [queue, keys],
+    );
+    return new Set(rows.map(({ key }) => key));
   }
 
   private reserve(tx: ViewTransaction, rows: readonly Work[]): ReadonlyMap<Work, Reserved> {

@@ -14,7 +14,7 @@ import { createTestDatabase, type TestDatabase } from '../../../../test/support/
 import { openDataSource } from '../data-source.adapter.js';
 import type { LeaseTiming } from '../session/process-lease.adapter.js';
 import { CLAIM } from './work-claims.adapter.js';
-import { inTransaction } from '../../testing/in-transaction.js';
+import { inTransaction } from '../transaction/in-transaction.adapter.js';
 import { PostgresWorkQueue } from './work-queue.adapter.js';
 import type { ClaimedWork, Work, Worker } from './work.js';
 import { Workers } from './workers.adapter.js';

@@ -29,8 +29,15 @@ export interface Work<Payload extends object = object> {
 export abstract class WorkQueue {
   /** Inserts or replaces rows; does not take a row away from the process that has it claimed. */
   abstract schedule(tx: ViewTransaction, work: readonly Work[]): Promise<void>;
-  /** Removes rows; those that do not exist are passed over. */
-  abstract remove(tx: ViewTransaction, queue: string, keys: readonly string[]): Promise<void>;
+  /**
+   * Removes rows; those that do not exist are passed over.
+   * @param upTo rows that follow from later events stay.
+   */
+  abstract remove(tx: ViewTransaction, queue: string, keys: readonly string[], upTo?: bigint): Promise<void>;
+  /** Removes rows of a group that nobody works on: at most 1000, in the order of their keys, after the key `after`. */
+  abstract takeBack(tx: ViewTransaction, queue: string, group: string, after: string): Promise<readonly Work[]>;
+  /** Of these keys, those whose work is still to end: neither removed nor given up. */
+  abstract unended(tx: ViewTransaction, queue: string, keys: readonly string[]): Promise<ReadonlySet<string>>;
   /**
    * Removes rows that nobody works on and whose payload names this event as its cause (`cause.id`): what has begun goes on.
    * @returns the keys of those that were removed.
@@ -57,6 +64,8 @@ export interface WorkDone {
   readonly position: bigint;
   /** The receiver failed: its group is given less at a time. */
   readonly hasFailed?: boolean;
+  /** Nothing was appended, and the row is due again after so long, unless it was removed or rescheduled meanwhile. */
+  readonly againAfterMs?: number;
 }
 
 /** Does one kind of claimed work, in every process that has the worker role. */

@@ -227,8 +227,9 @@ export class WorkerLoop {
     const { work } = one;
     const { windows } = this.slots;
     try {
-      const { position, hasFailed = false } = await worker.run(work, one.abort.signal);
+      const { position, hasFailed = false, againAfterMs } = await worker.run(work, one.abort.signal);
       if (one.lost) return;
+      if (againAfterMs !== undefined) return this.dueAt(await this.options.claims.release(work, againAfterMs));
       if (hasFailed) windows.failed(work.group);
       else if (performance.now() - one.startedAt < SLOW_MS) windows.succeeded(work.group);
       if (one.gone) return;

@@ -31,6 +31,7 @@ import { Executions } from './0042-executions.js';
 import { DeliverySecrets } from './0035-delivery-secrets.js';
 import { LogTrees } from './0065-log-trees.js';
 import { TokenUses } from './0046-token-uses.js';
+import { PacedAttempts } from './0053-paced-attempts.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
 export const migrations = [
@@ -67,4 +68,5 @@ export const migrations = [
   DeliverySecrets,
   TokenUses,
   LogTrees,
+  PacedAttempts,
 ];

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
-import { inTransaction } from '#libs/persistence/testing/in-transaction.js';
+import { inTransaction } from '#libs/persistence/src/transaction/in-transaction.adapter.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
 import { Running, type RunningOptions, type RunShown } from '../../testing/running.js';

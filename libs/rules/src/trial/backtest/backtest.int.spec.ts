@@ -17,7 +17,7 @@ import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { until, waitFor } from '#libs/kernel/testing/wait-for.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
-import { inTransaction } from '#libs/persistence/testing/in-transaction.js';
+import { inTransaction } from '#libs/persistence/src/transaction/in-transaction.adapter.js';
 
 import { openBudget } from '../../../../event-index/testing/open-budget.js';
 import { useViews } from '../../../../../test/support/views.js';
