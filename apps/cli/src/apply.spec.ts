@@ -37,7 +37,7 @@ describe('a file', () => {
 
   it.each([
     [{ file: 'x.yaml', text: 'a: [' }, /unexpected end/i],
-    [file('x.json', [1]), /must hold a rule or a workflow/],
+    [file('x.json', [1]), /must hold a rule, a workflow or an event type/],
     [file('x.json', { eventType: 'a' }), /"name" is required/],
     [file('x.json', { name: 'a' }), /eventType.*steps/],
   ])('that is neither has its problem: %j', (one, problem) => {
@@ -49,7 +49,7 @@ describe('a file', () => {
   it('with the name of another one is refused', () => {
     expect(wantedOf([file('a.json', rule), file('b.json', rule)])).toMatchObject([
       { kind: 'rule' },
-      { kind: 'unreadable', problem: { detail: 'a.json is a rule pushes already.' } },
+      { kind: 'unreadable', problem: { detail: 'a.json already has the rule pushes.' } },
     ]);
   });
 });
@@ -234,6 +234,69 @@ describe('applying', () => {
     expect(report(shell, outcomes, false)).toBe(1);
     expect(shell.notes[0]).toMatch(/^\d+\.json: The server did not answer, so this may or may not be saved/);
     expect(shell.notes.at(-1)).toMatch(/^9 created, \d+ failed, \d+ skipped\.$/);
+  });
+});
+
+describe('event types', () => {
+  const added = {
+    type: 'developer.added',
+    description: 'New.',
+    schema: { type: 'object', properties: { login: { type: 'string' } } },
+    example: { login: 'ann' },
+  };
+  const TYPES = 'GET /api/v1/event-types?limit=200';
+  const stored = { ...added, version: 2, archived: false, builtIn: false, system: false, updatedAt: null };
+  const together = [file('a.json', rule), file('b.json', flow), file('event-types/c.json', added)];
+  const assuming = { eventTypes: { 'developer.added': added.schema }, workflows: ['hello'] };
+  const order = (shell: FakeShell) =>
+    shell.asked.filter(({ method }) => method !== 'GET').map(({ method, path }) => `${method} ${path}`);
+
+  it('are applied before the workflows and rules that may name them', async () => {
+    const shell = new FakeShell({
+      [RULES]: none,
+      [FLOWS]: none,
+      [TYPES]: none,
+      'POST /api/v1/event-types': stored,
+      'POST /api/v1/workflows/validate': valid,
+      'PUT /api/v1/workflows/hello': {},
+      'POST /api/v1/rules': { ...saved, warnings: [] },
+    });
+    expect(changes(await apply(shell, wantedOf(together), false))).toEqual(['created', 'created', 'created']);
+    expect(order(shell)).toEqual([
+      'POST /api/v1/event-types',
+      'POST /api/v1/workflows/validate',
+      'PUT /api/v1/workflows/hello',
+      'POST /api/v1/rules',
+    ]);
+  });
+
+  it('are assumed on a dry run, and checked', async () => {
+    const shell = new FakeShell({
+      [RULES]: none,
+      [FLOWS]: none,
+      [TYPES]: none,
+      'POST /api/v1/event-types/validate': { valid: true },
+      'POST /api/v1/workflows/validate': valid,
+      'POST /api/v1/rules/test': { warnings: [] },
+    });
+    expect(changes(await apply(shell, wantedOf(together), true))).toEqual(['created', 'created', 'created']);
+    const bodies = Object.fromEntries(shell.asked.map(({ path, body }) => [path, body]));
+    expect(bodies['/api/v1/workflows/validate']).toMatchObject({ assuming });
+    expect(bodies['/api/v1/rules/test']).toMatchObject({ assuming });
+    expect(bodies['/api/v1/event-types/validate']).toEqual(added);
+  });
+
+  it.each([
+    ['unchanged', added, stored, []],
+    ['updated', { ...added, description: 'Newer.' }, stored, ['PUT /api/v1/event-types/developer.added']],
+    ['updated', added, { ...stored, archived: true }, ['PUT /api/v1/event-types/developer.added']],
+  ])('are %s', async (change, body, there, calls) => {
+    const shell = new FakeShell({
+      [TYPES]: { data: [there], nextCursor: null },
+      'PUT /api/v1/event-types/developer.added': stored,
+    });
+    expect(changes(await apply(shell, wantedOf([file('c.json', body)]), false))).toEqual([change]);
+    expect(order(shell)).toEqual(calls);
   });
 });
 

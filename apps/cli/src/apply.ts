@@ -9,10 +9,10 @@ import type { Act } from './shell.js';
 export function applyCommand(program: Command, act: Act): void {
   program
     .command('apply')
-    .description('create or update rules and workflows from files; a repeat changes nothing')
+    .description('create or update event types, workflows and rules from files; a repeat changes nothing')
     .requiredOption(
       '-f, --file <path>',
-      'a file, a folder with files, rules/ and workflows/, or - for the standard input',
+      'a file, a folder with files, event-types/, rules/ and workflows/, or - for the standard input',
     )
     .option('--dry-run', 'check only, and show what would change')
     .action(({ file, dryRun = false }: { file: string; dryRun?: boolean }) =>

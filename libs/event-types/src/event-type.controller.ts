@@ -16,6 +16,7 @@ import type { EventDefinition } from '#libs/events/src/define-event.js';
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
 import {
   EventTypeAnswer,
+  EventTypeCheck,
   EventTypeVersion,
   EventTypeVersionAnswer,
   NewEventType,
@@ -67,14 +68,19 @@ export class EventTypeController {
   @Takes(NewEventType)
   @Answers(EventTypeAnswer, 201)
   async create(@CurrentCaller() caller: Caller, @Body() sent: object): Promise<EventTypeAnswer> {
-    const check = (given: NewEventType, problems: Problems): void => {
-      const type = problems.part(given, 'type');
-      const reserved = type === undefined ? undefined : reservedName(type);
-      if (reserved !== undefined) problems.add('/type', reserved);
-      checkContent(given, problems);
-    };
-    const { type, ...content } = checkBody(NewEventType, sent, { prefix: 'event_type', check });
+    const { type, ...content } = checkedType(sent);
     return this.run(new SaveEventType(caller, type, content, true));
+  }
+
+  @Post('validate')
+  @Roles('designer', 'integrator', 'auditor')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Check an event type without saving it', description: 'Problems are answered with 422.' })
+  @Takes(NewEventType)
+  @Answers(EventTypeCheck)
+  validate(@Body() sent: object): EventTypeCheck {
+    const { type } = checkedType(sent);
+    return { valid: true, type };
   }
 
   @Get()
@@ -159,6 +165,16 @@ export class EventTypeController {
     if (state.kind === 'unknown') throw eventTypeNotFound(command.type);
     return answerOf(state);
   }
+}
+
+function checkedType(sent: object): NewEventType {
+  const check = (given: NewEventType, problems: Problems): void => {
+    const type = problems.part(given, 'type');
+    const reserved = type === undefined ? undefined : reservedName(type);
+    if (reserved !== undefined) problems.add('/type', reserved);
+    checkContent(given, problems);
+  };
+  return checkBody(NewEventType, sent, { prefix: 'event_type', check });
 }
 
 function checkContent(given: EventTypeVersion, problems: Problems): void {

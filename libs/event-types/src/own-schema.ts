@@ -49,6 +49,15 @@ export function schemaProblems(schema: Schema, example: unknown): readonly Probl
   return dataProblems(schema, example, '/example');
 }
 
+/** Whether data can be checked against it. */
+export function isSchema(schema: Schema): boolean {
+  try {
+    return schemaProblems(schema, {}).every(({ pointer }) => pointer.startsWith('/example'));
+  } catch {
+    return false;
+  }
+}
+
 /** What must change in `data` so that it fits. @param isOpen tells values that are not known yet, such as templates. */
 export function dataProblems(schema: Schema, data: unknown, pointer = '/data', isOpen?: IsOpen): readonly Problem[] {
   compiled(schema);

@@ -53,6 +53,10 @@ describe('a reference', () => {
     expect(referenceProblem('workflow', 'release', more)).toBeUndefined();
     expect(more.eventTypes.get('developer.added')).toEqual({ schema: { type: 'object' }, archived: false });
     expect(referenceProblem('workflow', 'release', vocabulary)).toBeDefined();
+    const odd = assuming(vocabulary, {
+      eventTypes: { 'a.b': { type: 3 }, 'a.c': { type: 'object', $ref: 'https://x' } },
+    });
+    expect([...odd.eventTypes.values()].map(({ schema }) => schema)).toEqual([{}, {}]);
   });
 
   it('is named by the schema of the step or action', () => {

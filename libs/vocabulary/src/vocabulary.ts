@@ -1,3 +1,4 @@
+import { isSchema } from '#libs/event-types/src/own-schema.js';
 import type { Assuming } from '#libs/events/src/shapes/event-types/assuming-shape.js';
 import type { JsonSchema } from '#libs/expressions/src/schema.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
@@ -42,13 +43,13 @@ export const NOTHING_KNOWN: OrganisationVocabulary = {
   workflows: [],
 };
 
-/** What there is once more has been saved. */
+/** What there is once more has been saved. Of a schema that is none, nothing is known. */
 export function assuming(
   vocabulary: OrganisationVocabulary,
   { eventTypes = {}, workflows = [] }: Assuming,
 ): OrganisationVocabulary {
   const own: readonly (readonly [string, OwnEventType])[] = Object.entries(eventTypes).map(
-    ([type, schema]) => [type, { schema: schema, archived: false }] as const,
+    ([type, schema]) => [type, { schema: isSchema(schema) ? schema : {}, archived: false }] as const,
   );
   return {
     ...vocabulary,

@@ -25,10 +25,11 @@ interface Source {
   readonly place: (pointer: string) => SourcePosition;
 }
 
-/** A document that is to be brought into force: a workflow has steps, a rule an event type. */
+/** A document that is to be applied: a workflow has steps, a rule an event type, an event type a schema. */
 export type Wanted = Source & { readonly name: string } & (
     | { readonly kind: 'rule'; readonly body: Record<string, unknown> }
     | { readonly kind: 'workflow'; readonly source: string }
+    | { readonly kind: 'event type'; readonly body: Record<string, unknown> }
     | { readonly kind: 'unreadable'; readonly problem: FileProblem }
   );
 
@@ -39,11 +40,11 @@ export interface TextFile {
 
 const IS_WANTED = /^[^.].*\.(ya?ml|json)$/;
 const IS_TEST = /\.test\.ya?ml$/;
-/** Folders within the one that was named in which files are looked for too. */
-const FOLDERS = ['rules', 'workflows'];
+/** Folders in the named one whose files are applied too. */
+const FOLDERS = ['event-types', 'rules', 'workflows'];
 
 /**
- * A file, the standard input (`-`), or the YAML and JSON files of a folder and of its `rules` and `workflows`, by name.
+ * A file, the standard input (`-`), or the YAML and JSON files of a folder and of its `event-types`, `rules` and `workflows`, by name.
  * @throws UnreadableFile
  */
 export async function textFiles(path: string): Promise<readonly TextFile[]> {
@@ -59,13 +60,12 @@ export async function textFiles(path: string): Promise<readonly TextFile[]> {
         files.push({ file: join(folder, name), text: await readFile(join(folder, name), 'utf8') });
   }
   if (files.length === 0)
-    throw new UnreadableFile(`There are no YAML or JSON files in ${path}, ${FOLDERS.join(' or ')}.`);
+    throw new UnreadableFile(`There are no YAML or JSON files in ${path} or its folders ${FOLDERS.join(', ')}.`);
   return files;
 }
 
 /**
- * What each document of each file holds; what is no rule and no workflow has its problem, and a name that is given twice
- * as well.
+ * What each document of each file holds. A document of no known kind has a problem, and so has a name that is given twice.
  */
 export function wantedOf(files: readonly TextFile[]): readonly Wanted[] {
   const seen = new Map<string, string>();
@@ -83,7 +83,7 @@ export function wantedOf(files: readonly TextFile[]): readonly Wanted[] {
       place,
       name,
       kind: 'unreadable',
-      problem: { ...place('/name'), detail: `${other} is a ${key} already.` },
+      problem: { ...place('/name'), detail: `${other} already has the ${key}.` },
     };
   });
 }
@@ -114,11 +114,15 @@ function oneWanted(file: string, path: string, { line, text }: FilePart): Wanted
     problem: { ...place(''), detail },
   });
   const body = document.value;
-  if (!isObject(body)) return none('The file must hold a rule or a workflow.');
+  if (!isObject(body)) return none('The file must hold a rule, a workflow or an event type.');
+  if (typeof body['type'] === 'string' && Object.hasOwn(body, 'schema'))
+    return { ...source, kind: 'event type', name: body['type'], body };
   const { name } = body;
   if (typeof name !== 'string' || name === '') return none('"name" is required.');
   if (Object.hasOwn(body, 'steps') || Object.hasOwn(body, 'nodes'))
     return { ...source, kind: 'workflow', name, source: text };
   if (Object.hasOwn(body, 'eventType')) return { ...source, kind: 'rule', name, body };
-  return none('The document must be a rule, which has an eventType, or a workflow, which has steps.');
+  return none(
+    'The document must be a rule, which has an eventType, a workflow, which has steps, or an event type, which has a type and a schema.',
+  );
 }

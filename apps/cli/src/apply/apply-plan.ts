@@ -1,10 +1,13 @@
+import type { Assuming } from '#libs/events/src/shapes/event-types/assuming-shape.js';
+import type { EventTypeAnswer } from '#libs/events/src/shapes/event-types/event-type-shape.js';
 import type { WorkflowAnswer, WorkflowCheck } from '#libs/events/src/shapes/workflow-shape.js';
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
+import { isObject } from '#libs/kernel/src/json.js';
 
 import type { FileProblem, Wanted } from './apply-files.js';
 import type { Applied, Outcomes } from './apply-outcome.js';
 import { progressOf } from './apply-report.js';
-import { isSame } from './apply-same.js';
+import { isSame, isSameType } from './apply-same.js';
 import { ServerSaidNo, Unreachable } from '../failures.js';
 import type { Rule, Warning } from '../rule/rule-answers.js';
 import { all } from '../pages.js';
@@ -17,13 +20,13 @@ type FileOutcome = Pick<Applied, 'change' | 'problems' | 'warnings'>;
 const CONCURRENT = 16;
 
 /**
- * Brings each document into force, or says what that would do. What is the same already is left alone. Of a file with
- * several documents all are checked first, and nothing is done where one of them is wrong; what fails does not stop other
- * files.
+ * Applies each document, or says what that would do: first event types, then workflows, then rules, since one may name another.
+ * What is unchanged is left alone. All documents of a file are checked first, and none is applied if one is wrong; a failure does
+ * not stop other files.
  * @throws ServerSaidNo, Unreachable before anything is done; later on `stopped` says so.
  */
 export async function apply(shell: Shell, wanted: readonly Wanted[], isDry: boolean): Promise<Outcomes> {
-  const plan = new Plan(shell, await savedOnes(shell, wanted));
+  const plan = new Plan(shell, await savedOnes(shell, wanted), assumedIn(wanted));
   const outcomes = new Map<Wanted, FileOutcome>();
   const documents = groups(wanted, ({ path }) => path);
   const isOneOfSeveral = ({ path }: Wanted): boolean => documents.get(path)!.length > 1;
@@ -61,7 +64,12 @@ export async function apply(shell: Shell, wanted: readonly Wanted[], isDry: bool
   if (!isDry) {
     const left = changing.filter((one) => plan.isChange(outcomes.get(one)!));
     if (stopped !== undefined) for (const one of left) outcomes.set(one, LEFT);
-    else await inTurn(left, (one) => plan.save(one), APPLIED);
+    else
+      for (const kind of ['event type', 'workflow', 'rule'] as const) {
+        const ofKind = left.filter((one) => one.kind === kind);
+        if (stopped !== undefined) for (const one of ofKind) outcomes.set(one, LEFT);
+        else if (ofKind.length > 0) await inTurn(ofKind, (one) => plan.save(one), APPLIED);
+      }
   }
   const applied = wanted.map((one): Applied => {
     const { file, path, kind, name } = one;
@@ -83,6 +91,19 @@ const UNKNOWN: FileOutcome = {
 interface Saved {
   readonly rules: ReadonlyMap<string, readonly SavedRule[]>;
   readonly flows: ReadonlyMap<string, readonly WorkflowAnswer[]>;
+  readonly types: ReadonlyMap<string, EventTypeAnswer>;
+}
+
+/** What the documents can name because others of them are applied with them. */
+function assumedIn(wanted: readonly Wanted[]): Assuming {
+  const types = wanted.flatMap((one) =>
+    one.kind === 'event type' && isObject(one.body['schema']) ? [[one.name, one.body['schema']] as const] : [],
+  );
+  const workflows = wanted.flatMap(({ kind, name }) => (kind === 'workflow' ? [name] : []));
+  return {
+    ...(types.length > 0 && { eventTypes: Object.fromEntries(types) }),
+    ...(workflows.length > 0 && { workflows }),
+  };
 }
 
 async function savedOnes(shell: Shell, wanted: readonly Wanted[]): Promise<Saved> {
@@ -91,14 +112,20 @@ async function savedOnes(shell: Shell, wanted: readonly Wanted[]): Promise<Saved
   return {
     rules: byName(needs('rule') ? await all<SavedRule>(shell, '/api/v1/rules') : []),
     flows: byName(needs('workflow') ? await all<WorkflowAnswer>(shell, '/api/v1/workflows') : []),
+    types: new Map(
+      (needs('event type') ? await all<EventTypeAnswer>(shell, TYPES) : []).map((one) => [one.type, one] as const),
+    ),
   };
 }
+
+const TYPES = '/api/v1/event-types';
 
 /** What is to be done with each document, and doing it. */
 class Plan {
   constructor(
     private readonly shell: Shell,
     private readonly saved: Saved,
+    private readonly assuming: Assuming,
   ) {}
 
   isChange({ change }: FileOutcome): boolean {
@@ -109,6 +136,11 @@ class Plan {
   known(one: Wanted): FileOutcome {
     if (one.kind === 'unreadable') return { change: 'failed', problems: [one.problem] };
     if (one.kind === 'workflow') return { change: this.saved.flows.has(one.name) ? 'updated' : 'created' };
+    if (one.kind === 'event type') {
+      const saved = this.saved.types.get(one.name);
+      if (!saved) return { change: 'created' };
+      return { change: isSameType(one.body, saved) ? 'unchanged' : 'updated' };
+    }
     const [saved, other] = this.saved.rules.get(one.name) ?? [];
     if (!saved) return { change: 'created' };
     if (!other) return { change: isSame(one.body, saved) ? 'unchanged' : 'updated' };
@@ -119,10 +151,15 @@ class Plan {
   /** What saving would change; checked as it is when it is saved. */
   async check(one: Wanted): Promise<FileOutcome> {
     if (one.kind === 'workflow') return this.checkWorkflow(one);
+    if (one.kind === 'event type') {
+      await this.shell.call('POST', `${TYPES}/validate`, one.body);
+      return this.known(one);
+    }
     if (one.kind !== 'rule') return this.known(one);
     const { warnings } = await this.shell.call<{ warnings: readonly Warning[] }>('POST', '/api/v1/rules/test', {
       rule: one.body,
       event: {},
+      assuming: this.assuming,
     });
     return { ...this.known(one), warnings };
   }
@@ -133,6 +170,13 @@ class Plan {
       if (this.isChange(outcome))
         await this.shell.call('PUT', `/api/v1/workflows/${encodeURIComponent(one.name)}`, { source: one.source });
       return outcome;
+    }
+    if (one.kind === 'event type') {
+      const { type: _, ...content } = one.body;
+      if (this.saved.types.has(one.name))
+        await this.shell.call('PUT', `${TYPES}/${encodeURIComponent(one.name)}`, content);
+      else await this.shell.call('POST', TYPES, one.body);
+      return this.known(one);
     }
     if (one.kind !== 'rule') return this.known(one);
     const [saved] = this.saved.rules.get(one.name) ?? [];
@@ -158,9 +202,7 @@ class Plan {
     const { valid, version, errors, warnings } = await this.shell.call<WorkflowCheck>(
       'POST',
       '/api/v1/workflows/validate',
-      {
-        source: one.source,
-      },
+      { source: one.source, assuming: this.assuming },
     );
     const inFile = <T extends { line?: number; column?: number }>({ line = 1, column = 1, ...more }: T) => ({
       ...more,

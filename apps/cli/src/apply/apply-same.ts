@@ -18,5 +18,12 @@ export function isSame(body: Parts, saved: Parts): boolean {
   return parts({ ...written, actions: withWith(written['actions']) }) === parts(saved);
 }
 
+/** Whether saving the document of an event type would change nothing. An archived one is restored. */
+export function isSameType(body: Parts, saved: Parts & { readonly archived: boolean }): boolean {
+  if (saved.archived) return false;
+  const keys = new Set([...Object.keys(body), 'description', 'schema', 'example']);
+  return [...keys].every((key) => canonicalJson(body[key] ?? null) === canonicalJson(saved[key] ?? null));
+}
+
 const withWith = (actions: unknown): unknown =>
   Array.isArray(actions) ? actions.map((one: unknown) => (isObject(one) ? { with: {}, ...one } : one)) : actions;

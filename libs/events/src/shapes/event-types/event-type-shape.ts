@@ -36,6 +36,13 @@ export const NewEventType = closed(
 );
 export type NewEventType = Static<typeof NewEventType>;
 
+/** The answer to checking an event type. */
+export const EventTypeCheck = Type.Object(
+  { valid: Type.Literal(true), type: Type.String() },
+  { $id: 'EventTypeCheck' },
+);
+export type EventTypeCheck = Static<typeof EventTypeCheck>;
+
 /** An event type as it is answered. */
 export const EventTypeAnswer = Type.Object(
   {
