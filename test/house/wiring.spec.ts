@@ -176,6 +176,7 @@ const NAMES: readonly string[] = [
   'intake.list',
   'intake.reconcile',
   'intake.silence',
+  'intake.workflow-integrations',
   'issues.open',
   'issues.views',
   'rules.decide',

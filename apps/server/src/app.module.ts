@@ -38,6 +38,8 @@ import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
 import type { Subscriber, Table } from '#libs/event-store/src/subscriber.js';
 import { AgentReceivers } from '#libs/intake/src/agent-webhook/agent-receivers.js';
 import { IntakeModule } from '#libs/intake/src/intake.module.js';
+import { AwaitingWorkflows } from '#libs/intake/src/workflow-webhook/awaiting-workflows.js';
+import { MakeWorkflowIntegrations } from '#libs/intake/src/workflow-webhook/workflow-integrations.subscriber.js';
 import { IntegrationProjection } from '#libs/intake/src/integration/integration.projection.js';
 import { IntegrationTable } from '#libs/intake/src/integration/integration.table.js';
 import { IntegrationCounterView, IntegrationView } from '#libs/intake/src/integration/integration.view.js';
@@ -105,6 +107,7 @@ const STAGES: readonly Type[] = [
 const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   ForgetSecrets,
   IntegrationProjection,
+  MakeWorkflowIntegrations,
   WatchSilence,
   ScheduleReconciliations,
   DecideRules,
@@ -142,6 +145,7 @@ const TABLES: readonly Type<Table>[] = [
   VocabularyTable,
   IntegrationTable,
   AgentReceivers,
+  AwaitingWorkflows,
   WorkflowTable,
   Cancellations,
   StoppedExecutions,

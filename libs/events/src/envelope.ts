@@ -91,6 +91,8 @@ export const ENGINE = 'millrace';
 export const eventIdOf = (uuid: Uuid): string => publicId(PREFIXES.event, uuid);
 /** The execution that an agent's webhook leads to has the UUID of the event: the sender knows its id at once. */
 export const executionIdOf = (event: Uuid): string => publicId(PREFIXES.execution, event);
+/** The run that an event leads to: one for each workflow, whatever is restarted or sent twice. */
+export const runIdOf = (workflowId: string, event: Uuid): string => derivedId('run', 'run', workflowId, event);
 /** The execution that an `agent.requested` asks for. */
 export const requestedExecutionId = (request: {
   readonly id: Uuid;

@@ -59,6 +59,9 @@ import { TrialController } from './trial/trial.controller.js';
 import { ReconcileController } from './reconcile/reconcile.controller.js';
 import { ReconcileIntegrations, Reconciler } from './reconcile/reconcile.js';
 import { ScheduleReconciliations } from './reconcile/reconcile.subscriber.js';
+import { AwaitingWorkflows } from './workflow-webhook/awaiting-workflows.js';
+import { RunAnswers } from './workflow-webhook/run-answers.js';
+import { MakeWorkflowIntegrations } from './workflow-webhook/workflow-integrations.subscriber.js';
 import { TellSilence } from './silence/silence.js';
 import { WatchSilence } from './silence/silence.subscriber.js';
 
@@ -135,6 +138,19 @@ const sealingWith = (keyring: Keyring): Sealing => ({
         new HandshakeChanges({ commands, progress, secrets }),
       inject: [CommandBus, Progress, Secrets],
     },
+    MakeWorkflowIntegrations,
+    { provide: AwaitingWorkflows, useFactory: () => new AwaitingWorkflows() },
+    {
+      provide: RunAnswers,
+      useFactory: (
+        store: EventStore,
+        progress: Progress,
+        awaiting: AwaitingWorkflows,
+        { publicUrl }: Settings,
+        log: Log,
+      ) => new RunAnswers({ store, progress, awaiting, publicUrl, log }),
+      inject: [EventStore, Progress, AwaitingWorkflows, Settings, LOG],
+    },
     InboundRoutes,
     ScheduleReconciliations,
     {
@@ -159,6 +175,8 @@ const sealingWith = (keyring: Keyring): Sealing => ({
   ],
   exports: [
     IntegrationTable,
+    AwaitingWorkflows,
+    MakeWorkflowIntegrations,
     AgentReceivers,
     IntegrationProjection,
     WatchSilence,

@@ -34,7 +34,7 @@ import { IntegrationTable } from '../src/integration/integration.table.js';
 import { RateLimiter } from '../src/integration/rate-limiter.js';
 import { inboundRoutes } from '../src/receiving/inbound.adapter.js';
 import { InboundPipeline } from '../src/receiving/pipeline.js';
-import { MemorySecrets } from './memory-secrets.js';
+import { MemorySecrets } from '../../access/testing/memory-secrets.js';
 
 export const AUTHOR = { orgId: 'org_1', actor: 'token/tok_1' };
 /** How the outside knows the server, for senders that sign the URL. */

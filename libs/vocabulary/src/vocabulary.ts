@@ -3,8 +3,11 @@ import type { Assuming } from '#libs/events/src/shapes/event-types/assuming-shap
 import type { JsonSchema } from '#libs/expressions/src/schema.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
-/** What a rule or a step refers to by id or name. A tracker is an integration whose provider opens issues, or `builtin`. */
-export type ReferenceKind = 'agent' | 'integration' | 'secret' | 'tracker' | 'webhook' | 'workflow';
+/**
+ * What a rule or a step refers to by id or name. An `integration` is one that sends messages, a `receiver` is any; a tracker is one
+ * whose provider opens issues, or `builtin`.
+ */
+export type ReferenceKind = 'agent' | 'integration' | 'receiver' | 'secret' | 'tracker' | 'webhook' | 'workflow';
 
 /** Something that can be referred to. */
 export interface Named {
@@ -67,12 +70,13 @@ export interface ReferenceProblem {
 export const BUILT_IN_TRACKER = 'builtin';
 
 const things = (kind: ReferenceKind, vocabulary: OrganisationVocabulary): readonly Named[] =>
-  kind === 'tracker' ? vocabulary.integrations : vocabulary[`${kind}s`];
+  kind === 'tracker' || kind === 'receiver' ? vocabulary.integrations : vocabulary[`${kind}s`];
 
 /** How to make what is missing. */
 const REMEDIES: Readonly<Record<ReferenceKind, string>> = {
   agent: 'Executions wait until it exists: millrace agent create.',
   integration: 'Create it before the message is sent: millrace integration create.',
+  receiver: 'The trigger starts runs once it exists: millrace integration create.',
   secret: 'Set it before it is used: millrace secret set NAME.',
   tracker: `Use "${BUILT_IN_TRACKER}", or the id or name of an integration: millrace integration ls.`,
   webhook: 'Use the id of an outbound webhook: millrace outbound-webhook ls.',
@@ -89,7 +93,7 @@ export function referenceProblem(
   const known = things(kind, vocabulary);
   // A webhook has no name of its own: only its id refers to it.
   const found = known.filter(({ id, name }) => id === given || (kind !== 'webhook' && name === given));
-  if (found.length === 0) return { code: `${kind}.unknown`, detail: unknown(kind, given, known) };
+  if (found.length === 0) return { code: `${calledBy(kind)}.unknown`, detail: unknown(kind, given, known) };
   if (kind === 'integration' && !found.some(({ sends }) => sends))
     return { code: 'integration.cannot_send', detail: cannot(given, 'sends no messages', known, 'sends') };
   if (kind === 'tracker' && !found.some(({ tracks }) => tracks))
@@ -97,12 +101,14 @@ export function referenceProblem(
   return undefined;
 }
 
+const calledBy = (kind: ReferenceKind): string => (kind === 'receiver' ? 'integration' : kind);
+
 function unknown(kind: ReferenceKind, given: string, known: readonly Named[]): string {
   const byName = known.find(({ id, name }) => kind === 'webhook' && id !== undefined && name === given);
   const names = kind === 'webhook' ? known.flatMap(({ id }) => id ?? []) : known.map(({ name }) => name);
   const also = kind === 'tracker' ? [...names, BUILT_IN_TRACKER] : names;
   const meant = byName ? `Did you mean "${byName.id}"? ` : suggestion(given, also);
-  return `There is no ${kind} "${given}". ${meant}${REMEDIES[kind].replace('NAME', given)}`;
+  return `There is no ${calledBy(kind)} "${given}". ${meant}${REMEDIES[kind].replace('NAME', given)}`;
 }
 
 function cannot(given: string, why: string, known: readonly Named[], can: 'sends' | 'tracks'): string {

@@ -3,6 +3,7 @@ import { CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
 
 import { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
+import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { SignedLinks } from '#libs/access/src/secrets/signed-links.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
 import { Egress } from '#libs/egress/src/egress.js';
@@ -55,6 +56,7 @@ import { IndexedLookBack } from './waits/look-back.adapter.js';
 import { StoredWaits } from './waits/wait-rows.adapter.js';
 import { Definitions } from './workflow/definitions.js';
 import { PauseController } from './workflow/pause.controller.js';
+import { WorkflowWebhooks } from './workflow/workflow-webhook.js';
 import { WorkflowFiles } from './workflow/workflow-files.adapter.js';
 import { WorkflowController } from './workflow/workflow.controller.js';
 import {
@@ -111,6 +113,12 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
       provide: StepLibrary,
       useFactory: (plugins: Plugins) => new StepLibrary([...plugins.steps.values()], plugins.sources),
       inject: [Plugins],
+    },
+    {
+      provide: WorkflowWebhooks,
+      useFactory: (store: EventStore, secrets: Secrets, progress: Progress, { publicUrl }: Settings) =>
+        new WorkflowWebhooks({ store, secrets, progress, publicUrl }),
+      inject: [EventStore, Secrets, Progress, Settings],
     },
     { provide: WorkflowTable, useFactory: (library: StepLibrary) => new WorkflowTable(library), inject: [StepLibrary] },
     {

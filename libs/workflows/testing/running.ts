@@ -2,6 +2,7 @@ import { NamedSecretTable } from '#libs/access/src/named-secrets/named-secret.ta
 import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
 import { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import { Keyring } from '#libs/access/src/secrets/keyring.js';
+import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { SignedLinks } from '#libs/access/src/secrets/signed-links.js';
 import { OrganisationTable } from '#libs/access/src/organisation/organisation.table.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
@@ -17,6 +18,7 @@ import { waitFor } from '#libs/kernel/testing/wait-for.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 
+import { MemorySecrets } from '../../access/testing/memory-secrets.js';
 import { StageProcess } from '../../persistence/testing/stage-process.js';
 import { ApprovalController } from '../src/approvals/approval.controller.js';
 import { ApprovalProjection } from '../src/approvals/approval.projection.js';
@@ -109,8 +111,17 @@ export class Running {
       entities: [WorkflowView, WorkflowVersionView, RunView, BulkRetryView, ApprovalView],
       provided: [
         [Egress, egress],
-        [Settings, { retrySchedule: [100, 200], workflowsDir: folder, correlationBudget: 10_000 }],
+        [
+          Settings,
+          {
+            retrySchedule: [100, 200],
+            workflowsDir: folder,
+            correlationBudget: 10_000,
+            publicUrl: 'https://millrace.example.com',
+          },
+        ],
         [Plugins, plugins],
+        [Secrets, new MemorySecrets()],
         [OrganisationTable, { list: () => [{ id: DEFAULT_ORG }], watch: nowhere }],
         [TokenTable, new TokenTable()],
         [SignedLinks, new SignedLinks(new Keyring([Buffer.alloc(32, 1)]), 'https://millrace.example.com')],

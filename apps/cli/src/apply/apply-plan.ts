@@ -1,6 +1,6 @@
 import type { Assuming } from '#libs/events/src/shapes/event-types/assuming-shape.js';
 import type { EventTypeAnswer } from '#libs/events/src/shapes/event-types/event-type-shape.js';
-import type { WorkflowAnswer, WorkflowCheck } from '#libs/events/src/shapes/workflow-shape.js';
+import type { SavedWorkflow, WorkflowAnswer, WorkflowCheck } from '#libs/events/src/shapes/workflow-shape.js';
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
 import { isObject } from '#libs/kernel/src/json.js';
 
@@ -12,6 +12,7 @@ import { ServerSaidNo, Unreachable } from '../failures.js';
 import type { Rule, Warning } from '../rule/rule-answers.js';
 import { all } from '../pages.js';
 import type { Shell } from '../shell.js';
+import { noteWebhook } from '../workflow/workflow-verbs.js';
 
 type SavedRule = Rule & Readonly<Record<string, unknown>>;
 type FileOutcome = Pick<Applied, 'change' | 'problems' | 'warnings'>;
@@ -167,8 +168,11 @@ class Plan {
   async save(one: Wanted): Promise<FileOutcome> {
     if (one.kind === 'workflow') {
       const outcome = await this.checkWorkflow(one);
-      if (this.isChange(outcome))
-        await this.shell.call('PUT', `/api/v1/workflows/${encodeURIComponent(one.name)}`, { source: one.source });
+      if (this.isChange(outcome)) {
+        const path = `/api/v1/workflows/${encodeURIComponent(one.name)}`;
+        const saved = await this.shell.call<SavedWorkflow>('PUT', path, { source: one.source });
+        if (saved.webhook?.secret !== undefined) noteWebhook(this.shell, saved);
+      }
       return outcome;
     }
     if (one.kind === 'event type') {

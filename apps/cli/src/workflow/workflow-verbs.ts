@@ -99,7 +99,20 @@ async function save(shell: Shell, file: string): Promise<void> {
   const saved = await shell.call<SavedWorkflow>('PUT', pathOf(name), { source });
   for (const { line, column, message } of saved.warnings) shell.note(`${file}:${line}:${column}: warning: ${message}`);
   if (shell.json) shell.print(stringifyJson(saved, 2));
-  else shell.print(shell.quiet ? saved.name : `"${saved.name}" is active, version ${saved.version}.`);
+  else {
+    shell.print(shell.quiet ? saved.name : `"${saved.name}" is active, version ${saved.version}.`);
+    noteWebhook(shell, saved);
+  }
+}
+
+/** The address of a webhook trigger, and its secret: nobody is shown that again. */
+export function noteWebhook(shell: Shell, { name, webhook }: SavedWorkflow): void {
+  if (webhook === undefined || (shell.quiet && webhook.secret === undefined)) return;
+  shell.note(`Requests to ${webhook.url} start "${name}".`);
+  if (webhook.secret !== undefined)
+    shell.note(
+      `Secret: ${webhook.secret}. It is not shown again: millrace integration rotate ${webhook.integrationId} sets another.`,
+    );
 }
 
 async function remove(shell: Shell, [name]: readonly string[]): Promise<void> {

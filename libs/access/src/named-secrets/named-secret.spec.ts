@@ -7,7 +7,7 @@ import { platformEvent } from '#libs/event-store/src/event-store.js';
 import type { SecretAnswer } from '#libs/events/src/shapes/secret-shape.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 
-import { MemorySecrets } from '../../../intake/testing/memory-secrets.js';
+import { MemorySecrets } from '../../testing/memory-secrets.js';
 import type { Caller } from '../caller.js';
 import { ForgetSecrets } from './forget-secrets.subscriber.js';
 import { NamedSecretController } from './named-secret.controller.js';

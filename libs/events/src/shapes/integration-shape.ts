@@ -150,6 +150,9 @@ export const IntegrationAnswer = Type.Object(
     ...shown(integrationSettings),
     provider: Type.String(),
     preset: nullable(Type.String({ description: 'The preset of the sender, if any.' })),
+    workflowId: nullable(
+      Type.String({ description: 'The workflow whose webhook trigger it serves. It cannot be deleted.' }),
+    ),
     verify: nullable(
       Type.Record(Type.String(), Type.Unknown(), {
         description: 'How requests are verified, if declared by the preset or by `config.verify`. Read only.',

@@ -20,6 +20,7 @@ export const WorkflowTrigger = Type.Union([
   Type.Literal('manual'),
   Type.Literal('request'),
   Type.Literal('schedule'),
+  Type.Literal('webhook'),
 ]);
 export type WorkflowTrigger = Static<typeof WorkflowTrigger>;
 

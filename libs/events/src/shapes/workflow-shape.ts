@@ -24,8 +24,23 @@ const source = Type.String({
 
 /** THE SHAPE OF A WORKFLOW, around its text. The grammar of the text is libs/workflows'. */
 
+/** A trigger of the type `webhook`, as other stages need to know it. */
+const webhookUse = Type.Object({
+  integration: Type.Optional(
+    Type.String({ description: 'Name or id of the integration. Absent: the one that belongs to the workflow.' }),
+  ),
+  respond: Type.Optional(Type.Literal('wait', { description: 'The answer to a request waits for the run.' })),
+});
+export type WebhookUse = Static<typeof webhookUse>;
+
 /** Which version of a workflow is active, as the log keeps it. */
-export const activeVersion = { name, version, origin, file: Type.Optional(file) };
+export const activeVersion = {
+  name,
+  version,
+  origin,
+  file: Type.Optional(file),
+  webhooks: Type.Optional(Type.Array(webhookUse, { description: 'Its webhook triggers; absent if it has none.' })),
+};
 /** A version, as the log keeps it. */
 export const workflowVersion = { ...activeVersion, number, source };
 
@@ -120,9 +135,21 @@ export const WorkflowAnswer = Type.Object(
 );
 export type WorkflowAnswer = Static<typeof WorkflowAnswer>;
 
+/** The integration that belongs to a workflow. */
+const workflowWebhook = Type.Object(
+  {
+    integrationId: Type.String({ examples: ['int_01jq5x1d0wkz4s3v2n8m7b6c5a'] }),
+    url: Type.String({ description: 'Requests to it start runs.' }),
+    secret: Type.Optional(
+      Type.String({ description: 'With which requests are signed. Shown once: when the integration is made.' }),
+    ),
+  },
+  { description: 'The address of its webhook trigger. Absent if it has none, or names an integration.' },
+);
+
 /** A workflow with its active text. */
 export const WorkflowDetails = Type.Object(
-  { ...WorkflowAnswer.properties, number, source },
+  { ...WorkflowAnswer.properties, webhook: Type.Optional(workflowWebhook), number, source },
   { $id: 'WorkflowDetails' },
 );
 export type WorkflowDetails = Static<typeof WorkflowDetails>;

@@ -87,6 +87,7 @@ export const integrationEvents = {
       preset: Type.Optional(Type.String({ description: 'the sender, where it is known by name' })),
       slug: Type.String({ description: 'the unguessable part of its URL' }),
       secret: Type.Optional(SecretReference),
+      workflowId: Type.Optional(Type.String({ description: 'the workflow whose webhook trigger it serves' })),
       ...keptIntegrationSettings,
     }),
     example: {

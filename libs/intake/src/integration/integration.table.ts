@@ -22,6 +22,8 @@ export interface Receiver {
   /** Under which the code that understands it is found: its provider, or that of its preset. */
   readonly understoodBy: string;
   readonly slug: string;
+  /** The workflow that it belongs to. */
+  readonly workflowId?: string | undefined;
   readonly name: string;
   readonly customPath: string | undefined;
   readonly allowed: AddressList | undefined;
@@ -135,6 +137,7 @@ export class IntegrationTable implements Table {
       adoptsUntil: state.handshake?.openUntil === undefined ? undefined : Date.parse(state.handshake.openUntil),
       inHandshake: state.handshake?.shown === true || state.handshake?.confirmUrl !== undefined,
       slug: state.slug,
+      workflowId: state.workflowId,
       name: settings.name,
       customPath: settings.customPath,
       allowed: settings.allowedSources && new AddressList(settings.allowedSources),

@@ -13,6 +13,8 @@ interface Facts {
   readonly provider: string;
   readonly preset?: string;
   readonly slug: string;
+  /** The workflow whose webhook trigger it serves: it is enabled and disabled with it, and never deleted. */
+  readonly workflowId?: string;
   /** What the sender and its administrator still have to do. Absent: nothing. */
   readonly handshake?: Handshake;
   /** Reference; absent: the slug alone authenticates. */
@@ -46,12 +48,13 @@ export const integration = slice<Integration>()({
   stream: streams.integration,
   initial: { kind: 'unknown' },
   evolve: {
-    'integration.created': (_, { provider, preset, slug, secret, ...data }, { metadata }) => ({
+    'integration.created': (_, { provider, preset, slug, secret, workflowId, ...data }, { metadata }) => ({
       kind: 'active',
       orgId: metadata.orgId,
       provider,
       ...(preset === undefined ? {} : { preset }),
       slug,
+      ...(workflowId === undefined ? {} : { workflowId }),
       ...(secret === undefined ? {} : { secret }),
       previous: [],
       settings: settingsOf(data),
@@ -125,7 +128,7 @@ type Drafts<T extends `integration.${string}` = never> = readonly Extract<EventD
 
 /** Sets an integration up. The same request sent again finds it as it was made, slug and all. */
 export function create(state: Integration, command: CreateIntegration): Drafts<'integration.created'> {
-  const { id, provider, preset, slug, secret, settings } = command;
+  const { id, provider, preset, slug, secret, settings, workflowId } = command;
   if (exists(state)) {
     if (state.provider === provider && state.preset === preset && state.settings.name === settings.name) return [];
     throw new Rejected(
@@ -147,6 +150,7 @@ export function create(state: Integration, command: CreateIntegration): Drafts<'
     ...named,
     slug,
     ...(secret === undefined ? {} : { secret }),
+    ...(workflowId === undefined ? {} : { workflowId }),
     ...settings,
   };
   return [{ type: 'integration.created', data }];
@@ -195,7 +199,13 @@ export function disable(state: Integration, command: DisableIntegration): Drafts
 
 export function remove(state: Integration, command: DeleteIntegration): Drafts<'integration.deleted'> {
   if (state.kind === 'deleted' && state.orgId === command.author.orgId) return [];
-  found(state, command);
+  const { workflowId } = found(state, command);
+  if (workflowId !== undefined)
+    throw new Rejected(
+      'conflict',
+      'integration.of_workflow',
+      `The integration belongs to the workflow ${workflowId}. Remove the webhook trigger from the workflow, or archive it: that disables the integration.`,
+    );
   return [{ type: 'integration.deleted', data: { integrationId: command.id } }];
 }
 
@@ -225,6 +235,7 @@ export class CreateIntegration extends ThingCommand<Integration> {
     /** Reference of the secret. */
     readonly secret?: string,
     readonly preset?: string,
+    readonly workflowId?: string,
   ) {
     super(id, author);
   }

@@ -70,6 +70,7 @@ export function integrationAnswer(
     ...asShown(integrationSettings, settings),
     provider: state.provider,
     preset: state.preset ?? null,
+    workflowId: state.workflowId ?? null,
     verify: provider?.described?.(config) ?? null,
     enabled: state.kind === 'active',
     slug,

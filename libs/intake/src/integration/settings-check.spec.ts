@@ -12,7 +12,7 @@ import { github } from '#libs/providers/src/github/github.js';
 import { slack } from '#libs/providers/src/slack/slack.js';
 import { standardWebhooks } from '#libs/providers/src/standard-webhooks.js';
 
-import { MemorySecrets } from '../../testing/memory-secrets.js';
+import { MemorySecrets } from '../../../access/testing/memory-secrets.js';
 import { newSlug, settingsChange, withStoredSecrets } from './settings-change.js';
 import { checkSettings, configProblems, MASK } from './settings-check.js';
 

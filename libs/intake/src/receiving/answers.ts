@@ -47,28 +47,33 @@ const TITLES: Readonly<Record<number, string>> = {
   503: 'Unavailable',
 };
 
-/** 202 and the ids; refusals are problems as in RFC 9457. */
+/** 202 and the ids, or 200 with what a run came to; refusals are problems as in RFC 9457. */
 export const platformForm: AnswerForm = {
-  accepted: ({ eventIds, duplicate, answer }) =>
+  accepted: ({ eventIds, duplicate, answer, run }) =>
     answer
       ? { status: answer.status, contentType: answer.contentType ?? JSON_TYPE, body: answer.body }
-      : { status: 202, contentType: JSON_TYPE, body: stringifyJson({ eventIds, duplicate }) },
+      : {
+          status: run?.status === undefined ? 202 : 200,
+          contentType: JSON_TYPE,
+          body: stringifyJson({ eventIds, duplicate, ...run }),
+        },
   refused: problem,
   notFound: problem(NOT_FOUND),
 };
 
 /** The envelope of custom paths: 200, and 400, 404 or 500 for every refusal. */
 export const customPathForm: AnswerForm = {
-  accepted: ({ eventIds, duplicate, answer }) =>
+  accepted: ({ eventIds, duplicate, answer, run }) =>
     answer
       ? { status: answer.status, contentType: answer.contentType ?? JSON_TYPE, body: answer.body }
       : {
+          // A sender of these expects 200 for every request that was taken; of a run that goes on there is no `status`.
           status: 200,
           contentType: JSON_TYPE,
           body: stringifyJson({
             success: true,
             message: duplicate ? 'Webhook was already processed' : 'Webhook processed successfully',
-            data: { eventIds, duplicate },
+            data: { eventIds, duplicate, ...run },
           }),
         },
   refused: envelope,

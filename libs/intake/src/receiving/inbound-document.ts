@@ -35,7 +35,31 @@ const problems = {
   503: { ...problem('Not stored: the log cannot be reached. Send it again.'), headers: wait },
 };
 
+const runFields = {
+  runId: { type: 'string' },
+  url: { type: 'string', description: 'Where the run is shown.' },
+};
+const answered = {
+  allOf: [
+    receipt.schema,
+    {
+      type: 'object',
+      required: ['runId', 'url', 'status'],
+      properties: {
+        ...runFields,
+        status: { type: 'string', enum: ['completed', 'failed', 'cancelled', 'skipped'] },
+        outputs: { type: 'object', description: 'Of a completed run.' },
+        error: { type: 'object', properties: { code: { type: 'string' } }, description: 'Of a failed run.' },
+      },
+    },
+  ],
+};
+
 const accepted = {
+  200: {
+    description: 'Stored, and the run that it started has ended: a workflow answers (`respond: wait`).',
+    content: { 'application/json': { schema: answered } },
+  },
   202: { description: 'Stored durably, now or (with `duplicate`) before.', content: { 'application/json': receipt } },
   ...problems,
 };

@@ -12,6 +12,7 @@ import { mediaTypeOf } from '#libs/plugin-sdk/src/body/inbound-body.js';
 import { AgentReceivers } from '../agent-webhook/agent-receivers.js';
 import { SenderAddress } from '../integration/addresses.js';
 import { IntegrationTable, type Receiver } from '../integration/integration.table.js';
+import { RunAnswers } from '../workflow-webhook/run-answers.js';
 import type { Accepted } from './provider-output.js';
 import {
   agentForm,
@@ -45,6 +46,7 @@ export class InboundRoutes implements OnModuleInit {
     @Inject(InboundPipeline) private readonly pipeline: InboundPipeline,
     @Inject(IntegrationTable) private readonly table: IntegrationTable,
     @Inject(AgentReceivers) private readonly agents: AgentReceivers,
+    @Inject(RunAnswers) private readonly answers: RunAnswers,
     @Inject(Settings) private readonly settings: Settings,
   ) {}
 
@@ -52,9 +54,9 @@ export class InboundRoutes implements OnModuleInit {
     const adapter = this.host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined;
     if (!adapter) return;
     const fastify = adapter.getInstance<FastifyInstance>();
-    const { pipeline, table, agents } = this;
+    const { pipeline, table, agents, answers } = this;
     const sender = new SenderAddress(this.settings.trustProxy);
-    await fastify.register(inboundRoutes, { pipeline, table, agents, sender });
+    await fastify.register(inboundRoutes, { pipeline, table, agents, answers, sender });
   }
 }
 
@@ -62,6 +64,8 @@ export interface InboundParts {
   readonly pipeline: InboundPipeline;
   readonly table: IntegrationTable;
   readonly agents: AgentReceivers;
+  /** Absent: no answer waits for a run. */
+  readonly answers?: RunAnswers;
   readonly sender: SenderAddress;
 }
 
@@ -80,7 +84,7 @@ const NO_QUERY: Readonly<Record<string, string>> = Object.freeze({});
 /** A Fastify plug-in: encapsulated, so that its parser and its error handler apply to these routes alone. */
 export async function inboundRoutes(
   fastify: FastifyInstance,
-  { pipeline, table, agents, sender }: InboundParts,
+  { pipeline, table, agents, answers, sender }: InboundParts,
 ): Promise<void> {
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES }, (_, body, done) =>
@@ -122,7 +126,8 @@ export async function inboundRoutes(
         request.raw.headers['content-type'] = request.sentType;
         const outcome = await pipeline.receive(request.receiver!, viewOf(request, sender), request.id);
         if (outcome instanceof Refusal) return write(reply, form.refused(outcome, request.id));
-        return writeAccepted(reply, form, outcome);
+        const run = WAITING_FORMS.has(form) && !outcome.answer && runOf(answers, request, outcome);
+        return writeAccepted(reply, form, run ? { ...outcome, run: await run } : outcome);
       },
     });
     fastify.route({
@@ -234,6 +239,18 @@ const sourceOf = (
   }: { readonly socket: { readonly remoteAddress?: string | undefined } | null; readonly headers: IncomingHttpHeaders },
   sender: SenderAddress,
 ): string => sender.of(socket?.remoteAddress, headers['x-forwarded-for'] as string | undefined);
+
+/** Those whose answers may wait: chats show them to people, and agents have their own. */
+const WAITING_FORMS: ReadonlySet<AnswerForm> = new Set([platformForm, customPathForm]);
+
+/** The run that the answer waits for; at once `undefined` for most requests. A sender that has gone gives its place back. */
+function runOf(answers: RunAnswers | undefined, { receiver, raw }: Received, { eventIds }: Accepted) {
+  if (!answers?.mayAnswer(receiver!)) return undefined;
+  const gone = new AbortController();
+  const leave = (): void => gone.abort();
+  raw.socket.once('close', leave);
+  return answers.of(receiver!, eventIds, gone.signal)?.finally(() => raw.socket.removeListener('close', leave));
+}
 
 /** A parameter that is given several times has its last value. */
 const flat = (query: Record<string, unknown>): Record<string, string> =>

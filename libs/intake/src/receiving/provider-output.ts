@@ -1,10 +1,14 @@
 import type { Answer, Receipt } from '#libs/plugin-sdk/src/define-provider.js';
 
+import type { RunAnswer } from '../workflow-webhook/run-answers.js';
+
 /** A request that is stored, now or before, and the answer of the provider where it gives one. */
 export interface Accepted extends Receipt {
   readonly answer?: Answer | undefined;
   /** The sender checked the address: nothing is stored. */
   readonly isHandshake?: boolean;
+  /** The run that it started, where the answer waits for it. */
+  readonly run?: RunAnswer | undefined;
 }
 
 /** What is given at once. @throws TypeError for a promise, whose failure would end the process unheard. */

@@ -5,6 +5,7 @@ import type { FailedCondition } from '#libs/events/src/shapes/rule-trial-shape.j
 import { Rejected } from '#libs/kernel/src/errors.js';
 
 import { judge } from '../triggers/registry.js';
+import type { InboundIntegration } from '../triggers/inbound-integrations.js';
 import type { ActiveWorkflow, Listener } from '../workflow/workflow.table.js';
 
 /** Why a workflow does not start for an event that its trigger fits. */
@@ -34,6 +35,7 @@ export interface Judged {
 export function judgeTriggers(
   listeners: readonly Listener[],
   event: RecordedEvent,
+  receiver: InboundIntegration | undefined,
   isIgnored: (workflow: ActiveWorkflow) => boolean,
 ): Judged {
   const fits = new Map<string, Fit>();
@@ -43,7 +45,7 @@ export function judgeTriggers(
     const { workflow, trigger } = listener;
     if (fits.has(workflow.id) || isIgnored(workflow)) continue;
     try {
-      const verdict = judge(trigger, platformEvent(event), workflow.id);
+      const verdict = judge(trigger, platformEvent(event), { workflowId: workflow.id, receiver });
       if (verdict.kind === 'fits')
         fits.set(workflow.id, { listener, ...(verdict.because !== undefined && { because: verdict.because }) });
       else if (verdict.kind === 'failed') failed.push(notMatched(listener, verdict.failed));

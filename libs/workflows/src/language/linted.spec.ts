@@ -92,7 +92,11 @@ function positions(): readonly Position[] {
     placesIn(shape).map((found) => {
       const [key] = found.path;
       const around = AROUND[String(key)];
-      const trigger = { type: name, event: 'git.push', ...(around && { [String(key)]: around }) };
+      const trigger = {
+        type: name,
+        ...(name === 'event' && { event: 'git.push' }),
+        ...(around && { [String(key)]: around }),
+      };
       return at(name, found, { ...base, triggers: [trigger] }, ['triggers', 0]);
     }),
   );

@@ -5,7 +5,7 @@ import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-stor
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { Subscriber, SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
-import { causedBy, ENGINE } from '#libs/events/src/envelope.js';
+import { causedBy, ENGINE, runIdOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
@@ -18,7 +18,6 @@ import { type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 import { Definitions } from '../workflow/definitions.js';
 import { workflowIdOf } from '../workflow/workflow.js';
 import { cancelRun } from './commands/cancel-run.js';
-import { runIdOf } from './first-append.js';
 import { RunChildView } from './run.view.js';
 
 const CONCURRENT = 16;
@@ -136,7 +135,7 @@ function childOf(event: RecordedEvent): RowOf<RunChildView>[] {
       requestId: event.id,
       orgId,
       ...parent,
-      childId: runIdOf({ id: workflowIdOf(orgId, workflow) }, event),
+      childId: runIdOf(workflowIdOf(orgId, workflow), event.id),
       workflow,
       isBound: isChild,
       isOver: false,

@@ -6,7 +6,7 @@ import { followers } from '#libs/events/src/followers.js';
 import type { EventPlace } from '#libs/events/src/types/workflow.events.js';
 import { formatDuration } from '#libs/kernel/src/time/durations.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { derivedId, uuid5, type Uuid } from '#libs/kernel/src/ids.js';
+import { uuid5 } from '#libs/kernel/src/ids.js';
 import { keyText } from '#libs/kernel/src/json.js';
 import { storable } from '#libs/kernel/src/text/text.js';
 
@@ -79,10 +79,6 @@ export const placeOf = ({ id, type, stream, revision }: RecordedEvent): EventPla
   stream,
   revision: String(revision),
 });
-
-/** One run for each workflow and event, whatever restarts happen. */
-export const runIdOf = (workflow: { readonly id: string }, event: { readonly id: Uuid }): string =>
-  derivedId('run', 'run', workflow.id, event.id);
 
 /**
  * The first append of a run: its start, and all that can be decided without doing anything in the world. A run whose steps

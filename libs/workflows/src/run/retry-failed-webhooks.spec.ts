@@ -135,7 +135,7 @@ describe('the shipped retry of webhooks', () => {
           timestamp: '',
           data: data as never,
         },
-        'wf_1',
+        { workflowId: 'wf_1', receiver: undefined },
       ).kind === 'fits';
     expect(begins(first)).toBe(true);
     expect(begins({ ...first, attempt: 2 })).toBe(false);

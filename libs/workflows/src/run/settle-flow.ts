@@ -1,4 +1,5 @@
 import { platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { runIdOf } from '#libs/events/src/envelope.js';
 import type { TriggerDecision } from '#libs/events/src/shapes/decision-shape.js';
 import type { FailedCondition } from '#libs/events/src/shapes/rule-trial-shape.js';
 import type { EventPlace } from '#libs/events/src/types/workflow.events.js';
@@ -9,7 +10,6 @@ import { errored, notMatched, skipped, type Skipped, startedBy, stateOf } from '
 import { flowOf } from '../triggers/event.trigger.js';
 import { judge } from '../triggers/registry.js';
 import type { Listener } from '../workflow/workflow.table.js';
-import { runIdOf } from './first-append.js';
 
 /** A run that starts for an event, or for several of which it is the last. */
 export interface FlowStart {
@@ -72,7 +72,7 @@ export const heldBack = ({ condition }: FailedCondition): Skipped => ({
 function started(listener: Listener, events: readonly RecordedEvent[]): Settled {
   const event = events.at(-1);
   if (!event) return { decisions: [] };
-  const runId = runIdOf(listener.workflow, event);
+  const runId = runIdOf(listener.workflow.id, event.id);
   return {
     start: { listener, event, ...(flowOf(listener.trigger)?.batch && { events }) },
     decisions: events.slice(0, -1).map((one) => ({ event: one, decision: startedBy(listener, runId) })),
@@ -82,7 +82,10 @@ function started(listener: Listener, events: readonly RecordedEvent[]): Settled 
 /** Why an event that waited does not fit the trigger now. */
 function unfit(listener: Listener, event: RecordedEvent): TriggerDecision | undefined {
   try {
-    const verdict = judge(listener.trigger, platformEvent(event), listener.workflow.id);
+    const verdict = judge(listener.trigger, platformEvent(event), {
+      workflowId: listener.workflow.id,
+      receiver: undefined,
+    });
     if (verdict.kind === 'fits') return undefined;
     if (verdict.kind === 'failed') return notMatched(listener, verdict.failed);
     return skipped(listener, { reason: 'throttled', detail: 'The trigger was changed while the event waited.' });

@@ -4,7 +4,7 @@ import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-e
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { readWhole } from '#libs/event-store/src/reading.js';
-import { eventIdOf, MAX_HOPS } from '#libs/events/src/envelope.js';
+import { eventIdOf, MAX_HOPS, runIdOf } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
@@ -101,6 +101,94 @@ describe('a tick', () => {
     await handle(await append(streams.workflow(about.workflowId), 'workflow.resumed', about));
     await handle(await tick('every 1h'));
     expect(await started()).toHaveLength(1);
+  });
+});
+
+describe('a request to an integration', () => {
+  const shop = (trigger = '{ type: webhook }') => {
+    const source = `name: shop\ntriggers: [${trigger}]\nsteps: [{ id: one, uses: echo, with: { value: "\${{ event.data.payload.sum }}" } }]\n`;
+    return saved('shop', source.replace('name: shop\n', ''));
+  };
+  const integration = (id: string, more: object = {}) =>
+    append(streams.integration(id), 'integration.created', {
+      integrationId: id,
+      provider: 'generic_webhook',
+      slug: 'wh_x',
+      name: 'orders',
+      config: {},
+      ...more,
+    });
+  async function request(integrationId: string) {
+    const data = {
+      provider: 'generic_webhook',
+      eventType: 'order',
+      deliveryId: 'd',
+      sourceIp: '',
+      payload: { sum: 7 },
+    };
+    const id = uuid7();
+    const event = newEvent(
+      { type: 'webhook.received', data },
+      { id, orgId: ORG, actor: `integration/${integrationId}`, now: clock.now(), subject: '' },
+    );
+    const stream = streams.inbound(integrationId, id);
+    await store.append(stream, [event], 'no-stream');
+    return (await store.readStream(stream))[0]!;
+  }
+
+  it('starts one run of the workflow that the integration belongs to, whatever is handled twice', async () => {
+    const workflowId = workflowIdOf(ORG, 'shop');
+    const own = await integration('int_1', { workflowId });
+    const [event, other] = [await request('int_1'), await request('int_2')];
+    await handle(...(await shop()), own, await integration('int_2'), event, other);
+    await handle(event);
+    expect((await started()).map(({ data }) => data)).toMatchObject([
+      {
+        runId: runIdOf(workflowId, event.id),
+        trigger: { kind: 'webhook', index: 0 },
+        event: { id: eventIdOf(event.id) },
+      },
+    ]);
+    expect((await runs()).find((one) => one.is('workflow.step_completed'))?.data).toMatchObject({ output: 7 });
+  });
+
+  it('starts a workflow that names it, by the name that it has when the request comes', async () => {
+    await handle(
+      ...(await shop('{ type: webhook, integration: sales }')),
+      await integration('int_1'),
+      await request('int_1'),
+    );
+    expect(await started()).toEqual([]);
+    const renamed = await append(streams.integration('int_1'), 'integration.updated', {
+      integrationId: 'int_1',
+      name: 'sales',
+      config: {},
+    });
+    await handle(renamed, await request('int_1'));
+    expect(await started()).toHaveLength(1);
+  });
+
+  it('that starts nothing leaves a decision: which condition failed, or why it was skipped', async () => {
+    const trigger = '{ type: webhook, when: "data.payload.sum > `9`" }';
+    const own = await integration('int_1', { workflowId: workflowIdOf(ORG, 'shop') });
+    await handle(...(await shop(trigger)), own, await request('int_1'));
+    const about = { workflowId: workflowIdOf(ORG, 'shop'), name: 'shop' };
+    await handle(await append(streams.workflow(about.workflowId), 'workflow.paused', about));
+    await handle(...(await shop()));
+    await handle(await request('int_1'));
+    const { events } = await store.readAll({ from: 0n, limit: 1000, filter: { types: ['trigger.evaluated'] } });
+    expect(events.map(({ data }) => data)).toMatchObject([
+      { events: [{ decisions: [{ outcome: 'not_matched', failed: { pointer: '/triggers/0/when', actual: 7 } }] }] },
+      { events: [{ decisions: [{ outcome: 'skipped', reason: 'paused' }] }] },
+    ]);
+    expect(await started()).toEqual([]);
+  });
+
+  it('is told apart from an event that somebody published under the same name', async () => {
+    const own = await integration('int_1', { workflowId: workflowIdOf(ORG, 'shop') });
+    const forged = await append('published-1', 'webhook.received', { payload: {} });
+    await handle(...(await shop()), own, forged);
+    expect(await started()).toEqual([]);
   });
 });
 

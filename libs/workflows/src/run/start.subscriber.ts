@@ -18,9 +18,11 @@ import {
   followsFrom,
   followsFromItself,
   MAX_HOPS,
+  runIdOf,
 } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import type { TriggerDecision } from '#libs/events/src/shapes/decision-shape.js';
+import type { WorkflowTrigger } from '#libs/events/src/shapes/run-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
@@ -45,9 +47,9 @@ import { stepEventTypes } from '../steps/registry.js';
 import { StepLibrary } from '../steps/step-library.js';
 import { flowOf } from '../triggers/event.trigger.js';
 import { keysOfEvent } from '../triggers/flow-control.js';
-import { isSchedule } from '../triggers/schedule.trigger.js';
+import { InboundIntegrations } from '../triggers/inbound-integrations.js';
 import { type ActiveWorkflow, WorkflowTable } from '../workflow/workflow.table.js';
-import { firstAppend, type NewRun, runIdOf } from './first-append.js';
+import { firstAppend, type NewRun } from './first-append.js';
 import { logFailures } from './log-failures.js';
 import { heldBack, settleGroup } from './settle-flow.js';
 
@@ -84,7 +86,8 @@ export class StartRuns implements Subscriber {
   ] as const;
   readonly batchSize = 256;
   private readonly table: WorkflowTable;
-  readonly tables: readonly [WorkflowTable];
+  private readonly integrations = new InboundIntegrations();
+  readonly tables: readonly [WorkflowTable, InboundIntegrations];
   private readonly records: TriggerRecords;
   private readonly flow: TriggerFlowControl;
 
@@ -98,7 +101,7 @@ export class StartRuns implements Subscriber {
     @Inject(LOG) private readonly log: Log = silentLog,
   ) {
     this.table = new WorkflowTable(library);
-    this.tables = [this.table];
+    this.tables = [this.table, this.integrations];
     this.records = new TriggerRecords(store);
     this.flow = new TriggerFlowControl(work);
   }
@@ -119,6 +122,7 @@ export class StartRuns implements Subscriber {
       }
       // A workflow listens to what is recorded after its activation.
       if (event.is(...this.table.reads)) this.table.apply(event);
+      else if (event.is(...this.integrations.reads)) this.integrations.apply(event);
     }
     const { outcomes, save } = await this.flow.pass(steps, context);
     for (const outcome of outcomes)
@@ -179,7 +183,9 @@ export class StartRuns implements Subscriber {
     steps: (FlowFit | GroupEnd)[],
   ): readonly Consequence[] {
     const listeners = this.table.listenersTo(event.metadata.orgId, event.type);
-    const { fits, errors, failed } = judgeTriggers(listeners, event, (workflow) => isIgnored(event, workflow));
+    const { fits, errors, failed } = judgeTriggers(listeners, event, this.integrations.receiverOf(event), (workflow) =>
+      isIgnored(event, workflow),
+    );
     decisions.push(...failed);
     const refusals: Consequence[] = [];
     for (const { listener, code, error } of errors) {
@@ -219,8 +225,8 @@ export class StartRuns implements Subscriber {
       }
       return [];
     }
-    const kind = isSchedule(trigger) ? 'schedule' : 'event';
-    const start = { kind, index, ...(because !== undefined && { because }) } as const;
+    // Its kind is the trigger's type.
+    const start = { kind: trigger.type as WorkflowTrigger, index, ...(because !== undefined && { because }) } as const;
     return [this.newRun(event, workflow, start, defaultInputs(workflow.definition!))];
   }
 
@@ -228,7 +234,7 @@ export class StartRuns implements Subscriber {
     const { workflow: name, inputs } = event.data;
     const { orgId } = event.metadata;
     const workflow = this.table.find(orgId, name);
-    const runId = workflow ? runIdOf(workflow, event) : derivedId('run', 'run', 'unknown', event.id);
+    const runId = workflow ? runIdOf(workflow.id, event.id) : derivedId('run', 'run', 'unknown', event.id);
     const action = 'dispatch_workflow';
     if (workflow?.definition === undefined) {
       const detail = workflow
@@ -263,7 +269,7 @@ export class StartRuns implements Subscriber {
     action: string,
     refusal: { readonly reason: string; readonly detail: string },
   ): Consequence {
-    return { kind: 'refusal', runId: runIdOf(workflow, event), workflowId: workflow.id, action, ...refusal };
+    return { kind: 'refusal', runId: runIdOf(workflow.id, event.id), workflowId: workflow.id, action, ...refusal };
   }
 
   /** Why a workflow may not start for an event that its trigger fits. */
@@ -293,7 +299,7 @@ export class StartRuns implements Subscriber {
     const asker = event.is('workflow.requested') ? event.data.requestedBy : undefined;
     const parent = asker?.kind === 'run' ? { runId: asker.runId, path: asker.stepId } : undefined;
     const run: NewRun = {
-      runId: runIdOf(workflow, event),
+      runId: runIdOf(workflow.id, event.id),
       workflow,
       trigger,
       inputs,

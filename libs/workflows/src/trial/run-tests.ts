@@ -135,7 +135,9 @@ function beginningOf(
   const event = started && eventOf(started, now, definition);
   if (event && !inputs) {
     const index = triggers.findIndex(
-      (trigger) => listensTo(trigger, event.type) && judgeTrigger(trigger, event, WORKFLOW_ID).kind === 'fits',
+      (trigger) =>
+        listensTo(trigger, event.type) &&
+        judgeTrigger(trigger, event, { workflowId: WORKFLOW_ID, receiver: 'any' }).kind === 'fits',
     );
     if (index < 0) return undefined;
     return { trigger: { kind: 'event', index }, inputs: defaultInputs(definition), event, now };

@@ -17,9 +17,12 @@ const trigger = (yaml: string): Trigger => {
   return parsed.definition.triggers[0]!;
 };
 
-const fits = (given: Trigger, event: PlatformEvent): boolean => judge(given, event, 'wf_1').kind === 'fits';
+/** Nobody sent it to an integration. */
+const NO_REQUEST = { workflowId: 'wf_1', receiver: undefined };
+
+const fits = (given: Trigger, event: PlatformEvent): boolean => judge(given, event, NO_REQUEST).kind === 'fits';
 const doubt = (given: Trigger, event: PlatformEvent): string | undefined => {
-  const verdict = judge(given, event, 'wf_1');
+  const verdict = judge(given, event, NO_REQUEST);
   return verdict.kind === 'fits' ? verdict.because : undefined;
 };
 
@@ -106,7 +109,7 @@ describe('an event trigger', () => {
 });
 
 describe('what an event trigger says when an event does not fit', () => {
-  const said = (yaml: string, data: object) => judge(trigger(yaml), push(data), 'wf_1');
+  const said = (yaml: string, data: object) => judge(trigger(yaml), push(data), NO_REQUEST);
 
   it.each<[string, object, object]>([
     [

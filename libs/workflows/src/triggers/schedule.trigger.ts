@@ -98,7 +98,7 @@ export const scheduleTrigger: TriggerKind<ScheduleTrigger> = {
 
   listensTo: (_, type) => type === 'schedule.fired',
 
-  judge({ key }, { type, data }, workflowId) {
+  judge({ key }, { type, data }, { workflowId }) {
     const tick = data as Partial<DataOf<'schedule.fired'>>;
     const isOwn = type === 'schedule.fired' && tick.workflowId === workflowId && tick.trigger === key;
     return { kind: isOwn ? 'fits' : 'ignored' };

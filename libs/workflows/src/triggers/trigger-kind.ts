@@ -3,6 +3,7 @@ import type { FailedCondition } from '#libs/events/src/shapes/rule-trial-shape.j
 
 import type { Trigger } from '../language/definition.js';
 import type { TriggerSyntax } from '../language/vocabulary.js';
+import type { InboundIntegration } from './inbound-integrations.js';
 
 /** What a trigger makes of an event of a type that it listens to. */
 export type TriggerVerdict =
@@ -24,5 +25,12 @@ export interface TriggerKind<Kind extends Trigger = Trigger> extends TriggerSynt
    * Whether an event of such a type starts a run of the workflow.
    * @throws Rejected `expression.too_costly`
    */
-  judge?(trigger: Kind, event: PlatformEvent, workflowId: string): TriggerVerdict;
+  judge?(trigger: Kind, event: PlatformEvent, about: JudgedFor): TriggerVerdict;
+}
+
+/** For whom an event is judged, and who received it. */
+export interface JudgedFor {
+  readonly workflowId: string;
+  /** `undefined`: no request brought the event. `any`: whichever the trigger means, where that is not known. */
+  readonly receiver: InboundIntegration | 'any' | undefined;
 }

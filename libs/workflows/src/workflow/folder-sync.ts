@@ -1,3 +1,5 @@
+import type { WebhookUse } from '#libs/events/src/shapes/workflow-shape.js';
+
 import type { Origin } from './workflow.js';
 
 /** A file of the folder, read. */
@@ -6,6 +8,8 @@ export interface SourceFile {
   readonly source: string;
   /** The workflow's name; `undefined` if the text does not parse. */
   readonly name: string | undefined;
+  /** The webhook triggers in it. */
+  readonly webhooks?: readonly WebhookUse[];
 }
 
 export interface ActiveWorkflowFile {

@@ -13,6 +13,7 @@ import { type Log, silentLog } from '#libs/kernel/src/log.js';
 
 import { MAX_SOURCE_BYTES, parseWorkflow } from '../language/reading/parse-workflow.js';
 import type { StepLibrary } from '../steps/step-library.js';
+import { webhooksOf } from '../triggers/webhook.trigger.js';
 import { type SourceFile, syncOf } from './folder-sync.js';
 import {
   ArchiveWorkflow,
@@ -147,7 +148,8 @@ export class WorkflowFiles {
           this.log.warn({ file }, `${path}:${line}:${column}: warning: ${detail}`);
       this.warned.set(file, version);
       this.said.delete(file);
-      return { file, source, name: parsed.definition.name };
+      const { name, triggers } = parsed.definition;
+      return { file, source, name, webhooks: webhooksOf(triggers) };
     }
     const [{ line, column, detail }] = parsed.problems as [(typeof parsed.problems)[0]];
     const more = parsed.problems.length > 1 ? ` (and ${parsed.problems.length - 1} more)` : '';
@@ -156,9 +158,12 @@ export class WorkflowFiles {
     return { file, source, name: undefined };
   }
 
-  private async save(orgId: string, { file, source, name }: SourceFile & { readonly name: string }): Promise<bigint> {
+  private async save(
+    orgId: string,
+    { file, source, name, webhooks }: SourceFile & { readonly name: string },
+  ): Promise<bigint> {
     const { store, clock } = this.options;
-    const command = new SaveWorkflow(workflowIdOf(orgId, name), authorIn(orgId), name, source, 'file', file);
+    const command = new SaveWorkflow(workflowIdOf(orgId, name), authorIn(orgId), name, source, 'file', file, webhooks);
     const committed: Committed<Workflow> = await execute(store, clock, workflow, save, command);
     if (committed.position > 0n) this.log.info({ workflow: name, file }, 'workflow active');
     return committed.position;

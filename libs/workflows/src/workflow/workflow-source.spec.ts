@@ -18,7 +18,7 @@ describe('a workflow that is to be saved', () => {
 
   it('is answered with its warnings', () => {
     const source = "name: x\nsteps: [{ uses: echo, if: '!inputs.a', with: { value: 1 } }]\n";
-    expect(checkedSource(source, testSteps)).toEqual([
+    expect(checkedSource(source, testSteps).warnings).toEqual([
       { pointer: '/steps/0/if', code: 'expression.not_binding', message: expect.any(String), line: 2, column: 28 },
     ]);
   });
@@ -37,7 +37,7 @@ describe('a workflow that is to be saved', () => {
       const trigger = `{ type: event, event: "${type}", source: "${source}" }`;
       const emit = '{ uses: emit, with: { type: webhook.exhausted, data: { deliveryId: d, attempts: 1 } } }';
       const text = `name: x\nallowRecursion: ${allows}\ntriggers: [${trigger}]\nsteps: [${emit}]\n`;
-      const own = checkedSource(text, testSteps).filter(({ code }) => code === 'workflow.hears_itself');
+      const own = checkedSource(text, testSteps).warnings.filter(({ code }) => code === 'workflow.hears_itself');
       expect(own).toHaveLength(warns ? 1 : 0);
       if (warns) expect(own[0]).toMatchObject({ pointer: '/triggers/0/event', line: 3 });
     },

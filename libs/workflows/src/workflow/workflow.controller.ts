@@ -35,6 +35,7 @@ import { declaredInputs } from '../language/inputs.js';
 import { parseWorkflow } from '../language/reading/parse-workflow.js';
 import type { Vocabulary } from '../language/vocabulary.js';
 import { StepLibrary } from '../steps/step-library.js';
+import { webhooksOf } from '../triggers/webhook.trigger.js';
 import { checkedSource, warningsIn } from './workflow-source.js';
 import {
   ActivateWorkflow,
@@ -45,6 +46,7 @@ import {
   type Workflow,
   workflowIdOf,
 } from './workflow.js';
+import { hasOwn, WorkflowWebhooks } from './workflow-webhook.js';
 import { WorkflowTable } from './workflow.table.js';
 import { WorkflowVersionView, WorkflowView } from './workflow.view.js';
 
@@ -59,6 +61,7 @@ export class WorkflowController {
     @Inject(StepLibrary) private readonly library: StepLibrary,
     @Inject(WorkflowTable) private readonly table: WorkflowTable,
     @Inject(VocabularyTable) private readonly known: VocabularyTable,
+    @Inject(WorkflowWebhooks) private readonly webhooks: WorkflowWebhooks,
   ) {}
 
   @Put(':name')
@@ -66,7 +69,7 @@ export class WorkflowController {
   @ApiOperation({
     summary: 'Save a workflow and activate it',
     description:
-      'Creates a new version, unless the text is an existing version. Active runs keep their version. `warnings` are about things that are allowed but probably not intended.',
+      'Creates a new version, unless the text is an existing version. Active runs keep their version. A workflow with a webhook trigger of its own gets an integration: `webhook` has its URL and, when it is made, its secret. `warnings` are about things that are allowed but probably not intended.',
   })
   @ApiConsumes('application/json', 'text/yaml')
   @Takes(WorkflowSource)
@@ -77,10 +80,13 @@ export class WorkflowController {
     @Req() request: { body: unknown },
   ): Promise<SavedWorkflow> {
     const { source } = sourceIn(request.body, WorkflowSource);
-    const warnings = checkedSource(source, this.vocabulary(caller), name);
+    const { definition, warnings } = checkedSource(source, this.vocabulary(caller), name);
     const id = workflowIdOf(caller.orgId, name);
-    const committed = await this.run(new SaveWorkflow(id, caller, name, source, 'api'));
-    return { ...(await this.saved(caller, committed)), warnings: [...warnings] };
+    const uses = webhooksOf(definition.triggers);
+    const webhook = hasOwn(uses) ? await this.webhooks.prepare(caller.orgId, id) : undefined;
+    const committed = await this.run(new SaveWorkflow(id, caller, name, source, 'api', undefined, uses));
+    if (webhook) await this.webhooks.untilMade(committed.position);
+    return { ...(await this.saved(caller, committed)), ...(webhook && { webhook }), warnings: [...warnings] };
   }
 
   @Post('validate')
@@ -129,7 +135,7 @@ export class WorkflowController {
   async view(@CurrentCaller() caller: Caller, @Param('name') name: string): Promise<WorkflowDetails> {
     const row = await this.find(caller, name);
     const version = await this.version(row, row.version);
-    return { ...this.answerOf(row), number: version.number, source: version.source };
+    return { ...this.answerOf(row), ...(await this.webhookOf(row)), number: version.number, source: version.source };
   }
 
   @Get(':name/versions')
@@ -175,7 +181,11 @@ export class WorkflowController {
     @Req() request: { body: unknown },
   ): Promise<WorkflowDetails> {
     const { version } = checkBody(Activation, request.body, { prefix: 'workflow' });
-    return this.saved(caller, await this.run(new ActivateWorkflow(workflowIdOf(caller.orgId, name), caller, version)));
+    const committed = await this.run(new ActivateWorkflow(workflowIdOf(caller.orgId, name), caller, version));
+    const { state } = committed;
+    if (state.kind === 'active' && hasOwn(state.webhooks[version] ?? []))
+      await this.webhooks.untilMade(committed.position);
+    return this.saved(caller, committed);
   }
 
   @Delete(':name')
@@ -202,7 +212,13 @@ export class WorkflowController {
     const saved = events.find((event) => event.is('workflow.saved') && event.data.version === version);
     const source = saved?.is('workflow.saved') ? saved.data.source : '';
     const row = { id, orgId, name, status: state.kind, version, origin, file, createdAt, updatedAt };
-    return { ...this.answerOf(row), number: versions.indexOf(version) + 1, source };
+    const number = versions.indexOf(version) + 1;
+    return { ...this.answerOf(row), ...(await this.webhookOf(row)), number, source };
+  }
+
+  private async webhookOf({ orgId, name, id }: WorkflowView): Promise<Pick<WorkflowDetails, 'webhook'>> {
+    const triggers = this.table.find(orgId, name)?.definition?.triggers ?? [];
+    return hasOwn(webhooksOf(triggers)) ? { webhook: await this.webhooks.of(orgId, id) } : {};
   }
 
   private answerOf(row: WorkflowView): WorkflowAnswer {

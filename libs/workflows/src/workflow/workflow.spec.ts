@@ -69,6 +69,19 @@ describe('a workflow', () => {
     expect(activate(two, new ActivateWorkflow(id, author, versionOf('two')), now)).toEqual([]);
   });
 
+  it('says which webhook triggers a version has whenever it becomes active', () => {
+    const command = new SaveWorkflow(id, author, 'hello', 'three', 'api', undefined, [{ respond: 'wait' }]);
+    const drafts = save(two, command, now);
+    expect(drafts.map(({ data }) => data)).toMatchObject([
+      { webhooks: [{ respond: 'wait' }] },
+      { version: versionOf('three'), webhooks: [{ respond: 'wait' }] },
+    ]);
+    const four = after(after(two, drafts), saved(after(two, drafts), 'four'));
+    expect(saved(after(two, drafts), 'four')[0]!.data).not.toHaveProperty('webhooks');
+    const [again] = activate(four, new ActivateWorkflow(id, author, versionOf('three')), now);
+    expect(again!.data).toMatchObject({ version: versionOf('three'), webhooks: [{ respond: 'wait' }] });
+  });
+
   it('knows no version that was never saved', () => {
     expect(() => activate(two, new ActivateWorkflow(id, author, 'x'), now)).toThrow(
       expect.objectContaining({ code: 'workflow.version_not_found' }),

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 
 import { type Decide, slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
+import type { WebhookUse } from '#libs/events/src/shapes/workflow-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
@@ -13,6 +14,8 @@ interface Facts {
   readonly name: string;
   /** Versions in the order in which they were first saved. */
   readonly versions: readonly string[];
+  /** Webhook triggers of those versions that have any. */
+  readonly webhooks: Readonly<Record<string, readonly WebhookUse[]>>;
   readonly origin: Origin;
   /** Version of the file when it was last saved; the same file again changes nothing. */
   readonly fileVersion: string | undefined;
@@ -44,12 +47,15 @@ export const workflow = slice<Workflow>()({
   stream: streams.workflow,
   initial: { kind: 'unknown' },
   evolve: {
-    'workflow.saved': (state, { name, version, origin, file }) => {
+    'workflow.saved': (state, { name, version, origin, file, webhooks }) => {
       const facts: Facts =
-        state.kind === 'unknown' ? { name, versions: [], origin, fileVersion: undefined, file, paused: false } : state;
+        state.kind === 'unknown'
+          ? { name, versions: [], webhooks: {}, origin, fileVersion: undefined, file, paused: false }
+          : state;
       const saved = {
         ...facts,
         versions: [...facts.versions, version],
+        webhooks: webhooks ? { ...facts.webhooks, [version]: webhooks } : facts.webhooks,
         ...(origin === 'file' ? { fileVersion: version, file } : {}),
       };
       return state.kind === 'active'
@@ -62,8 +68,8 @@ export const workflow = slice<Workflow>()({
         : { ...state, kind: 'active', version, origin, ...(origin === 'file' ? { fileVersion: version, file } : {}) },
     'workflow.archived': (state) => {
       if (state.kind === 'unknown') return state;
-      const { name, versions, origin, fileVersion, file, paused } = state;
-      return { kind: 'archived', name, versions, origin, fileVersion, file, paused };
+      const { name, versions, webhooks, origin, fileVersion, file, paused } = state;
+      return { kind: 'archived', name, versions, webhooks, origin, fileVersion, file, paused };
     },
     'workflow.paused': (state) => (state.kind === 'unknown' ? state : { ...state, paused: true }),
     'workflow.resumed': (state) => (state.kind === 'unknown' ? state : { ...state, paused: false }),
@@ -73,14 +79,18 @@ export const workflow = slice<Workflow>()({
 type Decision<C> = Decide<Workflow, WorkflowEventType, C>;
 
 /** Saves a text and activates it. The text was checked before: what is in the log parses. */
-export const save: Decision<SaveWorkflow> = (state, { id, name, source, origin, file }) => {
+export const save: Decision<SaveWorkflow> = (state, { id, name, source, origin, file, webhooks }) => {
   const version = versionOf(source);
   const known = state.kind !== 'unknown' && state.versions.includes(version);
   if (state.kind === 'active' && state.version === version && (origin === 'api' || state.fileVersion === version))
     return [];
   // The last change wins: a file that has not changed does not undo what was saved through the API.
   if (origin === 'file' && state.kind === 'active' && state.fileVersion === version) return [];
-  const where = { origin, ...(file === undefined ? {} : { file }) };
+  const where = {
+    origin,
+    ...(file === undefined ? {} : { file }),
+    ...(webhooks.length > 0 && { webhooks: [...webhooks] }),
+  };
   const number = state.kind === 'unknown' ? 1 : state.versions.length + 1;
   return [
     ...(known
@@ -100,7 +110,13 @@ export const activate: Decision<ActivateWorkflow> = (state, { id, version }) => 
       `There is no version ${version} of ${state.name}. GET …/versions lists them.`,
     );
   if (state.kind === 'active' && state.version === version) return [];
-  return [{ type: 'workflow.activated', data: { workflowId: id, name: state.name, version, origin: 'api' } }];
+  const webhooks = state.webhooks[version];
+  return [
+    {
+      type: 'workflow.activated',
+      data: { workflowId: id, name: state.name, version, origin: 'api', ...(webhooks && { webhooks: [...webhooks] }) },
+    },
+  ];
 };
 
 /** Starts no more runs; those under way go on. */
@@ -137,6 +153,8 @@ export class SaveWorkflow extends ThingCommand<Workflow> {
     readonly source: string,
     readonly origin: Origin,
     readonly file?: string,
+    /** The webhook triggers in the text. */
+    readonly webhooks: readonly WebhookUse[] = [],
   ) {
     super(id, author);
   }

@@ -132,7 +132,8 @@ function warnAboutRecursion(
   ];
   for (const [index, { types = [] }] of triggers.entries()) {
     const source = listOf(workflow['triggers'])[index];
-    const sources = isObject(source) ? [source['source'] ?? '*'].flat() : [];
+    // Requests from outside follow from no run.
+    const sources = isObject(source) && 'event' in source ? [source['source'] ?? '*'].flat() : [];
     if (!sources.some((glob) => typeof glob === 'string' && globMatcher(glob)(ENGINE))) continue;
     const heard = heardAgain((type) => types.some((known) => known === type), follow);
     if (heard.length > 0)

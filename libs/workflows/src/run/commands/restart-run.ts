@@ -88,7 +88,9 @@ function placeOf(
   workflowId: string,
   about: Parameters<typeof platformEvent>[0],
 ): { readonly index?: number } {
-  const index = triggers.findIndex((trigger) => judge(trigger, platformEvent(about), workflowId).kind === 'fits');
+  const index = triggers.findIndex(
+    (trigger) => judge(trigger, platformEvent(about), { workflowId, receiver: 'any' }).kind === 'fits',
+  );
   return index < 0 ? {} : { index };
 }
 
