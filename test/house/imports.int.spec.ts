@@ -170,7 +170,11 @@ const WRONG: readonly (readonly [rule: string, file: string, text: string])[] = 
     'libs/rules/src/bad.adapter.ts',
     `import { jsonEvent } from '@eventstore/db-client';\nexport const b = jsonEvent;\n`,
   ],
-  ['axios-is-the-way-out', 'libs/rules/src/call.adapter.ts', `import axios from 'axios';\nexport const b = axios;\n`],
+  [
+    'egress-is-the-way-out',
+    'libs/rules/src/call.adapter.ts',
+    `import { get } from 'node:https';\nexport const b = get;\n`,
+  ],
   [
     'test-code-stays-in-tests',
     'libs/event-store/src/double.ts',

@@ -1,5 +1,7 @@
 import ipaddr from 'ipaddr.js';
 
+import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
+
 /** What the operator allows beyond HTTPS to public addresses. */
 export interface OutboundPolicy {
   readonly allowHttpTargets: boolean;
@@ -9,11 +11,14 @@ export interface OutboundPolicy {
 
 /** The policy with its CIDRs parsed. Throws if one is not a CIDR: configuration has checked them before. */
 export interface CompiledPolicy {
+  /** What was found out about an address already: the same few are called again and again. */
+  readonly known: Map<string, string | undefined>;
   readonly allowHttp: boolean;
   readonly allowed: readonly (readonly [ipaddr.IPv4 | ipaddr.IPv6, number])[];
 }
 
 export const compilePolicy = (policy: OutboundPolicy): CompiledPolicy => ({
+  known: new BoundedMap(MAX_KNOWN),
   allowHttp: policy.allowHttpTargets,
   allowed: policy.allowPrivateTargets.map((cidr) => ipaddr.parseCIDR(cidr.trim())),
 });
@@ -30,6 +35,7 @@ export interface Target {
 export type TargetOrRefusal =
   { readonly kind: 'target'; readonly target: Target } | { readonly kind: 'refused'; readonly reason: string };
 
+const MAX_KNOWN = 10_000;
 const MAX_URL_LENGTH = 4096;
 /** The addresses that `localhost` stands for everywhere (RFC 6761), so that saving can refuse it without a look-up. */
 const LOOPBACKS = ['127.0.0.1', '::1'];
@@ -64,6 +70,11 @@ export const isLoopbackName = (host: string): boolean => /(^|\.)localhost\.?$/i.
 
 /** Why no connection is made to an address; `undefined` if one may be. */
 export function addressRefusal(address: string, policy: CompiledPolicy): string | undefined {
+  if (!policy.known.has(address)) policy.known.set(address, refusalOf(address, policy));
+  return policy.known.get(address);
+}
+
+function refusalOf(address: string, policy: CompiledPolicy): string | undefined {
   if (!ipaddr.isValid(address)) return `"${address}" is not an address.`;
   const parsed = ipaddr.parse(address);
   const carried = carriedIpv4(parsed);

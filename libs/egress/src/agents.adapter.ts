@@ -5,7 +5,8 @@ import type { LookupFunction } from 'node:net';
 /** Below the five seconds after which many servers close an idle connection. */
 const IDLE_MS = 4_000;
 const MAX_SOCKETS_PER_HOST = 128;
-const MAX_IDLE_PER_HOST = 16;
+/** As many as a webhook may use at a time: fewer, and connections would be closed and opened under load. */
+const MAX_IDLE_PER_HOST = 64;
 /** How long the next address of a name waits for the one before. */
 const NEXT_ADDRESS_MS = 1_000;
 

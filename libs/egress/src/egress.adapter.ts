@@ -1,8 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import { isIPv6 } from 'node:net';
-
-import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
+import { urlToHttpOptions } from 'node:url';
 
 import { startTimer } from '#libs/kernel/src/time/timer.js';
 
@@ -25,6 +24,7 @@ import { type Resolve, systemResolver } from './resolver.adapter.js';
 
 const KEEP_BYTES = 64 * 1024;
 const MAX_BYTES = 1024 * 1024;
+const DEFAULT_HEADERS = { 'User-Agent': 'Millrace', Accept: '*/*', 'Accept-Encoding': 'identity' };
 const REDIRECTS = new Set([300, 301, 302, 303, 307, 308]);
 
 /** What only tests change. */
@@ -37,10 +37,9 @@ export interface HttpEgressOptions {
 type Failed = Extract<EgressOutcome, { kind: 'failed' }>;
 type Failing = Omit<Failed, 'kind' | 'latencyMs'>;
 type Answer = Omit<Extract<EgressOutcome, { kind: 'response' }>, 'kind' | 'latencyMs'>;
-type Beginning = AxiosResponse<http.IncomingMessage>;
 
 /**
- * Sends through axios. A name is resolved here, every address is checked, and the connection's own lookup returns these
+ * Sends over Node's own client, which costs a third of what clients on top of it do. A name is resolved here, every address is checked, and the connection's own lookup returns these
  * addresses only: a name that resolves to another address after the check (DNS rebinding) changes nothing. TLS still
  * checks the certificate against the name.
  */
@@ -51,7 +50,6 @@ export class HttpEgress extends Egress {
   private readonly kept: Agents;
   /** Each request opens its own connection. */
   private readonly fresh: Agents;
-  private readonly client: AxiosInstance;
 
   constructor(policy: OutboundPolicy, options: HttpEgressOptions = {}) {
     super();
@@ -59,17 +57,6 @@ export class HttpEgress extends Egress {
     this.resolve = options.resolve ?? systemResolver();
     this.kept = agentsWith({ keepAlive: true }, options.ca);
     this.fresh = agentsWith({ keepAlive: false }, options.ca);
-    this.client = axios.create({
-      adapter: 'http',
-      proxy: false,
-      maxRedirects: 0,
-      decompress: false,
-      responseType: 'stream',
-      maxBodyLength: Infinity,
-      transformRequest: [],
-      transformResponse: [],
-      validateStatus: () => true,
-    });
   }
 
   override refusal(url: string): string | undefined {
@@ -145,7 +132,8 @@ export class HttpEgress extends Egress {
   }
 
   private async call(request: EgressRequest, url: URL, pinned: Pinned, signal: AbortSignal): Promise<Answer | Failing> {
-    const { status, data: stream } = await this.send(request, url, pinned, signal);
+    const stream = await this.send(request, url, pinned, signal);
+    const status = stream.statusCode!;
     const headers = headersOf(stream.headers);
     const { 'set-cookie': setCookie } = stream.headers;
     const cutOff = (failing: Failing): Failing => {
@@ -178,7 +166,12 @@ export class HttpEgress extends Egress {
    * Sends the request; resolves at the beginning of the answer. A kept connection may be closed by the receiver while the
    * request is on its way. Then it is sent once more, on a new connection, if a repeat can do no harm.
    */
-  private async send(request: EgressRequest, url: URL, pinned: Pinned, signal: AbortSignal): Promise<Beginning> {
+  private async send(
+    request: EgressRequest,
+    url: URL,
+    pinned: Pinned,
+    signal: AbortSignal,
+  ): Promise<http.IncomingMessage> {
     const connection = new UsedConnection();
     try {
       return await this.sendThrough(this.kept, request, url, pinned, signal, connection);
@@ -190,28 +183,40 @@ export class HttpEgress extends Egress {
 
   private sendThrough(
     agents: Agents,
-    request: EgressRequest,
+    { method, headers, body }: EgressRequest,
     url: URL,
     pinned: Pinned,
     signal: AbortSignal,
     connection?: UsedConnection,
-  ): Promise<Beginning> {
-    const { request: open } = url.protocol === 'https:' ? https : http;
-    return this.client.request<http.IncomingMessage>({
-      method: request.method,
-      url: url.href,
-      headers: { 'User-Agent': 'Millrace', Accept: '*/*', 'Accept-Encoding': 'identity', ...request.headers },
-      ...(request.body === undefined ? {} : { data: Buffer.from(request.body) }),
-      signal,
-      httpAgent: agents.http,
-      httpsAgent: agents.https,
-      transport: {
-        request: (options: https.RequestOptions, respond: (response: http.IncomingMessage) => void) => {
-          const opened = open(Object.assign(options, pinned), respond);
-          connection?.watch(opened);
-          return opened;
+  ): Promise<http.IncomingMessage> {
+    const isSecure = url.protocol === 'https:';
+    return new Promise((resolve, reject) => {
+      const options = {
+        ...urlToHttpOptions(url),
+        ...pinned,
+        method,
+        headers: {
+          ...DEFAULT_HEADERS,
+          ...headers,
+          ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }),
         },
-      },
+        agent: isSecure ? agents.https : agents.http,
+        signal,
+      };
+      let begun = false;
+      const begin = (answer: http.IncomingMessage): void => {
+        begun = true;
+        resolve(answer);
+      };
+      const opened = isSecure ? https.request(options, begin) : http.request(options, begin);
+      connection?.watch(opened);
+      // After the beginning of the answer, its reader gets the error too.
+      opened.on('error', reject);
+      // Without an error where the receiver switches protocols, which closes the connection.
+      opened.on('close', () => {
+        if (!begun) reject(Object.assign(new Error('the connection closed'), { code: 'ECONNRESET' }));
+      });
+      opened.end(body);
     });
   }
 }

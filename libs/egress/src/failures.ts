@@ -48,8 +48,9 @@ export function failureOf(error: unknown): { readonly failureClass: Failure; rea
 }
 
 function codeOf(error: unknown): string | undefined {
-  for (let current = error; current instanceof Error; current = current.cause)
-    if ('code' in current && typeof current.code === 'string') return current.code;
+  let current = error as { code?: unknown; cause?: unknown } | undefined;
+  for (; typeof current === 'object'; current = current.cause as typeof current)
+    if (typeof current.code === 'string') return current.code;
   return undefined;
 }
 

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Readable } from 'node:stream';
 
 /** A body as far as it was read. */
 export interface ReadBody {
@@ -11,19 +12,23 @@ export interface ReadBody {
 }
 
 /** Reads a body, keeps its first bytes, and stops reading beyond `max`. Never rejects. */
-export async function readBody(stream: AsyncIterable<Buffer>, keep: number, max: number): Promise<ReadBody> {
+export function readBody(stream: Readable, keep: number, max: number): Promise<ReadBody> {
   const kept: Buffer[] = [];
   let size = 0;
-  try {
-    for await (const chunk of stream) {
-      if (size < keep) kept.push(chunk.subarray(0, keep - size));
-      size += chunk.length;
-      if (size > max) break;
-    }
-    return { body: Buffer.concat(kept), size };
-  } catch (error) {
-    return { body: Buffer.concat(kept), size, error: error as Error };
-  }
+  return new Promise((resolve) => {
+    const end = (error?: Error) => resolve({ body: Buffer.concat(kept), size, ...(error && { error }) });
+    stream
+      .on('data', (chunk: Buffer) => {
+        if (size < keep) kept.push(chunk.subarray(0, keep - size));
+        size += chunk.length;
+        if (size <= max) return;
+        end();
+        stream.destroy();
+      })
+      .on('end', () => end())
+      .on('error', end)
+      .on('close', () => end(new Error('the answer ended early')));
+  });
 }
 
 /** Headers by lower-case name. Without cookies: their values hold commas, so that several cannot be joined. */

@@ -41,7 +41,8 @@ function format(bytes: Uint8Array): Uuid {
   return hex;
 }
 
-const bytesOf = (uuid: Uuid): Buffer => Buffer.from(uuid.replaceAll('-', ''), 'hex');
+/** Two characters, by the ten bits that they stand for. */
+const PAIRS = Array.from({ length: 1024 }, (_, bits) => ALPHABET[bits >> 5]! + ALPHABET[bits & 31]!);
 
 let pool = randomBytes(0);
 let poolOffset = 0;
@@ -82,10 +83,18 @@ const NAMESPACE = Buffer.from('0c5b8d1f6a2e5b4c9d3e7f8091a2b3c4', 'hex');
 
 /** A UUID v5 over the parts of a cause. The parts are joined by NUL, so `['a','bc']` and `['ab','c']` differ. */
 export function uuid5(...parts: readonly string[]): Uuid {
-  const bytes = hash('sha1', Buffer.concat([NAMESPACE, Buffer.from(parts.join('\0'))]), 'buffer');
-  bytes[6] = (bytes[6]! & 0x0f) | 0x50;
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  return format(bytes);
+  const hex = hash('sha1', named(parts.join('\0')), 'hex');
+  const variant = HEX[(parseInt(hex.slice(16, 18), 16) & 0x3f) | 0x80]!;
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-${variant}${hex.slice(18, 20)}-${hex.slice(20, 32)}`;
+}
+
+/** The namespace is at its beginning, for names that are short: nearly all. */
+const shortName = Buffer.alloc(1024);
+NAMESPACE.copy(shortName);
+
+function named(name: string): Buffer {
+  if (name.length * 3 > shortName.length - NAMESPACE.length) return Buffer.concat([NAMESPACE, Buffer.from(name)]);
+  return shortName.subarray(0, NAMESPACE.length + shortName.write(name, NAMESPACE.length));
 }
 
 /** A UUID v8 over the parts of a cause that nobody can work out without the secret: HMAC-SHA256, joined as for {@link uuid5}. */
@@ -104,23 +113,16 @@ export const isUuid = (text: string): boolean => UUID_PATTERN.test(text);
 
 /** `prefix_` and 26 characters over the UUID's bits. */
 export function publicId(prefix: Prefix, uuid: Uuid): string {
-  const bytes = bytesOf(uuid);
-  let text = '';
-  let bits = 0;
-  let value = 0;
-  // 26 × 5 = 130 bits: the first character carries the top 3 bits only.
-  let need = 3;
-  for (const byte of bytes) {
-    value = (value << 8) | byte;
-    bits += 8;
-    while (bits >= need) {
-      bits -= need;
-      text += ALPHABET[(value >> bits) & ((1 << need) - 1)]!;
-      value &= (1 << bits) - 1;
-      need = 5;
-    }
+  const hex = uuid.replaceAll('-', '');
+  const word = (at: number): number => parseInt(hex.slice(at, at + 5), 16);
+  // 26 × 5 = 130 bits: the first character carries the top 3 bits only. Five hexadecimal digits are four characters.
+  const first = parseInt(hex.slice(0, 2), 16);
+  let text = `${prefix}_${PAIRS[first]}`;
+  for (let at = 2; at < 32; at += 5) {
+    const value = word(at);
+    text += PAIRS[value >> 10]! + PAIRS[value & 0x3ff]!;
   }
-  return `${prefix}_${text}`;
+  return text;
 }
 
 /** The UUID behind a public id, or `undefined` if the text is not one with this prefix. */

@@ -21,7 +21,7 @@ import { PostgresViewTransaction } from './transaction/view-transaction.adapter.
  * Views and their checkpoint are one transaction, and follow from the log: losing the newest ones in a power cut means
  * handling those events again. So they do not wait for the disk, which the log needs.
  */
-const UNHURRIED: Statement = { text: `select set_config('synchronous_commit', 'off', true)` };
+const UNHURRIED = `, set_config('synchronous_commit', 'off', true)`;
 
 /** Fails, and undoes what was sent with it, where the checkpoint is not at the position that it is moved from. */
 const MOVE = `
@@ -141,10 +141,14 @@ class PostgresTransaction implements CheckpointTransaction {
   async commit(move?: CheckpointMove): Promise<void> {
     await inDatabase(async () => {
       try {
-        const isUnhurried = move !== undefined && !this.views.mustEndure;
-        await this.views.end([...(isUnhurried ? [UNHURRIED] : []), ...(move ? [moving(move)] : [])]);
+        await this.views.end(move ? [moving(move, this.views.mustEndure)] : []);
       } catch (error) {
-        if (move && error instanceof PipelineError && error.text === moving(move).text && codeOf(error) === NOT_MOVED)
+        if (
+          move &&
+          error instanceof PipelineError &&
+          error.text === moving(move, this.views.mustEndure).text &&
+          codeOf(error) === NOT_MOVED
+        )
           throw new CheckpointMoved(move);
         throw error;
       }
@@ -156,10 +160,10 @@ class PostgresTransaction implements CheckpointTransaction {
   }
 }
 
-function moving({ name, from, to }: CheckpointMove): Statement {
-  return from === undefined
-    ? { text: FIRST, values: [name, String(to)] }
-    : { text: MOVE, values: [name, String(to), String(from)] };
+/** @param mustEndure whether the commit waits for the disk */
+function moving({ name, from, to }: CheckpointMove, mustEndure: boolean): Statement {
+  const text = (from === undefined ? FIRST : MOVE) + (mustEndure ? '' : UNHURRIED);
+  return { text, values: [name, String(to), ...(from === undefined ? [] : [String(from)])] };
 }
 
 const codeOf = ({ cause }: PipelineError): unknown => (cause as { code?: unknown }).code;

@@ -19,11 +19,12 @@ import type { Work, WorkQueue } from '#libs/persistence/src/claims/work.js';
 
 import { DisableWebhook, disable, webhook } from '../webhook/webhook.js';
 import { WebhookTable } from '../webhook/webhook.table.js';
-import { failedSince, loadDeliveries, loadHealth, saveDeliveries, saveHealth } from './delivery-rows.js';
+import { failedSince, saveDeliveries, saveHealth } from './delivery-rows.js';
 import { ATTEMPTS, type AttemptTask, type Delivery, taskOf } from './delivery.js';
+import { KeptRows } from './kept-rows.js';
 import { hold, holdBacklog, PACE, settlePlaces, withdrawHeld } from './paced-attempts.adapter.js';
 import { type EventPlace, placeOf, type RecentEvents, RecentPlaces } from './recent-events.js';
-import { deliveriesNamedBy, type Disabling, type Due, type Refusal, Schedule } from './schedule.js';
+import { type Disabling, type Due, type Refusal, Schedule } from './schedule.js';
 
 /** A row written so long after its event is written by a rebuild, or after an outage: look before sending. */
 const LATE_MS = 2_000;
@@ -41,8 +42,9 @@ export class ScheduleDeliveries implements Subscriber {
   readonly name = followers.scheduleDeliveries;
   readonly reads = 'all';
   readonly writes = ['action.refused', 'correlation.exhausted', 'webhook.disabled'] as const;
-  readonly tables: readonly [WebhookTable];
+  readonly tables: readonly [WebhookTable, KeptRows];
   private readonly webhooks = new WebhookTable();
+  private readonly kept = new KeptRows();
   private readonly recent = new RecentPlaces();
 
   constructor(
@@ -52,7 +54,7 @@ export class ScheduleDeliveries implements Subscriber {
     private readonly recentEvents: RecentEvents,
     private readonly budget: CorrelationBudget,
   ) {
-    this.tables = [this.webhooks];
+    this.tables = [this.webhooks, this.kept];
   }
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
@@ -65,11 +67,7 @@ export class ScheduleDeliveries implements Subscriber {
       this.recentEvents.add(event);
     }
     const places = await this.placesNamedBy(events);
-    const named = events.flatMap((event) => deliveriesNamedBy(event) ?? []);
-    const rows =
-      named.length === 0 ? new Map<string, Delivery>() : await loadDeliveries(await context.transaction(), named);
-    const webhookIds = new Set([...rows.values()].flatMap(({ webhookId }) => webhookId ?? []));
-    const health = webhookIds.size === 0 ? new Map() : await loadHealth(await context.transaction(), [...webhookIds]);
+    const { rows, health } = await this.kept.of(events, context);
 
     const spent = (event: RecordedEvent) =>
       this.budget.isSpent(event)
@@ -92,12 +90,13 @@ export class ScheduleDeliveries implements Subscriber {
     await this.write(tx, schedule.changed, schedule.due);
     await this.withdraw(tx, schedule.withdrawn);
     await saveHealth(tx, [...schedule.health.values()]);
+    this.kept.keepHealth(schedule.health.values());
     for (const event of schedule.recoveries) await this.recover(tx, event);
     await this.repace(tx, repaced);
   }
 
   private async write(tx: ViewTransaction, changed: ReadonlyMap<string, Delivery>, due: ReadonlyMap<string, Due>) {
-    await saveDeliveries(tx, [...changed.values()]);
+    await this.save(tx, [...changed.values()]);
     const work = [...due].map(([id, asked]) => this.workOf(changed.get(id)!, asked));
     const held = work.filter(({ payload }) => this.isPaced(payload));
     await hold(tx, held);
@@ -135,10 +134,15 @@ export class ScheduleDeliveries implements Subscriber {
   private async withdraw(tx: ViewTransaction, withdrawn: Schedule['withdrawn']): Promise<void> {
     const rows = [...withdrawn].map(([key, { cause }]) => ({ key, cause }));
     const removed = [...(await withdrawHeld(tx, rows)), ...(await this.work.withdraw(tx, ATTEMPTS, rows))];
-    await saveDeliveries(
+    await this.save(
       tx,
       removed.map((id) => withdrawn.get(id)!.row),
     );
+  }
+
+  private async save(tx: ViewTransaction, rows: readonly Delivery[]): Promise<void> {
+    await saveDeliveries(tx, rows);
+    this.kept.keep(rows);
   }
 
   private workOf(row: Delivery, { cause, position, askedAt }: Due): Work<AttemptTask> {

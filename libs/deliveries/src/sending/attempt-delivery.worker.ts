@@ -88,7 +88,7 @@ export class AttemptDelivery implements Worker<AttemptTask> {
       signal,
     });
     crashPoint('deliveries.after-effect');
-    const shown = { ...message, body: bodyFor(task, event, format).text };
+    const shown = values.size === 0 ? message : { ...message, body: bodyFor(task, event, format).text };
     const request = recordedRequest(url, shown, task.ownPayload ? 'payload' : format);
     const [secrets, headers] = [masker(values.values()), masked(credentials.headers)];
     const response = answerOf(outcome, (text) => secrets.text(headers(text)));

@@ -1,6 +1,6 @@
 import pg from 'pg';
 
-import { storableValue } from '../guarded-client.adapter.js';
+import { wireValue } from './wire-value.adapter.js';
 
 export interface Statement {
   readonly text: string;
@@ -64,7 +64,7 @@ class Pipeline {
     this.callback = callback;
     this.parts = statements.map(({ text, values = [] }) => {
       const query = new pg.Query(
-        { text, values: values.map(storableValue), name: nameOf(text) } as never,
+        { text, values: values.map(wireValue), name: nameOf(text) } as never,
         undefined,
         ((error: Error | null, result: pg.QueryResult) => error ?? this.results.push(result)) as never,
       );
