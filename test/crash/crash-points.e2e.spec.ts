@@ -37,6 +37,8 @@ const CRASH_POINTS = [
   'schedules.after-tick',
   'turns.before-end',
   'turns.after-end',
+  'turns.before-wake',
+  'turns.after-wake',
   'triggers.before-group-end',
   'triggers.after-group-end',
   'workflows.before-decisions',
@@ -97,6 +99,14 @@ const ONE_AT_A_TIME = EVERY_SECOND.replace(
   'steps: [',
   'concurrency: { onConflict: skip }\nsteps: [{ wait: { for: 3s } }, ',
 );
+
+/** Gives its place away while it waits, and asks for one again. */
+const TAKING_TURNS = `
+name: taking-turns
+triggers: [{ type: event, event: git.push }]
+concurrency: { whileWaiting: release }
+steps: [{ wait: { for: 100ms } }, { uses: log, with: { message: on } }]
+`;
 
 /** What somebody outside would write: it honours the key, so that a page that was asked for twice is one. */
 const PAGER = `
@@ -195,7 +205,10 @@ async function prepare(stage: string): Promise<Given> {
   await server.call('PUT', '/api/v1/workflows/elsewhere', { source: ELSEWHERE });
   if (stage === 'triggers') await server.call('PUT', '/api/v1/workflows/together', { source: TOGETHER });
   if (stage === 'schedules') await server.call('PUT', '/api/v1/workflows/every-second', { source: EVERY_SECOND });
-  if (stage === 'turns') await server.call('PUT', '/api/v1/workflows/every-second', { source: ONE_AT_A_TIME });
+  if (stage === 'turns') {
+    await server.call('PUT', '/api/v1/workflows/every-second', { source: ONE_AT_A_TIME });
+    await server.call('PUT', '/api/v1/workflows/taking-turns', { source: TAKING_TURNS });
+  }
   await server.stop();
   return { database, slug, webhookId: webhook.id, ruleId: rule.id };
 }

@@ -27,6 +27,7 @@ import { CloseChildren } from './run/children.subscriber.js';
 import { Cancellations } from './run/cancellations.js';
 import { NotedOutcomes } from './run/outcomes.adapter.js';
 import { EndConflicts } from './run/turns/end-conflicts.worker.js';
+import { hasTurn } from './run/turns/turns.adapter.js';
 import { BeginRun } from './run/commands/begin-run.adapter.js';
 import { RunCommandsController } from './run/commands/run-commands.controller.js';
 import { BulkRetryController } from './run/bulk/bulk-retry.controller.js';
@@ -162,7 +163,20 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
       ) => {
         const outcomes = new NotedOutcomes(database, store, progress);
         const link = signedLink(links);
-        return new AdvanceRun(store, clock, egress, definitions, outcomes, cancellations, link, secrets, ownTypes, log);
+        const turns = (runId: string, arrival: bigint) => hasTurn(database, runId, arrival);
+        return new AdvanceRun(
+          store,
+          clock,
+          egress,
+          definitions,
+          outcomes,
+          cancellations,
+          link,
+          secrets,
+          ownTypes,
+          turns,
+          log,
+        );
       },
       inject: [
         EventStore,

@@ -123,6 +123,7 @@ export class VirtualWorld {
           await this.lookAtAnswers();
           return this.outcomes;
         },
+        hasTurn: () => Promise.resolve(true),
         earlyMs: this.options.earlyMs ?? 0,
         ...(this.options.signLink && { signLink: this.options.signLink }),
         ...(this.options.ownTypes && { ownTypes: this.options.ownTypes }),

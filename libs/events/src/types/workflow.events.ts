@@ -37,6 +37,8 @@ export const RunConcurrency = Type.Object({
   limit: Type.Integer({ minimum: 1 }),
   onConflict: Type.Union([Type.Literal('queue'), Type.Literal('skip'), Type.Literal('cancel_running')]),
   maxQueued: Type.Integer({ minimum: 0 }),
+  /** Absent: a run keeps its place while it waits. */
+  whileWaiting: Type.Optional(Type.Literal('release')),
 });
 
 const workflowId = 'wf_01jq5x1d0wkz4s3v2n8m7b6c5a';
@@ -351,8 +353,20 @@ export const workflowEvents = {
       until: Type.Optional(Type.String()),
       /** Ids of the requests whose outcome is waited for. */
       awaiting: Type.Array(Type.String()),
+      released: Type.Optional(
+        Type.Literal(true, { description: 'It gives its place to another run of its concurrency key.' }),
+      ),
     }),
     example: { runId, until: at, awaiting: [] },
+  }),
+  'run.woken': defineEvent({
+    description: 'A run that gave its place away while it waited has something to do again, and queues for a place.',
+    system: true,
+    data: Type.Object({ runId: Type.String(), concurrency: RunConcurrency }),
+    example: {
+      runId,
+      concurrency: { key: workflowId, limit: 1, onConflict: 'queue', maxQueued: 100, whileWaiting: 'release' },
+    },
   }),
   'run.cancelled': defineEvent({
     description: 'A run was cancelled.',

@@ -124,5 +124,6 @@ function rest(decision: RunDecision): void {
     runId: decision.identity.runId,
     ...(until && { until: until.toISOString() }),
     awaiting: [...awaiting],
+    ...(decision.run.concurrency?.whileWaiting === 'release' && { released: true as const }),
   });
 }

@@ -54,6 +54,12 @@ export interface StartedRun {
   readonly retries: number;
   /** The retry that took it to another version; 0 where none did. */
   readonly versionRetry: number;
+  /** Set if it shares a limit with others; of the last retry. */
+  readonly concurrency: RunStart['concurrency'];
+  /** It gave its place to another run while it waits. */
+  readonly released: boolean;
+  /** How often it asked for a place again since it was started or retried. */
+  readonly wakes: number;
   /** The run's own time limit; during `finally`, that of its steps. */
   readonly deadline: TimerState | undefined;
 }
@@ -87,6 +93,9 @@ export function evolve(run: RunState, { type, data, timestamp }: RunFact): RunSt
       near: [],
       retries: 0,
       versionRetry: 0,
+      concurrency: (data as RunStart).concurrency,
+      released: false,
+      wakes: 0,
       deadline: undefined,
     };
   }
@@ -147,7 +156,14 @@ const evolvers = {
     ...ended(run, path, () => endOf(status, output, error)),
     vars: { ...run.vars, ...values },
   }),
-  'run.retried': (run, { version, forget, reopen }) => retried(run, version, forget, reopen),
+  'run.retried': (run, { version, forget, reopen, concurrency }) => ({
+    ...retried(run, version, forget, reopen),
+    concurrency,
+    released: false,
+    wakes: 0,
+  }),
+  'run.rested': (run, { released = false }) => ({ ...run, released }),
+  'run.woken': (run) => ({ ...run, released: false, wakes: run.wakes + 1 }),
   'run.vars_set': (run, { values }) => ({ ...run, vars: { ...run.vars, ...values } }),
   'run.step_skipped': (run, { path }) => ended(run, path, () => ({ status: 'skipped' })),
   'workflow.step_completed': (run, { path, output }) => ended(run, path, () => ({ status: 'completed', output })),

@@ -35,6 +35,8 @@ export interface Concurrency {
   readonly limit: number;
   readonly onConflict: 'queue' | 'skip' | 'cancel_running';
   readonly maxQueued: number;
+  /** Whether a run keeps its place while it waits. */
+  readonly whileWaiting: 'hold' | 'release';
 }
 
 /** What every trigger has; each kind adds fields of its own. */

@@ -159,9 +159,15 @@ const Concurrency = closed(
           'What becomes of one more: `queue` (default) waits for its turn, first come, first served; `skip` does not start it; `cancel_running` cancels the oldest.',
       }),
     ),
-    maxQueued: Type.Optional(whole(0, 10_000, 'Runs that may wait; one more is skipped. Default 100.')),
+    maxQueued: Type.Optional(whole(0, 10_000, 'Runs that may queue; one more is skipped. Default 100.')),
+    whileWaiting: Type.Optional(
+      Type.Union([Type.Literal('hold'), Type.Literal('release')], {
+        description:
+          '`hold` (default): a run keeps its place while it waits. `release`: another run has it meanwhile, and the first queues for a place when it goes on.',
+      }),
+    ),
   },
-  'How many runs may be under way at a time: `key`, `limit` (1), `onConflict` (`queue`, `skip`, `cancel_running`), `maxQueued` (100). A skipped run records `workflow.skipped`.',
+  'How many runs may be under way at a time: `key`, `limit` (1), `onConflict` (`queue`, `skip`, `cancel_running`), `maxQueued` (100), `whileWaiting` (`hold`, `release`). A skipped run records `workflow.skipped`.',
 );
 
 export const WorkflowShape = closed(

@@ -34,7 +34,7 @@ export interface Outcomes {
 export class AdvanceRun implements Worker {
   readonly queue = RUNS;
   readonly concurrency = 32;
-  readonly writes = [...RUN_EVENT_TYPES, 'run.crashed', 'run.blocked', ...stepEventTypes('with attempts')];
+  readonly writes = [...RUN_EVENT_TYPES, 'run.crashed', 'run.blocked', 'run.woken', ...stepEventTypes('with attempts')];
 
   constructor(
     private readonly store: EventStore,
@@ -46,6 +46,7 @@ export class AdvanceRun implements Worker {
     private readonly signLink: SignLink,
     private readonly secrets: NamedSecretValues,
     private readonly ownTypes: Pick<OwnTypeTable, 'find'>,
+    private readonly hasTurn: (runId: string, arrival: bigint) => Promise<boolean>,
     private readonly log: Log = silentLog,
   ) {}
 
@@ -66,6 +67,7 @@ export class AdvanceRun implements Worker {
           definition: (workflowId, version) => this.definitions.of(workflowId, version),
           outcomes: (requests, isLast) => this.outcomes.find(requests, isLast),
           makeAttempt: (attempt, run, timeoutMs, abort) => this.makeAttempt(attempt, run, timeoutMs, abort),
+          hasTurn: this.hasTurn,
           log: this.log,
           signLink: this.signLink,
           ownTypes: this.ownTypes,

@@ -56,12 +56,13 @@ export function concurrencyOf(
   event: RecordedEvent | undefined,
 ): DataOf<'workflow.started'>['concurrency'] {
   if (!concurrency) return undefined;
-  const { key, limit, onConflict, maxQueued } = concurrency;
+  const { key, limit, onConflict, maxQueued, whileWaiting } = concurrency;
   const value = key ? filledIn(() => key.render({ event: event ? platformEvent(event) : null, inputs })) : '';
   // As the rows of the queue hold it: a key that they change would be another one at each look.
   const text = storable(keyText(value));
   const kept = text.length > MAX_KEY ? uuid5('concurrency', text) : text;
-  return { key: `${workflowId} ${kept}`, limit, onConflict, maxQueued };
+  const release = whileWaiting === 'release' ? { whileWaiting } : {};
+  return { key: `${workflowId} ${kept}`, limit, onConflict, maxQueued, ...release };
 }
 
 function filledIn(render: () => unknown): unknown {

@@ -25,6 +25,7 @@ import { evolve, foldRun, type StartedRun } from '../engine/run-state.js';
 import type { Definition } from '../language/definition.js';
 import type { RequestOutcome } from '../steps/kind/step-kind.js';
 import type { OpenStep, StepStates } from '../steps/kind/step-state.js';
+import { IN_ORDER, isArrival } from './turns/turns.js';
 import { Attempts, type MakeAttempt } from './attempts.js';
 import { logFailures } from './log-failures.js';
 
@@ -45,6 +46,8 @@ export interface RunPorts {
   readonly earlyMs?: number;
   /** How long an append whose outcome is unknown waits before the next try. */
   readonly retries?: Backoff;
+  /** Whether a run has the turn that it came for. @param arrival position of the event with which it came. */
+  hasTurn(runId: string, arrival: bigint): Promise<boolean>;
   readonly log?: Log;
   readonly signLink?: SignLink;
   /** Event types of the organisations' own. */
@@ -75,7 +78,12 @@ export async function runUntilIdle(ports: RunPorts, runId: string, signal: Abort
   if (run.ended || run.held !== undefined) return { position: last.position };
   const { workflowId, version } = run.start;
   const [definition, about] = await Promise.all([ports.definition(workflowId, version), eventsOf(ports.store, run)]);
-  return new ActiveRun(ports, definition, about, recorded[0]!, run, last, signal).untilIdle();
+  const active = new ActiveRun(ports, definition, about, recorded[0]!, run, last, signal);
+  if (run.released) return active.wake();
+  // Others have its place, or may get it: only the turn that it came for is its own.
+  const arrival = recorded.findLast(isArrival)!.position;
+  if (run.concurrency?.whileWaiting === 'release' && !(await ports.hasTurn(runId, arrival))) return { position: 0n };
+  return active.untilIdle();
 }
 
 type About = Pick<World, 'event'> & Partial<Pick<World, 'events'>>;
@@ -116,7 +124,27 @@ class ActiveRun {
     this.attempts = new Attempts(ports.makeAttempt, attempted, signal);
   }
 
+  /** Asks for a place again, once there is something to do. */
+  async wake(): Promise<{ position: bigint }> {
+    const decision = decide(this.run, { ...(await this.world()), attempting: 'leave' });
+    if (this.isEarly(decision)) await this.attempts.nextEnd(this.timeUntilNext(decision));
+    if (this.signal.aborted) throw interrupted();
+    const { runId, workflowId, workflow } = this.run.start;
+    const status = { runId, workflowId, workflow, from: this.run.status, to: 'queued' };
+    const queued = { type: 'workflow.status_changed', data: status };
+    const data = { runId, concurrency: { ...this.run.concurrency!, ...IN_ORDER } };
+    crashPoint('turns.before-wake');
+    await this.unlessOutdated(() => this.append([{ type: 'run.woken', data }, queued], this.ports.clock.now()));
+    crashPoint('turns.after-wake');
+    return { position: this.position };
+  }
+
   async untilIdle(): Promise<{ position: bigint }> {
+    await this.unlessOutdated(() => this.goOn());
+    return { position: this.position };
+  }
+
+  private async goOn(): Promise<void> {
     try {
       for (let decisions = 1; ; decisions++) {
         const decision = await this.decide();
@@ -125,23 +153,27 @@ class ActiveRun {
         else if (!this.attempts.isBusy) break;
         if (decision.run.ended) break;
         if (decision.isUnfinished) continue;
-        if (!this.attempts.isBusy && !(decisions === 1 && this.isEarly(decision))) break;
+        if (!this.attempts.isBusy && (decision.run.released || !(decisions === 1 && this.isEarly(decision)))) break;
         await this.attempts.nextEnd(this.timeUntilNext(decision));
-        if (this.signal.aborted)
-          throw new Transient('run.interrupted', 'The process is stopping; another process continues the run.');
+        if (this.signal.aborted) throw interrupted();
       }
+    } finally {
+      this.attempts.stop();
+    }
+  }
+
+  private async unlessOutdated(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
     } catch (error) {
       // Somebody else has appended: a cancellation, or a process that took over. Both make what we know outdated.
       if (!(error instanceof WrongRevision)) throw error;
       const newest = await readLast(this.ports.store, this.first.stream);
       this.position = newest?.position ?? this.position;
-    } finally {
-      this.attempts.stop();
     }
-    return { position: this.position };
   }
 
-  private async decide(): Promise<Decision> {
+  private async world(): Promise<Omit<World, 'attempting'>> {
     // Taken before the look at the outcomes: a timer that is due afterwards fires at the next look.
     const now = this.ports.clock.now();
     const waiting = awaitingSteps(this.run.steps);
@@ -149,20 +181,23 @@ class ActiveRun {
     const isLast = isOverdue([...waiting, this.run], now);
     const outcomes =
       requests.length === 0 ? new Map<Uuid, RequestOutcome>() : await this.ports.outcomes(requests, isLast);
-    const results = this.attempts.ended();
     const { definition, about } = this;
     const { signLink, ownTypes } = this.ports;
     const { orgId } = this.first.metadata;
-    const attempting = this.attempts.paths();
-    const world = {
+    return {
       definition,
       ...about,
       outcomes,
       now,
-      attempting,
       ...(signLink && { signLink }),
       ...(ownTypes && { ownType: (type: string) => ownTypes.find(orgId, type) }),
     };
+  }
+
+  private async decide(): Promise<Decision> {
+    const seen = await this.world();
+    const results = this.attempts.ended();
+    const world = { ...seen, attempting: this.attempts.paths() };
     const decision = decide(this.run, world, results);
     try {
       await this.append(decision.drafts, world.now);
@@ -227,6 +262,9 @@ class ActiveRun {
     if (this.ports.log) logFailures(this.ports.log, events);
   }
 }
+
+const interrupted = (): Transient =>
+  new Transient('run.interrupted', 'The process is stopping; another process continues the run.');
 
 /** Steps that wait for the outcome of a request. */
 export function awaitingSteps(steps: StepStates): OpenStep[] {

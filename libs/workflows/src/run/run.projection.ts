@@ -54,6 +54,7 @@ const ABOUT_RUNS = [
   'run.resumed',
   'run.finally_started',
   'run.rested',
+  'run.woken',
   'run.step_awaiting',
 ] as const;
 
@@ -133,7 +134,10 @@ function note(changes: Map<string, Change>, event: RecordedEvent): void {
     change.until = until ?? null;
     change.awaiting = awaiting;
     change.due = until === undefined ? 'never' : { at: new Date(until), position: event.position };
-  } else if (event.is('run.finally_started')) {
+  } else if (event.is('run.woken'))
+    // It waits for its turn.
+    change.due = 'never';
+  else if (event.is('run.finally_started')) {
     // Who cancels a run leaves its last steps to a worker.
     if (event.data.to === 'cancelled') change.due = { at: new Date(timestamp), position: event.position };
   } else if (event.is('run.resumed')) change.due = { at: new Date(timestamp), position: event.position };

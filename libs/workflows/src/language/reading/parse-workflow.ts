@@ -114,10 +114,11 @@ function concurrencyOf(value: unknown, root: Visible, expressions: Expressions):
     limit = 1,
     onConflict = 'queue',
     maxQueued = 100,
+    whileWaiting = 'hold',
   } = value as Partial<Omit<Concurrency, 'key'>> & { key?: string };
   const visible = { ...root, roots: { event: root.roots['event']!, inputs: root.roots['inputs']! } };
   const compiled = typeof key === 'string' ? expressions.template(key, '/concurrency/key', visible) : undefined;
-  return { key: compiled, limit, onConflict, maxQueued };
+  return { key: compiled, limit, onConflict, maxQueued, whileWaiting };
 }
 
 /** A workflow that listens to what its own runs record, or to what their steps lead to. */

@@ -27,7 +27,9 @@ export const cancelRun = (
     if (run.ending)
       throw new Rejected('conflict', 'run.ending', 'The steps of the run are over; those of "finally" are under way.');
     const { workflowId, version } = run.start;
-    const hasLast = run.status !== 'queued' && (await definitionOf(workflowId, version))?.finally !== undefined;
+    // One that queues for a place after a wait has begun.
+    const hasBegun = run.status !== 'queued' || run.wakes > 0;
+    const hasLast = hasBegun && (await definitionOf(workflowId, version))?.finally !== undefined;
     const withdrawn = withdrawals(run, recorded);
     return hasLast
       ? [...withdrawn, { type: 'run.finally_started', data: { runId, to: 'cancelled', by } }]

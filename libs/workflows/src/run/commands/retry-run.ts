@@ -6,6 +6,7 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { evolve, type StartedRun } from '../../engine/run-state.js';
 import type { Definition } from '../../language/definition.js';
 import { concurrencyOf } from '../first-append.js';
+import { IN_ORDER } from '../turns/turns.js';
 import { type ChangedRun, changeRun, type RunCommand, statusOf } from './change-run.js';
 import { firstDifference, retryPlan } from './retry-plan.js';
 
@@ -22,9 +23,6 @@ export interface VersionLookup {
   /** The hash of a version that is named by its hash or its number. */
   versionNamed(workflowId: string, name: string): Promise<string | undefined>;
 }
-
-/** A run that a person asks for again is never skipped, and replaces no other. */
-const IN_ORDER = { onConflict: 'queue', maxQueued: 2 ** 31 - 1 } as const;
 
 /**
  * Lets a failed run go on from the steps that failed: on its version, or on another one in which everything that it has

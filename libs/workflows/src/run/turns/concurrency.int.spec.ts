@@ -46,4 +46,24 @@ describe('a limit of runs', () => {
     expect(await one.untilStatus(first, 'cancelled')).toMatchObject({ cancelledBy: `run/${newest}` });
     await one.untilStatus(newest, 'waiting');
   });
+
+  it('is that of runs that do something, with whileWaiting: release', async () => {
+    const source = `name: taking-turns
+triggers: [{ type: manual, inputs: { wait: { type: boolean, default: true } } }]
+concurrency: { whileWaiting: release }
+steps:
+  - { id: nap, if: inputs.wait, wait: { for: 1ms } }
+  - { id: ask, approval: { title: Go on?, selfApproval: true } }
+outputs: { done: true }
+`;
+    await one.save(source);
+    const [first, second] = [await one.begin('taking-turns'), await one.begin('taking-turns', { wait: false })];
+    // Both wait for a person: neither holds the place that the other needs.
+    await one.untilStatus(first, 'waiting');
+    await one.untilStatus(second, 'waiting');
+    for (const id of [second, first]) {
+      await one.approvals.decide(one.caller, id, 'ask', { body: { decision: 'approve' } });
+      expect(await one.untilStatus(id, 'completed')).toMatchObject({ outputs: { done: true } });
+    }
+  });
 });

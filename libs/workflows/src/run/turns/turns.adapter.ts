@@ -1,10 +1,12 @@
 import type { ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { DataSource } from 'typeorm';
+
 import type { Work, WorkQueue } from '#libs/persistence/src/claims/work.js';
 
 import { RUNS } from '../advance-run.worker.js';
 import { type ConflictTask, CONFLICTS } from './end-conflicts.worker.js';
-import { arrive, type Given, leave, type Turn } from './turns.js';
+import { arrive, type Given, isArrival, leave, type Turn } from './turns.js';
 
 interface Row {
   readonly run_id: string;
@@ -28,6 +30,7 @@ export async function giveTurns(
   const steps = events.filter(
     (event) =>
       (isArrival(event) && event.data.concurrency !== undefined) ||
+      isRelease(event) ||
       event.is('workflow.completed', 'workflow.failed', 'workflow.skipped', 'run.cancelled'),
   );
   if (steps.length === 0) return;
@@ -39,7 +42,9 @@ export async function giveTurns(
     const { runId } = event.data as { runId: string };
     const started = isArrival(event) ? event.data.concurrency! : undefined;
     const key = started?.key ?? keys.get(runId);
-    if (!started) {
+    // Who gives its place away while it waits has not ended: what was begun to cancel it goes on.
+    if (isRelease(event)) begin.delete(runId);
+    else if (!started) {
       if (key !== undefined || event.is('workflow.skipped', 'run.cancelled')) ended.push(runId);
       begin.delete(runId);
       conflicts.delete(runId);
@@ -65,9 +70,16 @@ export async function giveTurns(
   ]);
 }
 
-/** A run comes, for the first time or again. */
-const isArrival = (event: RecordedEvent): event is RecordedEvent<'workflow.started'> | RecordedEvent<'run.retried'> =>
-  event.is('workflow.started', 'run.retried');
+const isRelease = (event: RecordedEvent): boolean => event.is('run.rested') && event.data.released === true;
+
+/** Whether a run has the turn that it came for. @param arrival position of the event with which it came. */
+export async function hasTurn(database: Pick<DataSource, 'query'>, runId: string, arrival: bigint): Promise<boolean> {
+  const rows = await database.query<object[]>(
+    `select 1 from views.run_turns where run_id = $1 and place = $2 and state <> 'queued'`,
+    [runId, String(arrival)],
+  );
+  return rows.length > 0;
+}
 
 /** Everything of the keys that a batch is about. */
 async function load(tx: ViewTransaction, steps: readonly RecordedEvent[]) {

@@ -13,6 +13,8 @@ import type { ClaimedWork } from '#libs/persistence/src/claims/work.js';
 import { useViews } from '../../../../../test/support/views.js';
 import { Follower } from '../../../../persistence/testing/follower.js';
 import { RUNS } from '../advance-run.worker.js';
+import { hasTurn } from './turns.adapter.js';
+import { IN_ORDER, isArrival } from './turns.js';
 import { type ConflictTask, CONFLICTS, EndConflicts } from './end-conflicts.worker.js';
 import { RunProjection } from '../run.projection.js';
 
@@ -34,7 +36,7 @@ async function append(runId: string, ...drafts: { type: string; data: object }[]
   );
   await store.append(streams.run(runId), events, 'any');
 }
-type Concurrency = { limit?: number; onConflict?: string; maxQueued?: number };
+type Concurrency = { limit?: number; onConflict?: string; maxQueued?: number; whileWaiting?: 'release' };
 const start = (runId: string, concurrency: Concurrency = {}) =>
   append(
     runId,
@@ -55,6 +57,21 @@ const start = (runId: string, concurrency: Concurrency = {}) =>
 const complete = (runId: string) =>
   append(runId, { type: 'workflow.completed', data: { ...ofRun(runId), outputs: {}, startedAt: '' } });
 const cancel = (runId: string) => append(runId, { type: 'run.cancelled', data: { runId, by: 'token/t' } });
+
+const rest = (runId: string) => append(runId, { type: 'run.rested', data: { runId, awaiting: [], released: true } });
+const wake = (runId: string, limit = 1) =>
+  append(
+    runId,
+    { type: 'run.woken', data: { runId, concurrency: { key: 'k', limit, ...IN_ORDER, whileWaiting: 'release' } } },
+    { type: 'workflow.status_changed', data: { ...ofRun(runId), to: 'queued' } },
+  );
+/** Whether a worker that takes the run up may go on with it. */
+async function mayGoOn(runId: string): Promise<boolean> {
+  const stream = await readWhole(store, streams.run(runId));
+  const arrival = stream.findLast(isArrival)!;
+  const isResting = stream.some((event) => event.is('run.rested') && event.revision > arrival.revision);
+  return !isResting && (await hasTurn(views.dataSource, runId, arrival.position));
+}
 
 const follow = (crash = false) => follower.run(new RunProjection(new PostgresWorkQueue(views.dataSource)), crash);
 const rows = <T extends object>(queue: string) =>
@@ -128,10 +145,46 @@ describe('runs that share a limit', () => {
     expect(await underWay()).toEqual(['run_2']);
   });
 
-  it('keep the limit and the order, and forget none, whatever comes, ends and dies', async () => {
+  it('give their place away while they wait, and queue for one when they go on', async () => {
+    await start('run_1', { whileWaiting: 'release' });
+    await start('run_2', { whileWaiting: 'release' });
+    await follow();
+    expect([await mayGoOn('run_1'), await mayGoOn('run_2')]).toEqual([true, false]);
+    await rest('run_1');
+    await follow(true);
+    await follow();
+    expect(await underWay()).toEqual(['run_2']);
+    await wake('run_1');
+    // As long as the projection is behind, nobody takes the turn from before for the one that is asked for.
+    expect(await mayGoOn('run_1')).toBe(false);
+    await follow(true);
+    await follow();
+    expect(await underWay()).toEqual(['run_2']);
+    await complete('run_2');
+    await follow();
+    expect(await underWay()).toEqual(['run_1']);
+    expect(await mayGoOn('run_1')).toBe(true);
+  });
+
+  it('give their place away although somebody is about to cancel them', async () => {
+    const replacing = { onConflict: 'cancel_running', whileWaiting: 'release' } as const;
+    await start('run_1', replacing);
+    await start('run_2', replacing);
+    await follow();
+    await rest('run_1');
+    await follow();
+    expect(await underWay()).toEqual(['run_2']);
+    await endConflicts();
+    expect(await typesOf('run_1')).toContain('run.cancelled');
+  });
+
+  it('keep the limit and the order, and forget none, whatever comes, waits, goes on, ends and dies', async () => {
+    const which = integer({ min: 0, max: 9 });
     const happening = oneof(
       record({ kind: constant('start' as const) }),
-      record({ kind: constant('end' as const), which: integer({ min: 0, max: 9 }), cancels: boolean() }),
+      record({ kind: constant('end' as const), which, cancels: boolean() }),
+      record({ kind: constant('wait' as const), which }),
+      record({ kind: constant('wake' as const), which }),
       record({ kind: constant('follow' as const), dies: boolean() }),
     );
     await assert(
@@ -139,39 +192,63 @@ describe('runs that share a limit', () => {
         begin();
         await views.dataSource.query('delete from views.work');
         await views.dataSource.query('delete from views.run_turns');
-        const living: string[] = [];
-        const seen: string[] = [];
+        /** Those that are there, in the order in which they came or came back, and those that wait. */
+        let living: string[] = [];
+        let waiting: string[] = [];
+        let arrivals = 0;
+        const came = new Map<string, number>();
+        const seen: number[] = [];
         let count = 0;
         const look = async (): Promise<string[]> => {
-          const now = await underWay();
+          const now: string[] = [];
+          for (const id of living) if (await mayGoOn(id)) now.push(id);
           expect(now.length).toBeLessThanOrEqual(limit);
-          seen.push(...now.filter((id) => !seen.includes(id)));
+          const taken = await underWay();
+          expect(now.filter((id) => !taken.includes(id))).toEqual([]);
+          seen.push(...now.map((id) => came.get(id)!).filter((arrival) => !seen.includes(arrival)));
           return now;
         };
+        const come = (id: string): void => {
+          came.set(id, arrivals++);
+          living.push(id);
+        };
         const end = async (runId: string, cancels: boolean): Promise<void> => {
-          living.splice(living.indexOf(runId), 1);
+          living = living.filter((id) => id !== runId);
+          waiting = waiting.filter((id) => id !== runId);
           await (cancels ? cancel(runId) : complete(runId));
         };
+        const goOn = async (runId: string): Promise<void> => {
+          waiting = waiting.filter((id) => id !== runId);
+          come(runId);
+          await wake(runId, limit);
+        };
         for (const one of all) {
+          const ready = await look();
           if (one.kind === 'start') {
             const id = `run_${String(count++).padStart(3, '0')}`;
-            living.push(id);
-            await start(id, { limit });
+            come(id);
+            await start(id, { limit, whileWaiting: 'release' });
           } else if (one.kind === 'end') {
             // Who has no turn cannot complete.
-            const ready = one.cancels ? living : (await look()).filter((id) => living.includes(id));
-            if (ready.length > 0) await end(ready[one.which % ready.length]!, one.cancels);
-          } else await follow(one.dies);
+            const some = one.cancels ? [...living, ...waiting] : ready;
+            if (some.length > 0) await end(some[one.which % some.length]!, one.cancels);
+          } else if (one.kind === 'wait' && ready.length > 0) {
+            const id = ready[one.which % ready.length]!;
+            living = living.filter((other) => other !== id);
+            waiting.push(id);
+            await rest(id);
+          } else if (one.kind === 'wake' && waiting.length > 0) await goOn(waiting[one.which % waiting.length]!);
+          else if (one.kind === 'follow') await follow(one.dies);
           await look();
         }
+        for (const id of waiting) await goOn(id);
         await follow();
         while (living.length > 0) {
-          const ready = (await look()).filter((id) => living.includes(id));
-          expect(ready).toEqual(living.slice(0, limit));
-          await end(ready[0]!, false);
+          expect(await look()).toEqual(living.slice(0, limit));
+          await end(living[0]!, false);
           await follow();
         }
-        expect(seen).toEqual(seen.toSorted());
+        expect(seen).toEqual(seen.toSorted((a, b) => a - b));
         expect(await underWay()).toEqual([]);
         expect(await views.dataSource.query('select * from views.run_turns')).toEqual([]);
       }),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { assert, constant, constantFrom, integer, oneof, property, array, record } from 'fast-check';
 
-import { arrive, leave, type Conflict, type Turn } from './turns.js';
+import { arrive, IN_ORDER, leave, type Conflict, type Turn } from './turns.js';
 
 const queue = { key: 'k', limit: 1, onConflict: 'queue', maxQueued: 100 } as const;
 
@@ -49,17 +49,29 @@ describe('the turn of a run', () => {
     expect(leave(three.turns, 'a').begin).toEqual(['c']);
   });
 
+  it('comes again after a wait behind those that queue already, whatever becomes of a conflict', () => {
+    const skip = { ...queue, onConflict: 'skip', maxQueued: 0 } as const;
+    const released = leave(arrive([], 'a', skip).turns, 'a');
+    const other = arrive(released.turns, 'b', skip);
+    expect(other.begin).toEqual(['b']);
+    const back = arrive(other.turns, 'a', { ...skip, ...IN_ORDER });
+    expect(back).toMatchObject({ begin: [], conflicts: [] });
+    expect(leave(back.turns, 'b').begin).toEqual(['a']);
+  });
+
   it('follows the limit of the newest version', () => {
     const three = ['b', 'c'].reduce((turns, id) => arrive(turns, id, queue).turns, arrive([], 'a', queue).turns);
     expect(arrive(three, 'd', { ...queue, limit: 3 }).begin).toEqual(['b', 'c']);
   });
 });
 
-/** What happens to a key: a run comes, or one of those that are there ends or is cancelled. */
+/** What happens to a key: a run comes, one of those that are there ends, is cancelled or waits, or one goes on after a wait. */
 const happenings = array(
   oneof(
     constant({ kind: 'arrive' as const }),
     record({ kind: constant('end' as const), which: integer({ min: 0, max: 50 }) }),
+    record({ kind: constant('wait' as const), which: integer({ min: 0, max: 50 }) }),
+    record({ kind: constant('wake' as const), which: integer({ min: 0, max: 50 }) }),
   ),
   { maxLength: 200 },
 );
@@ -75,32 +87,52 @@ describe('turns, whatever comes and ends', () => {
     assert(
       property(settings, happenings, (concurrency, all) => {
         let turns: readonly Turn[] = [];
-        let count = 0;
+        let runs = 0;
+        let arrivals = 0;
         const begun: number[] = [];
         const told = new Map<string, Conflict>();
         const left = new Set<string>();
+        const waiting: string[] = [];
+        /** With which arrival a run is there: turns are given in this order. */
+        const came = new Map<string, number>();
         const see = (given: ReturnType<typeof arrive>): void => {
           turns = given.turns;
-          begun.push(...given.begin.map(Number));
+          begun.push(...given.begin.map((runId) => came.get(runId)!));
           for (const one of given.conflicts) told.set(one.runId, one);
           const underWay = turns.filter(({ state }) => state !== 'queued');
           expect(underWay.length).toBeLessThanOrEqual(concurrency.limit);
           // Nobody waits beside a free place.
           if (underWay.length < concurrency.limit) expect(turns).toHaveLength(underWay.length);
         };
+        const come = (runId: string, how = concurrency): void => {
+          came.set(runId, arrivals++);
+          see(arrive(turns, runId, how));
+        };
         const end = (runId: string): void => {
           left.add(runId);
           see(leave(turns, runId));
         };
-        for (const one of all)
-          if (one.kind === 'arrive') see(arrive(turns, String(count++), concurrency));
-          else if (turns.length > 0) end(turns[one.which % turns.length]!.runId);
+        for (const one of all) {
+          const active = turns.filter(({ state }) => state === 'begun');
+          if (one.kind === 'arrive') come(String(runs++));
+          else if (one.kind === 'end' && turns.length > 0) end(turns[one.which % turns.length]!.runId);
+          else if (one.kind === 'wait' && active.length > 0) {
+            const { runId } = active[one.which % active.length]!;
+            waiting.push(runId);
+            see(leave(turns, runId));
+          } else if (one.kind === 'wake' && waiting.length > 0) {
+            const [runId] = waiting.splice(one.which % waiting.length, 1);
+            come(runId!, { ...concurrency, ...IN_ORDER });
+            // One that was begun is never skipped.
+            expect(turns.some((turn) => turn.runId === runId)).toBe(true);
+          }
+        }
+        for (const runId of waiting) come(runId, { ...concurrency, ...IN_ORDER });
         while (turns.length > 0) end(turns.find(({ state }) => state !== 'queued')!.runId);
         expect(begun).toEqual(begun.toSorted((a, b) => a - b));
         expect(new Set(begun).size).toBe(begun.length);
-        for (let id = 0; id < count; id++)
-          expect(begun.includes(id) || told.has(String(id)) || left.has(String(id))).toBe(true);
-        for (const { runId, kind } of told.values()) if (kind === 'skip') expect(begun).not.toContain(Number(runId));
+        for (let id = 0; id < runs; id++) expect(left.has(String(id)) || told.has(String(id))).toBe(true);
+        for (const { runId, kind } of told.values()) if (kind === 'skip') expect(begun).not.toContain(came.get(runId));
       }),
       { numRuns: 500 },
     );

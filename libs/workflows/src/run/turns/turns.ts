@@ -1,3 +1,4 @@
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 
 /**
@@ -30,6 +31,15 @@ export interface Given {
 }
 
 type Concurrency = NonNullable<DataOf<'workflow.started'>['concurrency']>;
+
+/** A run that goes on, after a wait or since a person asks for it, is never skipped, and replaces no other. */
+export const IN_ORDER = { onConflict: 'queue', maxQueued: 2 ** 31 - 1 } as const;
+
+/** A run comes: for the first time, to be retried, or after a wait. */
+export const isArrival = (
+  event: RecordedEvent,
+): event is RecordedEvent<'workflow.started'> | RecordedEvent<'run.retried'> | RecordedEvent<'run.woken'> =>
+  event.is('workflow.started', 'run.retried', 'run.woken');
 
 /** One more run comes. Pure, and in the order of the log: the same everywhere. */
 export function arrive(turns: readonly Turn[], runId: string, { limit, onConflict, maxQueued }: Concurrency): Given {
