@@ -187,7 +187,7 @@ describe('millrace rule', () => {
     for (const id of [github, gitlab]) {
       const why = await good('rule', 'why', id);
       expect(why).toMatch(
-        /matched {6}the API changed on main \(rul_\w+, version 1\)\n +asked for create_issue \(evt_\w+\)/,
+        /matched {6}the API changed on main \(rul_\w+, version 1\)\n +requested create_issue \(evt_\w+\)/,
       );
       expect(why).toMatch(
         /not matched {2}misspelt \(rul_\w+, version 2\)\n +data\.brnach equals "trunk", but was null {2}\(\/conditions\)/,

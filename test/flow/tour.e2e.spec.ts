@@ -57,7 +57,7 @@ describe("the README's tour", () => {
       expect(outputOf('rule create rule.yaml')).toMatch(/^rul_\w+ "the API changed on main" is created/);
       expect(outputOf('push | field .duplicate')).toBe('true'); // the second push is a duplicate
       const why = outputOf('rule why');
-      expect(why).toMatch(/matched {6}the API changed on main \(rul_\w+, version 1\)\n +asked for send_webhook/);
+      expect(why).toMatch(/matched {6}the API changed on main \(rul_\w+, version 1\)\n +requested send_webhook/);
       expect(why).toMatch(
         /not matched {2}with a typo .*\n +data\.brnach equals "main", but was null {2}\(\/conditions\/all\/0\)/,
       );

@@ -1,10 +1,12 @@
 import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
+import { DataSource } from 'typeorm';
 
 import { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { EventIndexModule } from '#libs/event-index/src/event-index.module.js';
+import { DecisionSources } from '#libs/event-index/src/decision-sources.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
@@ -19,6 +21,7 @@ import { ExecutionController } from './execution/execution.controller.js';
 import { Executions } from './execution/execution-list.adapter.js';
 import { ExecutionProjection } from './execution/execution.projection.js';
 import { FollowRuns } from './execution/follow-runs.subscriber.js';
+import { MissingAgents } from './execution/missing-agents.adapter.js';
 import { RunExecution } from './execution/run-execution.worker.js';
 import { StoppedExecutions } from './execution/stopped-executions.js';
 import { RequestAgents } from './execution/webhook.subscriber.js';
@@ -37,6 +40,11 @@ const POLL_MS = 2_000;
     ExecutionProjection,
     FollowRuns,
     { provide: CallbackTokens, useFactory: (secrets: Secrets) => new CallbackTokens(secrets), inject: [Secrets] },
+    {
+      provide: MissingAgents,
+      useFactory: (database: DataSource, sources: DecisionSources) => new MissingAgents(database, sources),
+      inject: [DataSource, DecisionSources],
+    },
     { provide: StoppedExecutions, useFactory: () => new StoppedExecutions() },
     {
       provide: RunExecution,

@@ -21,6 +21,7 @@ import { Executions } from '../src/execution/execution-list.adapter.js';
 import { ExecutionProjection } from '../src/execution/execution.projection.js';
 import { ExecutionLinkView, ExecutionView } from '../src/execution/execution.view.js';
 import { FollowRuns } from '../src/execution/follow-runs.subscriber.js';
+import { MissingAgents } from '../src/execution/missing-agents.adapter.js';
 import { RunExecution } from '../src/execution/run-execution.worker.js';
 import { StoppedExecutions } from '../src/execution/stopped-executions.js';
 import { RequestAgents } from '../src/execution/webhook.subscriber.js';
@@ -37,6 +38,7 @@ export interface RunningOptions {
 export class Running {
   readonly caller: Caller = { orgId: ORG, actor: 'token/tok_1', tokenId: 'tok_1', roles: ['admin'] };
   readonly executions = this.stage.find(Executions);
+  readonly missing = this.stage.find(MissingAgents);
   readonly append = this.stage.append.bind(this.stage);
   readonly logged = this.stage.logged.bind(this.stage);
 

@@ -142,8 +142,9 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
     },
     {
       provide: WorkflowDecisions,
-      useFactory: (database: DataSource, sources: DecisionSources) => new WorkflowDecisions(database, sources),
-      inject: [DataSource, DecisionSources],
+      useFactory: (database: DataSource, workflows: WorkflowTable, sources: DecisionSources) =>
+        new WorkflowDecisions(database, workflows, sources),
+      inject: [DataSource, WorkflowTable, DecisionSources],
     },
     { provide: Cancellations, useFactory: () => new Cancellations() },
     {

@@ -31,6 +31,13 @@ export interface Why {
     readonly eventSource: string;
     readonly eventType: string;
   }[];
+  readonly nearestTriggers: readonly {
+    readonly workflow: string;
+    readonly trigger: number;
+    readonly reason: string;
+    readonly event: readonly string[];
+    readonly source: readonly string[];
+  }[];
 }
 
 export type { RuleTrial as Trial } from '#libs/events/src/shapes/rule-trial-shape.js';

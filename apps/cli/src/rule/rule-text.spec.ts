@@ -13,6 +13,7 @@ const why: Why = {
   decisions: 0,
   rules: 0,
   nearest: [],
+  nearestTriggers: [],
 };
 const onEvent = { eventId: 'evt_1', eventType: 'git.push', at: '2026-11-20T12:00:00.000Z' };
 const decision: Extract<Decision, { kind: 'rule' }> = {
@@ -66,7 +67,7 @@ describe('why, in words', () => {
     expect(text).toContain('there are no rules');
   });
 
-  it('names what was asked for, what was refused, and what went wrong', () => {
+  it('names what was requested, what was refused, and what went wrong', () => {
     const held = {
       pointer: '/throttle',
       condition: 'is among the first 1 in 10m',
@@ -78,6 +79,13 @@ describe('why, in words', () => {
       { type: 'create_issue', requestId: 'evt_2' },
       { type: 'send_webhook', requestId: 'evt_3', refused: 'too-many-hops' },
       { type: 'dispatch_workflow', requestId: 'evt_4', refused: 'unknown-workflow', detail: 'There is no workflow x.' },
+      {
+        type: 'send_message',
+        requestId: 'evt_5',
+        failed: 'message.unknown_integration',
+        detail: 'No integration "y".',
+      },
+      { type: 'dispatch_agent', requestId: 'evt_6', waiting: 'agent.unknown', detail: 'There is no agent "z".' },
     ];
     const text = whyText(why, [
       { ...decision, actions },
@@ -85,7 +93,9 @@ describe('why, in words', () => {
       { ...decision, outcome: 'throttled', failed: held },
       { ...decision, outcome: 'throttled' },
     ]);
-    expect(text).toContain('asked for create_issue (evt_2)');
+    expect(text).toContain('requested create_issue (evt_2)');
+    expect(text).toContain('send_message failed: No integration "y". (message.unknown_integration)');
+    expect(text).toContain('dispatch_agent waits: There is no agent "z". (agent.unknown)');
     expect(text).toContain('send_webhook was refused: too-many-hops');
     expect(text).toContain('dispatch_workflow was refused: There is no workflow x. (unknown-workflow)');
     expect(text).toContain('too costly');
@@ -118,6 +128,16 @@ describe('why, in words', () => {
     ['changed_later', /enabled or changed after the event/],
   ])('explains %s', (reason, wanted) => {
     expect(whyText({ ...why, rules: 1, nearest: [{ ...near, reason }] }, [])).toMatch(wanted);
+  });
+
+  it.each([
+    ['type', 'deploy (trigger 1): it names git.tag_pushed, pr.*, and this is git.push.'],
+    ['source', 'deploy (trigger 1): it names the source gitlab, and this came from github.'],
+    ['both', 'this is git.push; it names the source gitlab'],
+    ['changed_later', 'saved or changed after it'],
+  ])('explains the nearest triggers of workflows: %s', (reason, wanted) => {
+    const trigger = { workflow: 'deploy', trigger: 1, reason, event: ['git.tag_pushed', 'pr.*'], source: ['gitlab'] };
+    expect(whyText({ ...why, nearestTriggers: [trigger] }, [])).toContain(wanted);
   });
 
   it('says so where the rules have not come to the event yet', () => {

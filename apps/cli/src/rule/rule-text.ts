@@ -47,6 +47,11 @@ export function whyText(why: Why, decisions: readonly Decision[]): string {
     for (const near of why.nearest) lines.push(`  ${near.ruleName} (${near.ruleId}): ${reasonText(near, why)}`);
     lines.push('');
   }
+  if (why.nearestTriggers.length > 0) {
+    lines.push('Triggers of workflows without a decision, the nearest first:');
+    for (const near of why.nearestTriggers)
+      lines.push(`  ${near.workflow} (trigger ${near.trigger}): ${triggerText(near, why)}`);
+  }
   return lines.join('\n').trimEnd();
 }
 
@@ -84,12 +89,15 @@ function ruleLines({
   if (outcome === 'throttled') more(`matched, but was held back${failed ? `: ${heldText(failed)}` : ''}`);
   else if (failed) more(failureText(failed));
   if (error !== undefined) more(error);
-  for (const { type, requestId, refused, detail } of actions)
+  for (const { type, requestId, refused, failed: failure, waiting, detail } of actions) {
+    const code = refused ?? failure ?? waiting;
+    const verb = refused === undefined ? (failure === undefined ? 'waits' : 'failed') : 'was refused';
     more(
-      refused === undefined
-        ? `asked for ${type} (${requestId})`
-        : `${type} was refused: ${detail === undefined ? refused : `${detail} (${refused})`}`,
+      code === undefined
+        ? `requested ${type} (${requestId})`
+        : `${type} ${verb}: ${detail === undefined ? code : `${detail} (${code})`}`,
     );
+  }
   return lines;
 }
 
@@ -120,6 +128,18 @@ function reasonText(
     default:
       return 'it names this event now, but was enabled or changed after the event.';
   }
+}
+
+function triggerText(
+  { reason, event, source }: Why['nearestTriggers'][number],
+  seen: Pick<Why, 'type' | 'source'>,
+): string {
+  const ofType = `it names ${event.join(', ')}, and this is ${seen.type}`;
+  const ofSource = `it names the source ${source.join(', ')}, and this came from ${seen.source}`;
+  if (reason === 'type') return `${ofType}.`;
+  if (reason === 'source') return `${ofSource}.`;
+  if (reason === 'both') return `${ofType}; ${ofSource}.`;
+  return 'it names this event now, but the workflow was saved or changed after it.';
 }
 
 /** What a draft made of one event. */

@@ -176,6 +176,7 @@ describe('a backtest', () => {
 
 describe('why', () => {
   const others = {
+    nearestTriggers: [],
     eventId: 'evt_1',
     type: 'git.push',
     source: 'github',

@@ -126,7 +126,14 @@ describe('executions', () => {
       'the execution',
       async () => (await one.executions.list(ORG, 'newcomer', {}).catch(() => ({ data: [] }))).data.length === 1,
     );
+    const request = id.replace('exec_', 'evt_');
+    const detail = expect.stringContaining('There is no agent "newcomer".');
+    expect(await one.missing.waitingRequests(ORG, [request])).toEqual([
+      { requestId: request, waiting: 'agent.unknown', detail },
+    ]);
+    expect(await one.missing.waitingRequests('org_2', [request])).toEqual([]);
     const agent = await one.agent({ name: 'newcomer' });
+    await waitFor('the agent to be known', async () => !(await one.missing.waitingRequests(ORG, [request])).length);
     expect(await one.untilStatus(agent, id, 'completed')).toMatchObject({ agentId: agent, requestedBy: 'run_1' });
     const stranger = await one.append(
       'agent.requested',

@@ -83,7 +83,11 @@ export const RuleDecisionAnswer = Type.Object(
         type: Type.String(),
         requestId: Type.String({ description: 'The event that requests it.' }),
         refused: Type.Optional(Type.String({ description: 'Code of a refusal.' })),
-        detail: Type.Optional(Type.String({ description: 'The refusal in words.' })),
+        failed: Type.Optional(Type.String({ description: 'Code of the failure; it is not retried.' })),
+        waiting: Type.Optional(
+          Type.String({ description: 'Code of what it waits for: something that it names does not exist.' }),
+        ),
+        detail: Type.Optional(Type.String({ description: 'Why it was refused, failed or waits, and what to do.' })),
       }),
     ),
     at: time,

@@ -31,6 +31,7 @@ import { Executions } from './0042-executions.js';
 import { DeliverySecrets } from './0035-delivery-secrets.js';
 import { LogTrees } from './0065-log-trees.js';
 import { TokenUses } from './0046-token-uses.js';
+import { ActionFailures } from './0050-action-failures.js';
 import { PacedAttempts } from './0053-paced-attempts.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
@@ -67,6 +68,7 @@ export const migrations = [
   Executions,
   DeliverySecrets,
   TokenUses,
+  ActionFailures,
   LogTrees,
   PacedAttempts,
 ];

@@ -30,8 +30,8 @@ export interface ShownDecision {
   readonly at: string;
 }
 
-/** What a rule asked for; `refused` and `detail` where the rule or the stage that should have done it refused. */
-export type ShownAction = Decision['actions'][number] & { readonly detail?: string };
+/** What a rule requested; `refused` or `failed`, and `detail`, where it was refused or failed permanently. */
+export type ShownAction = Decision['actions'][number] & { readonly failed?: string; readonly detail?: string };
 
 /** A decision of a rule, with its place in the order of time. */
 export interface PlacedDecision {
@@ -153,7 +153,8 @@ async function shownRows(database: DataSource, rows: readonly StoredDecision[]):
   const byRequest = new Map(refusals.map((refusal) => [refusal.requestId, refusal]));
   const shownAction = (action: Decision['actions'][number]): ShownAction => {
     const refusal = byRequest.get(action.requestId);
-    return refusal === undefined ? action : { ...action, refused: refusal.reason, detail: refusal.detail };
+    if (refusal === undefined) return action;
+    return { ...action, [refusal.failed ? 'failed' : 'refused']: refusal.reason, detail: refusal.detail };
   };
   return rows.map((row) => shownRow(row, row.actions.map(shownAction)));
 }

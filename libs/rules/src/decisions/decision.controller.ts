@@ -25,6 +25,9 @@ import type { TimePlace } from './verdict-rows.adapter.js';
 
 const OUTCOMES = ['matched', 'not_matched', 'throttled', 'errored'] as const;
 
+/** Actions that wait for what they name. */
+const WAITS: ReadonlySet<string> = new Set(['dispatch_agent']);
+
 export type DecisionAnswer = RuleDecisionAnswer;
 
 /** Why something ran, or nothing did. */
@@ -57,7 +60,8 @@ export class DecisionController {
       decisionsOnEvent(this.database, place, paging.limit + 1, this.versions),
       this.others.decisionsOn(place, paging.limit + 1),
     ]);
-    const keyed = ofRules.map((decision) => ({ key: decision.ruleId, shown: answerOf(decision) }));
+    const shown = await this.withWaiting(orgId, ofRules.map(answerOf));
+    const keyed = shown.map((decision) => ({ key: decision.ruleId, shown: decision }));
     const found = [...keyed, ...ofOthers].sort((one, other) => (one.key < other.key ? -1 : 1));
     if (found.length === 0) await this.events.get(orgId, eventId);
     return pageOf(
@@ -105,7 +109,24 @@ export class DecisionController {
         `There is no rule ${ruleId}. GET /api/v1/rules lists the existing ones.`,
       );
     const page = pageOf(found, paging, keyOf, ({ shown }) => answerOf(shown));
-    return page.nextCursor === null && goOn ? { ...page, nextCursor: cursorOf(partsOf(goOn)) } : page;
+    const data = await this.withWaiting(orgId, page.data);
+    return { data, nextCursor: page.nextCursor === null && goOn ? cursorOf(partsOf(goOn)) : page.nextCursor };
+  }
+
+  /** With what their requests wait for, where that does not exist. */
+  private async withWaiting(
+    orgId: string,
+    decisions: readonly RuleDecisionAnswer[],
+  ): Promise<readonly RuleDecisionAnswer[]> {
+    const open = decisions.flatMap(({ actions }) =>
+      actions.flatMap(({ type, requestId, detail }) => (WAITS.has(type) && detail === undefined ? [requestId] : [])),
+    );
+    const waiting = await this.others.waitingRequests(orgId, open);
+    if (waiting.size === 0) return decisions;
+    return decisions.map((decision) => ({
+      ...decision,
+      actions: decision.actions.map((action) => ({ ...action, ...waiting.get(action.requestId) })),
+    }));
   }
 
   private readonly versions = (position: bigint): Promise<void> =>

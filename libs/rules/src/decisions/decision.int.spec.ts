@@ -6,6 +6,7 @@ import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { Progress, Subscriber } from '#libs/event-store/src/subscriber.js';
+import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
@@ -21,6 +22,7 @@ import { type DecisionAnswer, DecisionController } from './decision.controller.j
 import { DecisionProjection } from './decision.projection.js';
 import { type RecordedDecision, RecordedDecisions } from './recorded-decisions.js';
 
+let sources: DecisionSources;
 const views = useViews();
 let store: MemoryEventStore;
 let clock: FixedClock;
@@ -28,6 +30,7 @@ let decider: DecideRules;
 let follower: Follower;
 
 beforeEach(async () => {
+  sources = new DecisionSources();
   clock = new FixedClock('2026-11-20T12:00:00Z');
   store = new MemoryEventStore(() => clock.now());
   decider = new DecideRules(store, clock, noWork, openBudget(store));
@@ -97,12 +100,7 @@ async function logged(): Promise<readonly RecordedDecision[]> {
 
 const noWait: Progress = { whenProcessed: () => Promise.resolve() };
 const api = (progress = noWait) =>
-  new DecisionController(
-    views.dataSource,
-    progress,
-    new EventReader(views.dataSource, store, noWait),
-    new DecisionSources(),
-  );
+  new DecisionController(views.dataSource, progress, new EventReader(views.dataSource, store, noWait), sources);
 
 const ofEvent = async (eventId: string, limit?: string, cursor?: string) => {
   const page = await api().ofEvent(caller, eventId, limit, cursor);
@@ -232,6 +230,55 @@ describe('the decisions of a history', () => {
         refused: 'unknown-workflow',
         detail: 'There is no workflow gone.',
       },
+    ]);
+    expect((await api().ofRule(caller, ruleId(4))).data[0]!.actions).toEqual(shown);
+  });
+
+  it('say what failed for good, and what waits for something that does not exist', async () => {
+    const actions = [
+      { type: 'send_message', with: { integration: 'gone', text: 'x' } },
+      { type: 'create_issue', with: { title: 'a', tracker: 'gone' } },
+      { type: 'dispatch_agent', with: { agent: 'failing' } },
+      { type: 'page-on-call', with: {} },
+      { type: 'page-on-call', with: {} },
+      { type: 'dispatch_agent', with: { agent: 'gone' } },
+    ];
+    const matching = { ...definition(4, 'main'), actions };
+    await append('rule.created', { ruleId: ruleId(4), version: 1, enabled: true, definition: matching });
+    const eventId = await append('git.push', { branch: 'main' });
+    await settle();
+    const { events } = await store.readAll({ limit: 100 });
+    const requests = events.filter(({ type }) => /requested$/.test(type));
+    const fail = (index: number, type: EventType, data: object) =>
+      append(
+        type,
+        {
+          ...catalogue[type].example,
+          requestedBy: { kind: 'rule', ruleId: ruleId(4), ruleVersion: 1, index },
+          ...data,
+        },
+        'millrace',
+        { $causationId: requests[index]!.id },
+      );
+    const error = (code: string) => ({ error: { code, message: `Because of ${code}.` } });
+    await fail(0, 'message.failed', error('message.unknown_integration'));
+    await fail(1, 'tracker.failed', error('tracker.unknown_integration'));
+    await fail(2, 'agent.failed', { ...error('agent.removed'), trigger: 'rule' });
+    await fail(3, 'action.failed', { ...error('http.status'), final: true });
+    await fail(4, 'action.failed', { ...error('http.status'), final: false });
+    await settle();
+    const ids = requests.map(({ id }) => eventIdOf(id));
+    const waiting = { requestId: ids[5]!, waiting: 'agent.unknown', detail: 'There is no agent "gone".' };
+    sources.add({ waitingRequests: (_, asked) => Promise.resolve(asked.includes(ids[5]!) ? [waiting] : []) });
+    const [{ actions: shown }] = (await api().ofEvent(caller, eventId)).data as [DecisionAnswer];
+    const failed = (code: string) => ({ failed: code, detail: `Because of ${code}.` });
+    expect(shown.map(({ type: _, requestId, ...more }) => [ids.indexOf(requestId), more])).toEqual([
+      [0, failed('message.unknown_integration')],
+      [1, failed('tracker.unknown_integration')],
+      [2, failed('agent.removed')],
+      [3, failed('http.status')],
+      [4, {}],
+      [5, { waiting: 'agent.unknown', detail: 'There is no agent "gone".' }],
     ]);
     expect((await api().ofRule(caller, ruleId(4))).data[0]!.actions).toEqual(shown);
   });

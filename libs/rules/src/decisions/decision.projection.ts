@@ -4,6 +4,7 @@ import { Injectable } from '@nestjs/common';
 
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
 import { eventIdOf, eventUuidOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
@@ -34,6 +35,9 @@ interface VerdictRow {
   readonly decided: readonly string[];
 }
 
+/** How what a rule requested is refused or fails. */
+const FAILURES = ['action.refused', 'action.failed', 'agent.failed', 'message.failed', 'tracker.failed'] as const;
+
 /**
  * EventVerdicts as rows: one for each rule that matched, was held back or could not be asked, and one for each event with all
  * rules that did not match. By event they answer "why did nothing run?", by rule "what did this rule do?".
@@ -41,7 +45,7 @@ interface VerdictRow {
 @Injectable()
 export class DecisionProjection implements Subscriber {
   readonly name = followers.decisionViews;
-  readonly reads = ['rule.set_formed', 'rule.evaluated', 'rule.none_matched', 'action.refused'] as const;
+  readonly reads = ['rule.set_formed', 'rule.evaluated', 'rule.none_matched', ...FAILURES] as const;
   readonly writes = [] as const;
   readonly gathers = true;
 
@@ -66,7 +70,7 @@ export class DecisionProjection implements Subscriber {
         });
       }
     const formed = events.filter((event) => event.is('rule.set_formed'));
-    const refusals = events.filter((event) => event.is('action.refused')).flatMap(refusalOf);
+    const refusals = events.flatMap((event) => (event.is(...FAILURES) ? refusalOf(event) : []));
     if (decisions.length + later.length + verdicts.length + formed.length + refusals.length === 0) return;
     const tx = await context.transaction();
     if (formed.length > 0) await saveSets(tx, formed);
@@ -78,12 +82,21 @@ export class DecisionProjection implements Subscriber {
   }
 }
 
-/** Of a rule's request; the refusal names it as its cause. */
-function refusalOf({ data, metadata }: RecordedEvent<'action.refused'>): readonly RowOf<ActionRefusalView>[] {
-  const { requestedBy, reason, detail } = data;
-  const { $causationId: requestId } = metadata;
-  if (requestedBy?.kind !== 'rule' || requestId === undefined) return [];
-  return [{ requestId: eventIdOf(requestId), reason, detail }];
+/** Of a rule's request, which is the cause of its outcome. */
+function refusalOf(event: RecordedEvent<(typeof FAILURES)[number]>): readonly RowOf<ActionRefusalView>[] {
+  const { $causationId: cause } = event.metadata;
+  if (cause === undefined) return [];
+  const requestId = eventIdOf(cause);
+  if (event.is('action.refused')) {
+    const { requestedBy, reason, detail } = event.data;
+    return requestedBy?.kind === 'rule' ? [{ requestId, reason, detail, failed: false }] : [];
+  }
+  const { error } = event.data as DataOf<'message.failed'>;
+  const isOfRule = event.is('agent.failed')
+    ? event.data.trigger === 'rule'
+    : (event.data as DataOf<'message.failed'>).requestedBy.kind === 'rule';
+  const isOver = !event.is('action.failed') || event.data.final;
+  return isOfRule && isOver ? [{ requestId, reason: error.code, detail: error.message, failed: true }] : [];
 }
 
 async function saveSets(tx: ViewTransaction, formed: readonly RecordedEvent<'rule.set_formed'>[]): Promise<void> {

@@ -35,7 +35,7 @@ export class DecisionView {
   at!: Date;
 }
 
-/** A request of a rule that another stage refused after it was decided. */
+/** A request of a rule that another stage refused, or that failed, after it was decided. */
 @Entity({ schema: 'views', name: 'action_refusals' })
 export class ActionRefusalView {
   /** As in `actions` of the decision. */
@@ -45,4 +45,7 @@ export class ActionRefusalView {
   reason!: string;
   @Column('text')
   detail!: string;
+  /** It was tried, and failed. */
+  @Column('boolean')
+  failed!: boolean;
 }

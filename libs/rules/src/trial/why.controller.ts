@@ -4,6 +4,7 @@ import { DataSource } from 'typeorm';
 
 import { CurrentCaller } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
+import { DecisionSources, type NearTrigger } from '#libs/event-index/src/decision-sources.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
@@ -31,6 +32,12 @@ export class WhyAnswer {
       'The closest rules without a decision, with the reason: `source`, `type`, `both`, `disabled`, `created_later` or `changed_later`.',
   })
   nearest!: readonly NearRule[];
+  @ApiProperty({
+    type: [Object],
+    description:
+      'The closest triggers of workflows without a decision: `{ workflowId, workflow, trigger, reason, event, source }`, with the reason `source`, `type`, `both` or `changed_later`.',
+  })
+  nearestTriggers!: readonly NearTrigger[];
 }
 
 const NEAREST = 10;
@@ -38,7 +45,7 @@ const NEAREST = 10;
 const MAX_RULES = 20_000;
 const PATIENCE_MS = 2_000;
 
-/** Why no rule looked at an event: the other half of its decisions. */
+/** Why no rule or trigger looked at an event: the other half of its decisions. */
 @ApiTags('rules')
 @Controller('api/v1/events')
 export class WhyController {
@@ -47,12 +54,13 @@ export class WhyController {
     @Inject(DataSource) private readonly database: DataSource,
     @Inject(Progress) private readonly progress: Progress,
     @Inject(EventReader) private readonly events: EventReader,
+    @Inject(DecisionSources) private readonly sources: DecisionSources,
   ) {}
 
   @Get(':id/why')
   @ApiOperation({
-    summary: 'Explain why rules did not evaluate an event',
-    description: 'Of the rules whose source or type does not fit, the closest ones.',
+    summary: 'Explain why rules and workflows did not act on an event',
+    description: 'The closest rules, and the closest triggers of workflows, that have no decision on it.',
   })
   @ApiResponse({ status: 200, type: WhyAnswer })
   async why(@CurrentCaller() { orgId }: Caller, @Param('id') id: string): Promise<WhyAnswer> {
@@ -62,6 +70,7 @@ export class WhyController {
     const rules = await this.filters(orgId);
     const { type, metadata } = event;
     const others = rules.filter((rule) => !asked.has(rule.id));
+    const seen = { type, source: metadata.source, recordedAt: event.created };
     return {
       eventId: eventIdOf(event.id),
       type,
@@ -69,7 +78,8 @@ export class WhyController {
       decided,
       decisions: asked.size,
       rules: rules.length,
-      nearest: nearestRules({ type, source: metadata.source, recordedAt: event.created }, others, NEAREST),
+      nearest: nearestRules(seen, others, NEAREST),
+      nearestTriggers: await this.sources.nearestTriggers(orgId, eventIdOf(event.id), seen, NEAREST),
     };
   }
 

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import type { Caller } from '#libs/access/src/caller.js';
+import { DecisionSources } from '#libs/event-index/src/decision-sources.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
@@ -20,6 +21,19 @@ const RECORDED = new Date('2026-11-20T12:00:00Z');
 
 const views = useViews();
 let store: MemoryEventStore;
+const trigger = {
+  workflowId: 'wf_1',
+  workflow: 'deploy',
+  trigger: 0,
+  reason: 'type' as const,
+  event: ['pr.*'],
+  source: ['*'],
+};
+const sources = new DecisionSources();
+sources.add({
+  nearestTriggers: (orgId, eventId, { type }) =>
+    Promise.resolve(orgId === 'org_1' && eventId !== '' && type === 'git.push' ? [trigger] : []),
+});
 /** Names of subscribers that do not get on. */
 let behind: readonly string[];
 
@@ -33,7 +47,8 @@ const controller = () => {
     whenProcessed: (name) =>
       behind.includes(name) ? Promise.reject(new Transient('subscriber.behind', 'behind')) : Promise.resolve(),
   };
-  return new WhyController(store, views.dataSource, progress, new EventReader(views.dataSource, store, progress));
+  const reader = new EventReader(views.dataSource, store, progress);
+  return new WhyController(store, views.dataSource, progress, reader, sources);
 };
 
 async function push(): Promise<string> {
@@ -86,6 +101,7 @@ describe('why a rule has no verdict', () => {
         { ruleId: 'lab', ruleName: 'lab', reason: 'source', eventSource: 'gitlab', eventType: 'git.push' },
         { ruleId: 'tags', ruleName: 'tags', reason: 'type', eventSource: '*', eventType: 'git.tag_pushed' },
       ],
+      nearestTriggers: [trigger],
     });
   });
 

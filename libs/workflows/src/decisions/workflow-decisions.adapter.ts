@@ -5,8 +5,13 @@ import type {
   DecisionSource,
   DecisionSources,
   KeyedDecision,
+  NearTrigger,
 } from '#libs/event-index/src/decision-sources.js';
+import type { SeenEvent } from '#libs/event-index/src/nearness.js';
 import type { TriggerDecision, WorkflowDecisionAnswer } from '#libs/events/src/shapes/decision-shape.js';
+
+import type { WorkflowTable } from '../workflow/workflow.table.js';
+import { nearestTriggers } from './nearest-triggers.js';
 
 /** A place in the decisions of a workflow: newest first, what is asked for is older. */
 export interface DecisionPlace {
@@ -63,6 +68,7 @@ const OTHERS = `
 export class WorkflowDecisions implements DecisionSource {
   constructor(
     private readonly database: DataSource,
+    private readonly workflows: Pick<WorkflowTable, 'all'>,
     sources: DecisionSources,
   ) {
     sources.add(this);
@@ -79,6 +85,21 @@ export class WorkflowDecisions implements DecisionSource {
       key: `${row.workflow_id} ${String(row.trigger).padStart(2, '0')}`,
       shown: shownRow(row),
     }));
+  }
+
+  async nearestTriggers(
+    orgId: string,
+    eventId: string,
+    event: SeenEvent,
+    most: number,
+  ): Promise<readonly NearTrigger[]> {
+    const rows = await this.database.query<Pick<Row, 'workflow_id' | 'trigger'>[]>(
+      `select workflow_id, trigger from (${RUNS} and event_id = $1 union all ${OTHERS} and event_id = $1) decision
+        where org_id = $2`,
+      [eventId, orgId],
+    );
+    const decided = new Set(rows.map(({ workflow_id, trigger }) => `${workflow_id} ${trigger}`));
+    return nearestTriggers(event, this.workflows.all(orgId), (id, index) => decided.has(`${id} ${index}`), most);
   }
 
   /** Newest first. */

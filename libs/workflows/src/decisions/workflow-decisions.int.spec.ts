@@ -21,6 +21,7 @@ import { StartRuns } from '../run/start.subscriber.js';
 import { WorkflowProjection } from '../workflow/workflow.projection.js';
 import { save, SaveWorkflow, workflow, workflowIdOf } from '../workflow/workflow.js';
 import { WorkflowView } from '../workflow/workflow.view.js';
+import { WorkflowTable } from '../workflow/workflow.table.js';
 import { TriggerDecisionController } from './trigger-decision.controller.js';
 import { TriggerDecisionProjection } from './trigger-decision.projection.js';
 import { WorkflowDecisions } from './workflow-decisions.adapter.js';
@@ -67,12 +68,29 @@ async function settle(): Promise<void> {
 }
 
 const sources = new DecisionSources();
-const decisions = () => new WorkflowDecisions(views.dataSource, sources);
+const table = new WorkflowTable(testSteps);
+const decisions = () => new WorkflowDecisions(views.dataSource, table, sources);
 const controller = () => new TriggerDecisionController(views.dataSource, decisions());
 type Shown = Pick<WorkflowDecisionAnswer, 'eventId' | 'trigger' | 'outcome'>;
 const short = ({ eventId, trigger, outcome }: Shown) => `${eventId} ${trigger} ${outcome}`;
 
 describe('decisions of workflows', () => {
+  it('are told apart from triggers that have none, of which the nearest are named', async () => {
+    await saved('a');
+    const event = await push('main');
+    await settle();
+    await saved('b');
+    table.clear();
+    for (const one of (await store.readAll({ limit: 1_000 })).events) table.apply(one);
+    const seen = { type: 'git.push', source: 'github', recordedAt: clock.now() };
+    const found = await decisions().nearestTriggers(ORG, event, seen, 10);
+    expect(found.map(({ workflow: name, trigger, reason }) => [name, trigger, reason])).toEqual([
+      ['b', 0, 'changed_later'],
+      ['b', 1, 'changed_later'],
+    ]);
+    expect(await decisions().nearestTriggers('org_2', event, seen, 10)).toEqual([]);
+  });
+
   it('are listed by event with the run that started, workflow by workflow, page by page', async () => {
     await saved('a');
     await saved('b');

@@ -114,6 +114,10 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
 const MAY_FIT =
   'The event does not list all changed files, and none of those that it lists fits "paths". The run starts because one of the others may fit.';
 
+/** Which events a trigger names; `undefined` of one that no event starts. */
+export const filterOf = (trigger: Trigger): Pick<EventTrigger, 'event' | 'source'> | undefined =>
+  trigger.type === eventTrigger.name ? (trigger as EventTrigger) : undefined;
+
 /** What decides which of the events that fit a trigger start a run, where anything does. */
 export const flowOf = (trigger: Trigger): TriggerFlow | undefined =>
   trigger.type === eventTrigger.name ? (trigger as EventTrigger).flow : undefined;

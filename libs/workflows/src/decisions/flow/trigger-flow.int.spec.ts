@@ -98,7 +98,7 @@ async function endGroups(): Promise<void> {
 async function outcomes(...events: readonly string[]): Promise<readonly string[]> {
   await run(new RunProjection(new PostgresWorkQueue(views.dataSource)));
   await run(new TriggerDecisionProjection());
-  const decisions = new WorkflowDecisions(views.dataSource, new DecisionSources());
+  const decisions = new WorkflowDecisions(views.dataSource, { all: () => [] }, new DecisionSources());
   const found: string[] = [];
   for (const eventId of events) {
     const all = await decisions.decisionsOn({ orgId: ORG, eventId, after: '' }, 10);
