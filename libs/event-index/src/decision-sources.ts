@@ -53,7 +53,9 @@ export class DecisionSources {
   }
 
   async decisionsOn(query: DecisionQuery, limit: number): Promise<readonly KeyedDecision[]> {
-    const found = await Promise.all(this.sources.map((source) => source.decisionsOn?.(query, limit) ?? []));
+    const found = await Promise.all(
+      this.sources.map(async (source) => (await source.decisionsOn?.(query, limit)) ?? []),
+    );
     return found
       .flat()
       .sort((one, other) => (one.key < other.key ? -1 : 1))
@@ -63,7 +65,9 @@ export class DecisionSources {
   /** By the id of the request. */
   async waitingRequests(orgId: string, requests: readonly string[]): Promise<ReadonlyMap<string, WaitingRequest>> {
     if (requests.length === 0) return new Map();
-    const found = await Promise.all(this.sources.map((source) => source.waitingRequests?.(orgId, requests) ?? []));
+    const found = await Promise.all(
+      this.sources.map(async (source) => (await source.waitingRequests?.(orgId, requests)) ?? []),
+    );
     return new Map(found.flat().map((one) => [one.requestId, one]));
   }
 
@@ -71,7 +75,7 @@ export class DecisionSources {
     ...[orgId, eventId, event, most]: Parameters<NonNullable<DecisionSource['nearestTriggers']>>
   ): Promise<readonly NearTrigger[]> {
     const found = await Promise.all(
-      this.sources.map((source) => source.nearestTriggers?.(orgId, eventId, event, most) ?? []),
+      this.sources.map(async (source) => (await source.nearestTriggers?.(orgId, eventId, event, most)) ?? []),
     );
     return found.flat();
   }
