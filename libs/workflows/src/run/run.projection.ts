@@ -1,3 +1,4 @@
+import { PREFIXES } from '#libs/kernel/src/ids.js';
 import { Inject, Injectable } from '@nestjs/common';
 
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
@@ -75,7 +76,7 @@ export class RunProjection implements Subscriber {
     const requests: RowOf<RunRequestView>[] = [];
     const outcomes: RecordedEvent[] = [];
     for (const event of events) {
-      if (event.is(...requestOutcomes) && event.metadata.$causationId !== undefined) outcomes.push(event);
+      if (event.is(...requestOutcomes) && mayAnswerRun(event)) outcomes.push(event);
       if (event.is('run.step_awaiting')) {
         const { requestId, runId } = event.data;
         requests.push({ requestId, runId, outcomeStream: null, outcomeRevision: null });
@@ -228,6 +229,11 @@ async function saveRuns(tx: ViewTransaction, changes: readonly Change[]): Promis
     ],
   );
 }
+
+/** Most outcomes answer what a rule asked for: they need no look at the requests of runs. Every act of a run names its workflow. */
+const mayAnswerRun = ({ metadata: { $causationId, causedBy } }: RecordedEvent): boolean =>
+  $causationId !== undefined &&
+  (causedBy === undefined || causedBy.some((id) => id.startsWith(`${PREFIXES.workflow}_`)));
 
 /** Notes outcomes beside the requests that caused them. The first one counts. Returns the runs that were waiting. */
 async function resolve(tx: ViewTransaction, outcomes: readonly RecordedEvent[]): Promise<ReadonlySet<string>> {
