@@ -226,6 +226,13 @@ describe('an event', () => {
       sendCount: 3,
       failureCount: 2,
       consecutiveFailures: 0,
+      health: {
+        state: 'healthy',
+        lastSuccessAt: detail.finishedAt,
+        lastFailureAt: expect.any(String),
+        lastFailure: 'the receiver answered 500',
+        disabledFrom: null,
+      },
     });
   });
 
@@ -240,9 +247,20 @@ describe('an event', () => {
 
   it('is not retried unless somebody asks for it', async () => {
     const { url, calls } = await receiver(status(500));
-    const { id } = await create(url);
+    const { id, health } = await create(url);
+    expect(health).toEqual({
+      state: 'unknown',
+      lastSuccessAt: null,
+      lastFailureAt: null,
+      lastFailure: null,
+      disabledFrom: null,
+    });
     await push();
     expect(await failedOnce(id)).toMatchObject({ status: 'pending', nextAttemptAt: null, failureClass: 'status' });
+    const failing = await stage.webhooks.view(stage.caller, id);
+    expect(failing.health).toMatchObject({ state: 'failing', lastSuccessAt: null });
+    const patience = Date.parse(failing.health.disabledFrom!) - Date.parse(failing.failingSince!);
+    expect(patience).toBe(5 * 24 * 60 * 60 * 1000);
     await stage.runner.whenProcessed(followers.scheduleDeliveries, (await push()).position);
     expect(calls.length).toBeLessThanOrEqual(2);
     const rows = await stage.dataSource.query('select key from views.work where key = $1', [(await failedOnce(id)).id]);
@@ -300,7 +318,7 @@ describe('an event', () => {
       const seen = await stage.webhooks.view(stage.caller, id);
       return seen.status === 'disabled' && seen;
     });
-    expect(webhook).toMatchObject({ disabledReason: 'gone', disabled: true });
+    expect(webhook).toMatchObject({ disabledReason: 'gone', disabled: true, health: { state: 'disabled' } });
     const { position } = await push();
     await stage.runner.whenProcessed(followers.scheduleDeliveries, position);
     expect(await deliveriesOf(id)).toHaveLength(1);

@@ -8,7 +8,7 @@ import { streams } from '#libs/events/src/streams.js';
 import { newId } from '#libs/kernel/src/ids.js';
 
 import { type Given, ORG, recorded, registered, settings, START } from '../../testing/given.js';
-import type { Health } from '../webhook/health.js';
+import { type Health, newHealth } from '../webhook/health.js';
 import { WebhookTable } from '../webhook/webhook.table.js';
 import type { Delivery } from './delivery.js';
 import { placeOf, type EventPlace } from './recent-events.js';
@@ -313,7 +313,7 @@ describe('an outcome', () => {
       new Map([
         [
           webhookId,
-          { webhookId, sendCount: 9, failureCount: 9, lastSentAt: since, consecutiveFailures: 9, failingSince: since },
+          { ...newHealth(webhookId), sendCount: 9, lastSentAt: since, consecutiveFailures: 9, failingSince: since },
         ],
       ]);
     const rows = new Map([[delivery.id, delivery]]);

@@ -11,6 +11,11 @@ export interface Health {
   readonly consecutiveFailures: number;
   /** When the first of them was. */
   readonly failingSince: string | null;
+  /** Both absent in what was recorded before they were kept. */
+  readonly lastSuccessAt: string | null;
+  readonly lastFailureAt: string | null;
+  /** Why the last failed attempt failed. */
+  readonly lastFailure: string | null;
 }
 
 export const newHealth = (webhookId: string): Health => ({
@@ -20,6 +25,9 @@ export const newHealth = (webhookId: string): Health => ({
   lastSentAt: null,
   consecutiveFailures: 0,
   failingSince: null,
+  lastSuccessAt: null,
+  lastFailureAt: null,
+  lastFailure: null,
 });
 
 /** How long a webhook may fail without a single success before it is disabled. */
@@ -38,6 +46,7 @@ export function healthAfter(health: Health, event: RecordedEvent<'webhook.delive
       lastSentAt: at,
       consecutiveFailures: 0,
       failingSince: null,
+      lastSuccessAt: at,
     };
   if (wasWithheld(event)) return health;
   const sent = event.data.failureClass !== 'refused_address';
@@ -48,6 +57,8 @@ export function healthAfter(health: Health, event: RecordedEvent<'webhook.delive
     lastSentAt: sent ? at : health.lastSentAt,
     consecutiveFailures: health.consecutiveFailures + 1,
     failingSince: health.failingSince ?? at,
+    lastFailureAt: at,
+    lastFailure: event.data.detail,
   };
 }
 

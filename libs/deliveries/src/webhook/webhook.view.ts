@@ -4,6 +4,7 @@ import { asShown } from '#libs/events/src/shapes/fields.js';
 import { type WebhookAnswer, type WebhookSettings, webhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
 import { SIGNATURE_HEADER } from '#libs/plugin-sdk/src/signature-headers.js';
 
+import { PATIENCE_MS } from './health.js';
 import type { Webhook } from './webhook.js';
 
 /** An outbound webhook as it is configured now. Deleted ones have no row. */
@@ -47,6 +48,12 @@ export class WebhookHealthView {
   consecutiveFailures!: number;
   @Column('timestamptz', { name: 'failing_since', nullable: true })
   failingSince!: Date | null;
+  @Column('timestamptz', { name: 'last_success_at', nullable: true })
+  lastSuccessAt!: Date | null;
+  @Column('timestamptz', { name: 'last_failure_at', nullable: true })
+  lastFailureAt!: Date | null;
+  @Column('text', { name: 'last_failure', nullable: true })
+  lastFailure!: string | null;
 }
 
 /** What a webhook is shown by. */
@@ -68,6 +75,24 @@ export function rowOf(id: string, state: Webhook, createdAt: Date, updatedAt: Da
   };
 }
 
+function healthOf(status: Shown['status'], health: WebhookHealthView | undefined): WebhookAnswer['health'] {
+  const { lastSuccessAt = null, lastFailureAt = null, lastFailure = null, failingSince = null } = health ?? {};
+  return {
+    state: stateOf(status, health),
+    lastSuccessAt: lastSuccessAt?.toISOString() ?? null,
+    lastFailureAt: lastFailureAt?.toISOString() ?? null,
+    lastFailure,
+    disabledFrom:
+      status === 'active' && failingSince ? new Date(failingSince.getTime() + PATIENCE_MS).toISOString() : null,
+  };
+}
+
+function stateOf(status: Shown['status'], health: WebhookHealthView | undefined): WebhookAnswer['health']['state'] {
+  if (status === 'disabled') return 'disabled';
+  if (!health) return 'unknown';
+  return health.consecutiveFailures > 0 ? 'failing' : 'healthy';
+}
+
 /** A webhook as it is shown. */
 export const answerOf = (
   { id, settings, status, disabledReason, disabledDetail, graceUntil, createdAt, updatedAt }: Shown,
@@ -87,6 +112,7 @@ export const answerOf = (
   lastSentAt: health?.lastSentAt?.toISOString() ?? null,
   consecutiveFailures: health?.consecutiveFailures ?? 0,
   failingSince: health?.failingSince?.toISOString() ?? null,
+  health: healthOf(status, health),
   graceUntil: graceUntil?.toISOString() ?? null,
   createdAt: createdAt.toISOString(),
   updatedAt: updatedAt.toISOString(),

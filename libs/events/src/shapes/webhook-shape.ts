@@ -130,6 +130,26 @@ export const WebhookAnswer = Type.Object(
     lastSentAt: nullable(time),
     consecutiveFailures: Type.Integer(),
     failingSince: nullable(time),
+    health: Type.Object(
+      {
+        state: Type.Union([
+          Type.Literal('unknown'),
+          Type.Literal('healthy'),
+          Type.Literal('failing'),
+          Type.Literal('disabled'),
+        ]),
+        lastSuccessAt: nullable(time),
+        lastFailureAt: nullable(time),
+        lastFailure: nullable(Type.String({ description: 'Why the last failed attempt failed.' })),
+        disabledFrom: nullable(
+          Type.String({
+            format: 'date-time',
+            description: 'A failure after this time disables the webhook, unless an attempt succeeds before.',
+          }),
+        ),
+      },
+      { description: '`unknown` until the first attempt, `failing` since the last one failed. Tests do not count.' },
+    ),
     graceUntil: nullable(Type.String({ format: 'date-time', description: 'When the earlier secret stops signing.' })),
     createdAt: time,
     updatedAt: time,

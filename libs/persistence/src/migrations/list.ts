@@ -33,6 +33,7 @@ import { LogTrees } from './0065-log-trees.js';
 import { TokenUses } from './0046-token-uses.js';
 import { ActionFailures } from './0050-action-failures.js';
 import { PacedAttempts } from './0053-paced-attempts.js';
+import { WebhookHealth } from './0054-webhook-health.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
 export const migrations = [
@@ -71,4 +72,5 @@ export const migrations = [
   ActionFailures,
   LogTrees,
   PacedAttempts,
+  WebhookHealth,
 ];
