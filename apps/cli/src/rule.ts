@@ -1,5 +1,7 @@
 import { type Command, Option } from 'commander';
 
+import { eventVerbs } from './event/event-verbs.js';
+import { addVerbs } from './nouns/verb-table.js';
 import { type ExportOptions, exportRules } from './rule/rule-export.js';
 import * as verbs from './rule/rule-verbs.js';
 import type { Act } from './shell.js';
@@ -75,7 +77,11 @@ export function ruleCommands(program: Command, act: Act): void {
 
 /** `millrace event …` */
 export function eventCommands(program: Command, act: Act): void {
-  whyCommand(program.command('event').description('events: what followed from them'), act);
+  const event = program
+    .command('event')
+    .description('events: search, publish and follow them, and what followed from them');
+  addVerbs(event, eventVerbs, act);
+  whyCommand(event, act);
 }
 
 const whyCommand = (noun: Command, act: Act): Command =>

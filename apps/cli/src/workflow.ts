@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 
+import { workflowApplyCommand } from './apply.js';
 import { addVerbs } from './nouns/verb-table.js';
 import { exportAsTest, type ExportOptions } from './workflow/run-export.js';
 import { runVerbs } from './run/run-verbs.js';
@@ -12,6 +13,7 @@ import { workflowVerbs } from './workflow/workflow-verbs.js';
 export function workflowCommands(program: Command, act: Act): void {
   const workflow = program.command('workflow').description('workflows: save them, test them, run them');
   addVerbs(workflow, [...workflowVerbs, ...versionVerbs], act);
+  workflowApplyCommand(workflow, act);
   workflow
     .command('test [paths...]')
     .description('run the tests beside workflows (name.test.yaml) in virtual time; needs no server')

@@ -32,6 +32,7 @@ export const eventTypeVerbs: readonly Verb[] = [
     run: update,
   },
   { usage: 'archive <type>', does: 'accept no new events of a type; earlier events stay', run: archive },
+  { usage: 'rm <type>', does: 'the same as archive', run: archive },
 ];
 
 async function list(shell: Shell, _: readonly string[], { own, archived }: Given): Promise<void> {

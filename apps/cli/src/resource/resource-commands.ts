@@ -5,7 +5,7 @@ import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { UsageError } from '../failures.js';
 import { addVerbs, type Given, type Verb } from '../nouns/verb-table.js';
-import { jsonOr } from '../options.js';
+import { jsonOr, secretIn } from '../options.js';
 import { all } from '../pages.js';
 import type { Act, Shell } from '../shell.js';
 import { type Action, type Field, type Resource, resources } from './resources.js';
@@ -19,7 +19,7 @@ export function resourceCommands(program: Command, act: Act): void {
 }
 
 function verbsOf(resource: Resource): readonly Verb[] {
-  const { noun, create, update, remove, view, actions = [] } = resource;
+  const { noun, create, update, remove, view, actions = [], verbs = [] } = resource;
   return [
     lister(resource),
     ...(view === false ? [] : [{ usage: `view <${noun}>`, does: 'show one', run: viewer(resource) } satisfies Verb]),
@@ -38,6 +38,7 @@ function verbsOf(resource: Resource): readonly Verb[] {
         ]
       : []),
     ...actions.map((action) => actor(resource, action)),
+    ...verbs,
   ];
 }
 
@@ -93,12 +94,16 @@ function writer(resource: Resource, verb: 'create' | 'update', fields: readonly 
   };
 }
 
-const actor = (resource: Resource, { verb, does, path, fields = [] }: Action): Verb => ({
+const actor = (resource: Resource, { verb, does, path, body, fields = [] }: Action): Verb => ({
   usage: `${verb} <${resource.noun}>`,
   does,
   options: fields.map(optionOf),
-  run: async (shell, [id], options) =>
-    show(shell, await shell.call<Row | undefined>('POST', `${one(resource, id!)}/${path}`, bodyOf(fields, options))),
+  run: async (shell, [id], options) => {
+    const sent = { ...body, ...bodyOf(fields, options) };
+    const at = one(resource, id!);
+    const [method, place] = path === undefined ? ['PATCH', at] : ['POST', `${at}/${path}`];
+    show(shell, await shell.call<Row | undefined>(method, place, sent));
+  },
 });
 
 const flagOf = (name: string): string => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
@@ -118,7 +123,8 @@ function bodyOf(fields: readonly Field[], options: Given): Record<string, unknow
     else if (kind === 'number') {
       if (!Number.isFinite(Number(value))) throw new UsageError(`${flagOf(flag)} must be a number.`);
       body[name] = Number(value);
-    } else body[name] = kind === 'json' ? jsonOr(String(value)) : value;
+    } else if (kind === 'secret') body[name] = secretIn(String(value), {});
+    else body[name] = kind === 'json' ? jsonOr(String(value)) : value;
   }
   return body;
 }

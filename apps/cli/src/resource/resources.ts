@@ -1,5 +1,9 @@
-/** How an option becomes a field of a request: a text, a number, a list of texts, a switch, or JSON. */
-export type Kind = 'text' | 'number' | 'list' | 'switch' | 'json';
+import { issueVerbs } from '../issue/issue-verbs.js';
+import { deliveryVerbs, webhookVerbs } from '../delivery/delivery-verbs.js';
+import type { Verb } from '../nouns/verb-table.js';
+
+/** How an option becomes a field of a request. A secret may be `-`: a line of the standard input. */
+export type Kind = 'text' | 'secret' | 'number' | 'list' | 'switch' | 'json';
 
 /** A field that can be set: the flag `--timeout-ms` for `timeoutMs`. */
 export interface Field {
@@ -10,12 +14,14 @@ export interface Field {
   readonly flag?: string;
 }
 
-/** A verb that is a POST below the thing: `redeliver <delivery>`. */
+/** A verb that is a POST below the thing, `redeliver <delivery>`, or a change of the thing itself, `enable`. */
 export interface Action {
   readonly verb: string;
   readonly does: string;
-  /** After the id. */
-  readonly path: string;
+  /** After the id; left out for a change. */
+  readonly path?: string;
+  /** What is always sent. */
+  readonly body?: object;
   readonly fields?: readonly Field[];
 }
 
@@ -35,9 +41,12 @@ export interface Resource {
   /** All of them come at once. */
   readonly paged?: false;
   readonly actions?: readonly Action[];
+  /** Further verbs, of any kind. */
+  readonly verbs?: readonly Verb[];
 }
 
 const text = (name: string, meaning: string): Field => ({ name, kind: 'text', meaning });
+const secret = (name: string, meaning: string): Field => ({ name, kind: 'secret', meaning });
 const list = (name: string, meaning: string): Field => ({ name, kind: 'list', meaning });
 const json = (name: string, meaning: string): Field => ({ name, kind: 'json', meaning });
 const flag = (name: string, meaning: string): Field => ({ name, kind: 'switch', meaning });
@@ -47,13 +56,16 @@ const webhook = [
   // --url is the server.
   { ...text('url', 'where deliveries go'), flag: 'to' },
   list('events', 'a type or glob such as pr.*'),
-  text('secret', 'with which deliveries are signed'),
+  secret('secret', 'signs deliveries; default: a new one, which is shown once; - reads it from the standard input'),
   text('format', 'platform, compact, standard or cloudevents'),
   text('filter', 'JMESPath: deliver only events for which it is true'),
   json('headers', 'more headers, as a JSON object'),
   text('signatureHeader', 'name of the hex signature header'),
+  json('rateLimit', 'most requests: a number per minute, or JSON such as {"limit":10,"per":"1s"}'),
   number('timeoutMs', 'how long a receiver may take'),
+  flag('allowRecursion', 'also deliver what follows from its own deliveries'),
 ];
+const disabled = flag('disabled', 'deliver nothing');
 const issue = [
   text('title', 'in one line'),
   text('body', 'Markdown'),
@@ -70,11 +82,22 @@ export const resources: readonly Resource[] = [
     path: 'outbound-webhooks',
     columns: ['id', 'url', 'status', 'sendCount', 'failureCount', 'lastSentAt'],
     filters: ['status'],
-    create: webhook,
-    update: [...webhook, flag('disabled', 'deliver nothing'), flag('enabled', 'deliver again')],
+    create: [...webhook, flag('disabled', 'deliver nothing yet, and send no test')],
+    update: [...webhook, disabled, flag('enabled', 'deliver again')],
     remove: true,
     actions: [
       { verb: 'test', does: 'send a test event to it alone', path: 'test' },
+      { verb: 'enable', does: 'deliver to it again', body: { disabled: false } },
+      { verb: 'disable', does: 'deliver nothing to it', body: { disabled: true } },
+      {
+        verb: 'rotate',
+        does: 'change its secret and show the new one; for a time deliveries are signed with both',
+        body: { rotateSecret: true },
+        fields: [
+          secret('secret', 'the new secret; default: a generated one; - reads it from the standard input'),
+          number('graceSeconds', 'how long both are used; default: 86400'),
+        ],
+      },
       {
         verb: 'recover',
         does: 'deliver again what has failed since a time',
@@ -82,14 +105,19 @@ export const resources: readonly Resource[] = [
         fields: [text('since', 'RFC 3339')],
       },
     ],
+    verbs: webhookVerbs,
   },
   {
     noun: 'delivery',
     does: 'one event to one webhook',
     path: 'deliveries',
-    columns: ['id', 'eventType', 'status', 'attempts', 'responseCode', 'createdAt'],
-    filters: ['webhookId', 'status', 'type'],
-    actions: [{ verb: 'redeliver', does: 'send the event again', path: 'redeliver' }],
+    columns: ['id', 'eventType', 'status', 'attempts', 'responseCode', 'nextAttemptAt', 'createdAt'],
+    filters: ['webhookId', 'eventId', 'status', 'type', 'from', 'to'],
+    actions: [
+      { verb: 'redeliver', does: 'send the event again, as a new delivery', path: 'redeliver' },
+      { verb: 'retry', does: 'the same as redeliver', path: 'redeliver' },
+    ],
+    verbs: deliveryVerbs,
   },
   {
     noun: 'issue',
@@ -100,6 +128,7 @@ export const resources: readonly Resource[] = [
     create: issue,
     update: [...issue, text('status', 'open, in_progress, resolved or closed')],
     actions: [{ verb: 'comment', does: 'add a comment', path: 'comments', fields: [text('body', 'Markdown')] }],
+    verbs: issueVerbs,
   },
   {
     noun: 'message',
@@ -126,6 +155,14 @@ export const resources: readonly Resource[] = [
       text('expiresAt', 'RFC 3339; default: until it is revoked'),
     ],
     remove: true,
+  },
+  {
+    noun: 'plugin',
+    does: 'plug-ins that are loaded',
+    path: 'plugins',
+    columns: ['name', 'providers', 'presets', 'steps', 'actions'],
+    view: false,
+    paged: false,
   },
   {
     noun: 'subscriber',

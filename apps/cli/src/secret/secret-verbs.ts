@@ -22,6 +22,8 @@ export const secretVerbs: readonly Verb[] = [
     run: set,
   },
   { usage: 'create <name>', does: 'the same as set', options: [VALUE_FILE], run: set },
+  { usage: 'update <name>', does: 'the same as set', options: [VALUE_FILE], run: set },
+  { usage: 'view <name>', does: 'show when a secret was set, never its value', run: view },
   { usage: 'rm <name>', does: 'remove a secret and delete its value', run: remove },
 ];
 
@@ -34,6 +36,14 @@ async function list(shell: Shell): Promise<void> {
     ['NAME', 'CREATED', 'UPDATED'],
     secrets.map(({ name, createdAt, updatedAt }) => [name, createdAt, updatedAt]),
   );
+}
+
+async function view(shell: Shell, [name]: readonly string[]): Promise<void> {
+  const secret = (await all<SecretAnswer>(shell, PATH)).find((one) => one.name === name);
+  if (!secret) throw new UsageError(`There is no secret ${name}. millrace secret ls lists the existing ones.`);
+  if (shell.json) shell.print(stringifyJson(secret, 2));
+  else if (shell.quiet) shell.print(secret.name);
+  else shell.table(['NAME', 'CREATED', 'UPDATED'], [[secret.name, secret.createdAt, secret.updatedAt]]);
 }
 
 async function set(shell: Shell, [name]: readonly string[], { valueFile }: Given): Promise<void> {

@@ -1,12 +1,24 @@
-import type { WorkflowDiff, WorkflowGraph } from '#libs/events/src/shapes/workflow-shape.js';
+import type {
+  WorkflowDetails,
+  WorkflowDiff,
+  WorkflowGraph,
+  WorkflowVersionAnswer,
+} from '#libs/events/src/shapes/workflow-shape.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { UsageError } from '../failures.js';
 import type { Given, Verb } from '../nouns/verb-table.js';
+import { all } from '../pages.js';
 import type { Shell } from '../shell.js';
 
 /** The verbs of `millrace workflow` that are about versions. */
 export const versionVerbs: readonly Verb[] = [
+  { usage: 'versions <workflow>', does: 'list the versions of a workflow, newest first', run: versions },
+  {
+    usage: 'activate <workflow> <version>',
+    does: 'use an earlier version for new runs, by its hash or number',
+    run: activate,
+  },
   {
     usage: 'graph <workflow>',
     does: 'draw a version of a workflow, for Mermaid or Graphviz',
@@ -29,6 +41,31 @@ export const versionVerbs: readonly Verb[] = [
 ];
 
 const pathOf = (name: string): string => `/api/v1/workflows/${encodeURIComponent(name)}`;
+
+async function versions(shell: Shell, [name]: readonly string[]): Promise<void> {
+  const found = await all<WorkflowVersionAnswer>(shell, `${pathOf(name!)}/versions`);
+  if (shell.json) return shell.print(stringifyJson(found, 2));
+  if (shell.quiet) return found.forEach(({ version }) => shell.print(version));
+  shell.table(
+    ['NUMBER', 'VERSION', 'ACTIVE', 'SAVED', 'BY'],
+    found.map(({ number, version, active, savedAt, savedBy }) => [
+      String(number),
+      version,
+      active ? 'yes' : '',
+      savedAt,
+      savedBy,
+    ]),
+  );
+}
+
+async function activate(shell: Shell, [name, given]: readonly string[]): Promise<void> {
+  const found = await all<WorkflowVersionAnswer>(shell, `${pathOf(name!)}/versions`);
+  // What is neither is refused by the server, which says so.
+  const version = found.find(({ number }) => String(number) === given)?.version ?? given;
+  const saved = await shell.call<WorkflowDetails>('POST', `${pathOf(name!)}/activate`, { version });
+  if (shell.json) return shell.print(stringifyJson(saved, 2));
+  shell.print(shell.quiet ? saved.version : `"${saved.name}" uses version ${saved.number} (${saved.version}) now.`);
+}
 
 function queryOf(given: Given, keys: readonly string[]): string {
   const query = new URLSearchParams();
