@@ -1,3 +1,5 @@
+import { isObject } from '#libs/kernel/src/json.js';
+
 import type { FailureClass } from './egress.js';
 
 type Failure = Exclude<FailureClass, 'status'>;
@@ -48,9 +50,9 @@ export function failureOf(error: unknown): { readonly failureClass: Failure; rea
 }
 
 function codeOf(error: unknown): string | undefined {
-  let current = error as { code?: unknown; cause?: unknown } | undefined;
-  for (; typeof current === 'object'; current = current.cause as typeof current)
-    if (typeof current.code === 'string') return current.code;
+  // By its shape: an error of another realm, such as a VM context, is no instance of our Error.
+  for (let current = error; isObject(current); current = current['cause'])
+    if (typeof current['code'] === 'string') return current['code'];
   return undefined;
 }
 

@@ -293,22 +293,6 @@ describe('an event', () => {
     expect(calls).toHaveLength(1);
   });
 
-  it.each<[string, Answer]>([
-    ['timeout', () => undefined],
-    ['redirect', status(302, { Location: 'http://127.0.0.1:1/' })],
-    ['connect', (_, reply) => void reply.socket!.destroy()],
-    ['body_too_large', (_, reply) => void reply.end(Buffer.alloc(2 * 1024 * 1024))],
-    ['status', status(404)],
-  ])('that fails by %s is recorded as that', async (failureClass, answer) => {
-    const { url } = await receiver(answer);
-    const { id } = await create(url, { timeoutMs: 300 });
-    await push();
-    expect(await failedOnce(id)).toMatchObject({ failureClass, status: 'pending', attempts: 1 });
-    const [delivery] = await deliveriesOf(id);
-    const detail = await stage.deliveries.view(stage.caller, delivery!.id);
-    expect(detail.attempts[0]).toMatchObject({ failureClass, outcome: 'failed', retryable: true });
-  });
-
   it('answered with 410 disables the webhook at once', async () => {
     const { url } = await receiver(status(410));
     const { id } = await create(url);
