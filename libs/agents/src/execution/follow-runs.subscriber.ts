@@ -55,6 +55,7 @@ export class FollowRuns implements Subscriber {
     ...new Set<EventType>(['agent.requested', ...REQUESTS, ...OUTCOMES, ...CLOSING, ...ENDS]),
   ];
   readonly writes = ['agent.tool_answered', 'agent.finished', 'agent.failed', 'agent.cancelled'] as const;
+  readonly gathers = true;
 
   constructor(
     @Inject(EventStore) private readonly store: EventStore,

@@ -46,6 +46,7 @@ export class CloseChildren implements Subscriber {
     'run.finally_started',
     'workflow.status_changed',
   ] as const;
+  readonly gathers = true;
 
   constructor(
     @Inject(EventStore) private readonly store: EventStore,

@@ -14,6 +14,7 @@ import type { RunFailure } from '../steps/kind/step-state.js';
 import { RUNS } from './advance-run.worker.js';
 import { giveTurns } from './turns/turns.adapter.js';
 import { RunRequestView, RunView } from './run.view.js';
+import { LoneRuns } from './lone-runs.js';
 import { searchable } from './shown/run-filter.js';
 
 /** When a run is to be taken up again: at a time, at once (a time that is over), or by an outcome only. */
@@ -68,6 +69,8 @@ export class RunProjection implements Subscriber {
   readonly name = followers.runViews;
   readonly reads = [...ABOUT_RUNS, ...requestOutcomes];
   readonly writes = [] as const;
+  private readonly lone = new LoneRuns();
+  readonly tables = [this.lone];
 
   constructor(@Inject(WorkQueue) private readonly work: WorkQueue) {}
 
@@ -76,7 +79,9 @@ export class RunProjection implements Subscriber {
     const requests: RowOf<RunRequestView>[] = [];
     const outcomes: RecordedEvent[] = [];
     for (const event of events) {
-      if (event.is(...requestOutcomes) && mayAnswerRun(event)) outcomes.push(event);
+      this.lone.apply(event);
+      const mayAnswer = event.is(...requestOutcomes) && mayAnswerRun(event);
+      if (mayAnswer && !this.lone.isEndOfOne(event)) outcomes.push(event);
       if (event.is('run.step_awaiting')) {
         const { requestId, runId } = event.data;
         requests.push({ requestId, runId, outcomeStream: null, outcomeRevision: null });
@@ -91,7 +96,8 @@ export class RunProjection implements Subscriber {
     await dropRequests(tx, [...changes.values()]);
     const last = events.at(-1)!.position;
     await this.schedule(tx, changes, woken, last);
-    await giveTurns(tx, this.work, events, last);
+    const shared = events.filter((event) => !this.lone.isEndOfOne(event));
+    await giveTurns(tx, this.work, shared, last);
   }
 
   private async schedule(

@@ -36,7 +36,9 @@ export class ShownRuns {
     // Where no worker has written the row yet, the stream tells the same.
     const row = stored ?? rowOf(events);
     if (row?.orgId !== orgId) throw runNotFound(id);
-    return { ...(await this.details(row, events)), ...(await this.childrenOf(row)) };
+    // Requests are in the run's own stream, unless retention has taken its start.
+    const mayHaveChildren = events.some((event) => event.is('workflow.requested')) || events[0]?.revision !== 0n;
+    return { ...(await this.details(row, events)), ...(mayHaveChildren && (await this.childrenOf(row))) };
   }
 
   /** A run that has just begun, from its stream alone. */
