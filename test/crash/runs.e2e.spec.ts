@@ -96,6 +96,34 @@ describe('a process that dies while it retries many runs', () => {
   });
 });
 
+describe('a process that dies with a run that it has recorded and not yet called for', () => {
+  it.each(['work.handed-over', 'workflows.before-step'])('at %s leaves the call to another, once', async (point) => {
+    isMended = true;
+    const path = `/${point}`;
+    await diedAt(
+      point,
+      async (server) => {
+        const call = `{ id: call, uses: http, with: { method: POST, url: "${receiver.url}${path}" } }`;
+        await server.call('PUT', '/api/v1/workflows/begun', manual('begun', call));
+        return [];
+      },
+      (server) => begin(server, 'begun'),
+      async (server) => {
+        const [run] = await waitFor(
+          'the run to end',
+          async () => {
+            const all = await server.list<Run>('/api/v1/runs');
+            return all[0]?.status === 'completed' && all;
+          },
+          () => server.output,
+        );
+        expect(run).toBeDefined();
+        expect(receiver.calls.filter((call) => call.path === path)).toHaveLength(1);
+      },
+    );
+  });
+});
+
 describe('a process that dies while it cancels what a cancelled run had started', () => {
   it.each(['workflows.before-close', 'workflows.after-close'])('at %s leaves nothing going on', async (point) => {
     await diedAt(

@@ -124,7 +124,10 @@ export const workflowEvents = {
       restartOf: Type.Optional(Type.String()),
       /** Set if the run waits for its turn. */
       concurrency: Type.Optional(RunConcurrency),
+      /** Set if the process that recorded the run has begun it: nobody else takes it up while that process lives. */
+      claim: Type.Optional(Type.Object({ process: Type.String(), number: Type.String() })),
     }),
+    hidden: ['claim'],
     example: {
       ...ofRun,
       version,

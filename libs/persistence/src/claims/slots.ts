@@ -57,6 +57,10 @@ export class Slots {
     return bound - this.running.size - this.reserved.size;
   }
 
+  isReserved(claim: string): boolean {
+    return this.reserved.has(claim);
+  }
+
   hasRoomFor({ group = '' }: Pick<Work, 'group'>): boolean {
     return this.room() > 0 && (this.held.get(group) ?? 0) < this.windows.of(group);
   }

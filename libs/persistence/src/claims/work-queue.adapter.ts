@@ -7,7 +7,7 @@ import { randomText } from '#libs/kernel/src/ids.js';
 import { jsonColumn } from '../rows.adapter.js';
 import type { LocalWork, Reserved } from './local-work.js';
 import { type Claim, type Done, FINISH, finishing } from './work-claims.adapter.js';
-import { type Work, WorkQueue } from './work.js';
+import { type Place, type Work, WorkQueue } from './work.js';
 
 /** Told when rows of a queue may have become claimable; `dueAt` is the earliest of their times. */
 export type ScheduledListener = (queue: string, dueAt: number) => void;
@@ -91,7 +91,11 @@ export class PostgresWorkQueue extends WorkQueue {
     const rows = [...new Map(work.map((row) => [`${row.queue}\0${row.key}`, row])).values()];
     if (rows.length === 0) return;
     this.finishEnded(tx, rows);
-    const reserved = this.reserve(tx, rows);
+    const taken = new Map(rows.flatMap((row) => (row.taken && this.isTaken(row) ? [[row, row.taken] as const] : [])));
+    const reserved = this.reserve(
+      tx,
+      rows.filter((row) => !taken.has(row)),
+    );
     const claims = new Map<string, number>();
     tx.write(
       SCHEDULE,
@@ -102,8 +106,8 @@ export class PostgresWorkQueue extends WorkQueue {
         rows.map(({ dueAt }) => dueAt.toISOString()),
         rows.map(({ payload }) => jsonColumn(payload)),
         rows.map(({ position }) => String(position)),
-        rows.map((row) => reserved.get(row)?.claim ?? null),
-        rows.map((row) => reserved.get(row)?.process ?? null),
+        rows.map((row) => (taken.get(row) ?? reserved.get(row))?.claim ?? null),
+        rows.map((row) => (taken.get(row) ?? reserved.get(row))?.process ?? null),
       ],
       (written) => {
         for (const { claim, claims: count } of written) claims.set(claim as string, count as number);
@@ -114,8 +118,30 @@ export class PostgresWorkQueue extends WorkQueue {
         const count = isCommitted ? claims.get(one.claim) : undefined;
         this.local!.settle(one, count === undefined ? undefined : claimOf(row, one, count));
       }
-      if (isCommitted) this.tellOf(rows.filter((row) => !reserved.has(row)));
+      if (isCommitted) this.tellOf(rows.filter((row) => !reserved.has(row) && !taken.has(row)));
     });
+  }
+
+  override take(work: Pick<Work, 'queue' | 'key' | 'group'>): Place | undefined {
+    const { local } = this;
+    const reserved = local?.reserve(work);
+    return (
+      reserved && {
+        process: reserved.process,
+        claim: reserved.claim,
+        begin: (begun) => local!.settle(reserved, claimOf(begun, reserved, 1)),
+        release: () => local!.settle(reserved),
+      }
+    );
+  }
+
+  override hint(queue: string, key: string, payload: object): void {
+    this.local?.hint(queue, key, payload);
+  }
+
+  /** What this process no longer works on is there for everybody. The claim of a process that is gone is freed like any other. */
+  private isTaken({ queue, key, taken }: Work): boolean {
+    return taken !== undefined && this.local?.isForgotten(queue, key, taken) !== true;
   }
 
   override async remove(tx: ViewTransaction, queue: string, keys: readonly string[], upTo?: bigint): Promise<void> {

@@ -16,7 +16,7 @@ import type { LeaseTiming } from '../session/process-lease.adapter.js';
 import { CLAIM } from './work-claims.adapter.js';
 import { inTransaction } from '../transaction/in-transaction.adapter.js';
 import { PostgresWorkQueue } from './work-queue.adapter.js';
-import type { ClaimedWork, Work, Worker } from './work.js';
+import type { ClaimedWork, Place, Work, Worker } from './work.js';
 import { Workers } from './workers.adapter.js';
 
 const QUEUE = 'test.effect';
@@ -109,6 +109,77 @@ describe('work that is due at once', () => {
     await until(() => ended === 30);
     await until(() => (running.get('hangs') ?? 0) >= 8);
     expect(most.get('hangs')).toBe(8);
+  });
+});
+
+describe('work that is taken before its row is written', () => {
+  async function taken(key: string): Promise<Place> {
+    let place: Place | undefined;
+    await until(() => (place = queue.take({ queue: QUEUE, key })) !== undefined);
+    return place!;
+  }
+
+  test('begins at once, once, and its row is written as claimed by its process', async () => {
+    const seen: ClaimedWork[] = [];
+    let finish: () => void = () => undefined;
+    await start(async (given) => {
+      seen.push(given);
+      await new Promise<void>((done) => (finish = done));
+      return { position: 2n };
+    });
+    const place = await taken('a');
+    place.begin(work('a', { payload: { x: 1 } }));
+    expect(seen).toMatchObject([{ key: 'a', payload: { x: 1 }, claims: 1 }]);
+    await schedule(work('a', { taken: place }));
+    expect(await stateOf('a')).toBe('claimed');
+    finish();
+    await until(async () => (await stateOf('a')) === 'resting');
+    expect(seen).toHaveLength(1);
+  });
+
+  test('is there for everybody if it never began', async () => {
+    const seen: ClaimedWork[] = [];
+    await start(async (given) => {
+      seen.push(given);
+      return { position: 2n };
+    });
+    const place = await taken('a');
+    place.release();
+    await schedule(work('a', { taken: place }));
+    await until(() => seen.length === 1);
+  });
+
+  test('is taken over from a process that is gone', async () => {
+    const seen: ClaimedWork[] = [];
+    await start(
+      async (given) => {
+        seen.push(given);
+        return { position: 2n };
+      },
+      {},
+      QUICK,
+    );
+    await schedule(work('a', { taken: { process: '01a22cd3-56fc-7002-b9e1-b696ce3b5587', claim: '-5' } }));
+    await until(() => seen.length === 1);
+    expect(seen).toMatchObject([{ key: 'a', claims: 2, crashes: 1 }]);
+  });
+});
+
+describe('a hint', () => {
+  test('is given to the first who claims the row, and to nobody after', async () => {
+    const seen: object[] = [];
+    await start(async ({ payload, claims }) => {
+      seen.push({ ...payload, claims });
+      if (claims === 1) throw new Transient('test.later', 'later');
+      return { position: 2n };
+    });
+    queue.hint(QUEUE, 'a', { known: true });
+    await schedule(work('a', { payload: { x: 1 } }));
+    await until(() => seen.length === 2);
+    expect(seen).toEqual([
+      { x: 1, known: true, claims: 1 },
+      { x: 1, claims: 2 },
+    ]);
   });
 });
 

@@ -24,11 +24,40 @@ export interface Work<Payload extends object = object> {
   readonly payload: Payload;
   /** Position of the event that this follows from. */
   readonly position: bigint;
+  /** Who works on it already, as the event says: see {@link WorkQueue.take}. */
+  readonly taken?: Taken;
+}
+
+/** A claim that is older than its row. */
+export interface Taken {
+  readonly process: string;
+  readonly claim: string;
+}
+
+/** A place for work in this process. One of the two is called. */
+export interface Place extends Taken {
+  /** The event that names the claim is in the log. The work begins. */
+  begin(work: Work): void;
+  release(): void;
 }
 
 export abstract class WorkQueue {
   /** Inserts or replaces rows; does not take a row away from the process that has it claimed. */
   abstract schedule(tx: ViewTransaction, work: readonly Work[]): Promise<void>;
+  /**
+   * Takes a place in this process for work that is due at once, before its row is written. The event that asks for the work
+   * names process and claim; its projection gives them to {@link schedule}. So the work begins as soon as the event is in the
+   * log, and whoever writes the row knows that it has begun.
+   * @returns `undefined` where there is no room, or older work waits.
+   */
+  take(_work: Pick<Work, 'queue' | 'key' | 'group'>): Place | undefined {
+    return undefined;
+  }
+  /**
+   * Keeps for a while, in memory, what spares the worker a look into the log, should this process be the first to claim the row. It
+   * is given to the worker as part of the payload, once, and may be missing.
+   */
+  hint(_queue: string, _key: string, _payload: object): void {}
   /**
    * Removes rows; those that do not exist are passed over.
    * @param upTo rows that follow from later events stay.

@@ -1,5 +1,6 @@
 import { backoff } from '#libs/kernel/src/time/backoff.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
+import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 import { messageOf, Transient } from '#libs/kernel/src/errors.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
@@ -9,7 +10,7 @@ import { SLOW_MS } from './group-windows.js';
 import { type Running, Slots } from './slots.js';
 import type { Claim, Done, WorkClaims } from './work-claims.adapter.js';
 import { Finisher } from './work-finisher.js';
-import type { Work, Worker } from './work.js';
+import type { Taken, Work, Worker } from './work.js';
 
 /** A failure that is not passing is tried this often, then the row is parked. */
 const MAX_FAILURES = 8;
@@ -20,6 +21,7 @@ const POLL_MS = 1_000;
 const GATHER_MS = 20;
 /** How often rows are looked for that were handed over by a transaction of which nobody knows whether it was committed. */
 const ORPHANS_MS = 10_000;
+const MAX_HINTS = 2_000;
 
 export interface WorkerLoopOptions {
   readonly worker: Worker;
@@ -35,6 +37,7 @@ export class WorkerLoop {
   /** What has ended, until its row says so. */
   private readonly ending = new Map<string, { readonly one: Running; readonly done: Done }>();
   private readonly finisher: Finisher;
+  private readonly hints = new BoundedMap<string, object>(MAX_HINTS);
   private readonly log: Log;
   private stopping = false;
   private loop: Promise<void> | undefined;
@@ -79,7 +82,7 @@ export class WorkerLoop {
   }
 
   /** Older work that waits comes first: then nothing is handed over. */
-  reserve(work: Work): Reserved | undefined {
+  reserve(work: Pick<Work, 'key' | 'group'>): Reserved | undefined {
     const process = this.options.process();
     const { group = '' } = work;
     if (process === undefined || this.stopping || this.more || this.full || this.claiming) return undefined;
@@ -98,6 +101,16 @@ export class WorkerLoop {
       crashPoint('work.handed-over');
       this.begin(work);
     }
+  }
+
+  hint(key: string, payload: object): void {
+    this.hints.set(key, payload);
+  }
+
+  isForgotten(key: string, { process, claim }: Taken): boolean {
+    if (process !== this.options.process()) return false;
+    const known = this.slots.get(key)?.work.claim === claim || this.ending.get(key)?.done.claim === claim;
+    return !known && !this.slots.isReserved(claim);
   }
 
   ended(key: string): Done | undefined {
@@ -214,7 +227,11 @@ export class WorkerLoop {
       void this.options.claims.release(work, 250).catch(() => undefined);
       return;
     }
-    const one = this.slots.take(work);
+    const hint = this.hints.get(work.key);
+    this.hints.delete(work.key);
+    // Whoever had the row before may have got further than the hint knows.
+    const isFirst = work.claims === 1 && !work.crashes;
+    const one = this.slots.take(hint && isFirst ? { ...work, payload: { ...work.payload, ...hint } } : work);
     void this.perform(one).finally(() => {
       if (this.full || this.claiming || this.saturated.has(work.group)) this.more = true;
       this.slots.free(one);

@@ -49,6 +49,8 @@ export class Workers {
     queue.handOverTo({
       reserve: (work) => this.loops.get(work.queue)?.reserve(work),
       settle: (reserved, work) => this.loops.get(reserved.queue)?.settle(reserved, work),
+      hint: (name, key, payload) => this.loops.get(name)?.hint(key, payload),
+      isForgotten: (name, key, taken) => this.loops.get(name)?.isForgotten(key, taken) ?? true,
       ended: (name, key) => this.loops.get(name)?.ended(key),
       forget: (name, keys) => this.loops.get(name)?.forget(keys),
     });

@@ -109,7 +109,14 @@ export class DecidedStep implements StepDecision {
   isLeft = false;
 
   canAttempt(): boolean {
-    if (this.decision.world.attempting !== 'leave') return true;
+    return this.decision.world.attempting !== 'leave' || this.leave();
+  }
+
+  canSign(): boolean {
+    return typeof this.decision.world.attempting !== 'string' || this.leave();
+  }
+
+  private leave(): false {
     this.decision.isUnfinished = true;
     this.isLeft = true;
     return false;
@@ -117,7 +124,7 @@ export class DecidedStep implements StepDecision {
 
   get isAttempting(): boolean {
     const { attempting } = this.decision.world;
-    return attempting !== 'leave' && attempting.has(this.path);
+    return typeof attempting !== 'string' && attempting.has(this.path);
   }
 
   get ownType(): FindOwnType | undefined {

@@ -22,9 +22,10 @@ export interface World {
   readonly outcomes: ReadonlyMap<Uuid, RequestOutcome>;
   /**
    * Paths of the attempts that the caller is busy with: others that the stream shows as under way have lost their process.
-   * `'leave'` if the caller makes no attempts: steps that need one are left for a worker.
+   * `'leave'` if the caller makes no attempts: steps that need one are left for a worker. `'begin'` if a worker follows that begins
+   * them: only steps that need a signed link are left to it.
    */
-  readonly attempting: ReadonlySet<string> | 'leave';
+  readonly attempting: ReadonlySet<string> | 'leave' | 'begin';
   /** Signs a link to an approval. */
   readonly signLink?: SignLink;
   readonly ownType?: FindOwnType;

@@ -19,10 +19,16 @@ import type { Definitions } from '../workflow/definitions.js';
 import { noteCrash } from './commands/hold-run.js';
 import type { Cancellations } from './cancellations.js';
 import type { AttemptedRun } from './attempts.js';
-import { runUntilIdle } from './run-until-idle.js';
+import { type KnownRun, runUntilIdle } from './run-until-idle.js';
 
 /** The queue of runs that have something to do; the key is the run's id. */
 export const RUNS = 'workflows.run';
+
+/** Empty in a row: what a run has to do follows from its stream. */
+export interface RunTask {
+  /** Of a run that was recorded here a moment ago: its stream need not be read. */
+  readonly known?: KnownRun;
+}
 
 /** Where outcomes of requests are found. */
 export interface Outcomes {
@@ -31,9 +37,9 @@ export interface Outcomes {
 }
 
 /** Takes runs that are due, each as far as it goes. */
-export class AdvanceRun implements Worker {
+export class AdvanceRun implements Worker<RunTask> {
   readonly queue = RUNS;
-  readonly concurrency = 32;
+  readonly concurrency = 128;
   readonly writes = [...RUN_EVENT_TYPES, 'run.crashed', 'run.blocked', 'run.woken', ...stepEventTypes('with attempts')];
 
   constructor(
@@ -50,14 +56,19 @@ export class AdvanceRun implements Worker {
     private readonly log: Log = silentLog,
   ) {}
 
-  async run({ key: runId, position, crashes = 0 }: ClaimedWork, signal: AbortSignal): Promise<WorkDone> {
+  async run(
+    { key: runId, position, payload, crashes = 0 }: ClaimedWork<RunTask>,
+    signal: AbortSignal,
+  ): Promise<WorkDone> {
     if (crashes > 0) await noteCrash(this.store, runId, () => this.clock.now());
-    const done = await this.advance(runId, signal);
+    // A row of a later event, such as a cancellation, is about a run that has gone on since.
+    const known = payload.known && position <= payload.known.position ? payload.known : undefined;
+    const done = await this.advance(runId, known, signal);
     // A run that is held rests, also where an outcome has woken it, until it is resumed: that is recorded later than this.
     return done.position > position ? done : { position: position + 1n };
   }
 
-  private async advance(runId: string, signal: AbortSignal): Promise<WorkDone> {
+  private async advance(runId: string, known: KnownRun | undefined, signal: AbortSignal): Promise<WorkDone> {
     const cancelled = this.cancellations.watch(runId);
     try {
       return await runUntilIdle(
@@ -74,6 +85,7 @@ export class AdvanceRun implements Worker {
         },
         runId,
         AbortSignal.any([signal, cancelled]),
+        known,
       );
     } catch (error) {
       if (signal.aborted || !cancelled.aborted) throw error;

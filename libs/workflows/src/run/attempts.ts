@@ -23,6 +23,9 @@ export type MakeAttempt = (
 /** An attempt that takes longer has failed, unless its step names another limit. */
 export const DEFAULT_TIMEOUT_MS = 30_000;
 
+/** Why the signal of an attempt that has ended aborts. One for all: the default reason is an error with a stack of its own. */
+const OVER = new Error('The attempt is over.');
+
 interface Busy {
   readonly attempt: Attempt;
   readonly controller: AbortController;
@@ -103,7 +106,7 @@ export class Attempts {
       this.signal.removeEventListener('abort', stop);
       // Stopped, or ended already: a step that goes on after its time is over is not heard.
       if (this.busy.get(attempt.path) !== busy || controller.signal.aborted) return;
-      controller.abort();
+      controller.abort(OVER);
       crashPoint('workflows.after-step');
       this.results.push(result);
       this.wake();

@@ -9,9 +9,10 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 import { keyText } from '#libs/kernel/src/json.js';
 import { storable } from '#libs/kernel/src/text/text.js';
+import type { Place } from '#libs/persistence/src/claims/work.js';
 
-import { decide } from '../engine/decide.js';
-import type { RunDraft } from '../engine/run-decision.js';
+import { decide, type Decision } from '../engine/decide.js';
+import type { RunDraft, World } from '../engine/run-decision.js';
 import { evolve, type StartedRun } from '../engine/run-state.js';
 import { startRun } from '../engine/start-run.js';
 import type { Definition } from '../language/definition.js';
@@ -81,9 +82,19 @@ export const placeOf = ({ id, type, stream, revision }: RecordedEvent): EventPla
   revision: String(revision),
 });
 
+export interface FirstAppend {
+  readonly events: readonly EventToAppend[];
+  /** The last that was decided; absent where the run waits for its turn. */
+  readonly decision?: Decision;
+  /** Set if its attempts begin here, once the events are in the log. */
+  readonly place?: Place;
+}
+
 /**
  * The first append of a run: its start, and all that can be decided without doing anything in the world. A run whose steps
- * have no effects is over in this one append; the others are left to a worker.
+ * have no effects is over in this one append. Of the others it holds the start of the first attempts too, where a worker of this
+ * process has a place for the run; else they are left to a worker.
+ * @param take gives such a place.
  */
 export function firstAppend(
   {
@@ -102,7 +113,8 @@ export function firstAppend(
     reused = [],
   }: NewRun,
   now: Date,
-): readonly EventToAppend[] {
+  take: () => Place | undefined = () => undefined,
+): FirstAppend {
   const concurrency = workflow.definition && concurrencyOf(workflow.id, workflow.definition, inputs, event);
   const started = startRun(
     {
@@ -125,25 +137,26 @@ export function firstAppend(
   const timestamp = now.toISOString();
   const begun = reused.reduce((run, draft) => evolve(run, { ...draft, timestamp }) as StartedRun, started.run);
   // Others of its key may be under way: a worker takes it up when it is its turn.
-  const decision =
-    concurrency === undefined &&
-    workflow.definition &&
-    decide(begun, {
-      definition: workflow.definition,
-      now,
-      event: event && platformEvent(event),
-      ...(events && { events: events.map((one) => platformEvent(one)) }),
-      outcomes: new Map(),
-      attempting: 'leave',
-    });
+  const decideFor = (definition: Definition, attempting: 'leave' | 'begin'): Decision =>
+    decide(begun, { definition, now, ...aboutOf({ event, events }), outcomes: new Map(), attempting });
+  const { definition } = workflow;
+  const mayGoOn = concurrency === undefined && definition !== undefined;
+  const ahead = mayGoOn ? decideFor(definition, 'begin') : undefined;
+  const hasAttempts = ahead !== undefined && ahead.attempts.length > 0;
+  const place = hasAttempts ? take() : undefined;
+  const decision = hasAttempts && !place ? decideFor(definition!, 'leave') : ahead;
   const subject = `run/${runId}`;
   const first = uuid5(followers.startRuns, runId, '0');
   // Where a person started the run, its first event is the cause of the others.
   const story = { $correlationId: first, hop: 0, ...actedBy([], workflow.id) };
   const rest: Cause = cause ?? { ...story, $causationId: first };
-  return [...started.drafts, ...reused, ...(decision ? decision.drafts : [])].map((draft, index) =>
+  const [start, ...more] = started.drafts;
+  const claim = place && { process: place.process, number: place.claim };
+  const drafts: RunDraft[] = [{ ...start!, data: { ...start!.data, ...(claim && { claim }) } }, ...more, ...reused];
+  const appended = [...drafts, ...(decision ? decision.drafts : [])].map((draft, index) =>
     newEvent(draft, {
-      id: draft.id ?? uuid5(followers.startRuns, runId, String(index)),
+      // With the claim: who comes second must not take the events of the first for its own, and begin too.
+      id: draft.id ?? uuid5(followers.startRuns, runId, String(index), ...(claim && index > 0 ? [claim.number] : [])),
       orgId,
       actor: index === 0 ? (by ?? subject) : subject,
       now,
@@ -151,4 +164,14 @@ export function firstAppend(
       cause: index === 0 ? (cause ?? story) : rest,
     }),
   );
+  return { events: appended, ...(decision && { decision }), ...(place && { place }) };
 }
+
+/** What a run is about, as its decisions see it. */
+export const aboutOf = ({
+  event,
+  events,
+}: Pick<NewRun, 'event'> & { readonly events?: NewRun['events'] | undefined }): Pick<World, 'event' | 'events'> => ({
+  event: event && platformEvent(event),
+  ...(events && { events: events.map((one) => platformEvent(one)) }),
+});

@@ -64,8 +64,18 @@ const HOLDING: readonly string[] = ['run.paused', 'run.resumed', 'workflow.statu
  * Takes a run as far as it goes now: reads its stream, decides, appends, makes the attempts, and so on until there is
  * nothing to do but wait. Every append expects the revision just read, so of two processes that run it only one gets on,
  * and the other stops. Returns the position of the last event of the stream.
+ * @param known where this process has recorded the run. Somebody else may have appended since: then the first append fails.
  */
-export async function runUntilIdle(ports: RunPorts, runId: string, signal: AbortSignal): Promise<{ position: bigint }> {
+export async function runUntilIdle(
+  ports: RunPorts,
+  runId: string,
+  signal: AbortSignal,
+  known?: KnownRun,
+): Promise<{ position: bigint }> {
+  if (known) {
+    const { decision, isBegun } = known;
+    return new ActiveRun(ports, known, decision.run, signal).untilIdle(isBegun ? decision : undefined);
+  }
   const stream = streams.run(runId);
   const recorded = await readWhole(ports.store, stream);
   const last = recorded.at(-1);
@@ -78,7 +88,9 @@ export async function runUntilIdle(ports: RunPorts, runId: string, signal: Abort
   if (run.ended || run.held !== undefined) return { position: last.position };
   const { workflowId, version } = run.start;
   const [definition, about] = await Promise.all([ports.definition(workflowId, version), eventsOf(ports.store, run)]);
-  const active = new ActiveRun(ports, definition, about, recorded[0]!, run, last, signal);
+  const { revision, position } = last;
+  const read = { definition, about, first: recorded[0]!, revision, position };
+  const active = new ActiveRun(ports, read, run, signal);
   if (run.released) return active.wake();
   // Others have its place, or may get it: only the turn that it came for is its own.
   const arrival = recorded.findLast(isArrival)!.position;
@@ -86,7 +98,25 @@ export async function runUntilIdle(ports: RunPorts, runId: string, signal: Abort
   return active.untilIdle();
 }
 
-type About = Pick<World, 'event'> & Partial<Pick<World, 'events'>>;
+type About = Pick<World, 'event' | 'events'>;
+
+/** Where the stream of a run is, and what its decisions depend on. */
+interface Known {
+  readonly definition: Definition;
+  readonly about: About;
+  readonly first: RecordedEvent;
+  /** Of the last event. */
+  readonly revision: bigint;
+  readonly position: bigint;
+}
+
+/** A run of which no more is recorded than its first append. */
+export interface KnownRun extends Known {
+  /** The last in that append. */
+  readonly decision: Decision;
+  /** Whether it holds the start of the first attempts, which nobody but this process makes. */
+  readonly isBegun: boolean;
+}
 
 /** The events that led to the run are not copied into it: they are read from the streams that the run names. */
 async function eventsOf(store: EventStore, { start }: StartedRun): Promise<About> {
@@ -108,17 +138,21 @@ class ActiveRun {
   private revision: bigint;
   private position: bigint;
 
+  private readonly definition: Definition;
+  private readonly about: About;
+  private readonly first: RecordedEvent;
+
   constructor(
     private readonly ports: RunPorts,
-    private readonly definition: Definition,
-    private readonly about: About,
-    private readonly first: RecordedEvent,
+    { definition, about, first, revision, position }: Known,
     private run: StartedRun,
-    last: RecordedEvent,
     private readonly signal: AbortSignal,
   ) {
-    this.revision = last.revision;
-    this.position = last.position;
+    this.definition = definition;
+    this.about = about;
+    this.first = first;
+    this.revision = revision;
+    this.position = position;
     const { runId } = run.start;
     const attempted = { runId, orgId: first.metadata.orgId, secrets: definition.secrets };
     this.attempts = new Attempts(ports.makeAttempt, attempted, signal);
@@ -139,15 +173,16 @@ class ActiveRun {
     return { position: this.position };
   }
 
-  async untilIdle(): Promise<{ position: bigint }> {
-    await this.unlessOutdated(() => this.goOn());
+  /** @param recorded what was decided and recorded already. */
+  async untilIdle(recorded?: Decision): Promise<{ position: bigint }> {
+    await this.unlessOutdated(() => this.goOn(recorded));
     return { position: this.position };
   }
 
-  private async goOn(): Promise<void> {
+  private async goOn(recorded?: Decision): Promise<void> {
     try {
       for (let decisions = 1; ; decisions++) {
-        const decision = await this.decide();
+        const decision = decisions === 1 && recorded ? recorded : await this.decide();
         if (decision.run.held === undefined) this.attempts.keepOnly(decision.attempts);
         // What is under way ends and is recorded; nothing new begins.
         else if (!this.attempts.isBusy) break;

@@ -7,7 +7,7 @@ import type { DataOf } from '#libs/events/src/catalogue.js';
 import { followers } from '#libs/events/src/followers.js';
 import type { RunStatus } from '#libs/events/src/shapes/run-shape.js';
 import { jsonColumn, type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
-import { WorkQueue } from '#libs/persistence/src/claims/work.js';
+import { type Taken, WorkQueue } from '#libs/persistence/src/claims/work.js';
 
 import { requestOutcomes } from '../steps/registry.js';
 import type { RunFailure } from '../steps/kind/step-state.js';
@@ -18,7 +18,7 @@ import { LoneRuns } from './lone-runs.js';
 import { searchable } from './shown/run-filter.js';
 
 /** When a run is to be taken up again: at a time, at once (a time that is over), or by an outcome only. */
-type Due = { readonly at: Date; readonly position: bigint } | 'never';
+type Due = { readonly at: Date; readonly position: bigint; readonly taken?: Taken } | 'never';
 
 /** What a batch of events says about one run. */
 interface Change {
@@ -115,7 +115,18 @@ export class RunProjection implements Subscriber {
     for (const { runId, due: own } of changes.values()) if (own) due.set(runId, own);
     for (const runId of ready) if (changes.get(runId)?.endedAt === undefined) due.set(runId, { at: now, position });
     const work = [...due].flatMap(([key, one]) =>
-      one === 'never' ? [] : [{ queue: RUNS, key, dueAt: one.at, payload: {}, position: one.position }],
+      one === 'never'
+        ? []
+        : [
+            {
+              queue: RUNS,
+              key,
+              dueAt: one.at,
+              payload: {},
+              position: one.position,
+              ...(one.taken && { taken: one.taken }),
+            },
+          ],
     );
     await this.work.remove(
       tx,
@@ -133,8 +144,10 @@ function note(changes: Map<string, Change>, event: RecordedEvent): void {
   const { timestamp, orgId, $correlationId: story } = event.metadata;
   if (event.is('workflow.started')) {
     change.started = { data: event.data, orgId, story, at: timestamp };
+    const { claim, concurrency } = event.data;
+    const taken = claim && { process: claim.process, claim: claim.number };
     // One with a concurrency key has to wait for its turn.
-    if (!event.data.concurrency) change.due = { at: new Date(timestamp), position: event.position };
+    if (!concurrency) change.due = { at: new Date(timestamp), position: event.position, ...(taken && { taken }) };
   } else if (event.is('workflow.status_changed')) change.status = event.data.to;
   else if (event.is('run.rested')) {
     const { until, awaiting } = event.data;

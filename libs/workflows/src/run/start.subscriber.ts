@@ -49,8 +49,8 @@ import { flowOf } from '../triggers/event.trigger.js';
 import { keysOfEvent } from '../triggers/flow-control.js';
 import { InboundIntegrations } from '../triggers/inbound-integrations.js';
 import { type ActiveWorkflow, WorkflowTable } from '../workflow/workflow.table.js';
-import { firstAppend, type NewRun } from './first-append.js';
-import { logFailures } from './log-failures.js';
+import type { NewRun } from './first-append.js';
+import { recordRun } from './record-run.js';
 import { heldBack, settleGroup } from './settle-flow.js';
 
 const CONCURRENT_APPENDS = 64;
@@ -92,13 +92,13 @@ export class StartRuns implements Subscriber {
   private readonly flow: TriggerFlowControl;
 
   constructor(
-    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(EventStore) readonly store: EventStore,
     @Inject(Clock) private readonly clock: Clock,
     @Inject(Settings) private readonly settings: Settings,
     @Inject(StepLibrary) library: StepLibrary,
     @Inject(CorrelationBudget) private readonly budget: CorrelationBudget,
-    @Inject(WorkQueue) work: WorkQueue,
-    @Inject(LOG) private readonly log: Log = silentLog,
+    @Inject(WorkQueue) readonly work: WorkQueue,
+    @Inject(LOG) readonly log: Log = silentLog,
   ) {
     this.table = new WorkflowTable(library);
     this.tables = [this.table, this.integrations];
@@ -315,15 +315,10 @@ export class StartRuns implements Subscriber {
 
   private async record(event: RecordedEvent, consequence: Consequence): Promise<void> {
     const now = this.clock.now();
-    const { runId } = consequence.kind === 'run' ? consequence.run : consequence;
-    const events =
-      consequence.kind === 'run'
-        ? firstAppend({ ...consequence.run, event: await this.subjectOf(event) }, now)
-        : [this.refusal(event, consequence, now)];
     crashPoint('workflows.before-start');
-    // An earlier try may have started it, perhaps long ago.
-    const { repeated } = await appendOnce(this.store, streams.run(runId), events);
-    if (!repeated) logFailures(this.log, events);
+    if (consequence.kind === 'run')
+      await recordRun(this, { ...consequence.run, event: await this.subjectOf(event) }, now);
+    else await appendOnce(this.store, streams.run(consequence.runId), [this.refusal(event, consequence, now)]);
     crashPoint('workflows.after-start');
   }
 

@@ -116,6 +116,8 @@ export interface StepDecision<Noted = unknown> {
 
   /** Whether attempts can run here; if not, the step is left to a worker. */
   canAttempt(): boolean;
+  /** Whether links can be signed here; if not, the step is left to a worker. */
+  canSign(): boolean;
   /** Whether this process is busy with the step's attempt. */
   readonly isAttempting: boolean;
   /** Links with which one approver decides without a token; `undefined` where nobody can sign them. */

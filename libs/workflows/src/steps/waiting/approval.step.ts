@@ -128,7 +128,7 @@ export const approvalStep: KeywordKind<ApprovalFields> = {
   decide(step, decision) {
     if (!decision.open?.awaiting.length) {
       // Who signs is beside the worker.
-      if (step.links && !decision.canAttempt()) return 'open';
+      if (step.links && !decision.canSign()) return 'open';
       begin(step, decision);
     }
     const decided = decision.outcomeOf(decision.open!.awaiting[0]!);
