@@ -123,7 +123,13 @@ export interface SubscribeOptions {
 
 export type SubscriptionItem =
   /** `position` is that of the last event of the batch, or further if the rest was looked through and did not match. */
-  | { readonly kind: 'events'; readonly events: readonly RecordedEvent[]; readonly position: bigint }
+  | {
+      readonly kind: 'events';
+      readonly events: readonly RecordedEvent[];
+      readonly position: bigint;
+      /** While it is behind: whether what was read ahead holds an event. `false` says nothing. */
+      readonly isKnown?: (event: Uuid) => boolean;
+    }
   /** Nothing matched up to here. */
   | { readonly kind: 'checkpoint'; readonly position: bigint }
   /** Everything up to `position` has been delivered; what follows is live. Given again after each time it fell behind. */

@@ -1,6 +1,8 @@
 import type { EventType } from '#libs/events/src/catalogue.js';
 import { type Rejected, Transient } from '#libs/kernel/src/errors.js';
 
+import type { Uuid } from '#libs/kernel/src/ids.js';
+
 import type { RecordedEvent } from './event-store.js';
 
 /**
@@ -41,6 +43,11 @@ export interface SubscriberContext {
   transaction(): Promise<ViewTransaction>;
   /** Aborts when the process stops or the instance is no longer the active one. */
   readonly signal: AbortSignal;
+  /**
+   * While it is behind: whether an event is known to be in the log, so that it need not be appended again. `false` says
+   * nothing: append it as always.
+   */
+  readonly isKnown?: (event: Uuid) => boolean;
 }
 
 /** The transaction of a batch: its views and its checkpoint. Statements are done in the order in which they are given. */

@@ -20,7 +20,7 @@ import type { Work, WorkQueue } from '#libs/persistence/src/claims/work.js';
 import { DisableWebhook, disable, webhook } from '../webhook/webhook.js';
 import { WebhookTable } from '../webhook/webhook.table.js';
 import { failedSince, saveDeliveries, saveHealth } from './delivery-rows.js';
-import { ATTEMPTS, type AttemptTask, type Delivery, taskOf } from './delivery.js';
+import { ATTEMPTS, type AttemptTask, type Delivery, outcomeId, taskOf } from './delivery.js';
 import { KeptRows } from './kept-rows.js';
 import { hold, holdBacklog, PACE, settlePlaces, withdrawHeld } from './paced-attempts.adapter.js';
 import { type EventPlace, placeOf, type RecentEvents, RecentPlaces } from './recent-events.js';
@@ -87,7 +87,12 @@ export class ScheduleDeliveries implements Subscriber {
     crashPoint('deliveries.before-schedule');
     const tx = await context.transaction();
     settlePlaces(tx, schedule.outcomes.filter(this.isPaced));
-    await this.write(tx, schedule.changed, schedule.due);
+    const due = [...schedule.due].filter(([id]) => {
+      const row = schedule.changed.get(id)!;
+      // The end of this attempt is read next: there is nothing to do about it.
+      return this.isPaced(row) || !context.isKnown?.(outcomeId(id, row.attempts + 1, 0));
+    });
+    await this.write(tx, schedule.changed, new Map(due));
     await this.withdraw(tx, schedule.withdrawn);
     await saveHealth(tx, [...schedule.health.values()]);
     this.kept.keepHealth(schedule.health.values());

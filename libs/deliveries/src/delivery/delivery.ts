@@ -2,11 +2,14 @@ import type { FailureClass } from '#libs/egress/src/egress.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { actedBy, type Cause } from '#libs/events/src/envelope.js';
 import type { SecretPlace } from '#libs/events/src/secrets/secret-places.js';
-import type { Uuid } from '#libs/kernel/src/ids.js';
+import { uuid5, type Uuid } from '#libs/kernel/src/ids.js';
 import { timeAfter } from '#libs/kernel/src/time/times.js';
 
 /** Name of the queue of attempts. */
 export const ATTEMPTS = 'deliveries.attempt';
+/** The events of an attempt are one append: where one is in the log, all are. */
+export const outcomeId = (deliveryId: string, attempt: number, index: number): Uuid =>
+  uuid5(ATTEMPTS, deliveryId, String(attempt), String(index));
 
 /** Why there is a delivery: a subscription, an action, a redelivery by hand, a test. */
 export type DeliveryKind = 'subscription' | 'action' | 'redelivery' | 'test';

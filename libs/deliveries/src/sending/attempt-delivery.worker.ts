@@ -13,11 +13,10 @@ import { type WebhookFormat, type WebhookSettings, webhookSettings } from '#libs
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
-import { uuid5 } from '#libs/kernel/src/ids.js';
 import { masker } from '#libs/kernel/src/text/masking.js';
 import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/claims/work.js';
 
-import { ATTEMPTS, type AttemptTask, outcomeCause, revisionBefore } from '../delivery/delivery.js';
+import { ATTEMPTS, type AttemptTask, outcomeCause, outcomeId, revisionBefore } from '../delivery/delivery.js';
 import type { RecentEvents } from '../delivery/recent-events.js';
 import { type Body, bodyOf, payloadBody } from '../webhook/format.js';
 import { TEST_TIMEOUT_MS } from '../webhook/test-delivery.js';
@@ -148,7 +147,7 @@ export class AttemptDelivery implements Worker<AttemptTask> {
       cause: outcomeCause(task.cause, task, result.kind === 'failed'),
     };
     const events = draftsOf(task, startedAt, seen, result).map((draft, index) =>
-      newEvent(draft, { ...context, id: uuid5(this.queue, deliveryId, String(attempt), String(index)) }),
+      newEvent(draft, { ...context, id: outcomeId(deliveryId, attempt, index) }),
     );
     const { position } = await appendOnce(store, streams.delivery(deliveryId), events, revisionBefore(attempt));
     return { position, hasFailed: result.kind === 'failed' };

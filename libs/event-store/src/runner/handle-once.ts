@@ -1,7 +1,7 @@
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 
 import type { RecordedEvent } from '../event-store.js';
-import type { Subscriber } from '../subscriber.js';
+import type { Subscriber, SubscriberContext } from '../subscriber.js';
 import type { CheckpointMove, Checkpoints, CheckpointTransaction, ParkedEvent } from './checkpoints.js';
 
 /**
@@ -14,13 +14,13 @@ export async function handleOnce(
   subscriber: Subscriber,
   events: readonly RecordedEvent[],
   then: CheckpointMove | ParkedEvent,
-  signal: AbortSignal,
+  given: Omit<SubscriberContext, 'transaction'>,
 ): Promise<boolean> {
   let opening: Promise<CheckpointTransaction> | undefined;
   const open = (): Promise<CheckpointTransaction> => (opening ??= checkpoints.begin());
   try {
-    if (events.length > 0) await subscriber.handle(events, { transaction: async () => (await open()).views, signal });
-    signal.throwIfAborted();
+    if (events.length > 0) await subscriber.handle(events, { ...given, transaction: async () => (await open()).views });
+    given.signal.throwIfAborted();
     if ('eventId' in then) await (await open()).unpark(then.subscriber, then.position);
     if (!opening) return false;
     crashPoint('runner.before-commit');

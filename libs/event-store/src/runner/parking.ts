@@ -132,7 +132,7 @@ export async function retryParked(
     try {
       // Retention may have taken the event away: then there is nothing left to do about it.
       const there = events.filter(({ position }) => position === parked.position);
-      await handleOnce(checkpoints, subscriber, there, parked, signal);
+      await handleOnce(checkpoints, subscriber, there, parked, { signal });
       log.info({ subscriber: parked.subscriber, id: parked.eventId }, 'a parked event was processed');
     } catch (error) {
       const known = checkpoints.classify(error);

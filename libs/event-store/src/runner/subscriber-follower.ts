@@ -4,7 +4,7 @@ import { backoff } from '#libs/kernel/src/time/backoff.js';
 import { messageOf, Transient } from '#libs/kernel/src/errors.js';
 
 import { type RecordedEvent, type SubscriptionItem, Unreadable } from '../event-store.js';
-import type { Subscriber } from '../subscriber.js';
+import type { Subscriber, SubscriberContext } from '../subscriber.js';
 import { CheckpointMoved, type CheckpointMove, Unstorable } from './checkpoints.js';
 import { primeTables, TableSet } from './fold-tables.js';
 import type { FollowerParts } from './follower-parts.js';
@@ -151,9 +151,10 @@ export class SubscriberFollower {
       // At least once is what the log promises; tables must not see an event twice.
       const { handled } = this;
       const fresh = handled === undefined ? item.events : item.events.filter(({ position }) => position > handled);
-      if (fresh.length > 0 && fresh[0]!.position > this.oneByOneUpTo) await this.handle(fresh, item.position, signal);
+      const given = { signal, ...(item.isKnown && { isKnown: item.isKnown }) };
+      if (fresh.length > 0 && fresh[0]!.position > this.oneByOneUpTo) await this.handle(fresh, item.position, given);
       else {
-        for (const event of fresh) await this.handle([event], event.position, signal);
+        for (const event of fresh) await this.handle([event], event.position, given);
         this.reached(item.position);
       }
     } else this.reached(item.position);
@@ -163,17 +164,21 @@ export class SubscriberFollower {
     if (this.handled !== this.committed && Date.now() - this.savedAt >= LAZY_SAVE_MS) await this.save();
   }
 
-  private async handle(all: readonly RecordedEvent[], to: bigint, signal: AbortSignal): Promise<void> {
+  private async handle(
+    all: readonly RecordedEvent[],
+    to: bigint,
+    given: Omit<SubscriberContext, 'transaction'>,
+  ): Promise<void> {
     const { checkpoints } = this.parts;
     const { name } = this.subscriber;
     const events = this.looksFirst ? await parkUnreadable(this.parts, name, all) : all;
     const move = { name, from: this.committed, to };
     try {
-      const wrote = await handleOnce(checkpoints, this.subscriber, events, move, signal);
+      const wrote = await handleOnce(checkpoints, this.subscriber, events, move, given);
       if (wrote) this.committed = to;
     } catch (error) {
       const known = checkpoints.classify(error);
-      if (signal.aborted || known instanceof Transient || known instanceof CheckpointMoved) throw known;
+      if (given.signal.aborted || known instanceof Transient || known instanceof CheckpointMoved) throw known;
       if (known instanceof Unreadable && !this.looksFirst) {
         this.looksFirst = true;
         throw new StartOver();

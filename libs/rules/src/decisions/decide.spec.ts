@@ -63,6 +63,17 @@ async function run(rounds = 100, size = 500): Promise<void> {
   }
 }
 
+/** Handles everything again, as after the views were removed, and tells how many appends that took. */
+async function replayed(isKnown: (id: string) => boolean): Promise<number> {
+  const { events } = await store.readAll({ limit: 10_000 });
+  const again = new DecideRules(store, new FixedClock(), noWork, openBudget(store));
+  const append = jest.spyOn(store, 'append');
+  await again.handle(events, { ...noTransaction, isKnown });
+  const { length } = append.mock.calls;
+  append.mockRestore();
+  return length;
+}
+
 /** As after a crash: another instance, whose table is primed up to the checkpoint. */
 async function restart(): Promise<void> {
   subscriber = new DecideRules(store, new FixedClock('2027-01-01T00:00:00Z'), noWork, openBudget(store));
@@ -342,6 +353,20 @@ describe('a rule and the order of the log', () => {
 });
 
 describe('deciding again', () => {
+  it('appends nothing for an event whose last request is known to be in the log', async () => {
+    await aRule({ ...onMain, actions: [webhook] });
+    await aRule({ ...onMain, actions: [webhook, webhook] });
+    await push();
+    await push();
+    await run();
+    const requests = (await recorded('webhook.requested')).map(({ id }) => id);
+    const nothing = await replayed(() => false);
+    expect(nothing - (await replayed((id) => requests.includes(id)))).toBe(2);
+    // A process that died between two appends has recorded the first requests alone.
+    const [first, second] = requests;
+    expect(await replayed((id) => id === first || id === second)).toBe(nothing);
+  });
+
   it('after a crash before the checkpoint changes nothing', async () => {
     await aRule({ actions: [webhook, webhook] });
     for (let i = 0; i < 20; i++) await push();

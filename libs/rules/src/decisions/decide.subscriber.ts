@@ -36,7 +36,7 @@ import { RuleTable } from '../engine/rule.table.js';
 import type { EventVerdicts } from '../engine/event-verdicts.js';
 import { type BurstEnd, FlowControl, type Match } from '../flow/flow-control.adapter.js';
 import { BatchedVerdicts } from './batched-verdicts.js';
-import { appendsOf, recordAfterBurst, recordOf } from './decision-events.js';
+import { appendsOf, lastRequestOf, recordAfterBurst, recordOf } from './decision-events.js';
 import { RuleSets } from './record-rule-sets.js';
 
 /** Most appends under way at a time: enough that group commit has something to group. */
@@ -123,7 +123,11 @@ export class DecideRules implements Subscriber {
       );
     crashPoint('rules.before-append');
     // Events are independent of each other, but unmatched ones of an organisation follow one another in their streams.
-    const matched = evaluated.filter(({ verdicts }) => verdicts.hasMatch);
+    const isRecorded = ({ event, verdicts }: EvaluatedEvent): boolean => {
+      const last = context.isKnown && lastRequestOf(event, verdicts, held);
+      return last !== undefined && context.isKnown!(last);
+    };
+    const matched = evaluated.filter((one) => one.verdicts.hasMatch && !isRecorded(one));
     const unmatched = [...byOrg].map(([orgId, some]) => ({
       orgId,
       some: some.filter(({ verdicts }) => !verdicts.hasMatch),

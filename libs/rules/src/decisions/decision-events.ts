@@ -53,6 +53,24 @@ export function recordOf(
   return [...evaluated, ...record.requests];
 }
 
+/**
+ * The event that is appended last for an event, as far as that is known beforehand: where it is in the log, all others are.
+ * Absent where the verdicts lead to no request.
+ */
+export function lastRequestOf(
+  event: RecordedEvent,
+  verdicts: EventVerdicts,
+  held: ReadonlyMap<RuleVerdict, Failure>,
+): Uuid | undefined {
+  const last = verdicts
+    .parts(MAX_RECORD_BYTES)
+    .flatMap(({ decided }) => decided)
+    .findLast(
+      ({ rule, verdict }) => verdict.outcome === 'matched' && !held.has(verdict) && rule.compiled.actions.length > 0,
+    );
+  return last && requestId(event, last.rule, last.rule.compiled.actions.length - 1);
+}
+
 /** The same for a rule that waited for the end of a burst, of which the event was the last. */
 export function recordAfterBurst(
   event: RecordedEvent,
@@ -109,7 +127,7 @@ class EventRecord {
 
   private request(rule: CompiledRule, action: CompiledAction, index: number, cost: Cost): Decision['actions'][number] {
     const { event, platformEvent } = this;
-    const id = this.requestId(rule, index);
+    const id = requestId(event, rule, index);
     const place = { stream: event.stream, revision: String(event.revision) };
     const context = { requestedBy: requestedBy(rule, index), eventId: platformEvent.id, event: place };
     const request: ActionRequest = action.request(platformEvent, context, cost);
@@ -130,7 +148,7 @@ class EventRecord {
     index: number,
     { reason, detail, untold = false }: ActionRefusal,
   ): Decision['actions'][number] {
-    const id = this.requestId(rule, index);
+    const id = requestId(this.event, rule, index);
     if (!untold && !isAboutVerdicts(this.event)) {
       const data = {
         action: type,
@@ -144,10 +162,6 @@ class EventRecord {
     return { type, requestId: eventIdOf(id), refused: reason };
   }
 
-  private requestId(rule: CompiledRule, index: number): Uuid {
-    return uuid5(this.event.id, followers.decideRules, rule.id, String(index));
-  }
-
   /** @param by the rule that acts; the verdicts are recorded by nobody in particular. */
   private append(draft: EventDraft, id: Uuid, subject: string, by?: CompiledRule): EventToAppend {
     const { event, now } = this;
@@ -155,6 +169,9 @@ class EventRecord {
     return newEvent(draft, { id, orgId: event.metadata.orgId, actor, now, cause: causedBy(event, by?.id), subject });
   }
 }
+
+const requestId = (event: RecordedEvent, rule: CompiledRule, index: number): Uuid =>
+  uuid5(event.id, followers.decideRules, rule.id, String(index));
 
 const requestedBy = (rule: CompiledRule, index: number) => ({
   kind: 'rule' as const,

@@ -6,7 +6,7 @@ import { followers } from '#libs/events/src/followers.js';
 import type { EventPlace } from '#libs/events/src/types/workflow.events.js';
 import { formatDuration } from '#libs/kernel/src/time/durations.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { uuid5 } from '#libs/kernel/src/ids.js';
+import { uuid5, type Uuid } from '#libs/kernel/src/ids.js';
 import { keyText } from '#libs/kernel/src/json.js';
 import { storable } from '#libs/kernel/src/text/text.js';
 import type { Place } from '#libs/persistence/src/claims/work.js';
@@ -82,6 +82,9 @@ export const placeOf = ({ id, type, stream, revision }: RecordedEvent): EventPla
   revision: String(revision),
 });
 
+/** The first event of a run. Where it is in the log, all of its first append is. */
+export const firstEventOf = (runId: string): Uuid => uuid5(followers.startRuns, runId, '0');
+
 export interface FirstAppend {
   readonly events: readonly EventToAppend[];
   /** The last that was decided; absent where the run waits for its turn. */
@@ -146,7 +149,7 @@ export function firstAppend(
   const place = hasAttempts ? take() : undefined;
   const decision = hasAttempts && !place ? decideFor(definition!, 'leave') : ahead;
   const subject = `run/${runId}`;
-  const first = uuid5(followers.startRuns, runId, '0');
+  const first = firstEventOf(runId);
   // Where a person started the run, its first event is the cause of the others.
   const story = { $correlationId: first, hop: 0, ...actedBy([], workflow.id) };
   const rest: Cause = cause ?? { ...story, $causationId: first };

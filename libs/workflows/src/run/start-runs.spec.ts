@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
@@ -271,6 +271,18 @@ describe('an event that a workflow listens to', () => {
     await handle(push, push);
     await handle(push);
     expect(await started()).toHaveLength(1);
+  });
+
+  it('is not started again, nor its first steps decided, where its start is known to be in the log', async () => {
+    const before = await saved('report', onPush);
+    const event = await happened('git.push', { branch: 'main' });
+    await handle(...before, event);
+    const known = new Set((await runs()).map(({ id }) => id));
+    const append = jest.spyOn(store, 'append');
+    await subscriber.handle([event], { ...noTransaction, isKnown: (id) => known.has(id) });
+    expect(append).not.toHaveBeenCalled();
+    await subscriber.handle([event], { ...noTransaction, isKnown: () => false });
+    expect(append).toHaveBeenCalledTimes(1);
   });
 
   it('starts one run of a workflow that two of its triggers fit', async () => {

@@ -49,7 +49,7 @@ import { flowOf } from '../triggers/event.trigger.js';
 import { keysOfEvent } from '../triggers/flow-control.js';
 import { InboundIntegrations } from '../triggers/inbound-integrations.js';
 import { type ActiveWorkflow, WorkflowTable } from '../workflow/workflow.table.js';
-import type { NewRun } from './first-append.js';
+import { firstEventOf, type NewRun } from './first-append.js';
 import { recordRun } from './record-run.js';
 import { heldBack, settleGroup } from './settle-flow.js';
 
@@ -134,7 +134,11 @@ export class StartRuns implements Subscriber {
     await save();
     await this.budget.tell();
     await Promise.all([
-      inParallel(found, CONCURRENT_APPENDS, ([event, consequence]) => this.record(event, consequence)),
+      inParallel(
+        found.filter(([, one]) => one.kind !== 'run' || !context.isKnown?.(firstEventOf(one.run.runId))),
+        CONCURRENT_APPENDS,
+        ([event, consequence]) => this.record(event, consequence),
+      ),
       this.records.record([...decided.values()], this.clock.now()),
     ]);
   }

@@ -14,6 +14,7 @@ import {
   type SubscriptionItem,
 } from '../../event-store.js';
 import { StreamNames } from '../../names/stream-names.js';
+import { SharedPages } from '../shared-pages.js';
 import { AppendPipeline } from './append-pipeline.adapter.js';
 import { Connection } from './connection.adapter.js';
 import { closed } from './errors.adapter.js';
@@ -46,6 +47,7 @@ const CLOSING_MS = 8_000;
  */
 export class EventStoreDbEventStore extends EventStore {
   private isClosed = false;
+  private readonly shared: SharedPages;
 
   private constructor(
     private readonly connection: Connection,
@@ -57,6 +59,7 @@ export class EventStoreDbEventStore extends EventStore {
     private readonly tail: Tail,
   ) {
     super();
+    this.shared = new SharedPages((options) => pages.read(options));
   }
 
   /**
@@ -104,7 +107,8 @@ export class EventStoreDbEventStore extends EventStore {
 
   subscribe(options: SubscribeOptions): AsyncIterable<SubscriptionItem> {
     this.checkOpen();
-    return subscription(options, { tail: this.tail, pages: this.pages, end: () => this.end() });
+    const { tail, pages, shared } = this;
+    return subscription(options, { tail, pages, shared, end: () => this.end() });
   }
 
   async head(): Promise<bigint> {

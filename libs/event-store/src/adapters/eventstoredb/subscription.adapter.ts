@@ -1,6 +1,7 @@
 import { Transient } from '#libs/kernel/src/errors.js';
 
 import type { SubscribeOptions, SubscriptionItem } from '../../event-store.js';
+import type { SharedPages } from '../shared-pages.js';
 import type { LogPages } from './log-pages.adapter.js';
 import { pauseAfter } from './pause.js';
 import type { Tail } from './tail.adapter.js';
@@ -11,9 +12,10 @@ import type { Tail } from './tail.adapter.js';
  * when the buffer has moved on without it, it reads pages again.
  */
 export async function* subscription(
-  { from, filter, batchSize = 500, signal }: SubscribeOptions,
-  { tail, pages, end }: { tail: Tail; pages: LogPages; end: () => Promise<bigint> },
+  options: SubscribeOptions,
+  { tail, pages, shared, end }: { tail: Tail; pages: LogPages; shared: SharedPages; end: () => Promise<bigint> },
 ): AsyncGenerator<SubscriptionItem> {
+  const { from, filter, batchSize = 500, signal } = options;
   const isOver = (): boolean => signal.aborted || tail.isClosed;
   const matches = pages.matcher(filter);
   let position: bigint | undefined = from === 'start' ? 0n : undefined;
@@ -21,6 +23,7 @@ export async function* subscription(
   let failures = 0;
   let announced = false;
   const watcher = tail.news.watch();
+  const reader = shared.reader(options);
   const interrupt = (): void => watcher.interrupt();
   signal.addEventListener('abort', interrupt);
   try {
@@ -33,6 +36,7 @@ export async function* subscription(
         continue;
       }
       if (position !== undefined && tail.buffer.covers(position)) {
+        reader.leave();
         const page = tail.buffer.after(position, matches, batchSize);
         const isAhead = page.position > position;
         position = page.position;
@@ -51,11 +55,11 @@ export async function* subscription(
           position = from === 'end' || (from as bigint) > last ? last : (from as bigint);
           continue;
         }
-        const page = await pages.read({ after: position, limit: batchSize, ...(filter && { filter }) });
+        const page = await reader.page(position);
         failures = 0;
         const isAhead = page.position > position;
         position = page.position;
-        if (page.events.length > 0) yield { kind: 'events', events: page.events, position };
+        if (page.events.length > 0) yield { kind: 'events', ...page };
         else if (isAhead) yield { kind: 'checkpoint', position };
       } catch (error) {
         if (!(error instanceof Transient)) throw error;
@@ -68,6 +72,7 @@ export async function* subscription(
   } finally {
     signal.removeEventListener('abort', interrupt);
     watcher.leave();
+    reader.leave();
   }
 }
 

@@ -14,6 +14,7 @@ import {
   type SubscriptionItem,
 } from '../../event-store.js';
 import { StreamNames } from '../../names/stream-names.js';
+import { SharedPages } from '../shared-pages.js';
 import type { Appended, AppendOutcome, AppendRequest } from './append-batch.js';
 import { connect, discard } from './connection.adapter.js';
 import { Feed } from './feed.js';
@@ -48,6 +49,7 @@ export class PostgresEventStore extends EventStore {
   private readonly writer: Writer;
   private readonly commits: GroupCommit<AppendRequest, AppendOutcome>;
   private readonly feed: Feed;
+  private readonly pages: SharedPages;
   private listener: Listener | undefined;
   private isClosed = false;
 
@@ -61,6 +63,7 @@ export class PostgresEventStore extends EventStore {
     const read = (after: bigint, upTo: bigint, limit: number): Promise<AllPage> =>
       reader.forwards(after, upTo, {}, limit);
     this.feed = new Feed(head, options.tailBytes ?? 16 * 1024 * 1024, read);
+    this.pages = new SharedPages((all) => reader.readAll(all));
     this.writer = new Writer(options.connectionString, names, (appended) => this.stored(appended));
     this.commits = new GroupCommit((batch) => this.writer.commit(batch), options.limits ?? DEFAULT_LIMITS);
   }
@@ -107,8 +110,9 @@ export class PostgresEventStore extends EventStore {
   subscribe(options: SubscribeOptions): AsyncIterable<SubscriptionItem> {
     this.checkOpen();
     this.listen();
-    const { feed, reader } = this;
-    return { [Symbol.asyncIterator]: () => new Subscription(feed, reader, options).items() };
+    const { feed, reader, pages } = this;
+    const head = (): Promise<bigint> => reader.head();
+    return { [Symbol.asyncIterator]: () => new Subscription(feed, head, pages, options).items() };
   }
 
   async head(): Promise<bigint> {

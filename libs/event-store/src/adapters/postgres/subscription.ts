@@ -2,20 +2,15 @@ import { backoff } from '#libs/kernel/src/time/backoff.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 
 import { matcher } from '../../event-filter.js';
-import type { AllPage, ReadAllOptions, SubscribeOptions, SubscriptionItem } from '../../event-store.js';
+import type { SubscribeOptions, SubscriptionItem } from '../../event-store.js';
 import type { Watcher } from '../news.js';
+import type { CatchUpPage, SharedPages, SharedReader } from '../shared-pages.js';
 import type { Feed } from './feed.js';
-
-/** What a subscription reads by when memory does not reach back far enough. */
-export interface PageSource {
-  head(): Promise<bigint>;
-  readAll(options: ReadAllOptions): Promise<AllPage>;
-}
 
 const BACKOFF = { first: 50, max: 1_000 };
 
 /**
- * One subscription. While it is behind what memory holds it reads pages of its own, filtered by the server; then it
+ * One subscription. While it is behind what memory holds it reads pages ({@link SharedPages}); then it
  * goes on from the shared tail, and falls back to pages when its consumer is too slow for it. States: behind → live →
  * behind; disconnected is said once for each loss, whichever state it meets.
  */
@@ -24,14 +19,17 @@ export class Subscription {
   private isLive = false;
   private outages: number;
   private readonly watcher: Watcher;
+  private readonly reader: SharedReader;
 
   constructor(
     private readonly feed: Feed,
-    private readonly source: PageSource,
+    private readonly head: () => Promise<bigint>,
+    pages: SharedPages,
     private readonly options: SubscribeOptions,
   ) {
     this.outages = feed.outages;
     this.watcher = feed.news.watch();
+    this.reader = pages.reader(options);
   }
 
   async *items(): AsyncGenerator<SubscriptionItem, void> {
@@ -50,6 +48,7 @@ export class Subscription {
           continue;
         }
         const ready = this.feed.tail.after(this.position, batchSize, matches);
+        if (ready) this.reader.leave();
         if (!ready) yield* this.readPage();
         else if (ready.position > this.position) yield* this.deliver(ready);
         else if (!this.isLive && this.feed.down === undefined && this.position >= this.feed.head) {
@@ -60,13 +59,14 @@ export class Subscription {
     } finally {
       signal.removeEventListener('abort', interrupt);
       this.watcher.leave();
+      this.reader.leave();
     }
   }
 
   /** Asks for the head once: what was there at the start is delivered before the first `caught-up`. */
   private async *start(): AsyncGenerator<SubscriptionItem, void> {
     const { from } = this.options;
-    const head = yield* this.persist(() => this.source.head());
+    const head = yield* this.persist(this.head);
     if (head === undefined) return;
     this.feed.noticed(head);
     this.position = from === 'end' ? head : from === 'start' ? 0n : from;
@@ -74,18 +74,15 @@ export class Subscription {
 
   private async *readPage(): AsyncGenerator<SubscriptionItem, void> {
     this.isLive = false;
-    const { filter, batchSize = 500 } = this.options;
-    const page = yield* this.persist(() =>
-      this.source.readAll({ after: this.position, limit: batchSize, ...(filter && { filter }) }),
-    );
+    const page = yield* this.persist(() => this.reader.page(this.position));
     if (!page) return;
     this.feed.noticed(page.position);
     if (page.position > this.position) yield* this.deliver(page);
   }
 
-  private *deliver({ events, position }: Pick<AllPage, 'events' | 'position'>): Generator<SubscriptionItem, void> {
+  private *deliver({ events, position, isKnown }: CatchUpPage): Generator<SubscriptionItem, void> {
     this.position = position;
-    if (events.length > 0) yield { kind: 'events', events, position };
+    if (events.length > 0) yield { kind: 'events', events, position, ...(isKnown && { isKnown }) };
     else yield { kind: 'checkpoint', position };
   }
 
