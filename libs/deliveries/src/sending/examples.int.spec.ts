@@ -1,10 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { fastify } from 'fastify';
 
 import { signatureHeaders } from '#libs/plugin-sdk/src/signature-headers.js';
+import { verifyWebhook } from '#libs/plugin-sdk/src/verify-webhook.js';
 
 import { newSecret } from '../webhook/signing.js';
 
@@ -32,6 +35,32 @@ async function receiver(secret: string): Promise<(headers: Record<string, string
 }
 const signed = (secrets: readonly string[], timestamp = Math.floor(Date.now() / 1000)) =>
   signatureHeaders({ messageId: 'msg_1', timestamp, body }, secrets);
+
+describe('the receiver with Fastify of the page', () => {
+  it('keeps the raw body, so that signatures can be verified', async () => {
+    const page = readFileSync(new URL('../../../../docs/webhooks-outbound.md', import.meta.url), 'utf8');
+    const [, code] = /^\/\/ Fastify\n(.*?)^```$/ms.exec(page)!;
+    const secret = newSecret();
+    const app = fastify();
+    const verify = (raw: Buffer, headers: Record<string, string>, key: string) => verifyWebhook(raw, headers, key).ok;
+    // The lines of the page, as a program that has `app`, `verify` and `secret`.
+    // eslint-disable-next-line @typescript-eslint/no-implied-eval
+    new Function('app', 'verify', 'secret', code!)(app, verify, secret);
+    const url = `${await app.listen({ port: 0, host: '127.0.0.1' })}/hook`;
+    const post = async (text: string): Promise<number> => {
+      const headers = { ...signed([secret]), 'content-type': 'application/json' };
+      const answer = await fetch(url, { method: 'POST', headers, body: text });
+      await answer.text();
+      return answer.status;
+    };
+    try {
+      expect(await post(body)).toBe(200);
+      expect(await post(body.replace('push', 'pull'))).toBe(401);
+    } finally {
+      await app.close();
+    }
+  });
+});
 
 describe('the example for receivers', () => {
   it.each([newSecret(), 'a plain old secret'])('accepts what is signed with its secret, once (%#)', async (secret) => {
