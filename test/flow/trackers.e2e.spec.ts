@@ -119,6 +119,37 @@ describe.each(['code', 'lab'])('an issue in the tracker of the integration %s', 
     expect(titled(double(), 'Disk full')).toHaveLength(2);
   });
 
+  it('that is there gets a comment and labels, and is closed', async () => {
+    await server.call('PUT', `/api/v1/workflows/close-in-${name}`, {
+      source: [
+        `name: close-in-${name}`,
+        'triggers: [{ type: manual, inputs: { issue: { type: number } } }]',
+        'steps:',
+        '  - id: close',
+        '    uses: create_issue',
+        `    with: { tracker: ${name}, issue: '\${{ inputs.issue }}', title: Done, labels: [fixed], close: true }`,
+        "outputs: { created: '${{ steps.close.output.created }}' }",
+        '',
+      ].join('\n'),
+    });
+    const close = async (issue: number) => {
+      const { id } = await server.post<{ id: string }>(`/api/v1/workflows/close-in-${name}/runs`, {
+        inputs: { issue },
+      });
+      return waitFor('the end of the run', async () => {
+        const run = await server.get<{ status: string; outputs?: object; error?: { code: string } }>(
+          `/api/v1/runs/${id}`,
+        );
+        return ['completed', 'failed'].includes(run.status) && run;
+      });
+    };
+    expect(await close(1)).toMatchObject({ status: 'completed', outputs: { created: false } });
+    const [issue] = titled(double(), 'DB latency');
+    expect(issue).toMatchObject({ state: 'closed', labels: ['alert', 'priority: high', 'fixed'] });
+    expect(issue!.comments.map(({ body }) => body.split('\n')[0])).toEqual(['Done']);
+    expect(await close(4711)).toMatchObject({ status: 'failed', error: { code: 'tracker.unknown_issue' } });
+  });
+
   it('is opened after a limit or a failure of the service, once', async () => {
     double().next.push({ status: 429, body: {}, headers: { 'retry-after': '1' } });
     expect((await outcome((await ask(name, 'After the limit')).id)).type).toBe('tracker.issue_opened');

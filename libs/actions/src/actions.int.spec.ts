@@ -10,7 +10,7 @@ import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { EventType } from '#libs/events/src/catalogue.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
-import { uuid7 } from '#libs/kernel/src/ids.js';
+import { newId, uuid7 } from '#libs/kernel/src/ids.js';
 import { LOG } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
@@ -159,6 +159,29 @@ describe('requests for actions of plug-ins', () => {
     await ended(3);
     expect(calls).toBe(6);
     expect(await logged('action.completed')).toHaveLength(3);
+  });
+
+  it('for messages and issues are carried out for agents too', async () => {
+    await server();
+    const executionId = newId('exec');
+    const requestedBy = { kind: 'agent' as const, agentId: newId('agt'), executionId };
+    const about = { requestedBy, eventId: 'evt_1' };
+    const ask = (draft: Parameters<typeof newEvent>[0]) =>
+      store.append(
+        streams.execution(executionId),
+        [newEvent(draft, { id: uuid7(), orgId: 'org_1', actor: requestedBy.agentId, now: new Date() })],
+        'any',
+      );
+    await ask({ type: 'message.requested', data: { ...about, integration: 'nowhere', text: 'hello' } });
+    await ask({ type: 'issue.requested', data: { ...about, tracker: 'nowhere', title: 'DB latency' } });
+    const outcomes = await waitFor('both outcomes', async () => {
+      const found = await logged('message.failed', 'tracker.failed');
+      return found.length === 2 && found;
+    });
+    expect(outcomes.map(({ data }) => (data as { error: { code: string } }).error.code).toSorted()).toEqual([
+      'message.unknown_integration',
+      'tracker.unknown_integration',
+    ]);
   });
 
   it('are believed from the rules alone, and outcomes from those who carry them out', async () => {

@@ -41,6 +41,8 @@ export class Running {
   readonly missing = this.stage.find(MissingAgents);
   readonly append = this.stage.append.bind(this.stage);
   readonly logged = this.stage.logged.bind(this.stage);
+  /** Resolves when outcomes up to the position were given to executions. */
+  readonly followed = (position: bigint) => this.stage.runner.whenProcessed(followers.followRuns, position);
 
   private constructor(
     private readonly stage: StageProcess,

@@ -14,7 +14,14 @@ const STARTS_A_RUN = [
 
 /** What is recorded when somebody acts, for warnings: who listens to it hears itself. By actions of rules and steps. */
 const LEADS_TO: Readonly<Record<string, readonly string[]>> = {
-  create_issue: ['issue.requested', 'issue.created', 'issue.commented', 'tracker.*'],
+  create_issue: [
+    'issue.requested',
+    'issue.created',
+    'issue.commented',
+    'issue.updated',
+    'issue.status_changed',
+    'tracker.*',
+  ],
   send_webhook: [
     'webhook.requested',
     'delivery.attempted',

@@ -87,6 +87,7 @@ export const streams = {
   agent: (id: string) => named('agent', id),
   /** All that happens to an execution; it begins with the request where a webhook or a person made it. */
   execution: (id: string) => named('execution', id),
+  isExecution: isNamed('execution'),
   /** Where versions without runtimes recorded that an execution was cancelled. */
   cancelled: (executionId: string) => named('cancelled', executionId),
   rule: (id: string) => named('rule', id),

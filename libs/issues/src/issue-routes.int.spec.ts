@@ -80,6 +80,34 @@ describe('a request for an issue', () => {
     expect(await outcomes()).toEqual(before);
   });
 
+  it('that names an issue comments on it, labels it and closes it, once', async () => {
+    await requested({ labels: ['db'], dedupeKey: 'k' });
+    await run(new OpenIssues(store, clock));
+    const issue = (await outcomes())[0]!.issueId!;
+    await requested({ issue, title: 'Done', labels: ['fixed'], close: true });
+    await run(new OpenIssues(store, clock), true);
+    await run(new OpenIssues(store, clock));
+    const types = ['issue.commented', 'issue.updated', 'issue.status_changed'] as const;
+    const { events } = await store.readAll({ limit: 10, filter: { types } });
+    expect(events.map(({ type, data }) => ({ type, data }))).toMatchObject([
+      { type: 'issue.commented', data: { body: 'Done' } },
+      { type: 'issue.updated', data: { issue: { labels: ['db', 'fixed'] } } },
+      { type: 'issue.status_changed', data: { from: 'open', to: 'closed' } },
+    ]);
+    // Its key is free.
+    await requested({ dedupeKey: 'k' });
+    await run(new OpenIssues(store, clock));
+    expect((await outcomes()).at(-1)).toMatchObject({ type: 'issue.created' });
+  });
+
+  it('that names an issue of nobody is refused', async () => {
+    const request = await requested({ issue: 'iss_nowhere' });
+    await run(new OpenIssues(store, clock));
+    const { events } = await store.readAll({ limit: 10, filter: { types: ['action.refused'] } });
+    expect(events).toMatchObject([{ data: { reason: 'unknown-issue' }, metadata: { $causationId: request } }]);
+    expect(await outcomes()).toMatchObject([{ type: 'action.refused' }]);
+  });
+
   it('for a tracker outside is left to whoever asks those', async () => {
     await requested({ tracker: 'jira', dedupeKey: 'k' });
     await run(new OpenIssues(store, clock));

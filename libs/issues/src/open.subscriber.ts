@@ -1,12 +1,19 @@
 import { Inject, Injectable } from '@nestjs/common';
 
 import { appendOnce } from '#libs/event-store/src/append-once.js';
-import { EventStore, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
+import { fold } from '#libs/event-store/src/command-handlers.js';
+import {
+  EventStore,
+  type EventToAppend,
+  type RecordedEvent,
+  WrongRevision,
+} from '#libs/event-store/src/event-store.js';
 import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
 import { readWhole } from '#libs/event-store/src/reading.js';
 import type { Subscriber, SubscriberContext, ViewTransaction } from '#libs/event-store/src/subscriber.js';
 import { causedBy } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
+import { againText } from '#libs/events/src/shapes/issue-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
@@ -16,7 +23,7 @@ import { indexKey } from '#libs/kernel/src/text/text.js';
 import { loadRows, removeRows, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 
 import { DedupeKeys } from './dedupe-keys.js';
-import { created, isOpen } from './issue.js';
+import { created, isOpen, issue, type IssueEventType, notFound, update, UpdateIssue } from './issue.js';
 import { IssueKeyView } from './issue.view.js';
 
 type Requested = RecordedEvent<'issue.requested'>;
@@ -24,9 +31,10 @@ type Requested = RecordedEvent<'issue.requested'>;
 /** What is to be appended, decided in the order of the log. */
 interface Task {
   readonly request: Requested;
+  readonly issueId: string;
   readonly stream: string;
   readonly subject: string;
-  readonly draft: EventDraft<'issue.created' | 'issue.commented'>;
+  readonly draft: EventDraft<IssueEventType | 'action.refused'>;
 }
 
 const CONCURRENT_APPENDS = 32;
@@ -34,7 +42,7 @@ const MAX_TRIES = 10;
 
 /**
  * Fulfils `issue.requested`: opens an issue in a stream that is named after the request, or, where an open issue has
- * the request's dedupe key, adds a comment to it.
+ * the request's dedupe key, adds a comment to it. A request that names an issue changes that one.
  *
  * Which issue has a key is known from the log alone, as it was at the request: one instance handles requests in the
  * order of the log, and keeps the keys in the transaction of its checkpoint. Two requests with one key can therefore
@@ -44,7 +52,13 @@ const MAX_TRIES = 10;
 export class OpenIssues implements Subscriber {
   readonly name = followers.openIssues;
   readonly reads = ['issue.requested', 'issue.created', 'issue.status_changed'] as const;
-  readonly writes = ['issue.created', 'issue.commented'] as const;
+  readonly writes = [
+    'issue.created',
+    'issue.commented',
+    'issue.updated',
+    'issue.status_changed',
+    'action.refused',
+  ] as const;
 
   constructor(
     @Inject(EventStore) private readonly store: EventStore,
@@ -83,11 +97,12 @@ export class OpenIssues implements Subscriber {
       }
       return [];
     }
-    const { tracker } = event.data;
+    const { tracker, issue: named } = event.data;
     // Trackers outside are asked by the stage `actions`.
     if (tracker !== undefined && tracker !== 'builtin') return [];
+    if (named !== undefined) return [commentOn(event, named, event.data.body ?? event.data.title)];
     const holder = key === undefined ? undefined : keys.holder(orgId, key);
-    if (holder !== undefined) return [commentOn(event, holder)];
+    if (holder !== undefined) return [commentOn(event, holder, againText(event.data))];
     if (key !== undefined) keys.take(orgId, key, issueIdOf(event));
     return [opening(event)];
   }
@@ -103,8 +118,10 @@ export class OpenIssues implements Subscriber {
     for (let tries = 1; ; tries++) {
       const there = await readWhole(this.store, task.stream);
       if (there.some(({ id }) => id === event.id)) return;
+      const changes = this.changesOf(task, there);
+      if (!changes) return this.refuse(task.request);
       try {
-        await this.store.append(task.stream, [event], there.at(-1)?.revision ?? 'no-stream');
+        await this.store.append(task.stream, [event, ...changes], there.at(-1)?.revision ?? 'no-stream');
         return;
       } catch (error) {
         // Somebody changed the issue at the same moment.
@@ -113,9 +130,35 @@ export class OpenIssues implements Subscriber {
     }
   }
 
-  private eventOf({ request, draft, subject }: Task) {
+  /** What follows the comment; `undefined` where the organisation has no such issue. */
+  private changesOf(task: Task, there: readonly RecordedEvent[]): readonly EventToAppend[] | undefined {
+    const { request, issueId } = task;
     const { orgId, actor } = request.metadata;
-    const id = uuid5(request.id, this.name);
+    const { issue: named, labels = [], close } = request.data;
+    const state = fold(issue, there);
+    if (state.kind !== 'tracked' || state.orgId !== orgId) return undefined;
+    if (named === undefined) return [];
+    const changes = {
+      labels: [...new Set([...state.fields.labels, ...labels])],
+      ...(close === true && { status: 'closed' as const }),
+    };
+    const drafts = update(state, new UpdateIssue(issueId, { orgId, actor }, changes), this.clock.now());
+    return drafts.map((draft) => this.eventOf({ ...task, draft }));
+  }
+
+  private async refuse(request: Requested): Promise<void> {
+    const { eventId, requestedBy, issue: named = '' } = request.data;
+    const detail = notFound(named).message;
+    const data = { action: 'create_issue', reason: 'unknown-issue', detail, eventId, requestedBy };
+    const subject = request.metadata.subject;
+    const refusal = this.eventOf({ request, draft: { type: 'action.refused', data }, subject });
+    await appendOnce(this.store, streams.refused(this.name, request.id), [refusal]);
+  }
+
+  private eventOf({ request, draft, subject }: Pick<Task, 'request' | 'draft' | 'subject'>): EventToAppend {
+    const { orgId, actor } = request.metadata;
+    const isChange = draft.type === 'issue.updated' || draft.type === 'issue.status_changed';
+    const id = uuid5(request.id, this.name, ...(isChange ? [draft.type] : []));
     return newEvent(draft, { id, orgId, actor, now: this.clock.now(), cause: causedBy(request), subject });
   }
 }
@@ -134,15 +177,16 @@ function opening(request: Requested): Task {
     ...(assignee !== undefined && { assignee }),
   };
   const data = created(id, fields, { requestedBy, ...(dedupeKey !== undefined && { dedupeKey }) });
-  return { request, stream: streams.issue(id), subject: `issue/${id}`, draft: { type: 'issue.created', data } };
+  const subject = `issue/${id}`;
+  return { request, issueId: id, stream: streams.issue(id), subject, draft: { type: 'issue.created', data } };
 }
 
-function commentOn(request: Requested, issueId: string): Task {
-  const { title, body, requestedBy } = request.data;
-  const text = body === undefined ? `Again: ${title}` : `Again: ${title}\n\n${body}`;
-  const data = { issueId, commentId: uuid5(request.id, followers.openIssues), body: text, requestedBy };
+function commentOn(request: Requested, issueId: string, body: string): Task {
+  const { requestedBy } = request.data;
+  const data = { issueId, commentId: uuid5(request.id, followers.openIssues), body, requestedBy };
   return {
     request,
+    issueId,
     stream: streams.issue(issueId),
     subject: `issue/${issueId}`,
     draft: { type: 'issue.commented', data },

@@ -4,7 +4,7 @@ export interface DoubleIssue {
   readonly number: number;
   readonly title: string;
   readonly body: string;
-  readonly labels: readonly string[];
+  readonly labels: string[];
   readonly assignees: readonly string[];
   state: 'open' | 'closed';
   readonly comments: { readonly id: number; readonly body: string }[];
@@ -34,10 +34,11 @@ export class TrackerDouble {
   }
 
   private answer(call: DoubleCall): DoubleAnswer {
-    const github = /^\/repos\/acme\/app\/issues(?:\/(\d+)(\/comments)?)?$/.exec(call.path);
+    const github = /^\/repos\/acme\/app\/issues(?:\/(\d+)(\/comments|\/labels)?)?$/.exec(call.path);
     const gitlab = /^\/projects\/acme%2Fapp\/issues(?:\/(\d+)(\/notes)?)?$/.exec(call.path);
     if (call.path === '/users') return { status: 200, body: call.query.get('username') === 'ada' ? [{ id: 7 }] : [] };
-    const [, number, comments] = github ?? gitlab ?? [];
+    const [, number, part] = github ?? gitlab ?? [];
+    const comments = part !== undefined && part !== '/labels';
     if (!github && !gitlab) return { status: 404, body: { message: 'Not Found' } };
     const token = github ? call.authorization?.replace('Bearer ', '') : call.privateToken;
     if (token !== TrackerDouble.TOKEN) return { status: 401, body: { message: 'Bad credentials' } };
@@ -55,6 +56,7 @@ export class TrackerDouble {
     const planned = this.next.shift();
     if (planned) return planned;
     const said = JSON.parse(call.text) as Record<string, unknown>;
+    if (number !== undefined && !comments) return this.change(issue!, call.method, part, said) ?? { status: 405 };
     if (comments) {
       const comment = { id: issue!.comments.length + 100, body: String(said['body']) };
       issue!.comments.push(comment);
@@ -71,6 +73,21 @@ export class TrackerDouble {
     };
     this.issues.push(made);
     return { status: 201, body: shown(made) };
+  }
+
+  /** Labels have an address of their own at GitHub, and are fields at GitLab. */
+  private change(
+    issue: DoubleIssue,
+    method: string,
+    part: string | undefined,
+    said: Record<string, unknown>,
+  ): DoubleAnswer | undefined {
+    const isLabels = method === 'POST' && part === '/labels';
+    if (!isLabels && method !== 'PATCH' && method !== 'PUT') return undefined;
+    const labels = isLabels ? (said['labels'] as string[]) : ((said['add_labels'] ?? '') as string).split(',');
+    for (const label of labels) if (label !== '' && !issue.labels.includes(label)) issue.labels.push(label);
+    if (said['state'] === 'closed' || said['state_event'] === 'close') issue.state = 'closed';
+    return { status: 200, body: {} };
   }
 }
 

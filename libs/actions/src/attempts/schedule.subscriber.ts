@@ -78,8 +78,10 @@ export class ScheduleActions implements Subscriber {
   }
 
   private firstAttempt(event: Requested): Work<AttemptTask> | undefined {
-    const isAsked = streams.isDecisions(event.stream) || (!event.is('action.requested') && streams.isRun(event.stream));
-    if (!isAsked || (event.is('issue.requested') && (event.data.tracker ?? BUILT_IN) === BUILT_IN)) return undefined;
+    const { isDecisions, isRun, isExecution } = streams;
+    const askers = event.is('action.requested') ? [isDecisions] : [isDecisions, isRun, isExecution];
+    if (!askers.some((isOf) => isOf(event.stream))) return undefined;
+    if (event.is('issue.requested') && (event.data.tracker ?? BUILT_IN) === BUILT_IN) return undefined;
     // Due at once, also where the clock of the log is ahead of ours.
     const dueAt = new Date(Math.min(event.created.getTime(), this.clock.now().getTime()));
     const { id, stream, revision } = event;

@@ -4,6 +4,7 @@ import { newEvent } from '#libs/event-store/src/new-event.js';
 import { readLast } from '#libs/event-store/src/reading.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
 import { causeBelongsTo, causedBy, eventIdOf, eventUuidOf } from '#libs/events/src/envelope.js';
+import { againText } from '#libs/events/src/shapes/issue-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { Transient } from '#libs/kernel/src/errors.js';
@@ -117,12 +118,19 @@ export class TrackIssue implements Worker<AttemptTask> {
       http,
     };
     const { provider } = connection;
+    if (request.data.issue !== undefined) {
+      const changed = await this.change(request, tracker, request.data.issue, earlier, context);
+      return { type: 'tracker.issue_commented', data: { provider, ...changed } };
+    }
     if (dedupeKey !== undefined) {
       const stream = streams.trackerKey(connection.id, dedupeKey);
       const last = await readLast(store, stream);
       const holder = await this.holderOf(request, last);
-      const commented = holder && (await this.comment(request, tracker, holder, earlier, context));
-      if (commented) return { type: 'tracker.issue_commented', data: { provider, ...commented } };
+      const known = holder === undefined ? undefined : await tracker.get(holder, context);
+      if (known?.isOpen) {
+        const commented = await this.comment(request, tracker, known, againText(request.data), earlier, context);
+        return { type: 'tracker.issue_commented', data: { provider, ...commented } };
+      }
       // Nobody has the key, or the issue that had it is closed or gone.
       await this.takeKey(request, connection, dedupeKey, last);
     }
@@ -131,20 +139,40 @@ export class TrackIssue implements Worker<AttemptTask> {
     return { type: 'tracker.issue_opened', data: { provider, issue: shownIssue(issue) } };
   }
 
+  /** An existing issue gets a comment and labels, and is closed. */
+  private async change(
+    request: Requested,
+    tracker: Tracker,
+    id: string,
+    earlier: Earlier,
+    context: TrackerContext,
+  ): Promise<object> {
+    const { title, body, close = false, tracker: name } = request.data;
+    const labels = labelsOf(request);
+    const changes = close || labels.length > 0;
+    if (changes && !tracker.change)
+      throw refusal(
+        'tracker.cannot_change',
+        `The tracker "${name}" cannot label or close issues. Comment on it alone.`,
+      );
+    const known = await tracker.get(id, context);
+    if (!known) throw refusal('tracker.unknown_issue', `The tracker "${name}" has no issue "${id}". Use its number.`);
+    const commented = await this.comment(request, tracker, known, body ?? title, earlier, context);
+    if (changes) await tracker.change!(known.id, { labels, close }, context);
+    return commented;
+  }
+
   private async comment(
     request: Requested,
     tracker: Tracker,
-    holder: string,
+    issue: TrackedIssue,
+    text: string,
     { mayHaveArrived }: Earlier,
     context: TrackerContext,
-  ) {
-    const known = await tracker.get(holder, context);
-    if (!known?.isOpen) return undefined;
-    const found = mayHaveArrived ? await tracker.findComment(holder, markOf(request.id), context) : undefined;
-    const { title, body } = request.data;
-    const text = body === undefined ? `Again: ${title}` : `Again: ${title}\n\n${body}`;
-    const { commentId } = found ?? (await tracker.comment(holder, `${text}\n\n${this.mark(request)}`, context));
-    return { issue: shownIssue(known), ...(commentId !== undefined && { commentId }) };
+  ): Promise<object> {
+    const found = mayHaveArrived ? await tracker.findComment(issue.id, markOf(request.id), context) : undefined;
+    const { commentId } = found ?? (await tracker.comment(issue.id, `${text}\n\n${this.mark(request)}`, context));
+    return { issue: shownIssue(issue), ...(commentId !== undefined && { commentId }) };
   }
 
   /**
@@ -186,11 +214,11 @@ export class TrackIssue implements Worker<AttemptTask> {
   }
 
   private issueOf(request: Requested) {
-    const { title, body, priority, labels = [], assignee } = request.data;
+    const { title, body, assignee } = request.data;
     return {
       title,
       body: `${body === undefined ? '' : `${body}\n\n`}${this.mark(request)}`,
-      labels: [...labels, ...(priority === undefined ? [] : [`priority: ${priority}`])],
+      labels: labelsOf(request),
       ...(assignee !== undefined && { assignee }),
     };
   }
@@ -203,6 +231,11 @@ export class TrackIssue implements Worker<AttemptTask> {
     return hiddenMark(request.id, `${keyId}.${bytes.toString('base64url')}`);
   }
 }
+
+const labelsOf = ({ data: { labels = [], priority } }: Requested): readonly string[] => [
+  ...labels,
+  ...(priority === undefined ? [] : [`priority: ${priority}`]),
+];
 
 /** A plug-in may return anything. */
 const shownIssue = ({ id, url }: TrackedIssue) => ({

@@ -25,6 +25,9 @@ const OUTCOMES = [
   'run.cancelled',
   'issue.created',
   'issue.commented',
+  'tracker.issue_opened',
+  'tracker.issue_commented',
+  'tracker.failed',
   'message.sent',
   'message.failed',
   'action.refused',
@@ -71,7 +74,7 @@ export class FollowRuns implements Subscriber {
     const tx = await context.transaction();
     await upsertRows(tx, ExecutionLinkView, links, { onConflict: 'nothing' });
     await inParallel(await answered(tx, outcomes), CONCURRENT, ([executionId, outcome]) =>
-      this.end(executionId, (running, now) => [resultOf(outcome, running, now)]),
+      this.end(executionId, (running, now) => resultOf(outcome, running, now)),
     );
     await inParallel(await bereft(tx, closings), CONCURRENT, (child) => this.close(child));
     if (ended.length > 0) await tx.query('delete from views.agent_links where execution_id = any($1)', [ended]);
@@ -165,19 +168,22 @@ async function bereft(tx: ViewTransaction, closings: readonly Closing[]): Promis
   );
 }
 
-/** The result of the execution, or of the call of a tool that asked for it. */
-function resultOf(event: Outcome, execution: Running, now: Date): ExecutionDraft {
+/** The result of the execution, or of the call of a tool that asked for it; none where that is recorded already. */
+function resultOf(event: Outcome, execution: Running, now: Date): readonly ExecutionDraft[] {
   const { output, error } = resultIn(event);
   const requestId = eventIdOf(event.metadata.$causationId!);
   const call = execution.work.calls.find((one) => one.kind === 'tool' && one.called?.requestId === requestId);
   if (call?.kind !== 'tool' || !call.called)
-    return error ? failed(execution, error, now) : finished(execution, output, now);
+    return [error ? failed(execution, error, now) : finished(execution, output, now)];
+  if (call.answer) return [];
   const { executionId, call: number, toolCallId, tool } = call.called;
   const about = { executionId, call: number, toolCallId, tool };
-  return {
-    type: 'agent.tool_answered',
-    data: { ...about, output: error ? error.message : (output ?? null), isError: error !== undefined },
-  };
+  return [
+    {
+      type: 'agent.tool_answered',
+      data: { ...about, output: error ? error.message : (output ?? null), isError: error !== undefined },
+    },
+  ];
 }
 
 function resultIn(event: Outcome): { readonly output?: unknown; readonly error?: ExecutionError } {
@@ -192,7 +198,11 @@ function resultIn(event: Outcome): { readonly output?: unknown; readonly error?:
     return fail('agent.run_skipped', `The run ${event.data.runId} was skipped: ${event.data.detail}`);
   if (event.is('issue.created')) return { output: { issueId: event.data.issueId, created: true } };
   if (event.is('issue.commented')) return { output: { issueId: event.data.issueId, created: false } };
+  if (event.is('tracker.issue_opened', 'tracker.issue_commented')) {
+    const { id: issueId, url } = event.data.issue;
+    return { output: { issueId, created: event.type === 'tracker.issue_opened', ...(url !== undefined && { url }) } };
+  }
   if (event.is('message.sent')) return { output: { sent: true, channel: event.data.channel ?? null } };
-  if (event.is('message.failed')) return fail(event.data.error.code, event.data.error.message);
+  if (event.is('message.failed', 'tracker.failed')) return fail(event.data.error.code, event.data.error.message);
   return fail('agent.run_refused', (event as RecordedEvent<'action.refused'>).data.detail);
 }

@@ -191,10 +191,11 @@ class ActiveExecution {
     const event = this.cause && platformEvent(this.cause);
     return runtimes[execution.start.runtime].decide({
       execution,
-      settings: settings,
+      settings,
       orgId: this.request.metadata.orgId,
       input: inputOf(this.request, event),
       event,
+      eventAt: this.request.data.event,
       now,
       world,
       hasEnded: this.hasEnded,

@@ -30,6 +30,8 @@ export interface Turn {
   readonly input: unknown;
   /** The event that led to it. */
   readonly event: PlatformEvent | undefined;
+  /** Where the log keeps it. */
+  readonly eventAt: { readonly stream: string; readonly revision: string } | undefined;
   readonly now: Date;
   readonly world: World;
   /** Whether the execution ended from outside: it was cancelled. */

@@ -43,3 +43,7 @@ export const CommentAnswer = Type.Object(
   { $id: 'CommentAnswer' },
 );
 export type CommentAnswer = Static<typeof CommentAnswer>;
+
+/** The comment on the open issue that has the dedupe key of a request. */
+export const againText = ({ title, body }: { readonly title: string; readonly body?: string | undefined }): string =>
+  body === undefined ? `Again: ${title}` : `Again: ${title}\n\n${body}`;

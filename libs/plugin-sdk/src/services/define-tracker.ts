@@ -25,7 +25,14 @@ export interface TrackerContext extends SendContext {
   readonly event?: JsonObject | undefined;
 }
 
-/** The part of a provider that opens issues and comments on them. Each method throws a StepError for what went wrong. */
+/** What is changed of an issue. The same change again has no effect. */
+export interface IssueChange {
+  /** Added to those that it has. */
+  readonly labels: readonly string[];
+  readonly close: boolean;
+}
+
+/** The part of a provider that opens issues, comments on them and changes them. Each method throws a StepError for what went wrong. */
 export interface Tracker {
   create(issue: NewIssue, context: TrackerContext): Promise<TrackedIssue>;
   /** The issue made since `context.since` whose body holds the mark: an earlier attempt may have opened it. */
@@ -39,6 +46,8 @@ export interface Tracker {
     mark: string,
     context: TrackerContext,
   ): Promise<{ readonly commentId?: string | undefined } | undefined>;
+  /** Left out: issues cannot be labelled or closed. */
+  change?(id: string, change: IssueChange, context: TrackerContext): Promise<void>;
 }
 
 /** How the marks in the bodies of our issues begin; the UUID of the request follows. Nobody sees them: they are HTML comments. */

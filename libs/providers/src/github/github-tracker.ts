@@ -47,6 +47,12 @@ export const githubTracker: Tracker = {
       return textOf(comment['body'])?.includes(mark) === true ? { commentId: idOf(comment['id']) } : undefined;
     });
   },
+
+  async change(id, { labels, close }, context) {
+    const path = `/${encodeURIComponent(id)}`;
+    if (labels.length > 0) await call(context, 'POST', `${path}/labels`, { labels: [...labels] });
+    if (close) await call(context, 'PATCH', path, { state: 'closed' });
+  },
 };
 
 /** The cause of an issue that was opened from here: of one that is new, since later events are about what people do to it. */

@@ -49,6 +49,13 @@ export const gitlabTracker: Tracker = {
       return textOf(note['body'])?.includes(mark) === true ? { commentId: idOf(note['id']) } : undefined;
     });
   },
+
+  async change(id, { labels, close }, context) {
+    await call(context, 'PUT', `${issues(context)}/${encodeURIComponent(id)}`, {
+      ...(labels.length > 0 && { add_labels: labels.join(',') }),
+      ...(close && { state_event: 'close' }),
+    });
+  },
 };
 
 /** The cause of an issue or a note that was made from here. */

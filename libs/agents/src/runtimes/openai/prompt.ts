@@ -25,8 +25,8 @@ export function promptText(prompt: string, scope: Readonly<Record<string, unknow
   return text + prompt.slice(at);
 }
 
-/** Nothing inside can end the mark. */
+/** Nothing inside can end the mark, however a tag is spelled. */
 const marked = (value: unknown): string => {
   const text = typeof value === 'string' ? value : stringifyJson(value ?? null);
-  return `<data>${text.replaceAll(/<(\/?)data>/gi, '<$1 data>')}</data>`;
+  return `<data>${text.replaceAll(/<(?=\s*\/?\s*data\b)/gi, '&lt;')}</data>`;
 };

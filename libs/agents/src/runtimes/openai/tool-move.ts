@@ -94,7 +94,7 @@ function called(turn: Turn, tool: OfferedTool, data: Called): Move {
   }
   // Another stage does it; the request and the intent are one append.
   const id = uuid5('agent-tool-request', executionId, String(data.call));
-  const asker = { agentId, executionId, eventId };
+  const asker = { agentId, executionId, eventId, event: turn.eventAt };
   const asked = { ...request(data.arguments as Readonly<Record<string, unknown>>, asker), id } as ExecutionDraft;
   return { drafts: [{ type: 'agent.tool_called', data: { ...data, requestId: eventIdOf(id) } }, asked] };
 }

@@ -10,6 +10,8 @@ interface Asker {
   readonly agentId: string;
   readonly executionId: string;
   readonly eventId: string;
+  /** Where the log keeps that event. */
+  readonly event: { readonly stream: string; readonly revision: string } | undefined;
 }
 
 /** A tool that is built in: what it takes, and what it asks another stage for; without `request` it searches events. */
@@ -21,9 +23,10 @@ export interface BuiltInTool {
 
 const text = (description: string) => Type.String({ minLength: 1, description });
 const optional = (description: string) => Type.Optional(text(description));
-const by = ({ agentId, executionId, eventId }: Asker) => ({
+const by = ({ agentId, executionId, eventId, event }: Asker) => ({
   requestedBy: { kind: 'agent' as const, agentId, executionId },
   eventId,
+  ...(event && { event }),
 });
 
 /**
@@ -33,7 +36,7 @@ const by = ({ agentId, executionId, eventId }: Asker) => ({
 export const builtInTools: Readonly<Record<Name, BuiltInTool>> = {
   create_issue: {
     description:
-      'Opens an issue. With a dedupeKey, adds a comment to the open issue with that key instead of a second one.',
+      'Opens an issue. With a dedupeKey, adds a comment to the open issue with that key instead of a second one. With issue, comments on an existing issue, labels it or closes it.',
     inputSchema: Type.Object(
       {
         title: text('In one line.'),
@@ -43,6 +46,8 @@ export const builtInTools: Readonly<Record<Name, BuiltInTool>> = {
         assignee: optional('Who works on it.'),
         dedupeKey: optional('The same text for the same problem.'),
         tracker: optional('Name of a tracker. Default: the built-in one.'),
+        issue: optional('Number or id of an existing issue: the body, or else the title, is added to it as a comment.'),
+        close: Type.Optional(Type.Boolean({ description: 'Whether to close that issue.' })),
       },
       { additionalProperties: false },
     ),

@@ -47,7 +47,7 @@ export const actionEvents = {
     example: { requestedBy: byRule, eventId, webhookId: 'whk_01jq5x1d0wkz4s3v2n8m7b6c5a' },
   }),
   'issue.requested': defineEvent({
-    description: 'A rule or run requested an issue.',
+    description: 'A rule, run or agent requested an issue, or a change of one.',
     system: true,
     data: Type.Object({
       requestedBy: RequestedBy,
@@ -60,6 +60,8 @@ export const actionEvents = {
       labels: Type.Optional(Type.Array(Type.String())),
       assignee: Type.Optional(Type.String()),
       dedupeKey: Type.Optional(Type.String()),
+      issue: Type.Optional(Type.String({ description: 'an existing issue, as the tracker names it' })),
+      close: Type.Optional(Type.Boolean({ description: 'whether `issue` is closed' })),
     }),
     example: { requestedBy: byRule, eventId, title: 'DB latency > 500ms', priority: 'high' },
   }),

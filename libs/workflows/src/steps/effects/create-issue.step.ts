@@ -9,10 +9,11 @@ import { Detached, requestedBy, requestStep } from './request-step.js';
 const text = (description: string, refersTo?: ReferenceKind) =>
   Type.Optional(Type.String({ minLength: 1, description, ...(refersTo && { refersTo }) }));
 
-/** An issue, or a comment on the open one with the same dedupe key. */
+/** An issue, or a comment on an existing one. */
 export const createIssueStep = requestStep({
   name: 'create_issue',
-  description: 'Opens an issue and waits for it; with `dedupeKey` at most one open issue for each value of it.',
+  description:
+    'Opens an issue and waits for it; with `dedupeKey` at most one open issue for each value of it. With `issue`, comments on an existing one, labels it or closes it.',
   inputSchema: Type.Object(
     {
       title: Type.String({ minLength: 1, description: 'In one line.' }),
@@ -27,6 +28,14 @@ export const createIssueStep = requestStep({
         }),
       ),
       tracker: text('Id or name of an integration of GitHub or GitLab. Default: the built-in tracker.', 'tracker'),
+      issue: Type.Optional(
+        Type.Union([Type.String({ minLength: 1 }), Type.Integer()], {
+          description:
+            'Number or id of an existing issue: `body`, or else `title`, is added to it as a comment, and so are the labels. No issue is opened.',
+          expected: 'a string or a whole number',
+        }),
+      ),
+      close: Type.Optional(Type.Boolean({ description: '`true`: close `issue`.' })),
       detached: Detached,
     },
     { additionalProperties: false },
@@ -39,7 +48,7 @@ export const createIssueStep = requestStep({
     requestId: Type.Optional(Type.String()),
   }),
   request: 'issue.requested',
-  requestData({ title, labels, dedupeKey, ...rest }, decision) {
+  requestData({ title, labels, dedupeKey, issue, close, ...rest }, decision) {
     const texts = Object.entries(rest).filter(([key, value]) => key !== 'detached' && typeof value === 'string');
     return {
       ...requestedBy(decision),
@@ -47,6 +56,7 @@ export const createIssueStep = requestStep({
       ...(Object.fromEntries(texts) as { body?: string }),
       ...(Array.isArray(labels) && { labels: labels.map(String) }),
       ...(dedupeKey !== undefined && dedupeKey !== null && { dedupeKey: keyText(dedupeKey) }),
+      ...(issue !== undefined && { issue: keyText(issue), ...(close === true && { close }) }),
     };
   },
   outcomes: [
