@@ -10,6 +10,7 @@ import { type Work, WorkQueue } from '#libs/persistence/src/claims/work.js';
 import { jsonColumn } from '#libs/persistence/src/rows.adapter.js';
 
 import { executionOf } from './requested.js';
+import { startTimes } from './start-times.js';
 import { EXECUTIONS, type ExecutionTask } from './run-execution.worker.js';
 
 const ENDS = ['agent.finished', 'agent.failed', 'agent.cancelled'] as const;
@@ -25,7 +26,7 @@ const PROGRESS = [
 
 /**
  * Executions as rows, and whose turn it is: of each agent at most `maxConcurrent` are admitted, in the order in which they
- * were requested. One process at a time runs this, in the transaction of its checkpoint, so that the count is exact over all
+ * were requested, and at most `rateLimit` start a minute. One process at a time runs this, in the transaction of its checkpoint, so that the count is exact over all
  * processes. What is admitted has a row of work until it ends or waits for something.
  */
 @Injectable()
@@ -49,12 +50,12 @@ export class ExecutionProjection implements Subscriber {
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     const tx = await context.transaction();
     /** Agents of which another execution may begin, and since when. */
-    const moved = new Map<string, bigint>();
+    const moved = new Map<string, RecordedEvent>();
     for (const event of events) {
       const agentId = await this.apply(tx, event);
-      if (agentId) moved.set(agentId, event.position);
+      if (agentId) moved.set(agentId, event);
     }
-    for (const [agentId, position] of moved) await this.admit(tx, agentId, position);
+    for (const [agentId, event] of moved) await this.admit(tx, agentId, event);
   }
 
   private async apply(tx: ViewTransaction, event: RecordedEvent): Promise<string | null | undefined> {
@@ -119,24 +120,63 @@ export class ExecutionProjection implements Subscriber {
     else await this.work.remove(tx, EXECUTIONS, [executionId]);
   }
 
-  private async admit(tx: ViewTransaction, agentId: string, position: bigint): Promise<void> {
+  /** @param because of which there may be a place. Its time counts, so that rows built anew from the log come to the same. */
+  private async admit(tx: ViewTransaction, agentId: string, because: RecordedEvent): Promise<void> {
     const rows = await tx
-      .query<TaskRow[]>(
+      .query<AdmittedRow[]>(
         `update views.agent_executions set turn = 'admitted'
         where id in (
           select id from views.agent_executions where agent_id = $1 and turn = 'queued' order by position
            limit greatest(0, (select max_concurrent from views.agent_places where agent_id = $1)
                            - (select count(*) from views.agent_executions where agent_id = $1 and turn = 'admitted')))
-        returning id, agent_id, request_stream, request_revision, deadline`,
+        returning id, agent_id, request_stream, request_revision, deadline, first_due, position`,
         [agentId],
       )
       .then(rowsOf);
     const now = this.clock.now();
+    const starts = await startsOf(tx, agentId, rows, because.created);
     await this.work.schedule(
       tx,
-      rows.map((row) => workOf(row, now, position)),
+      rows.map((row) => workOf(row, starts.get(row.id) ?? now, because.position)),
     );
   }
+}
+
+interface AdmittedRow extends TaskRow {
+  /** Null: it has not been admitted before. */
+  readonly first_due: Date | null;
+  readonly position: string;
+}
+
+/** When executions that are admitted for the first time may start, by their ids. */
+async function startsOf(
+  tx: ViewTransaction,
+  agentId: string,
+  rows: readonly AdmittedRow[],
+  now: Date,
+): Promise<ReadonlyMap<string, Date>> {
+  const fresh = rows.filter((row) => row.first_due === null).sort((a, b) => Number(a.position) - Number(b.position));
+  if (fresh.length === 0) return new Map();
+  const earlier = await tx.query<{ first_due: Date }[]>(
+    `select first_due from views.agent_executions
+      where agent_id = $1 and first_due > $2::timestamptz - interval '1 minute' order by first_due`,
+    [agentId, now],
+  );
+  const [place] = await tx.query<{ rate_limit: number }[]>(
+    'select rate_limit from views.agent_places where agent_id = $1',
+    [agentId],
+  );
+  const times = startTimes(
+    earlier.map((row) => row.first_due.getTime()),
+    { count: fresh.length, perMinute: place!.rate_limit, now: now.getTime() },
+  );
+  const starts = fresh.map(({ id }, index) => [id, new Date(times[index]!)] as const);
+  await tx.query(
+    `update views.agent_executions e set first_due = g.due
+       from unnest($1::text[], $2::timestamptz[]) as g (id, due) where e.id = g.id`,
+    [starts.map(([id]) => id), starts.map(([, due]) => due)],
+  );
+  return new Map(starts);
 }
 
 interface TaskRow {
@@ -164,9 +204,11 @@ async function saved(
   { data: { agentId, settings }, metadata: { orgId } }: RecordedEvent<'agent.registered' | 'agent.updated'>,
 ): Promise<string> {
   await tx.query(
-    `insert into views.agent_places (agent_id, org_id, name, removed, max_concurrent) values ($1, $2, $3, false, $4)
-     on conflict (agent_id) do update set name = excluded.name, max_concurrent = excluded.max_concurrent`,
-    [agentId, orgId, settings.name, settings.maxConcurrent],
+    `insert into views.agent_places (agent_id, org_id, name, removed, max_concurrent, rate_limit)
+     values ($1, $2, $3, false, $4, $5)
+     on conflict (agent_id) do update set name = excluded.name, max_concurrent = excluded.max_concurrent,
+       rate_limit = excluded.rate_limit`,
+    [agentId, orgId, settings.name, settings.maxConcurrent, settings.rateLimit],
   );
   // It may have been asked for before it was there.
   await tx.query(
@@ -210,7 +252,8 @@ async function requested(
 
 async function started(tx: ViewTransaction, { data, metadata }: RecordedEvent<'agent.started'>): Promise<void> {
   await tx.query(
-    `update views.agent_executions set status = 'running', started_at = $2, deadline = $3
+    `update views.agent_executions
+        set status = 'running', started_at = $2, deadline = $3, first_due = least(first_due, $2)
       where id = $1 and status = 'pending'`,
     [data.executionId, metadata.timestamp, data.deadline ?? null],
   );

@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import type { EgressOutcome } from '#libs/egress/src/egress.js';
-import { causedBy } from '#libs/events/src/envelope.js';
+import { causedBy, eventIdOf } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
-import { newId } from '#libs/kernel/src/ids.js';
+import { newId, uuid7 } from '#libs/kernel/src/ids.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
@@ -62,6 +63,25 @@ describe('executions', () => {
     const order = egress.requests.map(({ body }) => (JSON.parse(body as string) as { input: { n: number } }).input.n);
     expect([...order].sort()).toEqual([0, 1, 2, 3, 4, 5]);
     expect(Math.max(order[0]!, order[1]!)).toBe(1);
+  });
+
+  it('of one agent start at most rateLimit times a minute: others wait for their time', async () => {
+    const one = await process();
+    const agent = await one.agent({ rateLimit: 2 });
+    const ids: string[] = [];
+    for (let n = 0; n < 3; n++) ids.push((await one.executions.request(one.caller, agent, { n })).id);
+    await one.untilStatus(agent, ids[0]!, 'completed');
+    await one.untilStatus(agent, ids[1]!, 'completed');
+    expect(await one.executions.view(ORG, agent, ids[2]!)).toMatchObject({ status: 'pending' });
+    const client = new pg.Client({ connectionString: database.url });
+    await client.connect();
+    const { rows } = await client.query<{ key: string; minute: boolean }>(
+      `select w.key, w.due_at = e.first_due and e.first_due >= e.created_at + interval '30 seconds' as minute
+         from views.work w join views.agent_executions e on e.id = w.key`,
+    );
+    await client.end();
+    expect(rows).toEqual([{ key: ids[2], minute: true }]);
+    expect(one.egress.requests).toHaveLength(2);
   });
 
   it('show what happened step by step, and can be filtered', async () => {
@@ -276,6 +296,57 @@ describe('an execution that a model directs', () => {
       { kind: 'model', status: 'completed' },
     ]);
     await one.untilStatus(agent, second.id, 'completed');
+    expect(model.problems).toEqual([]);
+  });
+
+  it('reads what became of an issue in a tracker outside, once', async () => {
+    const one = await process();
+    const calls = [{ name: 'create_issue', args: { title: 'DB latency', tracker: 'code' } }];
+    const model = new OpenAiDouble([{ calls }, { text: 'issue opened' }]);
+    const answer = toDoubles({ 'model.example.com': model });
+    let goOn = (): void => undefined;
+    const held = new Promise<void>((resolve) => (goOn = resolve));
+    one.egress.answer = async (request, nth) => {
+      if (nth > 1) await held;
+      return answer(request, nth);
+    };
+    const agent = await one.agent({
+      runtime: 'openai',
+      config: {
+        baseUrl: 'https://model.example.com/v1',
+        model: 'small-1',
+        prompt: 'Work on it.',
+        headers: { Authorization: 'Bearer value of OPENAI_KEY' },
+        tools: [{ builtin: 'create_issue', policy: 'allow' }],
+      },
+    });
+    const { id } = await one.executions.request(one.caller, agent, {});
+    const [requested] = await waitFor('the request', async () => {
+      const found = await one.logged('issue.requested');
+      return found.length > 0 && found;
+    });
+    const outcome = {
+      requestId: eventIdOf(requested!.id),
+      request: { stream: requested!.stream, revision: String(requested!.revision) },
+      requestedBy: requested!.data.requestedBy,
+      eventId: '',
+      attempt: 1,
+      provider: 'github',
+      issue: { id: '17', url: 'https://github.com/acme/app/issues/17' },
+      latencyMs: 1,
+    };
+    // Seen again, as after a crash between the append and the checkpoint, it is no second answer.
+    for (const stream of [streams.tracked(requested!.id), streams.tracked(uuid7())]) {
+      const { position } = await one.append('tracker.issue_opened', outcome, { stream, cause: causedBy(requested!) });
+      await one.followed(position);
+    }
+    goOn();
+    const done = await one.untilStatus(agent, id, 'completed');
+    expect(done.steps[1]).toMatchObject({
+      name: 'create_issue',
+      output: { issueId: '17', created: true, url: 'https://github.com/acme/app/issues/17' },
+    });
+    expect(await one.logged('agent.tool_answered')).toHaveLength(1);
     expect(model.problems).toEqual([]);
   });
 });

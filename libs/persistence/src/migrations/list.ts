@@ -34,6 +34,7 @@ import { TokenUses } from './0046-token-uses.js';
 import { ActionFailures } from './0050-action-failures.js';
 import { PacedAttempts } from './0053-paced-attempts.js';
 import { WebhookHealth } from './0054-webhook-health.js';
+import { AgentRates } from './0056-agent-rates.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
 export const migrations = [
@@ -73,4 +74,5 @@ export const migrations = [
   LogTrees,
   PacedAttempts,
   WebhookHealth,
+  AgentRates,
 ];

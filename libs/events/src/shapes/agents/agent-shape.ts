@@ -27,7 +27,8 @@ export const agentSettings = {
     Type.Integer({
       minimum: 1,
       maximum: 100_000,
-      description: 'Webhook requests per minute and process; above it, 429 with Retry-After.',
+      description:
+        'Starts a minute. Above it, its webhook answers 429 with Retry-After (each process counts its own requests), and other executions stay pending.',
     }),
     100,
   ),
