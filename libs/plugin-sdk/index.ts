@@ -22,6 +22,7 @@ export {
 export type { Messenger, OutgoingMessage, SendContext, SentMessage } from './src/services/define-messenger.js';
 export {
   causeIn,
+  type IssueChange,
   type NewIssue,
   type TrackedIssue,
   type Tracker,

@@ -11,9 +11,7 @@ import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { ADMIN_TOKEN, TestServer } from '../support/server.js';
-
-/** Characters that URLs, JSON, HTML, forms and base64 all spell in their own ways. */
-const VALUE = 'S3cret/"+&=<key>~9';
+import { everythingStored, found, inBase64, VALUE } from './secret-traces.js';
 
 const PLUGIN = `
 const echo = (input, { log }) => { log('sent ' + input.key, input); return { ...input, doubled: [input.key + input.key] }; };
@@ -81,20 +79,6 @@ function echoing(): { server: Server; requests: string[] } {
   });
   return { server, requests };
 }
-const inBase64 = (before: number): string => Buffer.from(`${'u'.repeat(before)}${VALUE}:p`).toString('base64');
-
-/** What nothing that is kept may have. In base64 only what does not depend on its surroundings. */
-const SPELLINGS = [
-  VALUE,
-  encodeURIComponent(VALUE),
-  encodeURI(VALUE),
-  new URL(`http://x/${VALUE}`).pathname.slice(1),
-  JSON.stringify(VALUE).slice(1, -1),
-  JSON.stringify(JSON.stringify(VALUE).slice(1, -1)).slice(1, -1),
-  ...[0, 1, 2].map((before) => inBase64(before).slice(4, 20)),
-  Buffer.from(VALUE).toString('hex'),
-];
-const found = (text: string): readonly string[] => SPELLINGS.filter((spelling) => text.includes(spelling));
 
 let folder: string;
 let database: TestDatabase;
@@ -122,28 +106,6 @@ afterAll(async () => {
   await database.drop();
   await rm(folder, { recursive: true, force: true });
 });
-
-/** Every value of every table, bytes as text. */
-async function everythingStored(): Promise<string> {
-  const client = new pg.Client({ connectionString: database.url });
-  await client.connect();
-  try {
-    const tables = await client.query<{ name: string }>(
-      `select format('%I.%I', schemaname, tablename) as name from pg_tables
-        where schemaname not in ('pg_catalog', 'information_schema')`,
-    );
-    const texts: string[] = [];
-    for (const { name } of tables.rows)
-      for (const row of (await client.query<Record<string, unknown>>(`select * from ${name}`)).rows)
-        for (const value of Object.values(row))
-          texts.push(
-            Buffer.isBuffer(value) ? value.toString('utf8') : typeof value === 'string' ? value : JSON.stringify(value),
-          );
-    return texts.join('\n');
-  } finally {
-    await client.end();
-  }
-}
 
 interface Run {
   readonly id: string;
@@ -220,7 +182,7 @@ describe('secrets', () => {
     expect(good).toContain(JSON.stringify(`Bearer ${VALUE}`).slice(1, -1));
     expect(good).toContain(JSON.stringify(JSON.stringify({ nested: [{ token: `is ${VALUE}` }], text })).slice(1, -1));
 
-    const stored = await everythingStored();
+    const stored = await everythingStored(database);
     // What there is to find is there: requests with the name of the secret, and answers with what stands for it.
     expect(stored).toContain('/good/${{ secrets.TOKEN }}');
     expect(stored).toContain('***');

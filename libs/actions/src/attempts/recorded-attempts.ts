@@ -2,28 +2,35 @@ import { appendOnce } from '#libs/event-store/src/append-once.js';
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { readAt } from '#libs/event-store/src/reading.js';
+import type { Progress } from '#libs/event-store/src/subscriber.js';
 import type { EventType } from '#libs/events/src/catalogue.js';
 import { causedBy, eventIdOf } from '#libs/events/src/envelope.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { type Uuid, uuid5 } from '#libs/kernel/src/ids.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
+import { masker } from '#libs/kernel/src/text/masking.js';
 import { noSooner } from '#libs/kernel/src/time/retry-after.js';
 import { timeAfter } from '#libs/kernel/src/time/times.js';
-import type { WorkDone } from '#libs/persistence/src/claims/work.js';
-import { StepError } from '#libs/plugin-sdk/src/define-step.js';
+import type { ClaimedWork, WorkDone } from '#libs/persistence/src/claims/work.js';
+import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
+import type { StepHttp } from '#libs/plugin-sdk/src/define-step.js';
+import type { SendContext } from '#libs/plugin-sdk/src/services/define-messenger.js';
+import { misconfigured } from '#libs/plugin-sdk/src/services/define-tracker.js';
 
-import type { Connection } from '../connections/connection.table.js';
+import type { Connection, ConnectionTable } from '../connections/connection.table.js';
 import { attempted } from './attempt.js';
 import type { AttemptTask } from './attempt-task.js';
 
-export const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 30_000;
 
 type RequestType = 'message.requested' | 'issue.requested';
 
 /** A kind of request whose attempts are recorded before and after: revisions 2n and 2n + 1 of one stream. */
 export interface RequestKind<R extends RequestType> {
   readonly requested: R;
+  /** Id or name of the integration through which it is done. */
+  readonly integration: (request: RecordedEvent<R>) => string;
   readonly queue: string;
   readonly stream: (request: Uuid) => string;
   /** Types of what is recorded. */
@@ -34,12 +41,13 @@ export interface RequestKind<R extends RequestType> {
   readonly word: string;
 }
 
-/** What earlier attempts left behind. */
-export interface Earlier {
-  /** The effect may have been done: the process died, or no answer came. Look before doing it again. */
+/** What an attempt is given. */
+export interface Attempt {
+  readonly connection: Connection;
+  readonly provider: Provider | undefined;
+  readonly context: SendContext;
+  /** An earlier attempt may have done the effect: the process died, or no answer came. Look before doing it again. */
   readonly mayHaveArrived: boolean;
-  /** When the first attempt began. */
-  readonly since: Date;
 }
 
 /** What an attempt came to. */
@@ -48,15 +56,13 @@ export interface Done {
   readonly data: object;
 }
 
-export interface Prepared {
-  readonly connection: Connection | undefined;
-  /** Does the effect. @throws StepError */
-  act(earlier: Earlier, signal: AbortSignal): Promise<Done>;
-}
-
 export interface RecordedAttemptsParts {
   readonly store: EventStore;
   readonly clock: Clock;
+  readonly http: StepHttp;
+  readonly progress: Progress;
+  readonly connections: ConnectionTable;
+  readonly providers: ReadonlyMap<string, Provider>;
   /** Milliseconds before each attempt but the first. */
   readonly retrySchedule: readonly number[];
   readonly log?: Log;
@@ -72,28 +78,46 @@ export class RecordedAttempts<R extends RequestType> {
     private readonly parts: RecordedAttemptsParts,
   ) {}
 
+  /** @param act does the effect. It throws a StepError for what went wrong. */
   async run(
-    task: AttemptTask,
+    { payload: task, position }: ClaimedWork<AttemptTask>,
     signal: AbortSignal,
-    prepare: (request: RecordedEvent<R>) => Prepared,
+    act: (request: RecordedEvent<R>, attempt: Attempt) => Promise<Done>,
   ): Promise<WorkDone> {
-    const { clock } = this.parts;
+    const { clock, progress, connections } = this.parts;
     const { word, begun, retried, failed } = this.kind;
+    await progress.whenProcessed(connections.name, position);
     const first = 2 * (task.attempt - 1);
     const history = await this.parts.store.readStream(this.kind.stream(task.request));
     const outcome = history[first + 1];
     if (outcome) return { position: outcome.position };
     const request = await this.read(task);
-    const { connection, act } = prepare(request);
+    const name = this.kind.integration(request);
+    const connection = connections.find(request.metadata.orgId, name);
+    const opened = connection && (await connections.open(connection));
     const record = (place: 0 | 1, { type, data }: Done) => this.append(task, request, connection, place, type, data);
-    const earlier: Earlier = {
-      mayHaveArrived: history[first] !== undefined || history.some(mayHaveArrived),
-      since: new Date(history[0]?.metadata.timestamp ?? clock.now()),
-    };
+    const arrived = history[first] !== undefined || history.some(mayHaveArrived);
+    const since = new Date(history[0]?.metadata.timestamp ?? clock.now());
     if (!history[first]) await record(0, { type: begun, data: {} });
     crashPoint(`actions.${word}-begun`);
     const startedAt = clock.now();
-    const ending = await attempted((stop) => act(earlier, stop), TIMEOUT_MS, signal);
+    const run = (stop: AbortSignal): Promise<Done> => {
+      if (!connection || !opened)
+        throw misconfigured(`${word}.unknown_integration`, `There is no integration "${name}". Use its id or name.`);
+      if (!connection.active)
+        throw misconfigured(
+          `${word}.disabled_integration`,
+          `The integration "${connection.name}" is disabled. Enable it.`,
+        );
+      const { config } = opened;
+      const idempotencyKey = request.id;
+      const { http, providers } = this.parts;
+      const context = { config, idempotencyKey, since, now: clock.now(), timeoutMs: TIMEOUT_MS, signal: stop, http };
+      const provider = providers.get(connection.provider);
+      return act(request, { connection, provider, context, mayHaveArrived: arrived });
+    };
+    // A service may repeat what it was sent.
+    const ending = masker(opened?.secrets ?? []).value(await attempted(run, TIMEOUT_MS, signal));
     crashPoint(`actions.${word}-sent`);
     const latencyMs = Math.max(0, clock.now().getTime() - startedAt.getTime());
     let done: Done;
@@ -171,6 +195,3 @@ const SURELY_NOT_DONE =
 
 const mayHaveArrived = ({ data }: RecordedEvent): boolean =>
   (data as { readonly mayHaveArrived?: unknown }).mayHaveArrived === true;
-
-export const refusal = (code: string, message: string): StepError =>
-  new StepError({ code, message, type: 'configuration', retryable: false });

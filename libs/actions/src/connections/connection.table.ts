@@ -13,7 +13,7 @@ export interface Connection {
   readonly provider: string;
   readonly name: string;
   readonly active: boolean;
-  /** Secret values are references still: see {@link ConnectionTable.configOf}. */
+  /** Secret values are references still: see {@link ConnectionTable.open}. */
   readonly config: JsonObject;
 }
 
@@ -66,9 +66,11 @@ export class ConnectionTable implements Table {
     return named.length === 1 ? named[0] : undefined;
   }
 
-  /** The config with secret values in plain text. */
-  async configOf({ config }: Connection): Promise<JsonObject> {
+  /** The config with secret values in plain text, and these values. */
+  async open({ config }: Connection): Promise<{ readonly config: JsonObject; readonly secrets: readonly string[] }> {
     const references = referencesIn(config);
-    return references.length === 0 ? config : withPlainSecrets(config, await this.secrets.get(references));
+    if (references.length === 0) return { config, secrets: [] };
+    const plain = await this.secrets.get(references);
+    return { config: withPlainSecrets(config, plain), secrets: [...plain.values()] };
   }
 }

@@ -9,8 +9,8 @@ import { uuid5 } from '#libs/kernel/src/ids.js';
 import type { Json } from '#libs/kernel/src/json.js';
 import type { OutgoingMessage } from '#libs/plugin-sdk/src/services/define-messenger.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
+import { misconfigured } from '#libs/plugin-sdk/src/services/define-tracker.js';
 
-import { refusal } from '../attempts/recorded-attempts.js';
 import type { Connection } from '../connections/connection.table.js';
 import { originOf } from '../connections/origin.js';
 
@@ -34,10 +34,10 @@ export class MessageAddress {
     const origin = await originOf(this.store, request, connection);
     const event = origin?.data;
     if (event && provider.isOwnMessage?.(event) === true)
-      throw refusal('message.own', 'The event is a message of this integration itself. It is not answered.');
+      throw misconfigured('message.own', 'The event is a message of this integration itself. It is not answered.');
     const replyTo = respond === true ? await this.replyTo(request, origin, connection) : undefined;
     if (replyTo === undefined && channel === undefined && event === undefined)
-      throw refusal(
+      throw misconfigured(
         'message.no_channel',
         'The message names no channel, and its event did not come in through this integration. Set "channel".',
       );
@@ -53,12 +53,12 @@ export class MessageAddress {
     // Bot Framework answers in the conversation of the event.
     if (origin && !sealed && connection.provider !== 'slack') return undefined;
     if (!origin || !sealed)
-      throw refusal(
+      throw misconfigured(
         'message.no_reply_address',
         'The event has no address for an answer: only commands and interactions of this integration do. Set "channel" instead of "respond".',
       );
     if (this.clock.now().getTime() - Date.parse(origin.metadata.receivedAt) > REPLY_MS)
-      throw refusal(
+      throw misconfigured(
         'message.reply_expired',
         'The event is older than 30 minutes: its address takes no answer. Set "channel".',
       );
@@ -67,7 +67,7 @@ export class MessageAddress {
       const bytes = Buffer.from(sealed.sealed, 'base64');
       return this.keyring.open({ keyId: sealed.keyId, bytes }, replyBelongsTo(connection.id));
     } catch {
-      throw refusal('message.reply_unreadable', 'The address for the answer cannot be decrypted. Set "channel".');
+      throw misconfigured('message.reply_unreadable', 'The address for the answer cannot be decrypted. Set "channel".');
     }
   }
 
@@ -79,7 +79,7 @@ export class MessageAddress {
       const taken = await readWhole(this.store, stream);
       if (taken.some((event) => event.id === id)) return;
       if (taken.length >= REPLIES)
-        throw refusal(
+        throw misconfigured(
           'message.replies_used_up',
           `The event was answered ${REPLIES} times, which is the most. Set "channel".`,
         );

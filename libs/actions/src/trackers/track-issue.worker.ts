@@ -2,7 +2,6 @@ import type { Keyring } from '#libs/access/src/secrets/keyring.js';
 import { type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { readLast } from '#libs/event-store/src/reading.js';
-import type { Progress } from '#libs/event-store/src/subscriber.js';
 import { causeBelongsTo, causedBy, eventIdOf, eventUuidOf } from '#libs/events/src/envelope.js';
 import { againText } from '#libs/events/src/shapes/issue-shape.js';
 import { streams } from '#libs/events/src/streams.js';
@@ -10,11 +9,10 @@ import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/claims/work.js';
-import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
-import type { StepHttp } from '#libs/plugin-sdk/src/define-step.js';
 import {
   hiddenMark,
   markOf,
+  misconfigured,
   type TrackedIssue,
   type Tracker,
   type TrackerContext,
@@ -22,21 +20,15 @@ import {
 
 import { type AttemptTask, TRACKERS } from '../attempts/attempt-task.js';
 import {
+  type Attempt,
   type Done,
-  type Earlier,
   RecordedAttempts,
   type RecordedAttemptsParts,
-  refusal,
-  TIMEOUT_MS,
 } from '../attempts/recorded-attempts.js';
-import type { Connection, ConnectionTable } from '../connections/connection.table.js';
+import type { Connection } from '../connections/connection.table.js';
 import { originOf } from '../connections/origin.js';
 
 export interface TrackIssueParts extends RecordedAttemptsParts {
-  readonly http: StepHttp;
-  readonly progress: Progress;
-  readonly connections: ConnectionTable;
-  readonly providers: ReadonlyMap<string, Provider>;
   readonly keyring: Keyring;
 }
 
@@ -64,6 +56,7 @@ export class TrackIssue implements Worker<AttemptTask> {
     this.attempts = new RecordedAttempts(
       {
         requested: 'issue.requested',
+        integration: ({ data }) => data.tracker!,
         queue: TRACKERS,
         stream: streams.tracked,
         begun: 'tracker.attempted',
@@ -75,51 +68,26 @@ export class TrackIssue implements Worker<AttemptTask> {
     );
   }
 
-  async run({ payload, position }: ClaimedWork<AttemptTask>, signal: AbortSignal): Promise<WorkDone> {
-    const { progress, connections } = this.parts;
-    await progress.whenProcessed(connections.name, position);
-    return this.attempts.run(payload, signal, (request) => {
-      const connection = connections.find(request.metadata.orgId, request.data.tracker!);
-      return { connection, act: (earlier, stop) => this.act(request, connection, earlier, stop) };
-    });
+  run(work: ClaimedWork<AttemptTask>, signal: AbortSignal): Promise<WorkDone> {
+    return this.attempts.run(work, signal, (request, attempt) => this.act(request, attempt));
   }
 
   /** @throws StepError */
-  private async act(
-    request: Requested,
-    connection: Connection | undefined,
-    earlier: Earlier,
-    signal: AbortSignal,
-  ): Promise<Done> {
-    const { clock, http, connections, store } = this.parts;
-    const { tracker: name, dedupeKey } = request.data;
-    if (!connection)
-      throw refusal(
-        'tracker.unknown_integration',
-        `There is no tracker "${name}". Use the id or name of an integration, or builtin.`,
-      );
-    if (!connection.active)
-      throw refusal('tracker.disabled_integration', `The integration "${connection.name}" is disabled. Enable it.`);
-    const tracker = this.parts.providers.get(connection.provider)?.tracker;
+  private async act(request: Requested, attempt: Attempt): Promise<Done> {
+    const { store } = this.parts;
+    const { dedupeKey } = request.data;
+    const { connection, mayHaveArrived } = attempt;
+    const tracker = attempt.provider?.tracker;
     if (!tracker)
-      throw refusal(
+      throw misconfigured(
         'tracker.cannot_open',
         `The provider ${connection.provider} is no tracker. Use an integration of github or gitlab, or builtin.`,
       );
     const origin = await originOf(store, request, connection);
-    const context: TrackerContext = {
-      config: await connections.configOf(connection),
-      event: origin?.data,
-      idempotencyKey: request.id,
-      since: earlier.since,
-      now: clock.now(),
-      timeoutMs: TIMEOUT_MS,
-      signal,
-      http,
-    };
+    const context: TrackerContext = { ...attempt.context, event: origin?.data };
     const { provider } = connection;
     if (request.data.issue !== undefined) {
-      const changed = await this.change(request, tracker, request.data.issue, earlier, context);
+      const changed = await this.change(request, tracker, request.data.issue, mayHaveArrived, context);
       return { type: 'tracker.issue_commented', data: { provider, ...changed } };
     }
     if (dedupeKey !== undefined) {
@@ -128,13 +96,13 @@ export class TrackIssue implements Worker<AttemptTask> {
       const holder = await this.holderOf(request, last);
       const known = holder === undefined ? undefined : await tracker.get(holder, context);
       if (known?.isOpen) {
-        const commented = await this.comment(request, tracker, known, againText(request.data), earlier, context);
+        const commented = await this.comment(request, tracker, known, againText(request.data), mayHaveArrived, context);
         return { type: 'tracker.issue_commented', data: { provider, ...commented } };
       }
       // Nobody has the key, or the issue that had it is closed or gone.
       await this.takeKey(request, connection, dedupeKey, last);
     }
-    const found = earlier.mayHaveArrived ? await tracker.find(markOf(request.id), context) : undefined;
+    const found = mayHaveArrived ? await tracker.find(markOf(request.id), context) : undefined;
     const issue = found ?? (await tracker.create(this.issueOf(request), context));
     return { type: 'tracker.issue_opened', data: { provider, issue: shownIssue(issue) } };
   }
@@ -144,20 +112,21 @@ export class TrackIssue implements Worker<AttemptTask> {
     request: Requested,
     tracker: Tracker,
     id: string,
-    earlier: Earlier,
+    mayHaveArrived: boolean,
     context: TrackerContext,
   ): Promise<object> {
     const { title, body, close = false, tracker: name } = request.data;
     const labels = labelsOf(request);
     const changes = close || labels.length > 0;
     if (changes && !tracker.change)
-      throw refusal(
+      throw misconfigured(
         'tracker.cannot_change',
         `The tracker "${name}" cannot label or close issues. Comment on it alone.`,
       );
     const known = await tracker.get(id, context);
-    if (!known) throw refusal('tracker.unknown_issue', `The tracker "${name}" has no issue "${id}". Use its number.`);
-    const commented = await this.comment(request, tracker, known, body ?? title, earlier, context);
+    if (!known)
+      throw misconfigured('tracker.unknown_issue', `The tracker "${name}" has no issue "${id}". Use its number.`);
+    const commented = await this.comment(request, tracker, known, body ?? title, mayHaveArrived, context);
     if (changes) await tracker.change!(known.id, { labels, close }, context);
     return commented;
   }
@@ -167,7 +136,7 @@ export class TrackIssue implements Worker<AttemptTask> {
     tracker: Tracker,
     issue: TrackedIssue,
     text: string,
-    { mayHaveArrived }: Earlier,
+    mayHaveArrived: boolean,
     context: TrackerContext,
   ): Promise<object> {
     const found = mayHaveArrived ? await tracker.findComment(issue.id, markOf(request.id), context) : undefined;

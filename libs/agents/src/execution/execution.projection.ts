@@ -120,7 +120,7 @@ export class ExecutionProjection implements Subscriber {
     else await this.work.remove(tx, EXECUTIONS, [executionId]);
   }
 
-  /** @param because of which there may be a place. Its time counts, so that rows built anew from the log come to the same. */
+  /** @param because of which there may be a place. Its time counts, so that rebuilt rows are the same. */
   private async admit(tx: ViewTransaction, agentId: string, because: RecordedEvent): Promise<void> {
     const rows = await tx
       .query<AdmittedRow[]>(

@@ -185,7 +185,7 @@ async function exchange(
   signal: AbortSignal,
   body?: object,
 ): Promise<Fields> {
-  const { texts, masked } = await withSecrets((settings.config as Config).headers ?? {}, orgId, world.secretValues);
+  const { texts, mask } = await withSecrets((settings.config as Config).headers ?? {}, orgId, world.secretValues);
   const left = execution.deadline!.getTime() - world.clock.now().getTime();
   const outcome: EgressOutcome = await world.egress.request({
     method,
@@ -200,7 +200,7 @@ async function exchange(
   if (outcome.kind === 'failed' || outcome.status < 200 || outcome.status >= 300)
     throw new A2aError(errorOf(outcome), isPassing(outcome));
   try {
-    return fields(parseJson(masked(outcome.body.toString('utf8'))));
+    return mask.value(fields(parseJson(outcome.body.toString('utf8'))));
   } catch {
     throw refuse('invalid_answer', 'The agent answered with something that is not JSON.');
   }

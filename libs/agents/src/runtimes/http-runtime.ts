@@ -38,8 +38,8 @@ export const httpRuntime: Runtime = {
       drafts: execution.isCalling ? [] : [{ type: 'agent.attempt_started', data: { executionId, attempt } }],
       call: async (signal) => {
         try {
-          const { outcome, masked } = await call(turn, attempt, signal);
-          return outcomeOf(turn, attempt, outcome, masked);
+          const { outcome, mask } = await call(turn, attempt, signal);
+          return outcomeOf(turn, attempt, outcome, mask);
         } catch (error) {
           if (!(error instanceof Rejected)) throw error;
           return [failed(execution, { code: error.code, message: error.message }, turn.world.clock.now())];
@@ -53,7 +53,7 @@ async function call(
   turn: Turn,
   attempt: number,
   signal: AbortSignal,
-): Promise<{ readonly outcome: EgressOutcome; readonly masked: Filled['masked'] }> {
+): Promise<{ readonly outcome: EgressOutcome; readonly mask: Filled['mask'] }> {
   const { execution, settings, orgId, world, input } = turn;
   const { executionId, agentId, agent, trigger, eventId } = execution.start;
   const { url, headers = {} } = settings.config as Config;
@@ -87,7 +87,7 @@ async function call(
     maxBytes: MAX_OUTPUT_BYTES,
     signal,
   });
-  return { outcome, masked: filled.masked };
+  return { outcome, mask: filled.mask };
 }
 
 /** What an answer, or none, means. */
@@ -95,7 +95,7 @@ function outcomeOf(
   turn: Turn,
   attempt: number,
   outcome: EgressOutcome,
-  masked: Filled['masked'],
+  mask: Filled['mask'],
 ): readonly ExecutionDraft[] {
   const { execution, settings, world } = turn;
   const { executionId } = execution.start;
@@ -104,7 +104,7 @@ function outcomeOf(
   if (outcome.kind === 'response' && outcome.status === 202)
     return [{ type: 'agent.accepted', data: { executionId, latencyMs } }];
   if (outcome.kind === 'response' && outcome.status >= 200 && outcome.status < 300) {
-    const output = jsonIn(masked(outcome.body.toString('utf8')));
+    const output = mask.value(jsonIn(outcome.body.toString('utf8')));
     return output === undefined
       ? [
           failed(

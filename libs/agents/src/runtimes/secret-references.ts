@@ -1,14 +1,14 @@
-import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+import { type Masker, masker } from '#libs/kernel/src/text/masking.js';
 import { SECRET_NAME } from '#libs/events/src/shapes/secret-shape.js';
 
 const REFERENCE = new RegExp(`\\$\\{\\{ *secrets\\.(${SECRET_NAME}) *\\}\\}`, 'g');
 
 export type SecretValuesOf = (orgId: string, names: Iterable<string>) => Promise<ReadonlyMap<string, string>>;
 
-/** Texts with what their references stand for, and what takes these values out of an answer that echoes them. */
+/** Texts with what their references stand for, and what takes these values out of an answer that repeats them. */
 export interface Filled {
   readonly texts: Readonly<Record<string, string>>;
-  readonly masked: (text: string) => string;
+  readonly mask: Masker;
 }
 
 /**
@@ -25,9 +25,5 @@ export async function withSecrets(
   const filled = Object.entries(texts).map(
     ([key, text]) => [key, text.replaceAll(REFERENCE, (_, name: string) => values.get(name)!)] as const,
   );
-  const secrets = [...values.values()].flatMap((value) => [value, stringifyJson(value).slice(1, -1)]);
-  return {
-    texts: Object.fromEntries(filled),
-    masked: (text) => secrets.reduce((left, value) => left.replaceAll(value, '(hidden)'), text),
-  };
+  return { texts: Object.fromEntries(filled), mask: masker(values.values()) };
 }

@@ -61,19 +61,29 @@ export const hiddenMark = (request: string, cause: string): string => `<!-- ${ma
 /** The encrypted cause in a body that we wrote. */
 export const causeIn = (body: string | undefined): string | undefined => MARKED.exec(body ?? '')?.[2];
 
+/** What is wrong with the settings of an integration: no other attempt helps. */
+export const misconfigured = (code: string, message: string): StepError =>
+  new StepError({ code, message, type: 'configuration', retryable: false });
+
+/** What is new since the first attempt, as a query has it: the clock of the service and ours may differ. */
+export const sinceFirstAttempt = ({ since }: Pick<SendContext, 'since'>): string =>
+  new Date(since.getTime() - 120_000).toISOString();
+
 const PER_PAGE = 100;
 const MAX_PAGES = 10;
 
 /**
  * Looks through the pages of a list, 100 a page, for the first element that fits.
+ * @param query sent with each page.
  * @throws StepError after ten pages: it is not known then, and nothing is done twice.
  */
 export async function findInPages<One, Found>(
-  list: (page: { readonly per_page: string; readonly page: string }) => Promise<readonly One[]>,
+  list: (parameters: URLSearchParams) => Promise<readonly One[]>,
+  query: Readonly<Record<string, string>>,
   look: (one: One) => Found | undefined,
 ): Promise<Found | undefined> {
   for (let page = 1; page <= MAX_PAGES; page++) {
-    const ones = await list({ per_page: String(PER_PAGE), page: String(page) });
+    const ones = await list(new URLSearchParams({ ...query, per_page: String(PER_PAGE), page: String(page) }));
     for (const one of ones) {
       const found = look(one);
       if (found !== undefined) return found;

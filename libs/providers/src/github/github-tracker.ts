@@ -1,6 +1,8 @@
 import {
   causeIn,
   findInPages,
+  misconfigured,
+  sinceFirstAttempt,
   type TrackedIssue,
   type Tracker,
   type TrackerContext,
@@ -25,7 +27,7 @@ export const githubTracker: Tracker = {
   },
 
   async find(mark, context) {
-    const query = { state: 'all', sort: 'created', direction: 'desc', since: since(context) };
+    const query = { state: 'all', sort: 'created', direction: 'desc', since: sinceFirstAttempt(context) };
     return pages(context, '', query, (one) =>
       textOf(fieldsOf(one)['body'])?.includes(mark) === true ? issueOf(one) : undefined,
     );
@@ -42,7 +44,7 @@ export const githubTracker: Tracker = {
   },
 
   async findComment(id, mark, context) {
-    return pages(context, `/${encodeURIComponent(id)}/comments`, { since: since(context) }, (one) => {
+    return pages(context, `/${encodeURIComponent(id)}/comments`, { since: sinceFirstAttempt(context) }, (one) => {
       const comment = fieldsOf(one);
       return textOf(comment['body'])?.includes(mark) === true ? { commentId: idOf(comment['id']) } : undefined;
     });
@@ -61,9 +63,6 @@ export const causeOfIssue = (payload: Json, action: string | undefined): string 
     ? causeIn(textOf(fieldsOf(fieldsOf(payload)['comment'] ?? fieldsOf(payload)['issue'])['body']))
     : undefined;
 
-/** GitHub's clock and ours may differ. */
-const since = (context: TrackerContext): string => new Date(context.since.getTime() - 120_000).toISOString();
-
 function issueOf(value: Json | undefined): TrackedIssue {
   const issue = fieldsOf(value);
   const id = idOf(issue['number']);
@@ -78,10 +77,11 @@ const pages = <T>(
   query: Readonly<Record<string, string>>,
   look: (one: Json) => T | undefined,
 ): Promise<T | undefined> =>
-  findInPages(async (page) => {
-    const parameters = new URLSearchParams({ ...query, ...page });
-    return listOf((await call(context, 'GET', `${path}?${parameters.toString()}`)).value);
-  }, look);
+  findInPages(
+    async (parameters) => listOf((await call(context, 'GET', `${path}?${parameters.toString()}`)).value),
+    query,
+    look,
+  );
 
 /** @param allowed statuses outside 2xx that are an answer. */
 async function call(
@@ -94,10 +94,16 @@ async function call(
   const { config, event } = context;
   const token = textOf(config['token']);
   if (token === undefined)
-    throw wrong('github.no_token', 'The integration has no token. Set config.token to a token that may write issues.');
+    throw misconfigured(
+      'github.no_token',
+      'The integration has no token. Set config.token to a token that may write issues.',
+    );
   const repository = textOf(config['repository']) ?? textOf(fieldsOf(event?.['repository'])['fullName']);
   if (repository === undefined || !/^[^/\s]+\/[^/\s]+$/.test(repository))
-    throw wrong('github.no_repository', 'It is not known in which repository. Set config.repository to owner/name.');
+    throw misconfigured(
+      'github.no_repository',
+      'It is not known in which repository. Set config.repository to owner/name.',
+    );
   const base = (textOf(config['apiUrl']) ?? API).replace(/\/+$/, '');
   const answer = await requestJson(context, {
     service: SERVICE,
@@ -132,6 +138,3 @@ async function call(
   }
   throw statusError(SERVICE, answer, context.now, detail);
 }
-
-const wrong = (code: string, message: string): StepError =>
-  new StepError({ code, message, type: 'configuration', retryable: false });

@@ -1,6 +1,8 @@
 import {
   causeIn,
   findInPages,
+  misconfigured,
+  sinceFirstAttempt,
   type TrackedIssue,
   type Tracker,
   type TrackerContext,
@@ -26,7 +28,7 @@ export const gitlabTracker: Tracker = {
   },
 
   async find(mark, context) {
-    const query = { scope: 'all', order_by: 'created_at', sort: 'desc', created_after: since(context) };
+    const query = { scope: 'all', order_by: 'created_at', sort: 'desc', created_after: sinceFirstAttempt(context) };
     return pages(context, issues(context), query, (one) =>
       textOf(fieldsOf(one)['description'])?.includes(mark) === true ? issueOf(one) : undefined,
     );
@@ -65,13 +67,13 @@ export function causeOfIssue(payload: Json, kind: string | undefined, action: st
   return kind === 'note' ? causeIn(textOf(attributes['note'])) : undefined;
 }
 
-/** GitLab's clock and ours may differ. */
-const since = (context: TrackerContext): string => new Date(context.since.getTime() - 120_000).toISOString();
-
 function issues({ config, event }: TrackerContext): string {
   const project = idOf(config['project']) ?? textOf(fieldsOf(event?.['repository'])['fullName']);
   if (project === undefined)
-    throw wrong('gitlab.no_project', 'It is not known in which project. Set config.project to its id or group/name.');
+    throw misconfigured(
+      'gitlab.no_project',
+      'It is not known in which project. Set config.project to its id or group/name.',
+    );
   return `/projects/${encodeURIComponent(project)}/issues`;
 }
 
@@ -79,7 +81,7 @@ function issues({ config, event }: TrackerContext): string {
 async function userId(name: string, context: TrackerContext): Promise<number> {
   const answer = await call(context, 'GET', `/users?${new URLSearchParams({ username: name }).toString()}`);
   const id = fieldsOf(listOf(answer.value)[0])['id'];
-  if (typeof id !== 'number') throw wrong('gitlab.unknown_assignee', `GitLab has no user "${name}".`);
+  if (typeof id !== 'number') throw misconfigured('gitlab.unknown_assignee', `GitLab has no user "${name}".`);
   return id;
 }
 
@@ -97,10 +99,11 @@ const pages = <T>(
   query: Readonly<Record<string, string>>,
   look: (one: Json) => T | undefined,
 ): Promise<T | undefined> =>
-  findInPages(async (page) => {
-    const parameters = new URLSearchParams({ ...query, ...page });
-    return listOf((await call(context, 'GET', `${path}?${parameters.toString()}`)).value);
-  }, look);
+  findInPages(
+    async (parameters) => listOf((await call(context, 'GET', `${path}?${parameters.toString()}`)).value),
+    query,
+    look,
+  );
 
 /** @param allowed statuses outside 2xx that are an answer. */
 async function call(
@@ -112,7 +115,7 @@ async function call(
 ): Promise<JsonAnswer> {
   const token = textOf(context.config['token']);
   if (token === undefined)
-    throw wrong(
+    throw misconfigured(
       'gitlab.no_token',
       'The integration has no token. Set config.token to an access token with the scope api.',
     );
@@ -129,6 +132,3 @@ async function call(
   const said = fieldsOf(answer.value);
   throw statusError(SERVICE, answer, context.now, textOf(said['message']) ?? textOf(said['error']));
 }
-
-const wrong = (code: string, message: string): StepError =>
-  new StepError({ code, message, type: 'configuration', retryable: false });

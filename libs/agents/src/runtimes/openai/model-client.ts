@@ -12,7 +12,7 @@ import { failed, timedOut } from '../../engine/end-drafts.js';
 import type { ExecutionDraft } from '../../engine/execution-state.js';
 import { isPassing } from '../http-runtime.js';
 import { MAX_OUTPUT_BYTES, type Turn } from '../runtime.js';
-import { withSecrets } from '../secret-references.js';
+import { type Filled, withSecrets } from '../secret-references.js';
 import { estimatedTokens, priced } from './limits.js';
 import { type Question, wires } from './wire.js';
 
@@ -33,11 +33,11 @@ export async function callModel(
   const wire = wires[config.api ?? 'chat_completions'];
   const fail = (code: string, message: string) => [failed(execution, { code, message }, world.clock.now())];
   let outcome: EgressOutcome;
-  let masked: (text: string) => string;
+  let mask: Filled['mask'];
   try {
     const credentials = { ...config.headers, ...(config.apiKey && { Authorization: `Bearer ${config.apiKey}` }) };
     const filled = await withSecrets(credentials, orgId, world.secretValues);
-    masked = filled.masked;
+    mask = filled.mask;
     outcome = await world.egress.request({
       method: 'POST',
       url: `${config.baseUrl.replace(/\/+$/, '')}/${wire.path}`,
@@ -57,7 +57,7 @@ export async function callModel(
     throw error;
   }
   if (outcome.kind === 'response' && outcome.status >= 200 && outcome.status < 300) {
-    const answer = wire.read(parsed(masked(outcome.body.toString('utf8'))));
+    const answer = wire.read(mask.value(parsed(outcome.body.toString('utf8'))));
     if (!answer) return fail('agent.invalid_answer', 'The server of the model answered with something else.');
     const { usage = assumedUsage(called, answer.text), ...said } = answer;
     const { executionId, call } = called;

@@ -2,7 +2,6 @@ import { platformEvent } from '#libs/event-store/src/event-store.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import type { ConfigOf } from '#libs/events/src/shapes/agents/agent-config-shape.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { failed } from '../../engine/end-drafts.js';
 import type { ExecutionDraft } from '../../engine/execution-state.js';
@@ -63,15 +62,20 @@ async function inSession<T>(
   signal: AbortSignal,
   work: (session: McpSession) => Promise<T>,
 ): Promise<T> {
-  const { texts, masked } = await withSecrets(headers, orgId, world.secretValues);
+  const { texts, mask } = await withSecrets(headers, orgId, world.secretValues);
   const timeoutMs = Math.max(1, execution.deadline!.getTime() - world.clock.now().getTime());
   const { egress } = world;
-  const session = await McpSession.open({ egress, url, headers: texts, timeoutMs, maxBytes: MAX_OUTPUT_BYTES, signal });
+  const server = { egress, url, headers: texts, timeoutMs, maxBytes: MAX_OUTPUT_BYTES, signal };
   try {
-    const result = await work(session);
-    return parseJson(masked(stringifyJson(result))) as T;
-  } finally {
-    await session.close();
+    const session = await McpSession.open(server);
+    try {
+      return mask.value(await work(session));
+    } finally {
+      await session.close();
+    }
+  } catch (error) {
+    // A server may repeat what it was sent.
+    throw error instanceof McpError ? new McpError(mask.text(error.message), error.wasSent) : error;
   }
 }
 

@@ -79,7 +79,7 @@ export const trackerEvents = {
     example: { ...aboutIssue, ...example, latencyMs: 120 },
   }),
   'tracker.issue_commented': defineEvent({
-    description: 'A comment was added to the open issue with the same dedupe key in a tracker outside.',
+    description: 'An existing issue in a tracker outside has a comment, or another change.',
     system: true,
     data: Type.Object({ ...ofIssue, ...inTracker, commentId: Type.Optional(Type.String()), latencyMs }),
     example: { ...aboutIssue, ...example, commentId: '4711', latencyMs: 120 },
