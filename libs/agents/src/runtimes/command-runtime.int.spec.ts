@@ -1,4 +1,6 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -119,6 +121,22 @@ setInterval(() => kept.push(Buffer.alloc(8 * 1024 * 1024, 1)), 10);`;
     const work = await world.request(null);
     await world.run(work);
     expect((await world.last(work)).data).toMatchObject({ error: { code: 'agent.command_not_started' } });
+  });
+
+  it('that a killed server left behind is ended before it is started again', async () => {
+    const command = await program('console.log("1")');
+    world.agentCommands = [command];
+    await world.agent({ runtime: 'command', config: { command } });
+    const work = await world.request(null);
+    const cwd = join(await realpath(tmpdir()), `millrace-agent-${work.key}`);
+    await mkdir(cwd);
+    const left = spawn(process.execPath, ['-e', 'setInterval(() => undefined, 1000)'], { cwd, stdio: 'ignore' });
+    const end = once(left, 'exit');
+    await once(left, 'spawn');
+    await world.run(work);
+    expect(await end).toEqual([null, 'SIGKILL']);
+    expect((await world.last(work)).data).toMatchObject({ output: 1 });
+    await expect(readdir(cwd)).rejects.toThrow(/ENOENT/);
   });
 
   it('is ended when its process stops, and started again by the next one', async () => {

@@ -14,8 +14,8 @@ const DEFAULT_MEMORY_MB = 512;
 type Config = ConfigOf<'command'>;
 
 /**
- * A program of this machine, from the list that its operator allows: JSON on stdin, JSON on stdout. A program whose
- * process died with the server is started again, with the same execution id.
+ * A program of this machine, from the list that its operator allows: JSON on stdin, JSON on stdout. When the server is
+ * killed, the next one ends what is left of the program, and starts it again with the same execution id.
  */
 export const commandRuntime: Runtime = {
   timeLimit: (config) => parseDuration((config as Config).timeout ?? DEFAULT_TIMEOUT),
@@ -43,6 +43,7 @@ function start({ execution, settings, input, world }: Turn, signal: AbortSignal)
   const { executionId, agentId, agent, trigger, eventId } = execution.start;
   const given = { executionId, agentId, agent, trigger, eventId: eventId || null, input: input ?? null };
   return runCommand({
+    id: executionId,
     command,
     args,
     input: stringifyJson(given),

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 import { inParallel } from '#libs/kernel/src/in-parallel.js';
@@ -22,6 +22,20 @@ export const memoryOf = async (root: number): Promise<number> =>
 export const processesUnder = async (root: number): Promise<readonly number[]> =>
   (await treeOf(root)).flatMap(({ pid }) => (pid === root ? [] : [pid]));
 
+/** Ids of the processes that work in a folder. Without `/proc` none is found. */
+export async function processesIn(folder: string): Promise<readonly number[]> {
+  if (process.platform !== 'linux') return [];
+  const found: number[] = [];
+  await inParallel(await processNames(), 32, async (name) => {
+    const at = await readlink(`/proc/${name}/cwd`).catch(() => '');
+    if (at === folder || at.startsWith(`${folder}/`)) found.push(Number(name));
+  });
+  return found;
+}
+
+const processNames = async (): Promise<readonly string[]> =>
+  (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+
 async function treeOf(root: number): Promise<readonly Process[]> {
   const all = await (process.platform === 'linux' ? listedInProc() : listedByPs());
   const members = new Set([root]);
@@ -35,8 +49,7 @@ async function treeOf(root: number): Promise<readonly Process[]> {
 
 async function listedInProc(): Promise<readonly Process[]> {
   const found: Process[] = [];
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  await inParallel(pids, 32, async (name) => {
+  await inParallel(await processNames(), 32, async (name) => {
     // A process may end at any moment.
     const read = (file: string) => readFile(`/proc/${name}/${file}`, 'utf8').catch(() => '');
     const [stat, status] = [await read('stat'), await read('status')];

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -7,9 +7,11 @@ import { messageOf } from '#libs/kernel/src/errors.js';
 import { beginning } from '#libs/kernel/src/text/text.js';
 import { startTimer } from '#libs/kernel/src/time/timer.js';
 
-import { memoryOf, processesUnder } from './process-tree.js';
+import { memoryOf, processesIn, processesUnder } from './process-tree.js';
 
 export interface CommandRun {
+  /** Names its folder. What an earlier run with this id left behind is ended first. */
+  readonly id: string;
   /** Absolute path. */
   readonly command: string;
   readonly args: readonly string[];
@@ -46,7 +48,11 @@ const LINGER_MS = 1_000;
  */
 export async function runCommand(run: CommandRun): Promise<CommandEnd> {
   run.signal.throwIfAborted();
-  const folder = await mkdtemp(join(tmpdir(), 'millrace-agent-'));
+  const folder = join(await realpath(tmpdir()), `millrace-agent-${run.id}`);
+  // Of a server that was killed: its program would go on beside this one.
+  for (const pid of await processesIn(folder)) kill(pid);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { mode: 0o700 });
   try {
     const child = spawn(run.command, run.args, {
       cwd: folder,
