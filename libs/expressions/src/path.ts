@@ -45,6 +45,16 @@ export function leadingEqualities(
   return found;
 }
 
+/**
+ * The equalities anywhere in a conjunction: an expression with `… && a == 'x' && …` is not true unless all of them hold. What
+ * stands before one of them is evaluated first, so they say whether it is true, not why it is not.
+ * @throws ExpressionError as `compile` does.
+ */
+export const conjoinedEqualities = (
+  expression: string,
+  known: (path: Path) => unknown = () => undefined,
+): readonly Equality[] => [...conjuncts(parse(expression))].flatMap((node) => equalityOf(node, known) ?? []);
+
 /** Thousands of rules look at a few dozen paths: the same path is the same object. */
 const shared = (path: Path | undefined): Path | undefined => path && pathFrom(stringifyJson(path));
 const pathFrom = remember((json) => parseJson(json) as Path);

@@ -112,7 +112,7 @@ describe('the check of a shape', () => {
       { name: 'a', aim: {} },
       '/aim',
       'bad_value',
-      'Must be an id, or { id }. Got an object.',
+      'Must be an id, or { id }. Got an empty object.',
     ],
     [
       'a schema that words itself',

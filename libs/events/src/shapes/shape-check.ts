@@ -207,10 +207,17 @@ function inWords(error: ErrorObject, prefix: string, root: string, hidesValues: 
     return { pointer: `${pointer}/${pointerToken(key)}`, code, detail, isKey: false };
   }
   const shown = hidesValues || schema?.writeOnly === true ? '' : ` ${got(error.data)}${intended(error)}`;
-  const wanted = schema?.expected ?? expected(error);
+  const wanted = wantedBy(error, schema?.expected);
   const detail = `${wanted === undefined ? sentence(error.message ?? 'must fit its schema') : `Must be ${wanted}`}.${shown}`;
   const code = `${prefix}.${error.keyword === 'maxItems' ? 'too_large' : 'bad_value'}`;
   return { pointer, code, detail, isKey: false };
+}
+
+/** What must be there; of a list that is too long also how long it may be. */
+function wantedBy(error: ErrorObject, own: string | undefined): string | undefined {
+  if (own === undefined) return expected(error);
+  const { limit } = error.params as { limit?: number };
+  return error.keyword === 'maxItems' ? `${own} with at most ${counted(limit, 'entry', 'entries')}` : own;
 }
 
 function expected(error: ErrorObject): string | undefined {
@@ -305,8 +312,9 @@ const typeInWords = (type: unknown): string =>
 /** What was given, in a sentence. */
 export function got(value: unknown): string {
   if (value === null || value === undefined) return 'Got nothing.';
-  if (Array.isArray(value)) return value.length === 0 ? 'Got an empty list.' : 'Got a list.';
-  if (isObject(value)) return 'Got an object.';
+  if (Array.isArray(value))
+    return value.length === 0 ? 'Got an empty list.' : `Got a list of ${counted(value.length, 'entry', 'entries')}.`;
+  if (isObject(value)) return Object.keys(value).length === 0 ? 'Got an empty object.' : 'Got an object.';
   if (typeof value === 'string' && value.length > 60)
     return `Got ${stringifyJson(value.slice(0, 40))}…, ${value.length} characters.`;
   return `Got ${stringifyJson(value)}.`;

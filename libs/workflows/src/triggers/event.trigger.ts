@@ -70,6 +70,8 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
         );
     const when = value['when'];
     const source = globs(value['source']);
+    if (value['paths'] !== undefined && isWithBranch && !listensTo(events, 'git.push'))
+      problems.suspect(() => problems.warn(`${pointer}/paths`, 'workflow.paths_unknown', NO_FILES));
     problems.suspect(() => warnAboutSources(value['source'], `${pointer}/source`, problems, sources));
     const types = eventTypes.filter((type) => listensTo(events, type));
     const expressions = new Expressions(problems);
@@ -111,6 +113,7 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
   },
 };
 
+const NO_FILES = 'Only git.push lists files: no event of this trigger fits "paths". Add git.push, or remove "paths".';
 const MAY_FIT =
   'The event does not list all changed files, and none of those that it lists fits "paths". The run starts because one of the others may fit.';
 

@@ -33,15 +33,18 @@ const found = (index: WaitIndex, event: RecordedEvent) =>
   [...index.fitting(event)].map(([runId, list]) => [runId, ...list.map(({ choice }) => choice)]);
 
 describe('the index of waits', () => {
-  it('looks at no wait that an event cannot answer, however many there are', () => {
+  it.each([
+    'data.n == event.data.n && data.ok',
+    'data.ok && event.data.n == data.n',
+    '(data.ok && data.n == event.data.n) && type',
+  ])('looks at no wait that an event cannot answer, however many there are: %s', (when) => {
     const index = new WaitIndex();
     let looked = 0;
-    const when = 'data.n == event.data.n && data.ok';
     for (let nth = 0; nth < 2_000; nth++) {
-      const one = wait(nth, [{ event: ['comment.created'], when }], { event: { data: { n: nth } } });
-      index.add(one);
-      const { until } = one.data;
-      Object.defineProperty(one.data, 'until', { get: () => (looked++, until) });
+      const scope = { event: { data: { n: nth } } };
+      // Evaluated with the scope, and by nobody else.
+      Object.defineProperty(scope, 'probe', { enumerable: true, get: () => looked++ });
+      index.add(wait(nth, [{ event: ['comment.created'], when }], scope));
     }
     expect(found(index, recorded('comment.created', { n: 5_000, ok: true }))).toEqual([]);
     expect(found(index, recorded('git.push', { n: 7, ok: true }))).toEqual([]);
@@ -84,6 +87,8 @@ describe('the index of waits', () => {
       'data.a == inputs.a',
       'data.a == inputs.a && data.b == inputs.b',
       'inputs.b == data.b && data.a',
+      'data.a && inputs.b == data.b',
+      'data.a && (data.b == inputs.b && !(data.n))',
       "data.a == '1'",
       'data.a == `1` || data.b == inputs.b',
       '!(data.a == inputs.a)',

@@ -4,7 +4,7 @@ import type { DataOf } from '#libs/events/src/catalogue.js';
 import type { Cause } from '#libs/events/src/envelope.js';
 import { typeMatcher } from '#libs/events/src/patterns.js';
 import { compile } from '#libs/expressions/src/compile.js';
-import { type Equality, isScalar, leadingEqualities, type Path, valueAt } from '#libs/expressions/src/path.js';
+import { conjoinedEqualities, type Equality, isScalar, type Path, valueAt } from '#libs/expressions/src/path.js';
 import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import { scalarKey, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
@@ -25,24 +25,29 @@ export interface Fitting {
   readonly choice: number;
 }
 
+/** One wait by itself: most keys have one, and a set takes more memory than the wait. */
+type Several = Map<string, Wait | Set<Wait>>;
+
 /** Waits that are looked up by the values that an event has at some paths; without paths, all of them are looked at. */
 interface Group {
   readonly paths: readonly Path[];
-  readonly byKey: Map<string, Set<Wait>>;
+  readonly byKey: Several;
 }
 
 /** Most event types whose patterns are remembered. */
 const MAX_REMEMBERED = 10_000;
 
 /**
- * Open waits by what an event must have: its type, and the values that `when` begins with (`data.x == event.data.y && …`).
+ * Open waits by what an event must have: its type, and the values that `when` compares (`… && data.x == event.data.y && …`).
  * However many runs wait, an event that none of them waits for costs a few look-ups.
  */
 export class WaitIndex {
   private readonly waits = new Map<Uuid, Wait>();
-  private readonly byRun = new Map<string, Set<Wait>>();
+  private readonly byRun: Several = new Map();
   /** By pattern of types, then by paths. */
   private readonly patterns = new Map<string, Map<string, Group>>();
+  /** Runs of one version wait for the same: what they say is kept once. */
+  private readonly said = new BoundedMap<string, Wait['data']['choices']>(MAX_REMEMBERED);
   private readonly patternsOf = new BoundedMap<string, readonly string[]>(MAX_REMEMBERED);
 
   get size(): number {
@@ -54,10 +59,12 @@ export class WaitIndex {
     this.byRun.clear();
     this.patterns.clear();
     this.patternsOf.clear();
+    this.said.clear();
   }
 
-  add(wait: Wait): void {
-    if (this.waits.has(wait.id)) return;
+  add(given: Wait): void {
+    if (this.waits.has(given.id)) return;
+    const wait = { ...given, data: { ...given.data, choices: this.shared(given.data.choices) } };
     this.waits.set(wait.id, wait);
     put(this.byRun, wait.data.runId, wait);
     for (const { pattern, paths, key } of placesOf(wait)) {
@@ -92,7 +99,7 @@ export class WaitIndex {
   }
 
   ofRun(runId: string): readonly Wait[] {
-    return [...(this.byRun.get(runId) ?? [])];
+    return [...at(this.byRun, runId)];
   }
 
   /** Waits that an event fits, by run, the earliest of each run first. */
@@ -121,8 +128,15 @@ export class WaitIndex {
     for (const pattern of patterns)
       for (const { paths, byKey } of this.patterns.get(pattern)!.values()) {
         const key = keyOf(paths.map((path) => valueAt(path, shown)));
-        if (key !== undefined) yield* byKey.get(key) ?? [];
+        if (key !== undefined) yield* at(byKey, key);
       }
+  }
+
+  private shared(choices: Wait['data']['choices']): Wait['data']['choices'] {
+    const text = stringifyJson(choices);
+    const known = this.said.get(text) ?? choices;
+    this.said.set(text, known);
+    return known;
   }
 
   private patternsFor(type: string): readonly string[] {
@@ -165,7 +179,7 @@ interface Place {
 function placesOf({ data: { choices, scope } }: Wait): readonly Place[] {
   return choices.flatMap(({ event, when }) => {
     const ofRun = (path: Path) => (Object.hasOwn(scope, String(path[0])) ? valueAt(path, scope) : undefined);
-    const equalities: readonly Equality[] = when === undefined ? [] : leadingEqualities(when, ofRun);
+    const equalities: readonly Equality[] = when === undefined ? [] : conjoinedEqualities(when, ofRun);
     const key = keyOf(equalities.map(({ value }) => value))!;
     return event.map((pattern) => ({ pattern, paths: equalities.map(({ path }) => path), key }));
   });
@@ -176,14 +190,19 @@ function keyOf(values: readonly unknown[]): string | undefined {
   return values.every(isScalar) ? stringifyJson(values.map(scalarKey)) : undefined;
 }
 
-function put<Key>(sets: Map<Key, Set<Wait>>, key: Key, wait: Wait): void {
-  const set = sets.get(key);
-  if (set) set.add(wait);
-  else sets.set(key, new Set([wait]));
+function at(waits: Several, key: string): Iterable<Wait> {
+  const found = waits.get(key) ?? [];
+  return 'id' in found ? [found] : found;
 }
 
-function drop<Key>(sets: Map<Key, Set<Wait>>, key: Key, wait: Wait): void {
-  const set = sets.get(key);
-  set?.delete(wait);
-  if (set?.size === 0) sets.delete(key);
+function put(waits: Several, key: string, wait: Wait): void {
+  const found = waits.get(key);
+  if (found instanceof Set) found.add(wait);
+  else waits.set(key, found ? new Set([found, wait]) : wait);
+}
+
+function drop(waits: Several, key: string, wait: Wait): void {
+  const found = waits.get(key);
+  if (found instanceof Set) found.delete(wait);
+  if (found === wait || (found instanceof Set && found.size === 0)) waits.delete(key);
 }

@@ -391,6 +391,7 @@ describe('a limit of runs', () => {
       key: undefined,
       limit: 1,
       onConflict: 'queue',
+      whileWaiting: 'hold',
       maxQueued: 100,
     });
   });
@@ -521,5 +522,42 @@ describe('the parser', () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe('what is allowed and says nothing', () => {
+  it.each([
+    ['timeout: 0s', 'workflow.no_time', 'steps: [{ wait: { for: 1s } }]', 10],
+    ['concurrency: { key: event.subject }', 'workflow.constant_key', 'steps: [{ wait: { for: 1s } }]', 21],
+    ['steps: [{ wait: { for: 1s }, timeout: 0s }]', 'workflow.no_time', '', 39],
+    ['steps: [{ waitForEvent: { event: git.push, onTimeout: continue } }]', 'workflow.no_timeout', '', 55],
+    ['steps: [{ approval: { title: x, onTimeout: fail } }]', 'workflow.no_timeout', '', 44],
+    [
+      'triggers: [{ type: event, event: "pr.*", paths: src }]',
+      'workflow.paths_unknown',
+      'steps: [{ wait: { for: 1s } }]',
+      49,
+    ],
+  ])('%s is warned about with its place: %s', (line, code, rest, column) => {
+    const parsed = parseWorkflow(`name: x\n${line}\n${rest}\n`, testSteps);
+    expect(parsed.ok).toBe(true);
+    expect(parsed.warnings().filter((one) => one.code === code)).toMatchObject([{ line: 2, column }]);
+  });
+
+  it.each([
+    'concurrency: { key: "${{ event.subject }}" }\ntimeout: 1s',
+    'concurrency: { key: deploys }',
+    'triggers: [{ type: event, event: [git.push, "pr.*"], paths: src }]',
+  ])('%s is not', (line) => {
+    expect(parseWorkflow(`name: x\n${line}\nsteps: [{ wait: { for: 1s } }]\n`, testSteps).warnings()).toEqual([]);
+  });
+});
+
+describe('a list that is too long', () => {
+  it('is refused with how long it may be, and how long it is', () => {
+    expect(firstOf(withSteps('  - { wait: { for: 1s } }\n'.repeat(201)))).toMatchObject({
+      line: 3,
+      detail: 'Must be a list of steps with at most 200 entries. Got a list of 201 entries.',
+    });
   });
 });

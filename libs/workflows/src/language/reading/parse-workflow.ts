@@ -10,7 +10,7 @@ import type { Concurrency, Definition, Trigger } from '../definition.js';
 import { emptyTemplate, type Expressions } from '../expressions.js';
 import { WorkflowShape } from '../fields.js';
 import { asSteps, inGraphText, isGraph } from './graph-source.js';
-import { durationOf } from '../literals.js';
+import { timeLimitOf } from './time-limits.js';
 import { failureSchema, type Visible, visibleAtFirst, visibleInFinally } from '../scope-schema.js';
 import { inOrder, type KnownOrganisation, SourceProblems } from '../source-problems.js';
 import { warnAboutCredentials } from './literal-credentials.js';
@@ -70,7 +70,7 @@ function readDefinition(given: Json, vocabulary: Vocabulary, problems: SourcePro
   const triggers = readTriggers(listOf(value['triggers']), vocabulary, problems);
   const root = visibleAtFirst(triggers, varsIn([value['steps'], value['onFailure'], value['finally']]));
   const ids = new StepIds(vocabulary.keywords, problems);
-  const last = finallyOf(value['finally']);
+  const last = finallyOf(value['finally'], problems);
   ids.assign({ '/steps': value['steps'], '/onFailure': value['onFailure'], [last.pointer]: last.steps });
   const reader = new StepReader(vocabulary, problems, ids);
   const { steps, visible } = reader.list(value['steps'], '/steps', root);
@@ -88,9 +88,9 @@ function readDefinition(given: Json, vocabulary: Vocabulary, problems: SourcePro
     disabled: value['disabled'] === true,
     labels: isObject(value['labels']) ? (value['labels'] as Record<string, string>) : {},
     triggers,
-    timeoutMs: durationOf(value['timeout']),
+    timeoutMs: timeLimitOf(value['timeout'], '/timeout', problems),
     allowRecursion: value['allowRecursion'] === true,
-    concurrency: concurrencyOf(value['concurrency'], root, reader.expressions),
+    concurrency: concurrencyOf(value['concurrency'], root, reader.expressions, problems),
     steps,
     onFailure: onFailure.steps,
     finally: value['finally'] === undefined ? undefined : { steps: lastSteps.steps, timeoutMs: last.timeoutMs },
@@ -102,12 +102,21 @@ function readDefinition(given: Json, vocabulary: Vocabulary, problems: SourcePro
 const FINALLY_MS = 3_600_000;
 
 /** A list of steps, or an object that holds one. */
-const finallyOf = (value: unknown) =>
+const finallyOf = (value: unknown, problems: SourceProblems) =>
   isObject(value)
-    ? { steps: value['steps'], pointer: '/finally/steps', timeoutMs: durationOf(value['timeout']) ?? FINALLY_MS }
+    ? {
+        steps: value['steps'],
+        pointer: '/finally/steps',
+        timeoutMs: timeLimitOf(value['timeout'], '/finally/timeout', problems) ?? FINALLY_MS,
+      }
     : { steps: value, pointer: '/finally', timeoutMs: FINALLY_MS };
 
-function concurrencyOf(value: unknown, root: Visible, expressions: Expressions): Concurrency | undefined {
+function concurrencyOf(
+  value: unknown,
+  root: Visible,
+  expressions: Expressions,
+  problems: SourceProblems,
+): Concurrency | undefined {
   if (!isObject(value)) return undefined;
   const {
     key,
@@ -118,6 +127,14 @@ function concurrencyOf(value: unknown, root: Visible, expressions: Expressions):
   } = value as Partial<Omit<Concurrency, 'key'>> & { key?: string };
   const visible = { ...root, roots: { event: root.roots['event']!, inputs: root.roots['inputs']! } };
   const compiled = typeof key === 'string' ? expressions.template(key, '/concurrency/key', visible) : undefined;
+  if (typeof key === 'string' && /^(event|inputs)\./.test(key) && !key.includes('${{'))
+    problems.suspect(() =>
+      problems.warn(
+        '/concurrency/key',
+        'workflow.constant_key',
+        `The key is this text: all runs share it. Write \${{ ${key} }} to use the value.`,
+      ),
+    );
   return { key: compiled, limit, onConflict, maxQueued, whileWaiting };
 }
 

@@ -5,7 +5,7 @@ import { suggestion } from '#libs/kernel/src/text/nearest.js';
 import type { Step, UsesFields } from '../definition.js';
 import { Expressions } from '../expressions.js';
 import { MAX_STEPS, UsesShape } from '../fields.js';
-import { durationOf } from '../literals.js';
+import { timeLimitOf } from './time-limits.js';
 import type { Visible } from '../scope-schema.js';
 import type { SourceProblems } from '../source-problems.js';
 import { listOf, type StepIds } from './step-ids.js';
@@ -118,7 +118,7 @@ export class StepReader {
       name: typeof raw['name'] === 'string' ? raw['name'] : undefined,
       disabled: raw['disabled'] === true,
       condition: raw['if'] === undefined ? undefined : this.expressions.condition(raw['if'], `${pointer}/if`, visible),
-      timeoutMs: durationOf(raw['timeout']),
+      timeoutMs: timeLimitOf(raw['timeout'], `${pointer}/timeout`, this.problems),
       onError: raw['onError'] === 'continue' ? 'continue' : 'fail',
     };
   }

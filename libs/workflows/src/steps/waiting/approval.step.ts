@@ -14,7 +14,7 @@ import { AWAITING } from '../kind/awaiting.js';
 import { failure } from '../kind/step-failure.js';
 import { evaluating } from '../kind/step-input.js';
 import type { KeywordKind, Progress, StepDecision } from '../kind/step-kind.js';
-import { lengthOf, readLimit } from './time-limit.js';
+import { lengthOf, readLimit, readOnTimeout } from './time-limit.js';
 
 const DEFAULT_APPROVERS = ['admin', 'designer'];
 /** A link is in messages, which are kept. */
@@ -101,7 +101,7 @@ export const approvalStep: KeywordKind<ApprovalFields> = {
     const { pointer, visible, expressions, problems } = reading;
     const at = `${pointer}/approval`;
     const raw = isObject(value) ? (value as Readonly<Record<string, unknown>>) : {};
-    const { approvers, count, onTimeout, onReject } = raw;
+    const { approvers, count, onReject } = raw;
     const names = Array.isArray(approvers) ? (approvers as string[]) : DEFAULT_APPROVERS;
     if (raw['links'] === true && raw['selfApproval'] !== true && names.some(isRole))
       problems.add(
@@ -120,7 +120,7 @@ export const approvalStep: KeywordKind<ApprovalFields> = {
       selfApproval: raw['selfApproval'] === true,
       links: raw['links'] === true,
       limit: readLimit(raw['timeout'], `${at}/timeout`, reading),
-      onTimeout: onTimeout === 'continue' ? 'continue' : 'fail',
+      onTimeout: readOnTimeout(raw, at, reading),
       onReject: onReject === 'continue' ? 'continue' : 'fail',
     };
   },

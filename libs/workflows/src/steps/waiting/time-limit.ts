@@ -15,6 +15,19 @@ export function readLimit(value: unknown, pointer: string, { problems, expressio
   return expressions.template(value, pointer, visible);
 }
 
+/** `onTimeout` of a wait that has no time limit says nothing. */
+export function readOnTimeout(
+  { timeout, onTimeout }: Readonly<Record<string, unknown>>,
+  at: string,
+  { problems }: Pick<Reading, 'problems'>,
+): 'fail' | 'continue' {
+  if (onTimeout !== undefined && timeout === undefined)
+    problems.suspect(() =>
+      problems.warn(`${at}/onTimeout`, 'workflow.no_timeout', 'A wait without "timeout" has no time limit. Set "timeout".'),
+    );
+  return onTimeout === 'continue' ? 'continue' : 'fail';
+}
+
 /** Milliseconds. */
 export function lengthOf(limit: CompiledTemplate, scope: unknown): number {
   const given = evaluating(() => limit.render(scope));

@@ -18,7 +18,7 @@ import { AWAITING } from '../kind/awaiting.js';
 import { failure } from '../kind/step-failure.js';
 import { MAX_VALUE_BYTES, plain } from '../kind/step-input.js';
 import type { KeywordKind, Progress, StepDecision } from '../kind/step-kind.js';
-import { lengthOf, readLimit } from './time-limit.js';
+import { lengthOf, readLimit, readOnTimeout } from './time-limit.js';
 
 type Received = DataOf<'run.event_received'>;
 
@@ -108,7 +108,7 @@ export const waitForEventStep: KeywordKind<WaitForEventFields, Noted> = {
     const fields = isObject(value) ? value : {};
     const needs = Object.hasOwn(fields, 'any') ? 'any' : Object.hasOwn(fields, 'all') ? 'all' : 'one';
     problems.fits({ one: One, any: Any, all: All }[needs], value, at);
-    const { [needs]: list, timeout, onTimeout, since } = fields;
+    const { [needs]: list, timeout, since } = fields;
     const given: readonly unknown[] = needs === 'one' ? [fields] : Array.isArray(list) ? list : [];
     return {
       needs,
@@ -117,7 +117,7 @@ export const waitForEventStep: KeywordKind<WaitForEventFields, Noted> = {
       ),
       since: since === 'step' ? 'step' : 'run',
       limit: readLimit(timeout, `${at}/timeout`, reading),
-      onTimeout: onTimeout === 'continue' ? 'continue' : 'fail',
+      onTimeout: readOnTimeout(fields, at, reading),
     };
   },
 
