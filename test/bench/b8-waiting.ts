@@ -12,11 +12,14 @@ import { discard, startServer } from './scenario/bench-server.js';
 import { Faults } from './scenario/check-flow.js';
 import { copyStream } from './scenario/grow-log.js';
 import { inLanes } from './scenario/webhook-flow.js';
+import { listening } from './scenario/listening-runs.js';
 
 /**
- * B8: many runs asleep in a `wait`. Measures CPU time while nothing is due, memory per run, and how late runs end that are due
+ * B8: many runs that wait. B8a, asleep in a `wait`. Measures CPU time while nothing is due, memory per run, and how late runs end that are due
  * at the same moment. One run is started through the API; the others are copies of its stream, appended to the log, from which
  * the server makes their rows.
+ * B8b, in a `waitForEvent`: what an event of the type that they wait for costs that none of them waits for, against a server with one
+ * such run, in turns; and memory per run.
  */
 interface Plan {
   readonly asleep: number;
@@ -26,12 +29,16 @@ interface Plan {
   readonly watch: number;
   /** Milliseconds from starting them until they are due; doubled until all are asleep by then. */
   readonly ahead: number;
+  /** Runs that wait for an event, and unrelated events in each of several rounds. */
+  readonly listening: number;
+  readonly events: number;
+  readonly rounds: number;
 }
 
 const PLANS: Readonly<Record<Size, Plan>> = {
-  full: { asleep: 100_000, due: 50, watch: 20, ahead: 10_000 },
-  quick: { asleep: 10_000, due: 50, watch: 5, ahead: 10_000 },
-  smoke: { asleep: 20, due: 2, watch: 0.2, ahead: 2_000 },
+  full: { asleep: 100_000, due: 50, watch: 20, ahead: 10_000, listening: 100_000, events: 2_000, rounds: 5 },
+  quick: { asleep: 10_000, due: 50, watch: 5, ahead: 10_000, listening: 10_000, events: 1_000, rounds: 3 },
+  smoke: { asleep: 20, due: 2, watch: 0.2, ahead: 2_000, listening: 20, events: 10, rounds: 1 },
 };
 
 const WORKFLOW = `
@@ -62,7 +69,7 @@ interface Idle {
   readonly postgresShare: number;
 }
 
-async function run({ size }: BenchmarkOptions): Promise<Report> {
+async function asleep({ size }: BenchmarkOptions): Promise<Report> {
   const plan = PLANS[size];
   const faults = new Faults();
   const postgres = await BenchPostgres.start();
@@ -123,8 +130,8 @@ async function run({ size }: BenchmarkOptions): Promise<Report> {
     say(`B8 putting ${plan.asleep} runs to sleep`);
     await copyStream(databaseUrl, streams.run(template), plan.asleep - 1);
     await caughtUp(server);
-    const asleep = await sleeping(databaseUrl);
-    if (asleep !== plan.asleep) faults.add('runs that are not asleep', String(plan.asleep - asleep));
+    const count = await sleeping(databaseUrl);
+    if (count !== plan.asleep) faults.add('runs that are not asleep', String(plan.asleep - count));
     const many = await idle();
 
     let lateMs: readonly number[] | undefined;
@@ -167,4 +174,14 @@ async function sleeping(url: string): Promise<number> {
   return Number(found!.count);
 }
 
-export const waiting: Benchmark = { id: 'B8', title: 'runs asleep', run };
+async function run(options: BenchmarkOptions): Promise<Report> {
+  const [one, other] = [await asleep(options), await listening(PLANS[options.size])];
+  return {
+    rows: [...one.rows, ...other.rows],
+    verified: `${one.verified}; ${other.verified}`,
+    faults: [...one.faults, ...other.faults],
+    result: { asleep: one.result, listening: other.result },
+  };
+}
+
+export const waiting: Benchmark = { id: 'B8', title: 'runs that wait', run };
