@@ -10,6 +10,8 @@ import { providerCommands } from './provider.js';
 import { readDocument } from './rule/rule-file.js';
 import { eventCommands, ruleCommands } from './rule.js';
 import { addAgentCommands } from './agent/agent-commands.js';
+import { completionCommand } from './operation/completion.js';
+import { doctorCommand } from './operation/doctor.js';
 import { resourceCommands } from './resource/resource-commands.js';
 import { secretCommands } from './secret/secret-commands.js';
 import { sendCommand } from './send.js';
@@ -75,6 +77,8 @@ export async function main(args: readonly string[], given: Partial<Surroundings>
   resourceCommands(program, act);
   applyCommand(program, act);
   sendCommand(program, act);
+  doctorCommand(program, act);
+  completionCommand(program, act);
   for (const command of everyCommand(program)) command.exitOverride().showSuggestionAfterError();
 
   try {
