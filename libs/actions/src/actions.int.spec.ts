@@ -23,6 +23,9 @@ import { StageProcess } from '../../persistence/testing/stage-process.js';
 import { ActionWorkers } from './plugins/action-workers.js';
 import { ActionsModule } from './actions.module.js';
 import { ScheduleActions } from './attempts/schedule.subscriber.js';
+import { ConnectionTable } from './connections/connection.table.js';
+import { SendMessage } from './messages/send-message.worker.js';
+import { TrackIssue } from './trackers/track-issue.worker.js';
 
 const views = useViews({ poolSize: 5 });
 
@@ -55,7 +58,11 @@ async function server(...actions: ActionDefinition[]): Promise<() => Promise<voi
       [NamedSecretValues, { of: () => Promise.resolve(new Map()) }],
       [LOG, { debug: nowhere, info: nowhere, warn: nowhere, error: nowhere }],
     ],
-    runs: (find) => ({ subscribers: [find(ScheduleActions)], workers: find(ActionWorkers).all }),
+    runs: (find) => ({
+      subscribers: [find(ScheduleActions)],
+      tables: [find(ConnectionTable)],
+      workers: [...find(ActionWorkers).all, find(SendMessage), find(TrackIssue)],
+    }),
   });
   const stop = async () => {
     servers.splice(servers.indexOf(stop), 1);
