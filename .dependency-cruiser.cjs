@@ -50,7 +50,18 @@ const ROOMS = {
   'libs/actions/src': ['plugins', 'trackers', 'messages', 'attempts', 'connections'],
   'libs/kernel/src': ['text', 'time'],
   'apps/server/src': ['http', 'health'],
-  'apps/cli/src': ['apply', 'resource', 'workflow', 'run', 'secret', 'event-type', 'integration', 'rule', 'nouns'],
+  'apps/cli/src': [
+    'apply',
+    'resource',
+    'workflow',
+    'run',
+    'secret',
+    'event-type',
+    'audit',
+    'integration',
+    'rule',
+    'nouns',
+  ],
 };
 const roomRules = Object.entries(ROOMS).flatMap(([folder, rooms]) =>
   rooms.slice(1).map((room, index) => ({
@@ -171,12 +182,13 @@ module.exports = {
       comment:
         'The command line talks REST, as any other client: what it could do beside it, nobody else could. Offline it reads ' +
         'saved requests, signs them with providers, parses expressions and YAML, and runs tests of workflows: the pure engine in ' +
-        'virtual time (libs/workflows/src/trial), with the steps that a server would have. The types of answers are those of ' +
-        'the shapes.',
+        'virtual time (libs/workflows/src/trial), with the steps that a server would have; it verifies proofs of the log ' +
+        '(libs/audit/src/proof/tree). The types of answers are those of the shapes.',
       from: { path: '^apps/cli/', pathNot: '[.]spec[.]ts$' },
       to: {
         path: '^libs/',
-        pathNot: '^libs/((kernel|expressions|yaml|plugin-sdk|providers|events|steps)/|workflows/src/trial/)',
+        pathNot:
+          '^libs/((kernel|expressions|yaml|plugin-sdk|providers|events|steps)/|workflows/src/trial/|audit/src/proof/tree/)',
       },
     },
     {

@@ -9,6 +9,7 @@ import { integrationCommands } from './integration.js';
 import { providerCommands } from './provider.js';
 import { readDocument } from './rule/rule-file.js';
 import { eventCommands, ruleCommands } from './rule.js';
+import { auditCommands } from './audit/audit-commands.js';
 import { addAgentCommands } from './agent/agent-commands.js';
 import { completionCommand } from './operation/completion.js';
 import { doctorCommand } from './operation/doctor.js';
@@ -74,6 +75,7 @@ export async function main(args: readonly string[], given: Partial<Surroundings>
   secretCommands(program, act);
   addAgentCommands(program, act);
   eventTypeCommands(program, act);
+  auditCommands(program, act);
   resourceCommands(program, act);
   applyCommand(program, act);
   sendCommand(program, act);

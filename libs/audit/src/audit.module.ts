@@ -14,6 +14,7 @@ import { PendingActionController } from './pending-action.controller.js';
 import { PendingActions } from './pending-action.projection.js';
 import { CheckpointFile } from './proof/checkpoint-file.adapter.js';
 import { loadTrees } from './proof/kept-tree.adapter.js';
+import { ProofController } from './proof/proof.controller.js';
 import { SealLog } from './proof/seal-log.subscriber.js';
 import { SealTree } from './proof/seal-tree.worker.js';
 import { SigningKeys } from './proof/signing-keys.js';
@@ -22,7 +23,7 @@ import { PublishController } from './publish.controller.js';
 /** Reading the log: search, export, traces; and publishing into it. */
 @Module({
   imports: [EventIndexModule],
-  controllers: [EventController, PublishController, PendingActionController],
+  controllers: [EventController, PublishController, PendingActionController, ProofController],
   providers: [
     { provide: PendingActions, useFactory: () => new PendingActions() },
     SealLog,

@@ -4,6 +4,7 @@ import { Keyring } from '#libs/access/src/secrets/keyring.js';
 import { PostgresSecrets } from '#libs/access/src/secrets/secrets.adapter.js';
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
+import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { EventIndex } from '#libs/event-index/src/event-index.projection.js';
 import { followers } from '#libs/events/src/followers.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
@@ -17,6 +18,7 @@ import { loadTrees, WHOLE_LOG } from '../src/proof/kept-tree.adapter.js';
 import { SealLog } from '../src/proof/seal-log.subscriber.js';
 import { SealTree } from '../src/proof/seal-tree.worker.js';
 import { SigningKeys } from '../src/proof/signing-keys.js';
+import { type Verification, verifyLog, type VerifyRequest } from '../src/proof/verify-log.js';
 
 export const SEAL_EVERY = 300_000;
 
@@ -89,6 +91,20 @@ export class SealedLog {
       claims: 1,
     });
     await this.keep();
+  }
+
+  /** @param store the same log, opened again: as it is stored now. */
+  async verify(request: Partial<VerifyRequest> = {}, store = this.store): Promise<Verification> {
+    const { database, keys } = this;
+    const progress = { whenProcessed: () => Promise.resolve() };
+    const steps = verifyLog(
+      { store, database, progress, keys, events: new EventReader(database, store, progress) },
+      { tree: WHOLE_LOG, signal: new AbortController().signal, ...request },
+    );
+    for (;;) {
+      const { done, value } = await steps.next();
+      if (done === true) return value;
+    }
   }
 
   async tree(name = WHOLE_LOG) {

@@ -18,6 +18,14 @@ interface Entry {
   readonly revision: bigint;
 }
 
+/** What names an event, also one that the log has no longer. */
+export interface EventName {
+  readonly id: Uuid;
+  readonly type: string;
+  readonly stream: string;
+  readonly revision: bigint;
+}
+
 /** One event of a story, as the index has it. */
 export interface TracedEvent {
   readonly id: Uuid;
@@ -137,6 +145,19 @@ export class EventReader {
   async byId(orgId: string, id: Uuid): Promise<RecordedEvent | undefined> {
     const [entry] = await this.select('id = $1 and org_id = $2', [id, orgId], 'order by position limit 1');
     return entry && (await this.fetch([entry])).get(entry.position);
+  }
+
+  /** What names the events at these positions; those that the index does not have are missing. */
+  async namesAt(positions: readonly bigint[]): Promise<ReadonlyMap<bigint, EventName>> {
+    if (positions.length === 0) return new Map();
+    const rows = await this.database.query<
+      { position: string; id: Uuid; type: string; stream: string; revision: string }[]
+    >('select position, id, type, stream, revision from views.events where position = any($1::bigint[])', [
+      positions.map(String),
+    ]);
+    return new Map(
+      rows.map(({ position, revision, ...name }) => [BigInt(position), { ...name, revision: BigInt(revision) }]),
+    );
   }
 
   /** The correlation that an event belongs to. */

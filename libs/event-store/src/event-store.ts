@@ -45,6 +45,9 @@ export abstract class EventStore {
   /** Retention: events before `revision` are no longer read, by `readStream` or by `readAll`. */
   abstract truncateBefore(stream: string, revision: bigint): Promise<void>;
 
+  /** The revision before which retention hides the events of a stream; 0n if it hides none. */
+  abstract truncatedBefore(stream: string): Promise<bigint>;
+
   /** Resolves when the log answers; throws Transient `log.unavailable` if it does not. */
   abstract ping(): Promise<void>;
 

@@ -57,6 +57,10 @@ export class MeteredEventStore extends EventStore {
   head(): Promise<bigint> {
     return this.store.head();
   }
+  truncatedBefore(stream: string): Promise<bigint> {
+    return this.store.truncatedBefore(stream);
+  }
+
   truncateBefore(stream: string, revision: bigint): Promise<void> {
     return this.store.truncateBefore(stream, revision);
   }

@@ -2,8 +2,9 @@ import type { DataSource } from 'typeorm';
 
 import type { ViewTransaction } from '#libs/event-store/src/subscriber.js';
 
-import type { SubtreeHash } from './merkle.js';
-import { POSITION_BYTES, RightEdge, subtreesIn, type Tile, TILE_HASHES, TILE_LEVELS } from './tiles.js';
+import type { KeptLeaf } from './compare-leaves.js';
+import { HASH_BYTES, type SubtreeHash } from './tree/merkle.js';
+import { hashesIn, POSITION_BYTES, RightEdge, subtreesIn, type Tile, TILE_HASHES, TILE_LEVELS } from './tree/tiles.js';
 
 /** The tree over all events; others have the id of their organisation. */
 export const WHOLE_LOG = 'log';
@@ -130,4 +131,28 @@ export async function indexAt(database: Reading, tree: string, position: bigint)
   for (let n = 0; n * POSITION_BYTES < row.positions.length; n++)
     if (row.positions.readBigInt64BE(n * POSITION_BYTES) === position) return Number(row.tile) * TILE_HASHES + n;
   return undefined;
+}
+
+/** The leaves of a tree up to a size, in order, some tiles at a time. */
+export async function* keptLeaves(
+  database: Reading,
+  tree: string,
+  size: number,
+  tilesAtOnce: number,
+): AsyncGenerator<readonly KeptLeaf[]> {
+  for (let from = 0; from * TILE_HASHES < size; from += tilesAtOnce) {
+    const rows = await database.query<{ tile: string; hashes: Buffer; positions: Buffer }[]>(
+      `select tile, hashes, positions from views.log_tiles
+        where tree = $1 and level = 0 and tile >= $2 and tile < $3 order by tile`,
+      [tree, from, from + tilesAtOnce],
+    );
+    yield rows.flatMap(({ tile, hashes, positions }) => {
+      const first = Number(tile) * TILE_HASHES;
+      return hashesIn(hashes, 0, Math.min(hashes.length / HASH_BYTES, size - first)).map((leaf, n) => ({
+        index: first + n,
+        position: positions.readBigInt64BE(n * POSITION_BYTES),
+        leaf,
+      }));
+    });
+  }
 }

@@ -10,10 +10,10 @@ import { timeAfter } from '#libs/kernel/src/time/times.js';
 import { WorkQueue } from '#libs/persistence/src/claims/work.js';
 
 import { type KeptTree, loadTrees, saveTrees, WHOLE_LOG } from './kept-tree.adapter.js';
-import { leafHash } from './leaf.js';
-import type { Hash } from './merkle.js';
+import { leafHash } from './tree/leaf.js';
+import type { Hash } from './tree/merkle.js';
 import type { SealTask } from './seal-tree.worker.js';
-import { RightEdge } from './tiles.js';
+import { RightEdge } from './tree/tiles.js';
 
 /** A tree is sealed when this many events have come since its last checkpoint, or after a time. */
 export const SEAL_EVENTS = 10_000;
@@ -124,7 +124,7 @@ const newTree = (): KeptTree => ({
 });
 
 /** Others may have written to our streams: what has no organisation is in the tree of the whole log alone. */
-function organisationOf(event: RecordedEvent): readonly string[] {
+export function organisationOf(event: RecordedEvent): readonly string[] {
   try {
     const { orgId } = event.metadata;
     return orgId.startsWith(`${PREFIXES.organisation}_`) ? [orgId] : [];

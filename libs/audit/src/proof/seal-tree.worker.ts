@@ -1,5 +1,6 @@
 import { appendOnce } from '#libs/event-store/src/append-once.js';
 import type { EventStore } from '#libs/event-store/src/event-store.js';
+import { readLast } from '#libs/event-store/src/reading.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
@@ -13,10 +14,10 @@ import { uuid5 } from '#libs/kernel/src/ids.js';
 import type { Log } from '#libs/kernel/src/log.js';
 import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/claims/work.js';
 
-import { checkpointText, NEXT_KEY } from './checkpoint.js';
+import { checkpointText, NEXT_KEY } from './tree/checkpoint.js';
 import type { CheckpointFile } from './checkpoint-file.adapter.js';
 import { type KeptTree, WHOLE_LOG } from './kept-tree.adapter.js';
-import { signNote } from './note.js';
+import { signNote } from './tree/note.js';
 import type { SigningKeys } from './signing-keys.js';
 
 export interface SealTask {
@@ -52,7 +53,7 @@ export class SealTree implements Worker<SealTask> {
     const now = clock.now();
     if (kept?.sealAt === undefined || kept.sealAt > now) return { position: nothing };
     const stream = streams.seals(tree);
-    const [last] = await store.readStream(stream, { direction: 'backwards', limit: 1 });
+    const last = await readLast(store, stream);
     const earlier = last?.is('log.sealed') ? last.data : undefined;
     const data = await this.sign(tree, kept, earlier);
     const orgId = tree === WHOLE_LOG ? DEFAULT_ORG : tree;

@@ -10,11 +10,11 @@ import { eventUuidOf } from '#libs/events/src/envelope.js';
 
 import { useViews } from '../../../../test/support/views.js';
 import { SEAL_EVERY, SealedLog } from '../../testing/sealed-log.js';
-import { NEXT_KEY, parseCheckpoint } from './checkpoint.js';
+import { NEXT_KEY, parseCheckpoint } from './tree/checkpoint.js';
 import { indexAt, keptSubtrees } from './kept-tree.adapter.js';
-import { leafHash } from './leaf.js';
-import { consistencyProof, inclusionProof, rootOf, verifyConsistency, verifyInclusion } from './merkle.js';
-import { openNote } from './note.js';
+import { leafHash } from './tree/leaf.js';
+import { consistencyProof, inclusionProof, rootOf, verifyConsistency, verifyInclusion } from './tree/merkle.js';
+import { openNote } from './tree/note.js';
 import { SEAL_EVENTS } from './seal-log.subscriber.js';
 
 const views = useViews();

@@ -3,12 +3,13 @@ import { hash, randomBytes } from 'node:crypto';
 import type { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { appendOnce } from '#libs/event-store/src/append-once.js';
 import type { EventStore } from '#libs/event-store/src/event-store.js';
+import { readLast } from '#libs/event-store/src/reading.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { DEFAULT_ORG } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 
-import { type Signer, signerOf, type Verifier } from './note.js';
+import { type Signer, signerOf, type Verifier } from './tree/note.js';
 
 const SEED_BYTES = 32;
 const FIRST = 1;
@@ -28,7 +29,7 @@ export class SigningKeys {
 
   /** The number of the key that signs now. */
   async current(): Promise<number> {
-    const [last] = await this.store.readStream(streams.sealKeys(), { direction: 'backwards', limit: 1 });
+    const last = await readLast(this.store, streams.sealKeys());
     return last?.is('log.key_rotated') ? last.data.key : FIRST;
   }
 

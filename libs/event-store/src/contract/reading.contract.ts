@@ -200,6 +200,8 @@ export function reading(open: Open): void {
       await subject.store.append(stream, someEvents(3), 'no-stream');
       await subject.store.truncateBefore(stream, 3n);
       await subject.store.truncateBefore(stream, 1n);
+      expect(await subject.store.truncatedBefore(stream)).toBe(3n);
+      expect(await subject.store.truncatedBefore(aStream())).toBe(0n);
       expect(await subject.store.readStream(stream)).toEqual([]);
       expect(await subject.store.append(stream, [anEvent()], 2n)).toMatchObject({ revision: 3n });
       expect(revisionsOf(await subject.store.readStream(stream))).toEqual(revisions(3));

@@ -116,6 +116,10 @@ export class EventStoreDbEventStore extends EventStore {
     return this.tail.head();
   }
 
+  truncatedBefore(stream: string): Promise<bigint> {
+    return Promise.resolve(this.truncations.before(stream));
+  }
+
   async truncateBefore(stream: string, revision: bigint): Promise<void> {
     this.checkOpen();
     await this.truncations.move(stream, revision, this.reader, this.pipeline);

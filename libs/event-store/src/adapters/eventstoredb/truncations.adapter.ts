@@ -44,6 +44,10 @@ export class Truncations {
     return boundary !== undefined && revision < boundary.before;
   }
 
+  before(stream: string): bigint {
+    return this.boundaries.get(stream)?.before ?? 0n;
+  }
+
   /** Moves a stream's boundary forwards, never beyond its end, where it would hide what is yet to come. */
   async move(stream: string, to: bigint, reader: Reader, pipeline: AppendPipeline): Promise<void> {
     const newestOf = async (name: string): Promise<RecordedEvent | undefined> =>

@@ -109,6 +109,11 @@ export class MemoryEventStore extends EventStore {
     return Promise.resolve(BigInt(this.log.length));
   }
 
+  async truncatedBefore(stream: string): Promise<bigint> {
+    await Promise.resolve();
+    return this.hiddenBefore.get(stream) ?? 0n;
+  }
+
   async truncateBefore(stream: string, revision: bigint): Promise<void> {
     this.checkOpen();
     const length = BigInt(this.streams.get(stream)?.length ?? 0);

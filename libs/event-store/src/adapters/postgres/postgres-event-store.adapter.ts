@@ -120,6 +120,10 @@ export class PostgresEventStore extends EventStore {
     return this.reader.head();
   }
 
+  truncatedBefore(stream: string): Promise<bigint> {
+    return this.reader.truncatedBefore(stream);
+  }
+
   async truncateBefore(stream: string, revision: bigint): Promise<void> {
     this.checkOpen();
     await this.reader.truncateBefore(stream, revision, CHANNEL);

@@ -106,6 +106,12 @@ export class Reader {
     });
   }
 
+  async truncatedBefore(stream: string): Promise<bigint> {
+    const text = 'SELECT before::text FROM log.retention WHERE stream = $1';
+    const [row] = await this.rows<[string]>({ name: 'log-truncated', text, values: [this.names.stored(stream)] });
+    return row ? BigInt(row[0]) : 0n;
+  }
+
   /** Statistics, without which plans for the first hundred thousand events stay those for ten. */
   async analyze(): Promise<void> {
     await this.pool.query('ANALYZE log.events');

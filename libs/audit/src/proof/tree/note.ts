@@ -142,3 +142,18 @@ export function openNote(note: string, verifiers: readonly Verifier[]): OpenNote
     `The note is signed by another key: ${found}. Expected: ${known || 'none is known'}.`,
   );
 }
+
+/** The notes of a text that holds several, one after the other. */
+export function notesIn(text: string): readonly string[] {
+  const notes: string[] = [];
+  let note = '';
+  const lines = text.split('\n');
+  for (const [n, line] of lines.entries()) {
+    if (note === '' && line === '') continue;
+    note += `${line}\n`;
+    if (!line.startsWith('— ') || lines[n + 1]?.startsWith('— ') === true) continue;
+    notes.push(note);
+    note = '';
+  }
+  return notes;
+}

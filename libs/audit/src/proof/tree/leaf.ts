@@ -24,30 +24,35 @@ const REVISION = 8;
 /** Used again for each leaf. The first byte is what RFC 6962 puts before a leaf. */
 let scratch = Buffer.alloc(64 * 1024);
 
-const bytesIn = (field: string | Uint8Array): number =>
-  typeof field === 'string' ? Buffer.byteLength(field) : field.length;
+/** A character takes three bytes at most. */
+const mostBytesIn = (field: string | Uint8Array): number =>
+  typeof field === 'string' ? 3 * field.length : field.length;
+
+/** Writes a field and its length. @returns where the next one begins. */
+function put(field: string | Uint8Array, at: number): number {
+  const from = at + LENGTH;
+  // Counting the bytes of a text before it is written would take as long as writing it.
+  const length = typeof field === 'string' ? scratch.write(field, from, 'utf8') : field.length;
+  if (typeof field !== 'string') scratch.set(field, from);
+  scratch.writeUInt32BE(length, at);
+  return from + length;
+}
 
 /** Valid until the next call. */
 function prefixedLeaf({ id, stream, revision, type, rawData, rawMetadata }: LeafFields): Buffer {
-  const sizes = [stream, type, rawData, rawMetadata].map(bytesIn);
-  const size = 1 + HEAD.length + 6 * LENGTH + 16 + REVISION + sizes.reduce((sum, one) => sum + one, 0);
-  if (size > scratch.length) scratch = Buffer.alloc(2 ** Math.ceil(Math.log2(size)));
+  const texts = mostBytesIn(stream) + mostBytesIn(type) + mostBytesIn(rawData) + mostBytesIn(rawMetadata);
+  const most = 1 + HEAD.length + 6 * LENGTH + 16 + REVISION + texts;
+  if (most > scratch.length) scratch = Buffer.alloc(2 ** Math.ceil(Math.log2(most)));
   let at = 1 + scratch.write(HEAD, 1, 'latin1');
-  const put = (field: string | Uint8Array, length: number): void => {
-    at = scratch.writeUInt32BE(length, at);
-    if (typeof field === 'string') scratch.write(field, at, 'utf8');
-    else scratch.set(field, at);
-    at += length;
-  };
   at = scratch.writeUInt32BE(16, at);
   at += scratch.write(id.replaceAll('-', ''), at, 'hex');
-  put(stream, sizes[0]!);
+  at = put(stream, at);
   at = scratch.writeUInt32BE(REVISION, at);
   at = scratch.writeBigUInt64BE(revision, at);
-  put(type, sizes[1]!);
-  put(rawData, sizes[2]!);
-  put(rawMetadata, sizes[3]!);
-  return scratch.subarray(0, size);
+  at = put(type, at);
+  at = put(rawData, at);
+  at = put(rawMetadata, at);
+  return scratch.subarray(0, at);
 }
 
 export const leafHash = (event: LeafFields): Hash => hashPrefixedLeaf(prefixedLeaf(event));
