@@ -19,7 +19,7 @@ import { ActionWorkers } from './plugins/action-workers.js';
 import { ScheduleActions } from './attempts/schedule.subscriber.js';
 
 /**
- * What rules and runs ask of others: actions of plug-ins, messages, and issues
+ * What rules, runs and agents ask of others: actions of plug-ins, messages, and issues
  * in trackers outside. Scheduled, carried out, and what became of them.
  */
 @Module({
