@@ -130,9 +130,13 @@ export async function releaseHeld(
   const waitUntil = rows.length < most ? 0 : again;
   return {
     attempts: inOrder(rows).map((row) => workOf(webhookId, row)),
-    againAfterMs: next === undefined ? undefined : Math.max(1, Math.max(next, waitUntil) - taken.now),
+    againAfterMs: next === undefined ? undefined : whole(Math.max(next, waitUntil) - taken.now),
   };
 }
+
+/** What is due much later is looked at again in between: times of rows are whole milliseconds of 32 bits. */
+const LONGEST_MS = 86_400_000;
+const whole = (milliseconds: number): number => Math.ceil(Math.min(LONGEST_MS, Math.max(1, milliseconds)));
 
 /** What was released and will have no outcome takes no place: it was withdrawn, or is parked. */
 async function freePlaces(tx: ViewTransaction, work: WorkQueue, webhookId: string): Promise<void> {

@@ -127,6 +127,13 @@ describe('what waits', () => {
     await change(id, { rateLimit: { limit: 3, per: '1d' } });
     await finished(id, 'success', 3);
     await waiting(id, 3);
+    const rows = await waitFor('the next look to be planned', async () => {
+      const found = await stage.dataSource.query<{ state: string }[]>(
+        "select state, tries, failures, reason from views.work where queue = 'deliveries.pace'",
+      );
+      return found[0]?.state === 'sleeping' && found;
+    });
+    expect(rows).toEqual([{ state: 'sleeping', tries: 0, failures: 0, reason: null }]);
     await change(id, { rateLimit: null });
     await finished(id, 'success', 6);
     expect(receiver.calls).toHaveLength(6);
