@@ -32,6 +32,17 @@ import { pathOf } from './step-path.js';
 /** Takes steps as far as they go; given to the steps that hold others. */
 export type Advance = (decision: RunDecision, steps: readonly Step[], frame: ScopeFrame) => Progress;
 
+const IDENTITY = ['runId', 'workflowId', 'workflow', 'path', 'stepId'] as const;
+const identities = new Map<EventType, readonly (typeof IDENTITY)[number][]>();
+
+/** What events of a type name of the run and the step. */
+function identityOf(type: EventType): readonly (typeof IDENTITY)[number][] {
+  let keys = identities.get(type);
+  if (!keys)
+    identities.set(type, (keys = IDENTITY.filter((key) => Object.hasOwn(catalogue[type].data.properties, key))));
+  return keys;
+}
+
 /** One step of a run, as its kind sees it. */
 export class DecidedStep implements StepDecision {
   readonly path: string;
@@ -74,9 +85,9 @@ export class DecidedStep implements StepDecision {
 
   record<T extends EventType>(type: T, data: OwnData<T>): void {
     const identity = { ...this.decision.identity, path: this.path, stepId: this.step.id };
-    const known = catalogue[type].data.properties;
-    const own = Object.entries(identity).filter(([key]) => Object.hasOwn(known, key));
-    this.decision.record(type, { ...Object.fromEntries(own), ...data });
+    const own: Record<string, unknown> = {};
+    for (const key of identityOf(type)) own[key] = identity[key];
+    this.decision.record(type, { ...own, ...data });
   }
 
   append({ subject, ...event }: Parameters<StepDecision['append']>[0]): void {

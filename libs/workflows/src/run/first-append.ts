@@ -140,23 +140,22 @@ export function firstAppend(
   const timestamp = now.toISOString();
   const begun = reused.reduce((run, draft) => evolve(run, { ...draft, timestamp }) as StartedRun, started.run);
   // Others of its key may be under way: a worker takes it up when it is its turn.
-  const decideFor = (definition: Definition, attempting: 'leave' | 'begin'): Decision =>
-    decide(begun, { definition, now, ...aboutOf({ event, events }), outcomes: new Map(), attempting });
   const { definition } = workflow;
-  const mayGoOn = concurrency === undefined && definition !== undefined;
-  const ahead = mayGoOn ? decideFor(definition, 'begin') : undefined;
-  const hasAttempts = ahead !== undefined && ahead.attempts.length > 0;
-  const place = hasAttempts ? take() : undefined;
-  const decision = hasAttempts && !place ? decideFor(definition!, 'leave') : ahead;
+  const decideFrom = (run: StartedRun, attempting: 'leave' | 'begin'): Decision =>
+    decide(run, { definition: definition!, now, ...aboutOf({ event, events }), outcomes: new Map(), attempting });
+  const computed = concurrency === undefined && definition ? decideFrom(begun, 'leave') : undefined;
+  const here = computed?.isUnfinished ? beginHere(take, () => decideFrom(computed.run, 'begin')) : undefined;
+  const decision = here?.decision ?? computed;
   const subject = `run/${runId}`;
   const first = firstEventOf(runId);
   // Where a person started the run, its first event is the cause of the others.
   const story = { $correlationId: first, hop: 0, ...actedBy([], workflow.id) };
   const rest: Cause = cause ?? { ...story, $causationId: first };
   const [start, ...more] = started.drafts;
-  const claim = place && { process: place.process, number: place.claim };
+  const claim = here && { process: here.place.process, number: here.place.claim };
   const drafts: RunDraft[] = [{ ...start!, data: { ...start!.data, ...(claim && { claim }) } }, ...more, ...reused];
-  const appended = [...drafts, ...(decision ? decision.drafts : [])].map((draft, index) =>
+  const decided = [...(computed?.drafts ?? []), ...(here?.decision.drafts ?? [])];
+  const appended = [...drafts, ...decided].map((draft, index) =>
     newEvent(draft, {
       // With the claim: who comes second must not take the events of the first for its own, and begin too.
       id: draft.id ?? uuid5(followers.startRuns, runId, String(index), ...(claim && index > 0 ? [claim.number] : [])),
@@ -167,7 +166,21 @@ export function firstAppend(
       cause: index === 0 ? (cause ?? story) : rest,
     }),
   );
-  return { events: appended, ...(decision && { decision }), ...(place && { place }) };
+  return { events: appended, ...(decision && { decision }), ...(here && { place: here.place }) };
+}
+
+/** What can be decided beyond what only computes, if that begins an attempt and there is a place for it. */
+function beginHere(take: () => Place | undefined, decideOn: () => Decision) {
+  const place = take();
+  if (!place) return undefined;
+  let isTaken = false;
+  try {
+    const decision = decideOn();
+    isTaken = decision.attempts.length > 0;
+    return isTaken ? { place, decision } : undefined;
+  } finally {
+    if (!isTaken) place.release();
+  }
 }
 
 /** What a run is about, as its decisions see it. */
