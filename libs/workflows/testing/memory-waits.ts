@@ -30,8 +30,8 @@ class MemoryRows extends WaitRows {
   committed = new Map<Uuid, Wait>();
   pending: readonly (() => void)[] = [];
 
-  all() {
-    return Promise.resolve([...this.committed.values()]);
+  async *all() {
+    yield await Promise.resolve([...this.committed.values()]);
   }
 
   save(_tx: unknown, added: readonly Wait[], removed: readonly Uuid[]) {

@@ -65,7 +65,7 @@ export class AnswerWaits implements Subscriber {
     this.index.clear();
     this.added.clear();
     this.removed.clear();
-    for (const wait of await this.rows.all()) this.index.add(wait);
+    for await (const part of this.rows.all()) for (const wait of part) this.index.add(wait);
     this.isLoaded = true;
   }
 

@@ -7,22 +7,40 @@ import { parseAsWritten, stringifyJson } from '#libs/kernel/src/text/exact-json.
 import type { Wait } from './wait-index.js';
 import { WaitRows } from './wait-rows.js';
 
+interface Row {
+  readonly request_id: Uuid;
+  readonly position: string;
+  readonly org_id: string;
+  readonly wait: string;
+}
+
+const PART = 1_000;
+/** Before every other. */
+const FIRST = '00000000-0000-0000-0000-000000000000';
+
 /** Open waits in PostgreSQL. */
 export class StoredWaits extends WaitRows {
   constructor(private readonly database: DataSource) {
     super();
   }
 
-  async all(): Promise<readonly Wait[]> {
-    const rows = await this.database.query<{ request_id: Uuid; position: string; org_id: string; wait: string }[]>(
-      'select request_id, position, org_id, wait::text as wait from views.run_waits order by position',
-    );
-    return rows.map(({ request_id: id, position, org_id: orgId, wait }) => ({
-      id,
-      orgId,
-      position: BigInt(position),
-      ...(parseAsWritten(wait) as Pick<Wait, 'cause' | 'data'>),
-    }));
+  async *all(): AsyncGenerator<readonly Wait[]> {
+    let last: Uuid = FIRST;
+    for (;;) {
+      const rows: readonly Row[] = await this.database.query(
+        `select request_id, position, org_id, wait::text as wait from views.run_waits
+          where request_id > $1 order by request_id limit $2`,
+        [last, PART],
+      );
+      yield rows.map(({ request_id: id, position, org_id: orgId, wait }) => ({
+        id,
+        orgId,
+        position: BigInt(position),
+        ...(parseAsWritten(wait) as Pick<Wait, 'cause' | 'data'>),
+      }));
+      if (rows.length < PART) return;
+      last = rows.at(-1)!.request_id;
+    }
   }
 
   async save(tx: ViewTransaction, added: readonly Wait[], removed: readonly Uuid[]): Promise<void> {

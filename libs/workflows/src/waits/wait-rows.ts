@@ -6,7 +6,8 @@ import type { Wait } from './wait-index.js';
 
 /** Open waits as rows, so that a process that starts does not read the whole log. */
 export abstract class WaitRows {
-  abstract all(): Promise<readonly Wait[]>;
+  /** All of them, in parts and in any order: so many at once would leave their garbage behind. */
+  abstract all(): AsyncIterable<readonly Wait[]>;
   /** In the transaction of the checkpoint. */
   abstract save(tx: ViewTransaction, added: readonly Wait[], removed: readonly Uuid[]): Promise<void>;
 }

@@ -23,7 +23,11 @@ export function readOnTimeout(
 ): 'fail' | 'continue' {
   if (onTimeout !== undefined && timeout === undefined)
     problems.suspect(() =>
-      problems.warn(`${at}/onTimeout`, 'workflow.no_timeout', 'A wait without "timeout" has no time limit. Set "timeout".'),
+      problems.warn(
+        `${at}/onTimeout`,
+        'workflow.no_timeout',
+        'A wait without "timeout" has no time limit. Set "timeout".',
+      ),
     );
   return onTimeout === 'continue' ? 'continue' : 'fail';
 }
