@@ -1,7 +1,7 @@
 import { appendOnce } from '#libs/event-store/src/append-once.js';
-import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { AppendResult, EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
-import { readAt } from '#libs/event-store/src/reading.js';
+import { readAt, readLast } from '#libs/event-store/src/reading.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
 import type { EventType } from '#libs/events/src/catalogue.js';
 import { causedBy, eventIdOf } from '#libs/events/src/envelope.js';
@@ -91,6 +91,8 @@ export class RecordedAttempts<R extends RequestType> {
     const history = await this.parts.store.readStream(this.kind.stream(task.request));
     const outcome = history[first + 1];
     if (outcome) return { position: outcome.position };
+    const last = history.at(-1);
+    if (last?.type === failed) return { position: last.position };
     const request = await this.read(task);
     const name = this.kind.integration(request);
     const connection = connections.find(request.metadata.orgId, name);
@@ -98,7 +100,11 @@ export class RecordedAttempts<R extends RequestType> {
     const record = (place: 0 | 1, { type, data }: Done) => this.append(task, request, connection, place, type, data);
     const arrived = history[first] !== undefined || history.some(mayHaveArrived);
     const since = new Date(history[0]?.metadata.timestamp ?? clock.now());
-    if (!history[first]) await record(0, { type: begun, data: {} });
+    if (!history[first] && (await record(0, { type: begun, data: {} })).repeated) {
+      // Another process has begun it too, or the request was withdrawn.
+      const newest = await readLast(this.parts.store, this.kind.stream(task.request));
+      if (newest?.type === failed) return { position: newest.position };
+    }
     crashPoint(`actions.${word}-begun`);
     const startedAt = clock.now();
     const run = (stop: AbortSignal): Promise<Done> => {
@@ -142,9 +148,9 @@ export class RecordedAttempts<R extends RequestType> {
               data: { ...data, mayHaveArrived: !SURELY_NOT_DONE.test(error.code), nextAttemptAt: nextAttemptAt() },
             };
     }
-    const work = await record(1, done);
+    const recorded = await record(1, done);
     crashPoint(`actions.${word}-recorded`);
-    return work;
+    return { position: recorded.position };
   }
 
   private async append(
@@ -154,7 +160,7 @@ export class RecordedAttempts<R extends RequestType> {
     place: 0 | 1,
     type: EventType,
     data: object,
-  ): Promise<WorkDone> {
+  ): Promise<AppendResult> {
     const { requestedBy, eventId } = request.data;
     const about = {
       requestId: eventIdOf(request.id),
@@ -178,8 +184,7 @@ export class RecordedAttempts<R extends RequestType> {
     );
     const before = 2 * (task.attempt - 1) + place - 1;
     const stream = this.kind.stream(task.request);
-    const { position } = await appendOnce(this.parts.store, stream, [event], before < 0 ? 'no-stream' : BigInt(before));
-    return { position };
+    return appendOnce(this.parts.store, stream, [event], before < 0 ? 'no-stream' : BigInt(before));
   }
 
   private async read({ request, stream, revision }: AttemptTask): Promise<RecordedEvent<R>> {

@@ -1,15 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common';
 
-import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
 import { eventUuidOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
+import { inParallel } from '#libs/kernel/src/in-parallel.js';
 import { type Work, WorkQueue } from '#libs/persistence/src/claims/work.js';
 
 import { type AttemptTask, MESSAGES, queueOf, TRACKERS } from './attempt-task.js';
+import { withdraw } from './withdraw.js';
 
 const REQUESTS = ['action.requested', 'message.requested', 'issue.requested'] as const;
 const OUTCOMES = [
@@ -23,6 +25,7 @@ const OUTCOMES = [
   'tracker.issue_commented',
   'tracker.failed',
 ] as const;
+const CONCURRENT = 16;
 type Requested = RecordedEvent<(typeof REQUESTS)[number]>;
 type Outcome = RecordedEvent<(typeof OUTCOMES)[number]>;
 
@@ -35,16 +38,17 @@ interface Change {
 /**
  * Turns requests for actions of plug-ins, messages and issues in trackers outside into rows of work, in the transaction of its checkpoint.
  *
- * States of a request: due → (an attempt failed, and another follows) due later → (carried out, or failed permanently) no
- * row. Where no process has the plug-in its row stays due, until one has.
+ * States of a request: due → (an attempt failed, and another follows) due later → (carried out, failed permanently, or withdrawn
+ * before an attempt began) no row. Where no process has the plug-in its row stays due, until one has.
  */
 @Injectable()
 export class ScheduleActions implements Subscriber {
   readonly name = followers.scheduleActions;
-  readonly reads = [...REQUESTS, ...OUTCOMES] as const;
-  readonly writes = [] as const;
+  readonly reads = [...REQUESTS, ...OUTCOMES, 'run.request_withdrawn'] as const;
+  readonly writes = ['message.failed', 'tracker.failed'] as const;
 
   constructor(
+    @Inject(EventStore) private readonly store: EventStore,
     @Inject(WorkQueue) private readonly work: WorkQueue,
     @Inject(Clock) private readonly clock: Clock,
   ) {}
@@ -62,6 +66,11 @@ export class ScheduleActions implements Subscriber {
           changes.set(request, { queue: queueFor(event), next: nextAttempt(event, request) });
       }
     }
+    const withdrawn = events.flatMap((event) => (event.is('run.request_withdrawn') ? [event] : []));
+    await inParallel(withdrawn, CONCURRENT, async (event) => {
+      const request = await withdraw(this.store, event, this.clock.now());
+      if (request) changes.set(request.id, { queue: queueFor(request), next: undefined });
+    });
     if (changes.size === 0) return;
     const tx = await context.transaction();
     const ended = [...changes].filter(([, { next }]) => next === undefined);

@@ -69,6 +69,8 @@ export const runEvents = {
       requestId: Type.String(),
       /** Its type. */
       request: Type.String(),
+      /** Where it stands in the stream of the run; absent in what older versions wrote. */
+      revision: Type.Optional(Type.String()),
       /** The delivery, where the request named one. */
       deliveryId: Type.Optional(Type.String()),
     }),

@@ -36,14 +36,22 @@ export const cancelRun = (
       : [...withdrawn, { type: 'run.cancelled', data: { runId, by } }, statusOf(run, 'cancelled')];
   });
 
+/** Requests that other stages give up. Executions of agents and runs of other workflows are cancelled when the run ends. */
+const WITHDRAWN = [
+  'webhook.requested',
+  'webhook.redelivery_requested',
+  'message.requested',
+  'issue.requested',
+] as const;
+
 /** What the steps of a run asked for and still wait for; other stages do not begin it any more. */
 function withdrawals(run: StartedRun, recorded: readonly RecordedEvent[]): readonly RunDraft[] {
   const awaited = new Set(awaitingSteps(run.steps).flatMap(({ awaiting }) => awaiting));
   return recorded.flatMap((event) => {
-    if (!awaited.has(event.id) || !event.is('webhook.requested', 'webhook.redelivery_requested')) return [];
+    if (!awaited.has(event.id) || !event.is(...WITHDRAWN)) return [];
     const { runId } = run.start;
     const named = event.is('webhook.redelivery_requested') ? { deliveryId: event.data.deliveryId } : {};
-    const data = { runId, requestId: event.id, request: event.type, ...named };
+    const data = { runId, requestId: event.id, request: event.type, revision: String(event.revision), ...named };
     return [{ type: 'run.request_withdrawn', data }];
   });
 }

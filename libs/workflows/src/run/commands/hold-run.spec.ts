@@ -144,10 +144,27 @@ describe('a run that is cancelled', () => {
         runId: world.runId,
         requestId: id,
         request: type,
+        revision: expect.any(String),
         deliveryId: data.deliveryId,
       })),
     );
     expect(asked).toHaveLength(2);
     expect(events.at(-1)).toMatchObject({ data: { to: 'cancelled' } });
+  });
+
+  it('withdraws messages and issues, and names where they were requested', async () => {
+    const { world, cancel } = await given(`name: x
+steps:
+  - parallel:
+      - steps: [{ uses: send_message, with: { integration: chat, text: x } }]
+      - steps: [{ uses: create_issue, with: { title: x, tracker: acme/app } }]
+      - steps: [{ uses: send_message, with: { integration: chat, text: y, detached: true } }, { wait: { for: 1h } }]
+`);
+    await world.goOn();
+    await cancel();
+    const events = await world.events();
+    const withdrawn = events.flatMap((event) => (event.is('run.request_withdrawn') ? [event.data] : []));
+    expect(withdrawn.map(({ request }) => request)).toEqual(['message.requested', 'issue.requested']);
+    for (const { requestId, revision } of withdrawn) expect(events[Number(revision)]!.id).toBe(requestId);
   });
 });
