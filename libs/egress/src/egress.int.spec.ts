@@ -86,6 +86,18 @@ describe('the way out', () => {
     expect(response(outcome).body.toString()).toBe('GET');
   });
 
+  it.each(['GET', 'POST', 'PUT', 'DELETE'])(
+    'a %s with a body has its length, and no type that nobody gave',
+    async (method) => {
+      const url = await serve((request, reply) => {
+        const { 'content-type': type, 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+        request.resume().on('end', () => reply.end(JSON.stringify({ type, length, encoding })));
+      });
+      const outcome = response(await call(url, { method, body: 'four', headers: {} }));
+      expect(JSON.parse(outcome.body.toString())).toEqual({ length: '4' });
+    },
+  );
+
   it.each([204, 304, 400, 404, 410, 429, 500, 503])('leaves the meaning of a %i to the caller', async (status) => {
     const url = await serve((_, reply) => reply.writeHead(status).end());
     expect(response(await call(url)).status).toBe(status);
