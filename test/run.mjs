@@ -17,7 +17,7 @@ await build();
 const LINT = [['lint:code'], ['lint:types', 'lint:imports', 'lint:format']];
 const PROJECTS = ['unit', 'int', 'e2e'];
 /** On another Node, this flow: every provider, from a signed request to its delivery. */
-const ONE_FLOW = 'test/flow/demo.e2e.spec.ts';
+const ONE_FLOW = 'test/flow/demo/demo.e2e.spec.ts';
 /** Ends a run that hangs (a handle left open). A busy machine may take several times as long as a quiet one. */
 const LONGEST_RUN_MS = 60 * 60_000;
 

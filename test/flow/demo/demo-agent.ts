@@ -1,12 +1,12 @@
 import type { ExecutionDetail } from '#libs/events/src/shapes/agents/execution-shape.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { served } from '../../libs/agents/testing/double.js';
-import { OpenAiDouble } from '../../libs/agents/testing/openai-double.js';
-import { SlackDouble } from '../support/doubles/chat-doubles.js';
-import { TrackerDouble } from '../support/doubles/tracker-double.js';
-import { githubPayload, githubRequest, send } from '../support/github.js';
-import type { TestServer } from '../support/server.js';
+import { served } from '../../../libs/agents/testing/double.js';
+import { OpenAiDouble } from '../../../libs/agents/testing/openai-double.js';
+import { SlackDouble } from '../../support/doubles/chat-doubles.js';
+import { TrackerDouble } from '../../support/doubles/tracker-double.js';
+import { githubPayload, githubRequest, send } from '../../support/github.js';
+import type { TestServer } from '../../support/server.js';
 
 const SECRET = 'secret of the repository';
 const COMMENT = 'Run the job again with a clean cache.';

@@ -4,10 +4,10 @@ import { streams } from '#libs/events/src/streams.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { EventStoreDbDouble } from '../../libs/event-store/testing/eventstoredb-double/eventstoredb-double.adapter.js';
-import { SharedLog } from '../../libs/event-store/testing/eventstoredb-double/shared-log.js';
-import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { TestServer } from '../support/server.js';
+import { EventStoreDbDouble } from '../../../libs/event-store/testing/eventstoredb-double/eventstoredb-double.adapter.js';
+import { SharedLog } from '../../../libs/event-store/testing/eventstoredb-double/shared-log.js';
+import { createTestDatabase, type TestDatabase } from '../../support/database.js';
+import { TestServer } from '../../support/server.js';
 
 interface Health {
   readonly status: string;

@@ -11,8 +11,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { answeredAtLast } from '../support/answered.js';
-import { ADMIN_TOKEN, freePort, TestServer } from '../support/server.js';
+import { answeredAtLast } from '../../support/answered.js';
+import { ADMIN_TOKEN, freePort, TestServer } from '../../support/server.js';
 
 interface Agent {
   readonly id: string;

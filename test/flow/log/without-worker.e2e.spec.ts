@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { createTestDatabase } from '../support/database.js';
-import { Receiver } from '../support/receiver.js';
-import { ADMIN_TOKEN, TestServer } from '../support/server.js';
+import { createTestDatabase } from '../../support/database.js';
+import { Receiver } from '../../support/receiver.js';
+import { ADMIN_TOKEN, TestServer } from '../../support/server.js';
 
 /** Commands are stored, and answered from what they stored, whether or not anybody follows the log. */
 describe('an api process that no worker follows', () => {

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { Receiver } from '../support/receiver.js';
-import { TestServer } from '../support/server.js';
+import { Receiver } from '../../support/receiver.js';
+import { TestServer } from '../../support/server.js';
 
 let server: TestServer;
 let receiver: Receiver;

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { main } from '../../apps/cli/src/main.js';
+import { main } from '../../../apps/cli/src/main.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { Receiver } from '../support/receiver.js';
-import { ADMIN_TOKEN, TestServer } from '../support/server.js';
+import { createTestDatabase, type TestDatabase } from '../../support/database.js';
+import { Receiver } from '../../support/receiver.js';
+import { ADMIN_TOKEN, TestServer } from '../../support/server.js';
 
 /** What the first organisation calls its things: nobody else may ever read this word. */
 const OURS = 'only-for-the-first-organisation';

@@ -7,9 +7,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { Receiver } from '../support/receiver.js';
-import { ROOT, TestServer } from '../support/server.js';
+import { createTestDatabase, type TestDatabase } from '../../support/database.js';
+import { Receiver } from '../../support/receiver.js';
+import { ROOT, TestServer } from '../../support/server.js';
 
 /** docs/examples/action-pager as a package outside the repository, and a pager that is busy at the first call. */
 const TOKEN = 'pager-token-that-nobody-may-read';

@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { hmacSha256Hex } from '#libs/plugin-sdk/src/signatures.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { answeredAtLast } from '../support/answered.js';
-import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { type DoubleIssue, TrackerDouble } from '../support/doubles/tracker-double.js';
-import { ADMIN_TOKEN, TestServer } from '../support/server.js';
+import { answeredAtLast } from '../../support/answered.js';
+import { createTestDatabase, type TestDatabase } from '../../support/database.js';
+import { type DoubleIssue, TrackerDouble } from '../../support/doubles/tracker-double.js';
+import { ADMIN_TOKEN, TestServer } from '../../support/server.js';
 
 const SECRET = 'secret-of-the-webhook';
 const KEY = Buffer.alloc(32, 11).toString('base64');

@@ -3,12 +3,12 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { ExecutionDetail } from '#libs/events/src/shapes/agents/execution-shape.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { type Double, type DoubleAnswer, type DoubleRequest, served } from '../../libs/agents/testing/double.js';
-import { McpDouble } from '../../libs/agents/testing/mcp-double.js';
-import { OpenAiDouble } from '../../libs/agents/testing/openai-double.js';
-import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { ADMIN_TOKEN, TestServer } from '../support/server.js';
-import { everythingStored, found, VALUE } from './secret-traces.js';
+import { type Double, type DoubleAnswer, type DoubleRequest, served } from '../../../libs/agents/testing/double.js';
+import { McpDouble } from '../../../libs/agents/testing/mcp-double.js';
+import { OpenAiDouble } from '../../../libs/agents/testing/openai-double.js';
+import { createTestDatabase, type TestDatabase } from '../../support/database.js';
+import { ADMIN_TOKEN, TestServer } from '../../support/server.js';
+import { everythingStored, found, VALUE } from '../edge/secret-traces.js';
 
 const json = (status: number, body: unknown): DoubleAnswer => ({
   status,

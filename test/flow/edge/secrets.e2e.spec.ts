@@ -9,8 +9,8 @@ import pg from 'pg';
 
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { ADMIN_TOKEN, TestServer } from '../support/server.js';
+import { createTestDatabase, type TestDatabase } from '../../support/database.js';
+import { ADMIN_TOKEN, TestServer } from '../../support/server.js';
 import { everythingStored, found, inBase64, VALUE } from './secret-traces.js';
 
 const PLUGIN = `

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { ADMIN_TOKEN, TestServer } from '../support/server.js';
+import { createTestDatabase, type TestDatabase } from '../../support/database.js';
+import { ADMIN_TOKEN, TestServer } from '../../support/server.js';
 
 const env = { MILLRACE_SECRET_KEY: Buffer.alloc(32, 7).toString('base64') };
 const request = (server: TestServer, method: string, path: string, body?: object) =>

@@ -11,8 +11,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { main } from '#apps/cli/src/main.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { githubPush, githubRequest, send } from '../support/github.js';
-import { ADMIN_TOKEN, ROOT, TestServer } from '../support/server.js';
+import { githubPush, githubRequest, send } from '../../support/github.js';
+import { ADMIN_TOKEN, ROOT, TestServer } from '../../support/server.js';
 
 let server: TestServer;
 let folder: string;

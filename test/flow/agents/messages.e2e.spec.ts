@@ -5,10 +5,10 @@ import pg from 'pg';
 import { hmacSha256Hex } from '#libs/plugin-sdk/src/signatures.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { answeredAtLast } from '../support/answered.js';
-import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { HttpDouble, SlackDouble } from '../support/doubles/chat-doubles.js';
-import { ADMIN_TOKEN, TestServer } from '../support/server.js';
+import { answeredAtLast } from '../../support/answered.js';
+import { createTestDatabase, type TestDatabase } from '../../support/database.js';
+import { HttpDouble, SlackDouble } from '../../support/doubles/chat-doubles.js';
+import { ADMIN_TOKEN, TestServer } from '../../support/server.js';
 
 const SECRET = 'signing-secret-of-the-app';
 const KEY = Buffer.alloc(32, 9).toString('base64');

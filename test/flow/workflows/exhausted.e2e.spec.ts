@@ -2,9 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { createTestDatabase } from '../support/database.js';
-import { Receiver } from '../support/receiver.js';
-import { TestServer } from '../support/server.js';
+import { createTestDatabase } from '../../support/database.js';
+import { Receiver } from '../../support/receiver.js';
+import { TestServer } from '../../support/server.js';
 
 interface Listed {
   readonly id: string;

@@ -2,8 +2,8 @@ import { connect, type Socket } from 'node:net';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { githubPush, githubRequest, send, signatureOf } from '../support/github.js';
-import { ADMIN_TOKEN, freePort, TestServer } from '../support/server.js';
+import { githubPush, githubRequest, send, signatureOf } from '../../support/github.js';
+import { ADMIN_TOKEN, freePort, TestServer } from '../../support/server.js';
 
 const SECRET = 'bad-input-secret-0123456789';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Ajv } from 'ajv';
 
-import { ADMIN_TOKEN, TestServer } from '../support/server.js';
+import { ADMIN_TOKEN, TestServer } from '../../support/server.js';
 
 interface Operation {
   readonly operationId: string;

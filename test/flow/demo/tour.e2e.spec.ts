@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import { describe, expect, it } from '@jest/globals';
 
-import { freePort, ADMIN_TOKEN, ROOT, TestServer } from '../support/server.js';
+import { freePort, ADMIN_TOKEN, ROOT, TestServer } from '../../support/server.js';
 
 /** The commands of the README's tour, in order, as a reader would paste them. */
 async function tourCommands(): Promise<string[]> {

@@ -1,8 +1,8 @@
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { OpenIdStandIn } from '../support/openid.js';
-import { Receiver } from '../support/receiver.js';
-import { TestServer } from '../support/server.js';
+import { OpenIdStandIn } from '../../support/openid.js';
+import { Receiver } from '../../support/receiver.js';
+import { TestServer } from '../../support/server.js';
 import { answerIssue, type TraceNode } from './demo-agent.js';
 import { type Sender, senders } from './demo-senders.js';
 

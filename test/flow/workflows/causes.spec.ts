@@ -16,9 +16,9 @@ import { DecideRules } from '#libs/rules/src/decisions/decide.subscriber.js';
 import { StartRuns } from '#libs/workflows/src/run/start.subscriber.js';
 import { save, SaveWorkflow, workflow, workflowIdOf } from '#libs/workflows/src/workflow/workflow.js';
 
-import { openBudget } from '../../libs/event-index/testing/open-budget.js';
-import { noWork } from '../../libs/persistence/testing/no-work.js';
-import { testSteps } from '../../libs/workflows/testing/library.js';
+import { openBudget } from '../../../libs/event-index/testing/open-budget.js';
+import { noWork } from '../../../libs/persistence/testing/no-work.js';
+import { testSteps } from '../../../libs/workflows/testing/library.js';
 
 const ORG = 'org_1';
 const clock = new FixedClock();

@@ -5,15 +5,15 @@ import { expect, it } from '@jest/globals';
 
 import { builtInProviders } from '#libs/providers/src/built-in.js';
 
-import { OpenIdStandIn } from '../support/openid.js';
-import { ROOT } from '../support/server.js';
+import { OpenIdStandIn } from '../../support/openid.js';
+import { ROOT } from '../../support/server.js';
 import { senders } from './demo-senders.js';
 
 it('the demo takes a request of every provider to its delivery, and an issue to the answer of an agent', async () => {
   const { PATH = '', HOME = '' } = process.env;
   const child = spawn(
     process.execPath,
-    ['--conditions=source', '--no-warnings', '--import', './test/support/register-ts.mjs', 'test/flow/demo.ts'],
+    ['--conditions=source', '--no-warnings', '--import', './test/support/register-ts.mjs', 'test/flow/demo/demo.ts'],
     { cwd: ROOT, env: { PATH, HOME } },
   );
   let out = '';

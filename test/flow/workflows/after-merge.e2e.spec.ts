@@ -10,8 +10,8 @@ import { waitFor } from '#libs/kernel/testing/wait-for.js';
 import { builtInSteps } from '#libs/steps/src/built-in.js';
 import { runTests, StepLibrary } from '#libs/workflows/src/trial/run-tests.js';
 
-import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { ADMIN_TOKEN, freePort, ROOT, TestServer } from '../support/server.js';
+import { createTestDatabase, type TestDatabase } from '../../support/database.js';
+import { ADMIN_TOKEN, freePort, ROOT, TestServer } from '../../support/server.js';
 
 /** The recipe as it is in the documentation, with the double in place of the services and short delays. */
 const recipe = readFileSync(join(ROOT, 'docs/workflows/recipes/after-merge.yaml'), 'utf8');

@@ -7,8 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { main } from '#apps/cli/src/main.js';
 import { parseHttpFile } from '#libs/plugin-sdk/src/http-file.js';
 
-import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { ROOT, TestServer } from '../support/server.js';
+import { createTestDatabase, type TestDatabase } from '../../support/database.js';
+import { ROOT, TestServer } from '../../support/server.js';
 
 let server: TestServer;
 let database: TestDatabase;

@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { streams } from '#libs/events/src/streams.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { EventStoreDbDouble } from '../../libs/event-store/testing/eventstoredb-double/eventstoredb-double.adapter.js';
-import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { Receiver } from '../support/receiver.js';
-import { TestServer } from '../support/server.js';
+import { EventStoreDbDouble } from '../../../libs/event-store/testing/eventstoredb-double/eventstoredb-double.adapter.js';
+import { createTestDatabase, type TestDatabase } from '../../support/database.js';
+import { Receiver } from '../../support/receiver.js';
+import { TestServer } from '../../support/server.js';
 
 /** The stream's kind, with the prefix of the installation. */
 const kindOf = (stream: string): string => stream.slice(0, stream.indexOf('-'));

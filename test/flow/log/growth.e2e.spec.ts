@@ -4,11 +4,11 @@ import { ENGINE } from '#libs/events/src/envelope.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { type Fill, fillTables } from '../support/fill-tables.js';
-import { PlanLog, type Statement } from '../support/plan-log.js';
-import { Receiver } from '../support/receiver.js';
-import { TestServer } from '../support/server.js';
+import { createTestDatabase, type TestDatabase } from '../../support/database.js';
+import { type Fill, fillTables } from '../../support/fill-tables.js';
+import { PlanLog, type Statement } from '../../support/plan-log.js';
+import { Receiver } from '../../support/receiver.js';
+import { TestServer } from '../../support/server.js';
 
 /**
  * No statement's cost grows with the tables. Every table that grows has {@link ROWS} rows, and a real server is used: PostgreSQL

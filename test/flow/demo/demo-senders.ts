@@ -4,8 +4,8 @@ import type { JsonObject } from '#libs/kernel/src/json.js';
 import { headersOf, parseHttpFile } from '#libs/plugin-sdk/src/http-file.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
 
-import { githubPayload, githubPush, githubRequest } from '../support/github.js';
-import type { OpenIdStandIn } from '../support/openid.js';
+import { githubPayload, githubPush, githubRequest } from '../../support/github.js';
+import type { OpenIdStandIn } from '../../support/openid.js';
 
 /** Somebody who sends webhooks: how the integration is set up, and one request as it goes over the wire. */
 export interface Sender {
@@ -32,7 +32,9 @@ function saved(
   fixture: string,
   more: Pick<Sender, 'becomes'> & Partial<Sender>,
 ): Sender {
-  const file = parseHttpFile(readFileSync(new URL(`../../libs/providers/fixtures/${fixture}.http`, import.meta.url)));
+  const file = parseHttpFile(
+    readFileSync(new URL(`../../../libs/providers/fixtures/${fixture}.http`, import.meta.url)),
+  );
   const { sign } = builtInProviders.providers!.find((one) => one.name === provider)!;
   const request = async () => {
     const context = { secrets: [SECRET], config: {}, now: new Date() };

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { TestServer } from '../support/server.js';
+import { TestServer } from '../../support/server.js';
 
 const MIB = 1024 * 1024;
 

@@ -12,9 +12,9 @@ import { builtInProviders } from '#libs/providers/src/built-in.js';
 import { DecideRules } from '#libs/rules/src/decisions/decide.subscriber.js';
 import { checkRule } from '#libs/rules/src/language/definition.js';
 
-import { InboundServer } from '../../libs/intake/testing/inbound-server.js';
-import { openBudget } from '../../libs/event-index/testing/open-budget.js';
-import { noWork } from '../../libs/persistence/testing/no-work.js';
+import { InboundServer } from '../../../libs/intake/testing/inbound-server.js';
+import { openBudget } from '../../../libs/event-index/testing/open-budget.js';
+import { noWork } from '../../../libs/persistence/testing/no-work.js';
 
 const noTransaction: SubscriberContext = {
   signal: new AbortController().signal,

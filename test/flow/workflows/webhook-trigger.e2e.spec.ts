@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { TestServer } from '../support/server.js';
+import { createTestDatabase, type TestDatabase } from '../../support/database.js';
+import { TestServer } from '../../support/server.js';
 
 interface Saved {
   readonly webhook: { readonly integrationId: string; readonly url: string; readonly secret?: string };
@@ -22,7 +22,7 @@ interface Answer {
 
 /** The example of the page. */
 const PRICE = /^```yaml\n(name: price\n.*?)^```$/ms.exec(
-  readFileSync(new URL('../../docs/workflows/triggers.md', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../../docs/workflows/triggers.md', import.meta.url), 'utf8'),
 )![1]!;
 const ITEMS = { items: [{ price: 4 }, { price: 6 }] };
 

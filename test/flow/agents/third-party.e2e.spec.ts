@@ -7,8 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { ADMIN_TOKEN, ROOT, TestServer } from '../support/server.js';
+import { createTestDatabase, type TestDatabase } from '../../support/database.js';
+import { ADMIN_TOKEN, ROOT, TestServer } from '../../support/server.js';
 
 /** A package outside the repository that connects a system nobody knew: what its author does, in a folder of its own. */
 let folder: string;
