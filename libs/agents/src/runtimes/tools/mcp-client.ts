@@ -5,7 +5,7 @@ import { parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 const VERSION = '2025-06-18';
 const MAX_PAGES = 20;
 
-/** Why a server of tools gave no result. `wasSent`: it may have carried out the call. */
+/** Why an MCP server gave no result. `wasSent`: it may have carried out the call. */
 export class McpError extends Error {
   override readonly name = 'McpError';
   constructor(
@@ -28,8 +28,9 @@ export interface McpServer {
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * A session with an MCP server over Streamable HTTP: as much of the protocol as calling tools takes. A session lasts for
- * one call or one list, so that nothing depends on the process; nothing is repeated here, since what is sent is recorded.
+ * A session with an MCP server over Streamable HTTP: the part of the protocol that calling tools needs. A session lasts for
+ * one call or one list, so that nothing depends on the process. It repeats nothing: each call is recorded before it is sent.
+ * Why this is not the official client: docs/decisions/mcp-client.md.
  */
 export class McpSession {
   private nextId = 1;
@@ -42,9 +43,14 @@ export class McpSession {
   static async open(server: McpServer): Promise<McpSession> {
     const session = new McpSession(server);
     const clientInfo = { name: 'millrace', version: '1' };
-    const result = await session.request('initialize', { protocolVersion: VERSION, capabilities: {}, clientInfo });
-    session.version = typeof result['protocolVersion'] === 'string' ? result['protocolVersion'] : VERSION;
-    await session.send({ jsonrpc: '2.0', method: 'notifications/initialized' });
+    try {
+      const result = await session.request('initialize', { protocolVersion: VERSION, capabilities: {}, clientInfo });
+      session.version = typeof result['protocolVersion'] === 'string' ? result['protocolVersion'] : VERSION;
+    } catch (error) {
+      // Whatever became of the request: it calls no tool.
+      throw error instanceof McpError ? new McpError(error.message, false) : error;
+    }
+    await session.exchange('POST', { jsonrpc: '2.0', method: 'notifications/initialized' }, {});
     return session;
   }
 
@@ -76,19 +82,15 @@ export class McpSession {
     const outcome = await this.exchange('POST', { jsonrpc: '2.0', id, method, params }, headers);
     if (outcome.kind === 'failed') throw new McpError(outcome.detail, mayHaveArrived(outcome));
     const { status, body } = outcome;
-    if (status < 200 || status >= 300) throw new McpError(`The server of tools answered ${status}.`, status >= 500);
+    if (status < 200 || status >= 300) throw new McpError(`The MCP server answered ${status}.`, status >= 500);
     this.sessionId ??= outcome.headers['mcp-session-id'];
     const answer = messagesIn(body.toString('utf8'), outcome.headers['content-type'] ?? '').find(
       (one) => one['id'] === id,
     );
-    if (!answer) throw new McpError('The server of tools gave no answer to the request.', true);
+    if (!answer) throw new McpError('The MCP server gave no answer to the request.', true);
     if (isObject(answer['error']))
-      throw new McpError(`The server of tools refused: ${String(answer['error']['message'])}`, false);
+      throw new McpError(`The MCP server refused: ${String(answer['error']['message'])}`, false);
     return isObject(answer['result']) ? answer['result'] : {};
-  }
-
-  private async send(message: object): Promise<void> {
-    await this.exchange('POST', message, {});
   }
 
   private exchange(method: string, message: object | undefined, more: Record<string, string>): Promise<EgressOutcome> {

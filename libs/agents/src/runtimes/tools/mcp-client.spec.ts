@@ -1,0 +1,106 @@
+import { describe, expect, it } from '@jest/globals';
+
+import type { EgressOutcome, EgressRequest } from '#libs/egress/src/egress.js';
+import { ExactNumber, isExactNumber } from '#libs/kernel/src/text/exact-json.js';
+
+import { FakeEgress, json } from '../../../testing/execution-world.js';
+import { McpError, McpSession } from './mcp-client.js';
+
+type Message = { readonly id?: number; readonly method?: string };
+type AnswerTo = (message: Message) => EgressOutcome;
+
+const lost: EgressOutcome = { kind: 'failed', failureClass: 'connect', detail: 'ECONNRESET', latencyMs: 1 };
+const result = ({ id }: Message, value: string): EgressOutcome =>
+  json(200, `{"jsonrpc":"2.0","id":${id},"result":${value}}`);
+const stream = (text: string): EgressOutcome => json(200, text, { 'content-type': 'text/event-stream' });
+
+let egress: FakeEgress;
+const messageOf = ({ body }: EgressRequest): Message =>
+  body === undefined ? {} : (JSON.parse(String(body)) as Message);
+const methods = () => egress.requests.map((one) => messageOf(one).method ?? one.method);
+
+async function call(args: unknown, answers: Readonly<Record<string, AnswerTo>>): Promise<Record<string, unknown>> {
+  egress = new FakeEgress();
+  egress.answer = (request) => {
+    const message = messageOf(request);
+    const answer = answers[message.method ?? ''];
+    if (answer) return answer(message);
+    return message.method === 'initialize'
+      ? json(
+          200,
+          { jsonrpc: '2.0', id: message.id, result: { protocolVersion: '2025-06-18' } },
+          { 'mcp-session-id': 's1' },
+        )
+      : json(202, '');
+  };
+  const signal = new AbortController().signal;
+  const server = {
+    egress,
+    url: 'https://tools.example.com/mcp',
+    headers: {},
+    timeoutMs: 1_000,
+    maxBytes: 10_000,
+    signal,
+  };
+  const session = await McpSession.open(server);
+  try {
+    return await session.call('refund', args, 'effect-1');
+  } finally {
+    await session.close();
+  }
+}
+const failure = (work: Promise<unknown>): Promise<unknown> => work.catch((error: unknown) => error);
+
+describe('a call of a tool', () => {
+  it('is one request in a session of its own, with the key of the effect', async () => {
+    await call({}, { 'tools/call': (message) => result(message, '{}') });
+    expect(methods()).toEqual(['initialize', 'notifications/initialized', 'tools/call', 'DELETE']);
+    expect(egress.requests[2]).toMatchObject({
+      headers: { 'Idempotency-Key': 'effect-1', 'Mcp-Session-Id': 's1', 'MCP-Protocol-Version': '2025-06-18' },
+      timeoutMs: 1_000,
+      maxBytes: 10_000,
+    });
+  });
+
+  it('sends and returns numbers with all their digits', async () => {
+    const answer = await call(
+      { order: new ExactNumber('7615917337495251231') },
+      { 'tools/call': (message) => result(message, '{"structuredContent":{"id":7615917337495251231}}') },
+    );
+    expect(String(egress.requests[2]!.body)).toContain('{"order":7615917337495251231}');
+    const { id } = answer['structuredContent'] as { id: unknown };
+    expect(isExactNumber(id) && id.text).toBe('7615917337495251231');
+  });
+
+  it('finds its answer after what else an event stream holds', async () => {
+    const notice = ': hello\n\ndata: {"jsonrpc":"2.0","id":99,"method":"ping"}\n\n';
+    const answer = ({ id }: Message) =>
+      stream(`${notice}id: 7\ndata: {"jsonrpc":"2.0","id":${id},"result":{"isError":false}}\n\n`);
+    expect(await call({}, { 'tools/call': answer })).toEqual({ isError: false });
+    expect(methods()).toHaveLength(4);
+  });
+
+  it.each<[string, AnswerTo, boolean]>([
+    ['a lost connection', () => lost, true],
+    ['503', () => json(503, ''), true],
+    ['an event stream that ends without an answer', () => stream('id: 7\n\n'), true],
+    ['JSON that cannot be read', () => json(200, '{'), true],
+    ['404', () => json(404, ''), false],
+    ['an address that is refused', () => ({ ...lost, failureClass: 'refused_address' }), false],
+    ['an error', ({ id }) => json(200, { jsonrpc: '2.0', id, error: { code: -32602, message: 'no' } }), false],
+  ])('fails after %s, is not repeated, and says whether it may have been carried out', async (_, answer, wasSent) => {
+    expect(await failure(call({}, { 'tools/call': answer }))).toMatchObject({ name: 'McpError', wasSent });
+    expect(methods()).toEqual(['initialize', 'notifications/initialized', 'tools/call', 'DELETE']);
+  });
+
+  it.each<[string, AnswerTo]>([
+    ['a lost connection', () => lost],
+    ['503', () => json(503, '')],
+    ['no answer', () => json(200, '')],
+  ])('was not carried out when the session could not be opened: %s', async (_, answer) => {
+    const error = await failure(call({}, { initialize: answer }));
+    expect(error).toBeInstanceOf(McpError);
+    expect(error).toMatchObject({ wasSent: false });
+    expect(methods()).toEqual(['initialize']);
+  });
+});
