@@ -1,21 +1,34 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 
 import type { RunDetails } from '#libs/events/src/shapes/run-shape.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
+import { arbitraryWorkflow } from '../../testing/arbitrary-workflow.js';
 import { testSteps } from '../../testing/library.js';
+import { failing, MINUTE } from '../../testing/played.js';
 import { VirtualWorld, type WorldOptions } from '../../testing/virtual-world.js';
+import { cancelRun } from '../run/commands/cancel-run.js';
+import { retryRun } from '../run/commands/retry-run.js';
 import { timelineOf } from '../run/shown/timeline.js';
 import { exportRun } from './export-run.js';
 import { runTests } from './run-tests.js';
 
-/** A run as the API shows it. */
+/** A run as the API shows it, after it has ended. */
 async function recorded(options: WorldOptions) {
   const world = new VirtualWorld(options);
-  const events = await world.toTheEnd();
+  await world.toTheEnd();
+  return shown(world, options);
+}
+
+async function shown(world: VirtualWorld, options: WorldOptions) {
+  const events = await world.events();
   const { status, ...more } = (await world.run()) as unknown as RunDetails;
-  const completed = events.find((event) => event.is('workflow.completed'));
-  const failed = events.find((event) => event.is('workflow.failed'));
+  const completed = events.findLast((event) => event.is('workflow.completed'));
+  const failed = events.findLast((event) => event.is('workflow.failed'));
+  const retries = events.flatMap((event) =>
+    event.is('run.retried') ? [{ at: event.metadata.timestamp, by: event.data.by }] : [],
+  );
   const run: RunDetails = {
     ...more,
     id: world.runId,
@@ -25,13 +38,51 @@ async function recorded(options: WorldOptions) {
     status,
     trigger: options.event ? 'event' : 'manual',
     startedAt: '2026-01-01T00:00:00.000Z',
+    endedAt: events.at(-1)!.metadata.timestamp,
     inputs: { ...options.inputs },
-    ...(completed?.is('workflow.completed') && { outputs: completed.data.outputs }),
-    ...(failed?.is('workflow.failed') && { error: failed.data.error }),
+    retries,
+    ...(status === 'completed' && completed?.is('workflow.completed') && { outputs: completed.data.outputs }),
+    ...(status === 'failed' && failed?.is('workflow.failed') && { error: failed.data.error }),
     timeline: timelineOf(events, world.definition),
   };
   return { run, source: options.yaml };
 }
+
+/** Goes on until the run has ended, or until `MINUTE`s after the start. */
+async function goOn(world: VirtualWorld, minutes = Infinity): Promise<void> {
+  const limit = Date.parse('2026-01-01T00:00:00.000Z') + minutes * MINUTE;
+  for (let turns = 0; turns < 1_000; turns++) {
+    await world.goOn();
+    const run = await world.run();
+    if (run.status === 'unknown' || run.ended) return;
+    const rested = (await world.events()).findLast((event) => event.is('run.rested'));
+    const until = rested?.is('run.rested') && rested.data.until ? Date.parse(rested.data.until) : Infinity;
+    if (until > limit) {
+      world.clock.advance(limit - world.clock.now().getTime());
+      return;
+    }
+    if (!(await world.untilNext())) return;
+  }
+}
+
+const cancel = (world: VirtualWorld) =>
+  cancelRun(
+    world.store,
+    { runId: world.runId, orgId: world.orgId, by: 'token/me' },
+    () => world.clock.now(),
+    () => Promise.resolve(world.definition),
+  );
+
+const retry = (world: VirtualWorld) =>
+  retryRun(
+    world.store,
+    { find: () => Promise.resolve(world.definition), versionNamed: () => Promise.resolve(undefined) },
+    { runId: world.runId, orgId: world.orgId, by: 'token/me' },
+    () => world.clock.now(),
+  );
+
+const passes = (yaml: string, text: string) =>
+  expect(runTests(yaml, text, testSteps)).toMatchObject({ ok: true, results: [{ passed: true, failures: [] }] });
 
 describe('a run that becomes a test', () => {
   it('answers each step as it was answered, attempt by attempt and item by item', async () => {
@@ -128,14 +179,142 @@ outputs: { said: "\${{ steps.ask.output }}" }
     expect(runTests(yaml, text, testSteps)).toMatchObject({ ok: true, results: [{ passed: true }] });
   });
 
-  it('is refused where it cannot be played again', async () => {
+  it('is refused while it is under way, and where it goes another way', async () => {
     const yaml = 'name: x\ntriggers: [{ type: manual }]\nsteps: [{ id: nap, wait: { for: 1d } }]\n';
     const { run, source } = await recorded({ yaml });
-    for (const [changed, why] of [
-      [{ status: 'cancelled' }, 'it is cancelled'],
-      [{ retries: [{ at: run.startedAt, by: 'token/t' }] }, 'restart it from the beginning'],
-    ] as const)
-      expect(() => exportRun({ run: { ...run, ...changed } as RunDetails, source }, testSteps)).toThrow(why);
-    expect(() => exportRun({ run: { ...run, status: 'failed' }, source }, testSteps)).toThrow('the run is another');
+    const changed = (status: RunDetails['status']) => ({ run: { ...run, status }, source });
+    for (const status of ['running', 'waiting', 'paused', 'skipped'] as const)
+      expect(() => exportRun(changed(status), testSteps)).toThrow(`it is ${status}`);
+    expect(() => exportRun(changed('failed'), testSteps)).toThrow('the run is another');
+  });
+});
+
+describe('a cancelled run that becomes a test', () => {
+  const yaml = `
+name: x
+triggers: [{ type: manual }]
+steps:
+  - { id: ask, uses: call, with: { to: x }, retry: { maxAttempts: 3, delay: 1h, jitter: false } }
+  - { id: heard, waitForEvent: { event: comment.created, timeout: 1d } }
+  - { id: never, uses: call, with: { to: y } }
+finally:
+  steps: [{ id: tell, uses: call, with: { to: z } }]
+`;
+
+  it.each([
+    ['while it waits for an event', 0, 10, 'heard'],
+    ['between two attempts', 1, 10, 'ask'],
+  ])('is cancelled at the same time: %s', async (_, busy, minutes, open) => {
+    let calls = 0;
+    const options: WorldOptions = {
+      yaml,
+      makeAttempt: () => (calls++ < busy ? Promise.reject(failing()) : Promise.resolve({ calls })),
+    };
+    const world = new VirtualWorld(options);
+    await world.begin();
+    await goOn(world, minutes);
+    await cancel(world);
+    await goOn(world);
+    const exported = await shown(world, options);
+    expect(exported.run.status).toBe('cancelled');
+    const { text, leftOut } = exportRun(exported, testSteps);
+    expect(leftOut).toEqual([]);
+    expect(text).toContain(`cancelAt: ${minutes}m`);
+    expect(text).toMatch(new RegExp(`id: ${open}\n\\s+status: cancelled`));
+    expect(text).toMatch(/id: tell\n\s+status: completed/);
+    passes(yaml, text);
+    // It can fail: not cancelled, the run goes on.
+    expect(runTests(yaml, text.replace(/ +cancelAt.*\n/, ''), testSteps)).toMatchObject({
+      ok: true,
+      results: [{ passed: false }],
+    });
+  });
+});
+
+describe('a retried run that becomes a test', () => {
+  it('answers as after the last retry, and says so in a comment', async () => {
+    const yaml = `
+name: x
+triggers: [{ type: manual }]
+steps:
+  - { id: one, uses: call, with: { to: x }, retry: { maxAttempts: 2, delay: 1m, jitter: false } }
+  - { id: two, uses: call, with: { to: y } }
+onFailure:
+  - { id: report, uses: call, with: { to: z } }
+outputs: { said: "\${{ steps.two.output }}" }
+`;
+    const failingCalls = [1, 3];
+    let calls = 0;
+    const options: WorldOptions = {
+      yaml,
+      makeAttempt: () => (failingCalls.includes(++calls) ? Promise.reject(failing()) : Promise.resolve({ calls })),
+    };
+    const world = new VirtualWorld(options);
+    await world.begin();
+    await goOn(world);
+    world.clock.advance(MINUTE);
+    await retry(world);
+    await goOn(world);
+    const exported = await shown(world, options);
+    expect(exported.run).toMatchObject({ status: 'completed', outputs: { said: { calls: 5 } } });
+    const { text, leftOut } = exportRun(exported, testSteps);
+    expect(leftOut).toEqual([]);
+    expect(text).toMatch(/^# The run failed, and token\/me retried it at 2026-01-01T00:02:00.000Z\. .*\n/);
+    // The attempts of a step that was not retried stay.
+    expect(text).toMatch(/one:\n\s+- error:/);
+    expect(text).not.toContain('report');
+    passes(yaml, text);
+  });
+});
+
+describe('any run that was cancelled or retried', () => {
+  it('becomes a test that passes', async () => {
+    let cancelled = 0;
+    let retried = 0;
+    let whole = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        arbitraryWorkflow(true),
+        fc.integer({ min: 0, max: 6 }),
+        fc.constantFrom(1, 30, Infinity, Infinity),
+        async (json, seed, minutes) => {
+          let calls = seed;
+          const yaml = JSON.stringify({ ...JSON.parse(json), triggers: [{ type: 'manual' }] });
+          const options: WorldOptions = {
+            yaml,
+            answer: () => ({
+              type: 'webhook.delivered',
+              data: { deliveryId: 'd', eventId: 'e', eventType: 't', attempt: 2, latencyMs: 1, status: 200 },
+            }),
+            makeAttempt: () =>
+              calls++ % 4 === 0 ? Promise.reject(failing({ retryable: false })) : Promise.resolve({ calls }),
+          };
+          const world = new VirtualWorld(options);
+          await world.begin();
+          await goOn(world, minutes);
+          let run = await world.run();
+          if (run.status !== 'unknown' && !run.ended && !run.ending) {
+            await cancel(world);
+            cancelled++;
+          }
+          await goOn(world);
+          run = await world.run();
+          if (run.status === 'failed') {
+            world.clock.advance(MINUTE);
+            await retry(world);
+            retried++;
+            await goOn(world);
+          }
+          const { text, leftOut } = exportRun(await shown(world, options), testSteps);
+          passes(yaml, text);
+          if (!leftOut.includes('steps')) whole++;
+        },
+      ),
+      { numRuns: 30 },
+    );
+    expect(cancelled).toBeGreaterThan(0);
+    expect(retried).toBeGreaterThan(0);
+    // Only the order of steps that end at the same moment may differ.
+    expect(whole).toBeGreaterThan(15);
   });
 });

@@ -6,10 +6,11 @@ import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 import { decide, type Decision } from '../engine/decide.js';
 import type { RunDraft, SignLink } from '../engine/run-decision.js';
 import { settleStep } from '../engine/settle-step.js';
-import { type RunStart, type StartedRun, unknownRun, type RunState } from '../engine/run-state.js';
+import { evolve, type RunStart, type StartedRun, unknownRun, type RunState } from '../engine/run-state.js';
 import { startRun } from '../engine/start-run.js';
 import type { Definition, Step } from '../language/definition.js';
 import { DEFAULT_TIMEOUT_MS, timedOut } from '../run/attempts.js';
+import { cancellation } from '../run/commands/cancel-run.js';
 import { givenSecrets, maskedResult } from '../steps/effects/step-secrets.js';
 import { allSteps } from '../steps/registry.js';
 import type { Attempt, AttemptResult, StepResult } from '../steps/kind/step-kind.js';
@@ -77,6 +78,8 @@ class PlayedRun {
   private readonly unmocked = new Set<string>();
   private due: Due[] = [];
   private readonly heard = new HeardEvents(this.test.events ?? [], this.beginning.now.getTime());
+  private cancelAt =
+    this.test.cancelAt === undefined ? Infinity : this.beginning.now.getTime() + parseSpan(this.test.cancelAt);
 
   constructor(
     private readonly definition: Definition,
@@ -110,14 +113,30 @@ class PlayedRun {
       results = [];
       if (this.run.ended || this.unmocked.size > 0) break;
       if (decision.isUnfinished) continue;
-      const next = Math.min(decision.until?.getTime() ?? Infinity, this.heard.next(), ...this.due.map(({ at }) => at));
+      const until = decision.until?.getTime() ?? Infinity;
+      const next = Math.min(until, this.heard.next(), this.cancelAt, ...this.due.map(({ at }) => at));
       if (next === Infinity) break;
       this.now = Math.max(this.now, next);
+      if (this.now >= this.cancelAt) {
+        this.cancel();
+        continue;
+      }
       this.heard.until(this.now, this.events);
       results = this.answers();
     }
     const elapsed = this.now - this.beginning.now.getTime();
     return { run: this.run ?? unknownRun, events: this.events, elapsed, unmocked: [...this.unmocked] };
+  }
+
+  /** Does not change a run whose steps are over: it ends by itself. */
+  private cancel(): void {
+    this.cancelAt = Infinity;
+    if (this.run.ending) return;
+    const drafts = cancellation(this.run, this.events, 'test', this.definition);
+    const timestamp = new Date(this.now).toISOString();
+    for (const draft of drafts) this.run = evolve(this.run, { ...draft, timestamp }) as StartedRun;
+    this.record(drafts);
+    this.due = [];
   }
 
   /** A batch of the one event that the test gives. */

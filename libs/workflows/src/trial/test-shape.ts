@@ -147,6 +147,7 @@ export const CaseShape = closed(
         { description: 'Events for the steps that wait for one.' },
       ),
     ),
+    cancelAt: Type.Optional(span('Cancels the run this long after the start, if it has not ended by then.')),
     expect: ExpectShape,
   },
   'One run in virtual time.',

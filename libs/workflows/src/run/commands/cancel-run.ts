@@ -20,21 +20,31 @@ export const cancelRun = (
   definitionOf: (workflowId: string, version: string) => Promise<Definition | undefined>,
 ): Promise<ChangedRun> =>
   changeRun(store, command, now, async (run, recorded) => {
-    const { runId, orgId, by } = command;
+    const { orgId, by } = command;
     if (run.status === 'cancelled' || run.ending?.to === 'cancelled') return [];
     if ((run.ended || run.ending) && orgId === undefined) return [];
     if (run.ended) throw new Rejected('conflict', 'run.ended', `The run has already ended: it is ${run.status}.`);
     if (run.ending)
       throw new Rejected('conflict', 'run.ending', 'The steps of the run are over; those of "finally" are under way.');
     const { workflowId, version } = run.start;
-    // One that queues for a place after a wait has begun.
-    const hasBegun = run.status !== 'queued' || run.wakes > 0;
-    const hasLast = hasBegun && (await definitionOf(workflowId, version))?.finally !== undefined;
-    const withdrawn = withdrawals(run, recorded);
-    return hasLast
-      ? [...withdrawn, { type: 'run.finally_started', data: { runId, to: 'cancelled', by } }]
-      : [...withdrawn, { type: 'run.cancelled', data: { runId, by } }, statusOf(run, 'cancelled')];
+    return cancellation(run, recorded, by, await definitionOf(workflowId, version));
   });
+
+/** What cancels a run that is neither ended nor ending. Pure. */
+export function cancellation(
+  run: StartedRun,
+  recorded: readonly RecordedEvent[],
+  by: string,
+  definition: Definition | undefined,
+): readonly RunDraft[] {
+  const { runId } = run.start;
+  // One that queues for a place after a wait has begun.
+  const hasBegun = run.status !== 'queued' || run.wakes > 0;
+  const withdrawn = withdrawals(run, recorded);
+  return hasBegun && definition?.finally
+    ? [...withdrawn, { type: 'run.finally_started', data: { runId, to: 'cancelled', by } }]
+    : [...withdrawn, { type: 'run.cancelled', data: { runId, by } }, statusOf(run, 'cancelled')];
+}
 
 /** Requests that other stages give up. Executions of agents and runs of other workflows are cancelled when the run ends. */
 const WITHDRAWN = [
