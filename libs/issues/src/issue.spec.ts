@@ -33,11 +33,14 @@ async function opened() {
 }
 
 describe('an issue', () => {
-  it('reads the same as one of a code host', async () => {
+  it('reads the same as one of a code host, with flat fields beside it', async () => {
     const { store } = await opened();
     const [event] = await store.readStream(streams.issue('i'));
     expect(event!.data).toEqual({
       issueId: 'i',
+      title: 'DB latency',
+      status: 'open',
+      priority: 'high',
       issue: {
         id: 'i',
         title: 'DB latency',
@@ -94,6 +97,16 @@ describe('an issue', () => {
     const [, updated, moved] = await store.readStream(streams.issue('i'));
     expect(updated!.data).toMatchObject({ changed: ['priority', 'labels'] });
     expect(moved!.data).toMatchObject({ from: 'open', to: 'in_progress', issue: { priority: 'low' } });
+  });
+
+  it('has its flat fields as they are after each change', async () => {
+    const { store, change } = await opened();
+    await change({ title: 'x', priority: null, team: 'core', assignee: 'ada', status: 'closed' });
+    const [, updated, moved] = await store.readStream(streams.issue('i'));
+    const flat = { issueId: 'i', title: 'x', teamId: 'core', assigneeId: 'ada' };
+    expect(updated!.data).toMatchObject({ ...flat, status: 'open' });
+    expect(moved!.data).toMatchObject({ ...flat, status: 'closed' });
+    expect(moved!.data).not.toHaveProperty('priority');
   });
 
   it('is unknown to other organisations', async () => {

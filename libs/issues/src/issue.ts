@@ -66,7 +66,7 @@ export function created(
   more: Pick<DataOf<'issue.created'>, 'requestedBy' | 'dedupeKey'> = {},
 ): DataOf<'issue.created'> {
   const title = fields.title.length > MAX_TITLE ? `${fields.title.slice(0, MAX_TITLE - 1)}…` : fields.title;
-  return { issueId: id, issue: neutral(id, { ...fields, title }), ...more };
+  return { ...about(id, { ...fields, title }), ...more };
 }
 
 type Decision<C> = Decide<Issue, IssueEventType, C>;
@@ -92,13 +92,13 @@ export const update: Decision<UpdateIssue> = (state, { id, author, changes }) =>
   return [
     ...(changed.length === 0
       ? []
-      : [{ type: 'issue.updated' as const, data: { issueId: id, issue: neutral(id, fields), changed, ...key } }]),
+      : [{ type: 'issue.updated' as const, data: { ...about(id, fields), changed, ...key } }]),
     ...(to === before.status
       ? []
       : [
           {
             type: 'issue.status_changed' as const,
-            data: { issueId: id, issue: neutral(id, { ...fields, status: to }), from: before.status, to, ...key },
+            data: { ...about(id, { ...fields, status: to }), from: before.status, to, ...key },
           },
         ]),
   ];
@@ -123,6 +123,20 @@ function merged(before: IssueFields, changes: IssueChanges): IssueFields {
     ([, value]) => value !== null && value !== undefined,
   );
   return Object.fromEntries(entries) as unknown as IssueFields;
+}
+
+/** The issue as code hosts' events have it, and beside it the flat fields that conditions and receivers of others expect. */
+function about(id: string, fields: IssueFields) {
+  const { title, status, priority, team, assignee } = fields;
+  return {
+    issueId: id,
+    title,
+    status,
+    ...(priority !== undefined && { priority }),
+    ...(team !== undefined && { teamId: team }),
+    ...(assignee !== undefined && { assigneeId: assignee }),
+    issue: neutral(id, fields),
+  };
 }
 
 /** The issue in the words that code hosts' issues have too. */

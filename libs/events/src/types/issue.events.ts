@@ -30,8 +30,12 @@ const about = {
   repository: Type.Optional(Repository),
   author: Type.Optional(Author),
   issue: AnyIssue,
-  /** `iss_…` where the built-in tracker holds it. */
-  issueId: Type.Optional(Type.String()),
+  issueId: Type.Optional(Type.String({ description: '`iss_…`; like the flat fields, of the built-in tracker alone' })),
+  title: Type.Optional(Type.String()),
+  status: Type.Optional(IssueStatus),
+  priority: Type.Optional(Type.String()),
+  teamId: Type.Optional(Type.String({ description: 'team' })),
+  assigneeId: Type.Optional(Type.String({ description: 'assignee' })),
   /** At most one open issue of the built-in tracker has it. */
   dedupeKey: Type.Optional(Type.String()),
 };
@@ -46,6 +50,8 @@ const issue = {
   labels: ['db'],
   assignees: [],
 };
+const { title, status, priority } = issue;
+const flat = { issueId, title, status, priority };
 const requestedBy = {
   kind: 'rule' as const,
   ruleId: 'rul_01jq5x1d0wkz4s3v2n8m7b6c5a',
@@ -61,7 +67,7 @@ export const issueEvents = {
       ...about,
       requestedBy: Type.Optional(RequestedBy),
     }),
-    example: { issueId, issue, requestedBy, dedupeKey: 'db-latency' },
+    example: { ...flat, issue, requestedBy, dedupeKey: 'db-latency' },
   }),
   'issue.updated': defineEvent({
     description: 'An issue changed: title, text, priority, labels, assignee or team. It has the issue as it is now.',
@@ -70,7 +76,7 @@ export const issueEvents = {
       /** Names of the fields that changed, where they are known. */
       changed: Type.Optional(Type.Array(Type.String())),
     }),
-    example: { issueId, issue: { ...issue, priority: 'critical' }, changed: ['priority'] },
+    example: { ...flat, priority: 'critical', issue: { ...issue, priority: 'critical' }, changed: ['priority'] },
   }),
   'issue.status_changed': defineEvent({
     description: 'The status of an issue changed. It has the issue as it is now.',
@@ -80,7 +86,8 @@ export const issueEvents = {
       to: Type.Optional(Type.String()),
     }),
     example: {
-      issueId,
+      ...flat,
+      status: 'resolved' as const,
       issue: { ...issue, state: 'resolved', status: 'resolved' as const },
       from: 'open',
       to: 'resolved',
