@@ -2,18 +2,34 @@ import { pointerToken } from '#libs/kernel/src/json.js';
 import { Problems } from '#libs/kernel/src/problems.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
+/** As `@ApiQuery` and `@ApiParam` note it. */
+export interface DescribedParameter {
+  readonly in: string;
+  readonly name: string;
+  /** `enum`: its only values. */
+  readonly schema?: { readonly enum?: readonly string[] };
+}
+
 /**
- * A filter with a typo would be ignored, and the answer would hold what was not asked for.
- * @throws Rejected `query.invalid`, with every unknown parameter
+ * A filter with a typo in its name or value would be ignored or find nothing: the answer would hold what was not asked for, or less.
+ * @throws Rejected `query.invalid`, with every parameter that the description of the route does not allow
  */
-export function refuseUnknownParameters(query: object, allowed: readonly string[]): void {
+export function checkQuery(query: object, described: readonly DescribedParameter[]): void {
+  const parameters = described.filter((parameter) => parameter.in === 'query');
+  const names = parameters.map(({ name }) => name);
   const problems = new Problems('query');
-  for (const name of Object.keys(query))
-    if (!allowed.includes(name))
+  for (const [name, value] of Object.entries(query) as [string, unknown][]) {
+    const place = `/${pointerToken(name)}`;
+    const parameter = parameters.find((one) => one.name === name);
+    const values = parameter?.schema?.enum;
+    if (!parameter)
       problems.add(
-        `/${pointerToken(name)}`,
-        `Unknown query parameter "${name}". ${suggestion(name, allowed)}Allowed: ${allowed.toSorted().join(', ') || 'none'}.`,
+        place,
+        `Unknown query parameter "${name}". ${suggestion(name, names)}Allowed: ${names.toSorted().join(', ') || 'none'}.`,
         'query.unknown_parameter',
       );
+    else if (values && typeof value === 'string' && value !== '' && !values.includes(value))
+      problems.add(place, `Must be ${values.join(' or ')}. ${suggestion(value, values)}`.trim(), 'query.unknown_value');
+  }
   problems.throwIfAny('query.invalid', 'The query is invalid');
 }

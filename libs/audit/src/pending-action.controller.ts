@@ -62,7 +62,7 @@ export class PendingActionController {
   @ApiOperation({
     summary: 'List pending actions',
     description:
-      'Newest first. Requests to agents and messages stay pending: no runtime executes them yet. Actions of plug-ins are pending until a server that has the plug-in carries them out. Outcomes are events.',
+      'Newest first. Executions are pending until they start, messages until they are sent, and actions of plug-ins until a server that has the plug-in carries them out. Outcomes are events.',
   })
   @ApiQuery({ name: 'status', required: false, enum: ['pending'] })
   @ApiQuery({ name: 'type', required: false, enum: PENDING_TYPES })

@@ -7,7 +7,7 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 
 import { PUBLIC, ROLES } from '../caller.controller.js';
 import type { Caller, Role } from '../caller.js';
-import { refuseUnknownParameters } from '../query-parameters.js';
+import { checkQuery, type DescribedParameter } from '../query-parameters.js';
 import { authenticate } from './authenticate.js';
 import { TokenTable } from './token.table.js';
 import { TokenUse } from './token-use.adapter.js';
@@ -18,16 +18,10 @@ interface Request {
   caller?: Caller;
 }
 
-/** As `@ApiQuery` notes it. */
-interface Parameter {
-  readonly in: string;
-  readonly name: string;
-}
-
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
 /**
- * Authenticates and authorises every route, and refuses query parameters that its description does not have. Public routes
+ * Authenticates and authorises every route, and refuses query parameters and values that its description does not have. Public routes
  * accept any: senders and probes add what they like. Asks memory only.
  */
 @Injectable()
@@ -46,12 +40,11 @@ export class TokenGuard implements CanActivate {
     request.caller = this.callerOf(request);
     const roles = this.reflector.getAllAndOverride<readonly Role[] | undefined>(ROLES, marked);
     if (roles) requireRole(request.caller, roles);
-    const described = this.reflector.get<readonly Parameter[] | undefined>(
+    const described = this.reflector.get<readonly DescribedParameter[] | undefined>(
       DECORATORS.API_PARAMETERS,
       context.getHandler(),
     );
-    const names = (described ?? []).filter((parameter) => parameter.in === 'query').map(({ name }) => name);
-    refuseUnknownParameters(request.query ?? {}, names);
+    checkQuery(request.query ?? {}, described ?? []);
     return true;
   }
 

@@ -37,6 +37,10 @@ class Routes {
   listed() {
     return 5;
   }
+  @ApiQuery({ name: 'status', required: false, enum: ['pending', 'failed'] })
+  filtered() {
+    return 6;
+  }
 }
 
 @Roles('admin')
@@ -99,6 +103,7 @@ describe('the guard before every route', () => {
   const some = [Routes, Routes.prototype.some] as const;
   const admins = [AdminRoutes, AdminRoutes.prototype.all] as const;
   const listed = [Routes, Routes.prototype.listed] as const;
+  const filtered = [Routes, Routes.prototype.filtered] as const;
   const bearer = (text: string) => ({ authorization: `Bearer ${text}` });
 
   it('lets everybody through where a route is public, and asks for no token', () => {
@@ -154,6 +159,22 @@ describe('the guard before every route', () => {
       code: 'query.invalid',
       problems: [{ pointer: `/${name}`, detail: message }],
     });
+  });
+
+  it('refuses a value that the description of the route does not have', () => {
+    expect(ask(filtered, bearer('mr_auditor'), { status: 'faild' })).toMatchObject({
+      kind: 'invalid',
+      code: 'query.invalid',
+      problems: [
+        {
+          pointer: '/status',
+          code: 'query.unknown_value',
+          detail: 'Must be pending or failed. Did you mean "failed"?',
+        },
+      ],
+    });
+    for (const status of ['failed', ''])
+      expect(ask(filtered, bearer('mr_auditor'), { status })).toMatchObject({ passed: true });
   });
 
   it('accepts those that it has, and any where a route is public', () => {
