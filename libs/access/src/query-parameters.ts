@@ -19,17 +19,20 @@ export function checkQuery(query: object, described: readonly DescribedParameter
   const names = parameters.map(({ name }) => name);
   const problems = new Problems('query');
   for (const [name, value] of Object.entries(query) as [string, unknown][]) {
-    const place = `/${pointerToken(name)}`;
     const parameter = parameters.find((one) => one.name === name);
     const values = parameter?.schema?.enum;
     if (!parameter)
       problems.add(
-        place,
+        `/${pointerToken(name)}`,
         `Unknown query parameter "${name}". ${suggestion(name, names)}Allowed: ${names.toSorted().join(', ') || 'none'}.`,
         'query.unknown_parameter',
       );
     else if (values && typeof value === 'string' && value !== '' && !values.includes(value))
-      problems.add(place, `Must be ${values.join(' or ')}. ${suggestion(value, values)}`.trim(), 'query.unknown_value');
+      problems.add(
+        `/${pointerToken(name)}`,
+        `Must be ${values.join(' or ')}. ${suggestion(value, values)}`.trim(),
+        'query.unknown_value',
+      );
   }
   problems.throwIfAny('query.invalid', 'The query is invalid');
 }
