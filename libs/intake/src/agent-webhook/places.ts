@@ -7,12 +7,12 @@ export class Places {
   private readonly taken = new Set<string>();
   limit = 0;
 
-  /** Takes places for executions, if one is free. @returns what gives back those that were not taken before. */
-  take(executionIds: readonly string[]): (() => void) | undefined {
-    const more = executionIds.filter((id) => !this.taken.has(id));
-    if (more.length > 0 && this.taken.size >= this.limit) return undefined;
+  /** Takes places for executions, if one is free. @returns what gives places back: of those that were not taken before. */
+  take(executionIds: readonly string[]): ((executionIds: readonly string[]) => void) | undefined {
+    const more = new Set(executionIds.filter((id) => !this.taken.has(id)));
+    if (more.size > 0 && this.taken.size >= this.limit) return undefined;
     for (const id of more) this.taken.add(id);
-    return () => more.forEach((id) => this.taken.delete(id));
+    return (ids) => ids.forEach((id) => more.has(id) && this.taken.delete(id));
   }
 
   occupy(executionId: string): void {

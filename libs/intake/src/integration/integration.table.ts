@@ -32,7 +32,9 @@ export interface Receiver {
   /** Secret values in plain text. */
   readonly config: JsonObject;
   /** Of an agent: how many executions it may have at a time. Takes places, and returns what gives them back. */
-  readonly places?: { take(executionIds: readonly string[]): (() => void) | undefined };
+  readonly places?: {
+    take(executionIds: readonly string[]): ((executionIds: readonly string[]) => void) | undefined;
+  };
   /** Something of a handshake is shown: the first event ends it. */
   readonly inHandshake: boolean;
   /** Until when a secret that the sender gives away replaces the one that is there, in milliseconds since 1970. */

@@ -192,12 +192,10 @@ export class InboundPipeline {
     if (interpreted instanceof Refusal) return interpreted;
     if (interpreted.retry !== undefined) this.parts.counters.count(receiver.id, 'retries', now.getTime());
     const { deliveries } = interpreted;
-    const giveBack = receiver.places?.take(
-      deliveries.flatMap(({ events }) => events.map(({ id }) => executionIdOf(id))),
-    );
+    const giveBack = receiver.places?.take(deliveries.flatMap(({ events }) => executionsOf(events)));
     if (receiver.places && !giveBack) return TOO_MANY_EXECUTIONS;
-    const receipt = deliveries.length === 1 ? await this.append(deliveries[0]!) : await this.appendAll(deliveries);
-    if (receipt instanceof Refusal) giveBack?.();
+    const store = (delivery: Delivery) => this.storeDelivery(delivery, giveBack);
+    const receipt = deliveries.length === 1 ? await store(deliveries[0]!) : await allOf(deliveries.map(store));
     if (receiver.inHandshake && !(receipt instanceof Refusal)) this.finishHandshake(receiver);
     return receipt instanceof Refusal ? receipt : this.answered(interpreted, receipt);
   }
@@ -242,22 +240,14 @@ export class InboundPipeline {
     return provider.explain?.(request, { ...this.verifier.contextOf(receiver, now), expiredSecrets });
   }
 
-  /**
-   * Each delivery of a request under its own id. If the process dies between two of them, the sender has no answer and
-   * sends the request again: what is stored is a duplicate then, and the rest is recorded.
-   */
-  private async appendAll(deliveries: readonly Delivery[]): Promise<Receipt | Refusal> {
-    const receipts = await Promise.all(deliveries.map((delivery) => this.append(delivery)));
-    const eventIds: string[] = [];
-    for (const receipt of receipts) {
-      if (receipt instanceof Refusal) return receipt;
-      eventIds.push(...receipt.eventIds);
-    }
-    const duplicate = receipts.length > 0 && receipts.every((receipt) => (receipt as Receipt).duplicate);
-    return { eventIds, duplicate };
+  /** A repeat starts no execution, and takes no place: the one that it repeats may have ended long ago. */
+  private async storeDelivery(delivery: Delivery, giveBack?: GiveBack): Promise<Receipt | Refusal> {
+    const receipt = await this.append(delivery, giveBack);
+    if (receipt instanceof Refusal || receipt.duplicate) giveBack?.(executionsOf(delivery.events));
+    return receipt;
   }
 
-  private async append(delivery: Delivery): Promise<Receipt | Refusal> {
+  private async append(delivery: Delivery, giveBack?: GiveBack): Promise<Receipt | Refusal> {
     const { store, log } = this.parts;
     const { stream, events } = delivery;
     crashPoint('intake.before-append');
@@ -266,7 +256,7 @@ export class InboundPipeline {
       crashPoint('intake.after-append');
       return { eventIds: events.map(({ id }) => eventIdOf(id)), duplicate: repeated };
     } catch (error) {
-      if (error instanceof WrongRevision) return this.again(delivery);
+      if (error instanceof WrongRevision) return this.again(delivery, giveBack);
       if (error instanceof Transient) {
         log.warn({ code: error.code, error: error.message }, 'a request could not be stored');
         return UNAVAILABLE;
@@ -278,10 +268,11 @@ export class InboundPipeline {
   }
 
   /** Another body under the same delivery id: what was recorded first stays, and a body that only continues it is added. */
-  private async again({ stream, events, elements }: Delivery): Promise<Receipt | Refusal> {
+  private async again({ stream, events, elements }: Delivery, giveBack?: GiveBack): Promise<Receipt | Refusal> {
     const { store, log } = this.parts;
     try {
       const recorded = await store.readStream(stream);
+      giveBack?.(executionsOf(recorded));
       const more = elements > 1 ? moreThan(recorded, events) : [];
       if (more.length > 0) await store.append(stream, more, BigInt(recorded.length) - 1n);
       return { eventIds: [...recorded, ...more].map(({ id }) => eventIdOf(id)), duplicate: more.length === 0 };
@@ -306,3 +297,22 @@ export class InboundPipeline {
 
 const counterOf = ({ isHandshake, duplicate }: Accepted): 'handshakes' | 'duplicates' | 'received' =>
   isHandshake === true ? 'handshakes' : duplicate ? 'duplicates' : 'received';
+
+type GiveBack = (executionIds: readonly string[]) => void;
+const executionsOf = (events: readonly { readonly id: string }[]): readonly string[] =>
+  events.map(({ id }) => executionIdOf(id));
+
+/**
+ * Each delivery of a request has its own id. If the process dies between two of them, the sender has no answer and sends
+ * the request again: what is stored is a duplicate then, and the rest is recorded.
+ */
+async function allOf(deliveries: readonly Promise<Receipt | Refusal>[]): Promise<Receipt | Refusal> {
+  const eventIds: string[] = [];
+  let duplicate = deliveries.length > 0;
+  for (const receipt of await Promise.all(deliveries)) {
+    if (receipt instanceof Refusal) return receipt;
+    eventIds.push(...receipt.eventIds);
+    duplicate &&= receipt.duplicate;
+  }
+  return { eventIds, duplicate };
+}
