@@ -71,7 +71,7 @@ async function inSession<T>(
     try {
       return mask.value(await work(session));
     } finally {
-      await session.close();
+      session.close();
     }
   } catch (error) {
     // A server may repeat what it was sent.

@@ -7,7 +7,7 @@ import { FakeEgress, json } from '../../../testing/execution-world.js';
 import { McpError, McpSession } from './mcp-client.js';
 
 type Message = { readonly id?: number; readonly method?: string };
-type AnswerTo = (message: Message) => EgressOutcome;
+type AnswerTo = (message: Message) => EgressOutcome | Promise<EgressOutcome>;
 
 const lost: EgressOutcome = { kind: 'failed', failureClass: 'connect', detail: 'ECONNRESET', latencyMs: 1 };
 const result = ({ id }: Message, value: string): EgressOutcome =>
@@ -46,7 +46,7 @@ async function call(args: unknown, answers: Readonly<Record<string, AnswerTo>>):
   try {
     return await session.call('refund', args, 'effect-1');
   } finally {
-    await session.close();
+    session.close();
   }
 }
 const failure = (work: Promise<unknown>): Promise<unknown> => work.catch((error: unknown) => error);
@@ -60,6 +60,13 @@ describe('a call of a tool', () => {
       timeoutMs: 1_000,
       maxBytes: 10_000,
     });
+  });
+
+  it('has its result while the server takes its time to end the session', async () => {
+    const endless = new Promise<EgressOutcome>(() => undefined);
+    const answers = { 'tools/call': (message: Message) => result(message, '{"isError":false}'), '': () => endless };
+    expect(await call({}, answers)).toEqual({ isError: false });
+    expect(egress.requests.at(-1)).toMatchObject({ method: 'DELETE', timeoutMs: 5_000 });
   });
 
   it('sends and returns numbers with all their digits', async () => {

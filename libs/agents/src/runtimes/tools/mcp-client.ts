@@ -4,6 +4,7 @@ import { parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 const VERSION = '2025-06-18';
 const MAX_PAGES = 20;
+const CLOSE_TIMEOUT_MS = 5_000;
 
 /** Why an MCP server gave no result. `wasSent`: it may have carried out the call. */
 export class McpError extends Error {
@@ -71,9 +72,10 @@ export class McpSession {
     return this.request('tools/call', { name, arguments: args, _meta: { 'millrace/idempotencyKey': key } }, key);
   }
 
-  /** Best effort: the server forgets sessions by itself. */
-  async close(): Promise<void> {
-    if (this.sessionId !== undefined) await this.exchange('DELETE', undefined, {}).catch(() => undefined);
+  /** Nobody waits for it, so that a result is recorded at once: a server forgets sessions by itself. */
+  close(): void {
+    if (this.sessionId === undefined) return;
+    this.exchange('DELETE', undefined, {}, CLOSE_TIMEOUT_MS).catch(() => undefined);
   }
 
   private async request(method: string, params: object, key?: string): Promise<Fields> {
@@ -93,8 +95,13 @@ export class McpSession {
     return isObject(answer['result']) ? answer['result'] : {};
   }
 
-  private exchange(method: string, message: object | undefined, more: Record<string, string>): Promise<EgressOutcome> {
-    const { egress, url, headers, timeoutMs, maxBytes, signal } = this.server;
+  private exchange(
+    method: string,
+    message: object | undefined,
+    more: Record<string, string>,
+    timeoutMs = this.server.timeoutMs,
+  ): Promise<EgressOutcome> {
+    const { egress, url, headers, maxBytes, signal } = this.server;
     return egress.request({
       method,
       url,
