@@ -205,6 +205,7 @@ describe('the server', () => {
         '/api/v1/rules/test',
         '/api/v1/rules/backtest',
         '/api/v1/workflows/validate',
+        '/api/v1/event-types/validate',
         // The step names its approvers, of any role, and the route refuses everybody else.
         '/api/v1/runs/{id}/approvals/{stepPath}',
       ];

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 
 import { Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
-import { ApiOperation, ApiProduces, ApiQuery, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiProduces, ApiResponse, ApiQuery, ApiTags } from '@nestjs/swagger';
 import { DataSource } from 'typeorm';
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
@@ -190,6 +190,10 @@ export class ProofController {
   })
   @OfTree()
   @ApiProduces(NDJSON)
+  @ApiResponse({
+    status: 200,
+    schema: { type: 'string', description: 'Lines of JSON: the head, then events, checkpoints and keys.' },
+  })
   async export(@CurrentCaller() caller: Caller, @Res() reply: Reply, @Query('tree') given?: string): Promise<void> {
     const tree = treeOf(caller, given);
     const { store, database, keys } = this;

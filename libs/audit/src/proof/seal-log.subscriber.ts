@@ -23,6 +23,8 @@ const MOST_TREES = 500;
 /** A tree, and what its row of work says. */
 interface Tree extends KeptTree {
   scheduled: Date | undefined;
+  /** Position of the event by which `sealAt` is what it is: the row does not depend on how events come in batches. */
+  dueSince: bigint;
 }
 
 /**
@@ -68,7 +70,7 @@ export class SealLog implements Subscriber {
     }
     const changed = [...touched].map((name) => [name, this.trees.get(name)!] as const);
     saveTrees(tx, changed);
-    await this.schedule(tx, changed, events.at(-1)!.position);
+    await this.schedule(tx, changed);
   }
 
   private async load(tx: ViewTransaction, names: ReadonlySet<string>): Promise<void> {
@@ -77,7 +79,7 @@ export class SealLog implements Subscriber {
     const known = await loadTrees(tx, missing);
     for (const name of missing) {
       const tree = known.get(name) ?? newTree();
-      this.trees.set(name, { ...tree, scheduled: tree.sealAt });
+      this.trees.set(name, { ...tree, scheduled: tree.sealAt, dueSince: tree.position });
     }
   }
 
@@ -88,23 +90,20 @@ export class SealLog implements Subscriber {
     tree.position = event.position;
     if (event.type === 'log.sealed') return;
     tree.toSeal = tree.edge.size;
-    tree.sealAt ??= timeAfter(event.created, this.settings.sealEvery);
-    if (tree.edge.size - tree.sealedSize >= SEAL_EVENTS && tree.sealAt > event.created) tree.sealAt = event.created;
+    if (tree.sealAt === undefined) sealIn(this.settings.sealEvery, tree, event);
+    else if (tree.edge.size - tree.sealedSize >= SEAL_EVENTS && tree.sealAt > event.created) sealIn(0, tree, event);
   }
 
-  private sealed(tree: Tree, size: number, { created }: RecordedEvent): void {
+  private sealed(tree: Tree, size: number, event: RecordedEvent): void {
     tree.sealedSize = Math.max(tree.sealedSize, size);
     const dueIn = tree.edge.size - tree.sealedSize >= SEAL_EVENTS ? 0 : this.settings.sealEvery;
-    tree.sealAt = tree.toSeal > tree.sealedSize ? timeAfter(created, dueIn) : undefined;
+    if (tree.toSeal > tree.sealedSize) sealIn(dueIn, tree, event);
+    else tree.sealAt = undefined;
   }
 
-  private async schedule(
-    tx: ViewTransaction,
-    trees: readonly (readonly [string, Tree])[],
-    position: bigint,
-  ): Promise<void> {
+  private async schedule(tx: ViewTransaction, trees: readonly (readonly [string, Tree])[]): Promise<void> {
     const moved = trees.filter(([, { sealAt, scheduled }]) => sealAt?.getTime() !== scheduled?.getTime());
-    const due = moved.flatMap(([tree, { sealAt: dueAt }]) => {
+    const due = moved.flatMap(([tree, { sealAt: dueAt, dueSince: position }]) => {
       const payload: SealTask = { tree };
       return dueAt ? [{ queue: followers.seal, key: tree, dueAt, payload, position }] : [];
     });
@@ -113,6 +112,11 @@ export class SealLog implements Subscriber {
     await this.work.remove(tx, followers.seal, done);
     for (const [, tree] of moved) tree.scheduled = tree.sealAt;
   }
+}
+
+function sealIn(milliseconds: number, tree: Tree, { created, position }: RecordedEvent): void {
+  tree.sealAt = timeAfter(created, milliseconds);
+  tree.dueSince = position;
 }
 
 const newTree = (): KeptTree => ({

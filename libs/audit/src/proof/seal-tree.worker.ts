@@ -55,6 +55,8 @@ export class SealTree implements Worker<SealTask> {
     const stream = streams.seals(tree);
     const last = await readLast(store, stream);
     const earlier = last?.is('log.sealed') ? last.data : undefined;
+    // Another process made it after the tree was read here.
+    if (earlier && earlier.size >= kept.edge.size) return { position: last!.position };
     const data = await this.sign(tree, kept, earlier);
     const orgId = tree === WHOLE_LOG ? DEFAULT_ORG : tree;
     const event = newEvent(

@@ -8,6 +8,9 @@ import { DataSource } from 'typeorm';
 import type { Caller } from '#libs/access/src/caller.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
+import { NamedSecretTable } from '#libs/access/src/named-secrets/named-secret.table.js';
+import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
+import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 import { EventStore, type ReadAllOptions } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
@@ -58,13 +61,15 @@ beforeEach(async () => {
   const progress: Progress = {
     whenProcessed: () => (fresh ? Promise.resolve() : Promise.reject(new Transient('subscriber.behind', 'behind'))),
   };
+  const plugins = new Plugins([]);
   @Module({
     controllers: [BacktestController],
     providers: [
       { provide: EventStore, useFactory: () => store },
       { provide: DataSource, useFactory: () => views.dataSource },
       { provide: EventReader, useFactory: () => new EventReader(views.dataSource, store, progress) },
-      { provide: Plugins, useValue: new Plugins([]) },
+      { provide: Plugins, useValue: plugins },
+      { provide: VocabularyTable, useValue: new VocabularyTable(new NamedSecretTable(), new OwnTypeTable(), plugins) },
     ],
   })
   class Only {}
