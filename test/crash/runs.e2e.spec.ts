@@ -151,3 +151,23 @@ describe('a process that dies while it cancels what a cancelled run had started'
     );
   });
 });
+
+describe('a process that dies when it has kept a snapshot of a long run', () => {
+  it('leaves the run to another, which goes on behind the snapshot', async () => {
+    const items = JSON.stringify(Array.from({ length: 150 }, (_, index) => index + 1));
+    const each = `{ id: each, forEach: ${items}, steps: [{ uses: set, with: { last: "\${{ item }}" } }] }`;
+    const source = `${manual('long', each).source}  - { id: nap, wait: { for: 1s } }\noutputs: { last: "\${{ vars.last }}" }\n`;
+    await diedAt(
+      'workflows.after-snapshot',
+      async (server) => {
+        await server.call('PUT', '/api/v1/workflows/long', { source });
+        return [];
+      },
+      (server) => begin(server, 'long'),
+      async (server) => {
+        const [{ id }] = (await server.list<Run>('/api/v1/runs')) as [Run];
+        expect(await untilStatus(server, id, 'completed')).toMatchObject({ outputs: { last: 150 } });
+      },
+    );
+  });
+});

@@ -2,9 +2,9 @@ import type { EventStore, RecordedEvent } from './event-store.js';
 
 const PAGE = 1000;
 
-/** All events of one stream, page by page. */
-export async function readWhole(store: EventStore, stream: string): Promise<readonly RecordedEvent[]> {
-  const first = await store.readStream(stream, { limit: PAGE });
+/** All events of one stream, or those from a revision on, page by page. */
+export async function readWhole(store: EventStore, stream: string, from = 0n): Promise<readonly RecordedEvent[]> {
+  const first = await store.readStream(stream, { from, limit: PAGE });
   if (first.length < PAGE) return first;
   const all = [...first];
   for (;;) {

@@ -23,6 +23,7 @@ import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { StepLibrary } from './steps/step-library.js';
 import { AdvanceRun } from './run/advance-run.worker.js';
+import { StoredRunSnapshots } from './run/advance/run-snapshots.adapter.js';
 import { CloseChildren } from './run/children.subscriber.js';
 import { Cancellations } from './run/cancellations.js';
 import { NotedOutcomes } from './run/outcomes.adapter.js';
@@ -176,6 +177,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
           secrets,
           ownTypes,
           turns,
+          new StoredRunSnapshots(database),
           log,
         );
       },

@@ -12,8 +12,10 @@ import { startRun } from '../src/engine/start-run.js';
 import type { Definition } from '../src/language/definition.js';
 import { parseWorkflow } from '../src/language/reading/parse-workflow.js';
 import type { StepLibrary } from '../src/steps/step-library.js';
-import type { MakeAttempt } from '../src/run/attempts.js';
-import { runEvents, type RunPorts, runUntilIdle } from '../src/run/run-until-idle.js';
+import type { MakeAttempt } from '../src/run/advance/attempts.js';
+import type { RunPorts } from '../src/run/advance/run-ports.js';
+import { runUntilIdle } from '../src/run/advance/run-until-idle.js';
+import { runEvents } from '../src/run/run-events.js';
 import type { RequestOutcome } from '../src/steps/kind/step-kind.js';
 import { testSteps } from './library.js';
 import { MemoryAnswers } from './memory-waits.js';
@@ -33,6 +35,7 @@ export interface WorldOptions {
   readonly events?: readonly { readonly after: number; readonly type: string; readonly data: object }[];
   readonly signLink?: SignLink;
   readonly ownTypes?: RunPorts['ownTypes'];
+  readonly snapshots?: RunPorts['snapshots'];
   /** Default: the steps of specs. */
   readonly library?: StepLibrary;
   /** Default 0: time passes between the calls of `goOn`, not in them. */
@@ -127,6 +130,7 @@ export class VirtualWorld {
         earlyMs: this.options.earlyMs ?? 0,
         ...(this.options.signLink && { signLink: this.options.signLink }),
         ...(this.options.ownTypes && { ownTypes: this.options.ownTypes }),
+        ...(this.options.snapshots && { snapshots: this.options.snapshots }),
         retries: { first: 0, max: 0 },
         makeAttempt: this.options.makeAttempt ?? (() => Promise.resolve(null)),
       },

@@ -29,6 +29,7 @@ import { RunFilters } from './0039-run-filters.js';
 import { Crashes } from './0040-crashes.js';
 import { Executions } from './0042-executions.js';
 import { DeliverySecrets } from './0035-delivery-secrets.js';
+import { RunSnapshots } from './0066-run-snapshots.js';
 import { LogTrees } from './0065-log-trees.js';
 import { TokenUses } from './0046-token-uses.js';
 import { ActionFailures } from './0050-action-failures.js';
@@ -75,4 +76,5 @@ export const migrations = [
   PacedAttempts,
   WebhookHealth,
   AgentRates,
+  RunSnapshots,
 ];

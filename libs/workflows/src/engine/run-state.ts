@@ -64,6 +64,12 @@ export interface StartedRun {
   readonly deadline: TimerState | undefined;
 }
 
+/**
+ * Raise it when `evolve`, also of a kind of step, makes another state of the same events: snapshots of runs that an older
+ * version wrote are then ignored.
+ */
+export const FOLD_VERSION = 1;
+
 export const unknownRun: RunState = { status: 'unknown' };
 
 /** A fact about a run, as drafted or as recorded. */
@@ -110,9 +116,9 @@ export function evolve(run: RunState, { type, data, timestamp }: RunFact): RunSt
   });
 }
 
-/** Everything that a stream of facts says about its run. */
-export const foldRun = (facts: Iterable<RunFact>): RunState => {
-  let run: RunState = unknownRun;
+/** Everything that a stream of facts says about its run. @param from what earlier facts said. */
+export const foldRun = (facts: Iterable<RunFact>, from: RunState = unknownRun): RunState => {
+  let run = from;
   for (const fact of facts) run = evolve(run, fact);
   return run;
 };

@@ -18,8 +18,10 @@ import type { Attempt, RequestOutcome, StepResult } from '../steps/kind/step-kin
 import type { Definitions } from '../workflow/definitions.js';
 import { noteCrash } from './commands/hold-run.js';
 import type { Cancellations } from './cancellations.js';
-import type { AttemptedRun } from './attempts.js';
-import { type KnownRun, runUntilIdle } from './run-until-idle.js';
+import type { AttemptedRun } from './advance/attempts.js';
+import type { KnownRun } from './advance/run-ports.js';
+import type { RunSnapshots } from './advance/run-snapshot.js';
+import { runUntilIdle } from './advance/run-until-idle.js';
 
 /** The queue of runs that have something to do; the key is the run's id. */
 export const RUNS = 'workflows.run';
@@ -53,6 +55,7 @@ export class AdvanceRun implements Worker<RunTask> {
     private readonly secrets: NamedSecretValues,
     private readonly ownTypes: Pick<OwnTypeTable, 'find'>,
     private readonly hasTurn: (runId: string, arrival: bigint) => Promise<boolean>,
+    private readonly snapshots: RunSnapshots,
     private readonly log: Log = silentLog,
   ) {}
 
@@ -79,6 +82,7 @@ export class AdvanceRun implements Worker<RunTask> {
           outcomes: (requests, isLast) => this.outcomes.find(requests, isLast),
           makeAttempt: (attempt, run, timeoutMs, abort) => this.makeAttempt(attempt, run, timeoutMs, abort),
           hasTurn: this.hasTurn,
+          snapshots: this.snapshots,
           log: this.log,
           signLink: this.signLink,
           ownTypes: this.ownTypes,

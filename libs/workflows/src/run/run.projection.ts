@@ -12,6 +12,7 @@ import { type Taken, WorkQueue } from '#libs/persistence/src/claims/work.js';
 import { requestOutcomes } from '../steps/registry.js';
 import type { RunFailure } from '../steps/kind/step-state.js';
 import { RUNS } from './advance-run.worker.js';
+import { SNAPSHOT_EVERY } from './advance/run-snapshot.js';
 import { giveTurns } from './turns/turns.adapter.js';
 import { RunRequestView, RunView } from './run.view.js';
 import { LoneRuns } from './lone-runs.js';
@@ -36,6 +37,8 @@ interface Change {
   status?: RunStatus;
   error?: RunFailure;
   endedAt?: string;
+  /** It may have a snapshot. */
+  isLong?: boolean;
   /** Set by `run.rested` and by the end: null where no time is waited for. */
   until?: string | null;
   due?: Due;
@@ -93,7 +96,7 @@ export class RunProjection implements Subscriber {
     await saveRuns(tx, [...changes.values()]);
     await upsertRows(tx, RunRequestView, requests, { onConflict: 'nothing' });
     const woken = await resolve(tx, outcomes);
-    await dropRequests(tx, [...changes.values()]);
+    await dropWhatIsOver(tx, [...changes.values()]);
     const last = events.at(-1)!.position;
     await this.schedule(tx, changes, woken, last);
     const shared = events.filter((event) => !this.lone.isEndOfOne(event));
@@ -173,6 +176,7 @@ function note(changes: Map<string, Change>, event: RecordedEvent): void {
   } else if (event.is('workflow.completed', 'workflow.failed', 'workflow.skipped', 'run.cancelled')) {
     if (event.is('workflow.failed')) change.error = event.data.error;
     change.endedAt = timestamp;
+    change.isLong = event.revision >= SNAPSHOT_EVERY;
     change.until = null;
     change.due = 'never';
   }
@@ -272,9 +276,12 @@ async function resolve(tx: ViewTransaction, outcomes: readonly RecordedEvent[]):
   return new Set(rows.map(({ run_id }) => run_id));
 }
 
-/** Requests that a run has got its answer to, or has given up, are not kept. */
-async function dropRequests(tx: ViewTransaction, changes: readonly Change[]): Promise<void> {
+/** Requests that a run has got its answer to, or has given up, are not kept; nor is the snapshot of a run that has ended. */
+async function dropWhatIsOver(tx: ViewTransaction, changes: readonly Change[]): Promise<void> {
   const ended = changes.filter(({ endedAt }) => endedAt !== undefined);
+  const long = ended.filter(({ isLong }) => isLong);
+  if (long.length > 0)
+    tx.write('delete from views.run_snapshots where run_id = any($1::text[])', [long.map(({ runId }) => runId)]);
   const rested = changes.filter(({ awaiting, endedAt }) => awaiting !== undefined && endedAt === undefined);
   if (ended.length + rested.length === 0) return;
   tx.write('delete from views.run_requests where run_id = any($1::text[]) and request_id <> all($2::uuid[])', [

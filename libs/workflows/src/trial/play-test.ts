@@ -9,7 +9,7 @@ import { settleStep } from '../engine/settle-step.js';
 import { evolve, type RunStart, type StartedRun, unknownRun, type RunState } from '../engine/run-state.js';
 import { startRun } from '../engine/start-run.js';
 import type { Definition, Step } from '../language/definition.js';
-import { DEFAULT_TIMEOUT_MS, timedOut } from '../run/attempts.js';
+import { DEFAULT_TIMEOUT_MS, timedOut } from '../run/advance/attempts.js';
 import { cancellation } from '../run/commands/cancel-run.js';
 import { givenSecrets, maskedResult } from '../steps/effects/step-secrets.js';
 import { allSteps } from '../steps/registry.js';

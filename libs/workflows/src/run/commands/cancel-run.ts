@@ -1,10 +1,10 @@
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
+import { awaitingSteps } from '../../engine/awaiting-steps.js';
 import type { RunDraft } from '../../engine/run-decision.js';
 import type { StartedRun } from '../../engine/run-state.js';
 import type { Definition } from '../../language/definition.js';
-import { awaitingSteps } from '../run-until-idle.js';
 import { type ChangedRun, changeRun, type RunCommand, statusOf } from './change-run.js';
 
 /**

@@ -7,7 +7,7 @@ import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import type { RunDraft } from '../../engine/run-decision.js';
 import { evolve, foldRun, type StartedRun } from '../../engine/run-state.js';
-import { runEvents } from '../run-until-idle.js';
+import { runEvents } from '../run-events.js';
 
 const MAX_TRIES = 20;
 

@@ -11,7 +11,7 @@ import { testSteps } from '../../../testing/library.js';
 import { parseWorkflow } from '../../language/reading/parse-workflow.js';
 import { cancelRun } from '../commands/cancel-run.js';
 import { concurrencyOf } from '../first-append.js';
-import { runUntilIdle } from '../run-until-idle.js';
+import { runUntilIdle } from '../advance/run-until-idle.js';
 import { isArrival } from './turns.js';
 
 const parsed = parseWorkflow(

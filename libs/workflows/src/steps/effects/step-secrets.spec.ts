@@ -4,7 +4,7 @@ import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import { testDefinitions } from '../../../testing/library.js';
 import { played } from '../../../testing/played.js';
-import type { MakeAttempt } from '../../run/attempts.js';
+import type { MakeAttempt } from '../../run/advance/attempts.js';
 import { givenSecrets, maskedResult } from './step-secrets.js';
 
 const KEY = 'p@ss/word "quoted"';

@@ -2,7 +2,7 @@ import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { startTimer } from '#libs/kernel/src/time/timer.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
-import type { Attempt, AttemptResult } from '../steps/kind/step-kind.js';
+import type { Attempt, AttemptResult } from '../../steps/kind/step-kind.js';
 
 /** What is known of the run of an attempt. */
 export interface AttemptedRun {
