@@ -20,6 +20,7 @@ import { LOG, type Log } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { scheduledWork } from '#libs/persistence/src/claims/scheduled-work.adapter.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
+import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 
 import { StepLibrary } from './steps/step-library.js';
 import { AdvanceRun } from './run/advance-run.worker.js';
@@ -234,9 +235,20 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
         table: WorkflowTable,
         progress: Progress,
         organisations: OrganisationTable,
+        vocabulary: VocabularyTable,
         log: Log,
-      ) => new WorkflowFiles({ folder, organisations, store, clock, progress, library, table, log }),
-      inject: [EventStore, Clock, Settings, StepLibrary, WorkflowTable, Progress, OrganisationTable, LOG],
+      ) => new WorkflowFiles({ folder, organisations, store, clock, progress, library, table, vocabulary, log }),
+      inject: [
+        EventStore,
+        Clock,
+        Settings,
+        StepLibrary,
+        WorkflowTable,
+        Progress,
+        OrganisationTable,
+        VocabularyTable,
+        LOG,
+      ],
     },
   ],
   exports: [

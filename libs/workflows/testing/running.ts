@@ -143,7 +143,7 @@ export class Running {
               find(EventIndex),
             ]
           : [],
-        tables: [find(WorkflowTable), find(Cancellations)],
+        tables: [find(WorkflowTable), find(VocabularyTable), find(Cancellations)],
         workers: working ? [find(AdvanceRun), find(EndConflicts), find(RetryRuns)] : [],
       }),
     });

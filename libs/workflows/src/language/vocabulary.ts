@@ -17,14 +17,14 @@ export interface Vocabulary {
   readonly organisation?: KnownOrganisation;
 }
 
+/** The same language for one organisation. */
+export const vocabularyOf = (
+  { keywords, named, triggers, sources }: Vocabulary,
+  organisation: KnownOrganisation,
+): Vocabulary => ({ keywords, named, triggers, sources, organisation });
+
 /** For texts that are saved already. */
-export const savedVocabulary = ({ keywords, named, triggers, sources }: Vocabulary): Vocabulary => ({
-  keywords,
-  named,
-  triggers,
-  sources,
-  organisation: 'any',
-});
+export const savedVocabulary = (vocabulary: Vocabulary): Vocabulary => vocabularyOf(vocabulary, 'any');
 
 export type RawObject = Readonly<Record<string, unknown>>;
 

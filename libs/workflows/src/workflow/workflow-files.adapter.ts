@@ -10,8 +10,10 @@ import { ENGINE } from '#libs/events/src/envelope.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
+import type { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 
 import { MAX_SOURCE_BYTES, parseWorkflow } from '../language/reading/parse-workflow.js';
+import { vocabularyOf } from '../language/vocabulary.js';
 import type { StepLibrary } from '../steps/step-library.js';
 import { webhooksOf } from '../triggers/webhook.trigger.js';
 import { type SourceFile, syncOf } from './folder-sync.js';
@@ -38,6 +40,8 @@ export interface WorkflowFilesOptions {
   readonly library: StepLibrary;
   /** Filled before `start`. */
   readonly table: WorkflowTable;
+  /** What each organisation has, for warnings. */
+  readonly vocabulary: Pick<VocabularyTable, 'name' | 'of'>;
   readonly log?: Log;
 }
 
@@ -45,6 +49,8 @@ export interface WorkflowFilesOptions {
 const QUIET_MS = 150;
 /** Some file systems report no changes. */
 const POLL_MS = 5_000;
+/** Organisations for which a file is checked for warnings. */
+const MOST_WARNED = 20;
 const authorIn = (orgId: string) => ({ orgId, actor: ENGINE });
 
 /**
@@ -109,7 +115,7 @@ export class WorkflowFiles {
   }
 
   private async once(): Promise<void> {
-    const { folder, organisations, table } = this.options;
+    const { folder, organisations, table, vocabulary, progress } = this.options;
     const names = await filesOf(folder);
     if (names === undefined) {
       this.say(
@@ -131,9 +137,10 @@ export class WorkflowFiles {
       for (const one of toSave) position = later(position, await this.save(orgId, one));
       for (const name of toArchive) position = later(position, await this.archive(orgId, name));
     }
-    // The next sync must not compare with a table that has not seen this one yet.
-    await this.options.progress.whenProcessed(table.name, position);
+    // The next sync must not compare with a table that has not seen this one yet, and workflows may name each other.
+    for (const { name } of [table, vocabulary]) await progress.whenProcessed(name, position);
     this.seen = state;
+    for (const file of files) this.warn(file, orgIds.slice(0, MOST_WARNED));
   }
 
   private async read(file: string): Promise<SourceFile> {
@@ -142,11 +149,6 @@ export class WorkflowFiles {
     const source = size > MAX_SOURCE_BYTES ? '' : await readFile(path, 'utf8');
     const parsed = parseWorkflow(source, this.options.library);
     if (parsed.ok) {
-      const version = versionOf(source);
-      if (this.warned.get(file) !== version)
-        for (const { line, column, detail } of parsed.warnings())
-          this.log.warn({ file }, `${path}:${line}:${column}: warning: ${detail}`);
-      this.warned.set(file, version);
       this.said.delete(file);
       const { name, triggers } = parsed.definition;
       return { file, source, name, webhooks: webhooksOf(triggers) };
@@ -156,6 +158,27 @@ export class WorkflowFiles {
     const reason = size > MAX_SOURCE_BYTES ? 'the file is longer than 256 KiB' : `${detail}${more}`;
     this.say(file, source, `${path}:${line}:${column}: ${reason} The last good version stays active.`);
     return { file, source, name: undefined };
+  }
+
+  /**
+   * Warns about what is probably not meant, once for each version of a file. What an organisation does not have, it may get
+   * later: such a file is active all the same.
+   */
+  private warn({ file, source, name }: SourceFile, orgIds: readonly string[]): void {
+    const version = versionOf(source);
+    if (name === undefined || this.warned.get(file) === version) return;
+    this.warned.set(file, version);
+    const { folder, library, vocabulary } = this.options;
+    const found = new Map<string, string[]>();
+    for (const orgId of orgIds) {
+      const parsed = parseWorkflow(source, vocabularyOf(library, vocabulary.of(orgId)));
+      for (const { line, column, detail } of [...(parsed.ok ? [] : parsed.problems), ...parsed.warnings()]) {
+        const message = `${join(folder, file)}:${line}:${column}: warning: ${detail}`;
+        found.set(message, [...(found.get(message) ?? []), orgId]);
+      }
+    }
+    for (const [message, concerned] of found)
+      this.log.warn({ file, ...(concerned.length < orgIds.length && { organisations: concerned }) }, message);
   }
 
   private async save(

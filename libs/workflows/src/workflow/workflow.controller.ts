@@ -33,7 +33,7 @@ import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 
 import { declaredInputs } from '../language/inputs.js';
 import { parseWorkflow } from '../language/reading/parse-workflow.js';
-import type { Vocabulary } from '../language/vocabulary.js';
+import { type Vocabulary, vocabularyOf } from '../language/vocabulary.js';
 import { StepLibrary } from '../steps/step-library.js';
 import { webhooksOf } from '../triggers/webhook.trigger.js';
 import { checkedSource, warningsIn } from './workflow-source.js';
@@ -198,8 +198,7 @@ export class WorkflowController {
 
   /** With what the organisation has. */
   private vocabulary({ orgId }: Caller, assumed: Assuming = {}): Vocabulary {
-    const { keywords, named, triggers, sources } = this.library;
-    return { keywords, named, triggers, sources, organisation: assuming(this.known.of(orgId), assumed) };
+    return vocabularyOf(this.library, assuming(this.known.of(orgId), assumed));
   }
 
   private async saved(
