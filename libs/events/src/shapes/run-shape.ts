@@ -152,7 +152,12 @@ export const RunDetails = Type.Object(
           by: Type.Optional(Type.String({ description: 'Who paused it; absent if it was blocked.' })),
           blocked: Type.Optional(
             Type.Object(
-              { crashes: Type.Integer(), paths: Type.Array(path) },
+              {
+                code: Type.Literal('run.blocked'),
+                message: Type.String({ description: 'Why, and what to do.' }),
+                crashes: Type.Integer(),
+                paths: Type.Array(path),
+              },
               { description: 'Present if processes died again and again at the same steps.' },
             ),
           ),

@@ -5,6 +5,7 @@ import { hasSeen } from '#libs/event-store/src/carry-out.js';
 import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { readWhole } from '#libs/event-store/src/reading.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import type { ChildRun, RunAnswer, RunDetails, RunStatus } from '#libs/events/src/shapes/run-shape.js';
@@ -109,14 +110,20 @@ function pausesIn(events: readonly RecordedEvent[]): Pick<RunDetails, 'pauses'> 
     const { timestamp: at } = event.metadata;
     if (event.is('run.paused')) pauses.push({ at, by: event.data.by });
     else if (event.is('run.blocked')) {
-      const { crashes, paths } = event.data;
-      pauses.push({ at, blocked: { crashes, paths } });
+      pauses.push({ at, blocked: blockedBy(event.data) });
     } else if (event.is('run.resumed')) {
       const last = pauses.at(-1);
       if (last) Object.assign(last, { resumedAt: at, resumedBy: event.data.by });
     }
   }
   return pauses.length > 0 ? { pauses } : {};
+}
+
+/** Why a run is blocked, and what to do. */
+function blockedBy({ runId, crashes, paths }: DataOf<'run.blocked'>) {
+  const place = paths.length === 0 ? '' : ` at ${paths.join(', ')}`;
+  const message = `${crashes} processes in a row died while they ran it${place}. Find the cause in the log of the server, mend it, and resume the run: POST /api/v1/runs/${runId}/resume. Or cancel the run.`;
+  return { code: 'run.blocked' as const, message, crashes, paths };
 }
 
 /** A run in lists. */
