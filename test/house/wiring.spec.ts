@@ -86,6 +86,7 @@ function coreWithoutDatabase(): Core {
     metrics: new Metrics(),
     health: new Health(store, database, () => Promise.resolve([])),
     routes: new RouteTable(),
+    shutdown: new AbortController().signal,
     log: silentLog,
   };
 }

@@ -12,6 +12,7 @@ import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import type { Log } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
+import { SHUTDOWN } from '#libs/kernel/src/shutdown.js';
 import { WorkQueue } from '#libs/persistence/src/claims/work.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
@@ -43,6 +44,8 @@ export interface Core {
   readonly metrics: Metrics;
   readonly health: Health;
   readonly routes: RouteTable;
+  /** Aborts when the server begins to stop. */
+  readonly shutdown: AbortSignal;
   readonly log: Log;
 }
 
@@ -63,6 +66,7 @@ export class CoreModule {
       { provide: Runner, useValue: core.runner },
       { provide: Progress, useExisting: Runner },
       { provide: Settings, useValue: core.settings },
+      { provide: SHUTDOWN, useValue: core.shutdown },
       { provide: LOG, useValue: core.log },
     ];
     return {

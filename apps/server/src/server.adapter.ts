@@ -135,6 +135,7 @@ async function compose(config: Config, { door, databaseUrl: starting, closers }:
       metrics,
       health,
       routes: http.routes,
+      shutdown: door.shutdown,
       log,
     }),
     http.adapter,

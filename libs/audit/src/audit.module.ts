@@ -7,6 +7,7 @@ import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { LOG, type Log } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
+import { SHUTDOWN } from '#libs/kernel/src/shutdown.js';
 import { EventIndexModule } from '#libs/event-index/src/event-index.module.js';
 
 import { EventController } from './event.controller.js';
@@ -19,13 +20,20 @@ import { SealLog } from './proof/seal-log.subscriber.js';
 import { SealTree } from './proof/seal-tree.worker.js';
 import { SigningKeys } from './proof/signing-keys.js';
 import { PublishController } from './publish.controller.js';
+import { EventStreamController } from './stream/event-stream.controller.js';
+import { OpenStreams } from './stream/open-streams.js';
 
 /** Reading the log: search, export, traces; and publishing into it. */
 @Module({
   imports: [EventIndexModule],
-  controllers: [EventController, PublishController, PendingActionController, ProofController],
+  controllers: [EventStreamController, EventController, PublishController, PendingActionController, ProofController],
   providers: [
     { provide: PendingActions, useFactory: () => new PendingActions() },
+    {
+      provide: OpenStreams,
+      useFactory: (shutdown: AbortSignal) => new OpenStreams(shutdown),
+      inject: [SHUTDOWN],
+    },
     SealLog,
     {
       provide: SigningKeys,

@@ -61,6 +61,24 @@ export function parseQuery(parameters: Parameters, orgId: string, orderByDefault
   };
 }
 
+/**
+ * Where a stream goes on: after the position that the client saw last, or after the one that it names; absent if neither.
+ * @throws Rejected `query.invalid`
+ */
+export function resumePoint(after: Parameters[string], lastEventId: string | undefined): bigint | undefined {
+  const problems = new Problems('query');
+  const at = (pointer: string, text: Parameters[string]): bigint | undefined => {
+    if (text === undefined || text === '') return undefined;
+    const position = typeof text === 'string' ? positionOf(text) : undefined;
+    if (position === undefined) problems.add(pointer, 'Must be a position as answers give it, a whole number.');
+    return position;
+  };
+  const seen = at('/Last-Event-ID', lastEventId);
+  const named = at('/after', after);
+  problems.throwIfAny('query.invalid', 'The query is invalid');
+  return seen ?? named;
+}
+
 /** `type=a&type=b` and `type=a,b` mean the same. */
 const typesOf = (value: string | readonly string[] | undefined): readonly string[] =>
   (value === undefined ? [] : typeof value === 'string' ? [value] : value)

@@ -5,11 +5,12 @@ import { ApiOperation, ApiProduces, ApiProperty, ApiQuery, ApiResponse, ApiTags 
 
 import { CurrentCaller } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
-import { type EventQuery, TIMES } from '#libs/event-index/src/event-query.js';
+import type { EventQuery } from '#libs/event-index/src/event-query.js';
 import { eventNotFound, EventReader, MAX_TRACED } from '#libs/event-index/src/event-reader.adapter.js';
 import { eventIdOf, eventUuidOf } from '#libs/events/src/envelope.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
+import { EventFilters } from './event-filters.controller.js';
 import { eventJson } from './event-json.js';
 import { cursorOf, type Parameters, parseQuery } from './event-parameters.js';
 import { type TraceNode, traceOf } from './trace.js';
@@ -79,22 +80,7 @@ export class EventController {
     description:
       'Newest first, in pages; with `Accept: application/x-ndjson` every matching event, one a line, oldest first. With a `filter` a page may be shorter than asked for, or empty, and still have a `nextCursor`.',
   })
-  @ApiQuery({ name: 'type', required: false, description: 'Name, glob (`pr.*`) or `*`; several with commas.' })
-  @ApiQuery({ name: 'source', required: false, description: 'Name or glob.' })
-  @ApiQuery({ name: 'subject', required: false, description: 'Name or glob: `repository/acme/*`.' })
-  @ApiQuery({ name: 'correlation', required: false, description: 'Id of the first event of a story.' })
-  @ApiQuery({
-    name: 'by',
-    required: false,
-    enum: [...TIMES],
-    description:
-      'What `from` and `to` are compared with: when the server received the event (default), or the `timestamp` that its source gives.',
-  })
-  @ApiQuery({ name: 'from', required: false, description: 'RFC 3339, inclusive.' })
-  @ApiQuery({ name: 'to', required: false, description: 'RFC 3339, exclusive.' })
-  @ApiQuery({ name: 'fromPosition', required: false, description: 'Inclusive.' })
-  @ApiQuery({ name: 'toPosition', required: false, description: 'Inclusive.' })
-  @ApiQuery({ name: 'filter', required: false, description: "JMESPath over the event: `data.branch == 'main'`." })
+  @EventFilters()
   @ApiQuery({ name: 'order', required: false, enum: ['asc', 'desc'] })
   @ApiQuery({ name: 'limit', required: false, description: '1 to 200, default 50.' })
   @ApiQuery({ name: 'cursor', required: false })

@@ -17,6 +17,7 @@ import { inTransaction } from '#libs/persistence/src/transaction/in-transaction.
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import { EventIndex } from './event-index.projection.js';
+import { matcherOf } from './event-matcher.js';
 import { EventReader } from './event-reader.adapter.js';
 
 /** Answers as a projection that is never done. */
@@ -84,6 +85,30 @@ describe('the index of events', () => {
     return { ids: events.map(({ id }) => id), next };
   };
   const ids = async (parameters: Parameters, orgId?: string) => (await find(parameters, orgId)).ids;
+
+  it.each<Parameters>([
+    {},
+    { type: '*' },
+    { type: 'git.push' },
+    { type: 'pr.*,*.evaluated' },
+    { source: 'git*', subject: 'repository/*/app' },
+    { subject: 'a_b%' },
+    { from: '2026-11-20T12:00:01Z', to: '2026-11-20T12:00:02Z' },
+    { by: 'timestamp', from: '2026-11-19T00:00:00Z', to: '2026-11-20T00:00:00Z' },
+    { fromPosition: '2', toPosition: '4' },
+    { filter: 'data.n > `1`' },
+  ])('answers %j as a question about each event does', async (parameters) => {
+    await write({ source: 'github', subject: 'repository/acme/app', data: { n: 1 } });
+    await write({ type: 'pr.opened', source: 'gitlab', subject: 'repository/b/app', received: '2026-11-20T12:00:01Z' });
+    await write({ type: 'rule.evaluated', subject: 'a_b%', at: '2026-11-19T08:00:00Z', data: { n: 2 } });
+    await write({ type: 'webhook.failed', subject: 'axb%', received: '2026-11-20T12:00:02Z' });
+    await write({ orgId: 'org_b', data: { n: 3 } });
+    await index();
+    const matches = matcherOf(parseQuery(parameters, 'org_a', 'asc'));
+    const asked = (await everything()).filter(matches).map(({ id }) => id);
+    expect(asked.length).toBeGreaterThan(0);
+    expect(await ids(parameters)).toEqual(asked);
+  });
 
   it('is the same whether an event was handled once or twice', async () => {
     for (let n = 0; n < 5; n++) await write();

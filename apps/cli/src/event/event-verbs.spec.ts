@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { FakeShell } from '../../testing/fake-shell.js';
-import { EXIT } from '../failures.js';
+import { EXIT, ServerSaidNo, Unreachable } from '../failures.js';
 import type { Given } from '../nouns/verb-table.js';
 import { eventVerbs } from './event-verbs.js';
 
@@ -62,23 +62,57 @@ describe('event', () => {
     await expect(verb('create', new FakeShell(), args, options)).rejects.toThrow('Name a file with an event');
   });
 
-  it('follows the log from its end until it is interrupted, and misses nothing', async () => {
-    const pages = [[event('evt_8', 8), event('evt_9', 9)], []];
-    const asked: string[] = [];
-    const shell = Object.assign(new FakeShell(), { quiet: true });
-    shell.call = async <T>(_: string, path: string): Promise<T> => {
-      asked.push(path);
-      const isFirst = asked.length === 1;
-      if (asked.length === 3) shell.interrupt.abort();
-      return Promise.resolve({ data: isFirst ? [event('evt_7', 7)] : pages.shift(), nextCursor: null } as T);
+  describe('tail', () => {
+    const message = (position: number): string =>
+      `id: ${position}\ndata: ${JSON.stringify(event(`evt_${position}`, position))}\n\n`;
+    /** A shell that gets these answers one after the other, and is interrupted with the last one. */
+    const shellWith = (...answers: readonly (string | Error)[]): FakeShell => {
+      const left = [...answers];
+      const shell: FakeShell = new FakeShell();
+      shell.quiet = true;
+      shell.call = async <T>(method: string, path: string): Promise<T> => {
+        shell.asked.push({ method, path, body: undefined });
+        const answer = left.shift()!;
+        if (left.length === 0) shell.interrupt.abort();
+        if (answer instanceof Error) throw answer;
+        return Promise.resolve(answer as T);
+      };
+      return shell;
     };
-    expect(await verb('tail', shell, [], { type: 'git.push' })).toBe(EXIT.interrupted);
-    expect(shell.out).toEqual(['evt_8', 'evt_9']);
-    expect(asked).toEqual([
-      '/api/v1/events?limit=1',
-      '/api/v1/events?type=git.push&order=asc&fromPosition=8&limit=200',
-      '/api/v1/events?type=git.push&order=asc&fromPosition=10&limit=200',
-    ]);
+
+    it('shows events as they come, and goes on after the last one where the connection is cut', async () => {
+      const shell = shellWith(`retry: 2000\nid: 7\n\n${message(8)}: keep-alive\nid: 9\n\nid: 10\nda`, message(10));
+      expect(await verb('tail', shell, [], { type: 'git.push' })).toBe(EXIT.interrupted);
+      expect(shell.out).toEqual(['evt_8', 'evt_10']);
+      expect(shell.asked.map(({ path }) => path)).toEqual([
+        '/api/v1/events/stream?type=git.push',
+        '/api/v1/events/stream?type=git.push&after=9',
+      ]);
+    });
+
+    it('begins after a position, and tells what was left out and why the stream ended', async () => {
+      const skipped = 'event: skipped\nid: 30\ndata: {"count":12,"fromPosition":"11","toPosition":"30"}\n\n';
+      const shell = shellWith(
+        `${skipped}event: end\ndata: {"code":"server.stopping","detail":"The server stops."}\n\n`,
+      );
+      await verb('tail', shell, [], { after: '10' });
+      expect(shell.asked[0]!.path).toBe('/api/v1/events/stream?after=10');
+      expect(shell.out).toEqual([]);
+      expect(shell.notes).toEqual([
+        '12 events were left out because this terminal reads too slowly: positions 11 to 30.',
+        'The server stops.',
+      ]);
+    });
+
+    it('waits for a server that went away, but not for one that was never there or says no', async () => {
+      const away = new Unreachable('away');
+      const back = shellWith(message(1), away, message(2));
+      await verb('tail', back);
+      expect(back.out).toEqual(['evt_1', 'evt_2']);
+      await expect(verb('tail', shellWith(away, ''))).rejects.toBe(away);
+      const no = new ServerSaidNo(422, 'query.invalid', 'no');
+      await expect(verb('tail', shellWith(message(1), no, ''))).rejects.toBe(no);
+    });
   });
 
   it('draws the story of an event', async () => {

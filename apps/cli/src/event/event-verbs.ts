@@ -1,11 +1,11 @@
-import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+import { parseAsWritten, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { EXIT, UsageError } from '../failures.js';
 import type { Given, Verb } from '../nouns/verb-table.js';
 import { jsonOr } from '../options.js';
 import { pages } from '../pages.js';
-import { nextLook } from '../run/next-look.js';
 import type { Shell } from '../shell.js';
+import { followEvents, noteOf } from './follow-events.js';
 
 const PATH = '/api/v1/events';
 const pathOf = (id: string): string => `${PATH}/${encodeURIComponent(id)}`;
@@ -63,7 +63,7 @@ export const eventVerbs: readonly Verb[] = [
   {
     usage: 'tail',
     does: 'show events as they are recorded, until Ctrl-C; with --json one a line',
-    options: FILTER_OPTIONS,
+    options: [...FILTER_OPTIONS, ['--after <position>', 'begin after this position; 0: with the first event']],
     run: tail,
   },
   { usage: 'trace <event>', does: 'show the story of an event: all that led to it and followed from it', run: trace },
@@ -122,21 +122,17 @@ async function create(shell: Shell, [file]: readonly (string | undefined)[], opt
     );
 }
 
-/** Follows the log from its end. What was recorded between two looks is not missed. */
+/** Follows the log from its end, or after a position. What is recorded while the connection is cut is not missed. */
 async function tail(shell: Shell, _: readonly string[], options: Given): Promise<number> {
-  const query = queryOf(options, FILTERS);
-  const [newest] = (await shell.call<{ data: Event[] }>('GET', `${PATH}?limit=1`)).data;
-  let position = BigInt(newest?.metadata.position ?? -1) + 1n;
-  while (!shell.signal.aborted) {
-    query.set('order', 'asc');
-    query.set('fromPosition', String(position));
-    for await (const page of pages<Event>(shell, `${PATH}?${query.toString()}`))
-      for (const event of page) {
-        position = BigInt(event.metadata.position) + 1n;
-        shell.print(lineOf(shell, event));
-      }
-    await nextLook(shell.signal);
-  }
+  const pathAfter = (after: string | undefined): string => {
+    const query = queryOf({ ...options, ...(after !== undefined && { after }) }, [...FILTERS, 'after']).toString();
+    return query === '' ? `${PATH}/stream` : `${PATH}/stream?${query}`;
+  };
+  await followEvents(shell, pathAfter, (message) => {
+    const note = noteOf(message);
+    if (note === undefined) shell.print(lineOf(shell, parseAsWritten(message.data) as Event));
+    else shell.note(note);
+  });
   return EXIT.interrupted;
 }
 

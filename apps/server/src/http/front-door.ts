@@ -38,7 +38,9 @@ const MAX_OF_NETWORK = 1_000;
  */
 export class FrontDoor {
   private listener: RequestListener = whileStarting;
-  private closing = false;
+  private readonly closing = new AbortController();
+  /** Aborts when it begins to close: answers without an end listen to it. */
+  readonly shutdown = this.closing.signal;
   readonly server: Server;
   private readonly connections = new WeakMap<Socket, Connection>();
 
@@ -47,7 +49,7 @@ export class FrontDoor {
       this.connections.get(request.socket)?.began(response);
       for (const [name, value] of Object.entries(SAFE_HEADERS)) response.setHeader(name, value);
       // A connection that is kept alive would hold up the end.
-      if (this.closing) response.setHeader('connection', 'close');
+      if (this.shutdown.aborted) response.setHeader('connection', 'close');
       const problem = hostProblem(request);
       if (problem === undefined) this.listener(request, response);
       else refuseRequest(request, response, 400, problem);
@@ -93,7 +95,7 @@ export class FrontDoor {
 
   /** Accepts nothing new, and resolves when every request under way is answered, or cut off after `patience` ms. */
   async close(patience: number): Promise<void> {
-    this.closing = true;
+    this.closing.abort();
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     // A connection whose request ends from now on is idle, and would be kept for the next one.
     const sweep = setInterval(() => this.server.closeIdleConnections(), 50);
