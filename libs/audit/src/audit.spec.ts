@@ -26,11 +26,25 @@ const rejection = (work: () => unknown): Rejected => {
 };
 
 describe('the query of events', () => {
-  const parse = (parameters: Parameters) => parseQuery(parameters, 'org_a', 'desc');
+  const parse = (parameters: Parameters) => parseQuery(parameters, 'org_a', 'page');
 
   it('is everything of the organisation, newest first, where nothing is said', () => {
     expect(parse({})).toEqual({ orgId: 'org_a', types: [], by: 'receivedAt', order: 'desc', limit: 50 });
     expect(conditionOf(parse({}), undefined)).toEqual({ sql: 'org_id = $1', values: ['org_a'] });
+  });
+
+  it('has no end of its own, oldest first, where it is answered line by line', () => {
+    expect(parseQuery({}, 'org_a', 'lines')).toMatchObject({ order: 'asc', limit: Infinity });
+    expect(parseQuery({ limit: '5000' }, 'org_a', 'lines').limit).toBe(5_000);
+    expect(rejection(() => parse({ limit: '5000' })).problems).toMatchObject([
+      { pointer: '/limit', detail: 'Must be a whole number from 1 to 200.' },
+    ]);
+  });
+
+  it('takes words, whatever their case', () => {
+    expect(parse({ text: ' Payment  TIMEOUT ' }).words).toEqual(['payment', 'timeout']);
+    expect(rejection(() => parse({ text: ' ' })).problems).toMatchObject([{ pointer: '/text' }]);
+    expect(rejection(() => parse({ text: 'a b c d e f g h i j k' })).problems).toMatchObject([{ pointer: '/text' }]);
   });
 
   it('takes several types, with commas or one by one', () => {

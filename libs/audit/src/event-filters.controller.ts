@@ -21,5 +21,15 @@ export const EventFilters = () =>
     ApiQuery({ name: 'to', required: false, description: 'RFC 3339, exclusive.' }),
     ApiQuery({ name: 'fromPosition', required: false, description: 'Inclusive.' }),
     ApiQuery({ name: 'toPosition', required: false, description: 'Inclusive.' }),
+    ApiQuery({
+      name: 'actor',
+      required: false,
+      description: 'Who caused it, name or glob: `token/tok_…`, `integration/*`.',
+    }),
+    ApiQuery({
+      name: 'text',
+      required: false,
+      description: 'Words, at most 10. Each must stand in a text of the data, at any depth, in upper or lower case.',
+    }),
     ApiQuery({ name: 'filter', required: false, description: "JMESPath over the event: `data.branch == 'main'`." }),
   );

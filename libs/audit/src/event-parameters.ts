@@ -1,4 +1,4 @@
-import { type EventQuery, type Order, TIMES } from '#libs/event-index/src/event-query.js';
+import { type EventQuery, TIMES } from '#libs/event-index/src/event-query.js';
 import { eventUuidOf } from '#libs/events/src/envelope.js';
 import { compile } from '#libs/expressions/src/compile.js';
 import { isUuid, type Uuid } from '#libs/kernel/src/ids.js';
@@ -8,10 +8,20 @@ import { parseTime } from '#libs/kernel/src/time/times.js';
 export type Parameters = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /**
+ * How events are answered: a page of them, the newest first, or one after the other without an end of its own, the oldest
+ * first.
+ */
+const LAYOUTS = {
+  page: { order: 'desc', limit: 50, most: 200 },
+  lines: { order: 'asc', limit: Infinity, most: 999_999_999 },
+} as const;
+
+/**
  * The query string, checked. The guard has refused unknown parameters.
  * @throws Rejected `query.invalid` naming every parameter that is wrong; `expression.malformed` for the filter.
  */
-export function parseQuery(parameters: Parameters, orgId: string, orderByDefault: Order): EventQuery {
+export function parseQuery(parameters: Parameters, orgId: string, layout: keyof typeof LAYOUTS): EventQuery {
+  const byDefault = LAYOUTS[layout];
   const problems = new Problems('query');
   const one = (name: string): string | undefined => {
     const value = parameters[name];
@@ -40,14 +50,16 @@ export function parseQuery(parameters: Parameters, orgId: string, orderByDefault
   const order = parsed('order', 'asc (oldest first) or desc (newest first)', (text) =>
     text === 'asc' || text === 'desc' ? text : undefined,
   );
-  const limit = parsed('limit', 'a whole number from 1 to 200', limitOf);
+  const limit = parsed('limit', `a whole number from 1 to ${byDefault.most}`, (text) => limitOf(text, byDefault.most));
+  const actor = one('actor');
+  const words = parsed('text', `1 to ${MOST_WORDS} words`, wordsOf);
   const expression = one('filter');
   problems.throwIfAny('query.invalid', 'The query is invalid');
   return {
     orgId,
     types: typesOf(parameters['type']),
-    order: order ?? orderByDefault,
-    limit: limit ?? 50,
+    order: order ?? byDefault.order,
+    limit: limit ?? byDefault.limit,
     by: by ?? 'receivedAt',
     ...(source !== undefined && { source }),
     ...(subject !== undefined && { subject }),
@@ -57,6 +69,8 @@ export function parseQuery(parameters: Parameters, orgId: string, orderByDefault
     ...(fromPosition !== undefined && { fromPosition }),
     ...(toPosition !== undefined && { toPosition }),
     ...(after !== undefined && { after }),
+    ...(actor !== undefined && { actor }),
+    ...(words !== undefined && { words }),
     ...(expression !== undefined && { filter: compile(expression) }),
   };
 }
@@ -86,13 +100,23 @@ const typesOf = (value: string | readonly string[] | undefined): readonly string
     .map((text) => text.trim())
     .filter((text) => text !== '');
 
+const MOST_WORDS = 10;
+
+function wordsOf(text: string): readonly string[] | undefined {
+  const words = text
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== '');
+  return words.length >= 1 && words.length <= MOST_WORDS ? words : undefined;
+}
+
 const uuidOf = (text: string): Uuid | undefined => eventUuidOf(text) ?? (isUuid(text) ? text : undefined);
 
 const positionOf = (text: string): bigint | undefined => (/^\d{1,18}$/.test(text) ? BigInt(text) : undefined);
 
-function limitOf(text: string): number | undefined {
-  const limit = /^\d{1,3}$/.test(text) ? Number(text) : 0;
-  return limit >= 1 && limit <= 200 ? limit : undefined;
+function limitOf(text: string, most: number): number | undefined {
+  const limit = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  return limit >= 1 && limit <= most ? limit : undefined;
 }
 
 export const cursorOf = (position: bigint): string => Buffer.from(String(position)).toString('base64url');

@@ -78,11 +78,15 @@ export class EventController {
   @ApiOperation({
     summary: 'Search the log',
     description:
-      'Newest first, in pages; with `Accept: application/x-ndjson` every matching event, one a line, oldest first. With a `filter` a page may be shorter than asked for, or empty, and still have a `nextCursor`.',
+      'Newest first, in pages; with `Accept: application/x-ndjson` every matching event up to `limit`, one a line, oldest first. With `actor`, `text` or `filter` a page may be shorter than asked for, or empty, and still have a `nextCursor`.',
   })
   @EventFilters()
   @ApiQuery({ name: 'order', required: false, enum: ['asc', 'desc'] })
-  @ApiQuery({ name: 'limit', required: false, description: '1 to 200, default 50.' })
+  @ApiQuery({
+    name: 'limit',
+    required: false,
+    description: '1 to 200, default 50. As NDJSON any number, default: all.',
+  })
   @ApiQuery({ name: 'cursor', required: false })
   @ApiProduces('application/json', NDJSON)
   @ApiResponse({ status: 200, type: EventPageAnswer })
@@ -93,7 +97,7 @@ export class EventController {
     @Res() reply: Reply,
   ): Promise<void> {
     const exporting = accept?.includes(NDJSON) === true;
-    const query = parseQuery(parameters, caller.orgId, exporting ? 'asc' : 'desc');
+    const query = parseQuery(parameters, caller.orgId, exporting ? 'lines' : 'page');
     if (query.after === undefined) await this.events.settle();
     if (exporting) {
       reply.type(NDJSON).send(Readable.from(this.lines(query), { objectMode: false }));

@@ -81,7 +81,7 @@ describe('the index of events', () => {
     );
   };
   const find = async (parameters: Parameters, orgId = 'org_a') => {
-    const { events, next } = await reader.page(parseQuery({ order: 'asc', ...parameters }, orgId, 'desc'));
+    const { events, next } = await reader.page(parseQuery({ order: 'asc', ...parameters }, orgId, 'page'));
     return { ids: events.map(({ id }) => id), next };
   };
   const ids = async (parameters: Parameters, orgId?: string) => (await find(parameters, orgId)).ids;
@@ -97,14 +97,21 @@ describe('the index of events', () => {
     { by: 'timestamp', from: '2026-11-19T00:00:00Z', to: '2026-11-20T00:00:00Z' },
     { fromPosition: '2', toPosition: '4' },
     { filter: 'data.n > `1`' },
+    { actor: 'mill*' },
+    { text: 'DEEP two' },
   ])('answers %j as a question about each event does', async (parameters) => {
     await write({ source: 'github', subject: 'repository/acme/app', data: { n: 1 } });
     await write({ type: 'pr.opened', source: 'gitlab', subject: 'repository/b/app', received: '2026-11-20T12:00:01Z' });
-    await write({ type: 'rule.evaluated', subject: 'a_b%', at: '2026-11-19T08:00:00Z', data: { n: 2 } });
+    await write({
+      type: 'rule.evaluated',
+      subject: 'a_b%',
+      at: '2026-11-19T08:00:00Z',
+      data: { n: 2, in: [{ deep: 'Is Deep' }, 'two'] },
+    });
     await write({ type: 'webhook.failed', subject: 'axb%', received: '2026-11-20T12:00:02Z' });
     await write({ orgId: 'org_b', data: { n: 3 } });
     await index();
-    const matches = matcherOf(parseQuery(parameters, 'org_a', 'asc'));
+    const matches = matcherOf(parseQuery(parameters, 'org_a', 'lines'));
     const asked = (await everything()).filter(matches).map(({ id }) => id);
     expect(asked.length).toBeGreaterThan(0);
     expect(await ids(parameters)).toEqual(asked);
@@ -185,7 +192,7 @@ describe('the index of events', () => {
     let next: bigint | undefined;
     do {
       const query = {
-        ...parseQuery({ order, limit: '7' }, 'org_a', order),
+        ...parseQuery({ order, limit: '7' }, 'org_a', 'page'),
         ...(next !== undefined && { after: next }),
       };
       const page = await reader.page(query);
@@ -204,7 +211,7 @@ describe('the index of events', () => {
     }
     await index();
     expect(await ids({ type: 'release.published' })).toEqual(wanted);
-    const { events } = await reader.page(parseQuery({ order: 'asc', limit: '200' }, 'org_a', 'asc'));
+    const { events } = await reader.page(parseQuery({ order: 'asc', limit: '200' }, 'org_a', 'page'));
     expect(events.map(({ data }) => (data as { n?: number }).n)).toEqual(Array.from({ length: 120 }, (_, n) => n));
   });
 
@@ -224,10 +231,17 @@ describe('the index of events', () => {
     const written: string[] = [];
     for (let n = 0; n < 1_100; n++) written.push(await write({ data: { n } }));
     await index();
-    const seen: string[] = [];
-    for await (const batch of reader.all(parseQuery({ filter: 'data.n != `3`' }, 'org_a', 'asc')))
-      seen.push(...batch.map(({ id }) => id));
-    expect(seen).toEqual(written.filter((_, n) => n !== 3));
+    const seenWith = async (parameters: Parameters) => {
+      const seen: string[] = [];
+      for await (const batch of reader.all(parseQuery(parameters, 'org_a', 'lines')))
+        seen.push(...batch.map(({ id }) => id));
+      return seen;
+    };
+    const others = written.filter((_, n) => n !== 3);
+    expect(await seenWith({ filter: 'data.n != `3`' })).toEqual(others);
+    expect(await seenWith({ filter: 'data.n != `3`', limit: '700' })).toEqual(others.slice(0, 700));
+    expect(await seenWith({ limit: '700' })).toEqual(written.slice(0, 700));
+    expect(await seenWith({ limit: '500', order: 'desc' })).toEqual(written.toReversed().slice(0, 500));
   });
 
   it('leaves out what retention has taken from the log', async () => {

@@ -28,9 +28,14 @@ export interface EventQuery {
   readonly to?: Date;
   readonly fromPosition?: bigint;
   readonly toPosition?: bigint;
-  /** What the index cannot answer: asked about each event. */
+  // What the index cannot answer is asked about each event.
+  /** By name or glob. */
+  readonly actor?: string;
+  /** In lower case: each must stand in a text of the data, at any depth. */
+  readonly words?: readonly string[];
   readonly filter?: { test(event: PlatformEvent): boolean };
   readonly order: Order;
+  /** Infinity for all of them. */
   readonly limit: number;
   /** Position of the last one seen. */
   readonly after?: bigint;

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 
-import { type EventStore, platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { readAt } from '#libs/event-store/src/reading.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
 import { eventUuidOf } from '#libs/events/src/envelope.js';
@@ -8,6 +8,7 @@ import { followers } from '#libs/events/src/followers.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 
+import { questionOf } from './event-matcher.js';
 import { conditionOf, type EventQuery, timeColumn, type TimeOf } from './event-query.js';
 
 /** A row of the index: enough to fetch its event. */
@@ -110,16 +111,17 @@ export class EventReader {
 
   async page(query: EventQuery): Promise<EventPage> {
     const found: RecordedEvent[] = [];
+    const isAskedFor = questionOf(query);
     let after = query.after;
     for (let scanned = 0; scanned < MAX_SCANNED;) {
-      const wanted = query.filter ? PAGE : query.limit - found.length + 1;
+      const wanted = isAskedFor ? PAGE : query.limit - found.length + 1;
       const entries = await this.entries(query, after, wanted);
       const events = await this.fetch(entries);
       for (const entry of entries) {
         if (found.length === query.limit) return { events: found, next: after! };
         after = entry.position;
         const event = events.get(entry.position);
-        if (event && (!query.filter || query.filter.test(platformEvent(event)))) found.push(event);
+        if (event && (!isAskedFor || isAskedFor(event))) found.push(event);
       }
       if (entries.length < wanted) return { events: found };
       scanned += entries.length;
@@ -127,17 +129,21 @@ export class EventReader {
     return { events: found, next: after! };
   }
 
-  /** Every event of the query, in batches, as long as somebody takes them. */
+  /** The events of the query up to its limit, in batches, as long as somebody takes them. */
   async *all(query: EventQuery): AsyncGenerator<readonly RecordedEvent[]> {
+    const isAskedFor = questionOf(query);
     let after = query.after;
-    for (;;) {
-      const entries = await this.entries(query, after, PAGE);
+    for (let left = query.limit; left > 0;) {
+      const wanted = isAskedFor ? PAGE : Math.min(PAGE, left);
+      const entries = await this.entries(query, after, wanted);
       const events = await this.fetch(entries);
-      yield entries.flatMap(({ position }) => {
+      const found = entries.flatMap(({ position }) => {
         const event = events.get(position);
-        return event && (!query.filter || query.filter.test(platformEvent(event))) ? [event] : [];
+        return event && (!isAskedFor || isAskedFor(event)) ? [event] : [];
       });
-      if (entries.length < PAGE) return;
+      yield found.slice(0, left);
+      if (entries.length < wanted) return;
+      left -= found.length;
       after = entries.at(-1)!.position;
     }
   }

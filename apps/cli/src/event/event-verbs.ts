@@ -24,12 +24,14 @@ interface TraceNode extends Omit<Event, 'metadata'> {
   readonly children: readonly TraceNode[];
 }
 
-const FILTERS = ['type', 'source', 'subject', 'correlation', 'filter'] as const;
+const FILTERS = ['type', 'source', 'subject', 'correlation', 'actor', 'text', 'filter'] as const;
 const FILTER_OPTIONS = [
   ['--type <types>', 'a type, a glob such as pr.*, or several with commas'],
   ['--source <source>', 'a source or a glob'],
   ['--subject <subject>', 'a subject or a glob: repository/acme/*'],
   ['--correlation <event>', 'events of one story, by the id of its first event'],
+  ['--actor <actor>', 'who caused it, or a glob: integration/*'],
+  ['--text <words>', 'words that stand in texts of the data'],
   ['--filter <expression>', "JMESPath over the event: data.branch == 'main'"],
 ] as const;
 const EVENT_OPTIONS = [

@@ -76,7 +76,7 @@ export class EventStreamController {
     @Headers('last-event-id') lastEventId: string | undefined,
     @Res() reply: Reply,
   ): Promise<void> {
-    const query = parseQuery(parameters, caller.orgId, 'asc');
+    const query = parseQuery(parameters, caller.orgId, 'lines');
     const given = resumePoint(after, lastEventId);
     const fromPast = query.from !== undefined || query.fromPosition !== undefined;
     const start = given ?? (fromPast ? 0n : await this.store.head());
