@@ -30,7 +30,7 @@ export function checkQuery(query: object, described: readonly DescribedParameter
     else if (values && typeof value === 'string' && value !== '' && !values.includes(value))
       problems.add(
         `/${pointerToken(name)}`,
-        `Must be ${values.join(' or ')}. ${suggestion(value, values)}`.trim(),
+        `Must be one of ${values.join(', ')}. ${suggestion(value, values)}`.trim(),
         'query.unknown_value',
       );
   }

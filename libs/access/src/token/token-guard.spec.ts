@@ -169,7 +169,7 @@ describe('the guard before every route', () => {
         {
           pointer: '/status',
           code: 'query.unknown_value',
-          detail: 'Must be pending or failed. Did you mean "failed"?',
+          detail: 'Must be one of pending, failed. Did you mean "failed"?',
         },
       ],
     });
