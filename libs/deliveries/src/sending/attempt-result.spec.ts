@@ -28,7 +28,12 @@ describe('the result of an attempt', () => {
     }),
   );
 
-  it('is final for 410', () => expect(resultOf(answered(410), START)).toMatchObject({ status: 410, retryable: false }));
+  it('is final for 410, and claims nothing about the webhook, which a test leaves as it is', () =>
+    expect(resultOf(answered(410), START)).toMatchObject({
+      status: 410,
+      retryable: false,
+      detail: 'the receiver answered 410 Gone',
+    }));
 
   it('keeps what the receiver asks for', () => {
     expect(resultOf(answered(429, { 'retry-after': '30' }), START)).toMatchObject({ retryAfter: 30 });
