@@ -7,7 +7,7 @@ import { textsOf } from '../options.js';
 export const FILTER_OPTIONS = [
   ['--workflow <name>', 'of this workflow'],
   ['--version <version>', 'of this version (its hash)'],
-  ['--trigger <kind>', 'started by event, schedule, manual or request'],
+  ['--trigger <kind>', 'started by event, schedule, webhook, manual or request'],
   ['--event <event>', 'started by this event'],
   ['--correlation <event>', 'of the story that this event began'],
   ['--error-code <code>', 'failed with this code'],
