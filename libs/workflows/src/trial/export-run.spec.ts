@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import type { RunDetails } from '#libs/events/src/shapes/run-shape.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import { arbitraryWorkflow } from '../../testing/arbitrary-workflow.js';
@@ -272,6 +273,7 @@ describe('any run that was cancelled or retried', () => {
     let cancelled = 0;
     let retried = 0;
     let whole = 0;
+    let refused = 0;
     await fc.assert(
       fc.asyncProperty(
         arbitraryWorkflow(true),
@@ -305,9 +307,19 @@ describe('any run that was cancelled or retried', () => {
             retried++;
             await goOn(world);
           }
-          const { text, leftOut } = exportRun(await shown(world, options), testSteps);
-          passes(yaml, text);
-          if (!leftOut.includes('steps')) whole++;
+          const ran = await shown(world, options);
+          let exported: ReturnType<typeof exportRun>;
+          try {
+            exported = exportRun(ran, testSteps);
+          } catch (error) {
+            // Which branch of a race wins can depend on the order of steps that end at the same moment: refused, not wrong.
+            if (!json.includes('"race":true') || !(error instanceof Rejected) || error.code !== 'export.differs')
+              throw error;
+            refused++;
+            return;
+          }
+          passes(yaml, exported.text);
+          if (!exported.leftOut.includes('steps')) whole++;
         },
       ),
       { numRuns: 30 },
@@ -316,5 +328,6 @@ describe('any run that was cancelled or retried', () => {
     expect(retried).toBeGreaterThan(0);
     // Only the order of steps that end at the same moment may differ.
     expect(whole).toBeGreaterThan(15);
+    expect(refused).toBeLessThan(5);
   });
 });
