@@ -1,5 +1,7 @@
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
+import { ADMIN_TOKEN, type TestServer } from './server.js';
+
 /**
  * The body of the first answer with success. A request that is sent again after its process died may find its
  * `Idempotency-Key` held, until that process is known to be dead.
@@ -11,3 +13,31 @@ export const answeredAtLast = <T extends object>(send: () => Promise<Response>):
     await answer.body?.cancel();
     return undefined;
   });
+
+/**
+ * Publishes an event at a server that dies of it, and once more, as the same request, at the one that `restart` starts: the
+ * first may have died before it answered.
+ */
+export async function publishedAcrossDeath(
+  dying: TestServer,
+  restart: () => Promise<TestServer>,
+  key: string,
+  event: { readonly type: string; readonly source: string; readonly data: object },
+): Promise<{ readonly server: TestServer; readonly id: string }> {
+  const publish = ({ url }: TestServer): Promise<Response> =>
+    fetch(`${url}/api/v1/events`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json', 'idempotency-key': key },
+      body: JSON.stringify(event),
+    });
+  await publish(dying).catch(() => undefined);
+  await waitFor(
+    'the server to die',
+    () => dying.exited,
+    () => dying.output,
+  );
+  if (dying.child.signalCode !== 'SIGKILL') throw new Error(`the server ended by itself:\n${dying.output}`);
+  const server = await restart();
+  const { id } = await answeredAtLast<{ readonly id: string }>(() => publish(server));
+  return { server, id };
+}

@@ -39,9 +39,9 @@ type Failing = Omit<Failed, 'kind' | 'latencyMs'>;
 type Answer = Omit<Extract<EgressOutcome, { kind: 'response' }>, 'kind' | 'latencyMs'>;
 
 /**
- * Sends over Node's own client, which costs a third of what clients on top of it do. A name is resolved here, every address is checked, and the connection's own lookup returns these
- * addresses only: a name that resolves to another address after the check (DNS rebinding) changes nothing. TLS still
- * checks the certificate against the name.
+ * Sends over Node's own client, which costs a third of what clients on top of it do. A name is resolved here, every address
+ * is checked, and the connection's own lookup returns these addresses only: a name that resolves to another address after
+ * the check (DNS rebinding) changes nothing. TLS still checks the certificate against the name.
  */
 export class HttpEgress extends Egress {
   private readonly policy: CompiledPolicy;

@@ -8,7 +8,7 @@ import { McpDouble } from '../../../libs/agents/testing/mcp-double.js';
 import { OpenAiDouble } from '../../../libs/agents/testing/openai-double.js';
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
 import { ADMIN_TOKEN, TestServer } from '../../support/server.js';
-import { everythingStored, found, VALUE } from '../edge/secret-traces.js';
+import { everythingStored, found, VALUE } from '../../support/secret-traces.js';
 
 const json = (status: number, body: unknown): DoubleAnswer => ({
   status,

@@ -5,10 +5,10 @@ import pg from 'pg';
 import { hmacSha256Hex } from '#libs/plugin-sdk/src/signatures.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { answeredAtLast } from '../../support/answered.js';
+import { publishedAcrossDeath } from '../../support/answered.js';
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
 import { HttpDouble, SlackDouble } from '../../support/doubles/chat-doubles.js';
-import { ADMIN_TOKEN, TestServer } from '../../support/server.js';
+import { TestServer } from '../../support/server.js';
 
 const SECRET = 'signing-secret-of-the-app';
 const KEY = Buffer.alloc(32, 9).toString('base64');
@@ -236,31 +236,13 @@ describe.each(['actions.message-begun', 'actions.message-sent', 'actions.message
     it('leaves a message that is sent once', async () => {
       await server.stop();
       server = await start({ MILLRACE_CRASH_AT: point });
-      // The process may die before it has answered: then the same request is sent again.
-      const publish = () =>
-        fetch(`${server.url}/api/v1/events`, {
-          method: 'POST',
-          headers: {
-            authorization: `Bearer ${ADMIN_TOKEN}`,
-            'content-type': 'application/json',
-            'idempotency-key': point,
-          },
-          body: JSON.stringify({
-            type: 'webhook.received',
-            source: 'tests',
-            data: { provider: 'tests', payload: { tell: 'ops', text: `once, in spite of ${point}`, channel: '#ops' } },
-          }),
-        });
-      await publish().catch(() => undefined);
-      await waitFor(
-        'the server to die',
-        () => server.exited,
-        () => server.output,
-      );
-      expect(server.child.signalCode).toBe('SIGKILL');
-      server = await start();
-      const { id } = await answeredAtLast<{ readonly id: string }>(publish);
-      expect((await outcome(id)).type).toBe('message.sent');
+      const published = await publishedAcrossDeath(server, () => start(), point, {
+        type: 'webhook.received',
+        source: 'tests',
+        data: { provider: 'tests', payload: { tell: 'ops', text: `once, in spite of ${point}`, channel: '#ops' } },
+      });
+      server = published.server;
+      expect((await outcome(published.id)).type).toBe('message.sent');
       expect(said(`once, in spite of ${point}`)).toHaveLength(1);
     });
   },

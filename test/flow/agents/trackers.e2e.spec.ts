@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { hmacSha256Hex } from '#libs/plugin-sdk/src/signatures.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
-import { answeredAtLast } from '../../support/answered.js';
+import { publishedAcrossDeath } from '../../support/answered.js';
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
 import { type DoubleIssue, TrackerDouble } from '../../support/doubles/tracker-double.js';
-import { ADMIN_TOKEN, TestServer } from '../../support/server.js';
+import { TestServer } from '../../support/server.js';
 
 const SECRET = 'secret-of-the-webhook';
 const KEY = Buffer.alloc(32, 11).toString('base64');
@@ -223,31 +223,13 @@ describe.each(['actions.tracker-begun', 'actions.tracker-sent', 'actions.tracker
     it('leaves one issue', async () => {
       await server.stop();
       server = await start({ MILLRACE_CRASH_AT: point });
-      // The process may die before it has answered: then the same request is sent again.
-      const publish = () =>
-        fetch(`${server.url}/api/v1/events`, {
-          method: 'POST',
-          headers: {
-            authorization: `Bearer ${ADMIN_TOKEN}`,
-            'content-type': 'application/json',
-            'idempotency-key': point,
-          },
-          body: JSON.stringify({
-            type: 'webhook.received',
-            source: 'tests',
-            data: { provider: 'tests', payload: { open: 'code', title: `Once, in spite of ${point}`, key: point } },
-          }),
-        });
-      await publish().catch(() => undefined);
-      await waitFor(
-        'the server to die',
-        () => server.exited,
-        () => server.output,
-      );
-      expect(server.child.signalCode).toBe('SIGKILL');
-      server = await start();
-      const { id } = await answeredAtLast<{ readonly id: string }>(publish);
-      expect((await outcome(id)).type).toBe('tracker.issue_opened');
+      const published = await publishedAcrossDeath(server, () => start(), point, {
+        type: 'webhook.received',
+        source: 'tests',
+        data: { provider: 'tests', payload: { open: 'code', title: `Once, in spite of ${point}`, key: point } },
+      });
+      server = published.server;
+      expect((await outcome(published.id)).type).toBe('tracker.issue_opened');
       expect(titled(github, `Once, in spite of ${point}`)).toHaveLength(1);
     });
   },

@@ -11,7 +11,7 @@ import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
 import { ADMIN_TOKEN, TestServer } from '../../support/server.js';
-import { everythingStored, found, inBase64, VALUE } from './secret-traces.js';
+import { everythingStored, found, inBase64, VALUE } from '../../support/secret-traces.js';
 
 const PLUGIN = `
 const echo = (input, { log }) => { log('sent ' + input.key, input); return { ...input, doubled: [input.key + input.key] }; };

@@ -21,13 +21,16 @@ describe('kept rows of deliveries', () => {
     expect([...found.keys()]).toEqual(['whk_1']);
   });
 
-  it.each(['cleared', 'finished', 'another'])('ask for what is not kept: %s', async (why) => {
+  it.each<[string, (kept: KeptRows) => void, string]>([
+    ['a row that was cleared', (kept) => (kept.clear(), kept.keepHealth([health])), 'del_1'],
+    ['health that was cleared', (kept) => (kept.clear(), kept.keep([row('pending')])), 'del_1'],
+    ['a delivery that has ended', (kept) => kept.keep([row('success')]), 'del_1'],
+    ['another delivery', () => undefined, 'del_2'],
+  ])('ask for %s', async (_, change, named) => {
     const kept = new KeptRows();
     kept.keep([row('pending')]);
     kept.keepHealth([health]);
-    if (why === 'cleared') kept.clear();
-    if (why === 'finished') kept.keep([row('success')]);
-    const named = why === 'another' ? 'del_2' : 'del_1';
+    change(kept);
     await expect(kept.of([delivered(named)], context)).rejects.toThrow('the database was asked');
   });
 });

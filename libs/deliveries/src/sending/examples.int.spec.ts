@@ -43,8 +43,7 @@ describe('the receiver with Fastify of the page', () => {
     const secret = newSecret();
     const app = fastify();
     const verify = (raw: Buffer, headers: Record<string, string>, key: string) => verifyWebhook(raw, headers, key).ok;
-    // The lines of the page, as a program that has `app`, `verify` and `secret`.
-    // eslint-disable-next-line @typescript-eslint/no-implied-eval
+    // eslint-disable-next-line @typescript-eslint/no-implied-eval -- runs the lines of the page, as readers would
     new Function('app', 'verify', 'secret', code!)(app, verify, secret);
     const url = `${await app.listen({ port: 0, host: '127.0.0.1' })}/hook`;
     const post = async (text: string): Promise<number> => {
