@@ -1,7 +1,6 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Put, Query } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
-import { Type } from '@sinclair/typebox';
 
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
@@ -11,7 +10,7 @@ import type { ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { readWhole } from '#libs/event-store/src/reading.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
-import { catalogue } from '#libs/events/src/catalogue.js';
+import { catalogue, type EventType, shownDefinition } from '#libs/events/src/catalogue.js';
 import type { EventDefinition } from '#libs/events/src/define-event.js';
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
 import {
@@ -36,17 +35,20 @@ import {
 import { type KnownType, OwnTypeTable } from './own-type.table.js';
 
 const builtIn: readonly EventTypeAnswer[] = Object.entries(catalogue as Readonly<Record<string, EventDefinition>>).map(
-  ([type, { description, system, version, data, example, hidden = [] }]) => ({
-    type,
-    description,
-    builtIn: true,
-    system: system === true,
-    version: version ?? 1,
-    archived: false,
-    schema: hidden.length === 0 ? data : Type.Omit(data, hidden),
-    example: Object.fromEntries(Object.entries(example).filter(([key]) => !hidden.includes(key))),
-    updatedAt: null,
-  }),
+  ([type, { description, system, version }]) => {
+    const { data, example } = shownDefinition(type as EventType);
+    return {
+      type,
+      description,
+      builtIn: true,
+      system: system === true,
+      version: version ?? 1,
+      archived: false,
+      schema: data,
+      example,
+      updatedAt: null,
+    };
+  },
 );
 
 @ApiTags('event types')

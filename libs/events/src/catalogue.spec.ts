@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Ajv } from 'ajv';
 
-import { catalogue, type EventType, isSystemType } from './catalogue.js';
+import { catalogue, type EventType, isExportable, isSystemType, shownDefinition, shownPart } from './catalogue.js';
 
 const ajv = new Ajv({ strict: false, allErrors: true });
 
@@ -20,5 +20,21 @@ describe('the catalogue', () => {
     expect(isSystemType('integration.created')).toBe(true);
     expect(isSystemType('git.push')).toBe(false);
     expect(isSystemType('webhook.received')).toBe(false);
+  });
+
+  it('shows neither secrets nor what is for the engine alone, and exports only the latter', () => {
+    const { data, example } = shownDefinition('webhook.delivered');
+    expect(Object.keys(data.properties)).not.toEqual(expect.arrayContaining(['request']));
+    expect(shownPart('webhook.delivered')!(catalogue['webhook.delivered'].example)).toEqual(example);
+    expect([example, shownDefinition('token.created').example]).toEqual([
+      expect.not.objectContaining({ response: expect.anything() }),
+      expect.not.objectContaining({ hash: expect.anything() }),
+    ]);
+    expect(['webhook.delivered', 'token.created', 'git.push', 'own.type'].map(isExportable)).toEqual([
+      true,
+      false,
+      true,
+      true,
+    ]);
   });
 });

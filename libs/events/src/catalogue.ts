@@ -1,6 +1,7 @@
-import type { Static } from '@sinclair/typebox';
+import { type Static, Type } from '@sinclair/typebox';
 
 import type { JsonObject } from '#libs/kernel/src/json.js';
+import { remember } from '#libs/kernel/src/remember.js';
 
 import { accessEvents, secretEvents } from './types/access.events.js';
 import { actionEvents } from './types/actions/action.events.js';
@@ -62,13 +63,32 @@ export type DataOf<T extends EventType> = Static<Catalogue[T]['data']>;
 
 export const isEventType = (type: string): type is EventType => Object.hasOwn(catalogue, type);
 
+const definitionOf = (type: EventType): EventDefinition => catalogue[type];
+
+/** Fields of `data` that nobody outside is shown. */
+const unshown = ({ hidden = [], internal = [] }: EventDefinition): readonly string[] => [...hidden, ...internal];
+
 /** What is shown outside of `data` of a type; `undefined` for all of it. */
 export function shownPart(type: string): ((data: JsonObject) => JsonObject) | undefined {
   if (!isEventType(type)) return undefined;
-  const { hidden, shown } = catalogue[type] as Pick<EventDefinition, 'hidden' | 'shown'>;
-  if (hidden === undefined) return shown;
-  return (data) => Object.fromEntries(Object.entries(data).filter(([key]) => !hidden.includes(key)));
+  const definition = definitionOf(type);
+  const fields = unshown(definition);
+  if (fields.length === 0) return definition.shown;
+  return (data) => Object.fromEntries(Object.entries(data).filter(([key]) => !fields.includes(key)));
 }
+
+/** The schema and the example of a type as they are shown outside. */
+export const shownDefinition = remember((type): Pick<EventDefinition, 'data' | 'example'> => {
+  const definition = definitionOf(type as EventType);
+  const fields = unshown(definition);
+  if (fields.length === 0) return definition;
+  const example = Object.entries(definition.example).filter(([key]) => !fields.includes(key));
+  return { data: Type.Omit(definition.data, [...fields]), example: Object.fromEntries(example) };
+}) as (type: EventType) => Pick<EventDefinition, 'data' | 'example'>;
+
+/** Whether everything that is stored of events of a type may be given away. */
+export const isExportable = (type: string): boolean =>
+  !isEventType(type) || (definitionOf(type).hidden === undefined && definitionOf(type).shown === undefined);
 
 /** Whether `*` leaves this type out. Custom types are never system types. */
 export const isSystemType = (type: string): boolean => isEventType(type) && 'system' in catalogue[type];

@@ -14,6 +14,8 @@ export interface EventDefinition<Data extends TObject = TObject> {
   readonly version?: number;
   /** Fields of `data` that nobody outside is shown: not in answers, deliveries or expressions. */
   readonly hidden?: readonly string[];
+  /** The same, but no secrets: an export of the log has them. */
+  readonly internal?: readonly string[];
   /** `data` as it is shown outside, where parts of a field must not be. */
   readonly shown?: (data: JsonObject) => JsonObject;
   readonly data: Data;

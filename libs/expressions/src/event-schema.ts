@@ -1,4 +1,4 @@
-import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
+import { type EventType, shownDefinition } from '#libs/events/src/catalogue.js';
 
 import type { JsonSchema } from './schema.js';
 
@@ -18,6 +18,6 @@ export const eventSchema = (types: readonly EventType[], others: readonly JsonSc
     subject: TEXT,
     orgId: TEXT,
     timestamp: TEXT,
-    data: { anyOf: [...types.map((type) => catalogue[type].data as JsonSchema), ...others] },
+    data: { anyOf: [...types.map((type) => shownDefinition(type).data as JsonSchema), ...others] },
   },
 });

@@ -5,7 +5,7 @@ import type { DataSource } from 'typeorm';
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { readLast, readWhole } from '#libs/event-store/src/reading.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
-import { shownPart } from '#libs/events/src/catalogue.js';
+import { isExportable } from '#libs/events/src/catalogue.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
@@ -25,7 +25,7 @@ const TILES = 4;
 
 /** Whether everything that is stored of an event may be given away. */
 export function isOpen(event: RecordedEvent): boolean {
-  if (shownPart(event.type) !== undefined) return false;
+  if (!isExportable(event.type)) return false;
   return !event.isReadable || event.metadata.request?.replyTo === undefined;
 }
 

@@ -7,7 +7,9 @@ import { streams } from '#libs/events/src/streams.js';
 import { bodyOf, payloadBody } from '../webhook/format.js';
 import type { Delivery } from './delivery.js';
 
-type Attempted = DataOf<'delivery.attempted'>;
+type Outcome = RecordedEvent<'webhook.delivered' | 'webhook.failed'>;
+/** What was sent and answered. Older versions recorded it as an event of its own, before the outcome. */
+type Exchange = Pick<DataOf<'webhook.failed'>, 'startedAt' | 'request' | 'response'>;
 
 /** One HTTP call of a delivery, as answers show it. */
 export interface Attempt {
@@ -22,8 +24,8 @@ export interface Attempt {
   readonly retryable: boolean | null;
   readonly retryAfter: number | null;
   /** `null` where nothing was sent. */
-  readonly request: (Omit<NonNullable<Attempted['request']>, 'format'> & { readonly body: string | null }) | null;
-  readonly response: NonNullable<Attempted['response']> | null;
+  readonly request: (Omit<NonNullable<Exchange['request']>, 'format'> & { readonly body: string | null }) | null;
+  readonly response: NonNullable<Exchange['response']> | null;
 }
 
 type Carried = Pick<Delivery, 'id' | 'eventStream' | 'eventRevision'>;
@@ -38,24 +40,24 @@ export async function attemptsOf(store: EventStore, delivery: Carried): Promise<
     readAt(store, delivery.eventStream, delivery.eventRevision),
   ]);
   const attempts: Attempt[] = [];
-  let attempted: Attempted | undefined;
+  let attempted: Exchange | undefined;
   for (const event of events) {
     if (event.is('delivery.attempted')) attempted = event.data;
-    else if (event.is('webhook.delivered', 'webhook.failed') && attempted)
-      attempts.push(attemptOf(attempted, event, carried));
+    else if (event.is('webhook.delivered', 'webhook.failed')) {
+      attempts.push(attemptOf(event, attempted ?? event.data, carried));
+      attempted = undefined;
+    }
   }
   return attempts;
 }
 
-function attemptOf(
-  { attempt, startedAt, latencyMs, request, response }: Attempted,
-  outcome: RecordedEvent<'webhook.delivered' | 'webhook.failed'>,
-  carried: RecordedEvent | undefined,
-): Attempt {
+function attemptOf(outcome: Outcome, exchange: Exchange, carried: RecordedEvent | undefined): Attempt {
+  const { startedAt, request, response } = exchange;
+  const { attempt, latencyMs } = outcome.data;
   const failure = outcome.is('webhook.failed') ? outcome.data : undefined;
   return {
     attempt,
-    at: startedAt,
+    at: startedAt ?? outcome.metadata.timestamp,
     latencyMs,
     outcome: failure ? 'failed' : 'delivered',
     status: outcome.data.status ?? null,
@@ -68,7 +70,7 @@ function attemptOf(
   };
 }
 
-const without = ({ method, url, headers, bodySha256, bodyBytes }: NonNullable<Attempted['request']>) => ({
+const without = ({ method, url, headers, bodySha256, bodyBytes }: NonNullable<Exchange['request']>) => ({
   method,
   url,
   headers,

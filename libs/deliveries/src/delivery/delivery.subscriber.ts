@@ -90,7 +90,7 @@ export class ScheduleDeliveries implements Subscriber {
     const due = [...schedule.due].filter(([id]) => {
       const row = schedule.changed.get(id)!;
       // The end of this attempt is read next: there is nothing to do about it.
-      return this.isPaced(row) || !context.isKnown?.(outcomeId(id, row.attempts + 1, 0));
+      return this.isPaced(row) || !context.isKnown?.(outcomeId(id, row.attempts + 1));
     });
     await this.write(tx, schedule.changed, new Map(due));
     await this.withdraw(tx, schedule.withdrawn);

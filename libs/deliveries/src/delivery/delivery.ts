@@ -7,9 +7,9 @@ import { timeAfter } from '#libs/kernel/src/time/times.js';
 
 /** Name of the queue of attempts. */
 export const ATTEMPTS = 'deliveries.attempt';
-/** The events of an attempt are one append: where one is in the log, all are. */
-export const outcomeId = (deliveryId: string, attempt: number, index: number): Uuid =>
-  uuid5(ATTEMPTS, deliveryId, String(attempt), String(index));
+/** Id of the event that an attempt ends with. The zero keeps the ids that older versions derived. */
+export const outcomeId = (deliveryId: string, attempt: number): Uuid =>
+  uuid5(ATTEMPTS, deliveryId, String(attempt), '0');
 
 /** Why there is a delivery: a subscription, an action, a redelivery by hand, a test. */
 export type DeliveryKind = 'subscription' | 'action' | 'redelivery' | 'test';
@@ -125,13 +125,6 @@ export function taskOf(delivery: Delivery, cause: TaskCause, late: boolean): Att
     late,
   };
 }
-
-/**
- * The revision of a delivery's stream before an attempt. Each attempt appends two events, so that the outcome of an
- * attempt has one place, and a second outcome of the same attempt none.
- */
-export const revisionBefore = (attempt: number): bigint | 'no-stream' =>
-  attempt === 1 ? 'no-stream' : BigInt(2 * (attempt - 1) - 1);
 
 type OutcomeEvent = RecordedEvent<'webhook.delivered' | 'webhook.failed'>;
 

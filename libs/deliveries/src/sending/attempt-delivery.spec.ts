@@ -13,6 +13,7 @@ import { verifyWebhook } from '#libs/plugin-sdk/src/verify-webhook.js';
 
 import { answered, MemorySecrets, NoWaiting, ScriptedEgress } from '../../testing/doubles.js';
 import { ORG, recorded, registered, START } from '../../testing/given.js';
+import { attemptsOf } from '../delivery/attempt-history.js';
 import { ATTEMPTS, type AttemptTask } from '../delivery/delivery.js';
 import { RecentEvents } from '../delivery/recent-events.js';
 import { WebhookTable } from '../webhook/webhook.table.js';
@@ -104,10 +105,9 @@ const workFor = (task: AttemptTask, position: bigint, claims = 1): ClaimedWork<A
 const taskOf = (work: ClaimedWork<AttemptTask>) => work.payload;
 const streamOf = (work: ClaimedWork<AttemptTask>) => store.readStream(streams.delivery(work.key));
 async function outcomeOf(work: ClaimedWork<AttemptTask>) {
-  const [attempted, outcome] = await streamOf(work);
-  if (!attempted?.is('delivery.attempted') || !outcome?.is('webhook.delivered', 'webhook.failed'))
-    throw new Error('there is no outcome');
-  return { attempted, outcome };
+  const [outcome] = await streamOf(work);
+  if (!outcome?.is('webhook.delivered', 'webhook.failed')) throw new Error('there is no outcome');
+  return outcome;
 }
 
 describe('an attempt', () => {
@@ -124,14 +124,14 @@ describe('an attempt', () => {
     });
   });
 
-  it('records what was sent and answered, and then its outcome, caused by what asked for it', async () => {
+  it('records its outcome with what was sent and answered, caused by what asked for it', async () => {
     egress.answer = () => answered(200, { 'content-type': 'text/plain' }, 'thanks');
     const webhookId = givenWebhook();
     const work = await givenWork(webhookId);
     const { position } = await worker.run(work, signal);
-    const { attempted, outcome } = await outcomeOf(work);
+    const outcome = await outcomeOf(work);
     const { cause } = taskOf(work);
-    expect(attempted.data).toMatchObject({
+    expect(outcome.data).toMatchObject({
       deliveryId: work.key,
       webhookId,
       attempt: 1,
@@ -149,7 +149,7 @@ describe('an attempt', () => {
       orgId: ORG,
       subject: `webhook/${webhookId}`,
     });
-    for (const event of [attempted, outcome]) expect(event.metadata.causedBy).toEqual(['rul_1', webhookId]);
+    expect(outcome.metadata.causedBy).toEqual(['rul_1', webhookId]);
   });
 
   it.each(['timeout', 'dns', 'connect', 'tls', 'refused_address', 'redirect', 'body_too_large'] as const)(
@@ -158,9 +158,9 @@ describe('an attempt', () => {
       egress.answer = () => ({ kind: 'failed', failureClass, detail: 'in words', latencyMs: 7 });
       const work = await givenWork(givenWebhook());
       await worker.run(work, signal);
-      const { attempted, outcome } = await outcomeOf(work);
+      const outcome = await outcomeOf(work);
       expect(outcome.data).toMatchObject({ failureClass, detail: 'in words', retryable: true, latencyMs: 7 });
-      expect(attempted.data.response).toBeUndefined();
+      expect(outcome.data.response).toBeUndefined();
     },
   );
 
@@ -169,10 +169,10 @@ describe('an attempt', () => {
     const webhookId = givenWebhook();
     const work = await givenWork(webhookId);
     await worker.run(work, signal);
-    const { attempted, outcome } = await outcomeOf(work);
+    const outcome = await outcomeOf(work);
     expect(outcome.data).toMatchObject({ failureClass: 'status', status: 503, retryAfter: 20, retryable: true });
-    expect(attempted.data.response).toMatchObject({ status: 503, body: 'later' });
-    for (const event of [attempted, outcome]) expect(event.metadata.causedBy).toEqual(['rul_1', webhookId]);
+    expect(outcome.data.response).toMatchObject({ status: 503, body: 'later' });
+    expect(outcome.metadata.causedBy).toEqual(['rul_1', webhookId]);
   });
 
   it('of a redirect records where it pointed', async () => {
@@ -186,9 +186,9 @@ describe('an attempt', () => {
     });
     const work = await givenWork(givenWebhook());
     await worker.run(work, signal);
-    const { attempted, outcome } = await outcomeOf(work);
+    const outcome = await outcomeOf(work);
     expect(outcome.data.status).toBe(302);
-    expect(attempted.data.response).toMatchObject({ headers: { location: 'https://elsewhere.example/' } });
+    expect(outcome.data.response).toMatchObject({ headers: { location: 'https://elsewhere.example/' } });
   });
 
   it('repeats the message id of the first delivery in a redelivery, under a new delivery id', async () => {
@@ -216,8 +216,8 @@ describe('an attempt', () => {
     const work = await givenWork(givenWebhook({ headers, signatureHeader: 'X-Sig' }));
     await worker.run(work, signal);
     expect(egress.requests[0]!.headers).toMatchObject({ Authorization: 'Bearer abc', 'X-Sig': expect.any(String) });
-    const { attempted } = await outcomeOf(work);
-    expect(attempted.dataJson).not.toMatch(/Bearer|sha256=|v1,|whsec/);
+    const outcome = await outcomeOf(work);
+    expect(outcome.dataJson).not.toMatch(/Bearer|sha256=|v1,|whsec/);
   });
 });
 
@@ -257,7 +257,7 @@ describe('an attempt that may have been made before', () => {
     const work = { ...(await givenWork(givenWebhook())), claims: 2 };
     await worker.run(work, signal);
     expect(egress.requests).toHaveLength(1);
-    expect(await streamOf(work)).toHaveLength(2);
+    expect(await streamOf(work)).toHaveLength(1);
   });
 
   it('has one outcome, whichever of two processes is first', async () => {
@@ -272,9 +272,9 @@ describe('an attempt that may have been made before', () => {
     releaseSlow();
     // What each of them saw of the receiver differs; what is recorded does not.
     expect((await slow).position).toBe(fast.position);
-    const { outcome } = await outcomeOf(work);
+    const outcome = await outcomeOf(work);
     expect(outcome.type).toBe('webhook.failed');
-    expect(await streamOf(work)).toHaveLength(2);
+    expect(await streamOf(work)).toHaveLength(1);
   });
 
   it('is told apart from the attempts before it', async () => {
@@ -287,13 +287,35 @@ describe('an attempt that may have been made before', () => {
     await worker.run(second, signal);
     await worker.run(second, signal);
     const events = await streamOf(first);
-    expect(events.map(({ type }) => type)).toEqual([
-      'delivery.attempted',
-      'webhook.failed',
-      'delivery.attempted',
-      'webhook.delivered',
-    ]);
+    expect(events.map(({ type }) => type)).toEqual(['webhook.failed', 'webhook.delivered']);
     expect(egress.requests).toHaveLength(2);
+  });
+
+  it('has one outcome, also after attempts that older versions recorded as two events each', async () => {
+    const first = await givenWork(givenWebhook());
+    const { deliveryId, webhookId, eventId, eventType } = taskOf(first);
+    const about = { deliveryId, webhookId, eventId, eventType, attempt: 1, latencyMs: 4 };
+    const before = [
+      { type: 'delivery.attempted', data: { ...about, startedAt: START.toISOString() } },
+      { type: 'webhook.failed', data: { ...about, failureClass: 'dns', detail: 'no such name', retryable: true } },
+    ].map((draft) => newEvent(draft, { id: uuid7(), orgId: ORG, actor: 'test', now: START }));
+    await store.append(streams.delivery(deliveryId), before, 'no-stream');
+    const second = workFor({ ...taskOf(first), attempt: 2 }, first.position);
+    const done = await worker.run(second, signal);
+    expect(await another().run({ ...second, claims: 2 }, signal)).toEqual({ position: done.position });
+    const events = await streamOf(first);
+    expect(events.map(({ type }) => type)).toEqual(['delivery.attempted', 'webhook.failed', 'webhook.delivered']);
+    expect(egress.requests).toHaveLength(1);
+    const shown = await attemptsOf(store, {
+      id: deliveryId,
+      eventStream: taskOf(first).eventStream,
+      eventRevision: '0',
+    });
+    expect(shown.map(({ attempt, outcome, at }) => [attempt, outcome, at])).toEqual([
+      [1, 'failed', START.toISOString()],
+      [2, 'delivered', START.toISOString()],
+    ]);
+    expect(shown.map(({ request }) => request?.url)).toEqual([undefined, 'https://example.com/hook']);
   });
 
   it('that is called back leaves no outcome, so that it is made again', async () => {
@@ -309,9 +331,9 @@ describe('nothing is sent', () => {
     const gone = await givenWork(newId('whk'));
     for (const work of [off, gone]) {
       await worker.run(work, signal);
-      const { attempted, outcome } = await outcomeOf(work);
+      const outcome = await outcomeOf(work);
       expect(outcome.data).toMatchObject({ failureClass: 'refused_address', retryable: false });
-      expect(attempted.data.request).toBeUndefined();
+      expect(outcome.data.request).toBeUndefined();
     }
     expect(egress.requests).toEqual([]);
   });
@@ -319,7 +341,7 @@ describe('nothing is sent', () => {
   it('of an event that is not there', async () => {
     const work = await givenWork(givenWebhook(), { eventRevision: '7' });
     await worker.run(work, signal);
-    expect((await outcomeOf(work)).outcome.data).toMatchObject({ retryable: false });
+    expect((await outcomeOf(work)).data).toMatchObject({ retryable: false });
     expect(egress.requests).toEqual([]);
   });
 });
@@ -330,7 +352,7 @@ describe('a test', () => {
     const work = await givenWork(givenWebhook({}, true), { kind: 'test' });
     await worker.run(work, signal);
     expect(egress.requests[0]!.timeoutMs).toBe(10_000);
-    expect((await outcomeOf(work)).outcome.data).toMatchObject({ status: 500, retryable: false });
+    expect((await outcomeOf(work)).data).toMatchObject({ status: 500, retryable: false });
   });
 });
 
@@ -350,7 +372,7 @@ describe('an action', () => {
     const [request] = egress.requests;
     expect(request).toMatchObject({ url: 'https://example.com/bare', body: '[1]' });
     expect(Object.keys(request!.headers).filter((name) => /signature/i.test(name))).toEqual([]);
-    const { outcome } = await outcomeOf(work);
+    const outcome = await outcomeOf(work);
     expect(outcome.metadata.subject).toBe(`delivery/${work.key}`);
     expect(outcome.data).not.toHaveProperty('webhookId');
   });
@@ -385,8 +407,8 @@ describe('an action', () => {
       url: `https://example.com/${TOKEN}`,
       body: JSON.stringify({ text: `is ${TOKEN}, not \${{ secrets.TOKEN }}` }),
     });
-    const { attempted } = await outcomeOf(work);
-    expect(attempted.data).toMatchObject({
+    const outcome = await outcomeOf(work);
+    expect(outcome.data).toMatchObject({
       request: { url: 'https://example.com/${{ secrets.TOKEN }}' },
       response: { headers: { 'x-echo': '***' }, body: expect.stringMatching(/^No \*\*\*, \*\*\*, \S{1,4}\*\*\*/) },
     });
@@ -399,7 +421,7 @@ describe('an action', () => {
     const work = await givenSecrets();
     await worker.run(work, signal);
     expect(egress.requests).toEqual([]);
-    expect((await outcomeOf(work)).outcome.data).toMatchObject({
+    expect((await outcomeOf(work)).data).toMatchObject({
       retryable: false,
       detail: 'There is no secret "TOKEN": nothing was sent. Set it, then redeliver.',
     });

@@ -3,7 +3,7 @@ import type { Egress, EgressOutcome } from '#libs/egress/src/egress.js';
 import { appendOnce } from '#libs/event-store/src/append-once.js';
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
-import { readAt } from '#libs/event-store/src/reading.js';
+import { readAt, readLast } from '#libs/event-store/src/reading.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { ENGINE } from '#libs/events/src/envelope.js';
@@ -16,7 +16,7 @@ import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { masker } from '#libs/kernel/src/text/masking.js';
 import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/claims/work.js';
 
-import { ATTEMPTS, type AttemptTask, outcomeCause, outcomeId, revisionBefore } from '../delivery/delivery.js';
+import { ATTEMPTS, type AttemptTask, outcomeCause, outcomeId } from '../delivery/delivery.js';
 import type { RecentEvents } from '../delivery/recent-events.js';
 import { type Body, bodyOf, payloadBody } from '../webhook/format.js';
 import { TEST_TIMEOUT_MS } from '../webhook/test-delivery.js';
@@ -24,6 +24,14 @@ import type { WebhookTable } from '../webhook/webhook.table.js';
 import type { CredentialCache, WebhookCredentials } from './credentials.js';
 import { masked, outgoing, recordedRequest, recordedResponse } from './outgoing.js';
 import { type AttemptResult, resultOf, withheld } from './attempt-result.js';
+
+/** What was sent and answered, as it is recorded; what is absent did not happen. */
+type Exchange = Pick<DataOf<'webhook.failed'>, 'request' | 'response'>;
+
+/** The revision of a delivery's stream before an attempt. */
+type Before = bigint | 'no-stream';
+
+type Outcome = RecordedEvent<'webhook.delivered' | 'webhook.failed'>;
 
 /** Where an attempt goes, and how. */
 interface Receiver {
@@ -50,29 +58,29 @@ export class AttemptDelivery implements Worker<AttemptTask> {
   readonly queue = ATTEMPTS;
   readonly concurrency = 256;
   readonly perGroup = { first: 8, most: 64 };
-  readonly writes = ['delivery.attempted', 'webhook.delivered', 'webhook.failed'] as const;
+  readonly writes = ['webhook.delivered', 'webhook.failed'] as const;
 
   constructor(private readonly parts: AttemptDeliveryParts) {}
 
   async run(work: ClaimedWork<AttemptTask>, signal: AbortSignal): Promise<WorkDone> {
     const { clock, egress, progress, webhooks, recent } = this.parts;
     const task = work.payload;
-    if (work.claims > 1 || task.late) {
-      const recorded = await this.recordedBefore(task);
-      if (recorded !== undefined) return { position: recorded };
-    }
+    const earlier = work.claims > 1 || task.late || task.attempt > 1 ? await this.lastOutcome(task) : undefined;
+    // An earlier try got as far as the outcome.
+    if (earlier && earlier.data.attempt >= task.attempt) return { position: earlier.position };
+    const before = earlier?.revision ?? 'no-stream';
     // Also where another process scheduled this: settings that were changed before the event hold for it.
     await progress.whenProcessed(webhooks.name, work.position);
     const startedAt = clock.now();
     const receiver = await this.receiverOf(task, startedAt);
-    if (typeof receiver === 'string') return this.record(task, startedAt, {}, withheld(receiver));
+    if (typeof receiver === 'string') return this.record(task, before, startedAt, {}, withheld(receiver));
     const event =
       recent.get(task.eventStream, task.eventRevision) ??
       (await readAt(this.parts.store, task.eventStream, task.eventRevision));
-    if (!event) return this.record(task, startedAt, {}, withheld('The event is no longer in the log.'));
+    if (!event) return this.record(task, before, startedAt, {}, withheld('The event is no longer in the log.'));
 
     const values = await this.secretsOf(task);
-    if (typeof values === 'string') return this.record(task, startedAt, {}, withheld(values));
+    if (typeof values === 'string') return this.record(task, before, startedAt, {}, withheld(values));
     const { settings, credentials } = receiver;
     const { url, format, timeoutMs } = settings;
     const body = bodyFor(task, event, format, values);
@@ -92,7 +100,7 @@ export class AttemptDelivery implements Worker<AttemptTask> {
     const [secrets, headers] = [masker(values.values()), masked(credentials.headers)];
     const response = answerOf(outcome, (text) => secrets.text(headers(text)));
     const result = secrets.value(resultOf(outcome, clock.now()));
-    const done = await this.record(task, startedAt, { request, ...(response && { response }) }, result);
+    const done = await this.record(task, before, startedAt, { request, ...(response && { response }) }, result);
     crashPoint('deliveries.after-outcome');
     return done;
   }
@@ -123,33 +131,30 @@ export class AttemptDelivery implements Worker<AttemptTask> {
       : `There is no secret "${missing}": nothing was sent. Set it, then redeliver.`;
   }
 
-  /** Position of this attempt's outcome, if an earlier try got that far. */
-  private async recordedBefore({ deliveryId, attempt }: AttemptTask): Promise<bigint | undefined> {
-    const before = revisionBefore(attempt);
-    const from = before === 'no-stream' ? 0n : before + 1n;
-    const events = await this.parts.store.readStream(streams.delivery(deliveryId), { from, limit: 2 });
-    return events.at(-1)?.position;
+  /** The outcome that the delivery's stream ends with. The revision of older outcomes does not follow from their number. */
+  private async lastOutcome({ deliveryId }: AttemptTask): Promise<Outcome | undefined> {
+    const last = await readLast(this.parts.store, streams.delivery(deliveryId));
+    return last?.is('webhook.delivered', 'webhook.failed') ? last : undefined;
   }
 
   private async record(
     task: AttemptTask,
+    before: Before,
     startedAt: Date,
-    seen: Pick<DataOf<'delivery.attempted'>, 'request' | 'response'>,
+    exchange: Exchange,
     result: AttemptResult,
   ): Promise<WorkDone> {
     const { store, clock } = this.parts;
     const { deliveryId, webhookId, attempt } = task;
-    const context = {
+    const event = newEvent(outcomeDraft(task, startedAt, exchange, result), {
+      id: outcomeId(deliveryId, attempt),
       orgId: task.orgId,
       actor: ENGINE,
       now: clock.now(),
       subject: webhookId === null ? `delivery/${deliveryId}` : `webhook/${webhookId}`,
       cause: outcomeCause(task.cause, task, result.kind === 'failed'),
-    };
-    const events = draftsOf(task, startedAt, seen, result).map((draft, index) =>
-      newEvent(draft, { ...context, id: outcomeId(deliveryId, attempt, index) }),
-    );
-    const { position } = await appendOnce(store, streams.delivery(deliveryId), events, revisionBefore(attempt));
+    });
+    const { position } = await appendOnce(store, streams.delivery(deliveryId), [event], before);
     return { position, hasFailed: result.kind === 'failed' };
   }
 }
@@ -165,30 +170,28 @@ function bodyFor(
   return payloadBody(withSecrets({ payload: event.data.payload }, secrets, values).payload);
 }
 
-function answerOf(outcome: EgressOutcome, mask: (text: string) => string): DataOf<'delivery.attempted'>['response'] {
+function answerOf(outcome: EgressOutcome, mask: (text: string) => string): Exchange['response'] {
   if (outcome.kind === 'response')
     return recordedResponse(outcome.status, outcome.headers, outcome.body, outcome.truncated, mask);
   const { status, headers } = outcome;
   return status === undefined ? undefined : recordedResponse(status, headers ?? {}, Buffer.alloc(0), true, mask);
 }
 
-/** What happened, as the two events of an attempt. */
-function draftsOf(
+/** What happened, as one event. */
+function outcomeDraft(
   { deliveryId, webhookId, eventId, eventType, attempt, kind }: AttemptTask,
   startedAt: Date,
-  seen: Pick<DataOf<'delivery.attempted'>, 'request' | 'response'>,
+  exchange: Exchange,
   result: AttemptResult,
-): readonly [EventDraft, EventDraft] {
+): EventDraft {
   const { latencyMs } = result;
-  const about = { deliveryId, ...(webhookId !== null && { webhookId }), eventId, eventType, attempt, latencyMs };
-  const attempted: EventDraft = {
-    type: 'delivery.attempted',
-    data: { ...about, ...seen, startedAt: startedAt.toISOString() },
+  const about = {
+    ...{ deliveryId, ...(webhookId !== null && { webhookId }), eventId, eventType },
+    ...{ attempt, latencyMs, startedAt: startedAt.toISOString(), ...exchange },
   };
-  if (result.kind === 'delivered')
-    return [attempted, { type: 'webhook.delivered', data: { ...about, status: result.status } }];
+  if (result.kind === 'delivered') return { type: 'webhook.delivered', data: { ...about, status: result.status } };
   const { kind: _, ...failure } = result;
   // A test is for the person who waits for its outcome: a later retry would be of no use.
   const retryable = result.retryable && kind !== 'test';
-  return [attempted, { type: 'webhook.failed', data: { ...about, ...failure, retryable } }];
+  return { type: 'webhook.failed', data: { ...about, ...failure, retryable } };
 }

@@ -51,8 +51,6 @@ export function outgoing(
 const isSignature = (name: string, signatureHeader = SIGNATURE_HEADER): boolean =>
   name === signatureHeader || name === 'webhook-signature';
 
-type Attempted = DataOf<'delivery.attempted'>;
-
 export const recordedRequest = (url: string, { body, recordedHeaders }: Outgoing, format: string) => ({
   method: 'POST',
   url,
@@ -90,7 +88,7 @@ export function recordedResponse(
   answer: Buffer,
   truncated: boolean,
   mask: (text: string) => string = (text) => text,
-): NonNullable<Attempted['response']> {
+): NonNullable<DataOf<'webhook.failed'>['response']> {
   // Byte by byte, so that a value is found in what is no text, too.
   const bytes = answer.toString('latin1');
   const hidden = mask(bytes);

@@ -82,6 +82,9 @@ describe('the body of a delivery', () => {
     expect(text).not.toContain(example.hash);
     const integration = catalogue['integration.created'].example;
     expect(bodyOf(recorded('integration.created', integration as never), format).text).not.toContain(integration.slug);
+    const failed = bodyOf(recorded('webhook.failed', catalogue['webhook.failed'].example as never), format).text;
+    expect(failed).toContain('"failureClass":"status"');
+    expect(failed).not.toMatch(/"request"|"response"|out of order/);
   });
 
   it.each(formats)(

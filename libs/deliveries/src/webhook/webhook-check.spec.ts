@@ -86,7 +86,7 @@ describe('a webhook that is saved', () => {
 
   it('is warned of events that its own deliveries lead to, unless it allows recursion', () => {
     const events = ['*.*', 'webhook.*', 'webhook.failed', 'delivery.*', 'issue.created'];
-    expect(warningsOf({ events }).map(({ pointer }) => pointer)).toEqual(['/events/1', '/events/2', '/events/3']);
+    expect(warningsOf({ events }).map(({ pointer }) => pointer)).toEqual(['/events/1', '/events/2']);
     expect(warningsOf({ events })[1]!.detail).toContain('allowRecursion');
     expect(warningsOf({ events, allowRecursion: true })).toEqual([]);
   });

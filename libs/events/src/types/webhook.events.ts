@@ -3,6 +3,7 @@ import { Type } from '@sinclair/typebox';
 import { RequestedBy } from './actions/requested-by.js';
 import { defineEvent } from '../define-event.js';
 import { WebhookSettings } from '../shapes/webhook-shape.js';
+import { exchange, exchangeExample } from './delivery.events.js';
 
 const attempt = {
   deliveryId: Type.String(),
@@ -13,15 +14,22 @@ const attempt = {
   eventType: Type.String(),
   /** 1 for the first. */
   attempt: Type.Integer({ minimum: 1 }),
+  /** Absent in what older versions wrote. */
+  startedAt: Type.Optional(Type.String()),
   latencyMs: Type.Integer({ minimum: 0 }),
+  ...exchange,
 };
+/** What a receiver got and answered is for those who may see its deliveries, not for other receivers. */
+const internal = Object.keys(exchange);
 const example = {
   deliveryId: 'del_01jq5x1d0wkz4s3v2n8m7b6c5a',
   webhookId: 'whk_01jq5x1d0wkz4s3v2n8m7b6c5a',
   eventId: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a',
   eventType: 'git.push',
   attempt: 1,
+  startedAt: '2026-11-20T13:14:15.123Z',
   latencyMs: 41,
+  ...exchangeExample,
 };
 
 /** Where a secret is kept; never the secret itself. */
@@ -107,11 +115,13 @@ export const webhookEvents = {
   }),
   'webhook.delivered': defineEvent({
     description: 'The receiver answered an attempt with 2xx.',
+    internal,
     data: Type.Object({ ...attempt, status: Type.Integer() }),
     example: { ...example, status: 200 },
   }),
   'webhook.failed': defineEvent({
     description: 'An attempt failed. The shipped retry workflow listens to this.',
+    internal,
     data: Type.Object({
       ...attempt,
       failureClass: Type.Union(
@@ -129,7 +139,7 @@ export const webhookEvents = {
       retryAfter: Type.Optional(Type.Integer()),
       nextAttemptAt: Type.Optional(Type.String()),
     }),
-    example: { ...example, failureClass: 'status', status: 500, detail: 'answered 500', retryable: true },
+    example: { ...example, failureClass: 'status', status: 500, detail: 'the receiver answered 500', retryable: true },
   }),
   'webhook.exhausted': defineEvent({
     description: 'Every attempt of a delivery failed; there will be no more.',

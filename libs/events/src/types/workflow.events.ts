@@ -127,7 +127,7 @@ export const workflowEvents = {
       /** Set if the process that recorded the run has begun it: nobody else takes it up while that process lives. */
       claim: Type.Optional(Type.Object({ process: Type.String(), number: Type.String() })),
     }),
-    hidden: ['claim'],
+    internal: ['claim'],
     example: {
       ...ofRun,
       version,
