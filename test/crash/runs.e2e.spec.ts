@@ -152,6 +152,38 @@ describe('a process that dies while it cancels what a cancelled run had started'
   });
 });
 
+describe('a process that dies when the run of another workflow has failed', () => {
+  it('leaves the next attempt to another, which requests one run for it', async () => {
+    await diedAt(
+      'workflows.after-attempt-failed',
+      async (server) => {
+        await server.call(
+          'PUT',
+          '/api/v1/workflows/child',
+          manual('child', '{ uses: fail, with: { code: a.b, message: x } }'),
+        );
+        const retry = 'retry: { maxAttempts: 2, delay: 1s }';
+        const starts = `{ id: start, uses: workflow, with: { workflow: child }, ${retry} }`;
+        await server.call('PUT', '/api/v1/workflows/parent', manual('parent', starts));
+        return [];
+      },
+      (server) => begin(server, 'parent'),
+      async (server) => {
+        const failed = await waitFor(
+          'all runs to end',
+          async () => {
+            const all = await server.list<Run & { workflow: string }>('/api/v1/runs');
+            const parent = all.find(({ workflow }) => workflow === 'parent');
+            return parent?.status === 'failed' && all.filter(({ workflow }) => workflow === 'child');
+          },
+          () => server.output,
+        );
+        expect(failed.map(({ status }) => status)).toEqual(['failed', 'failed']);
+      },
+    );
+  });
+});
+
 describe('a process that dies when it has kept a snapshot of a long run', () => {
   it('leaves the run to another, which goes on behind the snapshot', async () => {
     const items = JSON.stringify(Array.from({ length: 150 }, (_, index) => index + 1));

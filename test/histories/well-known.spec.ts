@@ -311,3 +311,47 @@ tests:
     });
   });
 });
+
+describe('work of others that fails for a while', () => {
+  const deploy = (succeeds: number): History => {
+    const seen = new Set<string>();
+    return {
+      yaml: `
+name: deploy
+steps:
+  - { id: go, uses: workflow, with: { workflow: other }, retry: { maxAttempts: 3, delay: 1m, jitter: false }, onError: continue }
+  - { uses: http, with: { method: POST, url: "https://chat.example.com/\${{ steps.go.status }}" } }
+outputs: { go: "\${{ steps.go }}" }
+`,
+      respond: ({ id, type }) => {
+        if (type !== 'workflow.requested') return undefined;
+        seen.add(id);
+        const ofRun = {
+          runId: `run_${seen.size}`,
+          workflowId: 'wf_1',
+          workflow: 'other',
+          startedAt: '2026-01-01T00:00:00.000Z',
+        };
+        return seen.size < succeeds
+          ? { type: 'workflow.failed', data: { ...ofRun, error: { code: 'other.busy', message: 'No.' } } }
+          : { type: 'workflow.completed', data: { ...ofRun, outputs: {} } };
+      },
+    };
+  };
+
+  it('is requested again until it succeeds, or up to the last attempt', async () => {
+    expect(await told(deploy(3))).toMatchObject({
+      calls: ['POST https://chat.example.com/completed'],
+      elapsed: 3 * MINUTE,
+    });
+    expect(await told(deploy(4))).toMatchObject({
+      calls: ['POST https://chat.example.com/failed'],
+      outputs: { go: { error: { code: 'other.busy' }, output: { runId: 'run_3' } } },
+    });
+  });
+
+  it('is requested once for each attempt, wherever the process dies', async () => {
+    expect(await differencesWhenKilled(() => deploy(3))).toEqual([]);
+    expect(await differencesWhenKilled(() => deploy(4))).toEqual([]);
+  });
+});

@@ -47,6 +47,15 @@ export function arbitraryWorkflow(mayFail: boolean): fc.Arbitrary<string> {
     uses: 'redeliver_webhook',
     with: { delivery: 'del_01jq5x1d0wkz4s3v2n8m7b6c5a', after: '5s' },
   });
+  const other = fc
+    .record({ attempts: fc.integer({ min: 1, max: 3 }), onError: policy })
+    .map(({ attempts, onError }) => ({
+      uses: 'workflow',
+      with: { workflow: 'other' },
+      timeout: '1m',
+      retry: { maxAttempts: attempts, delay: '2m', jitter: false },
+      onError,
+    }));
   const listen = fc.record({
     waitForEvent: fc.record({
       event: fc.constant('comment.created'),
@@ -75,6 +84,7 @@ export function arbitraryWorkflow(mayFail: boolean): fc.Arbitrary<string> {
       nap,
       emit,
       again,
+      other,
       limited,
       listen,
       ask,

@@ -28,7 +28,7 @@ export interface WorldOptions {
   readonly makeAttempt?: MakeAttempt;
   /** The answer to the n-th request (from 1) for a redelivery. */
   readonly answer?: (nth: number, deliveryId: string) => RequestOutcome;
-  /** The answer to any other request, which comes at once. */
+  /** The answer to any other request, which comes at once. Default: that of `otherRun` to a request for a run. */
   readonly respond?: (request: RecordedEvent) => RequestOutcome | undefined;
   readonly retrySchedule?: readonly number[];
   /** Events that come so long after the start, or as soon after it as anything can come. */
@@ -208,7 +208,7 @@ export class VirtualWorld {
   private async lookAtRequests(): Promise<void> {
     const events = await this.events();
     for (const event of events.slice(this.seen)) {
-      const outcome = this.options.respond?.(event);
+      const outcome = (this.options.respond ?? otherRun)(event);
       if (outcome) {
         this.outcomes.set(event.id, outcome);
         this.due.push({ at: this.clock.now().getTime(), requestId: event.id, deliveryId: '' });
@@ -222,6 +222,22 @@ export class VirtualWorld {
     }
     this.seen = events.length;
   }
+}
+
+/** How a run ends that a step asked for: half of them fail, the same request always in the same way. */
+function otherRun({ id, type }: RecordedEvent): RequestOutcome | undefined {
+  if (type !== 'workflow.requested') return undefined;
+  const ofRun = {
+    runId: 'run_other',
+    workflowId: 'wf_other',
+    workflow: 'other',
+    startedAt: '2026-01-01T00:00:00.000Z',
+  };
+  const isFailed = parseInt(id.slice(0, 2), 16) < 128;
+  const error = { type: 'runtime' as const, code: 'other.failed', message: 'No.' };
+  return isFailed
+    ? { type: 'workflow.failed', data: { ...ofRun, error } }
+    : { type: 'workflow.completed', data: { ...ofRun, outputs: {} } };
 }
 
 /** The types and paths of what happened, for expectations that read as a story. */

@@ -256,6 +256,8 @@ export const workflowEvents = {
       /** UUID of the request event. */
       requestId: Type.String(),
       input: Type.Unknown(),
+      /** From 1; of a step with `retry`. */
+      attempt: Type.Optional(Type.Integer({ minimum: 1 })),
     }),
     example: {
       runId,

@@ -1,5 +1,4 @@
 import type { Step } from '../language/definition.js';
-import { kindOf } from '../steps/registry.js';
 import { failure } from '../steps/kind/step-failure.js';
 import { evaluating } from '../steps/kind/step-input.js';
 import type { AttemptResult, Progress } from '../steps/kind/step-kind.js';
@@ -27,7 +26,7 @@ export function endAttempt(decision: RunDecision, result: AttemptResult): void {
   const decided = new DecidedStep(decision, step, frameOf(path), advance);
   if (decided.open)
     decided.guarded(() => {
-      kindOf(step).attemptEnded?.(step, decided, result);
+      decided.kind.attemptEnded?.(step, decided, result);
       return 'open';
     });
 }
@@ -48,7 +47,7 @@ function advanceStep(decided: DecidedStep): Progress {
     decision.tooLong ??= failure('run.too_long', `A run must have at most ${MAX_RUN_STEPS} steps.`, path);
   if (decision.tooLong) return { failed: decision.tooLong };
   return decided.guarded(() => {
-    const kind = kindOf(step);
+    const { kind } = decided;
     if (before === undefined) {
       if (step.disabled || (step.condition && !evaluating(() => step.condition!.test(decided.scope())))) {
         decided.record('run.step_skipped', {});
@@ -56,12 +55,12 @@ function advanceStep(decided: DecidedStep): Progress {
       }
     }
     // Also of a step that a retry has opened again.
-    if (step.timeoutMs !== undefined && kind.pace === 'lasting' && decided.open?.deadline === undefined)
-      decided.setTimer('timeout', step.timeoutMs);
+    decided.watchTime();
     const progress = kind.decide(step, decided);
     if (progress !== 'open') return progress;
     if (kind.pace === 'lasting' && decided.state === undefined && !decided.isLeft)
       throw new Error(`${kind.name} left the step open and recorded no event about it`);
+    if (decided.open) decided.watchTime();
     return decided.unlessOverdue();
   });
 }

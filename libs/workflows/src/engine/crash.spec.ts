@@ -70,6 +70,7 @@ function expectSound(events: readonly RecordedEvent[]): void {
   const active = new Map<string, number>();
   const tried = new Map<string, number>();
   const ended = new Set<string>();
+  const requested = new Set<string>();
   const wrong: string[] = [];
   let over = false;
   for (const event of events) {
@@ -78,8 +79,12 @@ function expectSound(events: readonly RecordedEvent[]): void {
     const path = (event.data as { path?: string }).path;
     if (path === undefined || path === '') continue;
     if (ended.has(path)) wrong.push(`${event.type} after the end of ${path}`);
-    if (event.is('run.step_started')) {
-      const { attempt } = event.data;
+    if (event.is('run.step_awaiting')) {
+      if (requested.has(event.data.requestId)) wrong.push(`a second request ${event.data.requestId}`);
+      requested.add(event.data.requestId);
+    }
+    if (event.is('run.step_started') || (event.is('run.step_awaiting') && event.data.attempt !== undefined)) {
+      const { attempt = 1 } = event.data;
       if (active.has(path)) wrong.push(`attempt ${attempt} of ${path} beside attempt ${active.get(path)}`);
       if (attempt !== (tried.get(path) ?? 0) + 1) wrong.push(`attempt ${attempt} of ${path} out of order`);
       active.set(path, attempt);

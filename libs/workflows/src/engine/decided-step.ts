@@ -1,10 +1,11 @@
 import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
 import { uuid5, type Uuid } from '#libs/kernel/src/ids.js';
+import { timeAfter } from '#libs/kernel/src/time/times.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import type { Step } from '../language/definition.js';
-import { nestedIn } from '../steps/registry.js';
-import { failure, failureOf } from '../steps/kind/step-failure.js';
+import { kindOf, nestedIn } from '../steps/registry.js';
+import { failureOf } from '../steps/kind/step-failure.js';
 import { MAX_VALUE_BYTES, plain } from '../steps/kind/step-input.js';
 import type {
   ApprovalLink,
@@ -46,6 +47,7 @@ function identityOf(type: EventType): readonly (typeof IDENTITY)[number][] {
 /** One step of a run, as its kind sees it. */
 export class DecidedStep implements StepDecision {
   readonly path: string;
+  readonly kind = kindOf(this.step);
   /** What was pending before this step: when the step ends, everything in it is given up. */
   private readonly pendingBefore = this.decision.pending;
 
@@ -96,7 +98,9 @@ export class DecidedStep implements StepDecision {
 
   idOf(purpose: string): Uuid {
     const { retries } = this.decision.run;
-    return uuid5(purpose, this.runId, this.path, ...(retries > 0 ? [String(retries)] : []));
+    const { attempt = 1 } = this.open ?? {};
+    const which = [...(retries > 0 ? [String(retries)] : []), ...(attempt > 1 ? ['attempt', String(attempt)] : [])];
+    return uuid5(purpose, this.runId, this.path, ...which);
   }
 
   noteLimit(limit: 'items' | 'output', value: number, max: number): void {
@@ -179,6 +183,13 @@ export class DecidedStep implements StepDecision {
     return continued ? 'done' : { failed: error };
   }
 
+  retryAfter(delay: number, failed: Omit<OwnData<'run.attempt_failed'>, 'retryAt'>): Progress {
+    this.decision.pending = this.pendingBefore;
+    this.record('run.attempt_failed', { ...failed, retryAt: timeAfter(this.now, delay).toISOString() });
+    this.setTimer('retry', delay);
+    return 'open';
+  }
+
   private spent(): { attempts: number; startedAt: string } {
     const { attempt = 1, startedAt = this.now.toISOString() } = this.open ?? {};
     return { attempts: attempt, startedAt };
@@ -193,10 +204,26 @@ export class DecidedStep implements StepDecision {
     }
   }
 
+  /** Has the engine watch the time limit of a step that is open. It begins again with each attempt, not with the delay before. */
+  watchTime(): void {
+    const { timeoutMs } = this.step;
+    if (timeoutMs === undefined || this.kind.pace !== 'lasting' || this.open?.deadline !== undefined) return;
+    if (this.open?.timer?.fired !== false) this.setTimer('timeout', timeoutMs);
+  }
+
   /** A step that is still open may have run out of time. */
   unlessOverdue(): Progress {
     if (!this.isDue('timeout')) return 'open';
-    return this.failed(failure('step.timeout', 'The step took longer than its time limit.', this.path));
+    const message = 'The step took longer than its time limit.';
+    const progress = this.fail(new StepError({ code: 'step.timeout', message, retryable: true }));
+    // Another attempt follows: the next decision sees when.
+    if (progress === 'open') this.decision.isUnfinished = true;
+    return progress;
+  }
+
+  fail(error: StepError): Progress {
+    const { kind, step, path } = this;
+    return kind.fail?.(step, this, error) ?? this.failed(failureOf(error, path), error.output ?? null);
   }
 }
 

@@ -68,7 +68,7 @@ export interface StartedRun {
  * Raise it when `evolve`, also of a kind of step, makes another state of the same events: snapshots of runs that an older
  * version wrote are then ignored.
  */
-export const FOLD_VERSION = 1;
+export const FOLD_VERSION = 2;
 
 export const unknownRun: RunState = { status: 'unknown' };
 

@@ -82,7 +82,7 @@ const commonFields = {
   timeout: Type.Optional(
     described(
       Duration,
-      'A duration. The step fails with `step.timeout` when it takes longer. For a step with effects it limits each attempt (default 30 s).',
+      'A duration. The step fails with `step.timeout` when it takes longer. It limits each attempt of a step that has effects (default 30 s) or `retry`.',
     ),
   ),
   onError: Type.Optional(
@@ -119,7 +119,7 @@ export const Retry = closed(
       }),
     ),
   },
-  'Further attempts of a step with `uses` and effects: `maxAttempts` (with the first; 3), `delay` (10s), `backoff` (`exponential` or `fixed`), `maxDelay` (5m), `jitter` (true), `when`, `exceptWhen`.',
+  'Further attempts of a step with `uses` that has effects or waits for the outcome of a request: `maxAttempts` (with the first; 3), `delay` (10s), `backoff` (`exponential` or `fixed`), `maxDelay` (5m), `jitter` (true), `when`, `exceptWhen`.',
 );
 
 /** A step that names what it does. `with` is checked against the schema of what is named. */

@@ -81,6 +81,8 @@ export interface NamedSyntax {
   readonly definition: NamedDefinition;
   /** Whether `with` may have secrets: the step sends them out, and what is recorded does not have them. */
   readonly takesSecrets?: boolean;
+  /** Why `retry` has no effect on the step, if it has none. */
+  readonly noRetry?: string;
   /** What the schema of `with` cannot say. */
   check?(input: RawObject, pointer: string, problems: SourceProblems): void;
 }

@@ -34,6 +34,20 @@ describe('the JSON Schema for editors', () => {
     expect(JSON.stringify(workflowSchema(testSteps))).not.toMatch(/"(inEditors|expected)":/);
   });
 
+  it('marks "retry" where it has no effect', () => {
+    const { definitions } = workflowSchema(testSteps) as {
+      definitions: {
+        step: { anyOf: { properties: Record<string, { const?: string; deprecationMessage?: string }> }[] };
+      };
+    };
+    const marked = definitions.step.anyOf
+      .filter(({ properties }) => properties['retry']?.deprecationMessage !== undefined)
+      .map(({ properties }) => properties['uses']?.const);
+    expect(marked).toEqual(expect.arrayContaining(['set', 'emit', 'echo', 'redeliver_webhook', 'send_webhook']));
+    for (const name of ['call', 'workflow', 'send_message', 'create_issue', 'dispatch_agent'])
+      expect(marked).not.toContain(name);
+  });
+
   it('accepts templates in the place of values', () => {
     expect(accepts('name: x\nsteps: [{ uses: call, with: { to: x, times: "${{ inputs.n }}" } }]')).toBe(true);
   });

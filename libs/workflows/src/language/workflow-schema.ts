@@ -26,16 +26,29 @@ export function workflowSchema({ keywords, named, triggers }: Vocabulary): objec
   };
 }
 
-function usesSchema({ definition: { name, description, inputSchema } }: NamedSyntax): Schema {
+function usesSchema({ definition: { name, description, inputSchema }, noRetry }: NamedSyntax): Schema {
   const input = inputSchema as unknown as Schema;
   const isInputRequired = ((input['required'] as readonly string[] | undefined) ?? []).length > 0;
   return {
     ...UsesShape,
     description,
-    properties: { ...UsesShape.properties, uses: { const: name, description }, with: allowingTemplates(input) },
+    properties: {
+      ...UsesShape.properties,
+      uses: { const: name, description },
+      with: allowingTemplates(input),
+      ...(noRetry !== undefined && { retry: uselessRetry(noRetry) }),
+    },
     required: isInputRequired ? ['uses', 'with'] : ['uses'],
   };
 }
+
+/** It is accepted, as on every step; editors neither suggest it nor leave it unmarked. */
+const uselessRetry = (why: string): Schema => ({
+  ...UsesShape.properties.retry,
+  description: `No effect. ${why}`,
+  deprecationMessage: `"retry" has no effect. ${why}`,
+  doNotSuggest: true,
+});
 
 const TEMPLATE = { type: 'string', pattern: '\\$\\{\\{' };
 

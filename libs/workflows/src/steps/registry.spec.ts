@@ -31,7 +31,6 @@ describe('the registry of step kinds', () => {
     expect(stepEventTypes('with attempts').filter((type) => !without.includes(type))).toEqual([
       'run.step_started',
       'run.step_resumed',
-      'run.attempt_failed',
     ]);
   });
 

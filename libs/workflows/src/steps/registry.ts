@@ -19,6 +19,7 @@ import { whileStep } from './control/while.step.js';
 import { forEachStep } from './control/for-each.step.js';
 import { pureStep } from './effects/pure.step.js';
 import { redeliverWebhookStep } from './effects/redeliver-webhook.step.js';
+import { ONLY_COMPUTES } from './kind/attempt-failed.js';
 import type { Behaviour, KeywordKind, NamedKind, StepEvent, StepKind } from './kind/step-kind.js';
 import { switchStep } from './control/switch.step.js';
 import { approvalStep } from './waiting/approval.step.js';
@@ -100,11 +101,13 @@ export const namedSyntax = (kind: NamedKind): NamedSyntax => ({
   kind: kind.name,
   definition: kind,
   takesSecrets: kind.takesSecrets === true,
+  ...(kind.noRetry !== undefined && { noRetry: kind.noRetry }),
   ...(kind.check && { check: (...input: Parameters<NonNullable<NamedSyntax['check']>>) => kind.check!(...input) }),
 });
 export const librarySyntax = (definition: StepDefinition): NamedSyntax => ({
   kind: definition.effects ? effectStep.name : pureStep.name,
   takesSecrets: definition.effects,
+  ...(!definition.effects && { noRetry: ONLY_COMPUTES }),
   definition,
 });
 

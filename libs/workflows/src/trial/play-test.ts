@@ -56,8 +56,9 @@ interface Due {
   readonly at: number;
   readonly path: string;
   readonly result: StepResult;
-  /** Absent where the step waits for something else than an attempt. */
+  /** Absent where the step waits for the outcome of a request. */
   readonly attempt?: Attempt;
+  readonly requestId?: Uuid;
 }
 
 /**
@@ -176,13 +177,13 @@ class PlayedRun {
     const ready = this.due.filter(({ at }) => at <= this.now);
     this.due = this.due.filter(({ at }) => at > this.now);
     const results: AttemptResult[] = [];
-    for (const { attempt, path, result } of ready) {
+    for (const { attempt, path, requestId, result } of ready) {
       if (attempt) {
         results.push({ attempt, ...result });
         continue;
       }
       const world = { definition: this.definition, ...this.about(), now: new Date(this.now) };
-      const settled = settleStep(this.run, world, this.stepAt(path)!, path, result);
+      const settled = settleStep(this.run, world, this.stepAt(path)!, path, requestId!, result);
       this.run = settled.run;
       this.record(settled.drafts);
     }
@@ -213,7 +214,7 @@ class PlayedRun {
     const mock = this.mockFor(path, id);
     if (!mock) return;
     const request = drafts.find(({ id }) => id === requestId)?.data as { afterMs?: number } | undefined;
-    this.due.push({ at: this.now + (request?.afterMs ?? 0) + delayOf(mock), path, result: resultOf(mock) });
+    this.due.push({ at: this.now + (request?.afterMs ?? 0) + delayOf(mock), path, requestId, result: resultOf(mock) });
   }
 
   /** The answer to this call of the step. */

@@ -263,3 +263,32 @@ steps:
     expect(failuresOf('secrets: { key: test }, expect: { status: completed }')[0]).toMatch(/^2:\d+ /);
   });
 });
+
+describe('a step that requests something again', () => {
+  const workflow = `
+name: x
+triggers: [{ type: manual }]
+steps:
+  - { id: go, uses: workflow, with: { workflow: other }, timeout: 1m, retry: { maxAttempts: 3, delay: 1m, jitter: false } }
+outputs: { go: "\${{ steps.go.output }}" }
+`;
+  const failuresOf = (test: string) => {
+    const run = runTests(workflow, `tests:\n  - { name: one, inputs: {}, ${test} }\n`, testSteps);
+    if (!run.ok) throw new Error(JSON.stringify(run.problems));
+    return run.results[0]!.failures;
+  };
+
+  it('has one mock for each attempt', () => {
+    const error = '{ error: { code: other.failed } }';
+    expect(
+      failuresOf(`mocks: { go: [${error}, ${error}, { output: 3 }] }, expect: { outputs: { go: 3 }, time: 3m }`),
+    ).toEqual([]);
+    expect(failuresOf(`mocks: { go: ${error} }, expect: { error: { code: other.failed }, time: 3m }`)).toEqual([]);
+  });
+
+  it('does not hear the mock of an attempt that took too long', () => {
+    const slow = '{ output: 1, delay: 90s }';
+    expect(failuresOf(`mocks: { go: [${slow}, { output: 2 }] }, expect: { outputs: { go: 2 }, time: 2m }`)).toEqual([]);
+    expect(failuresOf(`mocks: { go: ${slow} }, expect: { error: { code: step.timeout }, time: 6m }`)).toEqual([]);
+  });
+});

@@ -297,7 +297,7 @@ describe('a mistake is named with its place, what is allowed, and what was proba
       'a retry of something that has no attempts',
       withSteps('  - wait: { for: 1s }\n    retry: { maxAttempts: 2 }\n'),
       { code: 'workflow.unknown_key', pointer: '/steps/0/retry', line: 4, column: 5 },
-      '"retry" must be used with "uses". Put it on the steps inside.',
+      '"retry" must be used with "uses". To wait again, put the step into "while", with "onError: continue".',
     ],
     [
       'a name that is no part of an address',

@@ -92,7 +92,7 @@ export class StepReader {
       this.problems.add(
         `${pointer}/retry`,
         'workflow.unknown_key',
-        '"retry" must be used with "uses". Put it on the steps inside.',
+        `"retry" must be used with "uses". ${withoutRetry(found[0]!, this.vocabulary)}`,
         true,
       );
     else return found[0];
@@ -123,3 +123,9 @@ export class StepReader {
     };
   }
 }
+
+/** What to do in place of `retry`. */
+const withoutRetry = (keyword: string, { keywords }: Vocabulary): string =>
+  keywords.find(({ name }) => name === keyword)?.nesting
+    ? 'Put it on the steps inside.'
+    : 'To wait again, put the step into "while", with "onError: continue".';

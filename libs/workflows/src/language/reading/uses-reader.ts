@@ -43,6 +43,16 @@ export function readUses(
       if (isPlain(given[key]))
         reading.problems.checkReference(kind, given[key], `${reading.pointer}/with/${pointerToken(key)}`);
   }
+  const isDetached = isObject(given) && given['detached'] === true;
+  const noRetry = isDetached ? 'With "detached" it does not wait for the outcome.' : found.noRetry;
+  if (raw['retry'] !== undefined && noRetry !== undefined)
+    reading.problems.suspect(() =>
+      reading.problems.warn(
+        `${reading.pointer}/retry`,
+        'workflow.useless_retry',
+        `"retry" has no effect on "${name}". ${noRetry} Remove "retry".`,
+      ),
+    );
   return { kind: found.kind, uses: found.definition, input, retry: readRetry(raw['retry'], reading) };
 }
 

@@ -143,6 +143,7 @@ export class ActiveRun {
       return this.decide();
     }
     if (results.length > 0) crashPoint('workflows.after-outcome');
+    if (decision.drafts.some(({ type }) => type === 'run.attempt_failed')) crashPoint('workflows.after-attempt-failed');
     this.run = decision.run;
     return decision;
   }

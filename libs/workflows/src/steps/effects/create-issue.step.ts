@@ -4,7 +4,7 @@ import { keyText } from '#libs/kernel/src/json.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 import type { ReferenceKind } from '#libs/vocabulary/src/vocabulary.js';
 
-import { Detached, requestedBy, requestStep } from './request-step.js';
+import { Detached, mayPass, requestedBy, requestStep } from './request-step.js';
 
 const text = (description: string, refersTo?: ReferenceKind) =>
   Type.Optional(Type.String({ minLength: 1, description, ...(refersTo && { refersTo }) }));
@@ -79,7 +79,7 @@ export const createIssueStep = requestStep({
       });
     if (outcome.type === 'tracker.failed') {
       const { code, message } = outcome.data.error;
-      throw new StepError({ code, message, retryable: false });
+      throw new StepError({ code, message, retryable: mayPass(code) });
     }
     if (outcome.type === 'tracker.issue_opened' || outcome.type === 'tracker.issue_commented') {
       const { issue } = outcome.data;

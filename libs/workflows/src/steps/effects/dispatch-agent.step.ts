@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox';
 
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
-import { Detached, requestedBy, requestStep } from './request-step.js';
+import { Detached, mayPass, requestedBy, requestStep } from './request-step.js';
 
 /** An execution of an agent. It is cancelled when the run ends or is cancelled before it. */
 export const dispatchAgentStep = requestStep({
@@ -46,7 +46,7 @@ export const dispatchAgentStep = requestStep({
       code: error.code,
       ...(status === 'timeout' && { type: 'timeout' as const }),
       message: `The execution ${executionId} of agent "${agent}" failed: ${error.message}`,
-      retryable: false,
+      retryable: status === 'timeout' || mayPass(error.code),
       output: { executionId, error },
     });
   },

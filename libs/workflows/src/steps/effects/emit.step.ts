@@ -58,6 +58,7 @@ export const emitStep: NamedKind = {
     { additionalProperties: false },
   ),
   outputSchema: Type.Object({ eventId: Type.String() }),
+  noRetry: 'An event that does not fit its type never will.',
   pace: 'instant',
   appends: EMITTABLE,
 

@@ -34,6 +34,7 @@ export const redeliverWebhookStep = requestStep({
     retryAfter: Type.Optional(Type.Integer()),
     refused: Type.Optional(Type.String()),
   }),
+  noRetry: 'A receiver that fails again is its output, not an error. Repeat the step in `while`.',
   request: 'webhook.redelivery_requested',
   requestData: ({ delivery, after }, { runId, path }) => ({
     requestedBy: { kind: 'run', runId, stepId: path },

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox';
 
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
-import { Detached, requestedBy, requestStep } from './request-step.js';
+import { Detached, mayPass, requestedBy, requestStep } from './request-step.js';
 
 const text = (description: string) => Type.Optional(Type.String({ minLength: 1, description }));
 
@@ -55,7 +55,7 @@ export const sendMessageStep = requestStep({
   output(outcome) {
     if (outcome.type === 'message.failed') {
       const { code, message } = outcome.data.error;
-      throw new StepError({ code, message, retryable: false });
+      throw new StepError({ code, message, retryable: mayPass(code) });
     }
     const { channel, messageId, threadId } = outcome.data;
     return { channel, messageId, threadId };

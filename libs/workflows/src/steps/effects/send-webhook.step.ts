@@ -31,6 +31,8 @@ export const sendWebhookStep = requestStep({
     detail: Type.Optional(Type.String()),
     requestId: Type.Optional(Type.String()),
   }),
+  noRetry:
+    'A receiver that fails is its output, not an error: the workflow of retries delivers again, or a step `redeliver_webhook`.',
   request: 'webhook.requested',
   takesSecrets: true,
 

@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
 
+import { ONLY_COMPUTES } from '../kind/attempt-failed.js';
 import type { NamedKind } from '../kind/step-kind.js';
 import { inputOf, plain } from '../kind/step-input.js';
 
@@ -13,6 +14,7 @@ export const setStep: NamedKind = {
     minProperties: 1,
     expected: 'values by name; a name has letters, digits and _, and does not begin with a digit',
   }),
+  noRetry: ONLY_COMPUTES,
   pace: 'instant',
   appends: ['run.vars_set'],
 

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox';
 
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
-import { Detached, requestedBy, requestStep } from './request-step.js';
+import { Detached, mayPass, requestedBy, requestStep } from './request-step.js';
 
 /** A run of another workflow. Its id follows from the request, so there is one however often a process dies. */
 export const workflowStep = requestStep({
@@ -48,7 +48,7 @@ export const workflowStep = requestStep({
           code: error.code,
           ...(error.type && { type: error.type }),
           message: `The run ${runId} of workflow "${workflow}" failed: ${error.message}`,
-          retryable: false,
+          retryable: mayPass(error.code, error.type),
           output: { runId, error },
         });
       }
@@ -63,7 +63,7 @@ export const workflowStep = requestStep({
         throw new StepError({
           code: 'workflow.skipped',
           message: `The run ${outcome.data.runId} was skipped: ${outcome.data.detail}`,
-          retryable: false,
+          retryable: true,
           output: { runId: outcome.data.runId },
         });
       case 'action.refused':

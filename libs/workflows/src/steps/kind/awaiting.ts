@@ -4,6 +4,9 @@ import type { StepEvents } from './step-kind.js';
 export const AWAITING: StepEvents<unknown> = {
   'run.step_awaiting': {
     evolve: (step, { requestId }) => ({ ...step, awaiting: [...step.awaiting, requestId] }),
-    show: (shown, { input }) => Object.assign(shown, { status: 'waiting', input }),
+    show(shown, { input, attempt }, timestamp) {
+      Object.assign(shown, { status: 'waiting', input });
+      if (attempt !== undefined) shown.attempts.push({ attempt, startedAt: timestamp, resumed: 0 });
+    },
   },
 };

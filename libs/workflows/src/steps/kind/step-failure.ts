@@ -30,6 +30,6 @@ const TYPES: readonly (readonly [RegExp, ErrorType])[] = [
   [/^expression\./, 'expression'],
   [/(^|[._])timeout$/, 'timeout'],
   [/(bad_input|bad_time|not_json|no_list|too_large|loop\.too_long)$|^emit\./, 'validation'],
-  [/^egress\.|bad_url$|refused_address$|unknown_workflow$|no_secret$/, 'configuration'],
+  [/^egress\.|bad_url$|refused_address$|unknown_workflow$|(unknown|disabled)_integration$|no_secret$/, 'configuration'],
   [/^http\./, 'communication'],
 ];

@@ -3,7 +3,7 @@ import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import type { SecretPlace } from '#libs/events/src/secrets/secret-places.js';
 import type { ShownStep } from '#libs/events/src/shapes/run-shape.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
-import type { EffectStep, StepDefinition } from '#libs/plugin-sdk/src/define-step.js';
+import type { EffectStep, StepDefinition, StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import type { NamedDefinition, Step, UsesFields } from '../../language/definition.js';
 import type { KeywordSyntax, NamedSyntax } from '../../language/vocabulary.js';
@@ -30,6 +30,7 @@ export interface NamedKind<Noted = unknown> extends NamedDefinition, Behaviour<U
   readonly form: 'named';
   readonly takesSecrets?: true;
   readonly check?: NamedSyntax['check'];
+  readonly noRetry?: string;
 }
 
 export interface LibraryKind<Uses extends StepDefinition = StepDefinition, Noted = unknown> extends Behaviour<
@@ -60,6 +61,11 @@ export interface Behaviour<Fields extends object, Noted> {
    * @throws StepError, which fails the step.
    */
   decide(step: Step & Fields, decision: StepDecision<Noted>): Progress;
+  /**
+   * A step fails for a reason that `decide` does not see: its time limit is over, or the mock of a test fails it. Default: it
+   * fails at once.
+   */
+  fail?(step: Step & Fields, decision: StepDecision<Noted>, error: StepError): Progress;
   /** An attempt has ended; called before `decide`. Of kinds with `pace: 'attempts'`. */
   attemptEnded?(step: Step & Fields, decision: StepDecision<Noted>, result: AttemptResult): void;
 }
@@ -105,7 +111,7 @@ export interface StepDecision<Noted = unknown> {
 
   /** Says once that the run has reached 80 % of a limit. */
   noteLimit(limit: 'items' | 'output', value: number, max: number): void;
-  /** The id of an event that the step appends: another one after a retry of the run, the same after a crash. */
+  /** The id of an event that the step appends: another one for another attempt and after a retry of the run, the same after a crash. */
   idOf(purpose: string): Uuid;
   /** @param length milliseconds from now. */
   setTimer(purpose: TimerPurpose, length: number): void;
@@ -136,6 +142,8 @@ export interface StepDecision<Noted = unknown> {
 
   completed(output: unknown): Progress;
   failed(error: RunFailure, output?: unknown): Progress;
+  /** An attempt has failed, and another one begins `delay` milliseconds from now. */
+  retryAfter(delay: number, failed: Omit<OwnData<'run.attempt_failed'>, 'retryAt'>): Progress;
 }
 
 /** What a link to an approval is for, besides the decision. */
