@@ -64,6 +64,10 @@ Example:
     )
     .action((given: string, file: string) => act((shell) => verify(shell, given, file)));
   integration
+    .command('reconcile <integration>')
+    .description('find deliveries that the sender made and the log lacks, and request them again')
+    .action((given: string) => act((shell) => verbs.reconcile(shell, given)));
+  integration
     .command('handshake <integration>')
     .description('show the steps of a handshake (administrators)')
     .option('--open', 'accept a new secret from the sender for ten minutes')

@@ -18,18 +18,27 @@ import { Keyring } from './secrets/keyring.js';
 import { Secrets } from './secrets/secrets.js';
 import { SignedLinks } from './secrets/signed-links.js';
 import { OrganisationController } from './organisation/organisation.controller.js';
-import { establish, organisation, EstablishOrganisation } from './organisation/organisation.js';
+import {
+  establish,
+  EstablishOrganisation,
+  organisation,
+  updateOrganisation,
+  UpdateOrganisation,
+} from './organisation/organisation.js';
 import { OrganisationTable } from './organisation/organisation.table.js';
+import { Organisations } from './organisations.js';
 import { TokenGuard } from './token/token-guard.adapter.js';
 import { TokenController } from './token/token.controller.js';
 import {
   CreateToken,
   InstallBootstrapToken,
   RevokeToken,
+  UpdateToken,
   createToken,
   installBootstrapToken,
   revokeToken,
   token,
+  updateToken,
 } from './token/token.js';
 import { TokenTable } from './token/token.table.js';
 import { TokenUse } from './token/token-use.adapter.js';
@@ -40,10 +49,14 @@ import { TokenUse } from './token/token-use.adapter.js';
   imports: [CqrsModule],
   controllers: [OrganisationController, TokenController, NamedSecretController],
   providers: [
-    ...commandHandlers(organisation, [on(EstablishOrganisation, establish)]),
+    ...commandHandlers(organisation, [
+      on(EstablishOrganisation, establish),
+      on(UpdateOrganisation, updateOrganisation),
+    ]),
     ...commandHandlers(token, [
       on(CreateToken, createToken),
       on(InstallBootstrapToken, installBootstrapToken),
+      on(UpdateToken, updateToken),
       on(RevokeToken, revokeToken),
     ]),
     ...commandHandlers(namedSecret, [on(SetSecret, setSecret), on(RemoveSecret, removeSecret)]),
@@ -60,6 +73,7 @@ import { TokenUse } from './token/token-use.adapter.js';
       inject: [Keyring, Settings],
     },
     { provide: OrganisationTable, useFactory: () => new OrganisationTable() },
+    { provide: Organisations, useExisting: OrganisationTable },
     TokenUse,
     { provide: TokenTable, useFactory: () => new TokenTable() },
     {
@@ -70,6 +84,14 @@ import { TokenUse } from './token/token-use.adapter.js';
     { provide: APP_GUARD, useClass: TokenGuard },
     { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
   ],
-  exports: [OrganisationTable, TokenTable, SignedLinks, NamedSecretTable, NamedSecretValues, ForgetSecrets],
+  exports: [
+    OrganisationTable,
+    Organisations,
+    TokenTable,
+    SignedLinks,
+    NamedSecretTable,
+    NamedSecretValues,
+    ForgetSecrets,
+  ],
 })
 export class AccessModule {}

@@ -9,7 +9,7 @@ import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
-import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
+import { type Page, pageOf, pagingOf } from '#libs/kernel/src/paging.js';
 
 import { PENDING_TYPES, type PendingType } from './pending-action.js';
 

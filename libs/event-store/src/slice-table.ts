@@ -15,6 +15,7 @@ export interface Change<State> {
  * such a type changes nothing. What has ended is forgotten.
  */
 export class SliceTable<State, Own extends EventType> implements Table {
+  incomplete = false;
   private readonly states = new Map<string, State>();
   private readonly types: ReadonlySet<string>;
 

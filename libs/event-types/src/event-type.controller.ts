@@ -10,6 +10,7 @@ import type { ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { readWhole } from '#libs/event-store/src/reading.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { pageOfTable, refuseIncomplete } from '#libs/event-store/src/table-page.js';
 import { catalogue, type EventType, shownDefinition } from '#libs/events/src/catalogue.js';
 import type { EventDefinition } from '#libs/events/src/define-event.js';
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
@@ -21,6 +22,7 @@ import {
   NewEventType,
 } from '#libs/events/src/shapes/event-types/event-type-shape.js';
 import { streams } from '#libs/events/src/streams.js';
+import type { Page } from '#libs/kernel/src/paging.js';
 import type { Problems } from '#libs/kernel/src/problems.js';
 
 import { schemaProblems } from './own-schema.js';
@@ -95,15 +97,13 @@ export class EventTypeController {
     @CurrentCaller() { orgId }: Caller,
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
-  ): { data: EventTypeAnswer[]; nextCursor: string | null } {
-    // Without a limit all of them: they are in memory.
-    const size = limit === undefined ? Infinity : Math.min(Math.max(Number(limit) || 50, 1), 200);
-    const after = cursor === undefined ? '' : Buffer.from(cursor, 'base64url').toString('utf8');
+  ): Page<EventTypeAnswer> {
     const all = [...builtIn, ...this.table.list(orgId).map(answerOf)].sort((a, b) => (a.type < b.type ? -1 : 1));
-    const rest = all.filter(({ type }) => type > after);
-    const data = rest.slice(0, size);
-    const last = data.at(-1);
-    return { data, nextCursor: last && rest.length > size ? Buffer.from(last.type).toString('base64url') : null };
+    const typeOf = ({ type }: EventTypeAnswer): string => type;
+    if (limit !== undefined) return pageOfTable(this.table, all, { limit, cursor }, typeOf);
+    // Without a limit all of them: they are in memory.
+    refuseIncomplete(this.table);
+    return { data: all, nextCursor: null };
   }
 
   @Get(':type')

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { CommandBus, CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
 
+import { Organisations } from '#libs/access/src/organisations.js';
 import { Keyring } from '#libs/access/src/secrets/keyring.js';
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { Egress } from '#libs/egress/src/egress.js';
@@ -161,9 +162,13 @@ const sealingWith = (keyring: Keyring): Sealing => ({
     },
     {
       provide: ReconcileIntegrations,
-      useFactory: (reconciler: Reconciler, table: IntegrationTable) =>
-        new ReconcileIntegrations(reconciler, (id) => table.withId(id)),
-      inject: [Reconciler, IntegrationTable],
+      useFactory: (reconciler: Reconciler, table: IntegrationTable, organisations: Organisations) =>
+        new ReconcileIntegrations(
+          reconciler,
+          (id) => table.withId(id),
+          (orgId) => organisations.isArchived(orgId),
+        ),
+      inject: [Reconciler, IntegrationTable, Organisations],
     },
     WatchSilence,
     {

@@ -14,7 +14,8 @@ import { followers } from '#libs/events/src/followers.js';
 import { CommentAnswer, IssueAnswer, IssueStatus } from '#libs/events/src/shapes/issue-shape.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuid5, uuid7 } from '#libs/kernel/src/ids.js';
-import { type Page, readPage } from '#libs/persistence/src/paging.js';
+import type { Page } from '#libs/kernel/src/paging.js';
+import { readPage } from '#libs/persistence/src/paging.js';
 
 import { CommentOnIssue, OpenIssue, UpdateIssue, type Issue, type IssueFields, notFound } from './issue.js';
 import { rowOf } from './issue.projection.js';

@@ -13,6 +13,7 @@ import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { EventIndexModule } from '#libs/event-index/src/event-index.module.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { OrganisationTable } from '#libs/access/src/organisation/organisation.table.js';
+import { Organisations } from '#libs/access/src/organisations.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
@@ -221,9 +222,21 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
     },
     {
       provide: FireTicks,
-      useFactory: (store: EventStore, clock: Clock, progress: Progress, database: DataSource) =>
-        new FireTicks({ store, clock, progress, current: (key) => scheduledWork<NextTick>(database, TICKS, key) }),
-      inject: [EventStore, Clock, Progress, DataSource],
+      useFactory: (
+        store: EventStore,
+        clock: Clock,
+        progress: Progress,
+        organisations: Organisations,
+        database: DataSource,
+      ) =>
+        new FireTicks({
+          store,
+          clock,
+          progress,
+          isArchived: (orgId) => organisations.isArchived(orgId),
+          current: (key) => scheduledWork<NextTick>(database, TICKS, key),
+        }),
+      inject: [EventStore, Clock, Progress, Organisations, DataSource],
     },
     {
       provide: WorkflowFiles,

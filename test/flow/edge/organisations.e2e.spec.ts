@@ -131,6 +131,61 @@ describe('another organisation', () => {
   });
 });
 
+describe('an archived organisation', () => {
+  it('is refused everywhere until it is restored, and keeps what it has', async () => {
+    const third = await server.post<{ id: string; token: string }>('/api/v1/organisations', { name: 'to archive' });
+    const made = JSON.parse(
+      (await call(third.token, 'POST', '/api/v1/integrations', { name: 'in', provider: 'generic_webhook' })).text,
+    ) as { slug: string };
+    const receive = () => call('', 'POST', `/api/v1/webhooks/inbound/${made.slug}`, { n: 1 });
+    expect((await receive()).status).toBe(202);
+    const path = `/api/v1/organisations/${third.id}`;
+    expect((await call(third.token, 'PATCH', path, { archived: true })).status).toBe(403);
+    expect((await call(third.token, 'PATCH', path, { name: 'renamed' })).text).toContain('renamed');
+    expect((await call(ADMIN_TOKEN, 'DELETE', path)).status).toBe(204);
+    expect((await receive()).status).toBe(404);
+    const refused = await call(third.token, 'GET', '/api/v1/events');
+    expect([refused.status, refused.text]).toEqual([403, expect.stringContaining('organisation.archived')]);
+    expect((await call(ADMIN_TOKEN, 'PATCH', path, { archived: false })).status).toBe(200);
+    expect((await receive()).status).toBe(202);
+    expect((await call(third.token, 'GET', '/api/v1/events?type=webhook.received')).text).toContain('"nextCursor"');
+    const { data } = await server.get<{ data: readonly Listed[] }>('/api/v1/organisations');
+    expect(data.map(({ id }) => id)).toContain(third.id);
+    const first = data.find(({ id }) => id !== third.id && id !== other.id)!;
+    expect((await call(ADMIN_TOKEN, 'DELETE', `/api/v1/organisations/${first.id}`)).status).toBe(409);
+  });
+});
+
+describe('a token that is changed', () => {
+  it('has its new roles and expiry at once, and gives nobody more time than it has', async () => {
+    const soon = new Date(Date.now() + 3_600_000).toISOString();
+    const body = { name: 'short', roles: ['admin'], expiresAt: soon };
+    const short = await server.post<{ id: string; token: string }>('/api/v1/tokens', body);
+    const reader = await server.post<{ id: string; token: string }>('/api/v1/tokens', {
+      name: 'r',
+      roles: ['auditor'],
+    });
+    const change = (token: string, id: string, changes: object) =>
+      call(token, 'PATCH', `/api/v1/tokens/${id}`, changes);
+    for (const changes of [{ expiresAt: null }, { expiresAt: '2099-01-01T00:00:00Z' }])
+      expect((await change(short.token, short.id, changes)).text).toContain('token.outlives_caller');
+    expect((await change(short.token, reader.id, { roles: ['admin'] })).status).toBe(403);
+    expect((await call(short.token, 'POST', '/api/v1/tokens', { name: 'x', roles: ['admin'] })).status).toBe(403);
+    expect((await change(short.token, reader.id, { name: 'reader' })).status).toBe(200);
+    expect((await call(reader.token, 'POST', '/api/v1/issues', { title: 'no' })).status).toBe(403);
+    expect((await change(ADMIN_TOKEN, reader.id, { roles: ['integrator'], expiresAt: soon })).status).toBe(200);
+    expect((await call(reader.token, 'POST', '/api/v1/issues', { title: 'yes' })).status).toBe(201);
+    expect((await change(ADMIN_TOKEN, reader.id, { roles: [] })).status).toBe(422);
+    expect((await change(ADMIN_TOKEN, reader.id, { expiresAt: 'soon' })).status).toBe(422);
+    // The bootstrap token can go once there is another admin, and is changed by nobody.
+    const { data } = await server.get<{ data: { id: string; bootstrap: boolean }[] }>('/api/v1/tokens');
+    const { id } = data.find(({ bootstrap }) => bootstrap)!;
+    expect((await change(short.token, id, { name: 'x' })).text).toContain('token.bootstrap');
+    expect((await call(ADMIN_TOKEN, 'DELETE', `/api/v1/tokens/${short.id}`)).status).toBe(204);
+    expect((await change(short.token, short.id, {})).status).toBe(401);
+  });
+});
+
 describe('the command line', () => {
   async function millrace(...args: readonly string[]): Promise<string> {
     let [out, err] = ['', ''];
@@ -180,9 +235,17 @@ describe('the command line', () => {
 
     const token = await parsed<Listed>('token', 'create', '--name', 'shell', '--roles', 'auditor');
     expect(await millrace('token', 'ls')).toContain('shell');
+    const changes = ['--roles', 'auditor', '--roles', 'designer', '--expires-at', 'never'];
+    expect(await parsed('token', 'update', token.id, ...changes)).toMatchObject({ roles: ['auditor', 'designer'] });
     await millrace('token', 'rm', token.id);
     expect(await millrace('token', 'ls')).not.toContain(token.id);
-    expect(await parsed('organisation', 'create', '--name', 'third')).toMatchObject({ name: 'third' });
+    const third = await parsed<Listed>('organisation', 'create', '--name', 'third');
+    expect(await parsed('organisation', 'update', third.id, '--name', 'third one')).toMatchObject({
+      name: 'third one',
+    });
+    await millrace('organisation', 'rm', third.id);
+    expect(await parsed('organisation', 'view', third.id)).toMatchObject({ archived: true });
+    expect(await parsed('organisation', 'restore', third.id)).toMatchObject({ archived: false });
     expect(await millrace('organisation', 'ls')).toContain('third');
     for (const noun of ['message', 'subscriber']) await millrace(noun, 'ls');
   });

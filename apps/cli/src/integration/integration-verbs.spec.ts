@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { FakeShell } from '../../testing/fake-shell.js';
-import { create, found, handshake, list, remove, update, view } from './integration-verbs.js';
+import { create, found, handshake, list, reconcile, remove, update, view } from './integration-verbs.js';
 import { verify } from './integration-verify.js';
 
 const integration = {
@@ -162,5 +162,21 @@ describe('a saved request', () => {
     const quiet = shellWith({ quiet: true }, { [VERIFY]: trial });
     expect(await verify(quiet, 'billing', file)).toBe(1);
     expect(quiet.out).toEqual(['refused: 401 inbound.signature_mismatch']);
+  });
+
+  it('are reconciled, and say what is missing and why the comparison is incomplete', async () => {
+    const missing = [{ deliveryId: 'd-1', eventType: 'push', requested: true }];
+    const failure = { code: 'unauthorised', detail: 'Set config.token.' };
+    const asked = 'POST /api/v1/integrations/int_1/reconcile';
+    const shell = shellWith({}, { [asked]: { checked: 7, missing } });
+    expect(await reconcile(shell, 'billing')).toBe(0);
+    expect(shell.out).toEqual([
+      '7 deliveries compared, 1 missing.',
+      'DELIVERY | TYPE | REQUESTED AGAIN',
+      'd-1 | push | yes',
+    ]);
+    const failed = shellWith({ quiet: true }, { [asked]: { checked: 0, missing: [], failure } });
+    expect(await reconcile(failed, 'int_1')).toBe(1);
+    expect(failed.notes).toEqual(['The comparison is incomplete: unauthorised: Set config.token.']);
   });
 });

@@ -121,6 +121,33 @@ export async function remove(shell: Shell, given: string): Promise<void> {
   shell.print(shell.quiet ? id : `${id} is deleted. Its events stay.`);
 }
 
+interface Reconciled {
+  readonly checked: number;
+  readonly missing: readonly { readonly deliveryId: string; readonly eventType: string; readonly requested: boolean }[];
+  readonly more?: boolean;
+  readonly failure?: { readonly code: string; readonly detail: string };
+}
+
+/** @returns 1 where the comparison is incomplete. */
+export async function reconcile(shell: Shell, given: string): Promise<number> {
+  const { id } = await found(shell, given);
+  const { checked, missing, more, failure, ...rest } = await shell.call<Reconciled>('POST', `${PATH}/${id}/reconcile`);
+  const exitCode = failure ? 1 : 0;
+  if (shell.json) shell.print(stringifyJson({ checked, missing, more, failure, ...rest }, 2));
+  else if (shell.quiet) for (const { deliveryId } of missing) shell.print(deliveryId);
+  else {
+    shell.print(`${checked} deliveries compared, ${missing.length} missing.`);
+    if (missing.length > 0)
+      shell.table(
+        ['DELIVERY', 'TYPE', 'REQUESTED AGAIN'],
+        missing.map(({ deliveryId, eventType, requested }) => [deliveryId, eventType, requested ? 'yes' : 'no']),
+      );
+    if (more) shell.note('More deliveries are missing. They are requested in ten minutes.');
+  }
+  if (failure) shell.note(`The comparison is incomplete: ${failure.code}: ${failure.detail}`);
+  return exitCode;
+}
+
 export async function handshake(shell: Shell, given: string, { open }: { readonly open?: true }): Promise<void> {
   const { id } = await found(shell, given);
   const answer = await shell.call<HandshakeAnswer>(open ? 'POST' : 'GET', `${PATH}/${id}/handshake`);

@@ -4,7 +4,7 @@ import { main } from '../main.js';
 
 /** The verbs that users rely on. What a noun has beyond them is its own affair. */
 const VERBS: Readonly<Record<string, readonly string[]>> = {
-  integration: ['ls', 'view', 'create', 'update', 'rm', 'verify', 'handshake'],
+  integration: ['ls', 'view', 'create', 'update', 'rm', 'verify', 'reconcile', 'handshake'],
   event: ['ls', 'view', 'create', 'publish', 'tail', 'trace', 'why'],
   'event-type': ['ls', 'view', 'create', 'update', 'rm', 'archive'],
   rule: ['ls', 'view', 'create', 'update', 'rm', 'enable', 'disable', 'versions', 'export', 'test', 'backtest', 'why'],
@@ -20,8 +20,8 @@ const VERBS: Readonly<Record<string, readonly string[]>> = {
   agent: ['ls', 'view', 'create', 'update', 'rm', 'run', 'executions', 'cancel', 'approve'],
   issue: ['ls', 'view', 'create', 'update', 'rm', 'comment', 'comments'],
   message: ['ls'],
-  organisation: ['ls', 'view', 'create'],
-  token: ['ls', 'view', 'create', 'rm'],
+  organisation: ['ls', 'view', 'create', 'update', 'rm', 'restore'],
+  token: ['ls', 'view', 'create', 'update', 'rm'],
   secret: ['ls', 'view', 'set', 'create', 'update', 'rm'],
   plugin: ['ls'],
 };

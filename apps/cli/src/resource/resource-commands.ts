@@ -29,7 +29,7 @@ function verbsOf(resource: Resource): readonly Verb[] {
       ? [
           {
             usage: `rm <${noun}>`,
-            does: 'remove it',
+            does: remove,
             run: async (shell, [id]) => {
               await shell.call('DELETE', one(resource, id!));
               if (!shell.quiet) shell.note(`Removed ${id}.`);
@@ -123,7 +123,8 @@ function bodyOf(fields: readonly Field[], options: Given): Record<string, unknow
     else if (kind === 'number') {
       if (!Number.isFinite(Number(value))) throw new UsageError(`${flagOf(flag)} must be a number.`);
       body[name] = Number(value);
-    } else if (kind === 'secret') body[name] = secretIn(String(value), {});
+    } else if (kind === 'time') body[name] = value === 'never' ? null : value;
+    else if (kind === 'secret') body[name] = secretIn(String(value), {});
     else body[name] = kind === 'json' ? jsonOr(String(value)) : value;
   }
   return body;

@@ -2,8 +2,8 @@ import { issueVerbs } from '../issue/issue-verbs.js';
 import { deliveryVerbs, webhookVerbs } from '../delivery/delivery-verbs.js';
 import type { Verb } from '../nouns/verb-table.js';
 
-/** How an option becomes a field of a request. A secret may be `-`: a line of the standard input. */
-export type Kind = 'text' | 'secret' | 'number' | 'list' | 'switch' | 'json';
+/** How an option becomes a field of a request. A secret may be `-`: a line of the standard input. A time may be `never`. */
+export type Kind = 'text' | 'secret' | 'number' | 'list' | 'switch' | 'json' | 'time';
 
 /** A field that can be set: the flag `--timeout-ms` for `timeoutMs`. */
 export interface Field {
@@ -36,7 +36,8 @@ export interface Resource {
   readonly filters?: readonly string[];
   readonly create?: readonly Field[];
   readonly update?: readonly Field[];
-  readonly remove?: true;
+  /** What `rm` does. */
+  readonly remove?: string;
   readonly view?: false;
   /** All of them come at once. */
   readonly paged?: false;
@@ -84,7 +85,7 @@ export const resources: readonly Resource[] = [
     filters: ['status'],
     create: [...webhook, flag('disabled', 'deliver nothing yet, and send no test')],
     update: [...webhook, disabled, flag('enabled', 'deliver again')],
-    remove: true,
+    remove: 'remove it',
     actions: [
       { verb: 'test', does: 'send a test event to it alone', path: 'test' },
       { verb: 'enable', does: 'deliver to it again', body: { disabled: false } },
@@ -141,8 +142,11 @@ export const resources: readonly Resource[] = [
     noun: 'organisation',
     does: 'organisations of the installation',
     path: 'organisations',
-    columns: ['id', 'name', 'createdAt'],
+    columns: ['id', 'name', 'archived', 'createdAt'],
     create: [text('name', '1 to 100 characters')],
+    update: [text('name', '1 to 100 characters')],
+    remove: 'archive it: its tokens are refused and nothing new begins; its events stay',
+    actions: [{ verb: 'restore', does: 'restore an archived one', body: { archived: false } }],
   },
   {
     noun: 'token',
@@ -154,7 +158,12 @@ export const resources: readonly Resource[] = [
       list('roles', 'admin, designer, integrator or auditor'),
       text('expiresAt', 'RFC 3339; default: until it is revoked'),
     ],
-    remove: true,
+    update: [
+      text('name', 'what it is for'),
+      list('roles', 'admin, designer, integrator or auditor'),
+      { name: 'expiresAt', kind: 'time', meaning: 'RFC 3339, or never' },
+    ],
+    remove: 'revoke it',
   },
   {
     noun: 'plugin',

@@ -4,10 +4,12 @@ import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 
 import { carryOut } from '#libs/event-store/src/carry-out.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { pageOfTable } from '#libs/event-store/src/table-page.js';
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
 import { SecretAnswer, SecretValue } from '#libs/events/src/shapes/secret-shape.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { randomText } from '#libs/kernel/src/ids.js';
+import type { Page } from '#libs/kernel/src/paging.js';
 
 import { CurrentCaller, Roles } from '../caller.controller.js';
 import type { Caller } from '../caller.js';
@@ -54,13 +56,9 @@ export class NamedSecretController {
     @CurrentCaller() { orgId }: Caller,
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
-  ): { data: SecretAnswer[]; nextCursor: string | null } {
-    const size = Math.min(Math.max(Number(limit ?? 50) || 50, 1), 200);
-    const after = cursor === undefined ? '' : Buffer.from(cursor, 'base64url').toString('utf8');
-    const rest = this.table.list(orgId).filter(({ name }) => name > after);
-    const data = rest.slice(0, size).map(answerOf);
-    const last = data.at(-1);
-    return { data, nextCursor: last && rest.length > size ? Buffer.from(last.name).toString('base64url') : null };
+  ): Page<SecretAnswer> {
+    const { data, nextCursor } = pageOfTable(this.table, this.table.list(orgId), { limit, cursor }, ({ name }) => name);
+    return { data: data.map(answerOf), nextCursor };
   }
 
   @Delete(':name')

@@ -6,6 +6,7 @@ import { execute, type ThingCommand } from '#libs/event-store/src/command-handle
 import { platformEvent } from '#libs/event-store/src/event-store.js';
 import type { SecretAnswer } from '#libs/events/src/shapes/secret-shape.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
+import { Transient } from '#libs/kernel/src/errors.js';
 
 import { MemorySecrets } from '../../testing/memory-secrets.js';
 import type { Caller } from '../caller.js';
@@ -121,11 +122,14 @@ describe('a secret', () => {
 
   it('is listed by name, page by page', async () => {
     for (const name of ['C', 'A', 'B']) await set(name, 'a value of it');
-    const names = ({ data }: { data: SecretAnswer[] }) => data.map(({ name }) => name);
+    const names = ({ data }: { data: readonly SecretAnswer[] }) => data.map(({ name }) => name);
     const first = routes.list(caller, '2');
     expect(names(first)).toEqual(['A', 'B']);
     const second = routes.list(caller, '2', first.nextCursor!);
     expect([names(second), second.nextCursor]).toEqual([['C'], null]);
+    expect(() => routes.list(caller, '0')).toThrow('"limit" must be a whole number from 1 to 200.');
+    table.incomplete = true;
+    expect(() => routes.list(caller)).toThrow(Transient);
   });
 
   it.each(['api_key', '1KEY', 'A-B', '', 'A'.repeat(101)])('must not be named %j', async (name) => {

@@ -1,21 +1,23 @@
-import { Body, Controller, Get, Inject, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
-import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 
-import { hasSeen } from '#libs/event-store/src/carry-out.js';
+import { carryOut, hasSeen } from '#libs/event-store/src/carry-out.js';
 import { missingFrom, Progress } from '#libs/event-store/src/subscriber.js';
+import { pageOfTable } from '#libs/event-store/src/table-page.js';
 import { DEFAULT_ORG } from '#libs/events/src/envelope.js';
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
-import { CreatedOrganisation, NewOrganisation, OrganisationAnswer } from './organisation.body.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
+import type { Page } from '#libs/kernel/src/paging.js';
 
 import { CurrentCaller, Roles } from '../caller.controller.js';
 import { type Caller, newIdFor } from '../caller.js';
 import { Answers, AnswersPage, Takes } from '../shapes.controller.js';
 import { CreateToken, hashOf, newTokenText } from '../token/token.js';
 import { TokenTable } from '../token/token.table.js';
-import { EstablishOrganisation } from './organisation.js';
+import { CreatedOrganisation, NewOrganisation, OrganisationAnswer, OrganisationChanges } from './organisation.body.js';
+import { EstablishOrganisation, organisationNotFound, UpdateOrganisation } from './organisation.js';
 import { OrganisationTable } from './organisation.table.js';
 
 /** Organisations share an installation and see nothing of each other. */
@@ -24,10 +26,10 @@ import { OrganisationTable } from './organisation.table.js';
 @Controller('api/v1/organisations')
 export class OrganisationController {
   constructor(
-    @Inject(CommandBus) private readonly commands: CommandBus,
+    @Inject(CommandBus) readonly commands: CommandBus,
     @Inject(OrganisationTable) private readonly table: OrganisationTable,
     @Inject(TokenTable) private readonly tokens: TokenTable,
-    @Inject(Progress) private readonly progress: Progress,
+    @Inject(Progress) readonly progress: Progress,
   ) {}
 
   @Post()
@@ -39,12 +41,7 @@ export class OrganisationController {
   @Takes(NewOrganisation)
   @Answers(CreatedOrganisation, 201)
   async create(@CurrentCaller() caller: Caller, @Body() sent: object): Promise<CreatedOrganisation> {
-    if (caller.orgId !== DEFAULT_ORG)
-      throw new Rejected(
-        'forbidden',
-        'organisation.not_installation',
-        'Only admins of the first organisation create others. Ask the operator of this installation.',
-      );
+    requireInstallation(caller, 'create others');
     const { name } = checkBody(NewOrganisation, sent, { prefix: 'organisation' });
     const id = newIdFor(caller, 'org');
     await this.commands.execute(new EstablishOrganisation(id, { orgId: id, actor: caller.actor }, name));
@@ -70,13 +67,9 @@ export class OrganisationController {
     @CurrentCaller() caller: Caller,
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
-  ): { data: OrganisationAnswer[]; nextCursor: string | null } {
-    const size = Math.min(Math.max(Number(limit ?? 50) || 50, 1), 200);
-    const after = cursor === undefined ? '' : Buffer.from(cursor, 'base64url').toString('utf8');
-    const rest = this.table.list().filter(({ id }) => id > after && maySee(caller, id));
-    const data = rest.slice(0, size);
-    const last = data.at(-1);
-    return { data, nextCursor: last && rest.length > size ? Buffer.from(last.id).toString('base64url') : null };
+  ): Page<OrganisationAnswer> {
+    const seen = this.table.list().filter(({ id }) => maySee(caller, id));
+    return pageOfTable(this.table, seen, { limit, cursor }, ({ id }) => id);
   }
 
   @Get(':id')
@@ -87,18 +80,56 @@ export class OrganisationController {
     return this.known(caller, id);
   }
 
+  @Patch(':id')
+  @ApiOperation({
+    summary: 'Change an organisation',
+    description:
+      'Its admins rename it. Admins of the installation also archive and restore it: while it is archived, its tokens are refused, nothing is received and no schedule fires; what has begun ends.',
+  })
+  @Takes(OrganisationChanges)
+  @Answers(OrganisationAnswer)
+  change(@CurrentCaller() caller: Caller, @Param('id') id: string, @Body() sent: object): Promise<OrganisationAnswer> {
+    return this.update(caller, id, checkBody(OrganisationChanges, sent, { prefix: 'organisation' }));
+  }
+
+  @Delete(':id')
+  @HttpCode(204)
+  @ApiOperation({
+    summary: 'Archive an organisation',
+    description: 'The same as `archived: true`. Its events stay, and PATCH restores it.',
+  })
+  @ApiResponse({ status: 204 })
+  async archive(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
+    await this.update(caller, id, { archived: true });
+  }
+
+  private async update(
+    caller: Caller,
+    id: string,
+    changes: UpdateOrganisation['changes'],
+  ): Promise<OrganisationAnswer> {
+    const before = this.known(caller, id);
+    if (changes.archived !== undefined) requireInstallation(caller, 'archive and restore organisations');
+    const command = new UpdateOrganisation(id, { orgId: id, actor: caller.actor }, changes);
+    const { state } = await carryOut(this, command, this.table.name);
+    if (state.kind === 'unknown') throw organisationNotFound(id);
+    return { ...before, name: state.name, archived: state.kind === 'archived' };
+  }
+
   private known(caller: Caller, id: string): OrganisationAnswer {
     const known = maySee(caller, id) ? this.table.get(id) : undefined;
     if (known) return known;
-    throw missingFrom(
-      this.table,
-      new Rejected(
-        'not_found',
-        'organisation.not_found',
-        `There is no organisation ${id}. GET /api/v1/organisations lists those that you can see.`,
-      ),
-    );
+    throw missingFrom(this.table, organisationNotFound(id));
   }
+}
+
+function requireInstallation({ orgId }: Caller, to: string): void {
+  if (orgId === DEFAULT_ORG) return;
+  throw new Rejected(
+    'forbidden',
+    'organisation.not_installation',
+    `Only admins of the first organisation ${to}. Ask the operator of this installation.`,
+  );
 }
 
 const maySee = ({ orgId, roles }: Caller, id: string): boolean =>

@@ -4,6 +4,7 @@ import type { Table } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 
+import { Organisations } from '../organisations.js';
 import { organisation } from './organisation.js';
 
 export interface KnownOrganisation {
@@ -12,10 +13,11 @@ export interface KnownOrganisation {
   /** RFC 3339 UTC. */
   readonly createdAt: string;
   readonly createdBy: string;
+  readonly archived: boolean;
 }
 
 /** All organisations, in memory. */
-export class OrganisationTable implements Table {
+export class OrganisationTable extends Organisations implements Table {
   readonly name = followers.organisations;
   readonly reads = typesOf(organisation);
   incomplete = false;
@@ -27,13 +29,26 @@ export class OrganisationTable implements Table {
   }
 
   apply(event: RecordedEvent): void {
-    if (!event.is('organisation.created')) return;
-    const { organisationId: id, name } = event.data;
+    if (!event.is(...this.reads)) return;
+    const { organisationId: id } = event.data;
     // The stream says who wrote.
-    if (event.stream !== streams.organisation(id) || this.byId.has(id)) return;
+    if (event.stream !== streams.organisation(id)) return;
+    const known = this.byId.get(id);
+    if (known) return this.change(known, event);
+    if (!event.is('organisation.created')) return;
     const { timestamp, actor } = event.metadata;
-    this.byId.set(id, { id, name, createdAt: timestamp, createdBy: actor });
+    this.byId.set(id, { id, name: event.data.name, createdAt: timestamp, createdBy: actor, archived: false });
     this.listener?.();
+  }
+
+  private change(known: KnownOrganisation, event: RecordedEvent): void {
+    if (event.is('organisation.renamed')) this.byId.set(known.id, { ...known, name: event.data.name });
+    else if (event.is('organisation.archived', 'organisation.restored'))
+      this.byId.set(known.id, { ...known, archived: event.type === 'organisation.archived' });
+  }
+
+  isArchived(orgId: string): boolean {
+    return this.byId.get(orgId)?.archived === true;
   }
 
   /** Notifies code that must do something for each new one. */

@@ -7,6 +7,7 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 
 import { PUBLIC, ROLES } from '../caller.controller.js';
 import type { Caller, Role } from '../caller.js';
+import { Organisations } from '../organisations.js';
 import { checkQuery, type DescribedParameter } from '../query-parameters.js';
 import { authenticate } from './authenticate.js';
 import { TokenTable } from './token.table.js';
@@ -31,6 +32,7 @@ export class TokenGuard implements CanActivate {
     @Inject(TokenTable) private readonly tokens: TokenTable,
     @Inject(Clock) private readonly clock: Clock,
     @Inject(TokenUse) private readonly uses: Pick<TokenUse, 'used'>,
+    @Inject(Organisations) private readonly organisations: Organisations,
   ) {}
 
   canActivate(context: ExecutionContext): boolean {
@@ -51,6 +53,12 @@ export class TokenGuard implements CanActivate {
   private callerOf({ headers }: Request): Caller {
     const now = this.clock.now();
     const token = authenticate(headers, this.tokens, now);
+    if (this.organisations.isArchived(token.orgId))
+      throw new Rejected(
+        'forbidden',
+        'organisation.archived',
+        'This organisation is archived. An admin of the installation can restore it.',
+      );
     this.uses.used(token.id, now);
     const idempotencyKey = headers['idempotency-key'];
     if (idempotencyKey !== undefined && (typeof idempotencyKey !== 'string' || !IDEMPOTENCY_KEY.test(idempotencyKey)))

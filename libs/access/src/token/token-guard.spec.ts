@@ -58,6 +58,7 @@ interface Request {
 
 describe('the guard before every route', () => {
   const clock = new FixedClock('2026-11-20T12:00:00Z');
+  const archived = new Set<string>();
   let table: TokenTable;
   let guard: TokenGuard;
   let used: string[];
@@ -76,7 +77,16 @@ describe('the guard before every route', () => {
     table = new TokenTable();
     for (const event of (await store.readAll({ limit: 10 })).events) table.apply(event);
     used = [];
-    guard = new TokenGuard(new Reflector(), table, clock, { used: (id) => void used.push(id) });
+    guard = new TokenGuard(
+      new Reflector(),
+      table,
+      clock,
+      { used: (id) => void used.push(id) },
+      {
+        isArchived: (orgId) => archived.has(orgId),
+      },
+    );
+    archived.clear();
   });
 
   const ask = (
@@ -128,6 +138,13 @@ describe('the guard before every route', () => {
     ask(any, bearer('mr_wrong'));
     ask(any, bearer('mr_auditor'));
     expect(used).toEqual(['tok_mr_auditor']);
+  });
+
+  it('refuses the tokens of an archived organisation, and does not count the use', () => {
+    archived.add('org_a');
+    expect(ask(any, bearer('mr_auditor'))).toMatchObject({ kind: 'forbidden', code: 'organisation.archived' });
+    expect(ask(open, bearer('mr_auditor'))).toMatchObject({ passed: true });
+    expect(used).toEqual([]);
   });
 
   it('refuses a token that is not known, and does not repeat it', () => {

@@ -1,79 +1,31 @@
-import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
-import { ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { ArrayNotEmpty, ArrayUnique, IsIn, IsOptional, IsString, Length } from 'class-validator';
+import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 
 import { hasSeen } from '#libs/event-store/src/carry-out.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { missingFrom, Progress } from '#libs/event-store/src/subscriber.js';
+import { pageOfTable } from '#libs/event-store/src/table-page.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
 
 import { CurrentCaller, Roles } from '../caller.controller.js';
-import { type Caller, newIdFor, type Role } from '../caller.js';
+import { type Caller, newIdFor } from '../caller.js';
 import { Paged } from '../shapes.controller.js';
-import { IsTime } from '../time.body.js';
-import { revokeAdmin } from './revoke-admin.js';
-import { CreateToken, RevokeToken, hashOf, newTokenText } from './token.js';
+import { leaveAdmins, revokeAdmin } from './last-admin.js';
+import {
+  CreateToken,
+  RevokeToken,
+  UpdateToken,
+  hashOf,
+  newTokenText,
+  tokenNotFound,
+  type TokenSettings,
+} from './token.js';
+import { ChangedToken, CreatedToken, NewToken, TokenAnswer, TokenPage } from './token.body.js';
 import { type KnownToken, TokenTable } from './token.table.js';
 import { TokenUse } from './token-use.adapter.js';
-
-const ROLE_NAMES: readonly Role[] = ['admin', 'designer', 'integrator', 'auditor'];
-
-export class NewToken {
-  @ApiProperty({ description: 'What it is for; shown in lists.', example: 'ci' })
-  @IsString()
-  @Length(1, 100)
-  name!: string;
-
-  @ApiProperty({ enum: ROLE_NAMES, isArray: true, description: '`admin` includes all others.' })
-  @ArrayNotEmpty()
-  @ArrayUnique()
-  @IsIn(ROLE_NAMES, { each: true, message: `each entry must be one of ${ROLE_NAMES.join(', ')}` })
-  roles!: Role[];
-
-  @ApiPropertyOptional({ description: 'RFC 3339; without it the token is valid until it is revoked.' })
-  @IsOptional()
-  @IsTime()
-  expiresAt?: string;
-}
-
-export class TokenAnswer {
-  @ApiProperty({ example: 'tok_01jq5x1d0wkz4s3v2n8m7b6c5a' })
-  id!: string;
-  @ApiProperty()
-  name!: string;
-  @ApiProperty({ enum: ROLE_NAMES, isArray: true })
-  roles!: readonly Role[];
-  @ApiProperty({ type: String, format: 'date-time', nullable: true })
-  expiresAt!: string | null;
-  @ApiProperty({ format: 'date-time' })
-  createdAt!: string;
-  @ApiProperty({ description: 'Who created it.' })
-  createdBy!: string;
-  @ApiProperty({ description: 'From MILLRACE_ADMIN_TOKEN or the first start.' })
-  bootstrap!: boolean;
-  @ApiProperty({
-    type: String,
-    format: 'date-time',
-    nullable: true,
-    description: 'When it was last used, as far as known: uses of other processes are known within seconds.',
-  })
-  lastUsedAt!: string | null;
-}
-
-export class CreatedToken extends TokenAnswer {
-  @ApiProperty({ description: 'The token itself: shown in this answer only.', example: 'mr_…' })
-  token!: string;
-}
-
-export class TokenPage {
-  @ApiProperty({ type: [TokenAnswer] })
-  data!: TokenAnswer[];
-  @ApiProperty({ type: String, nullable: true })
-  nextCursor!: string | null;
-}
 
 @ApiTags('tokens')
 @Roles('admin')
@@ -98,6 +50,7 @@ export class TokenController {
     const id = newIdFor(caller, 'tok');
     const token = newTokenText();
     const expiresAt = body.expiresAt === undefined ? undefined : parseTime(body.expiresAt);
+    this.refuseOutliving(caller, expiresAt);
     const committed = await this.commands.execute(
       new CreateToken(id, caller, body.name, hashOf(token), body.roles, expiresAt),
     );
@@ -121,14 +74,14 @@ export class TokenController {
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
   ): Promise<TokenPage> {
-    const size = Math.min(Math.max(Number(limit ?? 50) || 50, 1), 200);
-    const after = cursor === undefined ? '' : Buffer.from(cursor, 'base64url').toString('utf8');
-    const rest = this.tokens.list(caller.orgId).filter(({ id }) => id > after);
-    const page = rest.slice(0, size);
-    const uses = await this.uses.lastUses(page.map(({ id }) => id));
-    const data = page.map((one) => answerOf(one, uses.get(one.id)));
-    const last = data.at(-1);
-    return { data, nextCursor: last && rest.length > size ? Buffer.from(last.id).toString('base64url') : null };
+    const { data, nextCursor } = pageOfTable(
+      this.tokens,
+      this.tokens.list(caller.orgId),
+      { limit, cursor },
+      ({ id }) => id,
+    );
+    const uses = await this.uses.lastUses(data.map(({ id }) => id));
+    return { data: data.map((one) => answerOf(one, uses.get(one.id))), nextCursor };
   }
 
   @Get(':id')
@@ -138,6 +91,40 @@ export class TokenController {
   async view(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<TokenAnswer> {
     const known = this.known(caller, id);
     return answerOf(known, (await this.uses.lastUses([id])).get(id));
+  }
+
+  @Patch(':id')
+  @ApiOperation({
+    summary: 'Change an API token',
+    description:
+      'Its name, roles or expiry; the token itself stays. A token that expires cannot give another one more time than it has itself.',
+  })
+  @ApiResponse({ status: 200, type: TokenAnswer })
+  async change(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Body() body: ChangedToken,
+  ): Promise<TokenAnswer> {
+    const known = this.known(caller, id);
+    const { name, roles } = body;
+    const changes: Partial<TokenSettings> = {
+      ...(name !== undefined && { name }),
+      ...(roles !== undefined && { roles }),
+      ...(body.expiresAt !== undefined && {
+        expiresAt: body.expiresAt === null ? undefined : parseTime(body.expiresAt),
+      }),
+    };
+    const after = { ...known, ...changes };
+    const hasMore =
+      after.roles.some((role) => !known.roles.includes(role)) || outlives(after.expiresAt, known.expiresAt);
+    if (hasMore) this.refuseOutliving(caller, after.expiresAt);
+    const update = (revision?: bigint) =>
+      this.commands.execute(new UpdateToken(id, { orgId: caller.orgId, actor: caller.actor }, changes, revision));
+    const mayLeave = known.roles.includes('admin') && (!after.roles.includes('admin') || changes.expiresAt !== undefined);
+    const committed = mayLeave ? await leaveAdmins(this, known, caller.actor, update) : await update();
+    await hasSeen(this.progress, this.tokens.name, committed.position);
+    if (committed.state.kind !== 'active') throw tokenNotFound(id);
+    return answerOf({ ...known, ...committed.state.settings }, (await this.uses.lastUses([id])).get(id));
   }
 
   @Delete(':id')
@@ -158,16 +145,23 @@ export class TokenController {
   private known(caller: Caller, id: string): KnownToken {
     const known = this.tokens.get(caller.orgId, id);
     if (known) return known;
-    throw missingFrom(
-      this.tokens,
-      new Rejected(
-        'not_found',
-        'token.not_found',
-        `There is no valid token ${id}. GET /api/v1/tokens lists the existing ones.`,
-      ),
-    );
+    throw missingFrom(this.tokens, tokenNotFound(id));
+  }
+
+  /** What a token hands out ends with it at the latest: otherwise an expiry would stop nobody. */
+  private refuseOutliving({ orgId, tokenId }: Caller, expiresAt: Date | undefined): void {
+    const own = this.tokens.get(orgId, tokenId)?.expiresAt;
+    if (!own || !outlives(expiresAt, own)) return;
+    const detail = `Must be at most ${own.toISOString()}, when your own token expires.`;
+    throw new Rejected('forbidden', 'token.outlives_caller', `expiresAt is too late. ${detail}`, {
+      problems: [{ pointer: '/expiresAt', detail }],
+    });
   }
 }
+
+/** Whether a token with the first expiry is valid after one with the second. */
+const outlives = (one: Date | undefined, other: Date | undefined): boolean =>
+  other !== undefined && (one === undefined || one > other);
 
 const answerOf = (
   { id, name, roles, expiresAt, createdAt, createdBy, bootstrap }: Omit<KnownToken, 'orgId' | 'hash'>,

@@ -6,19 +6,24 @@ import {
   CreateToken,
   InstallBootstrapToken,
   RevokeToken,
+  UpdateToken,
   createToken,
   hashOf,
   installBootstrapToken,
   newTokenText,
   revokeToken,
   type Token,
+  updateToken,
 } from './token.js';
 
 const author = { orgId: 'org_a', actor: 'token/tok_admin' };
 const now = new Date('2026-11-20T12:00:00Z');
 const hash = hashOf('mr_one');
 const unknown: Token = { kind: 'unknown' };
-const active = (createdAt: string): Token => ({ kind: 'active', hash, createdAt: new Date(createdAt) });
+const active = (createdAt: string, bootstrap = false): Token => {
+  const settings = { name: 'ci', roles: ['integrator' as const], expiresAt: undefined };
+  return { kind: 'active', hash, createdAt: new Date(createdAt), settings, bootstrap };
+};
 const create = (expiresAt?: Date) => new CreateToken('tok_1', author, 'ci', hash, ['integrator'], expiresAt);
 
 const rejection = (work: () => unknown): Rejected => {
@@ -58,6 +63,42 @@ describe('creating a token', () => {
 
   it('is refused under the id of a revoked token', () => {
     expect(rejection(() => createToken({ kind: 'revoked', by: 'token/tok_2' }, create(), now)).kind).toBe('conflict');
+  });
+});
+
+describe('changing a token', () => {
+  const before = active('2026-11-20T11:00:00Z');
+  const change = (changes: UpdateToken['changes']) => new UpdateToken('tok_1', author, changes);
+
+  it('records name, roles and expiry as they are then', () => {
+    const expiresAt = new Date('2027-01-01T00:00:00Z');
+    expect(updateToken(before, change({ name: 'deploys', roles: ['auditor'], expiresAt }), now)).toEqual([
+      {
+        type: 'token.updated',
+        data: { tokenId: 'tok_1', name: 'deploys', roles: ['auditor'], expiresAt: '2027-01-01T00:00:00.000Z' },
+      },
+    ]);
+  });
+
+  it('leaves what is not given, and takes an expiry away', () => {
+    const expiring: Token = { ...before, settings: { name: 'ci', roles: ['auditor'], expiresAt: now } } as Token;
+    expect(updateToken(expiring, change({ expiresAt: undefined, name: 'x' }), now)).toEqual([
+      { type: 'token.updated', data: { tokenId: 'tok_1', name: 'x', roles: ['auditor'] } },
+    ]);
+    // It has expired: it can still be renamed.
+    expect(updateToken(expiring, change({ name: 'x' }), now)[0]?.data).toMatchObject({ expiresAt: now.toISOString() });
+  });
+
+  it('to what it is changes nothing', () => {
+    expect(updateToken(before, change({ name: 'ci', roles: ['integrator'] }), now)).toEqual([]);
+  });
+
+  it('is refused for one that is revoked, unknown, or comes from the configuration, and for an expiry in the past', () => {
+    expect(rejection(() => updateToken({ kind: 'revoked', by: 'x' }, change({}), now)).code).toBe('token.not_found');
+    expect(rejection(() => updateToken(unknown, change({}), now)).code).toBe('token.not_found');
+    const bootstrap = active('2026-11-20T11:00:00Z', true);
+    expect(rejection(() => updateToken(bootstrap, change({ name: 'x' }), now)).code).toBe('token.bootstrap');
+    expect(rejection(() => updateToken(before, change({ expiresAt: now }), now)).code).toBe('token.expiry_past');
   });
 });
 

@@ -2,9 +2,10 @@ import { typesOf } from '#libs/event-store/src/command-handlers.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
+import { streams } from '#libs/events/src/streams.js';
 
 import type { Role } from '../caller.js';
-import { hashOf, token } from './token.js';
+import { hashOf, token, tokenSettings } from './token.js';
 
 /** What is known of a token: all but its text. */
 export interface KnownToken {
@@ -53,6 +54,15 @@ export class TokenTable implements Table {
       this.byId.set(tokenId, known);
       this.names.set(tokenId, { orgId: known.orgId, name });
       this.byHash.set(hash, known);
+    } else if (event.is('token.updated')) {
+      const known = this.byId.get(event.data.tokenId);
+      // The stream says who wrote.
+      if (!known || event.stream !== streams.token(known.id)) return;
+      this.forget(known.id);
+      const changed = { ...known, ...tokenSettings(event.data) };
+      this.byId.set(known.id, changed);
+      this.names.set(known.id, { orgId: known.orgId, name: changed.name });
+      this.byHash.set(known.hash, changed);
     } else if (event.is('token.revoked')) this.forget(event.data.tokenId);
   }
 

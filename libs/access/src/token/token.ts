@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 
 import { slice, type Author, ThingCommand } from '#libs/event-store/src/command-handlers.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
+import type { DataOf } from '#libs/events/src/catalogue.js';
 import { ENGINE } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
@@ -15,7 +17,13 @@ import type { Role } from '../caller.js';
  */
 export type Token =
   | { readonly kind: 'unknown' }
-  | { readonly kind: 'active'; readonly hash: string; readonly createdAt: Date }
+  | {
+      readonly kind: 'active';
+      readonly hash: string;
+      readonly createdAt: Date;
+      readonly settings: TokenSettings;
+      readonly bootstrap: boolean;
+    }
   | { readonly kind: 'revoked'; readonly by: string };
 
 export const token = slice<Token>()({
@@ -23,16 +31,38 @@ export const token = slice<Token>()({
   stream: streams.token,
   initial: { kind: 'unknown' },
   evolve: {
-    'token.created': (_, { hash }, { metadata }) => ({
+    'token.created': (_, { hash, bootstrap, ...given }, { metadata }) => ({
       kind: 'active',
       hash,
       createdAt: new Date(metadata.timestamp),
+      settings: tokenSettings(given),
+      bootstrap: bootstrap === true,
     }),
+    'token.updated': (state, given) => (state.kind === 'active' ? { ...state, settings: tokenSettings(given) } : state),
     'token.revoked': (_, __, { metadata }) => ({ kind: 'revoked', by: metadata.actor }),
   },
 });
 
-type Drafts = readonly EventDraft<'token.created' | 'token.revoked'>[];
+type Drafts = readonly EventDraft<'token.created' | 'token.updated' | 'token.revoked'>[];
+
+/** What can be changed of a token. */
+export interface TokenSettings {
+  readonly name: string;
+  readonly roles: readonly Role[];
+  /** Absent: it is valid until it is revoked. */
+  readonly expiresAt?: Date | undefined;
+}
+
+/** As the events of a token have them. */
+export const tokenSettings = ({
+  name,
+  roles,
+  expiresAt,
+}: Pick<DataOf<'token.updated'>, 'name' | 'roles' | 'expiresAt'>): TokenSettings => ({
+  name,
+  roles,
+  expiresAt: expiresAt === undefined ? undefined : new Date(expiresAt),
+});
 
 /** How long an `Idempotency-Key` speaks for its request. */
 export const IDEMPOTENCY_HOURS = 24;
@@ -42,10 +72,7 @@ export const IDEMPOTENCY_HOURS = 24;
  * ended between its append and its answer: nobody has seen that token, so this one takes its place.
  */
 export function createToken(state: Token, command: CreateToken, now: Date): Drafts {
-  if (command.expiresAt !== undefined && command.expiresAt <= now)
-    throw new Rejected('invalid', 'token.expiry_past', 'expiresAt must be a time in the future.', {
-      problems: [{ pointer: '/expiresAt', detail: 'Must be a time in the future.' }],
-    });
+  refusePast(command.expiresAt, now);
   const unseen = state.kind === 'active' && now.getTime() - state.createdAt.getTime() < IDEMPOTENCY_HOURS * 3_600_000;
   if (state.kind !== 'unknown' && !unseen)
     throw new Rejected(
@@ -68,13 +95,44 @@ export function installBootstrapToken(state: Token, command: InstallBootstrapTok
   return settled ? [] : [created({ ...command, bootstrap: true })];
 }
 
-export function revokeToken(state: Token, command: RevokeToken): Drafts {
-  if (state.kind === 'unknown')
+/** Changes a token. One from the configuration stays as it is: the next start would not know of the change. */
+export function updateToken(state: Token, { id, changes }: UpdateToken, now: Date): Drafts {
+  if (state.kind !== 'active') throw tokenNotFound(id);
+  if (state.bootstrap)
     throw new Rejected(
-      'not_found',
-      'token.not_found',
-      `There is no token ${command.id}. GET /api/v1/tokens lists the existing ones.`,
+      'conflict',
+      'token.bootstrap',
+      'This token comes from MILLRACE_ADMIN_TOKEN or the first start. Create another one, and revoke this one.',
     );
+  const { name, roles, expiresAt } = { ...state.settings, ...changes };
+  if (changes.expiresAt !== undefined) refusePast(changes.expiresAt, now);
+  const before = settingsData(state.settings);
+  const after = settingsData({ name, roles, expiresAt });
+  return isDeepStrictEqual(before, after) ? [] : [{ type: 'token.updated', data: { tokenId: id, ...after } }];
+}
+
+function refusePast(expiresAt: Date | undefined, now: Date): void {
+  if (expiresAt === undefined || expiresAt > now) return;
+  throw new Rejected('invalid', 'token.expiry_past', 'expiresAt must be a time in the future.', {
+    problems: [{ pointer: '/expiresAt', detail: 'Must be a time in the future.' }],
+  });
+}
+
+const settingsData = ({ name, roles, expiresAt }: TokenSettings) => ({
+  name,
+  roles: [...roles],
+  ...(expiresAt && { expiresAt: expiresAt.toISOString() }),
+});
+
+export const tokenNotFound = (id: string): Rejected =>
+  new Rejected(
+    'not_found',
+    'token.not_found',
+    `There is no valid token ${id}. GET /api/v1/tokens lists the existing ones.`,
+  );
+
+export function revokeToken(state: Token, command: RevokeToken): Drafts {
+  if (state.kind === 'unknown') throw tokenNotFound(command.id);
   return state.kind === 'revoked' ? [] : [{ type: 'token.revoked', data: { tokenId: command.id } }];
 }
 
@@ -91,10 +149,8 @@ function created(command: {
     type: 'token.created',
     data: {
       tokenId: id,
-      name,
       hash,
-      roles: [...roles],
-      ...(expiresAt && { expiresAt: expiresAt.toISOString() }),
+      ...settingsData({ name, roles, expiresAt }),
       ...(bootstrap && { bootstrap }),
     },
   };
@@ -132,6 +188,18 @@ export class InstallBootstrapToken extends ThingCommand<Token> {
     readonly origin: 'configured' | 'generated',
   ) {
     super(id, author);
+  }
+}
+
+export class UpdateToken extends ThingCommand<Token> {
+  constructor(
+    id: string,
+    author: Author,
+    /** `expiresAt: undefined` that is given takes the expiry away. */
+    readonly changes: Partial<TokenSettings>,
+    expectedRevision?: bigint,
+  ) {
+    super(id, author, expectedRevision);
   }
 }
 

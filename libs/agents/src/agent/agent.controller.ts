@@ -27,7 +27,8 @@ import { withDefaults } from '#libs/events/src/shapes/fields.js';
 import { streams } from '#libs/events/src/streams.js';
 import { PREFIXES, randomText } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
-import { type Page, readPage } from '#libs/persistence/src/paging.js';
+import type { Page } from '#libs/kernel/src/paging.js';
+import { readPage } from '#libs/persistence/src/paging.js';
 
 import { type Agent, agentNotFound, nameTaken, RegisterAgent, RemoveAgent, UpdateAgent } from './agent.js';
 import { AgentView } from './agent.view.js';

@@ -14,7 +14,8 @@ import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { PREFIXES, uuid5 } from '#libs/kernel/src/ids.js';
-import { type Page, readPage } from '#libs/persistence/src/paging.js';
+import type { Page } from '#libs/kernel/src/paging.js';
+import { readPage } from '#libs/persistence/src/paging.js';
 
 import { agentNotFound } from '../agent/agent.js';
 import { AgentView } from '../agent/agent.view.js';

@@ -17,7 +17,7 @@ import {
   ResultAnswer,
 } from '#libs/events/src/shapes/agents/execution-shape.js';
 import { Clock } from '#libs/kernel/src/clock.js';
-import type { Page } from '#libs/persistence/src/paging.js';
+import type { Page } from '#libs/kernel/src/paging.js';
 
 import { CallbackTokens } from './callback-token.js';
 import { Executions } from './execution-list.adapter.js';

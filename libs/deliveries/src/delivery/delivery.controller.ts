@@ -11,7 +11,8 @@ import { Progress } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuidOf } from '#libs/kernel/src/ids.js';
-import { type Page, readPage } from '#libs/persistence/src/paging.js';
+import type { Page } from '#libs/kernel/src/paging.js';
+import { readPage } from '#libs/persistence/src/paging.js';
 
 import { webhookNotFound } from '../webhook/webhook.js';
 import { WebhookTable } from '../webhook/webhook.table.js';

@@ -31,7 +31,8 @@ import { streams } from '#libs/events/src/streams.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { uuidOf } from '#libs/kernel/src/ids.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
-import { type Page, readPage } from '#libs/persistence/src/paging.js';
+import type { Page } from '#libs/kernel/src/paging.js';
+import { readPage } from '#libs/persistence/src/paging.js';
 import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 
 import { rateOf } from './rate-limit.js';

@@ -5,6 +5,7 @@ import { defineEvent } from '../define-event.js';
 const tokenId = Type.String({ description: 'tok_…' });
 const Role = Type.Union((['admin', 'designer', 'integrator', 'auditor'] as const).map((role) => Type.Literal(role)));
 const example = 'tok_01jq5x1d0wkz4s3v2n8m7b6c5a';
+const organisationId = 'org_01jq5x1d0wkz4s3v2n8m7b6c5a';
 
 /** Organisations and API tokens. A token itself is never in the log: only its SHA-256, which cannot be turned back. */
 export const accessEvents = {
@@ -12,7 +13,25 @@ export const accessEvents = {
     description: 'An organisation was created. Tokens, events and views belong to exactly one.',
     system: true,
     data: Type.Object({ organisationId: Type.String(), name: Type.String() }),
-    example: { organisationId: 'org_01jq5x1d0wkz4s3v2n8m7b6c5a', name: 'default' },
+    example: { organisationId, name: 'default' },
+  }),
+  'organisation.renamed': defineEvent({
+    description: 'An organisation got another name.',
+    system: true,
+    data: Type.Object({ organisationId: Type.String(), name: Type.String() }),
+    example: { organisationId, name: 'Acme' },
+  }),
+  'organisation.archived': defineEvent({
+    description: 'An organisation was archived: its tokens are refused, and nothing new begins in it.',
+    system: true,
+    data: Type.Object({ organisationId: Type.String() }),
+    example: { organisationId },
+  }),
+  'organisation.restored': defineEvent({
+    description: 'An archived organisation was restored.',
+    system: true,
+    data: Type.Object({ organisationId: Type.String() }),
+    example: { organisationId },
   }),
   'token.created': defineEvent({
     description: 'An API token was created. The token was shown once and is not stored.',
@@ -36,6 +55,18 @@ export const accessEvents = {
       roles: ['integrator'],
       expiresAt: '2027-01-01T00:00:00.000Z',
     },
+  }),
+  'token.updated': defineEvent({
+    description: 'Name, roles or expiry of an API token changed.',
+    system: true,
+    data: Type.Object({
+      tokenId,
+      name: Type.String(),
+      roles: Type.Array(Role, { minItems: 1 }),
+      /** RFC 3339 UTC; a token without it is valid until it is revoked. */
+      expiresAt: Type.Optional(Type.String()),
+    }),
+    example: { tokenId: example, name: 'ci', roles: ['auditor'], expiresAt: '2027-01-01T00:00:00.000Z' },
   }),
   'token.revoked': defineEvent({
     description: 'An API token was revoked.',

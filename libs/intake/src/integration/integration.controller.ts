@@ -29,7 +29,8 @@ import { suggestion } from '#libs/kernel/src/text/nearest.js';
 import type { Problems } from '#libs/kernel/src/problems.js';
 import { PREFIXES } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
-import { type Page, readPage } from '#libs/persistence/src/paging.js';
+import type { Page } from '#libs/kernel/src/paging.js';
+import { readPage } from '#libs/persistence/src/paging.js';
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
 import { Plugins, PRESETS_OF } from '#libs/plugin-sdk/src/loading/plugins.js';
 

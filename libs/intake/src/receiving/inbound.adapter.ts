@@ -4,6 +4,7 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
+import { Organisations } from '#libs/access/src/organisations.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import type { InboundRequest } from '#libs/plugin-sdk/src/define-provider.js';
@@ -48,15 +49,16 @@ export class InboundRoutes implements OnModuleInit {
     @Inject(AgentReceivers) private readonly agents: AgentReceivers,
     @Inject(RunAnswers) private readonly answers: RunAnswers,
     @Inject(Settings) private readonly settings: Settings,
+    @Inject(Organisations) private readonly organisations: Organisations,
   ) {}
 
   async onModuleInit(): Promise<void> {
     const adapter = this.host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined;
     if (!adapter) return;
     const fastify = adapter.getInstance<FastifyInstance>();
-    const { pipeline, table, agents, answers } = this;
+    const { pipeline, table, agents, answers, organisations } = this;
     const sender = new SenderAddress(this.settings.trustProxy);
-    await fastify.register(inboundRoutes, { pipeline, table, agents, answers, sender });
+    await fastify.register(inboundRoutes, { pipeline, table, agents, answers, sender, organisations });
   }
 }
 
@@ -67,6 +69,8 @@ export interface InboundParts {
   /** Absent: no answer waits for a run. */
   readonly answers?: RunAnswers;
   readonly sender: SenderAddress;
+  /** Absent: none is archived. */
+  readonly organisations?: Organisations;
 }
 
 interface Received extends FastifyRequest {
@@ -84,7 +88,7 @@ const NO_QUERY: Readonly<Record<string, string>> = Object.freeze({});
 /** A Fastify plug-in: encapsulated, so that its parser and its error handler apply to these routes alone. */
 export async function inboundRoutes(
   fastify: FastifyInstance,
-  { pipeline, table, agents, answers, sender }: InboundParts,
+  { pipeline, table, agents, answers, sender, organisations }: InboundParts,
 ): Promise<void> {
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES }, (_, body, done) =>
@@ -108,7 +112,8 @@ export async function inboundRoutes(
   const receive = (url: string, form: AnswerForm, find: (rest: string) => Receiver | undefined): void => {
     const receiverOf = ({ params }: FastifyRequest): Receiver | undefined => {
       const rest = Object.values(params as Record<string, string>)[0] ?? '';
-      return find(rest.endsWith('/') ? rest.slice(0, -1) : rest);
+      const receiver = find(rest.endsWith('/') ? rest.slice(0, -1) : rest);
+      return receiver && organisations?.isArchived(receiver.orgId) ? undefined : receiver;
     };
     fastify.post(url, {
       bodyLimit: MAX_BODY_BYTES,

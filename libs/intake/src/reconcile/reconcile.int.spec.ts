@@ -60,6 +60,7 @@ let subscriber: ScheduleReconciliations;
 let reconciler: Reconciler;
 let worker: ReconcileIntegrations;
 let follower: Follower;
+const archived = new Set<string>();
 let id: string;
 
 beforeEach(async () => {
@@ -72,7 +73,12 @@ beforeEach(async () => {
   const http = { request: () => Promise.reject(new Error('not here')) };
   const { providers } = new Plugins(plugins);
   reconciler = new Reconciler({ store, clock, http, providers, receiver: (one) => table.withId(one) });
-  worker = new ReconcileIntegrations(reconciler, (one) => table.withId(one));
+  worker = new ReconcileIntegrations(
+    reconciler,
+    (one) => table.withId(one),
+    (orgId) => archived.has(orgId),
+  );
+  archived.clear();
   follower = new Follower(store, views.dataSource);
   ({ id } = await server.integration('sender', { config: { token: 't' } }));
   await follow();
@@ -107,6 +113,16 @@ const progress = { whenProcessed: () => follow() };
 const controller = () => new ReconcileController(server.table, reconciler, progress);
 
 describe('an integration whose sender can be asked', () => {
+  it('is not asked while its organisation is archived, and asked again afterwards', async () => {
+    const [before] = [await scheduled()];
+    archived.add('org_1');
+    expect(await worker.run(before!, signal)).toMatchObject({ againAfterMs: RECONCILE_EVERY_MS });
+    expect(asked).toEqual([]);
+    archived.clear();
+    await worker.run(before!, signal);
+    expect(asked).toHaveLength(1);
+  });
+
   it('is reconciled at once, and every ten minutes after', async () => {
     expect(await dueIn()).toBe(0);
     answer = () => Promise.resolve({ checked: 3, missing: [{ deliveryId: 'd1', eventType: 'push', requested: true }] });

@@ -187,11 +187,14 @@ export class ReconcileIntegrations implements Worker<ReconcileTask> {
   constructor(
     private readonly reconciler: Reconciler,
     private readonly receiver: (integrationId: string) => Receiver | undefined,
+    private readonly isArchived: (orgId: string) => boolean,
   ) {}
 
   async run(work: ClaimedWork<ReconcileTask>, signal: AbortSignal): Promise<WorkDone> {
     const { integrationId, runs, ...look } = work.payload;
     const receiver = this.receiver(integrationId);
+    if (receiver && this.isArchived(receiver.orgId))
+      return { position: work.position, againAfterMs: RECONCILE_EVERY_MS };
     const outcome = receiver && (await this.reconciler.ask(integrationId, look, signal));
     // Its row goes away with the event that says why.
     if (!receiver || !outcome) return { position: work.position };

@@ -12,7 +12,7 @@ import { followers } from '#libs/events/src/followers.js';
 import { EventDecisionAnswer, RuleDecisionAnswer } from '#libs/events/src/shapes/decision-shape.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
-import { cursorOf, type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
+import { cursorOf, type Page, pageOf, pagingOf } from '#libs/kernel/src/paging.js';
 
 import {
   decisionsOfRule,

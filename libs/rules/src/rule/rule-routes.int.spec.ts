@@ -18,7 +18,7 @@ import { streams } from '#libs/events/src/streams.js';
 import type { RuleAnswer } from '#libs/events/src/shapes/rule-shape.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
-import type { Page } from '#libs/persistence/src/paging.js';
+import type { Page } from '#libs/kernel/src/paging.js';
 import { defineAction } from '#libs/plugin-sdk/src/define-action.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';

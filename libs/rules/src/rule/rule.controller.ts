@@ -40,7 +40,8 @@ import {
 } from '#libs/events/src/shapes/rule-shape.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
-import { type Page, readPage } from '#libs/persistence/src/paging.js';
+import type { Page } from '#libs/kernel/src/paging.js';
+import { readPage } from '#libs/persistence/src/paging.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 

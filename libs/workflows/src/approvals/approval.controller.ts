@@ -19,7 +19,7 @@ import {
 } from '#libs/events/src/shapes/run-shape.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
+import { type Page, pageOf, pagingOf } from '#libs/kernel/src/paging.js';
 
 import { ApprovalView } from './approval.view.js';
 import { decideApproval } from './decide-approval.js';

@@ -8,7 +8,7 @@ import { AnswersPage } from '#libs/access/src/shapes.controller.js';
 import { WorkflowDecisionAnswer } from '#libs/events/src/shapes/decision-shape.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
-import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
+import { type Page, pageOf, pagingOf } from '#libs/kernel/src/paging.js';
 
 import { notFound, workflowIdOf } from '../workflow/workflow.js';
 import { WorkflowView } from '../workflow/workflow.view.js';

@@ -10,7 +10,7 @@ import { checkBody } from '#libs/events/src/shapes/check-body.js';
 import { RunAnswer, RunDetails } from '#libs/events/src/shapes/run-shape.js';
 import { NewRun } from '#libs/events/src/shapes/workflow-shape.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { type Page, pageOf, pagingOf } from '#libs/persistence/src/paging.js';
+import { type Page, pageOf, pagingOf } from '#libs/kernel/src/paging.js';
 
 import { declaredInputs, inputsOf } from '../language/inputs.js';
 import { notFound } from '../workflow/workflow.js';

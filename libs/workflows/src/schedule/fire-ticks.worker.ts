@@ -12,10 +12,15 @@ import { dueTicks } from './due-ticks.js';
 import { tickEvent } from './tick-event.js';
 import { type NextTick, TICKS } from './tick-work.js';
 
+/** How often it is looked whether an archived organisation is restored. */
+const RESTORED_MS = 60_000;
+
 export interface FireTicksParts {
   readonly store: EventStore;
   readonly clock: Clock;
   readonly progress: Progress;
+  /** Whether an organisation is archived: its ticks wait, and follow `catchup` when it is restored. */
+  readonly isArchived: (orgId: string) => boolean;
   /** What the row says now; `undefined` where the trigger is gone or paused. */
   readonly current: (key: string) => Promise<Pick<Work<NextTick>, 'payload' | 'position'> | undefined>;
 }
@@ -32,7 +37,8 @@ export class FireTicks implements Worker<NextTick> {
   constructor(private readonly parts: FireTicksParts) {}
 
   async run(work: ClaimedWork<NextTick>): Promise<WorkDone> {
-    const { store, clock, progress, current } = this.parts;
+    const { store, clock, progress, current, isArchived } = this.parts;
+    if (isArchived(work.payload.orgId)) return { position: work.position, againAfterMs: RESTORED_MS };
     // An earlier try may have fired this tick, and a change of the workflow may not have been seen yet.
     await progress.whenProcessed(followers.schedules, await store.head());
     const row = await current(work.key);

@@ -65,12 +65,14 @@ async function rows(): Promise<readonly ClaimedWork<NextTick>[]> {
   }));
 }
 const next = async () => (await rows()).map(({ payload }) => payload.at);
+let isArchived = false;
 /** A worker of another process each time. */
 const fire = (row: ClaimedWork<NextTick>, more: { store?: MemoryEventStore } = {}) =>
   new FireTicks({
     store: more.store ?? store,
     clock,
     progress: { whenProcessed: () => follow() },
+    isArchived: () => isArchived,
     current: (key) => scheduledWork(views.dataSource, TICKS, key),
   }).run(row);
 async function fireWhatIsDue(): Promise<void> {
@@ -97,6 +99,19 @@ describe('a schedule', () => {
     const [row] = await rows();
     expect(row!.payload.at).toBe('2026-11-20T09:00:00.000Z');
     expect(row!.dueAt.getTime() - Date.parse(row!.payload.at)).toBeLessThan(10_000);
+  });
+
+  it('fires nothing while its organisation is archived, and then what catchup says', async () => {
+    await save('every: 1h, catchup: last');
+    await follow();
+    clock.advance(3 * HOUR);
+    const [row] = await rows();
+    isArchived = true;
+    expect(await fire(row!)).toMatchObject({ againAfterMs: 60_000 });
+    isArchived = false;
+    expect(await ticks()).toEqual([]);
+    await fireWhatIsDue();
+    expect(await ticks()).toEqual(['skipped 09:00-10:00', '11:00']);
   });
 
   it('fires each tick once, over processes that claim it together, die and come late', async () => {

@@ -27,7 +27,8 @@ import {
 } from '#libs/events/src/shapes/workflow-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
-import { type Page, readPage } from '#libs/persistence/src/paging.js';
+import type { Page } from '#libs/kernel/src/paging.js';
+import { readPage } from '#libs/persistence/src/paging.js';
 import { assuming } from '#libs/vocabulary/src/vocabulary.js';
 import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 

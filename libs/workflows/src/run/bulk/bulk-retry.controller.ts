@@ -19,7 +19,8 @@ import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuid5, uuidOf } from '#libs/kernel/src/ids.js';
-import { type Page, readPage } from '#libs/persistence/src/paging.js';
+import type { Page } from '#libs/kernel/src/paging.js';
+import { readPage } from '#libs/persistence/src/paging.js';
 
 import { BulkRetryView } from './bulk-retry.view.js';
 import { FailedRuns } from './retry-runs.worker.js';

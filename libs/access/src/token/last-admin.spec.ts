@@ -2,15 +2,15 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
-import { fold } from '#libs/event-store/src/command-handlers.js';
+import { execute, fold } from '#libs/event-store/src/command-handlers.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { streams } from '#libs/events/src/streams.js';
 import { SystemClock } from '#libs/kernel/src/clock.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
-import { revokeAdmin } from './revoke-admin.js';
-import { hashOf, token } from './token.js';
+import { leaveAdmins, revokeAdmin } from './last-admin.js';
+import { hashOf, token, updateToken, UpdateToken } from './token.js';
 import { TokenTable } from './token.table.js';
 
 const clock = new SystemClock();
@@ -71,6 +71,34 @@ describe('revoking tokens with the role admin', () => {
       }),
       { numRuns: 4 },
     );
+  });
+
+  it('leaves one of two that take the role from each other at once, in two processes', async () => {
+    const store = await given(2);
+    const demote = async (parts: Awaited<ReturnType<typeof processOf>>, n: number) => {
+      const author = { orgId: ORG, actor: 'token/tok_x' };
+      const update = (revision: bigint) =>
+        execute(
+          store,
+          clock,
+          token,
+          updateToken,
+          new UpdateToken(`tok_${n}`, author, { roles: ['auditor'] }, revision),
+        );
+      return leaveAdmins(parts, parts.tokens.get(ORG, `tok_${n}`)!, author.actor, update).then(
+        () => 'changed',
+        (error: Rejected) => error.code,
+      );
+    };
+    const [one, other] = await Promise.all([processOf(store), processOf(store)]);
+    const outcomes = await Promise.all([demote(one, 1), demote(other, 0)]);
+    expect(outcomes.sort()).toEqual(['changed', 'token.last_admin']);
+    // The table of a process that has read the log knows it.
+    expect((await processOf(store)).tokens.list(ORG).filter(({ roles }) => roles.includes('admin'))).toHaveLength(1);
+    // A token without the role may go.
+    const { tokens } = await processOf(store);
+    const demoted = tokens.list(ORG).find(({ roles }) => !roles.includes('admin'))!;
+    expect(await revoke(await processOf(store), Number(demoted.id.slice(4)))).toBe('revoked');
   });
 
   it('ends the turn of a process that died before it revoked, so that others are not held up', async () => {
