@@ -124,6 +124,7 @@ const WRONG: readonly (readonly [rule: string, file: string, text: string])[] = 
     'libs/vocabulary/src/bad.ts',
     `import { a } from '#libs/rules/src/a.js';\nexport const b = a;\n`,
   ],
+  ['directions-privacy', 'libs/privacy/src/bad.ts', `import { a } from '#libs/rules/src/a.js';\nexport const b = a;\n`],
   ['directions-access', 'libs/access/src/bad.ts', `import { a } from '#libs/rules/src/a.js';\nexport const b = a;\n`],
   [
     'stages-never-import-each-other',

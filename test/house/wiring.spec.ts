@@ -32,6 +32,7 @@ import { SystemClock } from '#libs/kernel/src/clock.js';
 import { silentLog } from '#libs/kernel/src/log.js';
 import { PostgresWorkQueue } from '#libs/persistence/src/claims/work-queue.adapter.js';
 import type { Plugin } from '#libs/plugin-sdk/src/define-plugin.js';
+import { memoryKeys } from '#libs/privacy/testing/memory-key-names.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
 import { builtInSteps } from '#libs/steps/src/built-in.js';
@@ -73,6 +74,7 @@ function coreWithoutDatabase(): Core {
     workQueue: new PostgresWorkQueue(database),
     keyring,
     secrets: new PostgresSecrets(database, keyring),
+    subjectKeys: memoryKeys().keys,
     egress: new HttpEgress(settings),
     plugins: new Plugins([builtInProviders, { name: 'built-in steps', sdk: 1, steps: builtInSteps }, pager]),
     runner: new Runner({

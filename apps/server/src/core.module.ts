@@ -14,6 +14,7 @@ import type { Log } from '#libs/kernel/src/log.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { SHUTDOWN } from '#libs/kernel/src/shutdown.js';
 import { WorkQueue } from '#libs/persistence/src/claims/work.js';
+import { SubjectKeys } from '#libs/privacy/src/keys/subject-keys.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { DocumentsController } from './http/documents.controller.js';
@@ -36,6 +37,7 @@ export interface Core {
   readonly workQueue: WorkQueue;
   readonly keyring: Keyring;
   readonly secrets: Secrets;
+  readonly subjectKeys: SubjectKeys;
   readonly egress: Egress;
   readonly plugins: Plugins;
   readonly runner: Runner;
@@ -61,6 +63,7 @@ export class CoreModule {
       { provide: WorkQueue, useValue: core.workQueue },
       { provide: Keyring, useValue: core.keyring },
       { provide: Secrets, useValue: core.secrets },
+      { provide: SubjectKeys, useValue: core.subjectKeys },
       { provide: Egress, useValue: core.egress },
       { provide: Plugins, useValue: core.plugins },
       { provide: Runner, useValue: core.runner },

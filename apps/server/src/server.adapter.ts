@@ -18,6 +18,9 @@ import { AdvisoryLocks } from '#libs/persistence/src/session/advisory-locks.adap
 import { SessionConnection } from '#libs/persistence/src/session/session-connection.adapter.js';
 import { PostgresWorkQueue } from '#libs/persistence/src/claims/work-queue.adapter.js';
 import { Workers } from '#libs/persistence/src/claims/workers.adapter.js';
+import { PostgresKeyNames } from '#libs/privacy/src/keys/key-names.adapter.js';
+import { PersonalEventStore } from '#libs/privacy/src/keys/personal-event-store.adapter.js';
+import { SubjectKeys } from '#libs/privacy/src/keys/subject-keys.js';
 import { loadPlugins } from '#libs/plugin-sdk/src/loading/load-plugins.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
@@ -35,6 +38,7 @@ import type { Closers } from './database.adapter.js';
 import type { FrontDoor } from './http/front-door.js';
 import { Health } from './health/health.adapter.js';
 import { createHttp } from './http/http.adapter.js';
+import { openAnswers } from './http/open-answers.js';
 import { MeteredEventStore } from './health/metered-event-store.js';
 import { Metrics } from './health/metrics.js';
 import { NestLog } from './nest-log.adapter.js';
@@ -87,8 +91,10 @@ async function compose(config: Config, { door, databaseUrl: starting, closers }:
   const databaseUrl = await starting;
   const storage = await openStorage(config, databaseUrl, VIEWS, closers, log);
   const { database, keyring } = storage;
-  const store = new MeteredEventStore(storage.store, metrics);
   const secrets = new PostgresSecrets(database, keyring);
+  const subjectKeys = new SubjectKeys(new PostgresKeyNames(database), secrets);
+  const personal = new PersonalEventStore(storage.store, subjectKeys);
+  const store = new MeteredEventStore(personal, metrics);
 
   const session = new SessionConnection(databaseUrl, log);
   closers.push({ name: 'session', close: () => session.close() });
@@ -114,6 +120,7 @@ async function compose(config: Config, { door, databaseUrl: starting, closers }:
   });
 
   const http = await createHttp(door, settings.trustProxy, metrics, log);
+  openAnswers(http, subjectKeys);
   const schemas = new Schemas({
     'workflow.json': workflowSchema(new StepLibrary([...plugins.steps.values()])),
     'workflow-test.json': workflowTestSchema(),
@@ -127,6 +134,7 @@ async function compose(config: Config, { door, databaseUrl: starting, closers }:
       workQueue,
       keyring,
       secrets,
+      subjectKeys,
       egress: new HttpEgress(settings),
       plugins,
       runner,

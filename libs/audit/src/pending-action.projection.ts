@@ -24,6 +24,7 @@ export class PendingActions implements Subscriber {
   readonly name = followers.pendingActions;
   readonly reads = [...PENDING_REQUESTS, ...BEGUN, ...ATTEMPTS] as const;
   readonly writes = [] as const;
+  readonly readsSealed = true;
   readonly gathers = true;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {

@@ -22,7 +22,7 @@ function rowOf({ position, id, type, metadata, stream, revision }: RecordedEvent
   const { source, subject, orgId, timestamp } = metadata;
   // Events that others wrote may lack it.
   const { receivedAt = timestamp } = metadata;
-  const { $correlationId: correlation, $causationId: causation = null } = metadata;
+  const { $correlationId: correlation, $causationId: causation = null, personal = null } = metadata;
   return {
     position,
     id,
@@ -36,5 +36,6 @@ function rowOf({ position, id, type, metadata, stream, revision }: RecordedEvent
     causation,
     stream,
     revision,
+    personal: personal && personal.join(' '),
   };
 }

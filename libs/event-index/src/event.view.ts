@@ -27,4 +27,7 @@ export class EventView {
   stream!: string;
   @Column('bigint')
   revision!: string;
+  /** Names of the keys of its personal parts, with a blank between two; null where it has none. */
+  @Column('text', { nullable: true })
+  personal!: string | null;
 }

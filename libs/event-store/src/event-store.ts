@@ -3,9 +3,12 @@ import { isUtf8 } from 'node:buffer';
 import { catalogue, type DataOf, type EventType, isEventType, shownPart } from '#libs/events/src/catalogue.js';
 import { eventIdOf, type EventMetadata, isEventMetadata, type PlatformEvent } from '#libs/events/src/envelope.js';
 import { upcast } from '#libs/events/src/upcasters.js';
+import type { PersonalPart } from '#libs/events/src/personal/field-path.js';
 import { parseAsWritten, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
+
+import type { Opener } from './opener.js';
 
 /**
  * THE LOG's port. Same semantics on every adapter; `contract/` proves it.
@@ -74,6 +77,8 @@ export interface EventToAppend {
   readonly data: string;
   /** JSON text of {@link EventMetadata}. */
   readonly metadata: string;
+  /** What is personal in `data`. Not stored: these parts are encrypted before they reach an adapter. */
+  readonly personal?: readonly PersonalPart[];
 }
 
 /** Of the last event appended. */
@@ -170,10 +175,12 @@ export class RecordedEvent<T extends string = string> {
     /** Exactly what is stored: what hashes are made of. */
     readonly rawData: string | Buffer,
     readonly rawMetadata: string | Buffer,
+    private readonly opener?: Opener,
   ) {}
 
-  /** The exact text that was appended. */
+  /** The exact text that was appended; personal parts in clear. */
   get dataJson(): string {
+    if (this.isOpened) return stringifyJson(this.data);
     return typeof this.rawData === 'string' ? this.rawData : this.rawData.toString('utf8');
   }
 
@@ -186,7 +193,8 @@ export class RecordedEvent<T extends string = string> {
     if (this.parsedData === undefined) {
       const { schemaVersion, exactNumbers } = this.metadata;
       // eslint-disable-next-line no-restricted-syntax -- no number is to be kept, as the metadata say
-      const data = this.objectIn('data', this.rawData, exactNumbers ? parseAsWritten : JSON.parse);
+      const stored = this.objectIn('data', this.rawData, exactNumbers ? parseAsWritten : JSON.parse);
+      const data = this.opener?.open(this, stored) ?? stored;
       this.parsedData = upcast(this.type, schemaVersion, data);
     }
     return this.parsedData as T extends EventType ? DataOf<T> : JsonObject;
@@ -217,8 +225,32 @@ export class RecordedEvent<T extends string = string> {
 
   /** The same record without what others have parsed of it, which takes several times its {@link bytes}: for buffers. */
   unparsed(): RecordedEvent<T> {
+    return this.copy(undefined);
+  }
+
+  /** The same record with its personal parts in clear. */
+  openedBy(opener: Opener): RecordedEvent<T> {
+    return this.copy(opener);
+  }
+
+  /** As it is stored, personal parts encrypted: for what is kept. */
+  get sealed(): RecordedEvent<T> {
+    return this.opener === undefined ? this : this.copy(undefined);
+  }
+
+  /** Whether `data` differs from what is stored. */
+  get isOpened(): boolean {
+    return this.opener !== undefined;
+  }
+
+  /** Whether personal parts of the event cannot be read any more, since a person was erased. */
+  get isErased(): boolean {
+    return this.opener?.isErased ?? false;
+  }
+
+  private copy(opener: Opener | undefined): RecordedEvent<T> {
     const { stream, revision, position, id, type, created, rawData, rawMetadata } = this;
-    return new RecordedEvent(stream, revision, position, id, type, created, rawData, rawMetadata);
+    return new RecordedEvent(stream, revision, position, id, type, created, rawData, rawMetadata, opener);
   }
 
   /** Size in memory, roughly: what bounded buffers count. */

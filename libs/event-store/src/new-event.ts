@@ -1,5 +1,6 @@
 import { catalogue, type DataOf, type EventType, isEventType } from '#libs/events/src/catalogue.js';
 import { type Cause, ENGINE, type EventMetadata, type RequestMetadata } from '#libs/events/src/envelope.js';
+import type { PersonalPart } from '#libs/events/src/personal/field-path.js';
 import { mayHoldExactNumbers, stringifyJson, wroteExactNumbers } from '#libs/kernel/src/text/exact-json.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 
@@ -35,6 +36,8 @@ export interface EventContext {
   readonly now: Date;
   /** Absent for the first event of a story. */
   readonly cause?: Cause;
+  /** What is personal in the event itself. */
+  readonly personal?: readonly PersonalPart[];
   readonly subject?: string;
   readonly source?: string;
   readonly request?: RequestMetadata;
@@ -71,6 +74,7 @@ export function newEvent(
     receivedAt: now,
     schemaVersion: versionOf(draft),
     ...(exactNumbers && { exactNumbers }),
+    ...(context.cause?.personal && { personal: context.cause.personal }),
     ...(context.request === undefined ? {} : { request: context.request }),
   };
   return {
@@ -79,6 +83,7 @@ export function newEvent(
     data,
     // eslint-disable-next-line no-restricted-syntax -- holds texts and counts alone
     metadata: JSON.stringify(metadata),
+    ...(context.personal && context.personal.length > 0 && { personal: context.personal }),
   };
 }
 

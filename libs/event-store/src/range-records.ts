@@ -111,8 +111,9 @@ export class RangeRecords<Entry extends RangeEntry> {
   private recordOf(orgId: string, entries: readonly Entry[], now: Date): EventToAppend {
     const id = uuid5(this.kind.writer, ...entries.map(({ event, part }) => `${eventIdOf(event.id)} ${part}`));
     const hop = Math.max(...entries.map(({ event }) => event.metadata.hop)) + 1;
-    const { causedBy: path, $correlationId } = entries[0]!.event.metadata;
-    const cause = { $correlationId: path ? $correlationId : id, hop, ...(path && { causedBy: path }) };
+    const { causedBy: path, $correlationId, personal } = entries[0]!.event.metadata;
+    const story = path ? { $correlationId, causedBy: path } : { $correlationId: id };
+    const cause = { ...story, hop, ...(personal && { personal }) };
     return newEvent(this.kind.draft(entries), { id, orgId, actor: 'millrace', now, cause });
   }
 
@@ -145,8 +146,9 @@ export class RangeRecords<Entry extends RangeEntry> {
   }
 }
 
-/** Nothing for what came from outside. */
+/** Nothing for what came from outside. Events about different people share no record: each person can be erased alone. */
 const storyOf = ({ event }: RangeEntry): string => {
-  const { causedBy: path, $correlationId } = event.metadata;
-  return path ? `${$correlationId} ${path.join()}` : '';
+  const { causedBy: path, $correlationId, personal } = event.metadata;
+  const story = path ? `${$correlationId} ${path.join()}` : '';
+  return personal ? `${story} ${personal.join()}` : story;
 };

@@ -35,6 +35,11 @@ export interface Subscriber {
    * much for one event as for fifty. A wait for it ({@link Progress}) ends the pause.
    */
   readonly gathers?: boolean;
+  /**
+   * It is given events as they are stored, personal parts encrypted: what it writes into rows stays unreadable when a person
+   * is erased. The edge of the API decrypts them.
+   */
+  readonly readsSealed?: boolean;
   handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void>;
 }
 

@@ -42,6 +42,11 @@ export interface EventMetadata {
   readonly schemaVersion: number;
   /** `data` holds numbers that JavaScript would change: it is read exactly. */
   readonly exactNumbers?: true;
+  /**
+   * Names of the keys, sorted, under which parts of `data` are encrypted: of everybody of whom the event, or one that it
+   * follows from, has personal fields.
+   */
+  readonly personal?: readonly string[];
   /** Inbound only: how the request came in. Never holds a secret. */
   readonly request?: RequestMetadata;
 }
@@ -105,8 +110,22 @@ export const eventUuidOf = (id: string): Uuid | undefined => uuidOf(PREFIXES.eve
  * @param by the rule, workflow or webhook that acts.
  */
 export function causedBy(cause: { readonly id: Uuid; readonly metadata: EventMetadata }, by?: string): Cause {
-  const { $correlationId, hop } = cause.metadata;
-  return { $correlationId, $causationId: cause.id, hop: hop + 1, ...actedBy(cause.metadata.causedBy, by) };
+  const { $correlationId, hop, personal } = cause.metadata;
+  return {
+    $correlationId,
+    $causationId: cause.id,
+    hop: hop + 1,
+    ...actedBy(cause.metadata.causedBy, by),
+    ...(personal && { personal }),
+  };
+}
+
+/** The keys of several events together: what is made of them needs all of them. */
+export function personalOf(
+  ...sources: readonly { readonly personal?: readonly string[] | undefined }[]
+): Pick<EventMetadata, 'personal'> {
+  const keys = new Set(sources.flatMap(({ personal = [] }) => personal));
+  return keys.size === 0 ? {} : { personal: [...keys].sort() };
 }
 
 /** A path of causes with one more that acts. */
@@ -124,4 +143,4 @@ export const FOLLOWS_FROM_ITSELF = 'follows-from-itself';
 export const followsFromItself = (who: string): string =>
   `The event follows from what the ${who} itself did. Set allowRecursion: true to act on such events too, up to ${MAX_HOPS} causes deep.`;
 
-export type Cause = Pick<EventMetadata, '$correlationId' | '$causationId' | 'hop' | 'causedBy'>;
+export type Cause = Pick<EventMetadata, '$correlationId' | '$causationId' | 'hop' | 'causedBy' | 'personal'>;

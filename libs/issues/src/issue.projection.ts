@@ -18,6 +18,7 @@ export class IssueProjection implements Subscriber {
   readonly name = followers.issueViews;
   readonly reads = typesOf(issue);
   readonly writes = [] as const;
+  readonly readsSealed = true;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     // Issues of code hosts have the same event types, in the streams of their integrations.

@@ -41,6 +41,7 @@ export class ExecutionProjection implements Subscriber {
     ...ENDS,
   ] as const;
   readonly writes = [] as const;
+  readonly readsSealed = true;
 
   constructor(
     @Inject(WorkQueue) private readonly work: WorkQueue,

@@ -1,6 +1,6 @@
 import type { FailureClass } from '#libs/egress/src/egress.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import { actedBy, type Cause } from '#libs/events/src/envelope.js';
+import { actedBy, type Cause, personalOf } from '#libs/events/src/envelope.js';
 import type { SecretPlace } from '#libs/events/src/secrets/secret-places.js';
 import { uuid5, type Uuid } from '#libs/kernel/src/ids.js';
 import { timeAfter } from '#libs/kernel/src/time/times.js';
@@ -79,6 +79,7 @@ export interface TaskCause {
   readonly hop: number;
   /** Absent in what an older version scheduled. */
   readonly causedBy?: readonly string[];
+  readonly personal?: readonly string[];
 }
 
 export const causeOf = (event: RecordedEvent): TaskCause => ({
@@ -86,6 +87,7 @@ export const causeOf = (event: RecordedEvent): TaskCause => ({
   correlationId: event.metadata.$correlationId,
   hop: event.metadata.hop,
   causedBy: event.metadata.causedBy ?? [],
+  ...personalOf(event.metadata),
 });
 
 /**
@@ -101,6 +103,7 @@ export const outcomeCause = (
   $causationId: cause.id,
   hop: cause.hop + 1,
   ...actedBy(cause.causedBy, webhookId ?? (hasFailed ? BARE_URL : undefined)),
+  ...personalOf(cause),
 });
 
 /** What stands for the receiver on the path of causes: its webhook, or one word for all bare URLs. */

@@ -19,7 +19,8 @@ export async function handleOnce(
   let opening: Promise<CheckpointTransaction> | undefined;
   const open = (): Promise<CheckpointTransaction> => (opening ??= checkpoints.begin());
   try {
-    if (events.length > 0) await subscriber.handle(events, { ...given, transaction: async () => (await open()).views });
+    const read = subscriber.readsSealed === true ? events.map(({ sealed }) => sealed) : events;
+    if (read.length > 0) await subscriber.handle(read, { ...given, transaction: async () => (await open()).views });
     given.signal.throwIfAborted();
     if ('eventId' in then) await (await open()).unpark(then.subscriber, then.position);
     if (!opening) return false;

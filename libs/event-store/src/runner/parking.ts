@@ -58,6 +58,8 @@ function newsOf(subscriber: string, { event, parked }: GivenUp, now: Date): Even
 }
 
 const reasonOf = (error: unknown): string => beginning(messageOf(error), 2_000);
+/** A message may quote what it is about. The reason is kept in clear, and personal data are not. */
+const SECRET_REASON = 'The event has personal fields, so the message of the error is in the log of the server alone.';
 
 interface Failure {
   readonly error: unknown;
@@ -78,8 +80,17 @@ export async function parkEvent(
   log.error({ subscriber: move.name, type: event.type, id: event.id }, 'an event is parked');
 }
 
-const parkedOf = (subscriber: string, { position, id, type }: RecordedEvent, error: unknown, tries: number) =>
-  ({ subscriber, position, eventId: id, type, reason: reasonOf(error), tries }) satisfies ParkedEvent;
+const parkedOf = (subscriber: string, event: RecordedEvent, error: unknown, tries: number) => {
+  const { position, id, type } = event;
+  return {
+    subscriber,
+    position,
+    eventId: id,
+    type,
+    reason: event.isOpened ? SECRET_REASON : reasonOf(error),
+    tries,
+  } satisfies ParkedEvent;
+};
 
 /** Events of one append that tells of them. */
 const TOLD_AT_ONCE = 200;
@@ -137,7 +148,8 @@ export async function retryParked(
     } catch (error) {
       const known = checkpoints.classify(error);
       if (known instanceof Transient || signal.aborted) throw known;
-      await storeParked(checkpoints, [{ ...parked, reason: reasonOf(known), tries: parked.tries + 1 }]);
+      const reason = events.some(({ isOpened }) => isOpened) ? SECRET_REASON : reasonOf(known);
+      await storeParked(checkpoints, [{ ...parked, reason, tries: parked.tries + 1 }]);
     }
   }
   return asked.length > 0;

@@ -47,6 +47,7 @@ export class DecisionProjection implements Subscriber {
   readonly name = followers.decisionViews;
   readonly reads = ['rule.set_formed', 'rule.evaluated', 'rule.none_matched', ...FAILURES] as const;
   readonly writes = [] as const;
+  readonly readsSealed = true;
   readonly gathers = true;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {

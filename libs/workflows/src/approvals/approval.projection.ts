@@ -14,6 +14,7 @@ export class ApprovalProjection implements Subscriber {
   readonly name = followers.approvalViews;
   readonly reads = ['approval.requested', 'approval.decided', 'run.rested', ...RUN_ENDS] as const;
   readonly writes = [] as const;
+  readonly readsSealed = true;
   readonly gathers = true;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {

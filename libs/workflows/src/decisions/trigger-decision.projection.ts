@@ -13,6 +13,7 @@ export class TriggerDecisionProjection implements Subscriber {
   readonly name = followers.triggerDecisions;
   readonly reads = ['trigger.evaluated'] as const;
   readonly writes = [] as const;
+  readonly readsSealed = true;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     const records = events.filter((event) => event.is('trigger.evaluated'));

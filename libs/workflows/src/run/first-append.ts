@@ -1,7 +1,7 @@
 import { type EventToAppend, platformEvent, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
-import { actedBy, type Cause, eventIdOf } from '#libs/events/src/envelope.js';
+import { actedBy, type Cause, eventIdOf, personalOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import type { EventPlace } from '#libs/events/src/types/workflow.events.js';
 import { formatDuration } from '#libs/kernel/src/time/durations.js';
@@ -37,6 +37,8 @@ export interface NewRun {
   readonly events?: readonly RecordedEvent[];
   /** Names the workflow too. Absent where a person or program outside asked for the run. */
   readonly cause: Cause | undefined;
+  /** Keys of the people of whom it has personal data besides those of its cause. */
+  readonly personal?: readonly string[];
   /** Milliseconds. */
   readonly retrySchedule: readonly number[];
   /** The run that this one does again. */
@@ -110,6 +112,7 @@ export function firstAppend(
     event,
     events,
     cause,
+    personal,
     retrySchedule,
     by,
     restartOf,
@@ -151,6 +154,7 @@ export function firstAppend(
   // Where a person started the run, its first event is the cause of the others.
   const story = { $correlationId: first, hop: 0, ...actedBy([], workflow.id) };
   const rest: Cause = cause ?? { ...story, $causationId: first };
+  const keys = personalOf({ ...cause }, { personal });
   const [start, ...more] = started.drafts;
   const claim = here && { process: here.place.process, number: here.place.claim };
   const drafts: RunDraft[] = [{ ...start!, data: { ...start!.data, ...(claim && { claim }) } }, ...more, ...reused];
@@ -163,7 +167,7 @@ export function firstAppend(
       actor: index === 0 ? (by ?? subject) : subject,
       now,
       subject,
-      cause: index === 0 ? (cause ?? story) : rest,
+      cause: { ...(index === 0 ? (cause ?? story) : rest), ...keys },
     }),
   );
   return { events: appended, ...(decision && { decision }), ...(here && { place: here.place }) };

@@ -3,6 +3,7 @@ import type { DataSource } from 'typeorm';
 import type { EventStore } from '#libs/event-store/src/event-store.js';
 import { readAt } from '#libs/event-store/src/reading.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
+import { personalOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 
@@ -29,7 +30,9 @@ export class NotedOutcomes implements Outcomes {
       rows.map(async ({ request_id, stream, revision }) => {
         const event = await readAt(this.store, stream, revision);
         return event?.is(...requestOutcomes)
-          ? ([[request_id, { type: event.type, data: event.data } as RequestOutcome]] as const)
+          ? ([
+              [request_id, { type: event.type, data: event.data, ...personalOf(event.metadata) } as RequestOutcome],
+            ] as const)
           : [];
       }),
     );

@@ -9,13 +9,19 @@ import type { RunDraft } from '../engine/run-decision.js';
 export function runEvents(
   drafts: readonly RunDraft[],
   firstId: Uuid,
-  first: Pick<EventMetadata, 'orgId' | 'subject' | 'actor' | '$correlationId' | '$causationId' | 'hop' | 'causedBy'>,
+  first: Pick<EventMetadata, 'orgId' | 'subject' | 'actor' | keyof Cause>,
   now: Date,
   owner: string,
   revision: bigint,
 ): readonly EventToAppend[] {
-  const { orgId, subject, actor, $correlationId, $causationId = firstId, hop, causedBy } = first;
-  const cause: Cause = { $correlationId, $causationId, hop, ...(causedBy && { causedBy }) };
+  const { orgId, subject, actor, $correlationId, $causationId = firstId, hop, causedBy, personal } = first;
+  const cause: Cause = {
+    $correlationId,
+    $causationId,
+    hop,
+    ...(causedBy && { causedBy }),
+    ...(personal && { personal }),
+  };
   return drafts.map((draft, index) =>
     newEvent(draft, {
       id: draft.id ?? uuid5('run-event', subject, owner, String(revision + BigInt(index))),

@@ -72,6 +72,7 @@ export class RunProjection implements Subscriber {
   readonly name = followers.runViews;
   readonly reads = [...ABOUT_RUNS, ...requestOutcomes];
   readonly writes = [] as const;
+  readonly readsSealed = true;
   private readonly lone = new LoneRuns();
   readonly tables = [this.lone];
 

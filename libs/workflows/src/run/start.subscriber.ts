@@ -18,6 +18,7 @@ import {
   followsFrom,
   followsFromItself,
   MAX_HOPS,
+  personalOf,
   runIdOf,
 } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
@@ -299,7 +300,8 @@ export class StartRuns implements Subscriber {
   ): Consequence {
     const { orgId } = event.metadata;
     const { retrySchedule } = this.settings;
-    const cause = causedBy(event, workflow.id);
+    const personal = personalOf(event.metadata, ...(events ?? []).map(({ metadata }) => metadata));
+    const cause = { ...causedBy(event, workflow.id), ...personal };
     const asker = event.is('workflow.requested') ? event.data.requestedBy : undefined;
     const parent = asker?.kind === 'run' ? { runId: asker.runId, path: asker.stepId } : undefined;
     const run: NewRun = {
@@ -320,10 +322,15 @@ export class StartRuns implements Subscriber {
   private async record(event: RecordedEvent, consequence: Consequence): Promise<void> {
     const now = this.clock.now();
     crashPoint('workflows.before-start');
-    if (consequence.kind === 'run')
-      await recordRun(this, { ...consequence.run, event: await this.subjectOf(event) }, now);
+    if (consequence.kind === 'run') await this.recordRun(event, consequence.run, now);
     else await appendOnce(this.store, streams.run(consequence.runId), [this.refusal(event, consequence, now)]);
     crashPoint('workflows.after-start');
+  }
+
+  private async recordRun(event: RecordedEvent, run: NewRun, now: Date): Promise<void> {
+    const about = await this.subjectOf(event);
+    const cause = run.cause && { ...run.cause, ...personalOf(run.cause, about.metadata) };
+    await recordRun(this, { ...run, event: about, cause }, now);
   }
 
   /** A request by a rule names another event: the run is about that one. */

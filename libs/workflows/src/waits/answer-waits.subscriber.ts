@@ -3,7 +3,7 @@ import { type EventStore, platformEvent, type RecordedEvent } from '#libs/event-
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { readAt, readWhole } from '#libs/event-store/src/reading.js';
 import type { Subscriber, SubscriberContext, Table } from '#libs/event-store/src/subscriber.js';
-import { causedBy, type PlatformEvent } from '#libs/events/src/envelope.js';
+import { causedBy, personalOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
@@ -65,8 +65,16 @@ export class AnswerWaits implements Subscriber {
     this.index.clear();
     this.added.clear();
     this.removed.clear();
-    for await (const part of this.rows.all()) for (const wait of part) this.index.add(wait);
+    for await (const part of this.rows.all()) for (const wait of part) this.index.add(await this.readable(wait));
     this.isLoaded = true;
+  }
+
+  /** Rows hold personal data encrypted; the log has them for those who read it. */
+  private async readable(wait: Wait): Promise<Wait> {
+    if (!wait.cause.personal) return wait;
+    const { events } = await this.store.readAll({ from: wait.position, limit: 1 });
+    const begun = events.find((event) => event.id === wait.id);
+    return begun?.is('run.wait_begun') ? { ...wait, data: begun.data } : wait;
   }
 
   /** Looks for the event among those that came before, and leaves the wait open where there is none. */
@@ -96,10 +104,10 @@ export class AnswerWaits implements Subscriber {
         if (since === 'step' && one.metadata.receivedAt < event.metadata.receivedAt) continue;
         const shown = platformEvent(one);
         const choice = taken.has(shown.id) ? undefined : choiceOf(wait, one);
-        if (choice !== undefined) return this.answer(wait, choice, shown);
+        if (choice !== undefined) return this.answer(wait, choice, one);
       }
     this.index.add(wait);
-    this.added.set(wait.id, wait);
+    this.added.set(wait.id, { ...wait, data: event.sealed.data });
   }
 
   /** Gives an event to the earliest wait of a run that it fits. */
@@ -108,13 +116,13 @@ export class AnswerWaits implements Subscriber {
     const { open } = waitsOf(run.filter((one) => one.position <= event.position && one.isReadable));
     const first = fitting.find(({ wait }) => open.has(wait.id));
     if (!first) return;
-    await this.answer(first.wait, first.choice, platformEvent(event));
+    await this.answer(first.wait, first.choice, event);
     this.remove(first.wait.id);
   }
 
-  private async answer({ id, orgId, cause, data }: Wait, choice: number, event: PlatformEvent): Promise<void> {
+  private async answer({ id, orgId, cause, data }: Wait, choice: number, event: RecordedEvent): Promise<void> {
     const { runId, path, maxBytes } = data;
-    const { data: content, id: eventId, type, source, subject, timestamp } = event;
+    const { data: content, id: eventId, type, source, subject, timestamp } = platformEvent(event);
     const isSmall = Buffer.byteLength(stringifyJson(content)) <= maxBytes;
     const received = { id: eventId, type, source, subject, timestamp, ...(isSmall && { data: content }) };
     const answer = newEvent(
@@ -125,7 +133,8 @@ export class AnswerWaits implements Subscriber {
         actor: `run/${runId}`,
         subject: `run/${runId}`,
         now: this.clock.now(),
-        cause,
+        // It holds what the event says as well.
+        cause: { ...cause, ...personalOf(cause, event.metadata) },
       },
     );
     crashPoint('workflows.before-answer');

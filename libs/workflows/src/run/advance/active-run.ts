@@ -1,7 +1,7 @@
 import { WrongRevision } from '#libs/event-store/src/event-store.js';
 import { readLast } from '#libs/event-store/src/reading.js';
 import { retryWhileAway } from '#libs/event-store/src/retry-while-away.js';
-import { actedBy } from '#libs/events/src/envelope.js';
+import { actedBy, personalOf } from '#libs/events/src/envelope.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid7, type Uuid } from '#libs/kernel/src/ids.js';
@@ -34,6 +34,7 @@ export class ActiveRun {
   private revision = this.known.revision;
   private position = this.known.position;
   private lastId = this.known.lastId;
+  private personal = this.known.personal ?? this.first.metadata.personal;
 
   constructor(
     private readonly ports: RunPorts,
@@ -93,7 +94,8 @@ export class ActiveRun {
     const { run, revision, lastId: eventId, first, known } = this;
     const { snapshots } = this.ports;
     const isDue = revision - (known.savedRevision ?? first.revision) >= SNAPSHOT_EVERY;
-    if (!snapshots || run.ended || eventId === undefined || !isDue) return;
+    // Personal data stay in the log, where they are encrypted.
+    if (!snapshots || run.ended || eventId === undefined || !isDue || this.personal) return;
     await snapshots.save({ run, revision, eventId, arrival: known.arrival ?? first.position });
     crashPoint('workflows.after-snapshot');
   }
@@ -117,6 +119,7 @@ export class ActiveRun {
     const isLast = isOverdue([...waiting, this.run], now);
     const outcomes =
       requests.length === 0 ? new Map<Uuid, RequestOutcome>() : await this.ports.outcomes(requests, isLast);
+    ({ personal: this.personal } = personalOf({ personal: this.personal }, ...outcomes.values()));
     const { definition, about } = this.known;
     const { signLink, ownTypes } = this.ports;
     const { orgId } = this.first.metadata;
@@ -185,7 +188,12 @@ export class ActiveRun {
       drafts,
       this.first.id,
       // The first event of a run that an older version started does not name the workflow.
-      { ...metadata, ...actedBy(metadata.causedBy, this.run.start.workflowId), actor: metadata.subject },
+      {
+        ...metadata,
+        ...actedBy(metadata.causedBy, this.run.start.workflowId),
+        ...(this.personal && { personal: this.personal }),
+        actor: metadata.subject,
+      },
       now,
       this.owner,
       this.revision,

@@ -52,6 +52,8 @@ export interface Known {
   readonly lastId?: Uuid;
   /** Position of the event with which the run last came for a turn. Absent: its first event. */
   readonly arrival?: bigint;
+  /** Keys of all people of whom the run has personal data. Absent: those of its first event. */
+  readonly personal?: readonly string[];
   /** Up to which a snapshot holds the run. */
   readonly savedRevision?: bigint;
 }

@@ -1,5 +1,6 @@
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { readWhole } from '#libs/event-store/src/reading.js';
+import { personalOf } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 
@@ -17,6 +18,8 @@ export interface StoredRun {
   readonly lastId: Uuid;
   /** Position of the event with which the run last came for a turn. */
   readonly arrival: bigint;
+  /** Keys of all people of whom the run has personal data. */
+  readonly personal?: readonly string[];
   /** Up to which a snapshot holds the run. */
   readonly savedRevision?: bigint;
 }
@@ -40,14 +43,15 @@ export async function readStoredRun(store: EventStore, runId: string, snapshots?
 
 /** @param events the first of them is the last in the snapshot, if there is one. */
 function stored(first: RecordedEvent, events: readonly RecordedEvent[], snapshot?: RunSnapshot): StoredRun {
-  const facts = (snapshot ? events.slice(1) : events)
-    .filter((event) => event.isReadable)
-    .map(({ type, data, metadata: { timestamp } }) => ({ type, data, timestamp }));
+  const readable = (snapshot ? events.slice(1) : events).filter((event) => event.isReadable);
+  const facts = readable.map(({ type, data, metadata: { timestamp } }) => ({ type, data, timestamp }));
   const run = foldRun(facts, snapshot?.run);
   if (run.status === 'unknown') throw noRun(first.stream);
   const { id: lastId, revision, position } = events.at(-1)!;
   const arrival = events.findLast(isArrival)?.position ?? snapshot?.arrival ?? first.position;
-  return { run, first, revision, position, lastId, arrival, ...(snapshot && { savedRevision: snapshot.revision }) };
+  const personal = personalOf(first.metadata, ...readable.map(({ metadata }) => metadata));
+  const saved = snapshot && { savedRevision: snapshot.revision };
+  return { run, first, revision, position, lastId, arrival, ...personal, ...saved };
 }
 
 const noRun = (stream: string): Error => new Error(`there is no run in ${stream}`);

@@ -1,6 +1,7 @@
 import { type EventStore, platformEvent } from '#libs/event-store/src/event-store.js';
 import { readAt } from '#libs/event-store/src/reading.js';
 import { missingFrom } from '#libs/event-store/src/subscriber.js';
+import { personalOf } from '#libs/events/src/envelope.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
 import type { Definition } from '../../language/definition.js';
@@ -66,6 +67,7 @@ export async function restartOf(
   const about = event && (await readAt(store, event.stream, event.revision));
   const all = events && (await Promise.all(events.map((one) => readAt(store, one.stream, one.revision))));
   const { $correlationId, $causationId, hop, causedBy } = first.metadata;
+  const personal = personalOf(...recorded.filter((one) => one.isReadable).map(({ metadata }) => metadata));
   // A run that a person began has no cause but itself.
   const isCaused = $causationId !== undefined;
   return {
@@ -77,6 +79,7 @@ export async function restartOf(
     event: about,
     ...(all && { events: all.filter((one) => one !== undefined) }),
     cause: isCaused ? { $correlationId, $causationId, hop, ...(causedBy && { causedBy }) } : undefined,
+    ...personal,
     restartOf: runId,
     ...(from !== undefined && { reused: takenOver(run, recorded, definition, newRunId, { from, outputs }) }),
   };

@@ -1,5 +1,6 @@
 import type { KnownType } from '#libs/event-types/src/own-type.table.js';
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
+import type { EventMetadata } from '#libs/events/src/envelope.js';
 import type { SecretPlace } from '#libs/events/src/secrets/secret-places.js';
 import type { ShownStep } from '#libs/events/src/shapes/run-shape.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
@@ -206,4 +207,5 @@ export type StepResult = { readonly output: unknown } | { readonly thrown: unkno
 /** What became of a request: the event that names the request as its cause. */
 export type RequestOutcome<T extends EventType = EventType> = {
   readonly [Type in T]: { readonly type: Type; readonly data: DataOf<Type> };
-}[T];
+}[T] &
+  Pick<EventMetadata, 'personal'>;
