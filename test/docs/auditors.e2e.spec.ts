@@ -39,7 +39,14 @@ describe('the page for auditors', () => {
   async function shell(script: string): Promise<{ code: number; out: string }> {
     const { PATH = '', HOME = '' } = process.env;
     const program = `npx() { shift; node ${JSON.stringify(join(ROOT, 'apps/cli/bin/millrace.mjs'))} "$@"; }\n`;
-    const env = { PATH, HOME, EVENT: event, MILLRACE_URL: server.url, MILLRACE_TOKEN: ADMIN_TOKEN };
+    const env = {
+      PATH,
+      HOME,
+      EVENT: event,
+      THEN: new Date().toISOString(),
+      MILLRACE_URL: server.url,
+      MILLRACE_TOKEN: ADMIN_TOKEN,
+    };
     const child = spawn('bash', ['-e', '-c', program + script], { cwd: folder, env });
     let out = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (out += data.toString()));
@@ -52,7 +59,7 @@ describe('the page for auditors', () => {
     const all = [...text.matchAll(/^```bash\n(.*?)^```$/gms)].flatMap(([, body]) => body!.trim().split('\n'));
     // The stream of events does not end by itself; it has a test of its own.
     const lines = all.filter((line) => line.startsWith('npx millrace '));
-    expect(lines).toHaveLength(8);
+    expect(lines).toHaveLength(13);
     expect(all.filter((line) => !lines.includes(line))).toEqual([expect.stringContaining('/api/v1/events/stream')]);
     for (const line of lines) {
       const { code, out } = await shell(line);

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 
 import * as verbs from './integration/integration-verbs.js';
 import { verify } from './integration/integration-verify.js';
+import { AS_OF, listPast, viewPast } from './nouns/as-of.js';
 import { several } from './options.js';
 import type { Act } from './shell.js';
 
@@ -14,11 +15,17 @@ export function integrationCommands(program: Command, act: Act): void {
   integration
     .command('ls')
     .description('list integrations')
-    .action(() => act((shell) => verbs.list(shell)));
+    .option(...AS_OF)
+    .action(({ asOf }: { asOf?: string }) =>
+      act((shell) => (asOf === undefined ? verbs.list(shell) : listPast(shell, 'integrations', asOf))),
+    );
   integration
     .command('view <integration>')
     .description('show an integration, by id or name: its address, verification and counts')
-    .action((given: string) => act((shell) => verbs.view(shell, given)));
+    .option(...AS_OF)
+    .action((given: string, { asOf }: { asOf?: string }) =>
+      act((shell) => (asOf === undefined ? verbs.view(shell, given) : viewPast(shell, 'integrations', asOf, given))),
+    );
   integration
     .command('create')
     .description("create an integration; print its address and the steps in the sender's settings")

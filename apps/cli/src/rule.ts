@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 
 import { eventVerbs } from './event/event-verbs.js';
+import { AS_OF, listPast, viewPast } from './nouns/as-of.js';
 import { addVerbs } from './nouns/verb-table.js';
 import { type ExportOptions, exportRules } from './rule/rule-export.js';
 import * as verbs from './rule/rule-verbs.js';
@@ -16,11 +17,17 @@ export function ruleCommands(program: Command, act: Act): void {
     .command('ls')
     .description('list rules')
     .addOption(new Option('--status <status>', 'only rules with this status').choices(STATUSES))
-    .action((options: { status?: string }) => act((shell) => verbs.list(shell, options)));
+    .option(...AS_OF)
+    .action(({ asOf, ...options }: { status?: string; asOf?: string }) =>
+      act((shell) => (asOf === undefined ? verbs.list(shell, options) : listPast(shell, 'rules', asOf))),
+    );
   rule
     .command('view <rule>')
     .description('show a rule, by id or name')
-    .action((given: string) => act((shell) => verbs.view(shell, given)));
+    .option(...AS_OF)
+    .action((given: string, { asOf }: { asOf?: string }) =>
+      act((shell) => (asOf === undefined ? verbs.view(shell, given) : viewPast(shell, 'rules', asOf, given))),
+    );
   rule
     .command('create <file>')
     .description('save a new rule from a YAML or JSON file (- is the standard input)')

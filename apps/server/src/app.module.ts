@@ -20,6 +20,7 @@ import { FollowRuns } from '#libs/agents/src/execution/follow-runs.subscriber.js
 import { RunExecution } from '#libs/agents/src/execution/run-execution.worker.js';
 import { StoppedExecutions } from '#libs/agents/src/execution/stopped-executions.js';
 import { RequestAgents } from '#libs/agents/src/execution/webhook.subscriber.js';
+import { AsOfModule } from '#libs/audit/src/as-of/as-of.module.js';
 import { AuditModule } from '#libs/audit/src/audit.module.js';
 import { PendingActions } from '#libs/audit/src/pending-action.projection.js';
 import { SealLog } from '#libs/audit/src/proof/seal-log.subscriber.js';
@@ -85,6 +86,7 @@ import { WorkflowVersionView, WorkflowView } from '#libs/workflows/src/workflow/
 import { WorkflowsModule } from '#libs/workflows/src/workflows.module.js';
 
 import { type Core, CoreModule } from './core.module.js';
+import { PastModule } from './past.module.js';
 
 /** THE WHOLE SYSTEM ON ONE PAGE: who answers requests, who follows the log, who does the work. */
 
@@ -101,6 +103,7 @@ const STAGES: readonly Type[] = [
   AgentsModule,
   IssuesModule,
   AuditModule,
+  AsOfModule,
 ];
 
 /** One instance of each is active over all processes. */
@@ -198,7 +201,7 @@ export const VIEWS: readonly Type[] = [
 @Module({})
 export class AppModule {
   static with(core: Core): DynamicModule {
-    return { module: AppModule, imports: [CoreModule.with(core), ...STAGES] };
+    return { module: AppModule, imports: [CoreModule.with(core), PastModule, ...STAGES] };
   }
 }
 

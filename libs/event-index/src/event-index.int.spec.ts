@@ -126,6 +126,26 @@ describe('the index of events', () => {
     expect(once).toHaveLength(5);
   });
 
+  it('says where the log was at a time', async () => {
+    await write({ received: '2020-01-01T00:00:00Z' });
+    for (const received of ['2026-11-20T12:00:00Z', '2026-11-20T12:00:01Z', '2026-11-20T12:00:01Z'])
+      await write({ received });
+    await index();
+    const [old, first, , last] = (await everything()).map(({ position }) => position);
+    const upToDate = new EventReader(database, store, { whenProcessed: () => Promise.resolve() });
+    const at = (time: string): Promise<bigint> => upToDate.positionAt(new Date(time));
+    expect(await at('2019-12-31T23:59:59Z')).toBe(0n);
+    expect(await at('2020-01-01T00:00:00Z')).toBe(old);
+    expect(await at('2026-11-20T11:59:59Z')).toBe(old);
+    expect(await at('2026-11-20T12:00:00Z')).toBe(first);
+    expect(await at('2026-11-20T12:00:00.999Z')).toBe(first);
+    expect(await at('2026-11-20T12:00:01Z')).toBe(last);
+    expect(await at('9999-12-31T00:00:00Z')).toBe(last);
+    expect(await at('0001-01-01T00:00:00Z')).toBe(0n);
+    // What is not indexed yet may have been recorded by then.
+    await expect(reader.positionAt(new Date(0))).rejects.toMatchObject({ code: 'event_index.behind' });
+  });
+
   it('finds by type, glob, source and subject', async () => {
     const push = await write({ source: 'github', subject: 'repository/acme/app' });
     const opened = await write({ type: 'pr.opened', source: 'gitlab', subject: 'repository/acme/lib' });

@@ -97,6 +97,29 @@ export class EventReader {
   }
 
   /**
+   * Position of the last event, of any organisation, that was recorded by then; 0n for none.
+   * @throws Transient `event_index.behind`
+   */
+  async positionAt(time: Date): Promise<bigint> {
+    if (!(await this.settle()))
+      throw new Transient(
+        'event_index.behind',
+        'The index of events has not processed the newest events. Try again in a moment, or use a position of the log.',
+      );
+    // By parts of the log: the times have a block index, which finds the rows of a short time fast.
+    for (const within of ['1 minute', '1 hour', '1 day', '30 days', '2000 years']) {
+      const [found] = await this.database.query<{ position: string | null }[]>(
+        `with near as materialized (
+           select position from views.events where received_at <= $1 and received_at > $1::timestamptz - $2::interval)
+         select max(position) as position from near`,
+        [time, within],
+      );
+      if (typeof found?.position === 'string') return BigInt(found.position);
+    }
+    return 0n;
+  }
+
+  /**
    * An event of an organisation by its public id; also one that was recorded a moment ago.
    * @throws Rejected `event.not_found`
    */

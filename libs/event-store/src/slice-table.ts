@@ -10,6 +10,15 @@ export interface Change<State> {
   readonly state: State;
 }
 
+/** The id of the thing that an event is about; `undefined` if it stands in another stream, as a published event does. */
+export function thingIn(
+  { name, stream }: Pick<Slice<never, never>, 'name' | 'stream'>,
+  event: RecordedEvent,
+): string | undefined {
+  const id = (event.data as Readonly<Record<string, unknown>>)[`${name}Id`];
+  return typeof id === 'string' && event.stream === stream(id) ? id : undefined;
+}
+
 /**
  * The state of everything of one kind, in memory. Each thing is folded from its own stream: a published event of
  * such a type changes nothing. What has ended is forgotten.
@@ -41,8 +50,8 @@ export class SliceTable<State, Own extends EventType> implements Table {
   after(event: RecordedEvent): Change<State> | undefined {
     // By the type first: of most events that pass, the data is never parsed.
     if (!this.types.has(event.type)) return undefined;
-    const id = (event.data as Readonly<Record<string, unknown>>)[`${this.slice.name}Id`];
-    if (typeof id !== 'string' || event.stream !== this.slice.stream(id)) return undefined;
+    const id = thingIn(this.slice, event);
+    if (id === undefined) return undefined;
     return { id, state: fold(this.slice, [event], this.states.get(id)) };
   }
 

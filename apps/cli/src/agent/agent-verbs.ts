@@ -1,6 +1,7 @@
 import type { AgentAnswer } from '#libs/events/src/shapes/agents/agent-shape.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
+import { AS_OF, nowOrThen } from '../nouns/as-of.js';
 import type { Verb } from '../nouns/verb-table.js';
 import { all } from '../pages.js';
 import type { Shell } from '../shell.js';
@@ -18,8 +19,13 @@ export const pathOf = (id: string): string => `${AGENTS}/${encodeURIComponent(id
 
 /** What `millrace agent` does with agents. */
 export const agentVerbs: readonly Verb[] = [
-  { usage: 'ls', does: 'list agents', run: list },
-  { usage: 'view <agent>', does: 'show an agent, by its id or name', run: view },
+  { usage: 'ls', does: 'list agents', options: [AS_OF], run: nowOrThen('agents', list) },
+  {
+    usage: 'view <agent>',
+    does: 'show an agent, by its id or name',
+    options: [AS_OF],
+    run: nowOrThen('agents', view),
+  },
   { usage: 'create <file>', does: 'create an agent from a YAML or JSON file; shows its secret once', run: create },
   {
     usage: 'update <agent> <file>',

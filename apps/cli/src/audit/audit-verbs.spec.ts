@@ -152,6 +152,45 @@ describe('millrace audit consistency', () => {
   });
 });
 
+describe('millrace audit diff', () => {
+  const change = {
+    ...{ position: '9', eventId: 'evt_1', type: 'rule.updated', at: '2026-11-20T12:00:00.000Z' },
+    ...{ actor: 'token/tok_1', actorName: 'ci' },
+    fields: [
+      { pointer: '/name', before: 'one', after: 'two' },
+      { pointer: '/throttle', before: { limit: 1 } },
+      { pointer: '/once', after: 'x'.repeat(80) },
+    ],
+  };
+  const data = [
+    { kind: 'rules', key: 'rul_1', name: 'two', change: 'changed', fields: change.fields, changes: [change] },
+    {
+      ...{ kind: 'secrets', key: 'KEY', name: 'KEY', change: 'passed', fields: [] },
+      changes: [{ ...change, type: 'secret.set', actor: 'millrace', actorName: null, fields: [] }],
+    },
+  ];
+
+  it('prints each thing, each change of it and who did it', async () => {
+    const shell = new FakeShell({ 'GET /api/v1/as-of/diff?from=3&to=9&kinds=rules': { from: '3', to: '9', data } });
+    await verb('diff', shell, ['3', '9'], { kinds: 'rules' });
+    expect(shell.out).toEqual([
+      'changed rules rul_1 two',
+      '  2026-11-20T12:00:00.000Z rule.updated by "ci" (token/tok_1), evt_1',
+      '    /name: "one" → "two"',
+      '    /throttle: {"limit":1} was removed',
+      `    /once: "${'x'.repeat(58)}…`,
+      'created and removed secrets KEY',
+      '  2026-11-20T12:00:00.000Z secret.set by millrace, evt_1',
+    ]);
+  });
+
+  it('says that nothing changed', async () => {
+    const shell = new FakeShell({ 'GET /api/v1/as-of/diff?from=3': { from: '3', to: '9', data: [] } });
+    await verb('diff', shell, ['3']);
+    expect(shell.out).toEqual(['Nothing changed between positions 3 and 9.']);
+  });
+});
+
 it('prints and rotates keys, and prints the newest checkpoint', async () => {
   const answers = { ...KEYS, 'POST /api/v1/audit/keys': keys, 'GET /api/v1/audit/checkpoint': { note: second } };
   const shell = new FakeShell(answers);

@@ -6,11 +6,13 @@ import { BundleCheck, type BundleResult, keysOfBundle } from '#libs/audit/src/pr
 import { parseCheckpoint, parseProof } from '#libs/audit/src/proof/tree/checkpoint.js';
 import { hashLeaf, verifyConsistency, verifyInclusion } from '#libs/audit/src/proof/tree/merkle.js';
 import { notesIn, openNote, parseVerifierKey, type Verifier } from '#libs/audit/src/proof/tree/note.js';
+import type { Difference } from '#libs/events/src/shapes/audit/as-of-shape.js';
 import { parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { EXIT, ServerSaidNo, UsageError } from '../failures.js';
 import type { Given, Verb } from '../nouns/verb-table.js';
 import type { Shell } from '../shell.js';
+import { differenceLines } from './difference-text.js';
 import { linesIn } from './lines.js';
 
 const PATH = '/api/v1/audit';
@@ -66,6 +68,12 @@ export const auditVerbs: readonly Verb[] = [
     does: 'prove that the log of a newer checkpoint begins with that of an older one; both are files',
     options: [TREE, KEY],
     run: consistency,
+  },
+  {
+    usage: 'diff <from> [to]',
+    does: 'show what was changed between two points of the log (a position, or a time), and who did it; to: default now',
+    options: [['--kinds <kinds>', 'rules, workflows, tokens … with commas; default: all but issues']],
+    run: difference,
   },
   { usage: 'checkpoint', does: 'print the newest signed checkpoint', options: [TREE], run: checkpoint },
   { usage: 'key', does: 'print the keys that verify checkpoints, the newest first', options: [TREE], run: key },
@@ -209,6 +217,14 @@ async function prove(shell: Shell, [event]: readonly string[], given: Given): Pr
   else shell.print(answer.proof.trimEnd());
   if (isProven) shell.note(`Proven: ${event!} is event ${index} of the ${size} that the checkpoint covers.`);
   return isProven ? 0 : EXIT.no;
+}
+
+async function difference(shell: Shell, [from, to]: readonly string[], { kinds }: Given): Promise<void> {
+  const query = new URLSearchParams({ from: from!, ...(to && { to }), ...(typeof kinds === 'string' && { kinds }) });
+  const found = await shell.call<Difference>('GET', `/api/v1/as-of/diff?${query.toString()}`);
+  if (shell.json) shell.print(stringifyJson(found, 2));
+  else if (shell.quiet) for (const { kind, key } of found.data) shell.print(`${kind} ${key}`);
+  else for (const line of differenceLines(found)) shell.print(line);
 }
 
 async function consistency(shell: Shell, files: readonly string[], given: Given): Promise<number> {

@@ -1,3 +1,4 @@
+import { AS_OF, nowOrThen } from '../nouns/as-of.js';
 import type { EventTypeAnswer } from '#libs/events/src/shapes/event-types/event-type-shape.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
@@ -14,13 +15,15 @@ export const eventTypeVerbs: readonly Verb[] = [
   {
     usage: 'ls',
     does: 'list event types',
-    options: [
-      ['--own', 'without built-in types'],
-      ['--archived', 'archived types too'],
-    ],
-    run: list,
+    options: [['--own', 'without built-in types'], ['--archived', 'archived types too'], AS_OF],
+    run: nowOrThen('event-types', list),
   },
-  { usage: 'view <type>', does: 'show an event type with its schema and an example', run: view },
+  {
+    usage: 'view <type>',
+    does: 'show an event type with its schema and an example',
+    options: [AS_OF],
+    run: nowOrThen('event-types', view),
+  },
   {
     usage: 'create <file>',
     does: 'create the event type of a file (YAML or JSON with type, description, schema, example); a repeat changes nothing',

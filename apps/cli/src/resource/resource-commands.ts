@@ -4,6 +4,7 @@ import type { Json } from '#libs/kernel/src/json.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { UsageError } from '../failures.js';
+import { AS_OF, isPastKind, nowOrThen } from '../nouns/as-of.js';
 import { addVerbs, type Given, type Verb } from '../nouns/verb-table.js';
 import { jsonOr, secretIn } from '../options.js';
 import { all } from '../pages.js';
@@ -19,10 +20,21 @@ export function resourceCommands(program: Command, act: Act): void {
 }
 
 function verbsOf(resource: Resource): readonly Verb[] {
-  const { noun, create, update, remove, view, actions = [], verbs = [] } = resource;
+  const { noun, path, create, update, remove, view, actions = [], verbs = [] } = resource;
+  const past = isPastKind(path) ? [AS_OF] : [];
+  const withPast = (run: Verb['run']): Verb['run'] => (isPastKind(path) ? nowOrThen(path, run) : run);
   return [
-    lister(resource),
-    ...(view === false ? [] : [{ usage: `view <${noun}>`, does: 'show one', run: viewer(resource) } satisfies Verb]),
+    lister(resource, past, withPast),
+    ...(view === false
+      ? []
+      : [
+          {
+            usage: `view <${noun}>`,
+            does: 'show one',
+            options: past,
+            run: withPast(viewer(resource)),
+          } satisfies Verb,
+        ]),
     ...(create ? [writer(resource, 'create', create)] : []),
     ...(update ? [writer(resource, 'update', update)] : []),
     ...(remove
@@ -44,12 +56,16 @@ function verbsOf(resource: Resource): readonly Verb[] {
 
 const one = ({ path }: Resource, id: string): string => `/api/v1/${path}/${encodeURIComponent(id)}`;
 
-function lister({ path, columns, filters = [], paged }: Resource): Verb {
+function lister(
+  { path, columns, filters = [], paged }: Resource,
+  past: Verb['options'] & object,
+  withPast: (run: Verb['run']) => Verb['run'],
+): Verb {
   return {
     usage: 'ls',
     does: 'list them',
-    options: filters.map((name) => [`${flagOf(name)} <value>`, `only those with this ${name}`] as const),
-    run: async (shell, _, options) => {
+    options: [...filters.map((name) => [`${flagOf(name)} <value>`, `only those with this ${name}`] as const), ...past],
+    run: withPast(async (shell, _, options) => {
       const given = filters.flatMap((name) => {
         const value = options[name];
         return typeof value === 'string' ? [[name, value] as [string, string]] : [];
@@ -67,7 +83,7 @@ function lister({ path, columns, filters = [], paged }: Resource): Verb {
           columns.map((column) => column.toUpperCase()),
           rows.map((row) => columns.map((column) => shown(row[column] ?? null))),
         );
-    },
+    }),
   };
 }
 

@@ -4,6 +4,7 @@ import type { SecretAnswer } from '#libs/events/src/shapes/secret-shape.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { UsageError } from '../failures.js';
+import { AS_OF, nowOrThen } from '../nouns/as-of.js';
 import type { Given, Verb } from '../nouns/verb-table.js';
 import { all } from '../pages.js';
 import type { Shell } from '../shell.js';
@@ -14,7 +15,12 @@ const VALUE_FILE = ['--value-file <file>', 'read the value from this file; defau
 
 /** The verbs of `millrace secret`. A value is never an argument, which other users of the machine could see. */
 export const secretVerbs: readonly Verb[] = [
-  { usage: 'ls', does: 'list secrets: names and times, never values', run: list },
+  {
+    usage: 'ls',
+    does: 'list secrets: names and times, never values',
+    options: [AS_OF],
+    run: nowOrThen('secrets', list),
+  },
   {
     usage: 'set <name>',
     does: 'create a secret or replace its value; a line break at the end of the value is dropped',
@@ -23,7 +29,12 @@ export const secretVerbs: readonly Verb[] = [
   },
   { usage: 'create <name>', does: 'the same as set', options: [VALUE_FILE], run: set },
   { usage: 'update <name>', does: 'the same as set', options: [VALUE_FILE], run: set },
-  { usage: 'view <name>', does: 'show when a secret was set, never its value', run: view },
+  {
+    usage: 'view <name>',
+    does: 'show when a secret was set, never its value',
+    options: [AS_OF],
+    run: nowOrThen('secrets', view),
+  },
   { usage: 'rm <name>', does: 'remove a secret and delete its value', run: remove },
 ];
 

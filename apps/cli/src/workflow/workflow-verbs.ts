@@ -11,6 +11,7 @@ import type {
 } from '#libs/events/src/shapes/workflow-shape.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
+import { AS_OF, nowOrThen } from '../nouns/as-of.js';
 import type { Given, Verb } from '../nouns/verb-table.js';
 import { pairsOf } from '../options.js';
 import { all } from '../pages.js';
@@ -24,8 +25,18 @@ const pathOf = (name: string): string => `${PATH}/${encodeURIComponent(name)}`;
 
 /** The verbs of `millrace workflow` that ask a server. */
 export const workflowVerbs: readonly Verb[] = [
-  { usage: 'ls', does: 'list workflows', options: [['--archived', 'those that are archived']], run: list },
-  { usage: 'view <workflow>', does: 'print the active text of a workflow', run: view },
+  {
+    usage: 'ls',
+    does: 'list workflows',
+    options: [['--archived', 'those that are archived'], AS_OF],
+    run: nowOrThen('workflows', list),
+  },
+  {
+    usage: 'view <workflow>',
+    does: 'print the active text of a workflow',
+    options: [AS_OF],
+    run: nowOrThen('workflows', view),
+  },
   { usage: 'create <file>', does: 'save a new workflow from a YAML file', run: (shell, [file]) => save(shell, file!) },
   {
     usage: 'update <file>',
