@@ -95,10 +95,15 @@ export class AnswerWaits implements Subscriber {
     const span = { orgId, types, upTo: event.position };
     // A step begins at the time that its first events carry: what was recorded from then on counts.
     const previous = run.findLast(({ position }) => position < event.position) ?? event;
+    const started = run[0]!;
+    // What came before a restart was the earlier run's: it has the same cause.
+    const isRestart = started.is('workflow.started') && started.data.restartOf !== undefined;
     const batches =
       since === 'step'
         ? this.past.between({ ...span, after: previous.position })
-        : this.past.sinceCause({ ...span, started: run[0]! });
+        : isRestart
+          ? this.past.between({ ...span, after: started.position })
+          : this.past.sinceCause({ ...span, started });
     for await (const batch of batches)
       for (const one of batch) {
         if (since === 'step' && one.metadata.receivedAt < event.metadata.receivedAt) continue;

@@ -78,4 +78,23 @@ describe('runs that wait for events', () => {
     expect(await one.untilStatus(heard, 'completed')).toMatchObject({ outputs: { got: 'now', late: false } });
     expect(await one.untilStatus(missed, 'completed')).toMatchObject({ outputs: { got: null, late: true } });
   });
+
+  it('of a restarted run do not hear what came before the restart', async () => {
+    const one = await process();
+    await one.save(
+      waiting('w').replace('triggers: [', 'triggers: [{ type: event, event: git.push }, ').replace('inputs.key', "'a'"),
+    );
+    await one.append('git.push', { branch: 'main' } as never);
+    const { id: first } = await waitFor('the run', async () => {
+      const { data } = await one.runs.list(one.caller, {});
+      return data[0];
+    });
+    await come(one, 'a');
+    await one.untilStatus(first, 'completed');
+    const { id: again } = (await one.commands.restart(one.caller, first, { body: {} })) as { id: string };
+    await waitFor('the wait of the restarted run', async () => (await open(one)).length === 1);
+    expect(await one.view(again)).toMatchObject({ status: 'waiting' });
+    await come(one, 'a');
+    expect(await one.untilStatus(again, 'completed')).toMatchObject({ outputs: { got: 'a' } });
+  });
 });

@@ -1,11 +1,14 @@
 import { type DataOf } from '#libs/events/src/catalogue.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
+import { isObject } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
 import type { RunDraft } from '../../engine/run-decision.js';
 import type { StartedRun } from '../../engine/run-state.js';
+import { parsePath } from '../../engine/step-path.js';
 import type { Definition, Step } from '../../language/definition.js';
+import { setStep } from '../../steps/effects/set.step.js';
 import { plain } from '../../steps/kind/step-input.js';
 import { failureOf } from '../../steps/kind/step-failure.js';
 import { stepIn } from '../../steps/kind/step-state.js';
@@ -37,12 +40,17 @@ export function takenOver(
   const values = valuesSet(recorded);
   const reused = withShared(before).flatMap((step): DataOf<'run.step_reused'>[] => {
     const ofRun = { runId: newRunId, path: step.id, stepId: step.id, of: run.start.runId };
-    if (Object.hasOwn(outputs, step.id)) return [{ ...ofRun, status: 'completed', output: outputs[step.id] ?? null }];
+    const set = values.get(step.id);
+    if (Object.hasOwn(outputs, step.id)) {
+      const output = outputs[step.id] ?? null;
+      // The output of `uses: set` is what it sets.
+      const given = step.kind === setStep.name && isObject(output) ? output : set;
+      return [{ ...ofRun, status: 'completed', output, ...(given && { values: given }) }];
+    }
     const state = stepIn(run.steps, step.id);
     const isOver = state && state.status !== 'open' && !(state.status === 'failed' && !state.continued);
     if (isOver) {
       const { status } = state;
-      const set = values.get(step.id);
       return [
         {
           ...ofRun,
@@ -64,12 +72,13 @@ export function takenOver(
   return reused.map((data) => ({ type: 'run.step_reused', data }));
 }
 
-/** What each step outside loops has set. */
+/** What each step of the list at the top has set, with the steps in its loops and branches. The last value counts. */
 function valuesSet(recorded: readonly RecordedEvent[]): ReadonlyMap<string, Record<string, unknown>> {
   const values = new Map<string, Record<string, unknown>>();
   for (const event of recorded) {
-    if (event.is('run.vars_set')) values.set(event.data.path, event.data.values);
-    else if (event.is('run.step_reused') && event.data.values) values.set(event.data.path, event.data.values);
+    if (!event.is('run.vars_set', 'run.step_reused') || !event.data.values) continue;
+    const { id } = parsePath(event.data.path)[0]!;
+    values.set(id, { ...values.get(id), ...event.data.values });
   }
   return values;
 }

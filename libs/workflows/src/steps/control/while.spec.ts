@@ -66,6 +66,6 @@ steps:
 outputs: { count: "\${{ vars.count }}" }
 `,
     });
-    expect(last('workflow.completed')['outputs']).toEqual({ count: 9 });
+    expect(last('workflow.completed')['outputs']).toEqual({ count: 7 });
   });
 });

@@ -31,7 +31,7 @@ export const whileStep: KeywordKind<WhileFields, { readonly index: number }> = {
         {
           condition: described(
             Condition,
-            'Evaluated before each iteration. It sees the steps of the iteration before.',
+            'Evaluated before each iteration. It sees the `index` of this iteration (from 0) and the steps of the previous one.',
           ),
           maxIterations: whole(1, MAX_ITERATIONS, 'One more fails the step with `step.too_many_iterations`.'),
           delay: Type.Optional(described(Duration, 'Between two iterations.')),
@@ -64,9 +64,10 @@ export const whileStep: KeywordKind<WhileFields, { readonly index: number }> = {
 
   decide({ holds, maxIterations, delayMs, steps }, decision) {
     const item = decision.scope()['item'];
-    const isTrue = (pass: Pass) => evaluating(() => holds?.test(pass.scope()) ?? false);
+    // The steps are those of the iteration before, `index` is that of the one that may begin.
+    const isTrue = (pass: Pass, index: number) => evaluating(() => holds?.test({ ...pass.scope(), index }) ?? false);
     if (decision.open?.noted === undefined) {
-      if (!isTrue(decision.pass(0, item))) return decision.completed({ iterations: 0, last: null });
+      if (!isTrue(decision.pass(0, item), 0)) return decision.completed({ iterations: 0, last: null });
       decision.record('run.iteration_started', { index: 0 });
     }
     for (let index = decision.open?.noted?.index ?? 0; ; index++) {
@@ -75,7 +76,7 @@ export const whileStep: KeywordKind<WhileFields, { readonly index: number }> = {
       if (progress === 'open') return 'open';
       if (progress !== 'done') return decision.failed(progress.failed);
       const iterations = index + 1;
-      if (!isTrue(pass)) return decision.completed({ iterations, last: pass.resultOf(steps).output });
+      if (!isTrue(pass, iterations)) return decision.completed({ iterations, last: pass.resultOf(steps).output });
       if (iterations === maxIterations)
         throw new StepError({
           code: 'step.too_many_iterations',
