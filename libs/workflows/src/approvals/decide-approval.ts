@@ -1,7 +1,7 @@
 import type { Caller } from '#libs/access/src/caller.js';
 import { type EventStore, type RecordedEvent, WrongRevision } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
-import { readAt, readWhole } from '#libs/event-store/src/reading.js';
+import { readWhole } from '#libs/event-store/src/reading.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import { causedBy } from '#libs/events/src/envelope.js';
 import type { ApprovalDecision } from '#libs/events/src/shapes/run-shape.js';
@@ -12,6 +12,7 @@ import { uuid5 } from '#libs/kernel/src/ids.js';
 import { type InputSpecs, inputsOf } from '../language/inputs.js';
 import { isRole } from '../steps/waiting/approval.step.js';
 import { waitsOf } from '../waits/open-waits.js';
+import { startersOf } from './run-starters.js';
 
 const MAX_TRIES = 20;
 
@@ -61,9 +62,9 @@ export async function decideApproval(
       throw new Rejected(
         'conflict',
         'approval.over',
-        'Nothing is to be approved any more: it was decided, or its time is over.',
+        'This approval is no longer open: it was decided, or its time is over.',
       );
-    await checkApprover(store, run, request.data, who);
+    await checkApprover(store, runId, request.data, who);
     const said = voteOf(request.data, who, at, vote);
     const all = [...votes.map(({ data }) => voteIn(data)), said];
     const approvals = all.filter(({ decision }) => decision === 'approve').length;
@@ -90,7 +91,7 @@ export async function decideApproval(
 
 async function checkApprover(
   store: EventStore,
-  run: readonly RecordedEvent[],
+  runId: string,
   { approvers, selfApproval }: DataOf<'approval.requested'>,
   { actor, roles, name, link }: Approver,
 ): Promise<void> {
@@ -98,13 +99,14 @@ async function checkApprover(
   const asRole = roles.some((role) => approvers.includes(role)) || (roles.includes('admin') && approvers.some(isRole));
   const isAllowed = link === 'anybody' || asRole || (name !== undefined && approvers.includes(name));
   if (!isAllowed)
-    throw new Rejected('forbidden', 'approval.not_approver', `This is for ${approvers.join(' or ')} to decide.`);
+    throw new Rejected('forbidden', 'approval.not_approver', `Only ${approvers.join(' or ')} may decide this.`);
   if (selfApproval) return;
-  const [first] = run;
-  const event = first?.is('workflow.started') ? first.data.event : undefined;
-  const cause = event && (await readAt(store, event.stream, event.revision));
-  if ([first, cause].some((one) => one?.metadata.actor === actor))
-    throw new Rejected('forbidden', 'approval.own_run', 'You started this run. Another person must decide.');
+  if ((await startersOf(store, runId)).has(actor))
+    throw new Rejected(
+      'forbidden',
+      'approval.own_run',
+      'You started this run or one that led to it. Another person must decide.',
+    );
 }
 
 function voteOf({ form }: DataOf<'approval.requested'>, { actor, link }: Approver, at: Date, vote: ApprovalDecision) {
