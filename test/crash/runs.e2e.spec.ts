@@ -124,6 +124,47 @@ describe('a process that dies with a run that it has recorded and not yet called
   });
 });
 
+describe('a process that dies in the middle of a backfill', () => {
+  it('goes on where it stopped when the same request comes again, and starts nothing twice', async () => {
+    const path = '/api/v1/workflows/report/schedule/backfill';
+    const source =
+      'name: report\ntriggers: [{ type: schedule, every: 1s, catchup: none }]\nsteps: [{ uses: log, with: { message: x } }]\n';
+    const backfilled = async (server: TestServer): Promise<readonly string[]> =>
+      (await server.list<{ data: { at: string; late?: string } }>('/api/v1/events?type=schedule.fired'))
+        .filter(({ data }) => data.late === 'backfill')
+        .map(({ data }) => data.at);
+    let request: { from: string; to: string; count: number };
+    await diedAt(
+      'schedules.after-backfill:2',
+      async (server) => {
+        await server.call('PUT', '/api/v1/workflows/report', { source });
+        await server.post('/api/v1/workflows/report/pause', {});
+        const from = new Date(Date.now() - 60_000).toISOString();
+        request = await waitFor(
+          'four ticks to be missed',
+          async () => {
+            const to = new Date().toISOString();
+            const { count } = await server.call<{ count: number }>('POST', path, { from, to });
+            return count >= 4 && { from, to, count };
+          },
+          () => server.output,
+        );
+        await server.post('/api/v1/workflows/report/resume', {});
+        return [];
+      },
+      (server) => server.post(path, request),
+      async (server) => {
+        expect(await backfilled(server)).toHaveLength(2);
+        const { count } = await server.call<{ count: number }>('POST', path, request);
+        expect(count).toBe(request.count - 2);
+        const fired = await backfilled(server);
+        expect(new Set(fired).size).toBe(request.count);
+        expect(fired).toHaveLength(request.count);
+      },
+    );
+  });
+});
+
 describe('a process that dies while it cancels what a cancelled run had started', () => {
   it.each(['workflows.before-close', 'workflows.after-close'])('at %s leaves nothing going on', async (point) => {
     await diedAt(

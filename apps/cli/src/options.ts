@@ -28,6 +28,14 @@ export function secretIn(given: string | undefined, env: NodeJS.ProcessEnv): str
   return secret === '' ? undefined : secret;
 }
 
+/** A whole number above 0; `undefined` where the option is left out. */
+export function wholeNumber(option: string, given: string | readonly string[] | true | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  const number = Number(given);
+  if (Number.isInteger(number) && number >= 1) return number;
+  throw new UsageError(`${option} must be a whole number above 0, not "${String(given)}".`);
+}
+
 /** `bearer=true`, of the option `--config`: a value that is JSON is that, any other a text. */
 export function pairsOf(option: string, pairs: unknown): JsonObject {
   return Object.fromEntries(splitPairs(option, pairs).map(([key, value]) => [key, jsonOr(value) as never]));

@@ -3,29 +3,37 @@ import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { UsageError } from '../failures.js';
 import type { Given } from '../nouns/verb-table.js';
+import { wholeNumber } from '../options.js';
 import type { Shell } from '../shell.js';
 import { filterOf } from './run-filter.js';
 import { nextLook } from './next-look.js';
 
-/** `run retry --all`: says how many runs match, and with `--yes` retries them and follows until the last one. */
+/** `run retry --all` counts the runs that match; with `--yes` or their number it retries them and follows until the last one. */
 export async function retryMany(shell: Shell, given: Given): Promise<number> {
   const filter = filterOf(given);
-  const rate = given['rate'] === undefined ? {} : { rate: wholeNumber(given['rate']) };
+  const rate = wholeNumber('--rate', given['rate']);
+  const expected = wholeNumber('--confirm', given['confirm']);
   const { count } = await shell.call<BulkRetryStart>('POST', '/api/v1/runs/retry', { filter });
-  if (!given['yes']) {
+  if (!given['yes'] && expected === undefined) {
     if (shell.json) shell.print(stringifyJson({ count, started: false }, 2));
     else
       shell.print(
-        shell.quiet ? String(count) : `${count} failed runs match. Repeat the command with --yes to retry them.`,
+        shell.quiet
+          ? String(count)
+          : `${count} failed runs match. Repeat the command with --confirm ${count} to retry them.`,
       );
     return 0;
   }
+  if (expected !== undefined && expected !== count)
+    throw new UsageError(`${count} failed runs match, not ${expected}. Use --confirm ${count} to retry them.`);
   if (count === 0) {
     if (shell.json) shell.print(stringifyJson({ count, started: false }, 2));
     else shell.note('There are no such runs.');
     return 0;
   }
-  const { id } = await shell.call<BulkRetryStart>('POST', '/api/v1/runs/retry', { filter, confirm: count, ...rate });
+  // The server counts again: a run that failed meanwhile is not retried unasked.
+  const request = { filter, confirm: count, ...(rate !== undefined && { rate }) };
+  const { id } = await shell.call<BulkRetryStart>('POST', '/api/v1/runs/retry', request);
   const path = `/api/v1/run-retries/${id}`;
   let shown = await shell.call<BulkRetryAnswer>('GET', path);
   while (shown.status === 'running' && !shell.signal.aborted) {
@@ -38,11 +46,4 @@ export async function retryMany(shell: Shell, given: Given): Promise<number> {
   else if (shell.quiet) shell.print(shown.id);
   else shell.print(`${shown.id} is ${shown.status}: ${shown.retried} runs retried, ${shown.refused} refused.`);
   return shown.refused > 0 ? 1 : 0;
-}
-
-function wholeNumber(given: unknown): number {
-  const rate = Number(given);
-  if (!Number.isInteger(rate) || rate < 1)
-    throw new UsageError(`--rate must be a whole number, not "${String(given)}".`);
-  return rate;
 }

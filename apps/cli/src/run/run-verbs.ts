@@ -1,4 +1,4 @@
-import type { RecordedDecision, RunAnswer, RunDetails } from '#libs/events/src/shapes/run-shape.js';
+import type { RunAnswer, RunDetails } from '#libs/events/src/shapes/run-shape.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { UsageError } from '../failures.js';
@@ -6,6 +6,7 @@ import type { Given, Verb } from '../nouns/verb-table.js';
 import { pairsOf } from '../options.js';
 import { all } from '../pages.js';
 import type { Shell } from '../shell.js';
+import { approvalVerbs } from './approval-verbs.js';
 import { follow, pathOf, show } from './follow-run.js';
 import { retryMany } from './retry-many.js';
 import { FILTER_OPTIONS, filterOf, queryOf } from './run-filter.js';
@@ -28,8 +29,9 @@ export const runVerbs: readonly Verb[] = [
     usage: 'retry [run]',
     does: 'let a failed run, or with --all all that match, go on from the steps that failed',
     options: [
-      ['--all', 'all failed runs that match the options below; the answer says how many'],
-      ['--yes', 'with --all: retry them'],
+      ['--all', 'all failed runs that match the options below; alone it counts them'],
+      ['--yes', 'with --all: retry them, however many they are'],
+      ['--confirm <number>', 'with --all: retry them if they are this many'],
       ['--rate <number>', 'with --all: runs a second (10)'],
       ...FILTER_OPTIONS.map(
         ([flags, meaning]) =>
@@ -61,18 +63,7 @@ export const runVerbs: readonly Verb[] = [
     does: 'let a run go on that is paused or blocked',
     run: (shell, [id]) => command(shell, id!, 'resume'),
   },
-  {
-    usage: 'approve <run> <step>',
-    does: 'approve what a step waits for',
-    options: [['--comment <text>', 'why']],
-    run: (shell, args, { comment }) => decide(shell, args, 'approve', comment),
-  },
-  {
-    usage: 'reject <run> <step>',
-    does: 'reject what a step waits for',
-    options: [['--comment <text>', 'why']],
-    run: (shell, args, { comment }) => decide(shell, args, 'reject', comment),
-  },
+  ...approvalVerbs,
 ];
 
 async function list(shell: Shell, _: readonly string[], given: Given): Promise<void> {
@@ -114,14 +105,4 @@ async function restart(shell: Shell, [id]: readonly string[], { latest, from, in
     ...(output && { outputs: pairsOf('--output', output) }),
   };
   show(shell, await shell.call<RunDetails>('POST', `${pathOf(id!)}/restart`, body));
-}
-
-async function decide(shell: Shell, [id, step]: readonly string[], decision: string, comment: unknown): Promise<void> {
-  const path = `${pathOf(id!)}/approvals/${encodeURIComponent(step!)}`;
-  const answer = await shell.call<RecordedDecision>('POST', path, {
-    decision,
-    ...(typeof comment === 'string' && { comment }),
-  });
-  if (shell.json) shell.print(stringifyJson(answer, 2));
-  else shell.print(shell.quiet ? id! : `${step} of ${id} is ${decision === 'approve' ? 'approved' : 'rejected'}.`);
 }

@@ -58,10 +58,49 @@ describe('workflow', () => {
   });
 
   it('says when a schedule comes next', async () => {
-    const answer = { workflow: 'a', paused: false, schedules: [{ trigger: 'every 1d', index: 0, next: ['t1', 't2'] }] };
-    const shell = new FakeShell({ 'GET /api/v1/workflows/a/schedule': answer });
+    const states = { paused: false, disabled: false, archived: false };
+    const answer = { workflow: 'a', ...states, schedules: [{ trigger: 'every 1d', index: 0, next: ['t1', 't2'] }] };
+    const off = (more: object) => ({ workflow: 'a', ...states, schedules: [], ...more });
+    const shell = new FakeShell({
+      'GET /api/v1/workflows/a/schedule': answer,
+      'GET /api/v1/workflows/b/schedule': off({ paused: true }),
+      'GET /api/v1/workflows/c/schedule': off({ paused: true, disabled: true }),
+      'GET /api/v1/workflows/d/schedule': off({}),
+    });
     await verb(workflowVerbs, 'schedule', shell, ['a']);
     expect(shell.out).toEqual(['AT | SCHEDULE', 't1 | every 1d', 't2 | every 1d']);
+    for (const name of ['b', 'c', 'd']) await verb(workflowVerbs, 'schedule', shell, [name]);
+    expect(shell.notes).toEqual([
+      '"b" is paused: its schedules start no runs.',
+      '"c" is disabled: its schedules start no runs.',
+      '"d" has no schedule.',
+    ]);
+  });
+
+  it('are listed with their state, by state and labels', async () => {
+    const one = { name: 'a', status: 'active', version: 'v1', origin: 'api', updatedAt: 'then' };
+    const data = [one, { ...one, paused: true }, { ...one, paused: true, disabled: true }];
+    const shell = new FakeShell({
+      'GET /api/v1/workflows?limit=200': { data, nextCursor: null },
+      'GET /api/v1/workflows?paused=true&disabled=true&label=team%3Apay%3Aments&label=tier%3A1&limit=200': {
+        data: [],
+        nextCursor: null,
+      },
+    });
+    await verb(workflowVerbs, 'ls', shell, []);
+    expect(shell.out.slice(1)).toEqual(
+      ['active', 'paused', 'disabled'].map((state) => `a | ${state} | v1 | api | then`),
+    );
+    await verb(workflowVerbs, 'ls', shell, [], { paused: true, disabled: true, label: ['team=pay:ments', 'tier=1'] });
+    expect(shell.notes).toEqual(['There are no such workflows.']);
+  });
+
+  it('are shown with their state', async () => {
+    const shell = new FakeShell({
+      'GET /api/v1/workflows/a': { name: 'a', status: 'active', paused: true, source: 'x\n' },
+    });
+    await verb(workflowVerbs, 'view', shell, ['a']);
+    expect([shell.out, shell.notes]).toEqual([['x'], ['"a" is paused.']]);
   });
 });
 
@@ -152,7 +191,7 @@ describe('run', () => {
     });
     const options = { all: true, workflow: 'a', errorCode: 'x' } as const;
     await verb(runVerbs, 'retry', shell, [], options);
-    expect(shell.out).toEqual(['2 failed runs match. Repeat the command with --yes to retry them.']);
+    expect(shell.out).toEqual(['2 failed runs match. Repeat the command with --confirm 2 to retry them.']);
     expect(await verb(runVerbs, 'retry', shell, [], { ...options, yes: true, rate: '5' })).toBe(0);
     expect(shell.out.at(-1)).toBe('ret_1 is completed: 2 runs retried, 0 refused.');
     const filter = { workflow: 'a', errorCode: 'x' };
@@ -161,6 +200,8 @@ describe('run', () => {
       { filter },
       { filter, confirm: 2, rate: 5 },
     ]);
+    expect(await verb(runVerbs, 'retry', shell, [], { all: true, confirm: '2' })).toBe(0);
+    await expect(verb(runVerbs, 'retry', shell, [], { all: true, confirm: '3' })).rejects.toThrow('match, not 3');
     await expect(verb(runVerbs, 'retry', shell, [], {})).rejects.toThrow('Name a run');
   });
 });

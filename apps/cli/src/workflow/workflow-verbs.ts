@@ -13,12 +13,13 @@ import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { AS_OF, nowOrThen } from '../nouns/as-of.js';
 import type { Given, Verb } from '../nouns/verb-table.js';
-import { pairsOf } from '../options.js';
+import { pairsOf, textsOf } from '../options.js';
 import { all } from '../pages.js';
 import { parseDocument, UnreadableFile } from '../rule/rule-file.js';
 import { workflowReason } from '../rule/rule-text.js';
 import { follow } from '../run/follow-run.js';
 import type { Shell } from '../shell.js';
+import { backfillVerb } from './backfill.js';
 
 const PATH = '/api/v1/workflows';
 const pathOf = (name: string): string => `${PATH}/${encodeURIComponent(name)}`;
@@ -28,7 +29,13 @@ export const workflowVerbs: readonly Verb[] = [
   {
     usage: 'ls',
     does: 'list workflows',
-    options: [['--archived', 'those that are archived'], AS_OF],
+    options: [
+      ['--archived', 'those that are archived'],
+      ['--paused', 'those that are paused'],
+      ['--disabled', 'those whose text says disabled: true'],
+      ['--label <name=value>...', 'with this label'],
+      AS_OF,
+    ],
     run: nowOrThen('workflows', list),
   },
   {
@@ -73,7 +80,8 @@ export const workflowVerbs: readonly Verb[] = [
     does: 'let its triggers start runs again',
     run: (shell, [name]) => pause(shell, name!, 'resume'),
   },
-  { usage: 'schedule <workflow>', does: 'when it starts next', run: schedule },
+  { usage: 'schedule <workflow>', does: 'show when it starts next', run: schedule },
+  backfillVerb,
   {
     usage: 'why <workflow>',
     does: 'show the newest events that its triggers looked at, and why it started or did not',
@@ -85,22 +93,43 @@ export const workflowVerbs: readonly Verb[] = [
   },
 ];
 
-async function list(shell: Shell, _: readonly string[], { archived }: { readonly archived?: unknown }): Promise<void> {
-  const found = await all<WorkflowAnswer>(shell, `${PATH}${archived ? '?status=archived' : ''}`);
+/** What keeps a workflow from starting runs: the first that does. */
+const stateOf = ({ status, paused, disabled }: WorkflowAnswer): string => {
+  if (status === 'archived') return status;
+  if (disabled) return 'disabled';
+  return paused ? 'paused' : status;
+};
+
+async function list(shell: Shell, _: readonly string[], { archived, paused, disabled, label }: Given): Promise<void> {
+  const query = new URLSearchParams({
+    ...(archived && { status: 'archived' }),
+    ...(paused && { paused: 'true' }),
+    ...(disabled && { disabled: 'true' }),
+  });
+  for (const [name, value] of Object.entries(textsOf('--label', label))) query.append('label', `${name}:${value}`);
+  const found = await all<WorkflowAnswer>(shell, `${PATH}${query.size === 0 ? '' : `?${query.toString()}`}`);
   if (shell.json) return shell.print(stringifyJson(found, 2));
   if (shell.quiet) return found.forEach(({ name }) => shell.print(name));
   if (found.length === 0)
-    return shell.note('There are no workflows. Save one: millrace workflow create my-workflow.yaml');
+    return shell.note(
+      query.size === 0
+        ? 'There are no workflows. Save one: millrace workflow create my-workflow.yaml'
+        : 'There are no such workflows.',
+    );
   shell.table(
     ['NAME', 'STATUS', 'VERSION', 'FROM', 'CHANGED'],
-    found.map(({ name, status, version, origin, updatedAt }) => [name, status, version, origin, updatedAt]),
+    found.map((one) => [one.name, stateOf(one), one.version, one.origin, one.updatedAt]),
   );
 }
 
 async function view(shell: Shell, [name]: readonly string[]): Promise<void> {
   const found = await shell.call<WorkflowAnswer & { readonly source: string }>('GET', pathOf(name!));
   if (shell.json) shell.print(stringifyJson(found, 2));
-  else shell.print(shell.quiet ? found.name : found.source.replace(/\n$/, ''));
+  else {
+    shell.print(shell.quiet ? found.name : found.source.replace(/\n$/, ''));
+    const state = stateOf(found);
+    if (state !== 'active') shell.note(`"${found.name}" is ${state}.`);
+  }
 }
 
 async function save(shell: Shell, file: string): Promise<void> {
@@ -172,7 +201,10 @@ async function schedule(shell: Shell, [name]: readonly string[]): Promise<void> 
   if (shell.json) return shell.print(stringifyJson(answer, 2));
   const rows = answer.schedules.flatMap(({ trigger, next }) => next.map((at) => [at, trigger]));
   if (shell.quiet) return rows.forEach(([at]) => shell.print(at!));
-  if (rows.length === 0) return shell.note(answer.paused ? `"${name}" is paused.` : `"${name}" has no schedule.`);
+  const { paused, disabled, archived } = answer;
+  const state = archived ? 'archived' : disabled ? 'disabled' : paused ? 'paused' : undefined;
+  if (state !== undefined) return shell.note(`"${name}" is ${state}: its schedules start no runs.`);
+  if (rows.length === 0) return shell.note(`"${name}" has no schedule.`);
   shell.table(['AT', 'SCHEDULE'], rows);
 }
 

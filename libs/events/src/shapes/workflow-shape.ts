@@ -120,6 +120,7 @@ export const WorkflowAnswer = Type.Object(
     name,
     description: Type.Optional(Type.String({ description: 'The description in the workflow.' })),
     labels: Type.Optional(Type.Record(Type.String(), Type.String(), { description: 'As the text has them.' })),
+    paused: Type.Optional(Type.Boolean({ description: 'Its triggers start no runs.' })),
     disabled: Type.Optional(Type.Boolean({ description: 'It starts no runs.' })),
     inputs: Type.Optional(
       Type.Record(Type.String(), InputShape, { description: 'What a run takes, by name, as the text declares it.' }),
@@ -227,11 +228,15 @@ export const WorkflowSchedule = Type.Object(
   {
     workflow: name,
     paused: Type.Boolean(),
+    disabled: Type.Boolean({ description: 'The active version says `disabled: true`.' }),
+    archived: Type.Boolean(),
     schedules: Type.Array(
       Type.Object({
         trigger,
         index: Type.Integer({ minimum: 0, description: 'Place of the trigger in the text.' }),
-        next: Type.Array(time, { description: 'The next ten times; none while the workflow is paused.' }),
+        next: Type.Array(time, {
+          description: 'The next ten times; none while the workflow is paused, disabled or archived.',
+        }),
       }),
     ),
   },
@@ -261,7 +266,7 @@ export const BackfillRequest = closed(
 /** What a backfill starts, or would start. */
 export const Backfill = Type.Object(
   {
-    count: Type.Integer({ minimum: 0, description: 'Times that were missed.' }),
+    count: Type.Integer({ minimum: 0, description: 'Times that never fired, with what this request started.' }),
     started: Type.Boolean({ description: 'Whether runs were started for them.' }),
     ticks: Type.Array(Type.Object({ trigger, at: time })),
   },

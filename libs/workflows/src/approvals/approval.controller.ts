@@ -18,9 +18,10 @@ import {
   RecordedDecision,
 } from '#libs/events/src/shapes/run-shape.js';
 import { Clock } from '#libs/kernel/src/clock.js';
-import { Rejected } from '#libs/kernel/src/errors.js';
 import { type Page, pageOf, pagingOf } from '#libs/kernel/src/paging.js';
+import { isStorable } from '#libs/kernel/src/text/text.js';
 
+import { oneOf } from '../workflow/workflow-filter.js';
 import { ApprovalView } from './approval.view.js';
 import { decideApproval } from './decide-approval.js';
 
@@ -41,16 +42,17 @@ export class ApprovalController {
   @ApiOperation({ summary: 'List approvals', description: 'Newest first; those that wait unless a status is named.' })
   @ApiQuery({ name: 'status', required: false, enum: STATUSES })
   @ApiQuery({ name: 'runId', required: false })
+  @ApiQuery({ name: 'workflow', required: false, description: 'A name.' })
   @AnswersPage(ApprovalAnswer)
   async list(
     @CurrentCaller() { orgId }: Caller,
     @Query('status') status = 'waiting',
     @Query('runId') runId?: string,
+    @Query('workflow') workflow?: string,
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
   ): Promise<Page<ApprovalAnswer>> {
-    if (!STATUSES.some((one) => one === status))
-      throw new Rejected('invalid', 'list.bad_filter', `"status" must be one of ${STATUSES.join(', ')}.`);
+    oneOf('status', status, STATUSES);
     const paging = pagingOf(limit, cursor, ['time', 'text']);
     const query = this.database
       .getRepository(ApprovalView)
@@ -59,7 +61,10 @@ export class ApprovalController {
       .orderBy('approval.requestedAt', 'DESC')
       .addOrderBy('approval.requestId', 'DESC')
       .limit(paging.limit + 1);
+    if (![runId, workflow].every((text) => text === undefined || isStorable(text)))
+      return { data: [], nextCursor: null };
     if (runId) query.andWhere('approval.runId = :runId', { runId });
+    if (workflow) query.andWhere('approval.workflow = :workflow', { workflow });
     if (paging.after)
       query.andWhere('(approval.requestedAt, approval.requestId::text) < (:at::timestamptz, :id)', {
         at: paging.after[0],

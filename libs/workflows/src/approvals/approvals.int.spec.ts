@@ -44,6 +44,30 @@ describe('approvals', () => {
     expect(await one.untilStatus(id, 'completed')).toMatchObject({ outputs: { by: 'token/tok_2' } });
     expect(await list()).toEqual([]);
     expect(await list('approved')).toMatchObject([{ runId: id }]);
+    const among = async (workflow: string, runId?: string) =>
+      (await one.approvals.list(one.caller, 'approved', runId, workflow)).data.length;
+    expect([await among('ask'), await among('ask', id), await among('other'), await among('a\0b')]).toEqual([
+      1, 1, 0, 0,
+    ]);
+    await expect(list('broken')).rejects.toMatchObject({ code: 'list.bad_filter' });
+  });
+
+  it('in a sub-workflow are not for whoever started the run above it', async () => {
+    await one.save(WORKFLOW);
+    await one.save(
+      'name: parent\ntriggers: [{ type: manual }]\nsteps: [{ uses: workflow, with: { workflow: ask, inputs: { limit: 1d } } }]\n',
+    );
+    const parent = await one.begin('parent');
+    const [{ runId, path }] = await waitFor('the approval to be listed', async () => {
+      const [first] = (await one.approvals.list(one.caller)).data;
+      return first && ([first] as const);
+    });
+    const body = { decision: 'approve' };
+    await expect(one.approvals.decide(one.caller, runId, path, { body })).rejects.toMatchObject({
+      code: 'approval.own_run',
+    });
+    await one.approvals.decide({ ...one.caller, actor: 'token/tok_2' }, runId, path, { body });
+    await one.untilStatus(parent, 'completed');
   });
 
   it('are over once their time is', async () => {

@@ -24,6 +24,11 @@ export class SourceProblems {
     private readonly organisation?: KnownOrganisation,
   ) {}
 
+  /** The text is a version that is in use: what was allowed when it was saved stays allowed. */
+  get isSaved(): boolean {
+    return this.organisation === 'any';
+  }
+
   /** Event types beside the built-in ones. */
   get ownTypes(): OrganisationVocabulary['eventTypes'] | 'any' | undefined {
     return typeof this.organisation === 'object' ? this.organisation.eventTypes : this.organisation;

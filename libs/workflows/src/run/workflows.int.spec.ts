@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import type { Log } from '#libs/kernel/src/log.js';
+import { streams } from '#libs/events/src/streams.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
 import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
@@ -322,6 +323,37 @@ describe('definitions', () => {
     await one.workflows.archive(one.caller, 'hello');
     expect((await one.workflows.list(one.caller)).data).toEqual([]);
     expect((await one.workflows.list(one.caller, 'archived')).data).toMatchObject([{ name: 'hello' }]);
+  });
+
+  it('are listed by labels and by what keeps them from starting runs', async () => {
+    const one = await process();
+    const save = async (name: string, more: string) =>
+      (await one.save(`name: ${name}\n${more}\nsteps: [{ uses: echo, with: { value: 1 } }]\n`)) as { id: string };
+    const { id } = await save('a', 'labels: { team: payments, tier: "1" }');
+    await save('b', 'labels: { team: payments, "odd": "x:y" }\ndisabled: true');
+    await save('c', 'labels: { team: search }');
+    await one.append('workflow.paused', { workflowId: id, name: 'a' }, { stream: streams.workflow(id) });
+    const list = async (status?: string, paused?: string, disabled?: string, label?: string | string[]) =>
+      (await one.workflows.list(one.caller, status, paused, disabled, label)).data.map(({ name }) => name);
+    await waitFor('the pause to be seen', async () => (await list(undefined, 'true')).length === 1);
+    expect((await one.workflows.list(one.caller)).data).toMatchObject([
+      { name: 'a', paused: true },
+      { name: 'b', disabled: true },
+      { name: 'c' },
+    ]);
+    expect(await list(undefined, 'true')).toEqual(['a']);
+    expect(await list(undefined, 'false')).toEqual(['b', 'c']);
+    expect(await list(undefined, undefined, 'true')).toEqual(['b']);
+    expect(await list(undefined, 'false', 'false')).toEqual(['c']);
+    const labelled = (...labels: string[]) => list(undefined, undefined, undefined, labels);
+    expect(await labelled('team:payments')).toEqual(['a', 'b']);
+    expect(await labelled('team:payments', 'odd:x:y')).toEqual(['b']);
+    expect(await labelled('team:payments', 'team:search')).toEqual([]);
+    await one.workflows.archive(one.caller, 'c');
+    expect(await list('archived', undefined, undefined, 'team:search')).toEqual(['c']);
+    expect((await one.workflows.view(one.caller, 'c')).labels).toEqual({ team: 'search' });
+    for (const wrong of [list('all'), list(undefined, 'yes'), labelled('team'), labelled(':x')])
+      await expect(wrong).rejects.toMatchObject({ code: 'list.bad_filter' });
   });
 
   it('are not saved where they do not parse, or are called otherwise', async () => {

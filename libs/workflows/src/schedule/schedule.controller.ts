@@ -33,22 +33,22 @@ export class ScheduleController {
   @ApiOperation({ summary: 'When a workflow starts next', description: 'The next ten times of each schedule trigger.' })
   @Answers(WorkflowSchedule)
   next(@CurrentCaller() caller: Caller, @Param('name') name: string): WorkflowSchedule {
-    const workflow = this.find(caller, name);
+    const { definition, paused, archived, ...workflow } = this.find(caller, name);
+    const disabled = definition?.disabled === true;
+    const isIdle = paused || disabled || archived;
     const now = this.clock.now();
-    const schedules = (workflow.definition?.triggers ?? []).flatMap((trigger, index) =>
+    const schedules = (definition?.triggers ?? []).flatMap((trigger, index) =>
       isSchedule(trigger)
         ? [
             {
               trigger: trigger.key,
               index,
-              next: workflow.paused
-                ? []
-                : ticksAfter(trigger.schedule.times, now, SHOWN).map((tick) => tick.toISOString()),
+              next: isIdle ? [] : ticksAfter(trigger.schedule.times, now, SHOWN).map((tick) => tick.toISOString()),
             },
           ]
         : [],
     );
-    return { workflow: name, paused: workflow.paused, schedules };
+    return { workflow: workflow.name, paused, disabled, archived, schedules };
   }
 
   @Post('backfill')
@@ -57,7 +57,7 @@ export class ScheduleController {
   @ApiOperation({
     summary: 'Start the runs that a schedule missed',
     description:
-      'Counts the times of a range that never fired. Send the request again with this `count` to start a run for each. Repeating it starts nothing twice.',
+      'Counts the times of a range that never fired since the workflow has the schedule. Send the request again with this `count` to start a run for each. Repeat it if it does not answer: it goes on where it stopped and starts nothing twice.',
   })
   @Takes(BackfillRequest)
   @Answers(Backfill)
@@ -72,11 +72,11 @@ export class ScheduleController {
     const range = { from: timeIn(from, 'from'), to: timeIn(to, 'to') };
     if (range.from >= range.to) throw new Rejected('invalid', 'schedule.bad_range', '"from" must be before "to".');
     if (range.to > now) throw new Rejected('invalid', 'schedule.bad_range', '"to" must not be in the future.');
-    const missed = await missedTicks(this.store, workflow, range);
+    const { missed, backfilled } = await missedTicks(this.store, workflow, range);
     if (count !== undefined) {
-      if (workflow.paused)
-        throw new Rejected('conflict', 'workflow.paused', `"${name}" is paused. Resume it before the backfill.`);
-      if (count !== missed.length)
+      checkStarts(workflow);
+      // What a request that ended half way has started counts: the same request goes on where it stopped.
+      if (count !== missed.length && count !== missed.length + backfilled)
         throw new Rejected(
           'conflict',
           'schedule.other_count',
@@ -89,10 +89,19 @@ export class ScheduleController {
   }
 
   private find({ orgId }: Caller, name: string): ActiveWorkflow {
-    const workflow = this.table.find(orgId, name);
+    const workflow = this.table.findAny(orgId, name);
     if (!workflow) throw missingFrom(this.table, notFound(name));
     return workflow;
   }
+}
+
+/** A tick that starts no run would be lost: it fires once. @throws Rejected */
+function checkStarts({ name, definition, paused, archived }: ActiveWorkflow): void {
+  const refused = (state: string, remedy: string): Rejected =>
+    new Rejected('conflict', `workflow.${state}`, `"${name}" is ${state}. ${remedy} before the backfill.`);
+  if (archived) throw refused('archived', 'Activate a version of it');
+  if (definition?.disabled) throw refused('disabled', 'Remove "disabled: true" and save it');
+  if (paused) throw refused('paused', 'Resume it');
 }
 
 function timeIn(text: string, field: string): Date {

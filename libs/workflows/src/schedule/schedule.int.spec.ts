@@ -41,8 +41,8 @@ async function append(type: string, data: object): Promise<void> {
   await store.append(streams.workflow('wf_1'), [event], 'any');
 }
 let version = 0;
-async function save(trigger: string): Promise<void> {
-  const source = `name: report\ntriggers: [{ type: schedule, ${trigger} }]\nsteps: [{ wait: { for: 1s } }]\n# ${version}\n`;
+async function save(trigger: string, more = ''): Promise<void> {
+  const source = `name: report\n${more}triggers: [{ type: schedule, ${trigger} }]\nsteps: [{ wait: { for: 1s } }]\n# ${version}\n`;
   const data = { workflowId: 'wf_1', name: 'report', version: `v${++version}`, origin: 'api' };
   await append('workflow.saved', { ...data, number: version, source });
   await append('workflow.activated', data);
@@ -210,11 +210,11 @@ describe('a schedule', () => {
 });
 
 describe('the routes of schedules', () => {
-  async function controller(): Promise<ScheduleController> {
+  async function controller(log = store): Promise<ScheduleController> {
     const table = new WorkflowTable(testSteps);
     const { events } = await store.readAll({ limit: 1_000 });
     for (const event of events) table.apply(event);
-    return new ScheduleController(store, clock, table);
+    return new ScheduleController(log, clock, table);
   }
 
   it('show the next ten times', async () => {
@@ -224,6 +224,69 @@ describe('the routes of schedules', () => {
     expect(shown.schedules[0]!.next).toHaveLength(10);
     await stateOf('paused');
     expect((await controller()).next(caller, 'report')).toMatchObject({ paused: true, schedules: [{ next: [] }] });
+    await stateOf('resumed');
+    await save('every: 1h', 'disabled: true\n');
+    expect((await controller()).next(caller, 'report')).toMatchObject({ disabled: true, schedules: [{ next: [] }] });
+    await save('every: 1h');
+    await stateOf('archived');
+    expect((await controller()).next(caller, 'report')).toMatchObject({ archived: true, schedules: [{ next: [] }] });
+  });
+
+  it.each([
+    ['paused', () => stateOf('paused')],
+    ['disabled', () => save('every: 1h', 'disabled: true\n')],
+    ['archived', () => stateOf('archived')],
+  ] as const)('start nothing while the workflow is %s: its ticks would be lost', async (state, bring) => {
+    await save('every: 1h');
+    clock.advance(3 * HOUR);
+    await bring();
+    const body = { from: '2026-11-20T09:00:00Z', to: '2026-11-20T11:00:00Z' };
+    const routes = await controller();
+    expect(await routes.backfill(caller, 'report', { body })).toMatchObject({ count: 2 });
+    await expect(routes.backfill(caller, 'report', { body: { ...body, count: 2 } })).rejects.toMatchObject({
+      code: `workflow.${state}`,
+      message: expect.stringContaining('before the backfill'),
+    });
+    expect(await ticks()).toEqual([]);
+  });
+
+  it('count no tick from before the workflow had the schedule', async () => {
+    await save('every: 1h');
+    clock.advance(2 * HOUR);
+    await save('every: 1h, catchup: all');
+    clock.advance(HOUR);
+    const counted = async () => {
+      const body = { from: '2020-01-01T00:00:00Z', to: clock.now().toISOString() };
+      return (await (await controller()).backfill(caller, 'report', { body })).ticks.map(({ at }) => at.slice(11, 16));
+    };
+    expect(await counted()).toEqual(['09:00', '10:00', '11:00']);
+    // The times changed and came back: those in between were nobody's.
+    await save('every: 2h');
+    clock.advance(2 * HOUR);
+    await save('every: 1h');
+    clock.advance(HOUR);
+    expect(await counted()).toEqual(['14:00']);
+    await stateOf('archived');
+    clock.advance(HOUR);
+    await save('every: 1h');
+    expect(await counted()).toEqual([]);
+  });
+
+  it('go on where a backfill stopped when the same request comes again', async () => {
+    await save('every: 1h');
+    clock.advance(4 * HOUR);
+    const body = { from: '2026-11-20T09:00:00Z', to: '2026-11-20T12:00:00Z', count: 3 };
+    let appends = 0;
+    const dying = Object.create(store, {
+      append: {
+        value: (...given: Parameters<MemoryEventStore['append']>) =>
+          ++appends > 1 ? Promise.reject(new Error('killed')) : store.append(...given),
+      },
+    }) as MemoryEventStore;
+    await expect((await controller(dying)).backfill(caller, 'report', { body })).rejects.toThrow('killed');
+    expect(await (await controller()).backfill(caller, 'report', { body })).toMatchObject({ count: 2, started: true });
+    expect(await (await controller()).backfill(caller, 'report', { body })).toMatchObject({ count: 0, started: true });
+    expect(await ticks()).toEqual(['09:00 backfill', '10:00 backfill', '11:00 backfill']);
   });
 
   it('count what was missed before they start it, and start it once', async () => {
@@ -253,9 +316,17 @@ describe('the routes of schedules', () => {
     [{ from: '2026-11-20T09:00:00Z', to: '2026-11-20T08:00:00Z' }, 'schedule.bad_range'],
     [{ from: '2026-11-20T08:00:00Z', to: '2026-11-21T08:00:00Z' }, 'schedule.bad_range'],
     [{ from: 'yesterday', to: '2026-11-20T08:00:00Z' }, 'schedule.bad_range'],
-    [{ from: '2026-01-01T08:00:00Z', to: '2026-11-20T08:00:00Z' }, 'schedule.too_many_ticks'],
   ])('refuse the range %j', async (body, code) => {
     await save('every: 1h');
     await expect((await controller()).backfill(caller, 'report', { body })).rejects.toMatchObject({ code });
+  });
+
+  it('refuse a range with more than 1,000 ticks', async () => {
+    await save('every: 1h');
+    clock.advance(1_001 * HOUR);
+    const body = { from: '2026-11-20T08:00:00Z', to: clock.now().toISOString() };
+    await expect((await controller()).backfill(caller, 'report', { body })).rejects.toMatchObject({
+      code: 'schedule.too_many_ticks',
+    });
   });
 });

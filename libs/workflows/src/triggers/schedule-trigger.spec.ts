@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 
 import { testSteps } from '../../testing/library.js';
 import { parseWorkflow } from '../language/reading/parse-workflow.js';
+import { savedVocabulary } from '../language/vocabulary.js';
 import { isSchedule } from './schedule.trigger.js';
 
 const parsed = (fields: string, step = '"${{ event.data.at }}"') =>
@@ -39,8 +40,21 @@ describe('a schedule trigger', () => {
     ['catchup: last', '3:5 A schedule must have either "cron" or "every"'],
     ['every: 15m, timezone: UTC', '3:35 "timezone" goes with "cron" only'],
     ['every: 100ms', '3:30 "every" must be at least 1s'],
+    ['every: 15m, jitter: 16m', '3:43 "jitter" must be at most 15m'],
+    ['cron: "0 9,10 * * 1", jitter: 61m', '3:53 "jitter" must be at most 1h'],
+    ['cron: "59 23 31 * *", jitter: 366d', '3:53 "jitter" must be at most 31d'],
   ])('with %s is refused at its place', (fields, expected) => {
     expect(problems(fields)).toEqual([expect.stringContaining(expected)]);
+  });
+
+  it('may have a jitter as long as its interval', () => {
+    for (const fields of ['every: 15m, jitter: 15m', 'cron: "*/7 * * * *", jitter: 4m'])
+      expect(problems(fields)).toEqual([]);
+  });
+
+  it('with a jitter that an earlier version allowed goes on', () => {
+    const text = 'name: x\ntriggers: [{ type: schedule, every: 1m, jitter: 1h }]\nsteps: [{ wait: { for: 1s } }]\n';
+    expect(parseWorkflow(text, savedVocabulary(testSteps)).ok).toBe(true);
   });
 
   it('does not have the same times twice', () => {

@@ -6,7 +6,7 @@ import { formatDuration } from '#libs/kernel/src/time/durations.js';
 import type { Trigger } from '../language/definition.js';
 import { closed, described, Duration } from '../language/fields.js';
 import { durationOf } from '../language/literals.js';
-import { isTimezone, namedTimes, problemOfCron, type Times } from './ticks.js';
+import { isTimezone, namedTimes, problemOfCron, shortestGap, type Times } from './ticks.js';
 import type { TriggerKind } from './trigger-kind.js';
 
 /** What becomes of times that were missed while nothing ran. */
@@ -29,6 +29,8 @@ export interface ScheduleTrigger extends Trigger {
 const DAY_MS = 86_400_000;
 /** The shortest `every`. */
 const MIN_EVERY_MS = 1_000;
+/** No schedule has ticks that are closer. */
+const MIN_GAP_MS = MIN_EVERY_MS;
 
 /** Starts a run at times. A tick is the event `schedule.fired`, which is in scope as `event`. */
 export const scheduleTrigger: TriggerKind<ScheduleTrigger> = {
@@ -60,19 +62,27 @@ export const scheduleTrigger: TriggerKind<ScheduleTrigger> = {
       catchup: Type.Optional(
         Type.Union([Type.Literal('none'), Type.Literal('last'), Type.Literal('all')], {
           description:
-            'What becomes of times that were missed while no server ran: `none`, the `last` one (default), or `all`, at most 100.',
+            'Which of the times that were missed while no server ran start a run: `none`, the `last` one (default), or `all`, at most 100.',
         }),
       ),
       catchupWindow: Type.Optional(described(Duration, 'Times that were missed longer ago are left out. Default 1d.')),
-      jitter: Type.Optional(described(Duration, 'Each run starts up to so much later. Default 0s.')),
+      jitter: Type.Optional(
+        described(
+          Duration,
+          'Each run starts up to this much later; at most the shortest time between two ticks. Default 0s.',
+        ),
+      ),
     },
     'Starts a run at times.',
   ),
 
   read(value, pointer, problems) {
     const { cron, every, timezone = 'UTC' } = value as { cron?: string; every?: string; timezone?: string };
-    const bad = (key: string, detail: string, isKey = false): void =>
+    let isWrong = false;
+    const bad = (key: string, detail: string, isKey = false): void => {
+      isWrong = true;
       problems.add(key === '' ? pointer : `${pointer}/${key}`, 'workflow.bad_value', detail, isKey);
+    };
     const everyMs = durationOf(every);
     if ((cron === undefined) === (every === undefined)) bad('', 'A schedule must have either "cron" or "every".');
     else if (cron !== undefined) {
@@ -83,6 +93,12 @@ export const scheduleTrigger: TriggerKind<ScheduleTrigger> = {
     } else if (value['timezone'] !== undefined) bad('timezone', '"timezone" goes with "cron" only.', true);
     else if (everyMs! < MIN_EVERY_MS) bad('every', '"every" must be at least 1s.');
     const times: Times = cron === undefined ? { everyMs: everyMs ?? DAY_MS } : { cron: fieldsOf(cron), timezone };
+    const jitterMs = durationOf(value['jitter']) ?? 0;
+    if (jitterMs > MIN_GAP_MS && !isWrong && !problems.isSaved) {
+      const gap = shortestGap(times);
+      if (jitterMs > gap)
+        bad('jitter', `"jitter" must be at most ${formatDuration(gap)}, the shortest time between two ticks.`);
+    }
     return {
       type: 'schedule',
       types: ['schedule.fired'],
@@ -91,7 +107,7 @@ export const scheduleTrigger: TriggerKind<ScheduleTrigger> = {
         times,
         catchup: (value['catchup'] as Catchup | undefined) ?? 'last',
         catchupWindowMs: durationOf(value['catchupWindow']) ?? DAY_MS,
-        jitterMs: durationOf(value['jitter']) ?? 0,
+        jitterMs,
       },
     };
   },

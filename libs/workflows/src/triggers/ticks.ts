@@ -38,6 +38,15 @@ function cronOf({ cron, timezone }: { cron: string; timezone: string }): Cron {
   return new Cron(cron, { timezone, paused: true, mode: '5-part' });
 }
 
+const LOOKED_AT = 100;
+
+/** The shortest time between two ticks; of a cron, between any of its next hundred. */
+export function shortestGap(times: Times): number {
+  if ('everyMs' in times) return times.everyMs;
+  const ticks = ticksAfter(times, ANY_TIME, LOOKED_AT).map((tick) => tick.getTime());
+  return Math.min(...ticks.slice(1).map((tick, index) => tick - ticks[index]!));
+}
+
 /** Whether a cron without a year ever fires does not depend on when that is asked. */
 const ANY_TIME = new Date('2026-01-01T00:00:00Z');
 

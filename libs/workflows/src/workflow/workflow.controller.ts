@@ -37,6 +37,7 @@ import { parseWorkflow } from '../language/reading/parse-workflow.js';
 import { type Vocabulary, vocabularyOf } from '../language/vocabulary.js';
 import { StepLibrary } from '../steps/step-library.js';
 import { webhooksOf } from '../triggers/webhook.trigger.js';
+import { BOOLEANS, narrowWorkflows, STATUSES } from './workflow-filter.js';
 import { checkedSource, warningsIn } from './workflow-source.js';
 import {
   ActivateWorkflow,
@@ -113,19 +114,27 @@ export class WorkflowController {
 
   @Get()
   @ApiOperation({ summary: 'List workflows', description: 'Archived workflows only with `status=archived`.' })
-  @ApiQuery({ name: 'status', enum: ['active', 'archived'], required: false })
+  @ApiQuery({ name: 'status', enum: STATUSES, required: false })
+  @ApiQuery({ name: 'paused', enum: BOOLEANS, required: false })
+  @ApiQuery({ name: 'disabled', enum: BOOLEANS, required: false })
+  @ApiQuery({
+    name: 'label',
+    type: [String],
+    required: false,
+    description: '`name:value`. May be repeated: workflows that have all of them.',
+  })
   @AnswersPage(WorkflowAnswer)
   async list(
     @CurrentCaller() { orgId }: Caller,
     @Query('status') status?: string,
+    @Query('paused') paused?: string,
+    @Query('disabled') disabled?: string,
+    @Query('label') label?: string | readonly string[],
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
   ): Promise<Page<WorkflowAnswer>> {
-    const query = this.database
-      .getRepository(WorkflowView)
-      .createQueryBuilder('workflow')
-      .where('workflow.orgId = :orgId', { orgId })
-      .andWhere('workflow.status = :status', { status: status === 'archived' ? 'archived' : 'active' });
+    const query = this.database.getRepository(WorkflowView).createQueryBuilder('workflow');
+    narrowWorkflows(query, this.table, orgId, { status, paused, disabled, label });
     const { rows, nextCursor } = await readPage(query, { limit, cursor }, { name: 'text' });
     return { data: rows.map((row) => this.answerOf(row)), nextCursor };
   }
@@ -223,13 +232,15 @@ export class WorkflowController {
 
   private answerOf(row: WorkflowView): WorkflowAnswer {
     const { id, name, status, version, origin, file, createdAt, updatedAt } = row;
-    const { description, labels = {}, disabled, triggers = [] } = this.table.find(row.orgId, name)?.definition ?? {};
+    const { definition, paused } = this.table.findAny(row.orgId, name) ?? {};
+    const { description, labels = {}, disabled, triggers = [] } = definition ?? {};
     const inputs = declaredInputs({ triggers });
     return {
       id,
       name,
       ...(description === undefined ? {} : { description }),
       ...(Object.keys(labels).length === 0 ? {} : { labels }),
+      ...(paused ? { paused } : {}),
       ...(disabled ? { disabled } : {}),
       ...(inputs && { inputs: { ...inputs } }),
       status,

@@ -9,6 +9,7 @@ import { parseWorkflow } from '../language/reading/parse-workflow.js';
 import { savedVocabulary } from '../language/vocabulary.js';
 import type { StepLibrary } from '../steps/step-library.js';
 import { listensTo } from '../triggers/registry.js';
+import { isSchedule } from '../triggers/schedule.trigger.js';
 import { type Origin, workflow } from './workflow.js';
 
 /** A workflow with the version that is active, or was when it was archived. */
@@ -25,6 +26,8 @@ export interface ActiveWorkflow {
   readonly paused: boolean;
   /** Starts no runs. What looks for a workflow does not find it; its triggers are asked, to say so. */
   readonly archived: boolean;
+  /** Since when it has had each of its schedules without a break, by their keys. Earlier times were never missed. */
+  readonly schedules: ReadonlyMap<string, Date>;
 }
 
 export interface Listener {
@@ -37,6 +40,8 @@ export interface Listener {
 /** Most event types whose listeners are remembered. */
 const MAX_REMEMBERED = 10_000;
 const NONE: readonly Listener[] = [];
+
+type Labels = Readonly<Record<string, string>>;
 
 /** Workflows, and which of their triggers listen to an event type: those of archived and disabled ones too. */
 export class WorkflowTable implements Table {
@@ -61,9 +66,16 @@ export class WorkflowTable implements Table {
     this.forget();
   }
 
+  /** The active workflow with this name. */
   find(orgId: string, name: string): ActiveWorkflow | undefined {
+    const workflow = this.findAny(orgId, name);
+    return workflow?.archived ? undefined : workflow;
+  }
+
+  /** The same, also where it is archived. */
+  findAny(orgId: string, name: string): ActiveWorkflow | undefined {
     const id = this.ids.get(`${orgId} ${name}`);
-    return id === undefined ? undefined : this.get(id);
+    return id === undefined ? undefined : this.known.get(id);
   }
 
   /** The active workflow with this id. */
@@ -77,16 +89,19 @@ export class WorkflowTable implements Table {
     return [...this.known.values()].filter((workflow) => workflow.orgId === orgId && !workflow.archived);
   }
 
-  /** Names of the workflows that have all these labels. */
-  labelled(orgId: string, labels: Readonly<Record<string, string>>): readonly string[] {
-    const isLabelled = ({ definition }: ActiveWorkflow): boolean =>
+  /** Names of the workflows that have all these labels, archived ones too: their runs stay. */
+  labelled(orgId: string, labels: Labels): readonly string[] {
+    return this.named(orgId, ({ definition }) =>
       Object.entries(labels).every(([key, value]) => {
         const own = definition?.labels ?? {};
         return Object.hasOwn(own, key) && own[key] === value;
-      });
-    return this.all(orgId)
-      .filter(isLabelled)
-      .map(({ name }) => name);
+      }),
+    );
+  }
+
+  /** Names of those that a condition holds for, archived ones too. */
+  named(orgId: string, holds: (workflow: ActiveWorkflow) => boolean): readonly string[] {
+    return [...this.known.values()].flatMap((one) => (one.orgId === orgId && holds(one) ? [one.name] : []));
   }
 
   /** Whether a workflow of any organisation listens to this type: others cost one look-up. */
@@ -138,7 +153,9 @@ export class WorkflowTable implements Table {
       const parsed = parseWorkflow(source, savedVocabulary(this.library));
       const definition = parsed.ok ? parsed.definition : undefined;
       const paused = this.paused.has(workflowId);
-      const state = { paused, archived: false };
+      const before = this.known.get(workflowId);
+      const schedules = schedulesSince(definition, before?.archived ? undefined : before?.schedules, event.created);
+      const state = { paused, archived: false, schedules };
       this.known.set(workflowId, { id: workflowId, orgId, name, version, origin, file, definition, ...state });
       this.ids.set(`${orgId} ${name}`, workflowId);
       this.forget();
@@ -164,3 +181,11 @@ export class WorkflowTable implements Table {
     this.wanted.clear();
   }
 }
+
+/** A schedule that the version before had too goes on. */
+const schedulesSince = (
+  definition: Definition | undefined,
+  before: ReadonlyMap<string, Date> | undefined,
+  now: Date,
+): ReadonlyMap<string, Date> =>
+  new Map((definition?.triggers ?? []).filter(isSchedule).map(({ key }) => [key, before?.get(key) ?? now]));

@@ -114,6 +114,8 @@ describe('the list of runs', () => {
     expect(await listed({ 'label.team': 'payments' })).toEqual([second, first]);
     expect(await listed({ 'label.team': 'payments', 'input.to': 'x' })).toEqual([first]);
     expect(await listed({ 'label.team': 'none' })).toEqual([]);
+    await one.workflows.archive(one.caller, 'calls');
+    expect(await listed({ 'label.team': 'payments' })).toEqual([second, first]);
     expect(await listed({ 'input.to': '\u0000' })).toEqual([]);
     const { correlationId } = (await one.view(first!)) as unknown as { correlationId: string };
     expect(await listed({ correlation: correlationId })).toEqual([first]);

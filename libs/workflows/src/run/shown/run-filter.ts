@@ -8,6 +8,7 @@ import { parseAsWritten, stringifyJson } from '#libs/kernel/src/text/exact-json.
 import { isStorable } from '#libs/kernel/src/text/text.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
 
+import { oneOf } from '../../workflow/workflow-filter.js';
 import type { RunView } from '../run.view.js';
 
 export const STATUSES = RunStatus.anyOf.map(({ const: status }) => status);
@@ -97,11 +98,6 @@ export function searchable(inputs: Readonly<Record<string, unknown>>): Record<st
 function valuesOf(text: string): readonly unknown[] {
   const parsed: unknown = /^(true|false|-?\d+(\.\d+)?)$/.test(text) ? parseAsWritten(text) : undefined;
   return parsed === undefined || isObject(parsed) ? [text] : [text, parsed];
-}
-
-function oneOf(name: string, value: string | undefined, allowed: readonly string[]): void {
-  if (value !== undefined && !allowed.includes(value))
-    throw new Rejected('invalid', 'list.bad_filter', `"${name}" must be one of ${allowed.join(', ')}.`);
 }
 
 function storyOf(id: string): string {
