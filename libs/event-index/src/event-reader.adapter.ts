@@ -73,6 +73,7 @@ export const MAX_TRACED = 5_000;
 const DENSE = 20;
 const AT_ONCE = 16;
 const FRESHNESS_MS = 2_000;
+const MINUTE_MS = 60_000;
 
 /** Finds events in the index and fetches them from the log. Its own injection token. */
 export class EventReader {
@@ -107,12 +108,13 @@ export class EventReader {
         'The index of events has not processed the newest events. Try again in a moment, or use a position of the log.',
       );
     // By parts of the log: the times have a block index, which finds the rows of a short time fast.
-    for (const within of ['1 minute', '1 hour', '1 day', '30 days', '2000 years']) {
+    for (const within of [MINUTE_MS, 60 * MINUTE_MS, 1_440 * MINUTE_MS, 43_200 * MINUTE_MS, Infinity]) {
+      const since = within === Infinity ? '-infinity' : new Date(time.getTime() - within);
       const [found] = await this.database.query<{ position: string | null }[]>(
         `with near as materialized (
-           select position from views.events where received_at <= $1 and received_at > $1::timestamptz - $2::interval)
+           select position from views.events where received_at <= $1 and received_at > $2)
          select max(position) as position from near`,
-        [time, within],
+        [time, since],
       );
       if (typeof found?.position === 'string') return BigInt(found.position);
     }
