@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 
+import { catalogue } from '#libs/events/src/catalogue.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -17,6 +18,7 @@ describe('the page for auditors', () => {
   let database: TestDatabase;
   let folder: string;
   let event: string;
+  let received: string;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'millrace-auditors-'));
     database = await createTestDatabase();
@@ -24,6 +26,8 @@ describe('the page for auditors', () => {
     await server.post('/api/v1/integrations', { name: 'audited', provider: 'github' });
     const [created] = await server.list<{ id: string }>('/api/v1/events?type=integration.created');
     event = created!.id;
+    const { example: data } = catalogue['webhook.received'];
+    ({ id: received } = await server.post('/api/v1/events', { type: 'webhook.received', data }));
     await waitFor('a checkpoint over the event', async () =>
       fetch(`${server.url}/api/v1/audit/proofs/${event}`, { headers: { authorization: `Bearer ${ADMIN_TOKEN}` } }).then(
         ({ ok }) => ok,
@@ -43,6 +47,7 @@ describe('the page for auditors', () => {
       PATH,
       HOME,
       EVENT: event,
+      RECEIVED: received,
       THEN: new Date().toISOString(),
       MILLRACE_URL: server.url,
       MILLRACE_TOKEN: ADMIN_TOKEN,
@@ -59,7 +64,7 @@ describe('the page for auditors', () => {
     const all = [...text.matchAll(/^```bash\n(.*?)^```$/gms)].flatMap(([, body]) => body!.trim().split('\n'));
     // The stream of events does not end by itself; it has a test of its own.
     const lines = all.filter((line) => line.startsWith('npx millrace '));
-    expect(lines).toHaveLength(13);
+    expect(lines).toHaveLength(15);
     expect(all.filter((line) => !lines.includes(line))).toEqual([expect.stringContaining('/api/v1/events/stream')]);
     for (const line of lines) {
       const { code, out } = await shell(line);

@@ -36,6 +36,7 @@ import { WebhookHealthView, WebhookView } from '#libs/deliveries/src/webhook/web
 import { EventIndex } from '#libs/event-index/src/event-index.projection.js';
 import { EventTypesModule } from '#libs/event-types/src/event-types.module.js';
 import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
+import { Quarantine } from '#libs/event-store/src/runner/quarantine.table.js';
 import type { Subscriber, Table } from '#libs/event-store/src/subscriber.js';
 import { AgentReceivers } from '#libs/intake/src/agent-webhook/agent-receivers.js';
 import { IntakeModule } from '#libs/intake/src/intake.module.js';
@@ -141,6 +142,7 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
 
 /** In memory, in every process. */
 const TABLES: readonly Type<Table>[] = [
+  Quarantine,
   OrganisationTable,
   TokenTable,
   NamedSecretTable,

@@ -7,6 +7,7 @@ import { Keyring } from '#libs/access/src/secrets/keyring.js';
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { Egress } from '#libs/egress/src/egress.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
+import { Quarantine } from '#libs/event-store/src/runner/quarantine.table.js';
 import { Runner } from '#libs/event-store/src/runner/runner.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
@@ -68,6 +69,7 @@ export class CoreModule {
       { provide: Plugins, useValue: core.plugins },
       { provide: Runner, useValue: core.runner },
       { provide: Progress, useExisting: Runner },
+      { provide: Quarantine, useValue: core.runner.quarantine },
       { provide: Settings, useValue: core.settings },
       { provide: SHUTDOWN, useValue: core.shutdown },
       { provide: LOG, useValue: core.log },

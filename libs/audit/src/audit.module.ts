@@ -1,7 +1,9 @@
 import { Module } from '@nestjs/common';
+import { CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
 
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
+import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
@@ -20,14 +22,30 @@ import { SealLog } from './proof/seal-log.subscriber.js';
 import { SealTree } from './proof/seal-tree.worker.js';
 import { SigningKeys } from './proof/signing-keys.js';
 import { PublishController } from './publish.controller.js';
+import { QuarantineController } from './quarantine/quarantine.controller.js';
+import {
+  eventQuarantine,
+  QuarantineEvent,
+  quarantineEvent,
+  ReleaseEvent,
+  releaseEvent,
+} from './quarantine/quarantine.js';
 import { EventStreamController } from './stream/event-stream.controller.js';
 import { OpenStreams } from './stream/open-streams.js';
 
 /** Reading the log: search, export, traces; and publishing into it. */
 @Module({
-  imports: [EventIndexModule],
-  controllers: [EventStreamController, EventController, PublishController, PendingActionController, ProofController],
+  imports: [CqrsModule, EventIndexModule],
+  controllers: [
+    EventStreamController,
+    EventController,
+    QuarantineController,
+    PublishController,
+    PendingActionController,
+    ProofController,
+  ],
   providers: [
+    ...commandHandlers(eventQuarantine, [on(QuarantineEvent, quarantineEvent), on(ReleaseEvent, releaseEvent)]),
     { provide: PendingActions, useFactory: () => new PendingActions() },
     {
       provide: OpenStreams,

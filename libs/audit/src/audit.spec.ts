@@ -29,7 +29,14 @@ describe('the query of events', () => {
   const parse = (parameters: Parameters) => parseQuery(parameters, 'org_a', 'page');
 
   it('is everything of the organisation, newest first, where nothing is said', () => {
-    expect(parse({})).toEqual({ orgId: 'org_a', types: [], by: 'receivedAt', order: 'desc', limit: 50 });
+    expect(parse({})).toEqual({
+      orgId: 'org_a',
+      types: [],
+      by: 'receivedAt',
+      order: 'desc',
+      limit: 50,
+      includesQuarantined: true,
+    });
     expect(conditionOf(parse({}), undefined)).toEqual({ sql: 'org_id = $1', values: ['org_a'] });
   });
 
@@ -172,6 +179,11 @@ describe('a trace', () => {
   it('is the tree of causes, in the order of the log', () => {
     const story = [event(0), event(1, 0), event(2, 0), event(3, 1), event(4, 3)];
     expect(shape(traceOf(story, id(0)))).toEqual({ 't.0': [{ 't.1': [{ 't.3': ['t.4'] }] }, 't.2'] });
+  });
+
+  it('says which events are in quarantine', () => {
+    const root = traceOf([event(0), { ...event(1, 0), quarantined: true }], id(0));
+    expect([root.quarantined, root.children[0]!.quarantined]).toEqual([undefined, true]);
   });
 
   it('hangs what it cannot place at the root, and loses nothing', () => {

@@ -1,4 +1,5 @@
 import { type RecordedEvent, shownDataJson } from '#libs/event-store/src/event-store.js';
+import type { QuarantineMark } from '#libs/event-store/src/runner/quarantine.table.js';
 import { eventIdOf, type RequestMetadata } from '#libs/events/src/envelope.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
@@ -6,7 +7,7 @@ import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
  * An event as JSON text, with its data byte for byte as the log has it: numbers beyond 2^53 and duplicate keys would
  * not survive being parsed and written again.
  */
-export function eventJson(event: RecordedEvent): string {
+export function eventJson(event: RecordedEvent, mark?: QuarantineMark): string {
   const {
     source,
     subject,
@@ -34,6 +35,7 @@ export function eventJson(event: RecordedEvent): string {
     receivedAt,
     schemaVersion,
     ...(request && { request: shownRequest(request) }),
+    ...(mark && { quarantine: { reason: mark.reason, by: mark.by, at: mark.at } }),
   });
   return `${envelope.slice(0, -1)},"data":${shownDataJson(event)},"metadata":${metadata}}`;
 }

@@ -61,6 +61,7 @@ export function parseQuery(parameters: Parameters, orgId: string, layout: keyof 
     order: order ?? byDefault.order,
     limit: limit ?? byDefault.limit,
     by: by ?? 'receivedAt',
+    includesQuarantined: true,
     ...(source !== undefined && { source }),
     ...(subject !== undefined && { subject }),
     ...(correlation !== undefined && { correlation }),

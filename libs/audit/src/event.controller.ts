@@ -7,6 +7,7 @@ import { CurrentCaller } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import type { EventQuery } from '#libs/event-index/src/event-query.js';
 import { eventNotFound, EventReader, MAX_TRACED } from '#libs/event-index/src/event-reader.adapter.js';
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { eventIdOf, eventUuidOf } from '#libs/events/src/envelope.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
@@ -39,6 +40,12 @@ class EventMetadataAnswer {
   @ApiProperty({ example: 'integration/int_01jq5x1d0wkz4s3v2n8m7b6c5a' }) actor!: string;
   @ApiProperty({ format: 'date-time', description: 'When the event reached this server.' }) receivedAt!: string;
   @ApiProperty() schemaVersion!: number;
+  @ApiProperty({
+    type: Object,
+    required: false,
+    description: '`{ reason, by, at }` while the event is in quarantine: rules, workflows and webhooks pass over it.',
+  })
+  quarantine?: object;
 }
 
 export class EventAnswer {
@@ -72,6 +79,8 @@ const NDJSON = 'application/x-ndjson';
 @ApiTags('events')
 @Controller('api/v1/events')
 export class EventController {
+  private readonly json = (event: RecordedEvent): string => eventJson(event, this.events.markOf(event.id));
+
   constructor(@Inject(EventReader) private readonly events: EventReader) {}
 
   @Get()
@@ -105,14 +114,14 @@ export class EventController {
     }
     const { events, next } = await this.events.page(query);
     const cursor = next === undefined ? null : cursorOf(next);
-    reply.type(JSON_TYPE).send(`{"data":[${events.map(eventJson).join(',')}],"nextCursor":${stringifyJson(cursor)}}`);
+    reply.type(JSON_TYPE).send(`{"data":[${events.map(this.json).join(',')}],"nextCursor":${stringifyJson(cursor)}}`);
   }
 
   @Get(':id')
   @ApiOperation({ summary: 'One event with its data and metadata' })
   @ApiResponse({ status: 200, type: EventAnswer })
   async view(@CurrentCaller() caller: Caller, @Param('id') id: string, @Res() reply: Reply): Promise<void> {
-    reply.type(JSON_TYPE).send(eventJson(await this.events.get(caller.orgId, id)));
+    reply.type(JSON_TYPE).send(this.json(await this.events.get(caller.orgId, id)));
   }
 
   @Get(':id/trace')
@@ -138,7 +147,7 @@ export class EventController {
 
   private async *lines(query: EventQuery): AsyncGenerator<string> {
     for await (const events of this.events.all(query)) {
-      if (events.length > 0) yield `${events.map(eventJson).join('\n')}\n`;
+      if (events.length > 0) yield `${events.map(this.json).join('\n')}\n`;
     }
   }
 }

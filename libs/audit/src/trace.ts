@@ -10,6 +10,8 @@ export interface TraceNode {
   readonly subject: string;
   readonly timestamp: string;
   readonly receivedAt: string;
+  /** Whether everything passes over the event. */
+  readonly quarantined?: true;
   readonly children: readonly TraceNode[];
 }
 
@@ -23,8 +25,12 @@ export function traceOf(events: readonly TracedEvent[], correlation: Uuid): Trac
   const first = events.find(({ id }) => id === correlation) ?? events[0];
   if (!first) throw new RangeError('a trace has at least one event');
   const nodes = new Map<Uuid, TraceNode & { readonly children: TraceNode[] }>();
-  for (const { id, type, source, subject, timestamp, receivedAt } of events)
-    nodes.set(id, { id: eventIdOf(id), type, source, subject, timestamp, receivedAt, children: [] });
+  for (const { id, type, source, subject, timestamp, receivedAt, quarantined } of events)
+    nodes.set(id, {
+      ...{ id: eventIdOf(id), type, source, subject, timestamp, receivedAt },
+      ...(quarantined && { quarantined }),
+      children: [],
+    });
   const root = nodes.get(first.id)!;
   const placed = new Set<Uuid>();
   for (const { id, causation } of events) {

@@ -6,8 +6,9 @@ import { traceOf } from '#libs/audit/src/trace.js';
 import { PostgresEventStore } from '#libs/event-store/src/adapters/postgres/postgres-event-store.adapter.js';
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
+import { Quarantine } from '#libs/event-store/src/runner/quarantine.table.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
-import type { Cause } from '#libs/events/src/envelope.js';
+import { type Cause, eventIdOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
@@ -47,12 +48,14 @@ describe('the index of events', () => {
   let store: EventStore;
   let reader: EventReader;
   let progress: Behind;
+  let quarantine: Quarantine;
   beforeEach(async () => {
     testDatabase = await createTestDatabase();
     database = await openDataSource({ url: testDatabase.url, poolSize: 4 });
     store = await PostgresEventStore.open({ connectionString: testDatabase.url });
     progress = new Behind();
-    reader = new EventReader(database, store, progress);
+    quarantine = new Quarantine();
+    reader = new EventReader(database, store, progress, quarantine);
   });
   afterEach(async () => {
     await store.close();
@@ -159,6 +162,22 @@ describe('the index of events', () => {
     expect(await ids({ subject: 'repository/acme/*' })).toEqual([push, opened]);
     expect(await ids({ subject: 'repository/acme/app' })).toEqual([push]);
     expect(await ids({ subject: 'repository/acme/ap_' })).toEqual([]);
+  });
+
+  it('shows events in quarantine to those who show the log, and to nobody who acts on it', async () => {
+    const [good, bad] = [await write(), await write()];
+    await write({ type: 'event.quarantined', data: { eventId: eventIdOf(bad), reason: 'a test' } });
+    await index();
+    for (const event of await everything()) quarantine.apply(event);
+    const shown = parseQuery({ type: 'git.push', order: 'asc' }, 'org_a', 'page');
+    const { includesQuarantined: _, ...acted } = shown;
+    const idsOf = (events: readonly RecordedEvent[]) => events.map(({ id }) => id);
+    expect(idsOf((await reader.page(shown)).events)).toEqual([good, bad]);
+    expect(idsOf((await reader.page(acted)).events)).toEqual([good]);
+    const batches: RecordedEvent[] = [];
+    for await (const batch of reader.all(acted)) batches.push(...batch);
+    expect(idsOf(batches)).toEqual([good]);
+    expect(await reader.story('org_a', bad)).toMatchObject([{ id: bad, quarantined: true }]);
   });
 
   it('is read from the log anew where it lacks the times of receipt', async () => {

@@ -2,6 +2,7 @@ import { Module, Scope } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 
 import { EventStore } from '#libs/event-store/src/event-store.js';
+import { Quarantine } from '#libs/event-store/src/runner/quarantine.table.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 import { Settings } from '#libs/kernel/src/settings.js';
@@ -18,9 +19,9 @@ import { EventReader } from './event-reader.adapter.js';
     { provide: DecisionSources, useFactory: () => new DecisionSources() },
     {
       provide: EventReader,
-      useFactory: (database: DataSource, store: EventStore, progress: Progress) =>
-        new EventReader(database, store, progress),
-      inject: [DataSource, EventStore, Progress],
+      useFactory: (database: DataSource, store: EventStore, progress: Progress, quarantine: Quarantine) =>
+        new EventReader(database, store, progress, quarantine),
+      inject: [DataSource, EventStore, Progress, Quarantine],
     },
     {
       // Each subscriber has its own: it counts what that subscriber has seen.

@@ -12,6 +12,7 @@ export class EventIndex implements Subscriber {
   readonly writes = [] as const;
   readonly batchSize = 2_000;
   readonly gathers = true;
+  readonly seesQuarantined = true;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     await upsertRows(await context.transaction(), EventView, events.map(rowOf), { onConflict: 'nothing' });

@@ -34,6 +34,8 @@ export interface EventQuery {
   /** In lower case: each must stand in a text of the data, at any depth. */
   readonly words?: readonly string[];
   readonly filter?: { test(event: PlatformEvent): boolean };
+  /** For those who show the log. Whoever acts on events must pass over those in quarantine. */
+  readonly includesQuarantined?: true;
   readonly order: Order;
   /** Infinity for all of them. */
   readonly limit: number;

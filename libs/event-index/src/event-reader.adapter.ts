@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm';
 
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { Quarantine, type QuarantineMark } from '#libs/event-store/src/runner/quarantine.table.js';
 import { readAt } from '#libs/event-store/src/reading.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
 import { eventUuidOf } from '#libs/events/src/envelope.js';
@@ -37,6 +38,8 @@ export interface TracedEvent {
   readonly timestamp: string;
   readonly receivedAt: string;
   readonly causation: Uuid | undefined;
+  /** Whether everything passes over it. */
+  readonly quarantined?: true;
 }
 
 /** Events of some types in a part of the log: positions are inclusive, of the times `before` is exclusive. */
@@ -81,6 +84,7 @@ export class EventReader {
     private readonly database: DataSource,
     private readonly store: EventStore,
     private readonly progress: Progress,
+    private readonly quarantine: Quarantine = new Quarantine(),
   ) {}
 
   /**
@@ -134,9 +138,14 @@ export class EventReader {
     throw eventNotFound(id);
   }
 
+  /** Why an event is in quarantine; `undefined` if it is not. */
+  markOf(id: Uuid): QuarantineMark | undefined {
+    return this.quarantine.markOf(id);
+  }
+
   async page(query: EventQuery): Promise<EventPage> {
     const found: RecordedEvent[] = [];
-    const isAskedFor = questionOf(query);
+    const isAskedFor = this.questionOf(query);
     let after = query.after;
     for (let scanned = 0; scanned < MAX_SCANNED;) {
       const wanted = isAskedFor ? PAGE : query.limit - found.length + 1;
@@ -156,7 +165,7 @@ export class EventReader {
 
   /** The events of the query up to its limit, in batches, as long as somebody takes them. */
   async *all(query: EventQuery): AsyncGenerator<readonly RecordedEvent[]> {
-    const isAskedFor = questionOf(query);
+    const isAskedFor = this.questionOf(query);
     let after = query.after;
     for (let left = query.limit; left > 0;) {
       const wanted = isAskedFor ? PAGE : Math.min(PAGE, left);
@@ -213,7 +222,7 @@ export class EventReader {
   /** In the order of the log, at most {@link MAX_TRACED}. */
   async story(orgId: string, correlation: Uuid): Promise<readonly TracedEvent[]> {
     const rows = await this.database.query<
-      (Omit<TracedEvent, 'timestamp' | 'receivedAt' | 'causation'> & {
+      (Omit<TracedEvent, 'timestamp' | 'receivedAt' | 'causation' | 'quarantined'> & {
         readonly timestamp: Date;
         readonly receivedAt: Date;
         readonly causation: Uuid | null;
@@ -228,6 +237,7 @@ export class EventReader {
       timestamp: timestamp.toISOString(),
       receivedAt: receivedAt.toISOString(),
       causation: causation ?? undefined,
+      ...(this.quarantine.has(row.id) && { quarantined: true as const }),
     }));
   }
 
@@ -260,6 +270,14 @@ export class EventReader {
       ...(first !== null && { first: BigInt(first) }),
       ...(last !== null && { last: BigInt(last) }),
     };
+  }
+
+  /** What is asked about each event that the index has found; `undefined` if nothing. */
+  private questionOf(query: EventQuery): ((event: RecordedEvent) => boolean) | undefined {
+    const { quarantine } = this;
+    const isAskedFor = questionOf(query);
+    if (query.includesQuarantined === true || quarantine.size === 0) return isAskedFor;
+    return (event) => !quarantine.has(event.id) && (isAskedFor === undefined || isAskedFor(event));
   }
 
   private entries(query: EventQuery, after: bigint | undefined, limit: number): Promise<readonly Entry[]> {

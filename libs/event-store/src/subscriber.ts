@@ -40,6 +40,8 @@ export interface Subscriber {
    * is erased. The edge of the API decrypts them.
    */
   readonly readsSealed?: boolean;
+  /** It is given events in quarantine too: it shows or proves what is in the log, and acts on nothing. */
+  readonly seesQuarantined?: boolean;
   handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void>;
 }
 

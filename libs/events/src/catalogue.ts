@@ -18,6 +18,7 @@ import { issueEvents } from './types/issue.events.js';
 import { messageEvents } from './types/actions/message.events.js';
 import { trackerEvents } from './types/actions/tracker.events.js';
 import { nameEvents } from './types/name.events.js';
+import { quarantineEvents } from './types/quarantine.events.js';
 import { ruleEvents } from './types/rule.events.js';
 import { subscriberEvents } from './types/subscriber.events.js';
 import { triggerEvents } from './types/trigger.events.js';
@@ -52,6 +53,7 @@ export const catalogue = {
   ...nameEvents,
   ...subscriberEvents,
   ...sealEvents,
+  ...quarantineEvents,
 } as const;
 
 type Catalogue = typeof catalogue;

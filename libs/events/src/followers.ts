@@ -19,6 +19,7 @@ export const followers = {
   eventTypes: 'event-types.own',
   pendingActions: 'audit.pending-actions',
   seal: 'audit.seal',
+  quarantine: 'audit.quarantine',
   scheduleDeliveries: 'deliveries.schedule',
   webhooks: 'deliveries.webhooks',
   webhookViews: 'deliveries.webhook-views',

@@ -41,6 +41,7 @@ const KINDS = [
   'name',
   'sealed',
   'sealkey',
+  'quarantine',
 ] as const;
 type Kind = (typeof KINDS)[number];
 
@@ -61,6 +62,7 @@ export const streams = {
   isInbound: isNamed('inbound'),
   /** Events published through the API. */
   published: (orgId: string, key: string) => named('published', uuid5('published', orgId, key)),
+  isPublished: isNamed('published'),
   /** Verdicts of all rules on one event, with the actions they asked for: one append, all or nothing. */
   decisions: (event: Uuid) => named('decisions', event),
   /** Also what a rule decided after a burst. */
@@ -134,6 +136,8 @@ export const streams = {
   seals: (tree: string) => named('sealed', tree),
   /** Each revision is a change of the key that signs them. */
   sealKeys: () => named('sealkey', 'all'),
+  /** Whether an event is in quarantine. */
+  quarantine: (event: Uuid) => named('quarantine', event),
   parked: (subscriber: string) => named('parked', subscriber),
   /** The UUID that an inbound or published stream is named after. */
   uuidIn: (stream: string): Uuid => stream.slice(-36),

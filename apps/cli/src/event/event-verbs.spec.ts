@@ -115,6 +115,36 @@ describe('event', () => {
     });
   });
 
+  it('puts an event in quarantine, with a reason, and releases it', async () => {
+    const shell = new FakeShell({
+      'POST /api/v1/events/evt_1/quarantine': { eventId: 'evt_1', reason: 'a test', by: 'token/tok_1', at: 't' },
+      'DELETE /api/v1/events/evt_1/quarantine': null,
+    });
+    await verb('quarantine', shell, ['evt_1'], { reason: 'a test' });
+    await verb('release', shell, ['evt_1']);
+    expect(shell.asked.map(({ body }) => body)).toEqual([{ reason: 'a test' }, undefined]);
+    expect(shell.out).toEqual([
+      'evt_1 is in quarantine. To release it: millrace event release evt_1',
+      'evt_1 is released.',
+    ]);
+    await expect(verb('quarantine', shell, ['evt_1'])).rejects.toThrow('--reason');
+  });
+
+  it('says in lists and stories which events are in quarantine', async () => {
+    const { metadata, ...rest } = event('evt_1', 1);
+    const shell = new FakeShell({
+      'GET /api/v1/events?limit=200': {
+        data: [{ ...rest, metadata: { ...metadata, quarantine: { reason: 'a test' } } }],
+        nextCursor: null,
+      },
+      'GET /api/v1/events/evt_1/trace': { root: { ...rest, quarantined: true, children: [] }, truncated: false },
+    });
+    await verb('ls', shell);
+    await verb('trace', shell, ['evt_1']);
+    expect(shell.out[1]).toContain('evt_1  (in quarantine)');
+    expect(shell.out[2]).toContain('evt_1  (in quarantine)  ←');
+  });
+
   it('draws the story of an event', async () => {
     const node = (id: string, type: string, children: readonly object[] = []) => ({
       id,

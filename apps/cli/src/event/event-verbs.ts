@@ -17,10 +17,11 @@ interface Event {
   readonly source: string;
   readonly subject: string;
   readonly timestamp: string;
-  readonly metadata: { readonly position: string; readonly receivedAt: string };
+  readonly metadata: { readonly position: string; readonly receivedAt: string; readonly quarantine?: object };
 }
 
 interface TraceNode extends Omit<Event, 'metadata'> {
+  readonly quarantined?: true;
   readonly children: readonly TraceNode[];
 }
 
@@ -69,6 +70,13 @@ export const eventVerbs: readonly Verb[] = [
     run: tail,
   },
   { usage: 'trace <event>', does: 'show the story of an event: all that led to it and followed from it', run: trace },
+  {
+    usage: 'quarantine <event>',
+    does: 'mark an event as bad: what has not processed it yet passes over it',
+    options: [['--reason <text>', 'why; shown to everybody who reads the event']],
+    run: quarantine,
+  },
+  { usage: 'release <event>', does: 'release an event from quarantine', run: release },
 ];
 
 async function list(shell: Shell, _: readonly string[], options: Given): Promise<void> {
@@ -86,9 +94,18 @@ async function list(shell: Shell, _: readonly string[], options: Given): Promise
   if (events.length === 0) return shell.note('No events were found.');
   shell.table(
     ['RECEIVED', 'TYPE', 'SOURCE', 'SUBJECT', 'ID'],
-    events.map(({ metadata, type, source, subject, id }) => [metadata.receivedAt, type, source, subject, id]),
+    events.map(({ metadata, type, source, subject, id }) => [
+      metadata.receivedAt,
+      type,
+      source,
+      subject,
+      id + quarantineNote(metadata.quarantine),
+    ]),
   );
 }
+
+/** Rules, workflows and webhooks pass over the event: whoever reads its line must know. */
+const quarantineNote = (mark: unknown): string => (mark === undefined ? '' : '  (in quarantine)');
 
 /** What is not text of the table is text of the query. */
 function queryOf(options: Given, names: readonly string[]): URLSearchParams {
@@ -124,6 +141,18 @@ async function create(shell: Shell, [file]: readonly (string | undefined)[], opt
     );
 }
 
+async function quarantine(shell: Shell, [id]: readonly string[], { reason }: Given): Promise<void> {
+  if (reason === undefined) throw new UsageError('Say why: --reason TEXT.');
+  const answer = await shell.call<object>('POST', `${pathOf(id!)}/quarantine`, { reason });
+  if (shell.json) shell.print(stringifyJson(answer, 2));
+  else shell.print(shell.quiet ? id! : `${id} is in quarantine. To release it: millrace event release ${id}`);
+}
+
+async function release(shell: Shell, [id]: readonly string[]): Promise<void> {
+  await shell.call('DELETE', `${pathOf(id!)}/quarantine`);
+  if (!shell.json) shell.print(shell.quiet ? id! : `${id} is released.`);
+}
+
 /** Follows the log from its end, or after a position. What is recorded while the connection is cut is not missed. */
 async function tail(shell: Shell, _: readonly string[], options: Given): Promise<number> {
   const pathAfter = (after: string | undefined): string => {
@@ -141,7 +170,8 @@ async function tail(shell: Shell, _: readonly string[], options: Given): Promise
 function lineOf({ json, quiet }: Shell, event: Event): string {
   if (json) return stringifyJson(event);
   const { id, type, subject, source, metadata } = event;
-  return quiet ? id : `${metadata.receivedAt}  ${type}  ${subject}  ${source}  ${id}`;
+  const line = `${metadata.receivedAt}  ${type}  ${subject}  ${source}  ${id}`;
+  return quiet ? id : line + quarantineNote(metadata.quarantine);
 }
 
 async function trace(shell: Shell, [id]: readonly string[]): Promise<void> {
@@ -159,8 +189,10 @@ async function trace(shell: Shell, [id]: readonly string[]): Promise<void> {
 function* branchesOf(root: TraceNode, asked: string, quiet: boolean): Generator<string> {
   const left: (readonly [TraceNode, string, string])[] = [[root, '', '']];
   for (let next = left.pop(); next; next = left.pop()) {
-    const [{ id, type, subject, timestamp, children }, before, below] = next;
-    yield quiet ? id : `${before}${type}  ${subject}  ${timestamp}  ${id}${id === asked ? '  ←' : ''}`;
+    const [{ id, type, subject, timestamp, quarantined, children }, before, below] = next;
+    yield quiet
+      ? id
+      : `${before}${type}  ${subject}  ${timestamp}  ${id}${quarantineNote(quarantined)}${id === asked ? '  ←' : ''}`;
     children
       .map((child, index): readonly [TraceNode, string, string] =>
         index === children.length - 1 ? [child, `${below}└─ `, `${below}   `] : [child, `${below}├─ `, `${below}│  `],

@@ -39,6 +39,7 @@ export class SealLog implements Subscriber {
   readonly writes = [] as const;
   readonly batchSize = 2_000;
   readonly gathers = true;
+  readonly seesQuarantined = true;
   private readonly trees = new Map<string, Tree>();
   private active: AbortSignal | undefined;
 

@@ -11,6 +11,7 @@ import type { EventQuery } from '#libs/event-index/src/event-query.js';
 import type { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { newEvent, RawJson } from '#libs/event-store/src/new-event.js';
+import type { QuarantineMark } from '#libs/event-store/src/runner/quarantine.table.js';
 import { FixedClock } from '#libs/kernel/src/clock.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
@@ -86,6 +87,7 @@ let shutdown: AbortController;
 let streams: OpenStreams;
 let controller: EventStreamController;
 let valid: boolean;
+let marks: Map<string, QuarantineMark>;
 let settled: boolean;
 let searched: EventQuery[];
 const clients: Client[] = [];
@@ -95,9 +97,11 @@ beforeEach(() => {
   shutdown = new AbortController();
   streams = new OpenStreams(shutdown.signal);
   [valid, settled, searched] = [true, true, []];
+  marks = new Map();
   /** An index that has everything. */
   const reader = {
     settle: () => Promise.resolve(settled),
+    markOf: (id: string) => marks.get(id),
     async *all(query: EventQuery) {
       searched.push(query);
       const { events } = await store.readAll({ after: query.after!, limit: 1_000 });
@@ -182,6 +186,16 @@ describe('the stream of events', () => {
     await write(3, { type: 'pr.opened' });
     await write(4, { type: 'pr.merged' });
     await shows(client, [3, 4]);
+  });
+
+  it('says of events in quarantine why they are there', async () => {
+    await write(1);
+    const mark = { orgId: 'org_a', reason: 'a test', by: 'token/tok_1', at: '2026-11-30T12:00:00Z' };
+    marks.set((await store.readAll({ limit: 1 })).events[0]!.id, mark);
+    const client = (await connect({ after: '0' })).read();
+    await shows(client, [1]);
+    const shown = client.messages.find((message) => message['data'] !== undefined)!;
+    expect(JSON.parse(shown['data']!)).toMatchObject({ metadata: { quarantine: { reason: 'a test' } } });
   });
 
   it('has the events of its own organisation alone', async () => {

@@ -17,7 +17,7 @@ export class FollowLog {
 
   constructor(
     private readonly store: EventStore,
-    private readonly events: Pick<EventReader, 'settle' | 'all'>,
+    private readonly events: Pick<EventReader, 'settle' | 'all' | 'markOf'>,
     private readonly query: EventQuery,
     start: bigint,
     private readonly stream: EventStream,
@@ -68,7 +68,7 @@ export class FollowLog {
   }
 
   private send(event: RecordedEvent): void {
-    this.stream.offer(event.position, () => eventJson(event));
+    this.stream.offer(event.position, () => eventJson(event, this.events.markOf(event.id)));
     if (event.position > this.at) this.at = event.position;
   }
 }

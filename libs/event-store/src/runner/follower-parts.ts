@@ -4,6 +4,7 @@ import type { Log } from '#libs/kernel/src/log.js';
 
 import type { EventStore } from '../event-store.js';
 import type { Checkpoints } from './checkpoints.js';
+import type { Quarantine } from './quarantine.table.js';
 
 /** What every follower of one process shares. */
 export interface FollowerParts {
@@ -11,6 +12,8 @@ export interface FollowerParts {
   readonly checkpoints: Checkpoints;
   readonly clock: Clock;
   readonly log: Log;
+  /** Events to pass over. */
+  readonly quarantine: Quarantine;
   /** How long what failed waits before the next try. */
   readonly retries: Backoff;
   /** How often a subscriber that gathers begins a batch at most. */

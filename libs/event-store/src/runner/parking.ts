@@ -133,7 +133,7 @@ export async function parkUnreadable(
  * @returns whether there were any.
  */
 export async function retryParked(
-  { store, checkpoints, log }: FollowerParts,
+  { store, checkpoints, log, quarantine }: FollowerParts,
   subscriber: Subscriber,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -141,9 +141,10 @@ export async function retryParked(
   for (const parked of asked) {
     const { events } = await store.readAll({ from: parked.position, limit: 1 });
     try {
-      // Retention may have taken the event away: then there is nothing left to do about it.
+      // Retention may have taken the event away, or it is in quarantine: then there is nothing left to do about it.
       const there = events.filter(({ position }) => position === parked.position);
-      await handleOnce(checkpoints, subscriber, there, parked, { signal });
+      const left = subscriber.seesQuarantined ? there : quarantine.without(there);
+      await handleOnce(checkpoints, subscriber, left, parked, { signal });
       log.info({ subscriber: parked.subscriber, id: parked.eventId }, 'a parked event was processed');
     } catch (error) {
       const known = checkpoints.classify(error);

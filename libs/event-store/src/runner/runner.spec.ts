@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
-import { DEFAULT_ORG } from '#libs/events/src/envelope.js';
+import { DEFAULT_ORG, eventIdOf } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
@@ -397,6 +397,75 @@ describe('tables of a subscriber', () => {
     await expect(start([subscriber(() => undefined, { reads, tables: [new Seen()] })])).rejects.toThrow(
       'test.view does not read thing.happened, which its table test.seen is folded from',
     );
+  });
+});
+
+describe('an event in quarantine', () => {
+  let bad: EventToAppend;
+  beforeEach(async () => {
+    bad = event(1);
+    await append(event(0), bad, event(2));
+  });
+  let marks = 0;
+  const tell = (type: string) =>
+    append({ ...event(++marks, type), data: JSON.stringify({ eventId: eventIdOf(bad.id), reason: 'x' }) });
+  /** A runner as a server starts it: with the table of what is in quarantine. */
+  async function startWithQuarantine(...subscribers: readonly Subscriber[]): Promise<Runner> {
+    const runner = new Runner({ store, checkpoints, locks, signals, retries: { first: 2, max: 10 }, log });
+    runners.push(runner);
+    await runner.start({ subscribers, tables: [runner.quarantine] });
+    return runner;
+  }
+  const things = (events: readonly RecordedEvent[]) => events.filter(({ type }) => type === 'thing.happened');
+
+  test('is passed over by subscribers that are behind, in every process, and from the start of the log', async () => {
+    const views: number[][] = [];
+    for (const name of ['test.first', 'test.second']) {
+      const position = await tell('event.quarantined');
+      const view: number[] = [];
+      views.push(view);
+      const runner = await startWithQuarantine(subscriber(keeping(view), { name, reads: anything }));
+      await runner.whenProcessed(name, position);
+    }
+    expect(views).toEqual([
+      [0, 2],
+      [0, 2],
+    ]);
+  });
+
+  test('is given to those who show or prove what is in the log', async () => {
+    const position = await tell('event.quarantined');
+    const view: number[] = [];
+    const shows = subscriber((events) => void view.push(...things(events).map(n)), { seesQuarantined: true });
+    await (await startWithQuarantine(shows)).whenProcessed('test.view', position);
+    expect(view).toEqual([0, 1, 2]);
+  });
+
+  test('is given to those who come to it after its release', async () => {
+    await tell('event.quarantined');
+    const position = await tell('event.released');
+    const view: number[] = [];
+    const runner = await startWithQuarantine(subscriber(keeping(view), { reads: anything }));
+    await runner.whenProcessed('test.view', position);
+    expect(view).toEqual([0, 1, 2]);
+  });
+
+  test('leaves the list of parked events without being handled again', async () => {
+    let tries = 0;
+    const fails = subscriber((events) => {
+      for (const one of things(events))
+        if (n(one) === 1) {
+          tries += 1;
+          throw new TypeError('no');
+        }
+    });
+    const runner = await startWithQuarantine(fails);
+    await until(async () => (await runner.parked()).length === 1);
+    await runner.whenProcessed(runner.quarantine.name, await tell('event.quarantined'));
+    const before = tries;
+    await runner.retryParked('test.view', (await runner.parked())[0]!.position);
+    await until(async () => (await runner.parked()).length === 0);
+    expect(tries).toBe(before);
   });
 });
 

@@ -11,6 +11,7 @@ import type { Checkpoints, ParkedEvent } from './checkpoints.js';
 import { TableSet } from './fold-tables.js';
 import type { FollowerStatus } from './follower-status.js';
 import { GATHER_MS } from './gathering.js';
+import { Quarantine } from './quarantine.table.js';
 import type { Locks, Signals } from './locks.js';
 import { SubscriberFollower } from './subscriber-follower.js';
 import { TableFollower } from './table-follower.js';
@@ -51,6 +52,8 @@ const POLL_MS = 250;
 
 /** The only loop: everything that follows the log in this process. Also answers for progress over all processes. */
 export class Runner extends Progress {
+  /** Must be among the tables, which keep it. */
+  readonly quarantine = new Quarantine();
   private readonly stopping = new AbortController();
   private readonly followers = new Map<string, SubscriberFollower>();
   private tableNames = new Set<string>();
@@ -84,7 +87,15 @@ export class Runner extends Progress {
     for (const subscriber of subscribers)
       this.followers.set(
         subscriber.name,
-        new SubscriberFollower(subscriber, { store, checkpoints, clock, log: this.log, retries, gatherMs }),
+        new SubscriberFollower(subscriber, {
+          store,
+          checkpoints,
+          clock,
+          log: this.log,
+          quarantine: this.quarantine,
+          retries,
+          gatherMs,
+        }),
       );
     this.unlisten.push(
       signals.listen(WANTED, (text) => this.wanted(text)),

@@ -169,9 +169,10 @@ export class SubscriberFollower {
     to: bigint,
     given: Omit<SubscriberContext, 'transaction'>,
   ): Promise<void> {
-    const { checkpoints } = this.parts;
-    const { name } = this.subscriber;
-    const events = this.looksFirst ? await parkUnreadable(this.parts, name, all) : all;
+    const { checkpoints, quarantine } = this.parts;
+    const { name, seesQuarantined } = this.subscriber;
+    const passed = seesQuarantined ? all : quarantine.without(all);
+    const events = this.looksFirst ? await parkUnreadable(this.parts, name, passed) : passed;
     const move = { name, from: this.committed, to };
     try {
       const wrote = await handleOnce(checkpoints, this.subscriber, events, move, given);

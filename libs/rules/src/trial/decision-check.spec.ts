@@ -65,6 +65,17 @@ describe('the check of decisions', () => {
     ]);
   });
 
+  it('expects no verdicts on an event that was put in quarantine before it had them', async () => {
+    const events = await decidedLog();
+    const [lost] = events.filter(({ type }) => type === 'rule.evaluated');
+    const { eventId } = lost!.data as { eventId: string };
+    const store = new MemoryEventStore();
+    const context = { id: uuid7(), orgId: 'org_1', actor: 'x', now: new Date() };
+    await store.append('q', [newEvent({ type: 'event.quarantined', data: { eventId, reason: 'x' } }, context)], 'any');
+    const marked = [...events.filter((event) => event !== lost), ...(await store.readStream('q'))];
+    expect(checked(marked, events.at(-1)!.position)).toMatchObject({ discrepancyCount: 0 });
+  });
+
   it('names every event of a record that is not there', async () => {
     const events = await decidedLog();
     const { discrepancyCount } = checked(events.filter(({ type }) => type !== 'rule.none_matched'));

@@ -71,6 +71,9 @@ export class DecisionCheck {
     } else if (event.is('rule.set_formed')) {
       this.sets.set(event.data.set, event.data.rules);
       this.bytes += event.bytes;
+    } else if (event.is('event.quarantined')) {
+      // Nobody need decide about it any more.
+      this.open.delete(event.data.eventId);
     } else if (event.is('rule.evaluated')) {
       const { eventId, decisions, asked = [], failed = [], afterBurst } = event.data;
       // The pair had its verdict when the event came: that it was held back.

@@ -1,4 +1,4 @@
-import type { EventStore } from '#libs/event-store/src/event-store.js';
+import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
 import type { CompiledDefinition } from '../../language/definition.js';
@@ -67,6 +67,7 @@ export async function runBacktest(
   { range, total, draft, other }: BacktestOrder,
   tell: (progress: BacktestProgress) => void,
   signal: AbortSignal,
+  isPassedOver: (event: RecordedEvent) => boolean = () => false,
 ): Promise<BacktestReport & { readonly elapsedMs: number }> {
   const backtest = new Backtest(draft, other);
   const began = performance.now();
@@ -75,6 +76,7 @@ export async function runBacktest(
     store,
     range,
     (event) => {
+      if (isPassedOver(event)) return;
       backtest.look(event);
       const now = performance.now();
       if (now - told < PROGRESS_MS) return;

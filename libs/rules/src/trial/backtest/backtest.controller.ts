@@ -11,6 +11,7 @@ import { Takes } from '#libs/access/src/shapes.controller.js';
 import { TIMES } from '#libs/event-index/src/event-query.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
+import { Quarantine } from '#libs/event-store/src/runner/quarantine.table.js';
 import type { RuleWarning } from '#libs/events/src/shapes/rule-shape.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
@@ -103,6 +104,7 @@ export class BacktestController {
     @Inject(DataSource) private readonly database: DataSource,
     @Inject(EventReader) private readonly events: EventReader,
     @Inject(Plugins) private readonly plugins: Plugins,
+    @Inject(Quarantine) private readonly quarantine: Quarantine,
     @Inject(VocabularyTable) private readonly vocabulary: VocabularyTable,
   ) {}
 
@@ -138,7 +140,10 @@ export class BacktestController {
       const order = { range, total, draft, other: other?.compiled };
       const warnings = warningsOf(request.rule.definition, draft, this.vocabulary.of(caller.orgId));
       const run = (tell: (progress: BacktestProgress) => void) =>
-        runBacktest(store, order, tell, aborter.signal).then((report) => ({ ...answerOf(report, other), warnings }));
+        runBacktest(store, order, tell, aborter.signal, ({ id }) => this.quarantine.has(id)).then((report) => ({
+          ...answerOf(report, other),
+          warnings,
+        }));
       if (accept?.includes(NDJSON) === true) await this.stream(run, reply, aborter.signal);
       else reply.type('application/json; charset=utf-8').send(await run(() => undefined));
     } catch (error) {

@@ -13,7 +13,9 @@ import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
 import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 import { EventStore, type ReadAllOptions } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
+import { Quarantine } from '#libs/event-store/src/runner/quarantine.table.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { eventIdOf } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { SystemClock } from '#libs/kernel/src/clock.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
@@ -50,6 +52,7 @@ class WaitingStore extends MemoryEventStore {
 
 const views = useViews({ entities: [RuleView, RuleVersionView] });
 let store: WaitingStore;
+let quarantine: Quarantine;
 let application: NestFastifyApplication;
 let url: string;
 /** Whether the index is as far as the log. */
@@ -57,6 +60,7 @@ let fresh: boolean;
 
 beforeEach(async () => {
   store = new WaitingStore();
+  quarantine = new Quarantine();
   fresh = true;
   const progress: Progress = {
     whenProcessed: () => (fresh ? Promise.resolve() : Promise.reject(new Transient('subscriber.behind', 'behind'))),
@@ -68,6 +72,7 @@ beforeEach(async () => {
       { provide: EventStore, useFactory: () => store },
       { provide: DataSource, useFactory: () => views.dataSource },
       { provide: EventReader, useFactory: () => new EventReader(views.dataSource, store, progress) },
+      { provide: Quarantine, useFactory: () => quarantine },
       { provide: Plugins, useValue: plugins },
       { provide: VocabularyTable, useValue: new VocabularyTable(new NamedSecretTable(), new OwnTypeTable(), plugins) },
     ],
@@ -181,6 +186,16 @@ describe('a backtest by REST', () => {
     expect(answer).toMatchObject({ scanned: 3, matched: 2, notMatched: 1, errored: 0, warnings: [] });
     expect(await backtest({ rule: draft }, { 'x-org': 'org_3' })).toMatchObject({ scanned: 0, samples: [] });
     expect(await store.head()).toBe(6n);
+  });
+
+  it('passes over events in quarantine', async () => {
+    await push(3, () => ({ data: { branch: 'main' } }));
+    const { events } = await store.readAll({ limit: 1 });
+    const context = { id: uuid7(), orgId: 'org_1', actor: 'x', now: new Date() };
+    const data = { eventId: eventIdOf(events[0]!.id), reason: 'a test' };
+    await store.append('quarantine-1', [newEvent({ type: 'event.quarantined', data }, context)], 'no-stream');
+    for (const event of await store.readStream('quarantine-1')) quarantine.apply(event);
+    expect(await backtest()).toMatchObject({ scanned: 2, matched: 2 });
   });
 
   it('leaves out system types and what the engine says, unless they are named', async () => {
