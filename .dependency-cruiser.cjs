@@ -48,6 +48,7 @@ const ROOMS = {
   'libs/persistence/src': ['embedded', 'claims', 'session'],
   'libs/access/src': ['organisation', 'idempotency', 'named-secrets', 'secrets', 'token'],
   'libs/actions/src': ['plugins', 'trackers', 'messages', 'attempts', 'connections'],
+  'libs/audit/src': ['backup', 'proof'],
   'libs/kernel/src': ['text', 'time'],
   'apps/server/src': ['http', 'health'],
   'apps/cli/src': [
@@ -58,6 +59,7 @@ const ROOMS = {
     'secret',
     'event-type',
     'audit',
+    'backup',
     'integration',
     'rule',
     'nouns',
@@ -188,12 +190,12 @@ module.exports = {
         'The command line talks REST, as any other client: what it could do beside it, nobody else could. Offline it reads ' +
         'saved requests, signs them with providers, parses expressions and YAML, and runs tests of workflows: the pure engine in ' +
         'virtual time (libs/workflows/src/trial), with the steps that a server would have; it verifies proofs of the log ' +
-        '(libs/audit/src/proof/tree). The types of answers are those of the shapes.',
+        '(libs/audit/src/proof/tree), and makes and restores backups beside the data (libs/audit/src/backup). The types of answers are those of the shapes.',
       from: { path: '^apps/cli/', pathNot: '[.]spec[.]ts$' },
       to: {
         path: '^libs/',
         pathNot:
-          '^libs/((kernel|expressions|yaml|plugin-sdk|providers|events|steps)/|workflows/src/trial/|audit/src/proof/tree/)',
+          '^libs/((kernel|expressions|yaml|plugin-sdk|providers|events|steps)/|workflows/src/trial/|audit/src/(proof/tree|backup)/)',
       },
     },
     {

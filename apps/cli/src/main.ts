@@ -10,6 +10,7 @@ import { providerCommands } from './provider.js';
 import { readDocument } from './rule/rule-file.js';
 import { eventCommands, ruleCommands } from './rule.js';
 import { auditCommands } from './audit/audit-commands.js';
+import { backupCommands } from './backup/backup-verbs.js';
 import { addAgentCommands } from './agent/agent-commands.js';
 import { completionCommand } from './operation/completion.js';
 import { doctorCommand } from './operation/doctor.js';
@@ -76,6 +77,7 @@ export async function main(args: readonly string[], given: Partial<Surroundings>
   addAgentCommands(program, act);
   eventTypeCommands(program, act);
   auditCommands(program, act);
+  backupCommands(program, act);
   resourceCommands(program, act);
   applyCommand(program, act);
   sendCommand(program, act);
@@ -115,6 +117,7 @@ function shellOf(terminal: Terminal, flags: Flags, { env, signal }: Surroundings
     table: (columns, rows) => terminal.table(columns, rows),
     json: flags.json === true,
     quiet: flags.quiet === true,
+    env,
     signal,
   };
 }

@@ -19,6 +19,7 @@ export interface Shell {
   table(columns: readonly string[], rows: readonly (readonly string[])[]): void;
   readonly json: boolean;
   readonly quiet: boolean;
+  readonly env: NodeJS.ProcessEnv;
   /** Aborts at Ctrl-C. */
   readonly signal: AbortSignal;
 }

@@ -11,6 +11,7 @@ export class FakeShell implements Shell {
   readonly asked: { method: string; path: string; body: unknown }[] = [];
   json = false;
   quiet = false;
+  readonly env: NodeJS.ProcessEnv = {};
   lines: object[] = [];
   readonly interrupt = new AbortController();
   readonly signal = this.interrupt.signal;

@@ -26,6 +26,9 @@ export interface DataSourceSettings {
 // A column of JSON gives back the digits that were written, whatever JavaScript makes of them.
 for (const type of [pg.types.builtins.JSON, pg.types.builtins.JSONB]) pg.types.setTypeParser(type, parseAsWritten);
 
+/** Which migrations the schema has. */
+export const APPLIED_MIGRATIONS = { table: 'views.migrations', sql: 'select name from views.migrations order by id' };
+
 /** Held while migrations run: several processes may start at once. */
 const MIGRATION_LOCK = 7_118_504;
 
@@ -37,7 +40,7 @@ export async function openDataSource(settings: DataSourceSettings): Promise<Data
   const { url } = settings;
   const where = placeOf(url);
   try {
-    await migrate(url);
+    await migrateViews(url);
     return await connect(settings);
   } catch (error) {
     throw startError(error, where);
@@ -74,15 +77,18 @@ function connect({ url, entities = [], poolSize = 20, log = silentLog }: DataSou
   return dataSource.initialize();
 }
 
-/** Several processes may start at once: the first one migrates, the others find it done. */
-async function migrate(url: string): Promise<void> {
+/**
+ * Several processes may start at once: the first one migrates, the others find it done.
+ * @param only the names of the migrations to apply: the form that a backup was made in. Default: all.
+ */
+export async function migrateViews(url: string, only?: ReadonlySet<string>): Promise<void> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000, application_name: 'millrace' });
   client.on('error', () => undefined);
   await client.connect();
   const dataSource = new DataSource({
     type: 'postgres',
     schema: 'views',
-    migrations: [...migrations],
+    migrations: migrations.filter((Migration) => only?.has(new Migration().name) ?? true),
     migrationsTableName: 'migrations',
     poolSize: 1,
     connectTimeoutMS: 5_000,

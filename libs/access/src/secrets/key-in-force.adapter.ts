@@ -6,6 +6,9 @@ import { keyFromFile, readKeyFile } from './key-file.js';
 import { Keyring } from './keyring.js';
 import { PostgresSecrets } from './secrets.adapter.js';
 
+/** The one row that says which key the secrets are encrypted under; null before the first start. */
+export const INSTALLATION = { table: 'views.installation', sql: 'select key_id from views.installation' };
+
 /** What the operator gives: keys in the environment, or else the data folder with the file of a generated one. */
 export interface GivenKeys {
   readonly secretKeys: readonly Buffer[];

@@ -85,17 +85,19 @@ export class EmbeddedPostgres {
     }
   }
 
+  /** The URL of the PostgreSQL that runs on this folder, whoever started it; `undefined` if none does. */
+  static async running(folder: string): Promise<string | undefined> {
+    const address = (await findRunning(resolve(folder)))?.address;
+    return address && urlAt(address, await readFile(layout(resolve(folder)).password, 'utf8'), DATABASE);
+  }
+
   /** For `pg` and {@link openDataSource}; holds the password. */
   get url(): string {
     return this.urlOf(DATABASE);
   }
 
   urlOf(database: string): string {
-    const { host, port } = this.address!;
-    const credentials = `${SUPERUSER}:${encodeURIComponent(this.password)}`;
-    return host.startsWith('/')
-      ? `postgresql://${credentials}@localhost:${port}/${database}?host=${encodeURIComponent(host)}`
-      : `postgresql://${credentials}@${host}:${port}/${database}`;
+    return urlAt(this.address!, this.password, database);
   }
 
   /** Ends open connections and transactions, writes everything to disk, and waits until PostgreSQL has ended. */
@@ -222,4 +224,11 @@ export class EmbeddedPostgres {
     const { rowCount } = await client.query('select from pg_database where datname = $1', [DATABASE]);
     if (rowCount === 0) await client.query(`create database ${DATABASE}`);
   }
+}
+
+function urlAt({ host, port }: Address, password: string, database: string): string {
+  const credentials = `${SUPERUSER}:${encodeURIComponent(password)}`;
+  return host.startsWith('/')
+    ? `postgresql://${credentials}@localhost:${port}/${database}?host=${encodeURIComponent(host)}`
+    : `postgresql://${credentials}@${host}:${port}/${database}`;
 }
