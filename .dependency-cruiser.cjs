@@ -133,12 +133,12 @@ module.exports = {
     mayImport('access', ['event-store', 'events', 'kernel'], 'Who may do what is known without knowing what is done.'),
     mayImport(
       'privacy',
-      ['access', 'expressions', 'event-store', 'events', 'kernel'],
+      ['access', 'event-store', 'events', 'kernel'],
       'Personal data is known by its declarations alone, whichever stage it passes through.',
     ),
     mayImport(
       'event-types',
-      ['privacy', 'access', 'event-store', 'events', 'kernel'],
+      ['access', 'expressions', 'event-store', 'events', 'kernel'],
       'What events may say is known to every stage that takes or writes one, and knows none of them.',
     ),
     mayImport(

@@ -7,6 +7,8 @@ import { PostgresSecrets } from '#libs/access/src/secrets/secrets.adapter.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
 import { countPaced } from '#libs/deliveries/src/delivery/expected-times.adapter.js';
 import { HttpEgress } from '#libs/egress/src/egress.adapter.js';
+import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
+import { compilePersonal } from '#libs/expressions/src/personal/personal-fields.js';
 import { Runner } from '#libs/event-store/src/runner/runner.js';
 import { followers } from '#libs/events/src/followers.js';
 import { inboundDocument } from '#libs/intake/src/receiving/inbound-document.js';
@@ -160,6 +162,11 @@ async function compose(config: Config, { door, databaseUrl: starting, closers }:
     }),
   );
   await application.init();
+  const ownTypes = application.get(OwnTypeTable, { strict: false });
+  personal.inOwnType = (orgId, type) => {
+    const declared = ownTypes.find(orgId, type)?.content.personal;
+    return declared && compilePersonal(declared);
+  };
   checkCommandHandlers(application);
   await http.fastify.ready();
   application.get(ApiDocument).describe(application, settings.publicUrl, [inboundDocument]);

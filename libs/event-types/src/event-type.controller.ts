@@ -22,6 +22,7 @@ import {
   NewEventType,
 } from '#libs/events/src/shapes/event-types/event-type-shape.js';
 import { streams } from '#libs/events/src/streams.js';
+import { personalProblems } from '#libs/expressions/src/personal/personal-fields.js';
 import type { Page } from '#libs/kernel/src/paging.js';
 import type { Problems } from '#libs/kernel/src/problems.js';
 
@@ -48,6 +49,7 @@ const builtIn: readonly EventTypeAnswer[] = Object.entries(catalogue as Readonly
       archived: false,
       schema: data,
       example,
+      personal: null,
       updatedAt: null,
     };
   },
@@ -128,9 +130,17 @@ export class EventTypeController {
     const data = new Map<number, EventTypeVersionAnswer>();
     for (const event of events) {
       if (!event.is('event_type.saved') || data.has(event.data.version)) continue;
-      const { version, description, schema, example } = event.data;
+      const { version, description, schema, example, personal } = event.data;
       const { timestamp: createdAt, actor: createdBy } = event.metadata;
-      data.set(version, { version, description, schema, example, createdAt, createdBy });
+      data.set(version, {
+        version,
+        description,
+        schema,
+        example,
+        ...(personal && { personal }),
+        createdAt,
+        createdBy,
+      });
     }
     if (data.size === 0) throw eventTypeNotFound(type);
     return { data: [...data.values()].reverse(), nextCursor: null };
@@ -182,6 +192,8 @@ function checkedType(sent: object): NewEventType {
 function checkContent(given: EventTypeVersion, problems: Problems): void {
   const [schema, example] = [problems.part(given, 'schema'), problems.part(given, 'example')];
   if (schema && example) problems.addAll(schemaProblems(schema, example));
+  const personal = problems.part(given, 'personal');
+  if (personal) problems.addAll(personalProblems(personal, '/personal'));
 }
 
 const answerOf = ({ type, kind, version, content, updatedAt }: KnownType): EventTypeAnswer => ({
@@ -193,5 +205,6 @@ const answerOf = ({ type, kind, version, content, updatedAt }: KnownType): Event
   archived: kind === 'archived',
   schema: content.schema,
   example: content.example,
+  personal: content.personal ?? null,
   updatedAt,
 });

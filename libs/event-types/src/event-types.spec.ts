@@ -61,6 +61,7 @@ describe('an event type of an organisation', () => {
       system: false,
       version: 1,
       archived: false,
+      personal: null,
       updatedAt: '2026-11-20T13:00:00.000Z',
     });
     const names = routes.list(caller).data.map(({ type }) => type);
@@ -70,6 +71,16 @@ describe('an event type of an organisation', () => {
     expect(routes.view(caller, 'developer.added')).toEqual(created);
     expect(routes.view(caller, 'git.push')).toMatchObject({ builtIn: true, version: 1 });
     expect(() => routes.view(stranger, 'developer.added')).toThrow('There is no event type developer.added');
+  });
+
+  it('says which fields are personal; a path that leads nowhere is refused with its place', async () => {
+    const personal = [{ subject: 'data.developer_id', fields: ['data.email'] }];
+    expect(await routes.create(caller, { ...ADDED, personal })).toMatchObject({ personal });
+    expect(routes.view(caller, 'developer.added')).toMatchObject({ personal });
+    const wrong = [{ subject: 'data.developer_id', fields: ['email'] }];
+    await expect(routes.update(caller, 'developer.added', { ...CONTENT, personal: wrong })).rejects.toMatchObject({
+      problems: [{ pointer: '/personal/0/fields/0', detail: expect.stringContaining('Must begin with "data."') }],
+    });
   });
 
   it('is listed page by page where that is asked for', async () => {

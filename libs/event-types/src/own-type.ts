@@ -23,12 +23,16 @@ export const ownType = slice<OwnType>()({
   stream: streams.eventType,
   initial: { kind: 'unknown' },
   evolve: {
-    'event_type.saved': (_, { type, version, description, schema, example }, { metadata: { orgId, timestamp } }) => ({
+    'event_type.saved': (
+      _,
+      { type, version, description, schema, example, personal },
+      { metadata: { orgId, timestamp } },
+    ) => ({
       kind: 'known',
       orgId,
       type,
       version,
-      content: { description, schema, example },
+      content: { description, schema, example, ...(personal && { personal }) },
       updatedAt: timestamp,
     }),
     'event_type.archived': (state, _, { metadata: { timestamp } }) =>

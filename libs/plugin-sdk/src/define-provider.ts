@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from '#libs/kernel/src/json.js';
 
 import type { Messenger } from './services/define-messenger.js';
+import type { PersonalList } from './services/personal-list.js';
 import type { Tracker } from './services/define-tracker.js';
 import type { StepHttp } from './define-step.js';
 import type { Preset } from './scheme/define-preset.js';
@@ -280,7 +281,7 @@ export interface Reconcile {
  * });
  * ```
  */
-export interface Provider extends Messenger {
+export interface Provider extends Messenger, PersonalList {
   /** What integrations name: lower case, digits and `_`, 2 to 40 characters, beginning with a letter. Never changes. */
   readonly name: string;
   /** One sentence for people. */

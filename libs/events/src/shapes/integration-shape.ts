@@ -2,6 +2,7 @@ import { type Static, type TObject, Type } from '@sinclair/typebox';
 
 import type { JsonObject } from '#libs/kernel/src/json.js';
 
+import { PersonalFields } from '../personal/personal-shape.js';
 import { changes, closed, defaulted, kept, nullable, shown } from './fields.js';
 
 const MAX_GRACE_SECONDS = 30 * 24 * 60 * 60;
@@ -45,6 +46,11 @@ export const integrationSettings = {
       maxLength: 20,
       description: 'The longest expected pause between events. After it, integration.silent is recorded once.',
       examples: ['1h'],
+    }),
+  ),
+  personal: Type.Optional(
+    Type.Union([Type.Literal(true, { description: 'The fields that the provider lists.' }), PersonalFields], {
+      description: 'Fields that belong to a person. Default: none. true: those that the provider lists.',
     }),
   ),
 };

@@ -3,6 +3,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import type { JsonObject } from '#libs/kernel/src/json.js';
 
 import { nullable } from './fields.js';
+import { PersonalFields } from '../personal/personal-shape.js';
 
 const object = (description: string) => Type.Unsafe<JsonObject>({ type: 'object', description });
 
@@ -38,6 +39,7 @@ export const ProviderAnswer = Type.Object(
     name: Type.String({ examples: ['github'] }),
     description: Type.String(),
     config: object('JSON Schema of `config` of its integrations.'),
+    personal: nullable(PersonalFields),
     presets: Type.Array(PresetAnswer),
   },
   { $id: 'ProviderAnswer' },

@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
 
+import { PersonalFields } from '../personal/personal-shape.js';
 import { defineEvent } from '../define-event.js';
 
 const about = {
@@ -19,6 +20,7 @@ export const eventTypeEvents = {
       description: Type.String(),
       schema: Type.Record(Type.String(), Type.Unknown(), { description: 'JSON Schema (2020-12) of `data`' }),
       example: Type.Record(Type.String(), Type.Unknown()),
+      personal: Type.Optional(PersonalFields),
     }),
     example: {
       ...example,

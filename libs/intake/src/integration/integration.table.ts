@@ -4,6 +4,7 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { SliceTable } from '#libs/event-store/src/slice-table.js';
 import type { Table } from '#libs/event-store/src/subscriber.js';
 import { followers } from '#libs/events/src/followers.js';
+import type { PersonalFields } from '#libs/events/src/personal/personal-shape.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
 
 import { providerKey } from '#libs/plugin-sdk/src/loading/plugins.js';
@@ -29,6 +30,8 @@ export interface Receiver {
   readonly allowed: AddressList | undefined;
   readonly rateLimit: RateLimit | undefined;
   readonly dedupeKey: DedupeKey | undefined;
+  /** What is personal in its events; `true`: what the provider lists. */
+  readonly personal?: true | PersonalFields | undefined;
   /** Secret values in plain text. */
   readonly config: JsonObject;
   /** Of an agent: how many executions it may have at a time. Takes places, and returns what gives them back. */
@@ -145,6 +148,7 @@ export class IntegrationTable implements Table {
       allowed: settings.allowedSources && new AddressList(settings.allowedSources),
       rateLimit: settings.rateLimit,
       dedupeKey: settings.dedupeKey === undefined ? undefined : new DedupeKey(settings.dedupeKey),
+      personal: settings.personal,
       config: withPlainSecrets(settings.config, plain),
       secrets,
       previous: previous.flatMap(({ secret, validUntil }) => {

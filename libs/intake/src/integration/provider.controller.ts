@@ -46,6 +46,7 @@ export class ProviderController {
       name: provider.name,
       description: provider.description,
       config: schemaOf(provider.config),
+      personal: provider.personal?.map(({ subject, fields }) => ({ subject, fields: [...fields] })) ?? null,
       presets: presets.map((preset) => this.presetShown(preset)).sort((a, b) => (a.name < b.name ? -1 : 1)),
     };
   }

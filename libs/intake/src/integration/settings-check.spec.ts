@@ -38,6 +38,26 @@ const pointersOf = (given: object, provider: Provider = github): string[] => {
   }
 };
 
+describe('the personal fields of an integration', () => {
+  it('are those that the provider lists, or a list of its own', () => {
+    expect(pointersOf({ personal: true })).toEqual([]);
+    expect(pointersOf({ personal: null })).toEqual([]);
+    const personal = [{ subject: 'data.payload.user', fields: ['data.payload.text', 'data.payload.cc[*].email'] }];
+    expect(checkedSettings({ personal }, genericWebhook, {}).changes).toEqual({ personal });
+    expect(pointersOf({ personal: true }, genericWebhook)).toEqual(['/personal']);
+  });
+
+  it('are refused with the place where they cannot be found', () => {
+    const personal = [
+      { subject: 'data.payload.user', fields: ['data.payload.text', 'payload.cc'] },
+      { subject: 'data.payload.[', fields: ['data.x'] },
+    ];
+    expect(pointersOf({ personal })).toEqual(['/personal/0/fields/1', '/personal/1/subject']);
+    expect(pointersOf({ personal: false })).toEqual(['/personal']);
+    expect(pointersOf({ personal: [] })).toEqual(['/personal']);
+  });
+});
+
 describe('the config of an integration', () => {
   it.each([
     [github, 'apiUrl'],

@@ -1,5 +1,7 @@
 import type { IntegrationChanges } from '#libs/events/src/shapes/integration-shape.js';
+import type { PersonalFields } from '#libs/events/src/personal/personal-shape.js';
 import { type ShapeProblem, shapeProblems } from '#libs/events/src/shapes/shape-check.js';
+import { personalProblems } from '#libs/expressions/src/personal/personal-fields.js';
 import { tryParseDuration } from '#libs/kernel/src/time/durations.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
@@ -42,6 +44,8 @@ export function checkSettings(
   if (typeof rateLimit === 'object') checkDuration(rateLimit.per ?? '1m', '/rateLimit/per', [1_000, DAY_MS], problems);
   const expectedEvery = problems.part(given, 'expectedEvery');
   if (expectedEvery !== undefined) checkDuration(expectedEvery, '/expectedEvery', [1_000, 90 * DAY_MS], problems);
+  const personal = problems.part(given, 'personal');
+  if (personal !== undefined) checkPersonal(personal, provider, problems);
   const config = problems.part(given, 'config');
   if (config) {
     problems.addAll(configProblems(provider, config));
@@ -106,6 +110,15 @@ function checkSources(sources: readonly string[], problems: Problems): void {
           'Must be an address (203.0.113.7, 2001:db8::1) or a range (203.0.113.0/24).',
         );
     });
+}
+
+function checkPersonal(personal: true | PersonalFields, provider: Provider, problems: Problems): void {
+  if (personal !== true) problems.addAll(personalProblems(personal, '/personal'));
+  else if (provider.personal === undefined)
+    problems.add(
+      '/personal',
+      `Must be a list of { subject, fields }: the provider ${provider.name} has none of its own.`,
+    );
 }
 
 function checkDedupeKey(expression: string, problems: Problems): void {

@@ -4,7 +4,8 @@ import { dataProblems } from '#libs/event-types/src/own-schema.js';
 import type { KnownType } from '#libs/event-types/src/own-type.table.js';
 import { satisfies } from '#libs/events/src/check.js';
 import type { Cause, RequestMetadata } from '#libs/events/src/envelope.js';
-import { stringifyJson, wroteExactNumbers } from '#libs/kernel/src/text/exact-json.js';
+import type { PersonalIn } from '#libs/expressions/src/personal/personal-fields.js';
+import { parseJson, stringifyJson, wroteExactNumbers } from '#libs/kernel/src/text/exact-json.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 import type { JsonObject } from '#libs/kernel/src/json.js';
 import { beginning } from '#libs/kernel/src/text/text.js';
@@ -27,6 +28,8 @@ export interface DeliveryFacts {
   readonly sourceIp: string;
   readonly request: RequestMetadata;
   readonly now: Date;
+  /** What is personal in an event; absent where nothing is declared. */
+  readonly personalIn?: PersonalIn | undefined;
   /** An event type of the organisation's own. */
   readonly ownType: (type: string) => KnownType | undefined;
 }
@@ -89,15 +92,24 @@ function inboundEvent(
     ...(draft.cause && { cause: draft.cause }),
   };
   const when = timeOf(timestamp);
+  const about = { ...(subject === '' ? {} : { subject: beginning(subject, MAX_SUBJECT) }) };
+  const text = dataOf(facts, draft, data, budget);
+  const { personalIn, source } = facts;
+  const personal = personalIn?.({
+    type,
+    source,
+    subject: about.subject ?? context.subject,
+    data: parseJson(text.text),
+  });
   return newEvent(
     {
       type,
       ...(schemaVersion !== undefined && { schemaVersion }),
-      ...(subject === '' ? {} : { subject: beginning(subject, MAX_SUBJECT) }),
+      ...about,
       ...(when === undefined ? {} : { timestamp: when }),
-      data: dataOf(facts, draft, data, budget),
+      data: text,
     },
-    context,
+    { ...context, ...(personal && { personal }) },
   );
 }
 
@@ -160,14 +172,18 @@ function timeOf(timestamp: string | number | undefined): string | undefined {
   return time && time.getTime() >= 0 ? time.toISOString() : undefined;
 }
 
+/** How much longer a text is once it is encrypted: base64, and what stands before it. */
+const SEALED_GROWTH = 1.4;
+
 /** As the log counts it. The exact size is only computed where the text is long enough for it to matter. */
 function fits(events: readonly EventToAppend[], limit: number): boolean {
   let most = 0;
   // A UTF-16 unit is at most three bytes of UTF-8.
   for (const { type, data, metadata } of events) most += 3 * (data.length + metadata.length) + 2 * type.length;
-  if (most <= limit) return true;
+  const isPersonal = events.some(({ personal }) => personal !== undefined);
+  if (most <= limit && !isPersonal) return true;
   let bytes = 0;
   for (const { type, data, metadata } of events)
     bytes += Buffer.byteLength(data) + Buffer.byteLength(metadata) + 2 * type.length;
-  return bytes <= limit;
+  return bytes <= (isPersonal ? limit / SEALED_GROWTH : limit);
 }

@@ -10,6 +10,7 @@ import {
   type SealedText,
 } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
+import { compilePersonal, type PersonalIn } from '#libs/expressions/src/personal/personal-fields.js';
 import { type Uuid, uuid5, uuid7 } from '#libs/kernel/src/ids.js';
 import { isObject, type Json } from '#libs/kernel/src/json.js';
 import { parseAsWritten, parseJson, stringifyJson, wroteExactNumbers } from '#libs/kernel/src/text/exact-json.js';
@@ -176,10 +177,17 @@ function deliveryOf(
     request: metadata,
     now: context.now,
     ownType: (type: string) => ownTypes?.find(receiver.orgId, type),
+    personalIn: personalIn(receiver, provider),
   };
   const isDivisible = deliveryId === undefined && elements.length > 1;
   const events = eventsOf(facts, drafts, isDivisible, provider, log);
   return events ? { deliveryId, stream, events, elements: elements.length } : EVENT_TOO_LARGE;
+}
+
+/** What the integration declares, or its provider for it. */
+function personalIn({ personal }: Receiver, provider: Provider): PersonalIn | undefined {
+  const declared = personal === true ? provider.personal : personal;
+  return declared && compilePersonal(declared);
 }
 
 /**

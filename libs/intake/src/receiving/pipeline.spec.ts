@@ -35,6 +35,28 @@ describe('the inbound pipeline', () => {
   const examine = (receiver: Receiver, headers: Record<string, string>, body: Buffer | string) =>
     server.pipeline.examine(receiver, request(headers, body), server.clock.now());
 
+  it('marks what the integration declares as personal, in the neutral fields and in the payload', async () => {
+    const body = JSON.stringify({
+      sender: { login: 'jane-doe' },
+      issue: { number: 1, title: 'x', user: { login: 'jane-doe' } },
+    });
+    const headers = githubHeaders('issues', body, 'secret-1');
+    const eventOf = async (receiver: Receiver) => {
+      const examined = await examine(receiver, headers, body);
+      if (examined instanceof Refusal) throw new Error('refused');
+      return examined.deliveries[0]!.events[0]!;
+    };
+    expect((await eventOf(signed)).personal).toBeUndefined();
+    const { personal } = await eventOf({ ...signed, personal: true });
+    expect(personal).toMatchObject([
+      { subjects: ['jane-doe'], fields: expect.arrayContaining([['payload'], ['author']]) },
+    ]);
+    const own = [{ subject: 'data.payload.issue.number', fields: ['data.payload.issue.title'] }];
+    expect((await eventOf({ ...signed, personal: own })).personal).toEqual([
+      { subjects: ['1'], fields: [['payload', 'issue', 'title']] },
+    ]);
+  });
+
   it('answers any headers and bytes with a refusal or an event, and never throws', async () => {
     const name = fc.constantFrom(
       'content-type',

@@ -1,4 +1,6 @@
-import { compileShape } from '#libs/events/src/shapes/shape-check.js';
+import { PersonalFields } from '#libs/events/src/personal/personal-shape.js';
+import { compileShape, shapeProblems } from '#libs/events/src/shapes/shape-check.js';
+import { personalProblems } from '#libs/expressions/src/personal/personal-fields.js';
 import { messageOf } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { nearest } from '#libs/kernel/src/text/nearest.js';
@@ -16,6 +18,7 @@ const KEYS = Object.keys({
   config: true,
   checkSecret: true,
   keepHeaders: true,
+  personal: true,
   anyBody: true,
   communicator: true,
   refusesInbound: true,
@@ -72,7 +75,7 @@ export function checkProvider(provider: unknown, plugin: string): void {
   for (const text of ['wants', 'refusesInbound'])
     if (provider[text] !== undefined && typeof provider[text] !== 'string')
       throw unusable(plugin, `${text} of its provider ${provider['name']} must be a string`);
-  const { name, keepHeaders = [], config, reconcile } = provider;
+  const { name, keepHeaders = [], config, personal, reconcile } = provider;
   if (!isTexts(keepHeaders) || keepHeaders.some((header) => header !== header.toLowerCase()))
     throw unusable(plugin, `keepHeaders of its provider ${name} is not a list of lower-case header names`);
   const proof = keepHeaders.find(isProofHeader);
@@ -82,7 +85,15 @@ export function checkProvider(provider: unknown, plugin: string): void {
       `keepHeaders of its provider ${name} has ${proof}, which would be stored with every event: it proves who sent it`,
     );
   if (config !== undefined) checkConfig(config, name, plugin);
+  if (personal !== undefined) checkPersonal(personal, name, plugin);
   if (reconcile !== undefined) checkReconcile(reconcile, keysOf(config), name, plugin);
+}
+
+function checkPersonal(personal: unknown, provider: string, plugin: string): void {
+  const [problem] = shapeProblems(PersonalFields, personal, { prefix: 'plugin', pointer: '' });
+  const [wrong] = problem ? [problem] : personalProblems(personal as PersonalFields, '');
+  if (wrong)
+    throw unusable(plugin, `personal of its provider ${provider} is invalid at ${wrong.pointer}: ${wrong.detail}`);
 }
 
 function checkConfig(config: unknown, provider: string, plugin: string): asserts config is ProviderConfig {

@@ -25,8 +25,13 @@ import type { SubjectKeys } from './subject-keys.js';
 /** How metadata begin to say that they have keys. The library writes them, without blanks. */
 const MARK = '"personal":["';
 
-/** What is personal in an event of a type of an organisation's own. */
-export type PersonalInOwnType = (metadata: EventMetadata, type: string, data: JsonObject) => readonly PersonalPart[];
+/** What is personal in events of a type of an organisation's own; `undefined`: nothing. */
+export type PersonalInOwnType = (
+  orgId: string,
+  type: string,
+) =>
+  | ((event: Pick<EventMetadata, 'source' | 'subject'> & { type: string; data: JsonObject }) => readonly PersonalPart[])
+  | undefined;
 
 /**
  * The log, with the personal parts of events encrypted before the append and decrypted for those who read it. What holds
@@ -100,11 +105,11 @@ export class PersonalEventStore extends EventStore {
     const metadata = parseAsWritten(event.metadata) as EventMetadata;
     const inherited = metadata.personal ?? [];
     const envelope = { id, type, metadata };
+    const inOwnType = isEventType(type) ? undefined : this.inOwnType?.(metadata.orgId, type);
+    if (!event.personal && !inOwnType && inherited.length === 0) return event;
     let data = parseAsWritten(event.data) as JsonObject;
-    const own = [
-      ...(event.personal ?? []),
-      ...(isEventType(type) ? [] : (this.inOwnType?.(metadata, type, data) ?? [])),
-    ];
+    const { source, subject } = metadata;
+    const own = [...(event.personal ?? []), ...(inOwnType?.({ type, source, subject, data }) ?? [])];
     if (own.length + inherited.length === 0) return event;
     const names = new Set(inherited);
     for (const { subjects, fields } of own) {

@@ -15,6 +15,7 @@ import { type Fields, fieldsOf, type Json, known, listOf, stringifyJson, textOf 
 
 import { botframeworkMessenger } from './botframework-send.js';
 import { KeysUnavailable, OpenIdKeys, type PublicKey, type UnusableKey } from './openid-keys.js';
+import { personalOfChats } from '../personal-fields.js';
 
 const METADATA_URL = 'https://login.botframework.com/v1/.well-known/openidconfiguration';
 const ISSUER = 'https://api.botframework.com';
@@ -34,6 +35,7 @@ const keys = new OpenIdKeys();
 export const botframework = defineProvider({
   ...botframeworkMessenger,
   name: 'botframework',
+  personal: personalOfChats(['data.payload.from.[id, aadObjectId]']),
   description: 'Bot Framework (Teams and others): a JWT of the Bot Connector with every activity.',
   wants: 'Authorization: Bearer and the JWT of the Bot Connector, which it always sends',
   config: {

@@ -25,6 +25,7 @@ import {
 } from './github-fields.js';
 import { githubReconcile } from './github-reconcile.js';
 import { causeOfIssue, githubTracker } from './github-tracker.js';
+import { personalOfCodeHosts } from '../personal-fields.js';
 
 const SIGNATURE = { header: 'x-hub-signature-256', prefix: 'sha256=' } as const;
 const BRANCH = 'refs/heads/';
@@ -35,6 +36,13 @@ const MOST_COMMITS = 2048;
 /** GitHub and GitHub Enterprise Server: repository, organisation and app webhooks, JSON or form-encoded. */
 export const github = defineProvider({
   name: 'github',
+  personal: personalOfCodeHosts([
+    'data.payload.sender.login',
+    'data.payload.*.user.login',
+    'data.payload.*.assignees[].login',
+    'data.payload.requested_reviewers[].login',
+    'data.payload.pusher.[name, email]',
+  ]),
   description: 'GitHub webhooks, signed with X-Hub-Signature-256.',
   wants:
     'X-Hub-Signature-256: sha256= and 64 hex digits, the HMAC-SHA256 of the raw body; set the secret of the webhook at GitHub',

@@ -22,6 +22,7 @@ import {
   timeOf,
 } from './gitlab-fields.js';
 import { causeOfIssue, gitlabTracker } from './gitlab-tracker.js';
+import { personalOfCodeHosts } from '../personal-fields.js';
 import { signStandardWebhook, verifyStandardWebhook } from '../standard-webhooks.js';
 
 const TOKEN = 'x-gitlab-token';
@@ -33,6 +34,12 @@ const NOTHING = /^0{40}(0{24})?$/;
 /** GitLab, its own servers and GitLab.com: project, group and system hooks. */
 export const gitlab = defineProvider({
   name: 'gitlab',
+  personal: personalOfCodeHosts([
+    'data.payload.[user_username, user_email]',
+    'data.payload.user.[username, email]',
+    'data.payload.assignees[].username',
+    'data.payload.reviewers[].username',
+  ]),
   description:
     'GitLab webhooks: with a secret token, or signed as Standard Webhooks where the secret begins with whsec_.',
   wants:

@@ -11,6 +11,7 @@ import { hmacSha256Hex, verifyHmac, withinTolerance } from '#libs/plugin-sdk/src
 
 import { authorOf, channelOf, interactionOf, messageOf, timeOf } from './slack-fields.js';
 import { slackMessenger } from './slack-send.js';
+import { personalOfChats } from '../personal-fields.js';
 
 const TIMESTAMP = 'x-slack-request-timestamp';
 const signedText = ({ headers, rawBody }: Pick<InboundRequest, 'headers' | 'rawBody'>): Buffer =>
@@ -24,6 +25,7 @@ const WRITTEN: ReadonlySet<string> = new Set(['bot_message', 'file_share', 'me_m
 export const slack = defineProvider({
   ...slackMessenger,
   name: 'slack',
+  personal: personalOfChats(['data.payload.user_id', 'data.payload.user.id', 'data.payload.event.user']),
   description: 'Slack apps: Events API, slash commands and interactions, signed with X-Slack-Signature.',
   wants:
     'X-Slack-Request-Timestamp, in seconds since 1970, and X-Slack-Signature: v0= and 64 hex digits, the HMAC-SHA256 of v0:{timestamp}:{body} with the signing secret of the app',

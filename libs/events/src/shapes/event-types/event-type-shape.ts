@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 
 import { closed, nullable } from '../fields.js';
+import { PersonalFields } from '../../personal/personal-shape.js';
 
 const description = Type.String({
   minLength: 1,
@@ -15,6 +16,7 @@ const content = {
   description,
   schema: anObject('JSON Schema (2020-12) of `data`, with `type: object`.'),
   example: anObject('An example of `data`. Must fit the schema.'),
+  personal: Type.Optional(PersonalFields),
 };
 
 /** What is sent for a new version of an event type. */
@@ -54,6 +56,7 @@ export const EventTypeAnswer = Type.Object(
     archived: Type.Boolean({ description: 'No new events of it are accepted.' }),
     schema: Type.Unknown({ description: 'JSON Schema of `data`.' }),
     example: Type.Unknown({ description: 'An example of `data`.' }),
+    personal: nullable(PersonalFields),
     updatedAt: nullable(Type.String({ format: 'date-time', description: 'null for built-in types.' })),
   },
   { $id: 'EventTypeAnswer' },
