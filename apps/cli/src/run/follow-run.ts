@@ -33,13 +33,13 @@ export function show(shell: Shell, run: RunDetails): void {
   if (outputs !== undefined) shell.print(`Outputs: ${stringifyJson(outputs)}`);
   if (timeline.length === 0) return;
   shell.table(
-    ['STEP', 'STATUS', 'STARTED', 'ENDED', 'ERROR OR WAIT'],
-    timeline.map(({ path, status: state, startedAt, endedAt = '–', error: failure, waiting = '–' }) => [
+    ['STEP', 'STATUS', 'STARTED', 'ENDED', 'WHY'],
+    timeline.map(({ path, status: state, startedAt, endedAt = '–', error: failure, waiting, skipped }) => [
       path,
       state,
       startedAt,
       endedAt,
-      failure?.code ?? waiting,
+      failure?.code ?? waiting ?? skipped ?? '–',
     ]),
   );
 }

@@ -100,6 +100,7 @@ export const ShownStep = Type.Object(
       { description: 'cancelled: the run, or a step around it, ended first.' },
     ),
     waiting: Type.Optional(Type.String({ description: 'What it waits for, in words.' })),
+    skipped: Type.Optional(Type.String({ description: 'Why it was skipped: its condition.' })),
     startedAt: time,
     endedAt: Type.Optional(time),
     reusedFrom: Type.Optional(Type.String({ description: 'The earlier run whose result it has.' })),

@@ -6,7 +6,7 @@ import { DecidedStep } from './decided-step.js';
 import type { RunDecision } from './run-decision.js';
 import { frameOf, type ScopeFrame } from './scope.js';
 
-/** Each claim reads the whole stream of a run: without a limit, loops inside loops would make it endless. */
+/** Loops inside loops would make a run endless, and its state is held in memory. */
 export const MAX_RUN_STEPS = 5000;
 /** For each of `onFailure` and `finally`. */
 const MORE_STEPS = 500;

@@ -1,19 +1,19 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
-import type { PlatformEvent } from '#libs/events/src/envelope.js';
 import { derivedId, uuid5, type Uuid } from '#libs/kernel/src/ids.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import { decide, type Decision } from '../engine/decide.js';
 import type { RunDraft, SignLink } from '../engine/run-decision.js';
 import { settleStep } from '../engine/settle-step.js';
-import { evolve, type RunStart, type StartedRun, unknownRun, type RunState } from '../engine/run-state.js';
+import { evolve, type StartedRun, unknownRun, type RunState } from '../engine/run-state.js';
 import { startRun } from '../engine/start-run.js';
 import type { Definition, Step } from '../language/definition.js';
 import { DEFAULT_TIMEOUT_MS, timedOut } from '../run/advance/attempts.js';
 import { cancellation } from '../run/commands/cancel-run.js';
-import { givenSecrets, maskedResult } from '../steps/effects/step-secrets.js';
+import { givenSecrets, maskedResult, unknownSecret } from '../steps/effects/step-secrets.js';
 import { allSteps } from '../steps/registry.js';
 import type { Attempt, AttemptResult, StepResult } from '../steps/kind/step-kind.js';
+import { type Beginning, WORKFLOW_ID } from './beginning.js';
 import { HeardEvents } from './heard-events.js';
 import { ORG_ID, recorded } from './recorded.js';
 import { parseSpan } from './spans.js';
@@ -30,18 +30,9 @@ export interface Played {
   readonly unmocked: readonly string[];
 }
 
-/** What the run begins with. */
-export interface Beginning {
-  readonly trigger: RunStart['trigger'];
-  readonly inputs: Record<string, unknown>;
-  readonly event: PlatformEvent | undefined;
-  readonly now: Date;
-}
-
 /** The delays of the shipped configuration. */
 const RETRY_SCHEDULE = ['1m', '5m', '30m', '2h', '24h'];
 export const RUN_ID = derivedId('run', 'test');
-export const WORKFLOW_ID = derivedId('wf', 'test');
 /** No run takes more turns: one that never ends is cut off. */
 const MAX_TURNS = 100_000;
 
@@ -50,6 +41,14 @@ const signLink: SignLink = (decision, { path, approver = 'anybody' }) =>
   `https://millrace.example.com/links/${path}/${approver}/${decision}`;
 /** Begin `onFailure` and `finally`. */
 const PHASES: readonly string[] = ['run.recovery_started', 'run.finally_started'];
+
+/** What requests have that concern a test. */
+interface Requested {
+  readonly requestedBy?: { readonly kind: string; readonly stepId: string };
+  /** After which time the other stage begins. */
+  readonly afterMs?: number;
+  readonly secrets?: readonly { readonly name: string }[];
+}
 
 /** Something that happens at a virtual time. */
 interface Due {
@@ -140,11 +139,9 @@ class PlayedRun {
     this.due = [];
   }
 
-  /** A batch of the one event that the test gives. */
-  private about(): { readonly event: PlatformEvent | undefined; readonly events?: readonly PlatformEvent[] } {
-    const { event, trigger } = this.beginning;
-    const isBatch = trigger.index !== undefined && this.definition.triggers[trigger.index]?.isBatch;
-    return { event, ...(event && isBatch && { events: [event] }) };
+  private about(): Pick<Beginning, 'event' | 'events'> {
+    const { event, events } = this.beginning;
+    return { event, ...(events && { events }) };
   }
 
   private decide(results: readonly AttemptResult[]): Decision {
@@ -169,6 +166,7 @@ class PlayedRun {
     const busy = new Set(this.due.map(({ path }) => path));
     for (const attempt of decision.attempts) if (!busy.has(attempt.path)) this.begin(attempt);
     for (const draft of decision.drafts) if (draft.type === 'run.step_awaiting') this.await(draft, decision.drafts);
+    this.needMocks(decision.drafts);
     return decision;
   }
 
@@ -213,8 +211,20 @@ class PlayedRun {
     if (wait?.is('run.wait_begun') && this.mocksOf(path, id) === undefined) return this.heard.begin(wait, this.events);
     const mock = this.mockFor(path, id);
     if (!mock) return;
-    const request = drafts.find(({ id }) => id === requestId)?.data as { afterMs?: number } | undefined;
-    this.due.push({ at: this.now + (request?.afterMs ?? 0) + delayOf(mock), path, requestId, result: resultOf(mock) });
+    const request = drafts.find(({ id }) => id === requestId)?.data as Requested | undefined;
+    const unknown = request?.secrets?.find(({ name }) => !Object.hasOwn(this.test.secrets ?? {}, name));
+    const result = unknown ? { thrown: unknownSecret(unknown.name) } : resultOf(mock);
+    this.due.push({ at: this.now + (request?.afterMs ?? 0) + delayOf(mock), path, requestId, result });
+  }
+
+  /** A detached step has its effect too, although nobody hears of the outcome. */
+  private needMocks(drafts: readonly RunDraft[]): void {
+    const awaited = new Set(drafts.map(({ data }) => (data as { requestId?: Uuid }).requestId));
+    for (const { id, data } of drafts) {
+      const { requestedBy } = data as Requested;
+      if (requestedBy?.kind === 'run' && id !== undefined && !awaited.has(id))
+        this.mockFor(requestedBy.stepId, this.stepAt(requestedBy.stepId)!.id);
+    }
   }
 
   /** The answer to this call of the step. */

@@ -1,20 +1,16 @@
-import type { PlatformEvent } from '#libs/events/src/envelope.js';
-import { derivedId } from '#libs/kernel/src/ids.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { pointerToken } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 import type { YamlDocument } from '#libs/yaml/src/read-yaml.js';
 import type { SourcePosition, SourceProblem } from '#libs/yaml/src/source-position.js';
 
-import type { Definition, Trigger } from '../language/definition.js';
-import { declaredInputs, defaultInputs, inputsOf } from '../language/inputs.js';
+import type { Definition } from '../language/definition.js';
 import { parseWorkflow } from '../language/reading/parse-workflow.js';
 import { StepLibrary } from '../steps/step-library.js';
 import { allSteps, isMockable } from '../steps/registry.js';
-import { judge as judgeTrigger, listensTo } from '../triggers/registry.js';
-import { isSchedule } from '../triggers/schedule.trigger.js';
+import { type Beginning, beginningOf } from './beginning.js';
 import { judge } from './judge-test.js';
-import { type Beginning, playTest, stepsOf, WORKFLOW_ID } from './play-test.js';
+import { playTest, stepsOf } from './play-test.js';
 import { readTests } from './test-file.js';
 import type { TestCase } from './test-shape.js';
 
@@ -40,8 +36,6 @@ export interface TestResult {
 export type TestsRun =
   | { readonly ok: true; readonly workflow: string; readonly results: readonly TestResult[] }
   | { readonly ok: false; readonly in: 'workflow' | 'tests'; readonly problems: readonly SourceProblem[] };
-
-const START = '2026-01-01T00:00:00.000Z';
 
 /** Runs the tests of a workflow, each from the start to the end in virtual time. Pure: nothing leaves the process. */
 export function runTests(workflow: string, tests: string, library: StepLibrary): TestsRun {
@@ -98,6 +92,11 @@ function runTest(definition: Definition, test: TestCase, pointer: string, docume
   );
 }
 
+const described = (event: TestCase['event']): string =>
+  Array.isArray(event)
+    ? `all of these ${event.length} events`
+    : `this event of the type ${(event as { type: string } | undefined)?.type}`;
+
 function startFailures(
   { event, expect }: TestCase,
   beginning: Beginning | undefined,
@@ -116,54 +115,11 @@ function startFailures(
     ];
   return [
     {
-      what: `No trigger fits this event of the type ${event?.type}: the run does not start.`,
+      what: `No trigger fits ${described(event)}: the run does not start.`,
       ...place(`${pointer}/event`),
     },
   ];
 }
-
-/** How the run begins; `undefined` where no trigger fits the event. @throws Rejected if the inputs are wrong. */
-function beginningOf(
-  definition: Definition,
-  { event: given, inputs, now: at = START }: TestCase,
-): Beginning | undefined {
-  const now = new Date(at);
-  const { triggers } = definition;
-  const declared = declaredInputs(definition);
-  const isTick = !given && !inputs && !declared && triggers.some(isSchedule);
-  const started = isTick ? { type: 'schedule.fired' } : given;
-  const event = started && eventOf(started, now, definition);
-  if (event && !inputs) {
-    const index = triggers.findIndex(
-      (trigger) =>
-        listensTo(trigger, event.type) &&
-        judgeTrigger(trigger, event, { workflowId: WORKFLOW_ID, receiver: 'any' }).kind === 'fits',
-    );
-    if (index < 0) return undefined;
-    return { trigger: { kind: 'event', index }, inputs: defaultInputs(definition), event, now };
-  }
-  const index = triggers.findIndex((trigger) => trigger.inputs !== undefined);
-  const checked = inputsOf(declared, inputs ?? {});
-  return { trigger: { kind: event ? 'request' : 'manual', ...(index >= 0 && { index }) }, inputs: checked, event, now };
-}
-
-function eventOf(given: NonNullable<TestCase['event']>, now: Date, { name, triggers }: Definition): PlatformEvent {
-  const { type, source = sourceIn(triggers, type) ?? 'api', subject = 'test/event' } = given;
-  const { id = derivedId('evt', 'test') } = given;
-  const timestamp = now.toISOString();
-  // A tick names its workflow and its schedule, which a test need not know.
-  const trigger = type === 'schedule.fired' ? triggers.find(isSchedule)?.key : undefined;
-  const tick = trigger === undefined ? {} : { workflowId: WORKFLOW_ID, workflow: name, trigger, at: timestamp };
-  const data = { ...tick, ...given.data } as PlatformEvent['data'];
-  return { id, type, source, subject, orgId: 'org_test', timestamp, data };
-}
-
-/** The first source that a trigger of the type names without a glob. */
-const sourceIn = (triggers: readonly Trigger[], type: string): string | undefined =>
-  triggers
-    .filter((trigger) => listensTo(trigger, type))
-    .flatMap((trigger) => (trigger as { source?: readonly string[] }).source ?? [])
-    .find((source) => !source.includes('*'));
 
 /** Mocks of steps that do not exist, or that answer without the world. */
 function mocksOfNothing(definition: Definition, { mocks = {} }: TestCase): readonly { id: string; what: string }[] {

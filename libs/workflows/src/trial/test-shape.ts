@@ -91,20 +91,25 @@ export const ExpectShape = Type.Object(
 );
 export type Expected = Static<typeof ExpectShape>;
 
+const StartingEvent = closed(
+  { ...eventFields, id: Type.Optional(text('Default: one of its own.')) },
+  'An event that starts a run.',
+);
+
 export const CaseShape = closed(
   {
     name: text('What the test shows, in a sentence.'),
     event: Type.Optional(
-      closed(
-        { ...eventFields, id: Type.Optional(text('Default: one of its own.')) },
-        'The event that starts the run. A trigger must fit it.',
-      ),
+      Type.Union([StartingEvent, Type.Array(StartingEvent, { minItems: 1 })], {
+        description: 'The event that starts the run; for a trigger with `batch` also a list. A trigger must fit it.',
+        expected: 'an event (type, source, subject, data) or a list of events',
+      }),
     ),
     inputs: Type.Optional(values('The inputs of a manual run.')),
     now: Type.Optional(
       Type.String({
         format: 'date-time',
-        description: 'When the run starts. Default 2026-01-01T00:00:00Z.',
+        description: 'When the run starts. Default 2026-01-01T00:00:00Z; of a run at a tick the first one since then.',
         expected: 'an RFC 3339 time such as 2026-11-20T09:00:00Z',
       }),
     ),
@@ -133,7 +138,7 @@ export const CaseShape = closed(
         }),
         {
           description:
-            'Answers of steps with effects, by the id of the step, or by its path, such as each[0].call. Of a list, each call takes one; the last one repeats.',
+            'Answers of steps with effects, by the id of the step, or by its path, such as each[0].call. Of a list, each call takes one; the last one repeats. A detached step needs one too, but does not wait for it.',
           expected: 'an object of step ids and answers',
         },
       ),

@@ -41,6 +41,25 @@ describe('the timeline of a run', () => {
     });
   });
 
+  it('says why a step was skipped', async () => {
+    const steps = await shown({
+      yaml: `
+name: x
+steps:
+  - { id: off, disabled: true, uses: echo, with: { value: 1 } }
+  - { id: no, if: inputs.n == \`1\`, uses: echo, with: { value: 1 } }
+  - { id: yes, if: inputs.n == \`2\`, uses: echo, with: { value: 1 } }
+triggers: [{ type: manual, inputs: { n: { type: number } } }]
+`,
+      inputs: { n: 2 },
+    });
+    expect(steps.map(({ path, status, skipped }) => [path, status, skipped])).toEqual([
+      ['off', 'skipped', 'disabled: true'],
+      ['no', 'skipped', 'if is not true: inputs.n == `1`'],
+      ['yes', 'completed', undefined],
+    ]);
+  });
+
   it('shows steps that fail, are left out, wait, and stand inside loops and cases', async () => {
     const steps = await shown({
       yaml: `

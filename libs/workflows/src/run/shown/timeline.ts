@@ -2,12 +2,12 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import type { ShownStep } from '#libs/events/src/shapes/run-shape.js';
 
-import type { Definition } from '../../language/definition.js';
+import type { Definition, Step } from '../../language/definition.js';
 import { allSteps, nestedIn, stepEvents } from '../../steps/registry.js';
 
 /**
  * The steps of a run in the order in which they began, from its stream. Pure.
- * @param definition of the run's version, for the names of steps and what is inside them; without it they have none.
+ * @param definition of the run's version, for the names of steps, their conditions and what is inside them.
  */
 export function timelineOf(events: readonly RecordedEvent[], definition?: Definition): ShownStep[] {
   const shown = new Map<string, ShownStep>();
@@ -22,12 +22,17 @@ export function timelineOf(events: readonly RecordedEvent[], definition?: Defini
     show(shown, event, stale);
     cancelOpen(shown, event, inside);
   }
-  const names = new Map(steps.map(({ id, name }) => [id, name]));
+  const byId = new Map(steps.map((step) => [step.id, step]));
   return [...shown.values()].map((step) => {
-    const name = names.get(step.stepId);
-    return name === undefined ? step : { ...step, name };
+    const written = byId.get(step.stepId);
+    if (!written) return step;
+    const skipped = step.status === 'skipped' ? whySkipped(written) : undefined;
+    return { ...step, ...(written.name !== undefined && { name: written.name }), ...(skipped && { skipped }) };
   });
 }
+
+const whySkipped = ({ disabled, condition }: Step): string | undefined =>
+  disabled ? 'disabled: true' : condition && `if is not true: ${condition.source}`;
 
 /** What is open inside a step or a run when that ends will not go on. */
 function cancelOpen(

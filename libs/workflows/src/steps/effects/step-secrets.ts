@@ -32,7 +32,7 @@ export function givenSecrets(
   return { input: filled, mask };
 }
 
-const unknownSecret = (name: string): StepError =>
+export const unknownSecret = (name: string): StepError =>
   new StepError({
     code: 'secret.unknown',
     type: 'configuration',

@@ -127,9 +127,9 @@ export interface StepDecision<Noted = unknown> {
   canSign(): boolean;
   /** Whether this process is busy with the step's attempt. */
   readonly isAttempting: boolean;
-  /** Links with which one approver decides without a token; `undefined` where nobody can sign them. */
   /** Absent where nobody knows the organisation, as in tests. */
   readonly ownType: FindOwnType | undefined;
+  /** Links with which one approver decides without a token; `undefined` where nobody can sign them. */
   approvalLinks(about: ApprovalLink): { readonly approve: string; readonly reject: string } | undefined;
   /** Has an attempt begun once the events are recorded, or kept up if it is under way. */
   attempt(attempt: Omit<Attempt, 'path' | 'step' | 'round'>): void;
@@ -147,10 +147,10 @@ export interface StepDecision<Noted = unknown> {
   retryAfter(delay: number, failed: Omit<OwnData<'run.attempt_failed'>, 'retryAt'>): Progress;
 }
 
-/** What a link to an approval is for, besides the decision. */
 /** An event type of the organisation's own, also an archived one. */
 export type FindOwnType = (type: string) => KnownType | undefined;
 
+/** What a link to an approval is for, besides the decision. */
 export interface ApprovalLink {
   readonly runId: string;
   readonly path: string;
