@@ -48,7 +48,7 @@ const ROOMS = {
   'libs/persistence/src': ['embedded', 'claims', 'session'],
   'libs/access/src': ['organisation', 'idempotency', 'named-secrets', 'secrets', 'token'],
   'libs/actions/src': ['plugins', 'trackers', 'messages', 'attempts', 'connections'],
-  'libs/audit/src': ['backup', 'proof'],
+  'libs/audit/src': ['replay', 'backup', 'proof', 'stream'],
   'libs/kernel/src': ['text', 'time'],
   'apps/server/src': ['http', 'health'],
   'apps/cli/src': [
@@ -60,6 +60,7 @@ const ROOMS = {
     'event-type',
     'audit',
     'backup',
+    'replay',
     'integration',
     'rule',
     'nouns',

@@ -107,6 +107,7 @@ const WRITTEN_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/agents/src/execution/execution-stream.ts': ['agent.cancelled'],
   'libs/agents/src/execution/decide-approval.ts': ['agent.approval_decided'],
   'libs/audit/src/proof/signing-keys.ts': ['log.key_rotated'],
+  'libs/audit/src/replay/replay.controller.ts': ['replay.requested', 'replay.cancelled'],
   'libs/event-store/src/runner/parking.ts': ['subscriber.parked'],
 };
 
@@ -176,6 +177,7 @@ const NAMES: readonly string[] = [
   'agents.views',
   'audit.events',
   'audit.pending-actions',
+  'audit.replays',
   'audit.seal',
   'deliveries.schedule',
   'deliveries.webhook-views',
@@ -275,6 +277,7 @@ describe('the wiring', () => {
       'actions.run.page-on-call',
       'actions.trackers',
       'agents.execute',
+      'audit.replays',
       'audit.seal',
       'deliveries.attempt',
       'deliveries.pace',

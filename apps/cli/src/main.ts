@@ -14,6 +14,7 @@ import { backupCommands } from './backup/backup-verbs.js';
 import { addAgentCommands } from './agent/agent-commands.js';
 import { completionCommand } from './operation/completion.js';
 import { doctorCommand } from './operation/doctor.js';
+import { replayCommands } from './replay/replay-commands.js';
 import { resourceCommands } from './resource/resource-commands.js';
 import { secretCommands } from './secret/secret-commands.js';
 import { sendCommand } from './send.js';
@@ -78,6 +79,7 @@ export async function main(args: readonly string[], given: Partial<Surroundings>
   eventTypeCommands(program, act);
   auditCommands(program, act);
   backupCommands(program, act);
+  replayCommands(program, act);
   resourceCommands(program, act);
   applyCommand(program, act);
   sendCommand(program, act);

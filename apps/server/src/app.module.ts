@@ -23,6 +23,10 @@ import { RequestAgents } from '#libs/agents/src/execution/webhook.subscriber.js'
 import { AsOfModule } from '#libs/audit/src/as-of/as-of.module.js';
 import { AuditModule } from '#libs/audit/src/audit.module.js';
 import { PendingActions } from '#libs/audit/src/pending-action.projection.js';
+import { ReplayModule } from '#libs/audit/src/replay/replay.module.js';
+import { ReplayProjection } from '#libs/audit/src/replay/replay.projection.js';
+import { ReplayView } from '#libs/audit/src/replay/replay.view.js';
+import { RunReplay } from '#libs/audit/src/replay/run-replay.worker.js';
 import { SealLog } from '#libs/audit/src/proof/seal-log.subscriber.js';
 import { SealTree } from '#libs/audit/src/proof/seal-tree.worker.js';
 import { DeliveriesModule } from '#libs/deliveries/src/deliveries.module.js';
@@ -105,6 +109,7 @@ const STAGES: readonly Type[] = [
   IssuesModule,
   AuditModule,
   AsOfModule,
+  ReplayModule,
 ];
 
 /** One instance of each is active over all processes. */
@@ -138,6 +143,7 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   EventIndex,
   PendingActions,
   SealLog,
+  ReplayProjection,
 ];
 
 /** In memory, in every process. */
@@ -174,6 +180,7 @@ const WORKERS: readonly Type<Worker>[] = [
   SendMessage,
   TrackIssue,
   SealTree,
+  RunReplay,
 ];
 
 /** Rows that TypeORM reads. */
@@ -198,6 +205,7 @@ export const VIEWS: readonly Type[] = [
   ExecutionLinkView,
   IssueView,
   IssueCommentView,
+  ReplayView,
 ];
 
 @Module({})

@@ -42,7 +42,7 @@ export function matcherOf(query: EventQuery): (event: RecordedEvent) => boolean 
     if (!ofType(event.type)) return false;
     if (fromPosition !== undefined && event.position < fromPosition) return false;
     if (toPosition !== undefined && event.position > toPosition) return false;
-    if (!event.isReadable) return false;
+    if (!event.hasMetadata) return false;
     const { metadata } = event;
     if (metadata.orgId !== orgId || !ofSource(metadata.source) || !ofSubject(metadata.subject)) return false;
     if (correlation !== undefined && metadata.$correlationId !== correlation) return false;
@@ -51,6 +51,7 @@ export function matcherOf(query: EventQuery): (event: RecordedEvent) => boolean 
       const time = new Date(query.by === 'timestamp' ? timestamp : receivedAt);
       if ((from && time < from) || (to && time >= to)) return false;
     }
-    return isAskedFor === undefined || isAskedFor(event);
+    // Data cost most to parse.
+    return event.isReadable && (isAskedFor === undefined || isAskedFor(event));
   };
 }

@@ -45,7 +45,8 @@ export interface TracedEvent {
 /** Events of some types in a part of the log: positions are inclusive, of the times `before` is exclusive. */
 export interface Span {
   readonly orgId: string;
-  readonly types: readonly string[];
+  /** Absent: all types. */
+  readonly types?: readonly string[];
   readonly from?: bigint;
   readonly upTo: bigint;
   /** Which time is compared with the next two. */
@@ -187,6 +188,18 @@ export class EventReader {
     return entry && (await this.fetch([entry])).get(entry.position);
   }
 
+  /** The events of an organisation at these positions; those that the log no longer has are missing. */
+  async at(orgId: string, positions: readonly bigint[]): Promise<ReadonlyMap<bigint, RecordedEvent>> {
+    if (positions.length === 0) return new Map();
+    return this.fetch(
+      await this.select(
+        'position = any($1::bigint[]) and org_id = $2',
+        [positions.map(String), orgId],
+        'order by position',
+      ),
+    );
+  }
+
   /** What names the events at these positions; those that the index does not have are missing. */
   async namesAt(positions: readonly bigint[]): Promise<ReadonlyMap<bigint, EventName>> {
     if (positions.length === 0) return new Map();
@@ -260,9 +273,9 @@ export class EventReader {
     const [row] = await this.database.query<{ total: string; first: string | null; last: string | null }[]>(
       // The sums keep the planner from walking the log in search of the first and the last.
       `select count(*)::text as total, min(position + 0)::text as first, max(position + 0)::text as last
-       from views.events where org_id = $1 and type = any($2) and position >= $3 and position <= $4
+       from views.events where org_id = $1 and ($2::text[] is null or type = any($2)) and position >= $3 and position <= $4
          and ($5::timestamptz is null or ${time} >= $5) and ($6::timestamptz is null or ${time} < $6)`,
-      [orgId, types, String(from), String(upTo), since?.toISOString() ?? null, before?.toISOString() ?? null],
+      [orgId, types ?? null, String(from), String(upTo), since?.toISOString() ?? null, before?.toISOString() ?? null],
     );
     const { total, first, last } = row!;
     return {

@@ -214,13 +214,12 @@ export class RecordedEvent<T extends string = string> {
 
   /** Whether `data` and `metadata` are there. Only this program should write to its streams, but others can. */
   get isReadable(): boolean {
-    try {
-      void this.data;
-      return true;
-    } catch (error) {
-      if (error instanceof Unreadable) return false;
-      throw error;
-    }
+    return isThere(() => this.data);
+  }
+
+  /** Whether `metadata` is there: costs less than {@link isReadable}. */
+  get hasMetadata(): boolean {
+    return isThere(() => this.metadata);
   }
 
   /** The same record without what others have parsed of it, which takes several times its {@link bytes}: for buffers. */
@@ -275,6 +274,16 @@ export class RecordedEvent<T extends string = string> {
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       throw new Unreadable(this, `its ${what} is not a JSON object`);
     return value as JsonObject;
+  }
+}
+
+function isThere(read: () => unknown): boolean {
+  try {
+    read();
+    return true;
+  } catch (error) {
+    if (error instanceof Unreadable) return false;
+    throw error;
   }
 }
 

@@ -19,6 +19,7 @@ import { messageEvents } from './types/actions/message.events.js';
 import { trackerEvents } from './types/actions/tracker.events.js';
 import { nameEvents } from './types/name.events.js';
 import { quarantineEvents } from './types/quarantine.events.js';
+import { replayEvents } from './types/replay.events.js';
 import { ruleEvents } from './types/rule.events.js';
 import { subscriberEvents } from './types/subscriber.events.js';
 import { triggerEvents } from './types/trigger.events.js';
@@ -54,6 +55,7 @@ export const catalogue = {
   ...subscriberEvents,
   ...sealEvents,
   ...quarantineEvents,
+  ...replayEvents,
 } as const;
 
 type Catalogue = typeof catalogue;

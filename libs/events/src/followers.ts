@@ -18,6 +18,7 @@ export const followers = {
   eventIndex: 'audit.events',
   eventTypes: 'event-types.own',
   pendingActions: 'audit.pending-actions',
+  replays: 'audit.replays',
   seal: 'audit.seal',
   quarantine: 'audit.quarantine',
   scheduleDeliveries: 'deliveries.schedule',

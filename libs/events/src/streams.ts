@@ -42,6 +42,7 @@ const KINDS = [
   'sealed',
   'sealkey',
   'quarantine',
+  'replay',
 ] as const;
 type Kind = (typeof KINDS)[number];
 
@@ -138,6 +139,8 @@ export const streams = {
   sealKeys: () => named('sealkey', 'all'),
   /** Whether an event is in quarantine. */
   quarantine: (event: Uuid) => named('quarantine', event),
+  /** The life of a replay. */
+  replay: (id: string) => named('replay', id),
   parked: (subscriber: string) => named('parked', subscriber),
   /** The UUID that an inbound or published stream is named after. */
   uuidIn: (stream: string): Uuid => stream.slice(-36),

@@ -27,6 +27,7 @@ export const PREFIXES = {
   token: 'tok',
   secret: 'sec',
   eventType: 'ety',
+  replay: 'rpl',
 } as const;
 export type Prefix = (typeof PREFIXES)[keyof typeof PREFIXES];
 

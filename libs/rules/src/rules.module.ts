@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
 
+import { DecisionSources } from '#libs/event-index/src/decision-sources.js';
 import { EventIndexModule } from '#libs/event-index/src/event-index.module.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
@@ -11,6 +12,7 @@ import { Clock } from '#libs/kernel/src/clock.js';
 import { DecideRules } from './decisions/decide.subscriber.js';
 import { DecisionController } from './decisions/decision.controller.js';
 import { DecisionProjection } from './decisions/decision.projection.js';
+import { RuleDecisions } from './decisions/rule-decisions.adapter.js';
 import { lastOfBurst } from './flow/burst-rows.adapter.js';
 import { EndBursts } from './flow/end-bursts.worker.js';
 import { RuleController } from './rule/rule.controller.js';
@@ -57,6 +59,12 @@ import { WhyController } from './trial/why.controller.js';
       inject: [EventStore, Clock, Progress, DataSource],
       useFactory: (store: EventStore, clock: Clock, progress: Progress, database: DataSource) =>
         new EndBursts({ store, clock, progress, lastOf: (burst) => lastOfBurst(database, burst) }),
+    },
+    {
+      provide: RuleDecisions,
+      inject: [DataSource, Progress, DecisionSources],
+      useFactory: (database: DataSource, progress: Progress, sources: DecisionSources) =>
+        new RuleDecisions(database, progress, sources),
     },
     DecideRules,
     RuleProjection,

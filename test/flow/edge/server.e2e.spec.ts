@@ -206,6 +206,9 @@ describe('the server', () => {
         '/api/v1/rules/backtest',
         '/api/v1/workflows/validate',
         '/api/v1/event-types/validate',
+        // They read.
+        '/api/v1/replays',
+        '/api/v1/replays/{id}/cancel',
         // The step names its approvers, of any role, and the route refuses everybody else.
         '/api/v1/runs/{id}/approvals/{stepPath}',
       ];

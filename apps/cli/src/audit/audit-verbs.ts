@@ -12,8 +12,8 @@ import { parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { EXIT, ServerSaidNo, UsageError } from '../failures.js';
 import type { Given, Verb } from '../nouns/verb-table.js';
 import type { Shell } from '../shell.js';
+import { linesIn } from '../nouns/lines.js';
 import { differenceLines } from './difference-text.js';
-import { linesIn } from './lines.js';
 
 const PATH = '/api/v1/audit';
 const NDJSON = 'application/x-ndjson';

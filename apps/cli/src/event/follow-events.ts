@@ -1,6 +1,6 @@
 import { parseAsWritten } from '#libs/kernel/src/text/exact-json.js';
 
-import { linesIn } from '../audit/lines.js';
+import { linesIn } from '../nouns/lines.js';
 import { ServerSaidNo, Unreachable } from '../failures.js';
 import { nextLook } from '../run/next-look.js';
 import type { Shell } from '../shell.js';

@@ -31,6 +31,7 @@ import { Executions } from './0042-executions.js';
 import { DeliverySecrets } from './0035-delivery-secrets.js';
 import { RunSnapshots } from './0066-run-snapshots.js';
 import { SubjectKeys } from './0085-subject-keys.js';
+import { Replays } from './0079-replays.js';
 import { LogTrees } from './0065-log-trees.js';
 import { TokenUses } from './0046-token-uses.js';
 import { ActionFailures } from './0050-action-failures.js';
@@ -79,4 +80,5 @@ export const migrations = [
   AgentRates,
   RunSnapshots,
   SubjectKeys,
+  Replays,
 ];

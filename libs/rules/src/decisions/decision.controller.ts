@@ -7,26 +7,16 @@ import type { Caller } from '#libs/access/src/caller.js';
 import { AnswersPage } from '#libs/access/src/shapes.controller.js';
 import { DecisionSources } from '#libs/event-index/src/decision-sources.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
-import { Progress } from '#libs/event-store/src/subscriber.js';
-import { followers } from '#libs/events/src/followers.js';
 import { EventDecisionAnswer, RuleDecisionAnswer } from '#libs/events/src/shapes/decision-shape.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { parseTime } from '#libs/kernel/src/time/times.js';
 import { cursorOf, type Page, pageOf, pagingOf } from '#libs/kernel/src/paging.js';
 
-import {
-  decisionsOfRule,
-  isRule,
-  decisionsOnEvent,
-  type PlacedDecision,
-  type ShownDecision,
-} from './decision-lists.adapter.js';
+import { isRule, type PlacedDecision } from './decision-lists.adapter.js';
+import { answerOf, RuleDecisions } from './rule-decisions.adapter.js';
 import type { TimePlace } from './verdict-rows.adapter.js';
 
 const OUTCOMES = ['matched', 'not_matched', 'throttled', 'errored'] as const;
-
-/** Actions that wait for what they name. */
-const WAITS: ReadonlySet<string> = new Set(['dispatch_agent']);
 
 export type DecisionAnswer = RuleDecisionAnswer;
 
@@ -36,9 +26,9 @@ export type DecisionAnswer = RuleDecisionAnswer;
 export class DecisionController {
   constructor(
     @Inject(DataSource) private readonly database: DataSource,
-    @Inject(Progress) private readonly progress: Progress,
     @Inject(EventReader) private readonly events: EventReader,
-    @Inject(DecisionSources) private readonly others: DecisionSources,
+    @Inject(DecisionSources) private readonly sources: DecisionSources,
+    @Inject(RuleDecisions) private readonly decisions: RuleDecisions,
   ) {}
 
   @Get('events/:id/decisions')
@@ -56,13 +46,7 @@ export class DecisionController {
   ): Promise<Page<EventDecisionAnswer>> {
     const paging = pagingOf(limit, cursor, ['text']);
     const place = { orgId, eventId, after: paging.after?.[0] ?? '' };
-    const [ofRules, ofOthers] = await Promise.all([
-      decisionsOnEvent(this.database, place, paging.limit + 1, this.versions),
-      this.others.decisionsOn(place, paging.limit + 1),
-    ]);
-    const shown = await this.withWaiting(orgId, ofRules.map(answerOf));
-    const keyed = shown.map((decision) => ({ key: decision.ruleId, shown: decision }));
-    const found = [...keyed, ...ofOthers].sort((one, other) => (one.key < other.key ? -1 : 1));
+    const found = await this.sources.decisionsOn(place, paging.limit + 1);
     if (found.length === 0) await this.events.get(orgId, eventId);
     return pageOf(
       found,
@@ -101,7 +85,7 @@ export class DecisionController {
       ...(until && { to: until }),
       ...(paging.after && { before: placeOf(paging.after) }),
     };
-    const { found, goOn } = await decisionsOfRule(this.database, query, paging.limit + 1, this.versions);
+    const { found, goOn } = await this.decisions.ofRule(query, paging.limit + 1);
     if (found.length === 0 && !(await isRule(this.database, orgId, ruleId)))
       throw new Rejected(
         'not_found',
@@ -109,35 +93,10 @@ export class DecisionController {
         `There is no rule ${ruleId}. GET /api/v1/rules lists the existing ones.`,
       );
     const page = pageOf(found, paging, keyOf, ({ shown }) => answerOf(shown));
-    const data = await this.withWaiting(orgId, page.data);
+    const data = await this.decisions.withWaiting(orgId, page.data);
     return { data, nextCursor: page.nextCursor === null && goOn ? cursorOf(partsOf(goOn)) : page.nextCursor };
   }
-
-  /** With what their requests wait for, where that does not exist. */
-  private async withWaiting(
-    orgId: string,
-    decisions: readonly RuleDecisionAnswer[],
-  ): Promise<readonly RuleDecisionAnswer[]> {
-    const open = decisions.flatMap(({ actions }) =>
-      actions.flatMap(({ type, requestId, detail }) => (WAITS.has(type) && detail === undefined ? [requestId] : [])),
-    );
-    const waiting = await this.others.waitingRequests(orgId, open);
-    if (waiting.size === 0) return decisions;
-    return decisions.map((decision) => ({
-      ...decision,
-      actions: decision.actions.map((action) => ({ ...action, ...waiting.get(action.requestId) })),
-    }));
-  }
-
-  private readonly versions = (position: bigint): Promise<void> =>
-    this.progress.whenProcessed(followers.ruleViews, position);
 }
-
-const answerOf = ({ actions, ...decision }: ShownDecision): RuleDecisionAnswer => ({
-  kind: 'rule',
-  ...decision,
-  actions: [...actions],
-});
 
 const partsOf = ({ at, position, part }: TimePlace): readonly string[] => [at, position, String(part)];
 const keyOf = ({ place }: PlacedDecision): readonly string[] => partsOf(place);

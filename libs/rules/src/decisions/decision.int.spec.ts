@@ -21,6 +21,7 @@ import { DecideRules } from './decide.subscriber.js';
 import { type DecisionAnswer, DecisionController } from './decision.controller.js';
 import { DecisionProjection } from './decision.projection.js';
 import { type RecordedDecision, RecordedDecisions } from './recorded-decisions.js';
+import { RuleDecisions } from './rule-decisions.adapter.js';
 
 let sources: DecisionSources;
 const views = useViews();
@@ -99,8 +100,16 @@ async function logged(): Promise<readonly RecordedDecision[]> {
 }
 
 const noWait: Progress = { whenProcessed: () => Promise.resolve() };
-const api = (progress = noWait) =>
-  new DecisionController(views.dataSource, progress, new EventReader(views.dataSource, store, noWait), sources);
+const api = (progress = noWait) => {
+  const events = new EventReader(views.dataSource, store, noWait);
+  const all = new DecisionSources();
+  all.add({
+    decisionsOn: (query, limit) => sources.decisionsOn(query, limit),
+    waitingRequests: (orgId, requests) =>
+      sources.waitingRequests(orgId, requests).then((waiting) => [...waiting.values()]),
+  });
+  return new DecisionController(views.dataSource, events, all, new RuleDecisions(views.dataSource, progress, all));
+};
 
 const ofEvent = async (eventId: string, limit?: string, cursor?: string) => {
   const page = await api().ofEvent(caller, eventId, limit, cursor);

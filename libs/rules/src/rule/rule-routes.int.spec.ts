@@ -33,6 +33,7 @@ import { DecisionController } from '../decisions/decision.controller.js';
 import { DecisionProjection } from '../decisions/decision.projection.js';
 import { DecisionView } from '../decisions/decision.view.js';
 import { RecordedDecisions } from '../decisions/recorded-decisions.js';
+import { RuleDecisions } from '../decisions/rule-decisions.adapter.js';
 import { TrialController } from '../trial/trial.controller.js';
 import { RuleController } from './rule.controller.js';
 import {
@@ -250,15 +251,17 @@ describe('rules by REST', () => {
   });
 });
 
-describe('decisions by REST', () => {
-  const decisions = () =>
-    new DecisionController(
-      views.dataSource,
-      progress,
-      new EventReader(views.dataSource, store, progress),
-      new DecisionSources(),
-    );
+const decisions = () => {
+  const sources = new DecisionSources();
+  return new DecisionController(
+    views.dataSource,
+    new EventReader(views.dataSource, store, progress),
+    sources,
+    new RuleDecisions(views.dataSource, progress, sources),
+  );
+};
 
+describe('decisions by REST', () => {
   it('answer why nothing ran, by event and by rule', async () => {
     const main = await api().create(caller, pushes, reply);
     const all = await api().create(caller, { ...pushes, name: 'all', conditions: { all: [] } }, reply);
@@ -432,16 +435,7 @@ describe('a rule that names an action of a plug-in', () => {
       action: 'page-on-call',
       input: { text: 'look at main' },
     });
-    expect(
-      (
-        await new DecisionController(
-          views.dataSource,
-          progress,
-          new EventReader(views.dataSource, store, progress),
-          new DecisionSources(),
-        ).ofRule(caller, id)
-      ).data,
-    ).toEqual([
+    expect((await decisions().ofRule(caller, id)).data).toEqual([
       expect.objectContaining({
         outcome: 'matched',
         actions: [{ type: 'page-on-call', requestId: eventIdOf(request.id) }],

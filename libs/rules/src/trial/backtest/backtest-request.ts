@@ -1,14 +1,11 @@
 import { TIMES, type TimeOf } from '#libs/event-index/src/event-query.js';
+import { type Bound, boundOf } from '#libs/event-index/src/scan/log-range.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { Problems } from '#libs/kernel/src/problems.js';
-import { parseTime } from '#libs/kernel/src/time/times.js';
 
 import { type KnownActions, NO_ACTIONS } from '../../actions/plugin-actions.js';
 import { checkedAt, type CheckedRule } from '../../language/definition.js';
-
-/** An end of a range: a place in the log, or a time. */
-export type Bound = { readonly position: bigint } | { readonly time: Date };
 
 /** A rule that is saved; without a version the one in force. */
 export interface RuleReference {
@@ -50,16 +47,6 @@ function timeOf(given: unknown, problems: Problems): TimeOf {
   const by = given === undefined ? 'receivedAt' : TIMES.find((time) => time === given);
   if (!by) problems.add('/by', `Must be ${TIMES.join(' or ')}.`);
   return by ?? 'receivedAt';
-}
-
-function boundOf(given: unknown, pointer: string, problems: Problems): Bound | undefined {
-  if (given === undefined) return undefined;
-  if (typeof given === 'number' && Number.isSafeInteger(given) && given >= 0) return { position: BigInt(given) };
-  if (typeof given === 'string' && /^\d{1,18}$/.test(given)) return { position: BigInt(given) };
-  const time = typeof given === 'string' ? parseTime(given) : undefined;
-  if (time) return { time };
-  problems.add(pointer, 'Must be a time such as 2026-11-20T13:00:00Z or 2026-11-20, or a position of the log.');
-  return undefined;
 }
 
 function referenceOf(given: unknown, problems: Problems): RuleReference | undefined {

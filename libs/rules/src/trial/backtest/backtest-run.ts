@@ -1,8 +1,9 @@
+import type { LogRange } from '#libs/event-index/src/scan/log-range.js';
+import { scan } from '#libs/event-index/src/scan/scan-log.js';
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
 import type { CompiledDefinition } from '../../language/definition.js';
-import { scan, type LogRange } from './backtest-scan.js';
 import { Backtest, type BacktestReport } from './backtest.js';
 
 /** How far a backtest is. */
@@ -76,7 +77,7 @@ export async function runBacktest(
     store,
     range,
     (event) => {
-      if (isPassedOver(event)) return;
+      if (!event.isReadable || isPassedOver(event)) return;
       backtest.look(event);
       const now = performance.now();
       if (now - told < PROGRESS_MS) return;

@@ -10,6 +10,7 @@ import type { Caller } from '#libs/access/src/caller.js';
 import { Takes } from '#libs/access/src/shapes.controller.js';
 import { TIMES } from '#libs/event-index/src/event-query.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
+import { rangeOf } from '#libs/event-index/src/scan/log-range.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Quarantine } from '#libs/event-store/src/runner/quarantine.table.js';
 import type { RuleWarning } from '#libs/events/src/shapes/rule-shape.js';
@@ -23,7 +24,6 @@ import { RuleBody } from '../../language/rule-schema.js';
 import { warningsOf } from '../../language/warnings.js';
 import { notFound } from '../../rule/rule.js';
 import { RuleVersionView, RuleView } from '../../rule/rule.view.js';
-import { rangeOf } from './backtest-scan.js';
 import { parseBacktest, type RuleReference } from './backtest-request.js';
 import { type BacktestProgress, BacktestSlots, runBacktest } from './backtest-run.js';
 import type { BacktestReport } from './backtest.js';
@@ -136,7 +136,10 @@ export class BacktestController {
       const draft = request.rule.compiled;
       const { store, events } = this;
       const rules = other ? [draft, other.compiled] : [draft];
-      const { total, ...range } = await rangeOf(store, events, caller.orgId, request, rules);
+      const { by, from, to } = request;
+      const matchesType = (type: string): boolean => rules.some((rule) => rule.matchesType(type));
+      const asked = { orgId: caller.orgId, by, from, to, matchesType };
+      const { total, ...range } = await rangeOf(events, asked, await store.head());
       const order = { range, total, draft, other: other?.compiled };
       const warnings = warningsOf(request.rule.definition, draft, this.vocabulary.of(caller.orgId));
       const run = (tell: (progress: BacktestProgress) => void) =>

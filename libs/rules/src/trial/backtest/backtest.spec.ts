@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
+import type { LogRange } from '#libs/event-index/src/scan/log-range.js';
+import { scan } from '#libs/event-index/src/scan/scan-log.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
@@ -11,7 +13,6 @@ import { uuid7 } from '#libs/kernel/src/ids.js';
 import { checkRule } from '../../language/definition.js';
 import { parseBacktest } from './backtest-request.js';
 import { BacktestSlots, MAX_BACKTESTS, MAX_BACKTESTS_OF_ONE, runBacktest } from './backtest-run.js';
-import { scan, type LogRange } from './backtest-scan.js';
 import { Backtest, type Counts, SAMPLES } from './backtest.js';
 import { SimulatedFlow } from './simulated-flow.js';
 

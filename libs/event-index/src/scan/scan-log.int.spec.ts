@@ -8,9 +8,10 @@ import { newEvent } from '#libs/event-store/src/new-event.js';
 import { streams } from '#libs/events/src/streams.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
-import { createTestDatabase } from '../../../../../test/support/database.js';
-import { EventStoreDbDouble } from '../../../../event-store/testing/eventstoredb-double/eventstoredb-double.adapter.js';
-import { scan, type LogRange } from './backtest-scan.js';
+import { createTestDatabase } from '../../../../test/support/database.js';
+import { EventStoreDbDouble } from '../../../event-store/testing/eventstoredb-double/eventstoredb-double.adapter.js';
+import type { LogRange } from './log-range.js';
+import { scan } from './scan-log.js';
 
 interface Opened {
   readonly store: EventStore;

@@ -1,0 +1,90 @@
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+
+import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
+import { type Caller, newIdFor } from '#libs/access/src/caller.js';
+import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
+import { appendOnce } from '#libs/event-store/src/append-once.js';
+import { hasSeen } from '#libs/event-store/src/carry-out.js';
+import { EventStore } from '#libs/event-store/src/event-store.js';
+import { newEvent } from '#libs/event-store/src/new-event.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
+import { followers } from '#libs/events/src/followers.js';
+import { ReplayAnswer, ReplayRequest } from '#libs/events/src/shapes/audit/replay-shape.js';
+import { streams } from '#libs/events/src/streams.js';
+import { Clock } from '#libs/kernel/src/clock.js';
+import { uuid5 } from '#libs/kernel/src/ids.js';
+import type { Page } from '#libs/kernel/src/paging.js';
+
+import { changeReplay, checkReplay } from './replay.js';
+import { Replays } from './replay-list.adapter.js';
+
+/** Replays of the log, as jobs. */
+@ApiTags('audit')
+@Roles('auditor')
+@Controller('api/v1/replays')
+export class ReplayController {
+  constructor(
+    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(Clock) private readonly clock: Clock,
+    @Inject(Progress) private readonly progress: Progress,
+    @Inject(Replays) private readonly replays: Replays,
+  ) {}
+
+  @Post()
+  @HttpCode(202)
+  @ApiOperation({
+    summary: 'Replay a part of the log',
+    description: 'Starts a job that goes on by itself. `GET /api/v1/replays/:id/progress` follows it.',
+  })
+  @Takes(ReplayRequest)
+  @Answers(ReplayAnswer, 202)
+  async create(@CurrentCaller() caller: Caller, @Body() body: unknown): Promise<ReplayAnswer> {
+    const request = checkReplay(body);
+    const { orgId, actor } = caller;
+    const id = newIdFor(caller, 'rpl');
+    const upTo = await this.store.head();
+    const event = newEvent(
+      { type: 'replay.requested', data: { replayId: id, request, upTo: String(upTo) } },
+      { id: uuid5('replay', id, 'replay.requested'), orgId, actor, now: this.clock.now(), subject: `replay/${id}` },
+    );
+    const { position } = await appendOnce(this.store, streams.replay(id), [event]);
+    await hasSeen(this.progress, followers.replays, position);
+    return this.replays.get(orgId, id);
+  }
+
+  @Get()
+  @ApiOperation({ summary: 'List replays', description: 'Newest first.' })
+  @AnswersPage(ReplayAnswer)
+  list(
+    @CurrentCaller() { orgId }: Caller,
+    @Query('limit') limit?: string,
+    @Query('cursor') cursor?: string,
+  ): Promise<Page<ReplayAnswer>> {
+    return this.replays.list(orgId, { limit, cursor });
+  }
+
+  @Get(':id')
+  @ApiOperation({ summary: 'One replay, and how far it is' })
+  @Answers(ReplayAnswer)
+  view(@CurrentCaller() { orgId }: Caller, @Param('id') id: string): Promise<ReplayAnswer> {
+    return this.replays.get(orgId, id);
+  }
+
+  @Post(':id/cancel')
+  @HttpCode(200)
+  @ApiOperation({
+    summary: 'Cancel a replay',
+    description: 'Its results so far stay. One that has ended stays as it is.',
+  })
+  @Answers(ReplayAnswer)
+  async cancel(@CurrentCaller() { orgId, actor }: Caller, @Param('id') id: string): Promise<ReplayAnswer> {
+    await this.replays.get(orgId, id);
+    const by = { actor, now: this.clock.now() };
+    const position = await changeReplay(this.store, id, by, ({ kind }) =>
+      kind === 'ended' ? undefined : { type: 'replay.cancelled', data: { replayId: id } },
+    );
+    await hasSeen(this.progress, followers.replays, position);
+    return this.replays.get(orgId, id);
+  }
+}

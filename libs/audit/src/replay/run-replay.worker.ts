@@ -1,0 +1,126 @@
+import { matcherOf } from '#libs/event-index/src/event-matcher.js';
+import type { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
+import { type CountedRange, rangeOf } from '#libs/event-index/src/scan/log-range.js';
+import { scan } from '#libs/event-index/src/scan/scan-log.js';
+import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { EventDraft } from '#libs/event-store/src/new-event.js';
+import { ENGINE } from '#libs/events/src/envelope.js';
+import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
+import type { Clock } from '#libs/kernel/src/clock.js';
+import { crashPoint } from '#libs/kernel/src/crash-point.js';
+import { Rejected, Transient } from '#libs/kernel/src/errors.js';
+import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/claims/work.js';
+
+import { paced } from './pace.js';
+import type { ReplayRows, Step } from './replay-rows.adapter.js';
+import { changeReplay, type KnownReplay, readReplay, REPLAYS, type ReplayTask, selectionOf } from './replay.js';
+
+/** Events of one read; as many results are saved at a time. */
+const PAGE = 500;
+/** Replays take turns, and a process that stops waits for none of them longer. */
+const TURN_MS = 1_000;
+/** At a speed: events that are nearer to each other are played together. */
+const NEAR_MS = 100;
+/** Replays whose range is remembered between turns. */
+const MAX_REMEMBERED = 100;
+
+export interface RunReplayParts {
+  readonly store: EventStore;
+  readonly clock: Clock;
+  readonly events: EventReader;
+  readonly rows: ReplayRows;
+}
+
+/**
+ * Reads the log for replays, a turn at a time. What was done is saved with its results page by page: whoever has the next
+ * turn, in whatever process, goes on there.
+ */
+export class RunReplay implements Worker<ReplayTask> {
+  readonly queue = REPLAYS;
+  readonly concurrency = 2;
+  readonly perGroup = 1;
+  readonly writes = ['replay.started', 'replay.finished', 'replay.failed'] as const;
+  private readonly ranges = new BoundedMap<string, CountedRange>(MAX_REMEMBERED);
+
+  constructor(private readonly parts: RunReplayParts) {}
+
+  async run({ key: id }: ClaimedWork<ReplayTask>, signal: AbortSignal): Promise<WorkDone> {
+    const { store, rows } = this.parts;
+    const replay = await readReplay(store, id);
+    if (replay.kind === 'ended') return { position: replay.last.position };
+    if (replay.kind === 'waiting') await this.record(id, { type: 'replay.started', data: { replayId: id } });
+    try {
+      const again = await this.turn(id, replay, signal);
+      if (again !== undefined) return { position: replay.last.position, againAfterMs: again };
+    } catch (error) {
+      if (!(error instanceof Rejected)) throw error;
+      const { code, message: detail } = error;
+      return this.record(id, { type: 'replay.failed', data: { replayId: id, code, detail } });
+    }
+    const { looked, selected, results } = (await rows.load([id])).get(id)!;
+    crashPoint('audit.before-replay-end');
+    return this.record(id, { type: 'replay.finished', data: { replayId: id, looked, selected, results } });
+  }
+
+  /** @returns after how many milliseconds there is more to do; `undefined` at the end. */
+  private async turn(id: string, { requested }: KnownReplay, signal: AbortSignal): Promise<number | undefined> {
+    const { store, rows, events, clock } = this.parts;
+    const { request, upTo } = requested.data;
+    const { query, range: asked } = selectionOf(request, requested.metadata.orgId, BigInt(upTo));
+    let range = this.ranges.get(id);
+    if (!range) this.ranges.set(id, (range = await rangeOf(events, asked, BigInt(upTo))));
+    let saved = (await rows.load([id])).get(id) ?? (await rows.begin(id, range));
+    const isSelected = matcherOf(query);
+    const until = performance.now() + TURN_MS;
+    let looked = 0;
+    /** Each with the number of events that were looked at until then. */
+    let selected: { readonly event: RecordedEvent; readonly looked: number }[] = [];
+    let wait: number | undefined;
+
+    const save = async (step: Omit<Step, 'found' | 'selected' | 'results'>, of: readonly RecordedEvent[]) => {
+      const found = of.map(({ position }) => position);
+      crashPoint('audit.before-replay-save');
+      // Whoever has lost its claim may still be at work here.
+      if (!(await rows.save(id, saved, { ...step, selected: of.length, results: found.length, found })))
+        throw new Transient('replay.taken_over', 'Another process goes on with this replay.');
+      crashPoint('audit.after-replay-save');
+      saved = { ...saved, position: step.position, ...(step.pace && { pace: step.pace }) };
+    };
+    const paged = async (position: bigint): Promise<boolean> => {
+      const { speed, by } = request;
+      const chosen = selected.map(({ event }) => event);
+      const pace =
+        speed === undefined
+          ? { ready: chosen.length }
+          : paced(chosen, { speed, by }, saved.pace, clock.now().getTime());
+      if (pace.wait !== undefined) {
+        wait = Math.max(pace.wait, NEAR_MS);
+        const last = selected[pace.ready - 1];
+        if (last)
+          await save(
+            { position: last.event.position, looked: last.looked, ...(pace.pace && { pace: pace.pace }) },
+            chosen.slice(0, pace.ready),
+          );
+        return false;
+      }
+      await save({ position, looked, ...(pace.pace && { pace: pace.pace }) }, chosen);
+      [looked, selected] = [0, []];
+      return performance.now() < until;
+    };
+    const look = (event: RecordedEvent): void => {
+      looked++;
+      if (isSelected(event)) selected.push({ event, looked });
+    };
+    const isOver = await scan(store, range, look, signal, { after: saved.position, page: PAGE, paged });
+    return wait ?? (isOver ? undefined : 0);
+  }
+
+  /** @returns where the replay is then: it may have been cancelled. */
+  private async record(id: string, draft: EventDraft): Promise<WorkDone> {
+    const by = { actor: ENGINE, now: this.parts.clock.now() };
+    const position = await changeReplay(this.parts.store, id, by, ({ kind, last }) =>
+      kind === 'ended' || last.type === draft.type ? undefined : draft,
+    );
+    return { position };
+  }
+}

@@ -1,0 +1,49 @@
+import type { DataSource } from 'typeorm';
+
+import type { DecisionSources } from '#libs/event-index/src/decision-sources.js';
+import type { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
+import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
+import { eventIdOf } from '#libs/events/src/envelope.js';
+import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
+
+import { eventJson } from '../../event-json.js';
+import { effectsOf } from '#libs/event-index/src/effects.adapter.js';
+
+/** Most decisions of one event that are shown. */
+const MAX_DECISIONS = 200;
+const AT_ONCE = 16;
+
+/** Results of replays, made from the log at the time of reading: what was erased or removed since is not shown. */
+export class ShownResults {
+  constructor(
+    private readonly database: DataSource,
+    private readonly events: EventReader,
+    private readonly decisions: DecisionSources,
+  ) {}
+
+  /** @returns the JSON text of the result at each place. */
+  async at(orgId: string, positions: readonly bigint[]): Promise<readonly string[]> {
+    const events = await this.events.at(orgId, positions);
+    const found = positions.flatMap((position) => events.get(position) ?? []);
+    const effects = await effectsOf(this.database, orgId, found);
+    const decisions = new Map<RecordedEvent, unknown>();
+    for (let start = 0; start < found.length; start += AT_ONCE)
+      await Promise.all(
+        found.slice(start, start + AT_ONCE).map(async (event) => {
+          const query = { orgId, eventId: eventIdOf(event.id), after: '' };
+          const decided = await this.decisions.decisionsOn(query, MAX_DECISIONS);
+          decisions.set(
+            event,
+            decided.map(({ shown }) => shown),
+          );
+        }),
+      );
+    return positions.map((position) => {
+      const event = events.get(position);
+      const place = `{"position":"${position}"`;
+      if (!event) return `${place}}`;
+      const rest = stringifyJson({ decisions: decisions.get(event), effects: effects.get(event.id) });
+      return `${place},"event":${eventJson(event, this.events.markOf(event.id))},${rest.slice(1)}`;
+    });
+  }
+}
