@@ -170,6 +170,7 @@ const TERMINAL: Readonly<Record<string, string>> = {
 /** Checkpoints are kept under these names: one that changes begins again from the start of the log. */
 const NAMES: readonly string[] = [
   'access.forget-secrets',
+  'actions.message-views',
   'actions.schedule',
   'agents.executions',
   'agents.follow-runs',

@@ -15,20 +15,21 @@ export const answeredAtLast = <T extends object>(send: () => Promise<Response>):
   });
 
 /**
- * Publishes an event at a server that dies of it, and once more, as the same request, at the one that `restart` starts: the
- * first may have died before it answered.
+ * Publishes an event, or asks for something else, at a server that dies of it, and once more, as the same request, at the one
+ * that `restart` starts: the first may have died before it answered.
  */
 export async function publishedAcrossDeath(
   dying: TestServer,
   restart: () => Promise<TestServer>,
   key: string,
-  event: { readonly type: string; readonly source: string; readonly data: object },
+  body: { readonly type: string; readonly source: string; readonly data: object } | { readonly text: string },
+  path = '/api/v1/events',
 ): Promise<{ readonly server: TestServer; readonly id: string }> {
   const publish = ({ url }: TestServer): Promise<Response> =>
-    fetch(`${url}/api/v1/events`, {
+    fetch(`${url}${path}`, {
       method: 'POST',
       headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json', 'idempotency-key': key },
-      body: JSON.stringify(event),
+      body: JSON.stringify(body),
     });
   await publish(dying).catch(() => undefined);
   await waitFor(

@@ -7,6 +7,8 @@ import { OrganisationTable } from '#libs/access/src/organisation/organisation.ta
 import { TokenTable } from '#libs/access/src/token/token.table.js';
 import { ActionWorkers } from '#libs/actions/src/plugins/action-workers.js';
 import { ConnectionTable } from '#libs/actions/src/connections/connection.table.js';
+import { MessageProjection } from '#libs/actions/src/messages/message.projection.js';
+import { MessageView } from '#libs/actions/src/messages/message.view.js';
 import { SendMessage } from '#libs/actions/src/messages/send-message.worker.js';
 import { TrackIssue } from '#libs/actions/src/trackers/track-issue.worker.js';
 import { ActionsModule } from '#libs/actions/src/actions.module.js';
@@ -123,6 +125,7 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   RuleProjection,
   DecisionProjection,
   ScheduleActions,
+  MessageProjection,
   StartRuns,
   AnswerWaits,
   ApprovalProjection,
@@ -206,6 +209,7 @@ export const VIEWS: readonly Type[] = [
   IssueView,
   IssueCommentView,
   ReplayView,
+  MessageView,
 ];
 
 @Module({})

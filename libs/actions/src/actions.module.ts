@@ -13,6 +13,8 @@ import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { ConnectionTable } from './connections/connection.table.js';
 import { MessageAddress } from './messages/message-address.js';
+import { MessageController } from './messages/message.controller.js';
+import { MessageProjection } from './messages/message.projection.js';
 import { SendMessage } from './messages/send-message.worker.js';
 import { TrackIssue } from './trackers/track-issue.worker.js';
 import { ActionWorkers } from './plugins/action-workers.js';
@@ -23,7 +25,9 @@ import { ScheduleActions } from './attempts/schedule.subscriber.js';
  * in trackers outside. Scheduled, carried out, and what became of them.
  */
 @Module({
+  controllers: [MessageController],
   providers: [
+    MessageProjection,
     ScheduleActions,
     {
       provide: ActionWorkers,
@@ -81,6 +85,6 @@ import { ScheduleActions } from './attempts/schedule.subscriber.js';
       inject: [Plugins, EventStore, Clock, Egress, Progress, ConnectionTable, Keyring, Settings, LOG],
     },
   ],
-  exports: [ScheduleActions, ActionWorkers, ConnectionTable, SendMessage, TrackIssue],
+  exports: [MessageProjection, ScheduleActions, ActionWorkers, ConnectionTable, SendMessage, TrackIssue],
 })
 export class ActionsModule {}

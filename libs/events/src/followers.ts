@@ -9,6 +9,7 @@ export const followers = {
   tokens: 'access.tokens',
   organisations: 'access.organisations',
   connections: 'actions.integrations',
+  messageViews: 'actions.message-views',
   scheduleActions: 'actions.schedule',
   executionViews: 'agents.executions',
   followRuns: 'agents.follow-runs',

@@ -29,6 +29,7 @@ const KINDS = [
   'exhausted',
   'action',
   'message',
+  'messagerequest',
   'reply',
   'tracked',
   'trackerkey',
@@ -118,6 +119,9 @@ export const streams = {
   action: (request: Uuid) => named('action', request),
   /** What became of a request for a message: revisions 2n and 2n + 1 hold the beginning of attempt n + 1 and its outcome. */
   message: (request: Uuid) => named('message', request),
+  /** A message that a person or program requested through the API, by the id of the request. */
+  messageRequest: (request: Uuid) => named('messagerequest', request),
+  isMessageRequest: isNamed('messagerequest'),
   /** Which messages answered an event at its own address: a few are allowed. */
   reply: (event: string) => named('reply', event),
   /** What became of a request for an issue in a tracker outside: as for messages. */

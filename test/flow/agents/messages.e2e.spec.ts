@@ -194,6 +194,68 @@ describe('a message to Slack', () => {
   });
 });
 
+interface Message {
+  readonly id: string;
+  readonly status: string;
+  readonly [field: string]: unknown;
+}
+const ended = (id: string) =>
+  waitFor('the message to be sent or to fail', async () => {
+    const found = await server.get<Message>(`/api/v1/messages/${id}`);
+    return found.status !== 'pending' && found;
+  });
+
+describe('a message that is sent through the API', () => {
+  it('is pending, then sent, and found by its status, integration and event', async () => {
+    const blocks = [{ type: 'divider' }];
+    const body = { integration: 'chat', channel: '#ops', text: `by hand ${'x'.repeat(1_500)}`, blocks };
+    const made = await server.post<Message>('/api/v1/messages', body);
+    expect(made).toMatchObject({ ...body, error: null, requestedBy: { kind: 'manual' } });
+    expect(await ended(made.id)).toMatchObject({
+      ...body,
+      status: 'sent',
+      channel: 'C024BE91L',
+      attempts: 1,
+      provider: 'slack',
+    });
+    expect(said(body.text)).toHaveLength(1);
+    const listed = await server.list<Message>('/api/v1/messages?status=sent&integration=chat');
+    expect(listed[0]).toMatchObject({ id: made.id, text: body.text.slice(0, 1_000) });
+    const { id: eventId } = await tell('found by its event');
+    await outcome(eventId);
+    expect(await server.list<Message>(`/api/v1/messages?eventId=${eventId}`)).toMatchObject([
+      { text: 'found by its event', status: 'sent', requestedBy: { kind: 'rule' }, eventId },
+    ]);
+    const failed = await server.post<Message>('/api/v1/messages', { ...body, channel: '#nowhere' });
+    expect(await ended(failed.id)).toMatchObject({ status: 'failed', error: { code: 'slack.channel_not_found' } });
+  });
+
+  it.each<[object, string, string]>([
+    [{ integration: 'caht' }, '/integration', 'Did you mean ..chat'],
+    [{ channel: '' }, '/channel', 'Must be a string of 1 to 500 characters'],
+    [{ text: undefined }, '/text', 'required'],
+    [{ colour: 'red' }, '/colour', 'colour'],
+  ])('is refused at once with %j', async (changes, pointer, detail) => {
+    const body = { integration: 'chat', channel: '#ops', text: 'hi', ...changes };
+    await expect(server.call('POST', '/api/v1/messages', body)).rejects.toThrow(
+      new RegExp(`answered 422: .*"pointer":"${pointer}","detail":"[^}]*${detail}`),
+    );
+  });
+
+  it.each(['messages.before-request', 'messages.after-request'])(
+    'is sent once where the process dies at %s and the request comes again',
+    async (point) => {
+      await server.stop();
+      server = await start({ MILLRACE_CRASH_AT: point });
+      const body = { integration: 'chat', channel: '#ops', text: `by hand, in spite of ${point}` };
+      const asked = await publishedAcrossDeath(server, () => start(), point, body, '/api/v1/messages');
+      server = asked.server;
+      expect(await ended(asked.id)).toMatchObject({ status: 'sent' });
+      expect(said(body.text)).toHaveLength(1);
+    },
+  );
+});
+
 describe('a message to Bot Framework', () => {
   it('needs a conversation whose connector is known', async () => {
     await server.call('PUT', '/api/v1/workflows/tell-teams', {

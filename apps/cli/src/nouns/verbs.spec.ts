@@ -19,7 +19,7 @@ const VERBS: Readonly<Record<string, readonly string[]>> = {
   delivery: ['ls', 'view', 'redeliver', 'retry', 'watch'],
   agent: ['ls', 'view', 'create', 'update', 'rm', 'run', 'executions', 'cancel', 'approve'],
   issue: ['ls', 'view', 'create', 'update', 'rm', 'comment', 'comments'],
-  message: ['ls'],
+  message: ['ls', 'view', 'create'],
   organisation: ['ls', 'view', 'create', 'update', 'rm', 'restore'],
   token: ['ls', 'view', 'create', 'update', 'rm'],
   secret: ['ls', 'view', 'set', 'create', 'update', 'rm'],

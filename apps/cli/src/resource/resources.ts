@@ -133,10 +133,17 @@ export const resources: readonly Resource[] = [
   },
   {
     noun: 'message',
-    does: 'messages that are not sent yet',
-    path: 'actions?type=send_message',
-    columns: ['id', 'eventId', 'details', 'requestedAt'],
-    view: false,
+    does: 'messages to chats',
+    path: 'messages',
+    columns: ['id', 'status', 'integration', 'channel', 'text', 'attempts', 'requestedAt'],
+    filters: ['status', 'integration', 'eventId'],
+    create: [
+      text('integration', 'id or name of the integration that sends it'),
+      text('channel', 'id or name of a channel'),
+      text('text', 'what it says'),
+      text('threadId', 'the message to whose thread it belongs'),
+      json('blocks', 'blocks of Slack or attachments of Bot Framework, as a JSON list'),
+    ],
   },
   {
     noun: 'organisation',

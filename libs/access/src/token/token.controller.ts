@@ -120,7 +120,8 @@ export class TokenController {
     if (hasMore) this.refuseOutliving(caller, after.expiresAt);
     const update = (revision?: bigint) =>
       this.commands.execute(new UpdateToken(id, { orgId: caller.orgId, actor: caller.actor }, changes, revision));
-    const mayLeave = known.roles.includes('admin') && (!after.roles.includes('admin') || changes.expiresAt !== undefined);
+    const mayLeave =
+      known.roles.includes('admin') && (!after.roles.includes('admin') || changes.expiresAt !== undefined);
     const committed = mayLeave ? await leaveAdmins(this, known, caller.actor, update) : await update();
     await hasSeen(this.progress, this.tokens.name, committed.position);
     if (committed.state.kind !== 'active') throw tokenNotFound(id);

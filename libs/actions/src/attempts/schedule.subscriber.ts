@@ -87,8 +87,9 @@ export class ScheduleActions implements Subscriber {
   }
 
   private firstAttempt(event: Requested): Work<AttemptTask> | undefined {
-    const { isDecisions, isRun, isExecution } = streams;
+    const { isDecisions, isRun, isExecution, isMessageRequest } = streams;
     const askers = event.is('action.requested') ? [isDecisions] : [isDecisions, isRun, isExecution];
+    if (event.is('message.requested')) askers.push(isMessageRequest);
     if (!askers.some((isOf) => isOf(event.stream))) return undefined;
     if (event.is('issue.requested') && (event.data.tracker ?? BUILT_IN) === BUILT_IN) return undefined;
     // Due at once, also where the clock of the log is ahead of ours.

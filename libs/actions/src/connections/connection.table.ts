@@ -66,6 +66,11 @@ export class ConnectionTable implements Table {
     return named.length === 1 ? named[0] : undefined;
   }
 
+  /** Of one organisation. */
+  list(orgId: string): readonly Connection[] {
+    return [...this.byId.values()].filter((one) => one.orgId === orgId);
+  }
+
   /** The config with secret values in plain text, and these values. */
   async open({ config }: Connection): Promise<{ readonly config: JsonObject; readonly secrets: readonly string[] }> {
     const references = referencesIn(config);

@@ -38,6 +38,7 @@ import { ActionFailures } from './0050-action-failures.js';
 import { PacedAttempts } from './0053-paced-attempts.js';
 import { WebhookHealth } from './0054-webhook-health.js';
 import { AgentRates } from './0056-agent-rates.js';
+import { Messages } from './0076-messages.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
 export const migrations = [
@@ -81,4 +82,5 @@ export const migrations = [
   RunSnapshots,
   SubjectKeys,
   Replays,
+  Messages,
 ];
