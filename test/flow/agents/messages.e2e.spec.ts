@@ -222,10 +222,11 @@ describe('a message that is sent through the API', () => {
     const listed = await server.list<Message>('/api/v1/messages?status=sent&integration=chat');
     expect(listed[0]).toMatchObject({ id: made.id, text: body.text.slice(0, 1_000) });
     const { id: eventId } = await tell('found by its event');
-    await outcome(eventId);
-    expect(await server.list<Message>(`/api/v1/messages?eventId=${eventId}`)).toMatchObject([
-      { text: 'found by its event', status: 'sent', requestedBy: { kind: 'rule' }, eventId },
-    ]);
+    const found = await waitFor('the message to be listed as sent', async () => {
+      const [message] = await server.list<Message>(`/api/v1/messages?eventId=${eventId}`);
+      return message?.status === 'sent' && message;
+    });
+    expect(found).toMatchObject({ text: 'found by its event', requestedBy: { kind: 'rule' }, eventId });
     const failed = await server.post<Message>('/api/v1/messages', { ...body, channel: '#nowhere' });
     expect(await ended(failed.id)).toMatchObject({ status: 'failed', error: { code: 'slack.channel_not_found' } });
   });
