@@ -290,24 +290,26 @@ describe('a process that dies', () => {
       }),
   );
 
-  it.concurrent.each(['agents.before-close', 'agents.after-close'])(
-    'at %s cancels the execution that a run no longer waits for, once',
-    async (point) =>
-      World.run(point, async (world) => {
-        const name = `idle-${++made}`;
-        doubles.set(name, { problems: [], answer: () => ({ status: 202, body: '' }) });
-        const id = await world.agent({ runtime: 'http', config: { url: `${network.url}/${name}/run` } });
-        const steps = `[{ uses: dispatch_agent, with: { agent: ${id} } }]`;
-        const source = `name: ask\ntriggers: [{ type: manual }]\nsteps: ${steps}\n`;
-        await world.server.call('PUT', '/api/v1/workflows/ask', { source });
-        const run = await world.server.post<{ id: string }>('/api/v1/workflows/ask/runs', {});
-        const [execution] = await waitFor('the execution to run', async () => {
-          const running = await world.server.list<{ id: string }>(`/api/v1/agents/${id}/executions?status=running`);
-          return running.length > 0 && running;
-        });
-        await world.dies(() => world.server.post(`/api/v1/runs/${run.id}/cancel`, {}));
-        await world.untilStatus(id, execution!.id, 'cancelled');
-        expect(count(await world.recorded(execution!.id), 'agent.cancelled')).toBe(1);
-      }),
+  it.concurrent.each([
+    ['agents.before-close', false],
+    ['agents.after-close', true],
+  ])('at %s cancels the execution that a run no longer waits for, once (its time is over: %s)', async (point, isOver) =>
+    World.run(point, async (world) => {
+      const name = `idle-${++made}`;
+      doubles.set(name, { problems: [], answer: () => ({ status: 202, body: '' }) });
+      const id = await world.agent({ runtime: 'http', config: { url: `${network.url}/${name}/run` } });
+      const more = isOver ? ', timeout: 20s, onError: continue' : '';
+      const steps = `[{ uses: dispatch_agent, with: { agent: ${id} }${more} }, { wait: { for: 1h } }]`;
+      const source = `name: ask\ntriggers: [{ type: manual }]\nsteps: ${steps}\n`;
+      await world.server.call('PUT', '/api/v1/workflows/ask', { source });
+      const run = await world.server.post<{ id: string }>('/api/v1/workflows/ask/runs', {});
+      const [execution] = await waitFor('the execution to run', async () => {
+        const running = await world.server.list<{ id: string }>(`/api/v1/agents/${id}/executions?status=running`);
+        return running.length > 0 && running;
+      });
+      await world.dies(() => (isOver ? Promise.resolve() : world.server.post(`/api/v1/runs/${run.id}/cancel`, {})));
+      await world.untilStatus(id, execution!.id, 'cancelled');
+      expect(count(await world.recorded(execution!.id), 'agent.cancelled')).toBe(1);
+    }),
   );
 });

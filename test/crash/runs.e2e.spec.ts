@@ -166,9 +166,9 @@ describe('a process that dies in the middle of a backfill', () => {
 });
 
 describe('a process that dies while it cancels what a cancelled run had started', () => {
-  it.each(['workflows.before-close', 'workflows.after-close'])('at %s leaves nothing going on', async (point) => {
+  it('leaves nothing going on', async () => {
     await diedAt(
-      point,
+      'workflows.before-close',
       async (server) => {
         await server.call('PUT', '/api/v1/workflows/child', manual('child', '{ id: nap, wait: { for: 1h } }'));
         const starts = '{ id: start, uses: workflow, with: { workflow: child } }';
@@ -220,6 +220,40 @@ describe('a process that dies when the run of another workflow has failed', () =
           () => server.output,
         );
         expect(failed.map(({ status }) => status)).toEqual(['failed', 'failed']);
+      },
+    );
+  });
+});
+
+describe('a process that dies while it cancels the branch that has lost', () => {
+  it('leaves the run of the branch cancelled, and the run that had started it going on', async () => {
+    await diedAt(
+      'workflows.after-close',
+      async (server) => {
+        await server.call('PUT', '/api/v1/workflows/child', manual('child', '{ id: nap, wait: { for: 1h } }'));
+        const branches = [
+          '{ id: start, uses: workflow, with: { workflow: child } }',
+          '{ id: hear, waitForEvent: { event: issue.created } }',
+        ];
+        const race = `{ race: true, parallel: [${branches.map((step) => `{ steps: [${step}] }`).join(', ')}] }`;
+        const { source } = manual('parent', race);
+        await server.call('PUT', '/api/v1/workflows/parent', { source: `${source}  - { wait: { for: 1h } }\n` });
+        const id = await begin(server, 'parent');
+        const parent = await waitFor(
+          'the child to wait',
+          async () => {
+            const run = await server.call<Run>('GET', `/api/v1/runs/${id}`);
+            return run.children?.[0]?.status === 'waiting' && run;
+          },
+          () => server.output,
+        );
+        return [id, parent.children![0]!.id];
+      },
+      (server) => server.post('/api/v1/issues', { title: 'It came' }),
+      async (server, ids) => {
+        await untilStatus(server, ids[1]!, 'cancelled');
+        await untilStatus(server, ids[0]!, 'waiting');
+        expect(await server.list('/api/v1/events?type=run.request_withdrawn')).toHaveLength(1);
       },
     );
   });

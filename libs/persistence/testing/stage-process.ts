@@ -5,6 +5,7 @@ import { DataSource } from 'typeorm';
 import type { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { EventStore, type RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
+import { Quarantine } from '#libs/event-store/src/runner/quarantine.table.js';
 import { type Followers, Runner } from '#libs/event-store/src/runner/runner.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
@@ -69,6 +70,7 @@ export class StageProcess {
       [Clock, new SystemClock()],
       [Progress, runner],
       [WorkQueue, queue],
+      [Quarantine, new Quarantine()],
       ...provided,
     ];
     const app = await NestFactory.createApplicationContext(

@@ -3,6 +3,7 @@ import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
 import { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import { Keyring } from '#libs/access/src/secrets/keyring.js';
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
+import { Organisations } from '#libs/access/src/organisations.js';
 import { SignedLinks } from '#libs/access/src/secrets/signed-links.js';
 import { OrganisationTable } from '#libs/access/src/organisation/organisation.table.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
@@ -123,6 +124,7 @@ export class Running {
         [Plugins, plugins],
         [Secrets, new MemorySecrets()],
         [OrganisationTable, { list: () => [{ id: DEFAULT_ORG }], watch: nowhere }],
+        [Organisations, { isArchived: () => false }],
         [TokenTable, new TokenTable()],
         [SignedLinks, new SignedLinks(new Keyring([Buffer.alloc(32, 1)]), 'https://millrace.example.com')],
         [OwnTypeTable, ownTypes],

@@ -26,10 +26,11 @@ async function append(store: EventStore, stream: string, type: string, data: obj
 }
 
 /** A request of a run, and the withdrawal of it. */
-async function given(store: EventStore, type = 'message.requested', more: object = {}, stream = RUN) {
+async function given(store: EventStore, type = 'message.requested', more: object = {}, stream = RUN, isOld = false) {
   const data = { requestedBy, eventId: '', integration: 'chat', text: 'x', title: 'x', ...more };
   const request = await append(store, stream, type, data);
-  const about = { runId: 'run_1', requestId: request.id, request: type, revision: String(request.revision) };
+  const revision = isOld ? { revision: String(request.revision) } : {};
+  const about = { runId: 'run_1', requestId: request.id, request: type, ...revision };
   const withdrawal = (await append(
     store,
     RUN,
@@ -140,6 +141,13 @@ describe('a request of a run that was cancelled', () => {
     });
     const inside = await given(store, 'issue.requested');
     expect(await withdraw(store, inside.withdrawal, NOW)).toBeUndefined();
+  });
+
+  it('is withdrawn as older versions say it', async () => {
+    const store = new MemoryEventStore();
+    const { withdrawal } = await given(store, 'message.requested', {}, RUN, true);
+    expect(withdrawal.data.revision).toBe('0');
+    expect(await withdraw(store, withdrawal, NOW)).toBeDefined();
   });
 
   it('is not withdrawn by another run', async () => {

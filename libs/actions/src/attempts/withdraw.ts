@@ -1,7 +1,7 @@
 import { appendOnce } from '#libs/event-store/src/append-once.js';
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
-import { readAt } from '#libs/event-store/src/reading.js';
+import { readAt, readWhole } from '#libs/event-store/src/reading.js';
 import { causedBy, eventIdOf } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
@@ -36,7 +36,7 @@ export async function withdraw(
     requestedBy,
     eventId,
     attempt: history.length / 2 + 1,
-    error: { code: `${word}.withdrawn`, message: 'The run was cancelled before the request was carried out.' },
+    error: { code: `${word}.withdrawn`, message: 'The run withdrew the request before it was carried out.' },
     latencyMs: 0,
   };
   const { orgId, actor, subject } = request.metadata;
@@ -55,10 +55,13 @@ const RETRIED: ReadonlySet<string> = new Set(['message.attempt_failed', 'tracker
 /** The stream says who withdraws: a run can withdraw its own requests only. */
 async function requestOf(
   store: EventStore,
-  { stream, data: { requestId, revision } }: RecordedEvent<'run.request_withdrawn'>,
+  { stream, data: { requestId, request: type, revision } }: RecordedEvent<'run.request_withdrawn'>,
 ): Promise<Requested | undefined> {
-  if (revision === undefined || !streams.isRun(stream)) return undefined;
-  const request = await readAt(store, stream, revision);
+  if (!streams.isRun(stream) || !['message.requested', 'issue.requested'].includes(type)) return undefined;
+  const request =
+    revision === undefined
+      ? (await readWhole(store, stream)).find(({ id }) => id === requestId)
+      : await readAt(store, stream, revision);
   if (request?.id !== requestId) return undefined;
   if (request.is('message.requested')) return request;
   const isOutside = request.is('issue.requested') && (request.data.tracker ?? 'builtin') !== 'builtin';

@@ -49,13 +49,13 @@ type Closing = RecordedEvent<(typeof CLOSING)[number]>;
 
 /**
  * What ties executions to the rest: the outcome of what an execution requested (a run, an issue, a message) is its result or
- * that of a tool, and an execution that a step of a run waits for is cancelled when that run ends first.
+ * that of a tool, and an execution that a step of a run waits for is cancelled when that run ends first or withdraws the request.
  */
 @Injectable()
 export class FollowRuns implements Subscriber {
   readonly name = followers.followRuns;
   readonly reads: readonly EventType[] = [
-    ...new Set<EventType>(['agent.requested', ...REQUESTS, ...OUTCOMES, ...CLOSING, ...ENDS]),
+    ...new Set<EventType>(['agent.requested', ...REQUESTS, ...OUTCOMES, 'run.request_withdrawn', ...CLOSING, ...ENDS]),
   ];
   readonly writes = ['agent.tool_answered', 'agent.finished', 'agent.failed', 'agent.cancelled'] as const;
   readonly gathers = true;
@@ -69,14 +69,17 @@ export class FollowRuns implements Subscriber {
     const links = events.flatMap(linkOf);
     const outcomes = events.flatMap((event) => (event.is(...OUTCOMES) && isOfAgent(event) ? [event] : []));
     const closings = events.flatMap((event) => (event.is(...CLOSING) ? [event] : []));
+    const withdrawn = events.flatMap((event) =>
+      event.is('run.request_withdrawn') && event.data.request === 'agent.requested' ? [event.data.requestId] : [],
+    );
     const ended = events.flatMap((event) => (event.is(...ENDS) ? [event.data.executionId] : []));
-    if (links.length + outcomes.length + closings.length + ended.length === 0) return;
+    if (links.length + outcomes.length + closings.length + withdrawn.length + ended.length === 0) return;
     const tx = await context.transaction();
     await upsertRows(tx, ExecutionLinkView, links, { onConflict: 'nothing' });
     await inParallel(await answered(tx, outcomes), CONCURRENT, ([executionId, outcome]) =>
       this.end(executionId, (running, now) => resultOf(outcome, running, now)),
     );
-    await inParallel(await bereft(tx, closings), CONCURRENT, (child) => this.close(child));
+    await inParallel(await bereft(tx, closings, withdrawn), CONCURRENT, (child) => this.close(child));
     if (ended.length > 0) await tx.query('delete from views.agent_links where execution_id = any($1)', [ended]);
   }
 
@@ -157,14 +160,21 @@ interface Bereft {
   readonly revision: string;
 }
 
-/** Executions that were requested before their run gave up. */
-async function bereft(tx: ViewTransaction, closings: readonly Closing[]): Promise<readonly Bereft[]> {
-  if (closings.length === 0) return [];
+/** Executions that were requested before their run gave up, or that it has withdrawn. */
+async function bereft(
+  tx: ViewTransaction,
+  closings: readonly Closing[],
+  withdrawn: readonly string[],
+): Promise<readonly Bereft[]> {
+  if (closings.length + withdrawn.length === 0) return [];
   return tx.query<Bereft[]>(
     `select l.execution_id, l.parent_run, l.request_stream as stream, l.request_revision as revision
        from views.agent_links l join unnest($1::text[], $2::bigint[]) as p (id, position) on p.id = l.parent_run
-      where l.position < p.position`,
-    [closings.map(({ data }) => data.runId), closings.map(({ position }) => String(position))],
+      where l.position < p.position
+     union
+     select execution_id, parent_run, request_stream, request_revision from views.agent_links
+      where id = any($3::uuid[]) and parent_run is not null`,
+    [closings.map(({ data }) => data.runId), closings.map(({ position }) => String(position)), withdrawn],
   );
 }
 

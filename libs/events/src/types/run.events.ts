@@ -61,7 +61,8 @@ export const runEvents = {
     example: { runId, crashes: 10, paths: ['fetch'] },
   }),
   'run.request_withdrawn': defineEvent({
-    description: 'A run that was cancelled no longer wants what it asked another stage for. What has begun goes on.',
+    description:
+      'A run no longer wants what a step requested: the run or the step has ended, or its time is over. A run of another workflow and an execution are cancelled; of the rest, what has begun goes on.',
     system: true,
     data: Type.Object({
       runId: Type.String(),
@@ -69,7 +70,9 @@ export const runEvents = {
       requestId: Type.String(),
       /** Its type. */
       request: Type.String(),
-      /** Where it stands in the stream of the run; absent in what older versions wrote. */
+      /** Of the step; absent in what older versions wrote. */
+      path: Type.Optional(Type.String()),
+      /** Where it stands in the stream of the run; only in what older versions wrote. */
       revision: Type.Optional(Type.String()),
       /** The delivery, where the request named one. */
       deliveryId: Type.Optional(Type.String()),
@@ -77,6 +80,7 @@ export const runEvents = {
     example: {
       runId,
       requestId: '0194b3d0-8f6a-5b7e-9c51-0d4f2f1a7c11',
+      path: 'retries[0].redeliver',
       request: 'webhook.redelivery_requested',
       deliveryId: 'del_01jq5x1d0wkz4s3v2n8m7b6c5a',
     },

@@ -12,7 +12,13 @@ import { ApprovalView } from './approval.view.js';
 @Injectable()
 export class ApprovalProjection implements Subscriber {
   readonly name = followers.approvalViews;
-  readonly reads = ['approval.requested', 'approval.decided', 'run.rested', ...RUN_ENDS] as const;
+  readonly reads = [
+    'approval.requested',
+    'approval.decided',
+    'run.request_withdrawn',
+    'run.rested',
+    ...RUN_ENDS,
+  ] as const;
   readonly writes = [] as const;
   readonly readsSealed = true;
   readonly gathers = true;
@@ -31,6 +37,11 @@ export class ApprovalProjection implements Subscriber {
           decided.map(({ approved }) => (approved ? 'approved' : 'rejected')),
         ],
       );
+    const withdrawn = events.flatMap((event) => (event.is('run.request_withdrawn') ? [event.data.requestId] : []));
+    if (withdrawn.length > 0)
+      tx.write(`update views.approvals set status = 'over' where status = 'waiting' and request_id = any($1::uuid[])`, [
+        withdrawn,
+      ]);
     // A run that rests or ends without it waits for it no longer: its time is over, or something else failed.
     const awaiting = new Map<string, readonly string[]>();
     for (const event of events) {

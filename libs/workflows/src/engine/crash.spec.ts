@@ -71,6 +71,7 @@ function expectSound(events: readonly RecordedEvent[]): void {
   const tried = new Map<string, number>();
   const ended = new Set<string>();
   const requested = new Set<string>();
+  const withdrawn = new Set<string>();
   const wrong: string[] = [];
   let over = false;
   for (const event of events) {
@@ -79,6 +80,10 @@ function expectSound(events: readonly RecordedEvent[]): void {
     const path = (event.data as { path?: string }).path;
     if (path === undefined || path === '') continue;
     if (ended.has(path)) wrong.push(`${event.type} after the end of ${path}`);
+    if (event.is('run.request_withdrawn')) {
+      if (withdrawn.has(event.data.requestId)) wrong.push(`${event.data.requestId} withdrawn twice`);
+      withdrawn.add(event.data.requestId);
+    }
     if (event.is('run.step_awaiting')) {
       if (requested.has(event.data.requestId)) wrong.push(`a second request ${event.data.requestId}`);
       requested.add(event.data.requestId);

@@ -29,6 +29,7 @@ export const RUN_EVENT_TYPES = [
   'run.recovery_started',
   'run.finally_started',
   'run.rested',
+  'run.request_withdrawn',
   'workflow.near_limit',
 ] as const;
 
@@ -107,11 +108,11 @@ function completion({ run, world }: RunDecision): Ending {
 
 function end(decision: RunDecision, { to, outputs = {}, error, by = '' }: Ending): void {
   const { startedAt } = decision.run;
+  decision.dropPending();
   if (to === 'completed') decision.record('workflow.completed', { ...decision.identity, outputs, startedAt });
   else if (error) decision.record('workflow.failed', { ...decision.identity, error, startedAt });
   else decision.record('run.cancelled', { runId: decision.identity.runId, by });
   decision.setStatus(to);
-  decision.dropPending();
 }
 
 /** Nothing more can be decided now. */

@@ -4,7 +4,7 @@ import { timeAfter } from '#libs/kernel/src/time/times.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import type { Step } from '../language/definition.js';
-import { kindOf, nestedIn } from '../steps/registry.js';
+import { kindOf, nestedIn, withShared } from '../steps/registry.js';
 import { failureOf } from '../steps/kind/step-failure.js';
 import { MAX_VALUE_BYTES, plain } from '../steps/kind/step-input.js';
 import type {
@@ -26,6 +26,7 @@ import {
   type StepStates,
   type TimerPurpose,
 } from '../steps/kind/step-state.js';
+import { openRequests } from './open-requests.js';
 import type { RunDecision } from './run-decision.js';
 import { innerFrame, passIn, scopeOf, type ScopeFrame, stepsIn } from './scope.js';
 import { pathOf } from './step-path.js';
@@ -172,6 +173,7 @@ export class DecidedStep implements StepDecision {
   completed(output: unknown): Progress {
     this.decision.pending = this.pendingBefore;
     const kept = plain(output, 'step.output_too_large', (bytes) => this.noteLimit('output', bytes, MAX_VALUE_BYTES));
+    this.giveUp();
     this.record('workflow.step_completed', { output: kept, ...this.spent() });
     return 'done';
   }
@@ -179,15 +181,27 @@ export class DecidedStep implements StepDecision {
   failed(error: RunFailure, output: unknown = null): Progress {
     const continued = this.step.onError === 'continue';
     this.decision.pending = this.pendingBefore;
+    this.giveUp();
     this.record('workflow.error', { error, output, ...this.spent(), continued });
     return continued ? 'done' : { failed: error };
   }
 
   retryAfter(delay: number, failed: Omit<OwnData<'run.attempt_failed'>, 'retryAt'>): Progress {
     this.decision.pending = this.pendingBefore;
+    this.giveUp();
     this.record('run.attempt_failed', { ...failed, retryAt: timeAfter(this.now, delay).toISOString() });
     this.setTimer('retry', delay);
     return 'open';
+  }
+
+  /** Withdraws what the step, and the steps inside it, still wait for. */
+  private giveUp(): void {
+    const states = stepsIn(this.decision.run, this.frame);
+    const own = withShared([this.step]).flatMap(({ id }): [string, StepState][] => {
+      const state = stepIn(states, id);
+      return state ? [[id, state]] : [];
+    });
+    this.decision.withdraw(openRequests(Object.fromEntries(own), this.frame.prefix));
   }
 
   private spent(): { attempts: number; startedAt: string } {

@@ -8,6 +8,7 @@ import { timeAfter } from '#libs/kernel/src/time/times.js';
 import type { Definition } from '../language/definition.js';
 import type { ApprovalLink, Attempt, FindOwnType, RequestOutcome } from '../steps/kind/step-kind.js';
 import type { RunFailure, TimerPurpose, TimerState } from '../steps/kind/step-state.js';
+import { type OpenRequest, openRequests } from './open-requests.js';
 import { evolve, type StartedRun } from './run-state.js';
 
 /** What a decision depends on besides the run itself. */
@@ -95,8 +96,16 @@ export class RunDecision {
     return { runId, workflowId, workflow };
   }
 
+  /** What was requested and has no outcome is given up: whoever was asked does not begin it any more, or stops. */
+  withdraw(requests: readonly OpenRequest[]): void {
+    const { runId } = this.identity;
+    for (const request of requests)
+      if (!this.world.outcomes.has(request.requestId)) this.record('run.request_withdrawn', { runId, ...request });
+  }
+
   /** Everything that is under way is given up. */
   dropPending(): void {
+    this.withdraw(openRequests(this.run.steps));
     this.pending = NOTHING;
     this.tooLong = undefined;
   }

@@ -1,7 +1,7 @@
 import type { DataOf, EventType } from '#libs/events/src/catalogue.js';
 import type { RunStatus } from '#libs/events/src/shapes/run-shape.js';
 
-import { stepEvents } from '../steps/registry.js';
+import { requestTypes, stepEvents } from '../steps/registry.js';
 import {
   itemIn,
   opened,
@@ -68,7 +68,7 @@ export interface StartedRun {
  * Raise it when `evolve`, also of a kind of step, makes another state of the same events: snapshots of runs that an older
  * version wrote are then ignored.
  */
-export const FOLD_VERSION = 2;
+export const FOLD_VERSION = 3;
 
 export const unknownRun: RunState = { status: 'unknown' };
 
@@ -109,11 +109,20 @@ export function evolve(run: RunState, { type, data, timestamp }: RunFact): RunSt
     ((run: StartedRun, data: unknown, timestamp: string) => StartedRun) | undefined;
   if (own) return own(run, data, timestamp);
   const event = stepEvents.get(type);
-  if (!event) return run;
+  if (!event) return requestTypes.has(type) ? requested(run, type, data as Request, timestamp) : run;
   return atStep(run, (data as { path: string }).path, (step) => {
     const open = opened(step, timestamp);
     return event.evolve?.(open, data as DataOf<EventType>) ?? open;
   });
+}
+
+type Request = Partial<DataOf<'webhook.redelivery_requested'>>;
+
+/** Requests come right before the event by which their step waits for the outcome. */
+function requested(run: StartedRun, type: string, { requestedBy, deliveryId }: Request, timestamp: string): StartedRun {
+  if (requestedBy?.kind !== 'run' || requestedBy.runId !== run.start.runId) return run;
+  const request = { type, ...(deliveryId !== undefined && { deliveryId }) };
+  return atStep(run, requestedBy.stepId, (step) => ({ ...opened(step, timestamp), requested: request }));
 }
 
 /** Everything that a stream of facts says about its run. @param from what earlier facts said. */
@@ -149,6 +158,12 @@ const evolvers = {
       ...(purpose === 'timeout' ? { deadline: timer } : { timer }),
     }));
   },
+  'run.request_withdrawn': (run, { path, requestId }) =>
+    path === undefined
+      ? run
+      : atStep(run, path, (step) =>
+          step?.status === 'open' ? { ...step, awaiting: step.awaiting.filter((id) => id !== requestId) } : step,
+        ),
   'run.timer_fired': (run, { path, purpose }) => {
     if (path === '') return run.deadline ? { ...run, deadline: { ...run.deadline, fired: true } } : run;
     return atStep(run, path, (step) => {

@@ -85,6 +85,30 @@ describe('a run that a step of another run asks for', () => {
     await one.untilStatus(child.id, status);
   });
 
+  it.each([
+    [
+      'another branch has won',
+      '{ race: true, parallel: [{ steps: [START] }, { steps: [{ waitForEvent: { event: webhook.test } }] }] }',
+    ],
+    [
+      'the time of the step is over',
+      '{ id: sub, uses: workflow, with: { workflow: nap }, timeout: 2s, onError: continue }',
+    ],
+  ])('is cancelled at once where %s, and the other goes on', async (_, step) => {
+    const one = await process();
+    await one.save(NAP);
+    const start = '{ id: sub, uses: workflow, with: { workflow: nap } }';
+    await one.save(
+      `name: parent\ntriggers: [{ type: manual }]\nsteps: [${step.replace('START', start)}, { id: rest, wait: { for: 1h } }]\n`,
+    );
+    const id = await one.begin('parent');
+    const child = await childOf(one, id);
+    await one.append('webhook.test', { webhookId: 'whk_1', message: 'x' });
+    await one.untilStatus(child.id, 'cancelled');
+    expect(await family(one, id)).toMatchObject({ status: 'waiting' });
+    expect(await one.logged('run.request_withdrawn')).toHaveLength(1);
+  });
+
   it('never begins where the other has ended before, whoever comes first', async () => {
     const idle = await process({ working: false });
     await idle.save(NAP);

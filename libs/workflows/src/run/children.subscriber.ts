@@ -34,11 +34,17 @@ const CLOSING = [
 const CLOSING_AGENT = ['agent.failed', 'agent.cancelled'] as const;
 const OVER = ['run.cancelled', 'workflow.failed', 'workflow.completed', 'workflow.skipped'] as const;
 
-/** Which runs were asked for by steps of others, as rows; cancels those that are bound to a run that has ended before them. */
+/** Which runs were asked for by steps of others, as rows; cancels those that are bound to a run that has ended before them, or withdraws them. */
 @Injectable()
 export class CloseChildren implements Subscriber {
   readonly name = followers.closeChildren;
-  readonly reads = ['workflow.requested', 'workflow.skipped', ...CLOSING, ...CLOSING_AGENT] as const;
+  readonly reads = [
+    'workflow.requested',
+    'workflow.skipped',
+    'run.request_withdrawn',
+    ...CLOSING,
+    ...CLOSING_AGENT,
+  ] as const;
   readonly writes = [
     'action.refused',
     'run.request_withdrawn',
@@ -57,19 +63,22 @@ export class CloseChildren implements Subscriber {
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     const requests = events.flatMap(childOf);
     const closing = new Map<string, RecordedEvent>();
+    const withdrawn = new Map<string, RecordedEvent>();
     for (const event of events) {
       if (event.is(...CLOSING)) closing.set(event.data.runId, event);
       if (event.is(...CLOSING_AGENT)) closing.set(event.data.executionId, event);
+      if (event.is('run.request_withdrawn') && event.data.request === 'workflow.requested')
+        withdrawn.set(event.data.requestId, event);
     }
-    if (requests.length === 0 && closing.size === 0) return;
+    if (requests.length + closing.size + withdrawn.size === 0) return;
     const tx = await context.transaction();
     await upsertRows(tx, RunChildView, requests, { onConflict: 'nothing' });
     await markOver(
       tx,
       events.flatMap((event) => (event.is(...OVER) ? [event.data.runId] : [])),
     );
-    await inParallel(await bereft(tx, closing), CONCURRENT, (child) =>
-      this.close(child, closing.get(child.parent_id)!),
+    await inParallel(await bereft(tx, closing, [...withdrawn.keys()]), CONCURRENT, (child) =>
+      this.close(child, withdrawn.get(child.request_id) ?? closing.get(child.parent_id)!),
     );
   }
 
@@ -88,7 +97,7 @@ export class CloseChildren implements Subscriber {
     const data = {
       action: 'dispatch_workflow',
       reason: 'parent-ended',
-      detail: `${isRun ? 'The run' : 'The execution'} ${parent} that requested this run has ended.`,
+      detail: `${isRun ? 'The run' : 'The execution'} ${parent} that requested this run no longer waits for it.`,
       eventId: '',
       ...(isRun && { requestedBy: { kind: 'run' as const, runId: parent, stepId: path } }),
     };
@@ -165,13 +174,20 @@ interface Bereft {
   readonly child_id: string;
 }
 
-/** Children that are not over, and were asked for before their parent gave up. */
-async function bereft(tx: ViewTransaction, closing: ReadonlyMap<string, RecordedEvent>): Promise<readonly Bereft[]> {
-  if (closing.size === 0) return [];
+/** Children that are not over, and were asked for before their parent gave up, or that it has withdrawn. */
+async function bereft(
+  tx: ViewTransaction,
+  closing: ReadonlyMap<string, RecordedEvent>,
+  withdrawn: readonly string[],
+): Promise<readonly Bereft[]> {
+  if (closing.size + withdrawn.length === 0) return [];
   return tx.query<Bereft[]>(
     `select c.request_id, c.org_id, c.parent_id, c.path, c.child_id
        from views.run_children c join unnest($1::text[], $2::bigint[]) as p (id, position) on p.id = c.parent_id
-      where c.is_bound and not c.is_over and c.position < p.position`,
-    [[...closing.keys()], [...closing.values()].map(({ position }) => String(position))],
+      where c.is_bound and not c.is_over and c.position < p.position
+     union
+     select request_id, org_id, parent_id, path, child_id from views.run_children
+      where request_id = any($3::uuid[]) and is_bound and not is_over`,
+    [[...closing.keys()], [...closing.values()].map(({ position }) => String(position)), withdrawn],
   );
 }

@@ -90,6 +90,13 @@ function without(value: unknown, [key, ...rest]: readonly string[]): unknown {
 export const allSteps = (steps: readonly Step[]): readonly Step[] =>
   steps.flatMap((step) => [step, ...nestedIn(step).lists.flatMap(allSteps)]);
 
+/** Steps, and those inside them that stand in the same scope. */
+export const withShared = (steps: readonly Step[]): readonly Step[] =>
+  steps.flatMap((step) => {
+    const { lists, isShared } = nestedIn(step);
+    return isShared ? [step, ...lists.flatMap(withShared)] : [step];
+  });
+
 /** Whether a step waits for an answer from the world, which a test must say. */
 export function isMockable(step: Step): boolean {
   const kind = registered(step);
@@ -115,6 +122,9 @@ export const librarySyntax = (definition: StepDefinition): NamedSyntax => ({
 export const stepEvents: ReadonlyMap<string, StepEvent<EventType, unknown>> = new Map(
   stepKinds.flatMap(({ events = {} }) => Object.entries(events)),
 );
+
+/** Types of requests to other parts of the platform, which name the step that asks. */
+export const requestTypes: ReadonlySet<string> = new Set(stepKinds.flatMap(({ request }) => request ?? []));
 
 /** Types that may be the outcome of a request. */
 export const requestOutcomes: readonly EventType[] = unique(stepKinds.flatMap(({ outcomes = [] }) => outcomes));

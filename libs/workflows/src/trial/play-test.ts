@@ -132,7 +132,7 @@ class PlayedRun {
   private cancel(): void {
     this.cancelAt = Infinity;
     if (this.run.ending) return;
-    const drafts = cancellation(this.run, this.events, 'test', this.definition);
+    const drafts = cancellation(this.run, 'test', this.definition);
     const timestamp = new Date(this.now).toISOString();
     for (const draft of drafts) this.run = evolve(this.run, { ...draft, timestamp }) as StartedRun;
     this.record(drafts);

@@ -20,7 +20,8 @@ export function waitsOf(events: readonly RecordedEvent[]): RunWaits {
       received.add(event.data.event.id);
     } else if (event.is('workflow.step_completed', 'workflow.error')) {
       for (const [id, path] of open) if (path === event.data.path) open.delete(id);
-    } else if (event.is('run.rested')) {
+    } else if (event.is('run.request_withdrawn')) open.delete(event.data.requestId);
+    else if (event.is('run.rested')) {
       // What a run gave up together with a step around it, it does not wait for when it comes to rest.
       const { awaiting } = event.data;
       for (const id of open.keys()) if (!awaiting.includes(id)) open.delete(id);

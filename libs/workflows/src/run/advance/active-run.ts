@@ -6,7 +6,7 @@ import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { Transient } from '#libs/kernel/src/errors.js';
 import { uuid7, type Uuid } from '#libs/kernel/src/ids.js';
 
-import { awaitingSteps } from '../../engine/awaiting-steps.js';
+import { awaitingSteps } from '../../engine/open-requests.js';
 import { decide, type Decision } from '../../engine/decide.js';
 import type { RunDraft, World } from '../../engine/run-decision.js';
 import { evolve, type StartedRun } from '../../engine/run-state.js';

@@ -1,7 +1,7 @@
-import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
+import type { EventStore } from '#libs/event-store/src/event-store.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
-import { awaitingSteps } from '../../engine/awaiting-steps.js';
+import { openRequests } from '../../engine/open-requests.js';
 import type { RunDraft } from '../../engine/run-decision.js';
 import type { StartedRun } from '../../engine/run-state.js';
 import type { Definition } from '../../language/definition.js';
@@ -19,7 +19,7 @@ export const cancelRun = (
   now: () => Date,
   definitionOf: (workflowId: string, version: string) => Promise<Definition | undefined>,
 ): Promise<ChangedRun> =>
-  changeRun(store, command, now, async (run, recorded) => {
+  changeRun(store, command, now, async (run) => {
     const { orgId, by } = command;
     if (run.status === 'cancelled' || run.ending?.to === 'cancelled') return [];
     if ((run.ended || run.ending) && orgId === undefined) return [];
@@ -27,43 +27,21 @@ export const cancelRun = (
     if (run.ending)
       throw new Rejected('conflict', 'run.ending', 'The steps of the run are over; those of "finally" are under way.');
     const { workflowId, version } = run.start;
-    return cancellation(run, recorded, by, await definitionOf(workflowId, version));
+    return cancellation(run, by, await definitionOf(workflowId, version));
   });
 
 /** What cancels a run that is neither ended nor ending. Pure. */
-export function cancellation(
-  run: StartedRun,
-  recorded: readonly RecordedEvent[],
-  by: string,
-  definition: Definition | undefined,
-): readonly RunDraft[] {
+export function cancellation(run: StartedRun, by: string, definition: Definition | undefined): readonly RunDraft[] {
   const { runId } = run.start;
+  const withdrawn = openRequests(run.steps).map((request): RunDraft => ({
+    type: 'run.request_withdrawn',
+    data: { runId, ...request },
+  }));
   // One that queues for a place after a wait has begun.
   const hasBegun = run.status !== 'queued' || run.wakes > 0;
-  const withdrawn = withdrawals(run, recorded);
   return hasBegun && definition?.finally
     ? [...withdrawn, { type: 'run.finally_started', data: { runId, to: 'cancelled', by } }]
     : [...withdrawn, { type: 'run.cancelled', data: { runId, by } }, statusOf(run, 'cancelled')];
-}
-
-/** Requests that other stages give up. Executions of agents and runs of other workflows are cancelled when the run ends. */
-const WITHDRAWN = [
-  'webhook.requested',
-  'webhook.redelivery_requested',
-  'message.requested',
-  'issue.requested',
-] as const;
-
-/** What the steps of a run asked for and still wait for; other stages do not begin it any more. */
-function withdrawals(run: StartedRun, recorded: readonly RecordedEvent[]): readonly RunDraft[] {
-  const awaited = new Set(awaitingSteps(run.steps).flatMap(({ awaiting }) => awaiting));
-  return recorded.flatMap((event) => {
-    if (!awaited.has(event.id) || !event.is(...WITHDRAWN)) return [];
-    const { runId } = run.start;
-    const named = event.is('webhook.redelivery_requested') ? { deliveryId: event.data.deliveryId } : {};
-    const data = { runId, requestId: event.id, request: event.type, revision: String(event.revision), ...named };
-    return [{ type: 'run.request_withdrawn', data }];
-  });
 }
 
 /** Ends a run that has found no place before its first step. One that has ended is left as it is. */

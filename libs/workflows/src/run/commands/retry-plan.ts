@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { StartedRun } from '../../engine/run-state.js';
 import { itemPath, pathOf } from '../../engine/step-path.js';
 import type { Definition, Step } from '../../language/definition.js';
-import { nestedIn, ownKeys } from '../../steps/registry.js';
+import { nestedIn, ownKeys, withShared } from '../../steps/registry.js';
 import { stepIn, type StepStates } from '../../steps/kind/step-state.js';
 
 /** What a retry does to the steps of a run. */
@@ -43,13 +43,6 @@ function plan(steps: readonly Step[], states: StepStates, prefix: string, forget
         if (item && !item.done) for (const list of lists) plan(list, item.steps, itemPath(path, index), forget, reopen);
   }
 }
-
-/** Steps, and those inside them that stand in the same scope. */
-export const withShared = (steps: readonly Step[]): readonly Step[] =>
-  steps.flatMap((step) => {
-    const { lists, isShared } = nestedIn(step);
-    return isShared ? [step, ...lists.flatMap(withShared)] : [step];
-  });
 
 /**
  * The first step that a run has behind it, or is inside of, and that another version writes differently or has elsewhere;

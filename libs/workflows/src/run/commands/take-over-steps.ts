@@ -12,7 +12,7 @@ import { setStep } from '../../steps/effects/set.step.js';
 import { plain } from '../../steps/kind/step-input.js';
 import { failureOf } from '../../steps/kind/step-failure.js';
 import { stepIn } from '../../steps/kind/step-state.js';
-import { withShared } from './retry-plan.js';
+import { withShared } from '../../steps/registry.js';
 
 export interface TakeOver {
   /** Id of the step that the new run begins with: one of the list at the top. */

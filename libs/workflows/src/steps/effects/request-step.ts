@@ -88,6 +88,7 @@ export function requestStep<Request extends EventType, Outcome extends EventType
     ...definition,
     form: 'named',
     pace: 'lasting',
+    request,
     appends: [request],
     outcomes,
     events: { ...AWAITING, ...ATTEMPT_FAILED },

@@ -12,6 +12,7 @@ export const ATTEMPT_FAILED: StepEvents<unknown> = {
       timer: { at: retryAt, fired: false },
       deadline: undefined,
       awaiting: [],
+      requested: undefined,
       noted: undefined,
     }),
     show(shown, { error, output }, timestamp) {

@@ -52,6 +52,8 @@ export interface Behaviour<Fields extends object, Noted> {
   readonly pace: 'instant' | 'attempts' | 'lasting';
   /** Events of its own that the kind records about a step: what they change, and how the timeline shows them. */
   readonly events?: StepEvents<Noted>;
+  /** Type of its request to another part of the platform, which is withdrawn when the step ends before the outcome. */
+  readonly request?: EventType;
   /** Types that it appends besides these. */
   readonly appends?: readonly EventType[];
   /** Types that may be the outcome of its request. */

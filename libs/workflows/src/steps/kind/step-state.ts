@@ -43,9 +43,18 @@ export interface OpenStep<Noted = unknown> {
   readonly timer: TimerState | undefined;
   /** The requests whose outcomes the step waits for, or has waited for. */
   readonly awaiting: readonly Uuid[];
+  /** What it has requested last from another part of the platform. */
+  readonly requested: Requested | undefined;
   /** Passes with a scope of their own, such as the items of a loop. */
   readonly items: readonly ItemState[];
   readonly noted: Noted | undefined;
+}
+
+export interface Requested {
+  /** Type of the request. */
+  readonly type: string;
+  /** The delivery that it names. */
+  readonly deliveryId?: string;
 }
 
 export interface ItemState {
@@ -70,6 +79,7 @@ export const opened = (step: StepState | undefined, timestamp: string): OpenStep
         deadline: undefined,
         timer: undefined,
         awaiting: [],
+        requested: undefined,
         items: [],
         noted: undefined,
       };

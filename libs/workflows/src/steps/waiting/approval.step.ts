@@ -89,6 +89,7 @@ export const approvalStep: KeywordKind<ApprovalFields> = {
   events: {
     ...(AWAITING as object),
     'approval.requested': {
+      evolve: (step) => ({ ...step, requested: { type: 'approval.requested' } }),
       show(shown, { title, until, approvers }) {
         const end = until === undefined ? '' : ` until ${until}`;
         const waiting = `waiting for approval by ${approvers.join(' or ')}${end}: ${title}`;
