@@ -2,6 +2,9 @@ import { pointerToken } from '#libs/kernel/src/json.js';
 import { Problems } from '#libs/kernel/src/problems.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 
+/** How the description names a family of parameters. */
+const FAMILY = '.NAME';
+
 /** As `@ApiQuery` and `@ApiParam` note it. */
 export interface DescribedParameter {
   readonly in: string;
@@ -19,7 +22,7 @@ export function checkQuery(query: object, described: readonly DescribedParameter
   const names = parameters.map(({ name }) => name);
   const problems = new Problems('query');
   for (const [name, value] of Object.entries(query) as [string, unknown][]) {
-    const parameter = parameters.find((one) => one.name === name);
+    const parameter = parameters.find((one) => one.name === name || isOf(one.name, name));
     const values = parameter?.schema?.enum;
     if (!parameter)
       problems.add(
@@ -35,4 +38,11 @@ export function checkQuery(query: object, described: readonly DescribedParameter
       );
   }
   problems.throwIfAny('query.invalid', 'The query is invalid');
+}
+
+/** Whether a name belongs to a family: `label.team` to `label.NAME`. */
+function isOf(described: string, name: string): boolean {
+  if (!described.endsWith(FAMILY)) return false;
+  const prefix = described.slice(0, 1 - FAMILY.length);
+  return name.startsWith(prefix) && name.length > prefix.length;
 }
