@@ -22,6 +22,8 @@ const OPTIONS = {
   },
   module: { type: 'es6' },
   sourceMaps: true,
+  // The sources are beside the maps, and a server that maps its stack traces keeps the maps in memory.
+  inlineSourcesContent: false,
 };
 
 const isSource = (name) => (/\.ts$/.test(name) && !/(\.d|\.spec)\.ts$/.test(name)) || ASSETS.test(name);

@@ -2,7 +2,7 @@ import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
 
-const MAX_BYTES = 16 * 1024 * 1024;
+const MAX_BYTES = 4 * 1024 * 1024;
 const MAX_EVENTS = 10_000;
 
 /**
