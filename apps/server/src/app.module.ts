@@ -50,6 +50,7 @@ import { AwaitingWorkflows } from '#libs/intake/src/workflow-webhook/awaiting-wo
 import { MakeWorkflowIntegrations } from '#libs/intake/src/workflow-webhook/workflow-integrations.subscriber.js';
 import { IntegrationProjection } from '#libs/intake/src/integration/integration.projection.js';
 import { IntegrationTable } from '#libs/intake/src/integration/integration.table.js';
+import { OwnChanges } from '#libs/intake/src/integration/own-changes.table.js';
 import { IntegrationCounterView, IntegrationView } from '#libs/intake/src/integration/integration.view.js';
 import { ReconcileIntegrations } from '#libs/intake/src/reconcile/reconcile.js';
 import { ScheduleReconciliations } from '#libs/intake/src/reconcile/reconcile.subscriber.js';
@@ -158,6 +159,7 @@ const TABLES: readonly Type<Table>[] = [
   OwnTypeTable,
   VocabularyTable,
   IntegrationTable,
+  OwnChanges,
   AgentReceivers,
   AwaitingWorkflows,
   WorkflowTable,

@@ -28,6 +28,7 @@ export const followers = {
   agentReceivers: 'intake.agents',
   integrations: 'intake.integrations',
   integrationViews: 'intake.list',
+  ownChanges: 'intake.own-changes',
   reconcilable: 'intake.reconcilable',
   scheduleReconciliations: 'intake.reconcile',
   watchSilence: 'intake.silence',

@@ -50,6 +50,7 @@ import {
 } from './integration/integration.js';
 import { IntegrationProjection } from './integration/integration.projection.js';
 import { IntegrationTable } from './integration/integration.table.js';
+import { OwnChanges } from './integration/own-changes.table.js';
 import { ProviderController } from './integration/provider.controller.js';
 import { RateLimiter } from './integration/rate-limiter.js';
 import { CounterWriter } from './integration/counter-writer.adapter.js';
@@ -102,6 +103,7 @@ const sealingWith = (keyring: Keyring): Sealing => ({
     IntegrationProjection,
     { provide: IntegrationTable, useFactory: (secrets: Secrets) => new IntegrationTable(secrets), inject: [Secrets] },
     { provide: AgentReceivers, useFactory: (secrets: Secrets) => new AgentReceivers(secrets), inject: [Secrets] },
+    { provide: OwnChanges, useFactory: () => new OwnChanges() },
     { provide: Counters, useFactory: () => new Counters() },
     CounterWriter,
     {
@@ -117,6 +119,7 @@ const sealingWith = (keyring: Keyring): Sealing => ({
         handshakes: HandshakeChanges,
         keyring: Keyring,
         ownTypes: OwnTypeTable,
+        ownChanges: OwnChanges,
       ) =>
         new InboundPipeline({
           store,
@@ -128,10 +131,23 @@ const sealingWith = (keyring: Keyring): Sealing => ({
           handshakes,
           sealing: sealingWith(keyring),
           ownTypes,
+          ownChanges,
           limiter: new RateLimiter(),
           log,
         }),
-      inject: [EventStore, Clock, Plugins, Counters, Egress, LOG, Settings, HandshakeChanges, Keyring, OwnTypeTable],
+      inject: [
+        EventStore,
+        Clock,
+        Plugins,
+        Counters,
+        Egress,
+        LOG,
+        Settings,
+        HandshakeChanges,
+        Keyring,
+        OwnTypeTable,
+        OwnChanges,
+      ],
     },
     {
       provide: HandshakeChanges,
@@ -180,6 +196,7 @@ const sealingWith = (keyring: Keyring): Sealing => ({
   ],
   exports: [
     IntegrationTable,
+    OwnChanges,
     AwaitingWorkflows,
     MakeWorkflowIntegrations,
     AgentReceivers,

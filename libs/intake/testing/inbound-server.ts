@@ -31,6 +31,7 @@ import { SenderAddress } from '../src/integration/addresses.js';
 import { Counters } from '../src/integration/counters.js';
 import { CreateIntegration, create, type Integration, integration } from '../src/integration/integration.js';
 import { IntegrationTable } from '../src/integration/integration.table.js';
+import { OwnChanges } from '../src/integration/own-changes.table.js';
 import { RateLimiter } from '../src/integration/rate-limiter.js';
 import { inboundRoutes } from '../src/receiving/inbound.adapter.js';
 import { InboundPipeline } from '../src/receiving/pipeline.js';
@@ -60,6 +61,7 @@ export class InboundServer {
   readonly table = new IntegrationTable(this.secrets);
   readonly agents = new AgentReceivers(this.secrets);
   readonly counters = new Counters();
+  readonly ownChanges = new OwnChanges();
   readonly pipeline: InboundPipeline;
   private http: FastifyInstance | undefined;
   url = '';
@@ -102,6 +104,7 @@ export class InboundServer {
       publicUrl: PUBLIC_URL,
       ownTypes: { find: (orgId, type) => this.ownType(orgId, type) },
       http: this.outside,
+      ownChanges: this.ownChanges,
       handshakes: this.handshakeChanges(),
       ...(verifyLimitMs !== undefined && { timeLimitMs: verifyLimitMs }),
     });

@@ -90,7 +90,7 @@ describe('a request for an issue', () => {
     const types = ['issue.commented', 'issue.updated', 'issue.status_changed'] as const;
     const { events } = await store.readAll({ limit: 10, filter: { types } });
     expect(events.map(({ type, data }) => ({ type, data }))).toMatchObject([
-      { type: 'issue.commented', data: { body: 'Done' } },
+      { type: 'issue.commented', data: { body: 'Done', issueId: issue, title: expect.any(String), status: 'open' } },
       { type: 'issue.updated', data: { issue: { labels: ['db', 'fixed'] } } },
       { type: 'issue.status_changed', data: { from: 'open', to: 'closed' } },
     ]);

@@ -105,8 +105,8 @@ export const update: Decision<UpdateIssue> = (state, { id, author, changes }) =>
 };
 
 export const comment: Decision<CommentOnIssue> = (state, { id, author, commentId, body }) => {
-  known(state, id, author.orgId);
-  return [{ type: 'issue.commented', data: { issueId: id, commentId, body } }];
+  const { fields } = known(state, id, author.orgId);
+  return [{ type: 'issue.commented', data: { ...flat(id, fields), commentId, body } }];
 };
 
 /** An issue of another organisation is as unknown as one that never was. */
@@ -126,7 +126,10 @@ function merged(before: IssueFields, changes: IssueChanges): IssueFields {
 }
 
 /** The issue as code hosts' events have it, and beside it the flat fields that conditions and receivers of others expect. */
-function about(id: string, fields: IssueFields) {
+const about = (id: string, fields: IssueFields) => ({ ...flat(id, fields), issue: neutral(id, fields) });
+
+/** The fields that each event of an issue has. */
+export function flat(id: string, fields: IssueFields) {
   const { title, status, priority, team, assignee } = fields;
   return {
     issueId: id,
@@ -135,7 +138,6 @@ function about(id: string, fields: IssueFields) {
     ...(priority !== undefined && { priority }),
     ...(team !== undefined && { teamId: team }),
     ...(assignee !== undefined && { assigneeId: assignee }),
-    issue: neutral(id, fields),
   };
 }
 

@@ -23,7 +23,7 @@ import { indexKey } from '#libs/kernel/src/text/text.js';
 import { loadRows, removeRows, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 
 import { DedupeKeys } from './dedupe-keys.js';
-import { created, isOpen, issue, type IssueEventType, notFound, update, UpdateIssue } from './issue.js';
+import { created, flat, isOpen, issue, type IssueEventType, notFound, update, UpdateIssue } from './issue.js';
 import { IssueKeyView } from './issue.view.js';
 
 type Requested = RecordedEvent<'issue.requested'>;
@@ -114,14 +114,14 @@ export class OpenIssues implements Subscriber {
 
   private async appendAtEnd(task: Task): Promise<void> {
     crashPoint('issues.before-append');
-    const event = this.eventOf(task);
+    const { id: commentId } = this.eventOf(task);
     for (let tries = 1; ; tries++) {
       const there = await readWhole(this.store, task.stream);
-      if (there.some(({ id }) => id === event.id)) return;
-      const changes = this.changesOf(task, there);
-      if (!changes) return this.refuse(task.request);
+      if (there.some(({ id }) => id === commentId)) return;
+      const events = this.changesOf(task, there);
+      if (!events) return this.refuse(task.request);
       try {
-        await this.store.append(task.stream, [event, ...changes], there.at(-1)?.revision ?? 'no-stream');
+        await this.store.append(task.stream, events, there.at(-1)?.revision ?? 'no-stream');
         return;
       } catch (error) {
         // Somebody changed the issue at the same moment.
@@ -130,20 +130,22 @@ export class OpenIssues implements Subscriber {
     }
   }
 
-  /** What follows the comment; `undefined` where the organisation has no such issue. */
+  /** The comment and what follows it; `undefined` where the organisation has no such issue. */
   private changesOf(task: Task, there: readonly RecordedEvent[]): readonly EventToAppend[] | undefined {
-    const { request, issueId } = task;
+    const { request, issueId, draft } = task;
     const { orgId, actor } = request.metadata;
     const { issue: named, labels = [], close } = request.data;
     const state = fold(issue, there);
     if (state.kind !== 'tracked' || state.orgId !== orgId) return undefined;
-    if (named === undefined) return [];
+    const fields = flat(issueId, state.fields);
+    const comment = this.eventOf({ ...task, draft: { ...draft, data: { ...fields, ...draft.data } } as Task['draft'] });
+    if (named === undefined) return [comment];
     const changes = {
       labels: [...new Set([...state.fields.labels, ...labels])],
       ...(close === true && { status: 'closed' as const }),
     };
     const drafts = update(state, new UpdateIssue(issueId, { orgId, actor }, changes), this.clock.now());
-    return drafts.map((draft) => this.eventOf({ ...task, draft }));
+    return [comment, ...drafts.map((change) => this.eventOf({ ...task, draft: change }))];
   }
 
   private async refuse(request: Requested): Promise<void> {

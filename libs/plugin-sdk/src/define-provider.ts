@@ -169,6 +169,11 @@ export interface Normalised {
   readonly replyTo?: string | undefined;
   /** What `causeIn` found in a new issue or comment: the events follow from what we did. */
   readonly cause?: string | undefined;
+  /**
+   * Of a change of an issue: id of the account that made it, and the issue as the tracker names it. A change that our own
+   * account has just made follows from what we did, although it has no mark.
+   */
+  readonly doneBy?: { readonly actor: string; readonly issue: string } | undefined;
 }
 
 /**

@@ -104,7 +104,7 @@ export class TrackIssue implements Worker<AttemptTask> {
     }
     const found = mayHaveArrived ? await tracker.find(markOf(request.id), context) : undefined;
     const issue = found ?? (await tracker.create(this.issueOf(request), context));
-    return { type: 'tracker.issue_opened', data: { provider, issue: shownIssue(issue) } };
+    return { type: 'tracker.issue_opened', data: { provider, issue: shownIssue(issue), ...accountOf(issue) } };
   }
 
   /** An existing issue gets a comment and labels, and is closed. */
@@ -140,8 +140,9 @@ export class TrackIssue implements Worker<AttemptTask> {
     context: TrackerContext,
   ): Promise<object> {
     const found = mayHaveArrived ? await tracker.findComment(issue.id, markOf(request.id), context) : undefined;
-    const { commentId } = found ?? (await tracker.comment(issue.id, `${text}\n\n${this.mark(request)}`, context));
-    return { issue: shownIssue(issue), ...(commentId !== undefined && { commentId }) };
+    const made = found ?? (await tracker.comment(issue.id, `${text}\n\n${this.mark(request)}`, context));
+    const { commentId } = made;
+    return { issue: shownIssue(issue), ...(commentId !== undefined && { commentId }), ...accountOf(made) };
   }
 
   /**
@@ -205,6 +206,9 @@ const labelsOf = ({ data: { labels = [], priority } }: Requested): readonly stri
   ...labels,
   ...(priority === undefined ? [] : [`priority: ${priority}`]),
 ];
+
+const accountOf = ({ account }: Pick<TrackedIssue, 'account'>) =>
+  typeof account === 'string' && account !== '' ? { account } : {};
 
 /** A plug-in may return anything. */
 const shownIssue = ({ id, url }: TrackedIssue) => ({

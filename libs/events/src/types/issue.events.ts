@@ -98,12 +98,17 @@ export const issueEvents = {
       'A comment was added to an issue of the built-in tracker, by a person, or instead of a second issue with the same dedupeKey.',
     data: Type.Object({
       issueId: Type.String(),
+      title: about.title,
+      status: about.status,
+      priority: about.priority,
+      teamId: about.teamId,
+      assigneeId: about.assigneeId,
       commentId: Type.String(),
       body: Type.String(),
       requestedBy: Type.Optional(RequestedBy),
     }),
     example: {
-      issueId,
+      ...flat,
       commentId: '6f0d8a57-3a2e-5b4c-9d3e-7f8091a2b3c4',
       body: 'Again: DB latency > 500ms',
       requestedBy,

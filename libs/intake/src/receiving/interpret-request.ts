@@ -33,6 +33,7 @@ import {
 } from '#libs/plugin-sdk/src/body/inbound-body.js';
 
 import type { Receiver } from '../integration/integration.table.js';
+import type { DoneBy, OwnChanges } from '../integration/own-changes.table.js';
 import { byDelivery, type Element } from './by-delivery.js';
 import { type DeliveryFacts, type InboundDraft, inboundEventsOf } from './inbound-event.js';
 import { atOnce } from './provider-output.js';
@@ -70,6 +71,8 @@ export interface Sealing {
 export interface InterpreterParts extends Pick<VerifierParts, 'log' | 'ownTypes'> {
   /** Absent: addresses for answers are not kept, and marks not read. */
   readonly sealing?: Sealing | undefined;
+  /** Absent: only marks tell what follows from our own requests. */
+  readonly ownChanges?: Pick<OwnChanges, 'causeOf'> | undefined;
 }
 
 /** Parses a verified request, asks its provider what happened, and puts the events together. */
@@ -79,7 +82,7 @@ export function interpretRequest(
   verified: Verified,
   parts: InterpreterParts,
 ): InterpretedRequest | Refusal {
-  const { log, sealing } = parts;
+  const { log, sealing, ownChanges } = parts;
   const { provider, context, authentication } = verified;
   const isJson = provider.readsJson?.(context) === true;
   const parsed = parseBody(isJson ? { ...request, contentType: 'application/json' } : request, provider.anyBody);
@@ -93,7 +96,8 @@ export function interpretRequest(
     const made = normalised(provider, body, context, log);
     if (made instanceof Refusal) return made;
     const deliveryId = receiver.dedupeKey?.of(body.value) ?? made.deliveryId;
-    const cause = made.cause === undefined ? undefined : causeOf(made.cause, receiver.orgId, sealing);
+    const marked = made.cause === undefined ? undefined : causeOf(made.cause, receiver.orgId, sealing);
+    const cause = marked ?? (made.doneBy && ownChanges?.causeOf(receiver.id, made.doneBy, context.now));
     elements.push({ ...made, deliveryId, cause, payload: made.payload ?? new RawJson(text, mayHoldExact) });
     isMasked ||= made.payload !== undefined;
     replyTo ??= made.replyTo;
@@ -223,6 +227,7 @@ type Made = Omit<Element, 'payload' | 'cause'> & {
   readonly replyTo?: string | undefined;
   /** Encrypted. */
   readonly cause?: string | undefined;
+  readonly doneBy?: DoneBy | undefined;
 };
 
 /**
@@ -233,7 +238,7 @@ function normalised(provider: Provider, body: InboundBody, context: ProviderCont
   try {
     const made = atOnce(provider.normalise(body, context));
     if ('unreadable' in made) return malformed('inbound.unreadable', made.unreadable);
-    const { deliveryId, idOf, eventType, action, retry, events, source, payload, replyTo, cause } = made;
+    const { deliveryId, idOf, eventType, action, retry, events, source, payload, replyTo, cause, doneBy } = made;
     if (!Array.isArray(events)) throw new TypeError('events is not a list');
     const id = textOf(deliveryId);
     return {
@@ -245,6 +250,7 @@ function normalised(provider: Provider, body: InboundBody, context: ProviderCont
       source: textOf(source),
       replyTo: textOf(replyTo),
       cause: textOf(cause),
+      doneBy: doneByOf(doneBy),
       events: events.map(eventOf),
       ...(payload !== undefined && { payload: new RawJson(stringifyJson(payload), wroteExactNumbers()) }),
     };
@@ -271,6 +277,12 @@ function causeOf(mark: string, orgId: string, sealing: Sealing | undefined): Cau
     causeBelongsTo(orgId),
   );
   return text === undefined ? undefined : (parseJson(text) as Cause);
+}
+
+/** @param given anything: a plug-in gives it. */
+function doneByOf(given: unknown): DoneBy | undefined {
+  const { actor, issue } = isObject(given) ? given : {};
+  return typeof actor === 'string' && typeof issue === 'string' ? { actor, issue } : undefined;
 }
 
 const textOf = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);

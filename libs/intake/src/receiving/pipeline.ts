@@ -19,7 +19,12 @@ import type { Receiver } from '../integration/integration.table.js';
 import { RateLimiter } from '../integration/rate-limiter.js';
 import type { Accepted } from './provider-output.js';
 import { answerHandshake } from './answer-handshake.js';
-import { type Delivery, interpretRequest, type InterpretedRequest, type Sealing } from './interpret-request.js';
+import {
+  type Delivery,
+  interpretRequest,
+  type InterpretedRequest,
+  type InterpreterParts,
+} from './interpret-request.js';
 import { moreThan } from './more-than.js';
 import { answerOf, preflightOf } from './provider-output.js';
 import {
@@ -36,13 +41,11 @@ import { RefusalLog } from './refusal-log.js';
 import { reportFailure } from './report-failure.js';
 import { RequestVerifier, type VerifierParts } from './verify-request.js';
 
-export interface PipelineParts extends VerifierParts {
+export interface PipelineParts extends VerifierParts, InterpreterParts {
   readonly store: EventStore;
   readonly clock: Clock;
   readonly limiter: RateLimiter;
   readonly counters: Counters;
-  /** Absent: addresses for answers are not kept, and marks not read. */
-  readonly sealing?: Sealing;
   /** Absent: what senders give away in a handshake is not kept. */
   readonly handshakes?: Pick<HandshakeChanges, 'adopt' | 'awaitConfirmation' | 'finish'>;
 }

@@ -18,6 +18,15 @@ export interface TrackedIssue {
   readonly id: string;
   readonly url?: string | undefined;
   readonly isOpen: boolean;
+  /** Of an issue that was just created: id of the account that the token belongs to. See `doneBy` of `normalise`. */
+  readonly account?: string | undefined;
+}
+
+/** A comment that was made. */
+export interface TrackedComment {
+  readonly commentId?: string | undefined;
+  /** Id of the account that the token belongs to. */
+  readonly account?: string | undefined;
 }
 
 export interface TrackerContext extends SendContext {
@@ -39,13 +48,9 @@ export interface Tracker {
   find(mark: string, context: TrackerContext): Promise<TrackedIssue | undefined>;
   /** As it is now; `undefined` if it is gone. */
   get(id: string, context: TrackerContext): Promise<TrackedIssue | undefined>;
-  comment(id: string, body: string, context: TrackerContext): Promise<{ readonly commentId?: string | undefined }>;
+  comment(id: string, body: string, context: TrackerContext): Promise<TrackedComment>;
   /** The comment made since `context.since` that holds the mark. */
-  findComment(
-    id: string,
-    mark: string,
-    context: TrackerContext,
-  ): Promise<{ readonly commentId?: string | undefined } | undefined>;
+  findComment(id: string, mark: string, context: TrackerContext): Promise<TrackedComment | undefined>;
   /** Left out: issues cannot be labelled or closed. */
   change?(id: string, change: IssueChange, context: TrackerContext): Promise<void>;
 }

@@ -23,7 +23,7 @@ export const githubTracker: Tracker = {
       labels: [...labels],
       ...(assignee !== undefined && { assignees: [assignee] }),
     });
-    return issueOf(answer.value);
+    return { ...issueOf(answer.value), account: accountOf(answer.value) };
   },
 
   async find(mark, context) {
@@ -40,13 +40,15 @@ export const githubTracker: Tracker = {
 
   async comment(id, body, context) {
     const answer = await call(context, 'POST', `/${encodeURIComponent(id)}/comments`, { body });
-    return { commentId: idOf(fieldsOf(answer.value)['id']) };
+    return { commentId: idOf(fieldsOf(answer.value)['id']), account: accountOf(answer.value) };
   },
 
   async findComment(id, mark, context) {
     return pages(context, `/${encodeURIComponent(id)}/comments`, { since: sinceFirstAttempt(context) }, (one) => {
       const comment = fieldsOf(one);
-      return textOf(comment['body'])?.includes(mark) === true ? { commentId: idOf(comment['id']) } : undefined;
+      return textOf(comment['body'])?.includes(mark) === true
+        ? { commentId: idOf(comment['id']), account: accountOf(one) }
+        : undefined;
     });
   },
 
@@ -62,6 +64,16 @@ export const causeOfIssue = (payload: Json, action: string | undefined): string 
   action === 'opened' || action === 'created'
     ? causeIn(textOf(fieldsOf(fieldsOf(payload)['comment'] ?? fieldsOf(payload)['issue'])['body']))
     : undefined;
+
+/** Who made an issue or a comment. */
+const accountOf = (made: Json | undefined): string | undefined => idOf(fieldsOf(fieldsOf(made)['user'])['id']);
+
+/** Who changed which issue. */
+export function changeOfIssue(payload: Json) {
+  const { sender, issue } = fieldsOf(payload);
+  const [actor, number] = [idOf(fieldsOf(sender)['id']), idOf(fieldsOf(issue)['number'])];
+  return actor === undefined || number === undefined ? undefined : { actor, issue: number };
+}
 
 function issueOf(value: Json | undefined): TrackedIssue {
   const issue = fieldsOf(value);

@@ -24,7 +24,7 @@ import {
   reviewOf,
 } from './github-fields.js';
 import { githubReconcile } from './github-reconcile.js';
-import { causeOfIssue, githubTracker } from './github-tracker.js';
+import { causeOfIssue, changeOfIssue, githubTracker } from './github-tracker.js';
 import { personalOfCodeHosts } from '../personal-fields.js';
 
 const SIGNATURE = { header: 'x-hub-signature-256', prefix: 'sha256=' } as const;
@@ -86,6 +86,7 @@ export const github = defineProvider({
       eventType,
       action,
       cause: causeOfIssue(value, action),
+      doneBy: changeOfIssue(value),
       events: [githubEvent(eventType, payload) ?? somethingElse(payload)],
     };
   },

@@ -24,7 +24,7 @@ export const gitlabTracker: Tracker = {
       labels: labels.join(','),
       ...(assigneeId !== undefined && { assignee_ids: [assigneeId] }),
     });
-    return issueOf(answer.value);
+    return { ...issueOf(answer.value), account: accountOf(answer.value) };
   },
 
   async find(mark, context) {
@@ -41,14 +41,16 @@ export const gitlabTracker: Tracker = {
 
   async comment(id, body, context) {
     const answer = await call(context, 'POST', `${issues(context)}/${encodeURIComponent(id)}/notes`, { body });
-    return { commentId: idOf(fieldsOf(answer.value)['id']) };
+    return { commentId: idOf(fieldsOf(answer.value)['id']), account: accountOf(answer.value) };
   },
 
   async findComment(id, mark, context) {
     const query = { order_by: 'created_at', sort: 'desc' };
     return pages(context, `${issues(context)}/${encodeURIComponent(id)}/notes`, query, (one) => {
       const note = fieldsOf(one);
-      return textOf(note['body'])?.includes(mark) === true ? { commentId: idOf(note['id']) } : undefined;
+      return textOf(note['body'])?.includes(mark) === true
+        ? { commentId: idOf(note['id']), account: accountOf(one) }
+        : undefined;
     });
   },
 
@@ -65,6 +67,16 @@ export function causeOfIssue(payload: Json, kind: string | undefined, action: st
   const attributes = fieldsOf(fieldsOf(payload)['object_attributes']);
   if (kind === 'issue' && action === 'open') return causeIn(textOf(attributes['description']));
   return kind === 'note' ? causeIn(textOf(attributes['note'])) : undefined;
+}
+
+/** Who made an issue or a note. */
+const accountOf = (made: Json | undefined): string | undefined => idOf(fieldsOf(fieldsOf(made)['author'])['id']);
+
+/** Who changed which issue. */
+export function changeOfIssue(payload: Json) {
+  const { user, object_attributes: attributes, issue } = fieldsOf(payload);
+  const [actor, number] = [idOf(fieldsOf(user)['id']), idOf(fieldsOf(issue ?? attributes)['iid'])];
+  return actor === undefined || number === undefined ? undefined : { actor, issue: number };
 }
 
 function issues({ config, event }: TrackerContext): string {

@@ -21,7 +21,7 @@ import {
   repositoryOf,
   timeOf,
 } from './gitlab-fields.js';
-import { causeOfIssue, gitlabTracker } from './gitlab-tracker.js';
+import { causeOfIssue, changeOfIssue, gitlabTracker } from './gitlab-tracker.js';
 import { personalOfCodeHosts } from '../personal-fields.js';
 import { signStandardWebhook, verifyStandardWebhook } from '../standard-webhooks.js';
 
@@ -92,6 +92,7 @@ export const gitlab = defineProvider({
       eventType: (kind ?? headers['x-gitlab-event']) || 'unknown',
       action,
       cause: causeOfIssue(value, kind, action),
+      doneBy: kind === 'issue' ? changeOfIssue(value) : undefined,
       events: [read?.(payload, action, now) ?? somethingElse(payload, kind)],
     };
   },

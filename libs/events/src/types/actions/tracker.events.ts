@@ -37,6 +37,7 @@ const inTracker = {
     id: Type.String({ description: 'as the tracker names it: its number at GitHub and GitLab' }),
     url: Type.Optional(Type.String()),
   }),
+  account: Type.Optional(Type.String({ description: 'id of the account that the token belongs to' })),
 };
 const example = { provider: 'github', issue: { id: '17', url: 'https://github.com/acme/app/issues/17' } };
 
