@@ -27,6 +27,8 @@ export class McpDouble implements Double {
   constructor(
     private readonly tools: readonly DoubleTool[],
     private readonly as: 'json' | 'stream' = 'stream',
+    /** `2026-07-28` alone: it has no sessions, and no `initialize`. */
+    private readonly era: 'sessions' | 'stateless' = 'sessions',
   ) {}
 
   answer({ method, headers, body }: DoubleRequest): DoubleAnswer {
@@ -40,6 +42,8 @@ export class McpDouble implements Double {
       this.problems.push('it takes no streams');
     const { jsonrpc, id, method: called, params = {} } = JSON.parse(body) as Message;
     if (jsonrpc !== '2.0') this.problems.push('it is not JSON-RPC 2.0');
+    if (this.era === 'stateless')
+      return this.stateless(headers, { id, params, ...(called !== undefined && { method: called }) });
     if (called === 'initialize') {
       const opened = `session-${this.sessions.size + 1}`;
       this.sessions.add(opened);
@@ -55,6 +59,45 @@ export class McpDouble implements Double {
     if (called === 'notifications/initialized') return { status: 202, body: '' };
     if (called === 'tools/list') return this.list(id, params['cursor']);
     return called === 'tools/call' ? this.call(id, params) : this.error(id, 'there is no such method');
+  }
+
+  /** Refuses what the revision says that a server must refuse. */
+  private stateless(
+    headers: DoubleRequest['headers'],
+    {
+      id,
+      method = '',
+      params,
+    }: { readonly id: number | undefined; readonly method?: string; readonly params: Record<string, unknown> },
+  ): DoubleAnswer {
+    const refused = (code: number, message: string, data: object = {}): DoubleAnswer => ({
+      status: 400,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ jsonrpc: '2.0', id, error: { code, message, data } }),
+    });
+    const meta = (params['_meta'] ?? {}) as Record<string, unknown>;
+    const version = meta['io.modelcontextprotocol/protocolVersion'];
+    if (version !== '2026-07-28') {
+      const data = { supported: ['2026-07-28'], requested: version ?? params['protocolVersion'] };
+      return refused(-32022, 'Unsupported protocol version', data);
+    }
+    if (typeof meta['io.modelcontextprotocol/clientCapabilities'] !== 'object')
+      return refused(-32602, 'clientCapabilities is missing');
+    const name = params['name'] as string | undefined;
+    const inHeader = headers['mcp-name'];
+    const decoded = inHeader && /^=\?base64\?(.*)\?=$/.exec(inHeader)?.[1];
+    const sentName = decoded ? Buffer.from(decoded, 'base64').toString() : inHeader;
+    if (headers['mcp-protocol-version'] !== version || headers['mcp-method'] !== method || sentName !== name)
+      return refused(-32020, 'Headers and body do not match');
+    if (headers['mcp-session-id'] !== undefined) this.problems.push('it has a session');
+    if (method === 'server/discover')
+      return this.result(id, {
+        resultType: 'complete',
+        supportedVersions: ['2026-07-28'],
+        capabilities: { tools: {} },
+      });
+    if (method === 'tools/list') return this.list(id, params['cursor']);
+    return method === 'tools/call' ? this.call(id, params) : this.error(id, 'there is no such method');
   }
 
   /** One tool a page. */
@@ -84,7 +127,8 @@ export class McpDouble implements Double {
     return this.result(id, { content: [{ type: 'text', text: output }], isError: false });
   }
 
-  private result(id: number | undefined, result: object, session?: string): DoubleAnswer {
+  private result(id: number | undefined, given: object, session?: string): DoubleAnswer {
+    const result = this.era === 'stateless' ? { resultType: 'complete', ...given } : given;
     return this.message({ jsonrpc: '2.0', id, result }, session);
   }
   private error(id: number | undefined, message: string): DoubleAnswer {

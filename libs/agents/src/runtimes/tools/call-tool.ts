@@ -46,7 +46,9 @@ export async function callTool(
   if (!listed) return [answered(await foundEvents(turn, args as Search), false)];
   const server = (turn.settings.config as ConfigOf<'openai'>).tools![listed.server] as McpConfig;
   try {
-    const result = await inSession(turn, server, signal, (session) => session.call(listed.serverName, args, effectId));
+    const result = await inSession(turn, server, signal, (session) =>
+      session.call(listed.serverName, args, effectId, listed.inputSchema),
+    );
     return [answered(outputOf(result), result['isError'] === true)];
   } catch (error) {
     if (error instanceof Rejected) return [answered(error.message, true)];

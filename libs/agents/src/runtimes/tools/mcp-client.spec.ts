@@ -4,6 +4,7 @@ import type { EgressOutcome, EgressRequest } from '#libs/egress/src/egress.js';
 import { ExactNumber, isExactNumber } from '#libs/kernel/src/text/exact-json.js';
 
 import { FakeEgress, json } from '../../../testing/execution-world.js';
+import { McpDouble } from '../../../testing/mcp-double.js';
 import { McpError, McpSession } from './mcp-client.js';
 
 type Message = { readonly id?: number; readonly method?: string };
@@ -109,5 +110,88 @@ describe('a call of a tool', () => {
     expect(error).toBeInstanceOf(McpError);
     expect(error).toMatchObject({ wasSent: false });
     expect(methods()).toEqual(['initialize']);
+  });
+});
+
+describe('a server that speaks 2026-07-28 only', () => {
+  const tool = {
+    name: 'überweisen',
+    inputSchema: { type: 'object', properties: { region: { type: 'string', 'x-mcp-header': 'Region' } } },
+    run: () => 'refunded',
+  };
+
+  /** A session with a double, and the requests that it got. */
+  async function sessionWith(double: McpDouble) {
+    egress = new FakeEgress();
+    egress.answer = ({ method, headers = {}, body }) => {
+      const named = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+      const {
+        status,
+        headers: more,
+        body: text,
+      } = double.answer({ method, headers: named, body: String(body ?? '') } as never);
+      return json(status, text, more as Record<string, string>);
+    };
+    const { signal } = new AbortController();
+    const url = 'https://tools.example.com/mcp';
+    return McpSession.open({ egress, url, headers: {}, timeoutMs: 1_000, maxBytes: 10_000, signal });
+  }
+
+  it.each(['json', 'stream'] as const)('is recognised where it refuses initialize, and answers as %s', async (as) => {
+    const double = new McpDouble([tool, { name: 'other' }], as, 'stateless');
+    const session = await sessionWith(double);
+    expect((await session.tools()).map(({ name }) => name)).toEqual(['überweisen', 'other']);
+    const result = await session.call('überweisen', { region: 'eu-1' }, 'effect-1', tool.inputSchema);
+    session.close();
+    expect(result).toMatchObject({ content: [{ type: 'text', text: 'refunded' }] });
+    expect(double.effects).toEqual([{ tool: 'überweisen', args: { region: 'eu-1' }, key: 'effect-1' }]);
+    expect(double.problems).toEqual([]);
+    expect(methods()).toEqual(['initialize', 'server/discover', 'tools/list', 'tools/list', 'tools/call']);
+    expect(egress.requests.at(-1)!.headers).toMatchObject({
+      'Mcp-Method': 'tools/call',
+      'Mcp-Param-Region': 'eu-1',
+      'Idempotency-Key': 'effect-1',
+    });
+  });
+
+  it.each([
+    ['input_required', 'asks for input', false],
+    ['task', 'unknown', true],
+  ])('does not take a result of the type %s for the result of the tool', async (resultType, text, wasSent) => {
+    const double = new McpDouble([tool], 'json', 'stateless');
+    const session = await sessionWith(double);
+    const { answer } = egress;
+    egress.answer = (request) =>
+      messageOf(request).method === 'tools/call'
+        ? result(messageOf(request), JSON.stringify({ resultType }))
+        : answer(request, 1);
+    expect(await failure(session.call('überweisen', {}, 'effect-1'))).toMatchObject({
+      message: expect.stringContaining(text),
+      wasSent,
+    });
+  });
+
+  it('is not looked for where the server is away, overloaded or wants other credentials', async () => {
+    for (const status of [401, 403, 429, 500, 503]) {
+      const opened = failure(call({}, { initialize: () => json(status, '') }));
+      expect(await opened).toMatchObject({ message: `The MCP server answered ${status}.`, wasSent: false });
+      expect(methods()).toEqual(['initialize']);
+    }
+  });
+
+  it('names its versions where none of them is ours, and says what was refused where it has no discover', async () => {
+    const refused = { jsonrpc: '2.0', id: 1, error: { code: -32022, message: 'Unsupported protocol version' } };
+    const newer = await failure(
+      call(
+        {},
+        {
+          initialize: () => json(400, refused),
+          'server/discover': (message) => result(message, '{"supportedVersions":["2031-01-01"]}'),
+        },
+      ),
+    );
+    expect(newer).toMatchObject({ message: expect.stringContaining('supports the protocol versions 2031-01-01') });
+    const none = failure(call({}, { initialize: () => json(400, refused), 'server/discover': () => json(404, '') }));
+    expect(await none).toMatchObject({ message: 'The MCP server answered 400: Unsupported protocol version' });
   });
 });
