@@ -33,10 +33,7 @@ export interface ProviderContext {
   /** Checked against {@link Provider.config} when saved; secret values are in plain text here. */
   readonly config: JsonObject;
   readonly now: Date;
-  /**
-   * The way out, for a scheme whose public keys have to be fetched: public addresses only, no redirects, bounded in time
-   * and size. Absent where a request is looked at without a network, as in tests.
-   */
+  /** The way out, for a scheme whose public keys are fetched: public addresses, no redirects, bounded. Absent without a network. */
   readonly http?: StepHttp | undefined;
   /** How the outside reaches this server, without a final slash: for senders that sign the URL. */
   readonly publicUrl?: string | undefined;
@@ -169,10 +166,7 @@ export interface Normalised {
   readonly replyTo?: string | undefined;
   /** What `causeIn` found in a new issue or comment: the events follow from what we did. */
   readonly cause?: string | undefined;
-  /**
-   * Of a change of an issue: id of the account that made it, and the issue as the tracker names it. A change that our own
-   * account has just made follows from what we did, although it has no mark.
-   */
+  /** Who changed which issue, as the tracker names them: what our own account has just changed follows from what we did. */
   readonly doneBy?: { readonly actor: string; readonly issue: string } | undefined;
 }
 

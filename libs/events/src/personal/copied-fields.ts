@@ -21,7 +21,7 @@ const COPIED: ReadonlySet<string> = new Set(
 
 /** Fields that hold ids, states, places and what the author of a rule or workflow wrote: nothing of another event. */
 export const PLAIN: ReadonlySet<string> = new Set(
-  `action actionId after agent agentId approvalId approve approver approvers argumentsSha256 asked at awaiting before
+  `account action actionId after agent agentId approvalId approve approver approvers argumentsSha256 asked at awaiting before
    bodySha256 by changed code command commentId commit condition contentType correlation correlationId deadline dedupeKey
    defaultBranch deliveryId effectId errorCode event eventId eventType executionId field forget format from headCommit id
    inputSchema integration integrationId issue issueId key kind mergeCommit messageId method model name nextAttemptAt number

@@ -83,7 +83,7 @@ describe('a change that a tracker reports', () => {
 
   it('is not believed to be ours because of an event in a stream of somebody else', async () => {
     const request = await asked('17');
-    await ends(request, '99', `issue-${uuid7()}`);
+    await ends(request, '99', streams.issue('iss_1'));
     expect(causeAt(1)).toBeUndefined();
   });
 
