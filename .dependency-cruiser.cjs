@@ -48,7 +48,7 @@ const ROOMS = {
   'libs/persistence/src': ['embedded', 'claims', 'session'],
   'libs/access/src': ['organisation', 'idempotency', 'named-secrets', 'secrets', 'token'],
   'libs/actions/src': ['plugins', 'trackers', 'messages', 'attempts', 'connections'],
-  'libs/audit/src': ['replay', 'backup', 'proof', 'stream'],
+  'libs/audit/src': ['replay', 'backup', 'log-copy', 'proof', 'stream'],
   'libs/kernel/src': ['text', 'time'],
   'apps/server/src': ['http', 'health'],
   'apps/cli/src': [
@@ -61,6 +61,7 @@ const ROOMS = {
     'audit',
     'backup',
     'replay',
+    'log',
     'integration',
     'rule',
     'nouns',
@@ -191,12 +192,12 @@ module.exports = {
         'The command line talks REST, as any other client: what it could do beside it, nobody else could. Offline it reads ' +
         'saved requests, signs them with providers, parses expressions and YAML, and runs tests of workflows: the pure engine in ' +
         'virtual time (libs/workflows/src/trial), with the steps that a server would have; it verifies proofs of the log ' +
-        '(libs/audit/src/proof/tree), and makes and restores backups beside the data (libs/audit/src/backup). The types of answers are those of the shapes.',
+        '(libs/audit/src/proof/tree), and makes backups and copies of the log beside the servers (libs/audit/src/backup, log-copy). The types of answers are those of the shapes.',
       from: { path: '^apps/cli/', pathNot: '[.]spec[.]ts$' },
       to: {
         path: '^libs/',
         pathNot:
-          '^libs/((kernel|expressions|yaml|plugin-sdk|providers|events|steps)/|workflows/src/trial/|audit/src/(proof/tree|backup)/)',
+          '^libs/((kernel|expressions|yaml|plugin-sdk|providers|events|steps)/|workflows/src/trial/|audit/src/(proof/tree|backup|log-copy)/)',
       },
     },
     {

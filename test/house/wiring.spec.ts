@@ -107,6 +107,7 @@ const WRITTEN_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/agents/src/execution/execution-stream.ts': ['agent.cancelled'],
   'libs/agents/src/execution/decide-approval.ts': ['agent.approval_decided'],
   'libs/audit/src/proof/signing-keys.ts': ['log.key_rotated'],
+  'libs/audit/src/log-copy/copy-log.ts': ['log.truncated'],
   'libs/audit/src/replay/replay.controller.ts': ['replay.requested', 'replay.cancelled'],
   'libs/event-store/src/runner/parking.ts': ['subscriber.parked'],
 };
@@ -121,6 +122,7 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/actions/src/messages/message-address.ts': ['message.reply_taken'],
   'libs/audit/src/proof/seal-log.subscriber.ts': ['log.sealed'],
   'libs/audit/src/proof/signing-keys.ts': ['log.key_rotated'],
+  'libs/audit/src/proof/tree/leaf.ts': ['log.truncated'],
   'libs/deliveries/src/delivery/schedule.ts': [
     'webhook.test',
     'webhook.requested',

@@ -6,6 +6,7 @@ import { EXIT, exitCodeOf, linesOf } from './failures.js';
 import { targetOf } from './profile.js';
 import { eventTypeCommands } from './event-type/event-type-commands.js';
 import { integrationCommands } from './integration.js';
+import { logCommands } from './log/log-verbs.js';
 import { providerCommands } from './provider.js';
 import { readDocument } from './rule/rule-file.js';
 import { eventCommands, ruleCommands } from './rule.js';
@@ -80,6 +81,7 @@ export async function main(args: readonly string[], given: Partial<Surroundings>
   auditCommands(program, act);
   backupCommands(program, act);
   replayCommands(program, act);
+  logCommands(program, act);
   resourceCommands(program, act);
   applyCommand(program, act);
   sendCommand(program, act);

@@ -37,7 +37,7 @@ export class SealedLog {
   ) {
     this.follower = new Follower(store, database);
     this.keys = this.newKeys();
-    this.subscriber = new SealLog(new PostgresWorkQueue(database), { sealEvery: SEAL_EVERY });
+    this.subscriber = new SealLog(new PostgresWorkQueue(database), this.keys, { sealEvery: SEAL_EVERY });
   }
 
   /** As another process has them. */

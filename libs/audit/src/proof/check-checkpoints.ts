@@ -5,6 +5,7 @@ import { streams } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
 import { type Checkpoint, parseCheckpoint } from './tree/checkpoint.js';
+import { continues, inheritedOf, unsigned } from './tree/lineage.js';
 import type { Difference } from './compare-leaves.js';
 import type { GrowingRoot, Hash } from './tree/merkle.js';
 import { openNote, type Verifier } from './tree/note.js';
@@ -62,9 +63,18 @@ export class Checkpoints {
     elsewhere: string | undefined,
   ): Promise<Checkpoints> {
     const checkpoints = new Checkpoints(await keys.verifiers(tree), await keys.origin(tree));
-    for (const event of await readWhole(store, streams.seals(tree)))
-      if (event.isReadable && event.is('log.sealed')) checkpoints.take(event.data.note, eventIdOf(event.id));
-    if (elsewhere !== undefined) checkpoints.take(elsewhere);
+    const seals = (await readWhole(store, streams.seals(tree))).flatMap((event) =>
+      event.isReadable && event.is('log.sealed') ? [{ note: event.data.note, id: eventIdOf(event.id) }] : [],
+    );
+    const inherited = checkpoints.inherited(seals.map(({ note }) => note));
+    for (const [n, { note, id }] of seals.entries())
+      if (n < inherited.length) checkpoints.know(inherited[n]!, id);
+      else checkpoints.take(note, id);
+    if (elsewhere === undefined) return checkpoints;
+    const given = unsigned(elsewhere);
+    // Who kept it has trusted its signature: the keys of the first installation are not here.
+    if (given && inherited.some(({ origin }) => origin === given.origin)) checkpoints.know(given);
+    else checkpoints.take(elsewhere);
     return checkpoints;
   }
 
@@ -109,11 +119,28 @@ export class Checkpoints {
     return findings.sort((one, other) => one.index - other.index);
   }
 
+  /** The checkpoints that came with a copied log, if the first of this installation names the last of them. */
+  private inherited(notes: readonly string[]): readonly Checkpoint[] {
+    const before = inheritedOf(notes, this.origin).filter((checkpoint) => checkpoint !== undefined);
+    const first = notes[before.length];
+    const last = before.at(-1);
+    if (first === undefined || last === undefined) return [];
+    try {
+      return continues(parseCheckpoint(openNote(first, this.verifiers).text), last) ? before : [];
+    } catch (error) {
+      if (error instanceof Rejected) return [];
+      throw error;
+    }
+  }
+
   private take(note: string, eventId?: string): void {
-    this.count += 1;
     const checkpoint = this.open(note, eventId);
-    if (!checkpoint) return;
-    const { size, root } = checkpoint;
+    if (checkpoint) this.know(checkpoint, eventId);
+    else this.count += 1;
+  }
+
+  private know({ size, root }: Checkpoint, eventId?: string): void {
+    this.count += 1;
     this.known.push({ size, root, ...(eventId !== undefined && { eventId }) });
     if (!this.roots.has(size)) this.roots.set(size, {});
   }

@@ -12,6 +12,7 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { compareLeaves, type KeptLeaf, type LogLeaf } from './compare-leaves.js';
 import { keptLeaves, loadTrees } from './kept-tree.adapter.js';
 import { BUNDLE_FORMAT, type BundleLine } from './tree/bundle.js';
+import { unsigned } from './tree/lineage.js';
 import type { SigningKeys } from './signing-keys.js';
 import { logLeaves } from './verify-log.js';
 
@@ -30,9 +31,14 @@ export function isOpen(event: RecordedEvent): boolean {
 }
 
 /** The newest checkpoint of a tree. @throws Rejected `audit.not_sealed` */
-export async function newestSeal(store: EventStore, tree: string): Promise<DataOf<'log.sealed'>> {
+export async function newestSeal(
+  store: EventStore,
+  keys: Pick<SigningKeys, 'origin'>,
+  tree: string,
+): Promise<DataOf<'log.sealed'>> {
   const last = await readLast(store, streams.seals(tree));
-  if (last?.is('log.sealed')) return last.data;
+  // Of a log that was copied, the newest may be that of another installation.
+  if (last?.is('log.sealed') && unsigned(last.data.note)?.origin === (await keys.origin(tree))) return last.data;
   throw new Rejected(
     'conflict',
     'audit.not_sealed',
@@ -46,7 +52,7 @@ export async function* exportLog(
   tree: string,
   signal: AbortSignal,
 ): AsyncGenerator<readonly BundleLine[]> {
-  const { size } = await newestSeal(store, tree);
+  const { size } = await newestSeal(store, keys, tree);
   const position = (await loadTrees(database, [tree])).get(tree)?.position ?? -1n;
   const verifiers = await keys.verifiers(tree);
   const origin = await keys.origin(tree);

@@ -93,7 +93,7 @@ export class ProofController {
   @OfTree()
   @Answers(CheckpointAnswer)
   async checkpoint(@CurrentCaller() caller: Caller, @Query('tree') tree?: string): Promise<CheckpointAnswer> {
-    return newestSeal(this.store, treeOf(caller, tree));
+    return newestSeal(this.store, this.keys, treeOf(caller, tree));
   }
 
   @Get('keys')
@@ -134,7 +134,7 @@ export class ProofController {
   ): Promise<ProofAnswer> {
     const tree = treeOf(caller, given);
     const event = await this.events.get(caller.orgId, eventId);
-    const { size, note } = await newestSeal(this.store, tree);
+    const { size, note } = await newestSeal(this.store, this.keys, tree);
     const index = await indexAt(this.database, tree, event.position);
     if (index === undefined || index >= size)
       throw new Rejected(
@@ -170,7 +170,7 @@ export class ProofController {
     @Query('tree') given?: string,
   ): Promise<ConsistencyAnswer> {
     const tree = treeOf(caller, given);
-    const { size } = await newestSeal(this.store, tree);
+    const { size } = await newestSeal(this.store, this.keys, tree);
     const [first, second] = [sizeOf('from', from, size), sizeOf('to', to, size)];
     if (first > second)
       throw new Rejected(
@@ -197,7 +197,7 @@ export class ProofController {
   async export(@CurrentCaller() caller: Caller, @Res() reply: Reply, @Query('tree') given?: string): Promise<void> {
     const tree = treeOf(caller, given);
     const { store, database, keys } = this;
-    await newestSeal(store, tree);
+    await newestSeal(store, keys, tree);
     const abort = new AbortController();
     reply.raw.once('close', () => abort.abort());
     const pages = exportLog({ store, database, keys }, tree, abort.signal);

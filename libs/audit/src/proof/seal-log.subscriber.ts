@@ -12,6 +12,8 @@ import { WorkQueue } from '#libs/persistence/src/claims/work.js';
 import { type KeptTree, loadTrees, saveTrees, WHOLE_LOG } from './kept-tree.adapter.js';
 import { leafHash } from './tree/leaf.js';
 import type { Hash } from './tree/merkle.js';
+import { SigningKeys } from './signing-keys.js';
+import { unsigned } from './tree/lineage.js';
 import type { SealTask } from './seal-tree.worker.js';
 import { RightEdge } from './tree/tiles.js';
 
@@ -45,6 +47,7 @@ export class SealLog implements Subscriber {
 
   constructor(
     @Inject(WorkQueue) private readonly work: WorkQueue,
+    @Inject(SigningKeys) private readonly keys: Pick<SigningKeys, 'origin'>,
     @Inject(Settings) private readonly settings: Pick<Settings, 'sealEvery'>,
   ) {}
 
@@ -66,7 +69,9 @@ export class SealLog implements Subscriber {
         const { tree, size } = event.data;
         touched.add(tree);
         await this.load(tx, new Set([tree]));
-        this.sealed(this.trees.get(tree)!, size, event);
+        // Of a log that was copied: this installation has yet to sign it.
+        if (unsigned(event.data.note)?.origin === (await this.keys.origin(tree)))
+          this.sealed(this.trees.get(tree)!, size, event);
       }
     }
     const changed = [...touched].map((name) => [name, this.trees.get(name)!] as const);

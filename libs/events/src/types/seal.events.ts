@@ -25,6 +25,13 @@ export const sealEvents = {
       note: 'millrace-0f1e2d3c4b5a6978/log\n10000\nXcnaeacGWamtVZy3Ad7ZoqvZgjqtL0lgz+Nw7/RgQyg=\n\n— millrace-0f1e2d3c4b5a6978/log c6MNUw…\n',
     },
   }),
+  'log.truncated': defineEvent({
+    description:
+      'Stands in a copied log for an event that retention had removed before: its hash is its leaf, so that the copy has the same trees.',
+    system: true,
+    data: Type.Object({ leaf: Type.String({ description: 'base64 of the leaf hash of the event that was removed' }) }),
+    example: { leaf: 'XcnaeacGWamtVZy3Ad7ZoqvZgjqtL0lgz+Nw7/RgQyg=' },
+  }),
   'log.key_rotated': defineEvent({
     description:
       'Checkpoints are signed with a new key from now on. The next checkpoint of each tree is signed with the old key too and names the new one.',

@@ -1,7 +1,8 @@
 import { isObject } from '#libs/kernel/src/json.js';
 import { parseJson } from '#libs/kernel/src/text/exact-json.js';
 
-import { parseCheckpoint } from './checkpoint.js';
+import { type Checkpoint, parseCheckpoint } from './checkpoint.js';
+import { continues, unsigned } from './lineage.js';
 import { leafHash } from './leaf.js';
 import { GrowingRoot, type Hash, HASH_BYTES } from './merkle.js';
 import { openNote, parseBase64, parseVerifierKey, type Verifier } from './note.js';
@@ -83,6 +84,7 @@ export class BundleCheck {
   private hashesOnly = 0;
   private checkpoints = 0;
   private covered = 0;
+  private inherited: Checkpoint | undefined;
   private ended = false;
 
   /** @param trusted keys that signed it, known from elsewhere. */
@@ -139,7 +141,13 @@ export class BundleCheck {
 
   private checkpoint(note: string): void {
     try {
-      const { origin, size, root } = parseCheckpoint(openNote(note, this.trusted).text);
+      const before = unsigned(note);
+      if (this.checkpoints === 0 && before !== undefined && before.origin !== this.head!.origin)
+        return this.inherit(before);
+      const checkpoint = parseCheckpoint(openNote(note, this.trusted).text);
+      const { origin, size, root } = checkpoint;
+      if (this.checkpoints === 0 && this.inherited && !continues(checkpoint, this.inherited))
+        this.problem(`The first checkpoint does not continue from the one of ${this.inherited.origin}.`);
       this.checkpoints += 1;
       if (origin !== this.head!.origin) this.problem(`The checkpoint is that of ${origin}.`);
       else if (size !== this.tree.size)
@@ -152,6 +160,14 @@ export class BundleCheck {
     } catch (error) {
       this.problem((error as Error).message);
     }
+  }
+
+  /** Of the installation that the log was copied from. The first checkpoint of this one signs that it continues from it. */
+  private inherit(checkpoint: Checkpoint): void {
+    this.inherited = checkpoint;
+    const { origin, size, root } = checkpoint;
+    if (size !== this.tree.size || !this.tree.root.equals(root))
+      this.problem(`The root over ${size} events is not the one that ${origin} signed.`);
   }
 
   private end(size: number): void {

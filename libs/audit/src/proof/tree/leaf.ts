@@ -1,6 +1,8 @@
+import { isObject } from '#libs/kernel/src/json.js';
 import type { Uuid } from '#libs/kernel/src/ids.js';
+import { parseJson } from '#libs/kernel/src/text/exact-json.js';
 
-import { type Hash, hashPrefixedLeaf } from './merkle.js';
+import { type Hash, HASH_BYTES, hashPrefixedLeaf } from './merkle.js';
 
 /**
  * The leaf of an event: `millrace-event/v1\n`, and then, each as a big-endian length of 4 bytes and its bytes: id (the 16
@@ -55,7 +57,23 @@ function prefixedLeaf({ id, stream, revision, type, rawData, rawMetadata }: Leaf
   return scratch.subarray(0, at);
 }
 
-export const leafHash = (event: LeafFields): Hash => hashPrefixedLeaf(prefixedLeaf(event));
+/** Of an event that stands for one that retention had removed, the hash that it holds. */
+export const leafHash = (event: LeafFields): Hash =>
+  (event.type === HASH_ALONE ? heldHash(event.rawData) : undefined) ?? hashPrefixedLeaf(prefixedLeaf(event));
+
+/** The type of an event that has the hash of another one in place of what it said. */
+export const HASH_ALONE = 'log.truncated';
+
+function heldHash(rawData: string | Uint8Array): Hash | undefined {
+  try {
+    const data = parseJson(typeof rawData === 'string' ? rawData : Buffer.from(rawData).toString());
+    if (!isObject(data) || typeof data['leaf'] !== 'string') return undefined;
+    const hash = Buffer.from(data['leaf'], 'base64');
+    return hash.length === HASH_BYTES && hash.toString('base64') === data['leaf'] ? hash : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 /** The bytes that are hashed, without the byte that RFC 6962 puts before them. */
 export const leafBytes = (event: LeafFields): Buffer => Buffer.from(prefixedLeaf(event).subarray(1));
