@@ -56,7 +56,8 @@ export class AgentReceivers implements Table {
     const references = newest === undefined ? [] : [newest, ...previous.map((one) => one.secret)];
     const plain = await this.secrets.get(references);
     if (named) this.references.set(agentId, named);
-    this.placesOf(agentId).limit = settings.maxConcurrent;
+    const places = this.placesOf(agentId);
+    [places.limit, places.perMinute] = [settings.maxConcurrent, settings.rateLimit];
     if (!settings.webhookEnabled) {
       this.byId.delete(agentId);
       return;
@@ -75,7 +76,7 @@ export class AgentReceivers implements Table {
       rateLimit: { limit: settings.rateLimit, perMs: MINUTE_MS },
       dedupeKey: undefined,
       config: { agentId, auth: settings.auth },
-      places: this.placesOf(agentId),
+      places,
       secrets: references.slice(0, 1).flatMap((one) => plain.get(one) ?? []),
       previous: previous.flatMap(({ secret: one, validUntil }) => {
         const text = plain.get(one);
@@ -93,15 +94,18 @@ export class AgentReceivers implements Table {
     } else if (event.is('agent.approval_decided')) {
       const agentId = this.agentOf.get(event.data.executionId);
       if (agentId !== undefined) this.occupy(agentId, event.data.executionId);
-    } else if (event.is('agent.started')) this.occupy(event.data.agentId, event.data.executionId);
+    } else if (event.is('agent.started'))
+      this.occupy(event.data.agentId, event.data.executionId, event.created.getTime());
     else if (event.is('agent.requested') && event.data.requestedBy.kind === 'webhook')
-      this.occupy(event.data.requestedBy.agentId, requestedExecutionId(event));
+      this.occupy(event.data.requestedBy.agentId, requestedExecutionId(event), event.created.getTime());
   }
 
-  private occupy(agentId: string, executionId: string): void {
+  /** @param began when it did, if it does so now. */
+  private occupy(agentId: string, executionId: string, began?: number): void {
     const places = this.places.get(agentId);
     if (!places) return;
     places.occupy(executionId);
+    if (began !== undefined) places.began(executionId, began);
     this.agentOf.set(executionId, agentId);
   }
 

@@ -34,9 +34,12 @@ export interface Receiver {
   readonly personal?: true | PersonalFields | undefined;
   /** Secret values in plain text. */
   readonly config: JsonObject;
-  /** Of an agent: how many executions it may have at a time. Takes places, and returns what gives them back. */
+  /** Of an agent: how many executions may run and begin. Takes the place of `rateLimit` for genuine requests. */
   readonly places?: {
-    take(executionIds: readonly string[]): ((executionIds: readonly string[]) => void) | undefined;
+    take(
+      executionIds: readonly string[],
+      now: number,
+    ): ((executionIds: readonly string[]) => void) | { readonly retryAfterMs: number | undefined };
   };
   /** Something of a handshake is shown: the first event ends it. */
   readonly inHandshake: boolean;

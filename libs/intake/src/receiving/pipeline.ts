@@ -12,6 +12,7 @@ import type {
   Receipt,
 } from '#libs/plugin-sdk/src/define-provider.js';
 
+import type { GiveBack } from '../agent-webhook/places.js';
 import type { HandshakeChanges } from '../handshake/handshake-changes.js';
 import { networkOf } from '../integration/addresses.js';
 import type { Counters } from '../integration/counters.js';
@@ -175,8 +176,8 @@ export class InboundPipeline {
   }
 
   /** Forged requests take nothing from the rate of an integration: they are counted by themselves, for each network. */
-  private limited({ id, rateLimit }: Receiver, { sourceIp }: InboundRequest, isGenuine: boolean, now: Date) {
-    if (!rateLimit) return undefined;
+  private limited({ id, rateLimit, places }: Receiver, { sourceIp }: InboundRequest, isGenuine: boolean, now: Date) {
+    if (!rateLimit || (isGenuine && places)) return undefined;
     const wait = isGenuine
       ? this.parts.limiter.take(id, rateLimit, now.getTime())
       : this.failures.take(`${id} ${networkOf(sourceIp)}`, rateLimit, now.getTime());
@@ -195,8 +196,13 @@ export class InboundPipeline {
     if (interpreted instanceof Refusal) return interpreted;
     if (interpreted.retry !== undefined) this.parts.counters.count(receiver.id, 'retries', now.getTime());
     const { deliveries } = interpreted;
-    const giveBack = receiver.places?.take(deliveries.flatMap(({ events }) => executionsOf(events)));
-    if (receiver.places && !giveBack) return TOO_MANY_EXECUTIONS;
+    const place = receiver.places?.take(
+      deliveries.flatMap(({ events }) => executionsOf(events)),
+      now.getTime(),
+    );
+    const giveBack = typeof place === 'function' ? place : undefined;
+    if (typeof place === 'object' && !(await this.isRepeat(deliveries)))
+      return place.retryAfterMs === undefined ? TOO_MANY_EXECUTIONS : rateLimited(place.retryAfterMs);
     const store = (delivery: Delivery) => this.storeDelivery(delivery, giveBack);
     const receipt = deliveries.length === 1 ? await store(deliveries[0]!) : await allOf(deliveries.map(store));
     if (receiver.inHandshake && !(receipt instanceof Refusal)) this.finishHandshake(receiver);
@@ -241,6 +247,19 @@ export class InboundPipeline {
       .filter(({ validUntil }) => validUntil <= now.getTime())
       .map(({ secret }) => secret);
     return provider.explain?.(request, { ...this.verifier.contextOf(receiver, now), expiredSecrets });
+  }
+
+  /** Whether all of it is stored already: it is answered then, also where nothing more may begin. */
+  private async isRepeat(deliveries: readonly Delivery[]): Promise<boolean> {
+    try {
+      const stored = await Promise.all(
+        deliveries.map(({ stream }) => this.parts.store.readStream(stream, { limit: 1 })),
+      );
+      return stored.every((events) => events.length > 0);
+    } catch (error) {
+      if (error instanceof Transient) return false;
+      throw error;
+    }
   }
 
   /** A repeat starts no execution, and takes no place: the one that it repeats may have ended long ago. */
@@ -301,7 +320,6 @@ export class InboundPipeline {
 const counterOf = ({ isHandshake, duplicate }: Accepted): 'handshakes' | 'duplicates' | 'received' =>
   isHandshake === true ? 'handshakes' : duplicate ? 'duplicates' : 'received';
 
-type GiveBack = (executionIds: readonly string[]) => void;
 const executionsOf = (events: readonly { readonly id: string }[]): readonly string[] =>
   events.map(({ id }) => executionIdOf(id));
 

@@ -130,7 +130,7 @@ describe('a server that speaks 2026-07-28 only', () => {
         headers: more,
         body: text,
       } = double.answer({ method, headers: named, body: String(body ?? '') } as never);
-      return json(status, text, more as Record<string, string>);
+      return json(status, text, more);
     };
     const { signal } = new AbortController();
     const url = 'https://tools.example.com/mcp';
