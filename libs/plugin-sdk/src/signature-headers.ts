@@ -3,6 +3,8 @@ import { standardKey, standardSignature } from './standard-webhooks.js';
 
 /** The header with the hex signature, unless the webhook names another. */
 export const SIGNATURE_HEADER = 'X-Millrace-Signature';
+/** The header beside it with the signatures of earlier secrets, while these are valid. */
+export const previousHeader = (signatureHeader: string): string => `${signatureHeader}-Previous`;
 
 export interface Message {
   /** The same for every attempt: `msg_…` of a delivery, `exec_…` of an execution. */
@@ -14,7 +16,8 @@ export interface Message {
 
 /**
  * The signature headers of one attempt. `secrets` are those in force, the newest first: in the time of grace after a
- * rotation the standard header carries one signature for each, and the hex header, which holds only one, the newest.
+ * rotation the standard header carries one signature for each. Receivers compare the hex header as a whole, so it has that of
+ * the newest secret alone; those of earlier secrets are in a header of their own.
  *
  * The key of the hex signature is the secret's text as it was shown, `whsec_` included; that of the standard one is what
  * the text stands for.
@@ -25,7 +28,8 @@ export function signatureHeaders(
   signatureHeader: string = SIGNATURE_HEADER,
 ): Record<string, string> {
   const unsigned = { 'webhook-id': messageId, 'webhook-timestamp': String(timestamp) };
-  const [newest] = secrets;
+  const [newest, ...previous] = secrets;
+  const hexOf = (secret: string): string => `sha256=${hmacSha256Hex(secret, body)}`;
   if (newest === undefined) return unsigned;
   const signatures = secrets.flatMap((secret) => {
     const key = standardKey(secret);
@@ -33,7 +37,8 @@ export function signatureHeaders(
   });
   return {
     ...unsigned,
-    [signatureHeader]: `sha256=${hmacSha256Hex(newest, body)}`,
+    [signatureHeader]: hexOf(newest),
+    ...(previous.length > 0 && { [previousHeader(signatureHeader)]: previous.map(hexOf).join(', ') }),
     'webhook-signature': signatures.join(' '),
   };
 }

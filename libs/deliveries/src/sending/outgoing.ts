@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import type { WebhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
-import { SIGNATURE_HEADER, signatureHeaders } from '#libs/plugin-sdk/src/signature-headers.js';
+import { previousHeader, SIGNATURE_HEADER, signatureHeaders } from '#libs/plugin-sdk/src/signature-headers.js';
 
 import { type AttemptTask, messageIdOf } from '../delivery/delivery.js';
 import type { Body } from '../webhook/format.js';
@@ -49,7 +49,7 @@ export function outgoing(
 }
 
 const isSignature = (name: string, signatureHeader = SIGNATURE_HEADER): boolean =>
-  name === signatureHeader || name === 'webhook-signature';
+  [signatureHeader, previousHeader(signatureHeader), 'webhook-signature'].includes(name);
 
 export const recordedRequest = (url: string, { body, recordedHeaders }: Outgoing, format: string) => ({
   method: 'POST',

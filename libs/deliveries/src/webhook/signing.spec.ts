@@ -34,11 +34,15 @@ describe('a signed delivery', () => {
     expect(headers['webhook-signature']!.split(' ')).toHaveLength(2);
     for (const secret of [fresh, old]) expect(verifyWebhook(message.body, headers, secret, { now }).ok).toBe(true);
     expect(verifyHexSignature(message.body, headers['X-Millrace-Signature']!, fresh)).toBe(true);
+    expect(verifyHexSignature(message.body, headers['X-Millrace-Signature-Previous']!, old)).toBe(true);
+    const renamed = signatureHeaders(message, [fresh, old], 'X-ProxifAI-Signature');
+    expect(verifyHexSignature(message.body, renamed['X-ProxifAI-Signature-Previous']!, old)).toBe(true);
   });
 
   it('carries the hex signature under another name where one is wanted', () => {
     const headers = signatureHeaders(message, ['some secret'], 'X-GitProductivity-Signature');
     expect(headers['X-GitProductivity-Signature']).toMatch(/^sha256=[0-9a-f]{64}$/);
+    expect(Object.keys(headers).filter((name) => name.endsWith('-Previous'))).toEqual([]);
     expect(headers).not.toHaveProperty('X-Millrace-Signature');
   });
 

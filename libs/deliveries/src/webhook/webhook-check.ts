@@ -10,7 +10,7 @@ import { type Problem, Rejected } from '#libs/kernel/src/errors.js';
 import { pointerToken } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 import type { Problems } from '#libs/kernel/src/problems.js';
-import { SIGNATURE_HEADER } from '#libs/plugin-sdk/src/signature-headers.js';
+import { previousHeader, SIGNATURE_HEADER } from '#libs/plugin-sdk/src/signature-headers.js';
 import { STANDARD_SECRET_PREFIX } from '#libs/plugin-sdk/src/standard-webhooks.js';
 import type { OrganisationVocabulary } from '#libs/vocabulary/src/vocabulary.js';
 
@@ -108,13 +108,14 @@ function checkOwnHeaders(
   add: (pointer: string, detail: string | undefined) => void,
 ): void {
   const names = Object.keys(headers);
+  const ours = [signatureHeader, previousHeader(signatureHeader)].map((name) => name.toLowerCase());
   if (names.length > MAX_HEADERS) add('/headers', `Must be at most ${MAX_HEADERS} headers. There are ${names.length}.`);
   const seen = new Set<string>();
   for (const name of names) {
     const value = headers[name];
     const pointer = `/headers/${pointerToken(name)}`;
     if (typeof value !== 'string') add(pointer, 'Must be a string.');
-    else if (RESERVED.test(name) || name.toLowerCase() === signatureHeader.toLowerCase())
+    else if (RESERVED.test(name) || ours.includes(name.toLowerCase()))
       add(pointer, 'Must be removed: Millrace sets this header.');
     else if (seen.has(name.toLowerCase()))
       add(pointer, 'Must be given once: header names that differ by case alone are the same.');
