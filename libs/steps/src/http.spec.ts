@@ -244,3 +244,16 @@ describe('the http step', () => {
     expect(stringifyJson((output as { body: unknown }).body)).toContain('"id":7615917337495251231');
   });
 });
+
+describe('the URL of a request', () => {
+  it.each([
+    ['https://example.com/x', true],
+    ['HTTP://example.com', true],
+    ['ftp://example.com/x', false],
+    ['file:///etc/passwd', false],
+    ['example.com/x', false],
+  ])('%s is accepted: %s', (url, isAccepted) => {
+    const { pattern } = http.inputSchema.properties.url;
+    expect(new RegExp(pattern!).test(url)).toBe(isAccepted);
+  });
+});

@@ -27,7 +27,12 @@ export const http = defineStep({
   description: 'Sends an HTTP request and returns the answer.',
   inputSchema: Type.Object(
     {
-      url: Type.String({ minLength: 1, maxLength: 8192 }),
+      url: Type.String({
+        minLength: 1,
+        maxLength: 8192,
+        pattern: '^[Hh][Tt][Tt][Pp][Ss]?://',
+        expected: 'an http or https URL, such as https://example.com/path',
+      }),
       method: Type.Optional(Type.Union(METHODS.map((method) => Type.Literal(method)))),
       headers: Type.Optional(
         Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]), {

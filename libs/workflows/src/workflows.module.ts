@@ -151,6 +151,11 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
     },
     { provide: Cancellations, useFactory: () => new Cancellations() },
     {
+      provide: StoredRunSnapshots,
+      useFactory: (database: DataSource) => new StoredRunSnapshots(database),
+      inject: [DataSource],
+    },
+    {
       provide: AdvanceRun,
       useFactory: (
         store: EventStore,
@@ -163,6 +168,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
         links: SignedLinks,
         secrets: NamedSecretValues,
         ownTypes: OwnTypeTable,
+        snapshots: StoredRunSnapshots,
         log: Log,
       ) => {
         const outcomes = new NotedOutcomes(database, store, progress);
@@ -179,7 +185,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
           secrets,
           ownTypes,
           turns,
-          new StoredRunSnapshots(database),
+          snapshots,
           log,
         );
       },
@@ -194,6 +200,7 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
         SignedLinks,
         NamedSecretValues,
         OwnTypeTable,
+        StoredRunSnapshots,
         LOG,
       ],
     },

@@ -52,6 +52,8 @@ export interface StartedRun {
   readonly near: readonly string[];
   /** How often it was retried. */
   readonly retries: number;
+  /** The requests that asked for it, as far as they have names. */
+  readonly retriedBy: readonly string[];
   /** The retry that took it to another version; 0 where none did. */
   readonly versionRetry: number;
   /** Set if it shares a limit with others; of the last retry. */
@@ -68,7 +70,7 @@ export interface StartedRun {
  * Raise it when `evolve`, also of a kind of step, makes another state of the same events: snapshots of runs that an older
  * version wrote are then ignored.
  */
-export const FOLD_VERSION = 3;
+export const FOLD_VERSION = 4;
 
 export const unknownRun: RunState = { status: 'unknown' };
 
@@ -98,6 +100,7 @@ export function evolve(run: RunState, { type, data, timestamp }: RunFact): RunSt
       crashes: 0,
       near: [],
       retries: 0,
+      retriedBy: [],
       versionRetry: 0,
       concurrency: (data as RunStart).concurrency,
       released: false,
@@ -177,8 +180,9 @@ const evolvers = {
     ...ended(run, path, () => endOf(status, output, error)),
     vars: { ...run.vars, ...values },
   }),
-  'run.retried': (run, { version, forget, reopen, concurrency }) => ({
+  'run.retried': (run, { version, forget, reopen, concurrency, request }) => ({
     ...retried(run, version, forget, reopen),
+    retriedBy: request === undefined ? run.retriedBy : [...run.retriedBy, request],
     concurrency,
     released: false,
     wakes: 0,

@@ -63,7 +63,7 @@ export class AdvanceRun implements Worker<RunTask> {
     { key: runId, position, payload, crashes = 0 }: ClaimedWork<RunTask>,
     signal: AbortSignal,
   ): Promise<WorkDone> {
-    if (crashes > 0) await noteCrash(this.store, runId, () => this.clock.now());
+    if (crashes > 0) await noteCrash(this.store, runId, () => this.clock.now(), this.snapshots);
     // A row of a later event, such as a cancellation, is about a run that has gone on since.
     const known = payload.known && position <= payload.known.position ? payload.known : undefined;
     const done = await this.advance(runId, known, signal);

@@ -116,9 +116,14 @@ describe('a run that a step of another run asks for', () => {
     const id = await idle.begin('parent');
     await idle.commands.cancel(idle.caller, id);
     const events = await store.readAll({ from: 0n, limit: 1000 });
-    const closer = new CloseChildren(store, { now: () => new Date() }, {
-      of: () => Promise.resolve(undefined!),
-    } as never);
+    const closer = new CloseChildren(
+      store,
+      { now: () => new Date() },
+      {
+        of: () => Promise.resolve(undefined!),
+      } as never,
+      { find: () => Promise.resolve(undefined), save: () => Promise.resolve() },
+    );
     // Twice, as after a crash in between.
     for (let times = 0; times < 2; times++)
       await inTransaction(idle.dataSource, (tx) =>

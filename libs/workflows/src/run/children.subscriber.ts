@@ -17,6 +17,8 @@ import { type RowOf, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 
 import { Definitions } from '../workflow/definitions.js';
 import { workflowIdOf } from '../workflow/workflow.js';
+import type { RunSnapshots } from './advance/run-snapshot.js';
+import { StoredRunSnapshots } from './advance/run-snapshots.adapter.js';
 import { cancelRun } from './commands/cancel-run.js';
 import { RunChildView } from './run.view.js';
 
@@ -58,6 +60,7 @@ export class CloseChildren implements Subscriber {
     @Inject(EventStore) private readonly store: EventStore,
     @Inject(Clock) private readonly clock: Clock,
     @Inject(Definitions) private readonly definitions: Definitions,
+    @Inject(StoredRunSnapshots) private readonly snapshots: RunSnapshots,
   ) {}
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
@@ -125,6 +128,7 @@ export class CloseChildren implements Subscriber {
         },
         () => this.clock.now(),
         (workflowId, version) => this.definitions.find(workflowId, version),
+        this.snapshots,
       );
       return true;
     } catch (error) {

@@ -300,6 +300,12 @@ describe('a mistake is named with its place, what is allowed, and what was proba
       '"retry" must be used with "uses". To wait again, put the step into "while", with "onError: continue".',
     ],
     [
+      'a URL that is none of the web',
+      'name: x\nsteps:\n  - uses: send_webhook\n    with: { url: ftp://example.com/x }\n',
+      { code: 'workflow.bad_value', pointer: '/steps/0/with/url', line: 4, column: 18 },
+      'Must be an http or https URL, such as https://example.com/hook. Got "ftp://example.com/x".',
+    ],
+    [
       'a name that is no part of an address',
       'name: a b\nsteps:\n  - wait: { for: 1s }\n',
       { code: 'workflow.bad_value', pointer: '/name', line: 1, column: 7 },

@@ -9,6 +9,8 @@ import { arbitraryWorkflow } from '../../../testing/arbitrary-workflow.js';
 import { failing } from '../../../testing/played.js';
 import { VirtualWorld } from '../../../testing/virtual-world.js';
 import { foldRun, type RunFact, type StartedRun } from '../../engine/run-state.js';
+import { cancelRun } from '../commands/cancel-run.js';
+import { noteCrash, pauseRun, resumeRun } from '../commands/hold-run.js';
 import { type RunSnapshot, runInSnapshot, SNAPSHOT_EVERY, snapshotText } from './run-snapshot.js';
 import { readStoredRun } from './stored-run.js';
 
@@ -48,6 +50,11 @@ function longRun(items: number) {
   const snapshots = new MemorySnapshots();
   const read: number[] = [];
   let reading = 0;
+  const readBy = async (act: () => Promise<unknown>): Promise<number> => {
+    reading = 0;
+    await act();
+    return reading;
+  };
   const world: VirtualWorld = new VirtualWorld({
     yaml: LONG.replace('"${{ inputs.items }}"', JSON.stringify(Array.from({ length: items }, (_, index) => index))),
     snapshots,
@@ -70,7 +77,7 @@ function longRun(items: number) {
     const run = await world.run();
     return run.status !== 'unknown' && !run.ended && (await world.untilNext());
   };
-  return { world, snapshots, read, goOn };
+  return { world, snapshots, read, readBy, goOn };
 }
 
 describe('a long run that is taken up again and again', () => {
@@ -84,6 +91,25 @@ describe('a long run that is taken up again and again', () => {
     expect(snapshots.saved.length).toBeGreaterThanOrEqual(4);
     // The first page, and what came since a snapshot: the events of one more claim at most.
     expect(Math.max(...read)).toBeLessThan(2 * Number(SNAPSHOT_EVERY) + 20);
+  });
+
+  it('is paused, resumed and cancelled from its snapshot on', async () => {
+    const { world, snapshots, readBy, goOn } = longRun(80);
+    await world.begin();
+    while (snapshots.saved.length < 5) await goOn();
+    const { store, runId, orgId } = world;
+    const command = { runId, orgId, by: 'token/me' };
+    const now = () => world.clock.now();
+    const definitionOf = () => Promise.resolve(world.definition);
+    for (const act of [
+      () => pauseRun(store, command, now, snapshots),
+      () => resumeRun(store, command, now, snapshots),
+      () => noteCrash(store, runId, now, snapshots),
+      () => cancelRun(store, command, now, definitionOf, snapshots),
+    ])
+      expect(await readBy(act)).toBeLessThan(2 * Number(SNAPSHOT_EVERY) + 20);
+    expect((await world.events()).length).toBeGreaterThan(5 * Number(SNAPSHOT_EVERY));
+    expect(await world.run()).toMatchObject({ status: 'cancelled' });
   });
 
   it.each<[string, (snapshots: MemorySnapshots, runId: string) => void]>([

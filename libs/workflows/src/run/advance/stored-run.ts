@@ -26,12 +26,22 @@ export interface StoredRun {
 
 /** Reads a run: a long one from its snapshot and what came after it, if the two fit; otherwise the whole stream. */
 export async function readStoredRun(store: EventStore, runId: string, snapshots?: RunSnapshots): Promise<StoredRun> {
+  const run = await findStoredRun(store, runId, snapshots);
+  if (!run) throw new Error(`there is no run in ${streams.run(runId)}`);
+  return run;
+}
+
+export async function findStoredRun(
+  store: EventStore,
+  runId: string,
+  snapshots?: RunSnapshots,
+): Promise<StoredRun | undefined> {
   const stream = streams.run(runId);
   const limit = Number(SNAPSHOT_EVERY);
   // No snapshot is looked for that a short run cannot have.
   const page = await store.readStream(stream, { limit });
   const [first] = page;
-  if (!first) throw noRun(stream);
+  if (!first) return undefined;
   if (page.length < limit) return stored(first, page);
   const snapshot = await snapshots?.find(runId);
   if (snapshot) {
@@ -42,16 +52,14 @@ export async function readStoredRun(store: EventStore, runId: string, snapshots?
 }
 
 /** @param events the first of them is the last in the snapshot, if there is one. */
-function stored(first: RecordedEvent, events: readonly RecordedEvent[], snapshot?: RunSnapshot): StoredRun {
+function stored(first: RecordedEvent, events: readonly RecordedEvent[], snapshot?: RunSnapshot): StoredRun | undefined {
   const readable = (snapshot ? events.slice(1) : events).filter((event) => event.isReadable);
   const facts = readable.map(({ type, data, metadata: { timestamp } }) => ({ type, data, timestamp }));
   const run = foldRun(facts, snapshot?.run);
-  if (run.status === 'unknown') throw noRun(first.stream);
+  if (run.status === 'unknown') return undefined;
   const { id: lastId, revision, position } = events.at(-1)!;
   const arrival = events.findLast(isArrival)?.position ?? snapshot?.arrival ?? first.position;
   const personal = personalOf(first.metadata, ...readable.map(({ metadata }) => metadata));
   const saved = snapshot && { savedRevision: snapshot.revision };
   return { run, first, revision, position, lastId, arrival, ...personal, ...saved };
 }
-
-const noRun = (stream: string): Error => new Error(`there is no run in ${stream}`);

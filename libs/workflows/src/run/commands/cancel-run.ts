@@ -5,6 +5,7 @@ import { openRequests } from '../../engine/open-requests.js';
 import type { RunDraft } from '../../engine/run-decision.js';
 import type { StartedRun } from '../../engine/run-state.js';
 import type { Definition } from '../../language/definition.js';
+import type { RunSnapshots } from '../advance/run-snapshot.js';
 import { type ChangedRun, changeRun, type RunCommand, statusOf } from './change-run.js';
 
 /**
@@ -18,8 +19,9 @@ export const cancelRun = (
   command: RunCommand,
   now: () => Date,
   definitionOf: (workflowId: string, version: string) => Promise<Definition | undefined>,
-): Promise<ChangedRun> =>
-  changeRun(store, command, now, async (run) => {
+  snapshots?: RunSnapshots,
+): Promise<ChangedRun> => {
+  const decide = async (run: StartedRun): Promise<readonly RunDraft[]> => {
     const { orgId, by } = command;
     if (run.status === 'cancelled' || run.ending?.to === 'cancelled') return [];
     if ((run.ended || run.ending) && orgId === undefined) return [];
@@ -28,7 +30,9 @@ export const cancelRun = (
       throw new Rejected('conflict', 'run.ending', 'The steps of the run are over; those of "finally" are under way.');
     const { workflowId, version } = run.start;
     return cancellation(run, by, await definitionOf(workflowId, version));
-  });
+  };
+  return changeRun(store, command, now, decide, snapshots);
+};
 
 /** What cancels a run that is neither ended nor ending. Pure. */
 export function cancellation(run: StartedRun, by: string, definition: Definition | undefined): readonly RunDraft[] {

@@ -7,6 +7,8 @@ import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import type { RunDraft } from '../../engine/run-decision.js';
 import { evolve, foldRun, type StartedRun } from '../../engine/run-state.js';
+import type { RunSnapshots } from '../advance/run-snapshot.js';
+import { findStoredRun } from '../advance/stored-run.js';
 import { runEvents } from '../run-events.js';
 
 const MAX_TRIES = 20;
@@ -34,18 +36,19 @@ export async function changeRun(
   store: EventStore,
   { runId, orgId, by }: RunCommand,
   now: () => Date,
-  decide: (run: StartedRun, recorded: readonly RecordedEvent[]) => readonly RunDraft[] | Promise<readonly RunDraft[]>,
+  decide: (run: StartedRun) => readonly RunDraft[] | Promise<readonly RunDraft[]>,
+  snapshots?: RunSnapshots,
 ): Promise<ChangedRun> {
   for (let tries = 1; ; tries++) {
-    const { recorded, run } = await readRun(store, runId, orgId);
-    const [first] = recorded;
-    const last = recorded.at(-1)!;
-    const drafts = await decide(run, recorded);
-    if (drafts.length === 0) return { position: last.position, run };
+    const stored = await findStoredRun(store, runId, snapshots);
+    if (!stored || (orgId ?? stored.first.metadata.orgId) !== stored.first.metadata.orgId) throw runNotFound(runId);
+    const { run, first, revision, position: last } = stored;
+    const drafts = await decide(run);
+    if (drafts.length === 0) return { position: last, run };
     const at = now();
     try {
-      const events = runEvents(drafts, first!.id, { ...first!.metadata, actor: by }, at, uuid7(), last.revision);
-      const { position } = await store.append(streams.run(runId), events, last.revision);
+      const events = runEvents(drafts, first.id, { ...first.metadata, actor: by }, at, uuid7(), revision);
+      const { position } = await store.append(streams.run(runId), events, revision);
       const timestamp = at.toISOString();
       const after = drafts.reduce((state, draft) => evolve(state, { ...draft, timestamp }) as StartedRun, run);
       return { position, run: after };

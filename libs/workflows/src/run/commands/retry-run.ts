@@ -35,10 +35,9 @@ export const retryRun = (
   retry: Retry,
   now: () => Date,
 ): Promise<ChangedRun> =>
-  changeRun(store, retry, now, async (run, recorded) => {
+  changeRun(store, retry, now, async (run) => {
     const { runId, by, request } = retry;
-    const isRepeated = recorded.some((event) => event.is('run.retried') && event.data.request === request);
-    if (request !== undefined && isRepeated) return [];
+    if (request !== undefined && run.retriedBy.includes(request)) return [];
     if (!run.ended || run.status !== 'failed')
       throw new Rejected(
         'conflict',

@@ -14,6 +14,7 @@ import { uuid5, uuidOf } from '#libs/kernel/src/ids.js';
 import { Definitions } from '../../workflow/definitions.js';
 import { WorkflowTable } from '../../workflow/workflow.table.js';
 import { ShownRuns } from '../shown/shown-runs.adapter.js';
+import { StoredRunSnapshots } from '../advance/run-snapshots.adapter.js';
 import { BeginRun } from './begin-run.adapter.js';
 import { cancelRun } from './cancel-run.js';
 import { runNotFound } from './change-run.js';
@@ -34,6 +35,7 @@ export class RunCommandsController {
     @Inject(Definitions) private readonly definitions: Definitions,
     @Inject(BeginRun) private readonly beginRun: BeginRun,
     @Inject(ShownRuns) private readonly shown: ShownRuns,
+    @Inject(StoredRunSnapshots) private readonly snapshots: StoredRunSnapshots,
   ) {}
 
   @Post('cancel')
@@ -49,7 +51,13 @@ export class RunCommandsController {
     const command = { runId: known(id), orgId: caller.orgId, by: caller.actor };
     return this.shown.changed(
       caller.orgId,
-      await cancelRun(this.store, command, this.now, (id, version) => this.definitions.find(id, version)),
+      await cancelRun(
+        this.store,
+        command,
+        this.now,
+        (workflowId, version) => this.definitions.find(workflowId, version),
+        this.snapshots,
+      ),
     );
   }
 
@@ -64,7 +72,7 @@ export class RunCommandsController {
   @Answers(RunDetails)
   async pause(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<RunDetails> {
     const command = { runId: known(id), orgId: caller.orgId, by: caller.actor };
-    return this.shown.changed(caller.orgId, await pauseRun(this.store, command, this.now));
+    return this.shown.changed(caller.orgId, await pauseRun(this.store, command, this.now, this.snapshots));
   }
 
   @Post('resume')
@@ -74,7 +82,7 @@ export class RunCommandsController {
   @Answers(RunDetails)
   async resume(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<RunDetails> {
     const command = { runId: known(id), orgId: caller.orgId, by: caller.actor };
-    return this.shown.changed(caller.orgId, await resumeRun(this.store, command, this.now));
+    return this.shown.changed(caller.orgId, await resumeRun(this.store, command, this.now, this.snapshots));
   }
 
   @Post('retry')

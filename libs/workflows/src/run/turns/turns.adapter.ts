@@ -35,6 +35,7 @@ export async function giveTurns(
   );
   if (steps.length === 0) return;
   const { keys, turns } = await load(tx, steps);
+  const loaded = new Map(turns);
   const begin = new Set<string>();
   const conflicts = new Map<string, Work<ConflictTask>>();
   const ended: string[] = [];
@@ -62,7 +63,11 @@ export async function giveTurns(
     for (const one of given.conflicts)
       conflicts.set(one.runId, { queue: CONFLICTS, key: one.runId, dueAt: event.created, payload: one, position });
   }
-  if (turns.size > 0) await save(tx, turns);
+  save(
+    tx,
+    [...loaded.values()].flat(),
+    [...turns].flatMap(([key, some]) => some.map((turn) => ({ key, ...turn }))),
+  );
   await work.remove(tx, CONFLICTS, ended);
   await work.schedule(tx, [
     ...[...begin].map((key) => ({ queue: RUNS, key, dueAt: events.at(-1)!.created, payload: {}, position })),
@@ -99,13 +104,26 @@ async function load(tx: ViewTransaction, steps: readonly RecordedEvent[]) {
   return { keys, turns };
 }
 
-async function save(tx: ViewTransaction, turns: ReadonlyMap<string, readonly KeptTurn[]>): Promise<void> {
-  const rows = [...turns].flatMap(([key, some]) => some.map((turn) => ({ key, ...turn })));
-  tx.write('delete from views.run_turns where key = any($1::text[])', [[...turns.keys()]]);
+/** Writes what has changed: a queue may be long, and most of it stays. */
+function save(
+  tx: ViewTransaction,
+  before: readonly KeptTurn[],
+  after: readonly (KeptTurn & { readonly key: string })[],
+): void {
+  const known = new Map(before.map((turn) => [turn.runId, turn]));
+  const left = new Set(after.map(({ runId }) => runId));
+  const gone = before.filter(({ runId }) => !left.has(runId)).map(({ runId }) => runId);
+  const rows = after.filter(({ runId, place, state, limit }) => {
+    const row = known.get(runId);
+    return row?.place !== place || row.state !== state || row.limit !== limit;
+  });
+  if (gone.length > 0) tx.write('delete from views.run_turns where run_id = any($1::text[])', [gone]);
   if (rows.length === 0) return;
   tx.write(
     `insert into views.run_turns (run_id, key, place, state, run_limit)
-     select * from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::int[])`,
+     select * from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::int[])
+     on conflict (run_id) do update
+       set (key, place, state, run_limit) = (excluded.key, excluded.place, excluded.state, excluded.run_limit)`,
     [
       rows.map(({ runId }) => runId),
       rows.map(({ key }) => key),

@@ -255,4 +255,20 @@ describe('runs that share a limit', () => {
       { numRuns: 25 },
     );
   });
+
+  it('writes the rows that change, however long the queue is', async () => {
+    for (let nth = 0; nth < 200; nth++) await start(`run_${String(nth).padStart(3, '0')}`, { maxQueued: 1_000 });
+    await follow();
+    const written = () =>
+      views.dataSource.query<{ run_id: string; xmin: string }[]>(
+        'select run_id, xmin::text as xmin from views.run_turns order by run_id',
+      );
+    const before = new Map((await written()).map(({ run_id, xmin }) => [run_id, xmin]));
+    expect(before.size).toBe(200);
+    await start('run_last', { maxQueued: 1_000 });
+    await complete('run_000');
+    await follow();
+    const changed = (await written()).filter(({ run_id, xmin }) => before.get(run_id) !== xmin);
+    expect(changed.map(({ run_id }) => run_id)).toEqual(['run_001', 'run_last']);
+  });
 });

@@ -15,7 +15,13 @@ export const sendWebhookStep = requestStep({
   inputSchema: Type.Object(
     {
       webhook: text('Id of an outbound webhook: `whk_…`. Either this or `url`.', 'webhook'),
-      url: text('A URL without a webhook. Either this or `webhook`.'),
+      url: Type.Optional(
+        Type.String({
+          pattern: '^[Hh][Tt][Tt][Pp][Ss]?://',
+          expected: 'an http or https URL, such as https://example.com/hook',
+          description: 'A URL without a webhook. Either this or `webhook`.',
+        }),
+      ),
       payload: Type.Optional(Type.Unknown({ description: 'Sent instead of the event.' })),
       detached: Detached,
     },
