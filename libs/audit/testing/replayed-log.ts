@@ -6,6 +6,7 @@ import type { DataSource } from 'typeorm';
 import type { Caller } from '#libs/access/src/caller.js';
 import { DecisionSources } from '#libs/event-index/src/decision-sources.js';
 import { EventIndex } from '#libs/event-index/src/event-index.projection.js';
+import { readOnly, Worlds } from '#libs/event-index/src/worlds.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { type EventContext, newEvent } from '#libs/event-store/src/new-event.js';
@@ -17,6 +18,8 @@ import { PostgresWorkQueue } from '#libs/persistence/src/claims/work-queue.adapt
 import type { WorkDone } from '#libs/persistence/src/claims/work.js';
 
 import { Follower } from '../../persistence/testing/follower.js';
+import { DecidedThen } from '../src/replay/modes/decided-then.adapter.js';
+import { WhatIf } from '../src/replay/modes/what-if.js';
 import { ReplayController } from '../src/replay/replay.controller.js';
 import { ReplayProjection } from '../src/replay/replay.projection.js';
 import { ReplayRows } from '../src/replay/replay-rows.adapter.js';
@@ -32,6 +35,8 @@ export const auditor: Caller = { orgId: DEFAULT_ORG, actor: 'token/tok_1', token
 export class ReplayedLog {
   readonly clock = new FixedClock(new Date('2026-11-20T12:00:00Z'));
   readonly decisions = new DecisionSources();
+  readonly worlds = new Worlds();
+  readonly whatIf: WhatIf;
   readonly rows: ReplayRows;
   readonly events: EventReader;
   readonly controller: ReplayController;
@@ -49,10 +54,11 @@ export class ReplayedLog {
     this.rows = new ReplayRows(database);
     this.events = new EventReader(database, store, progress);
     const replays = new Replays(database, this.rows);
-    const shown = new ShownResults(database, this.events, this.decisions);
+    this.whatIf = new WhatIf(store, this.worlds, new DecidedThen(readOnly(store), this.decisions));
+    const shown = new ShownResults(database, this.events, this.decisions, this.whatIf);
     const { signal } = new AbortController();
-    this.controller = new ReplayController(store, this.clock, progress, replays);
-    this.results = new ReplayResultsController(replays, this.rows, shown, this.events, signal);
+    this.controller = new ReplayController(store, this.clock, progress, replays, this.worlds, this.events);
+    this.results = new ReplayResultsController(store, replays, this.rows, shown, this.events, signal);
   }
 
   async follow(): Promise<void> {
@@ -74,8 +80,9 @@ export class ReplayedLog {
 
   /** As another process has it. */
   worker(parts: Partial<RunReplayParts> = {}): RunReplay {
-    const { store, clock, events, rows } = this;
-    return new RunReplay({ store, clock, events, rows, ...parts });
+    const { store, clock, events, rows, whatIf } = this;
+    const progress = { whenProcessed: () => this.follow() };
+    return new RunReplay({ store, clock, events, rows, whatIf, progress, ...parts });
   }
 
   async turn(id: string, worker = this.worker(), signal = new AbortController().signal): Promise<WorkDone> {

@@ -11,12 +11,14 @@ import { CorrelationBudget } from './correlation-budget.js';
 import { DecisionSources } from './decision-sources.js';
 import { EventIndex } from './event-index.projection.js';
 import { EventReader } from './event-reader.adapter.js';
+import { Worlds } from './worlds.js';
 
 /** Finding events by what they are: who imports it may ask. */
 @Module({
   providers: [
     { provide: EventIndex, useFactory: () => new EventIndex() },
     { provide: DecisionSources, useFactory: () => new DecisionSources() },
+    { provide: Worlds, useFactory: () => new Worlds() },
     {
       provide: EventReader,
       useFactory: (database: DataSource, store: EventStore, progress: Progress, quarantine: Quarantine) =>
@@ -32,6 +34,6 @@ import { EventReader } from './event-reader.adapter.js';
       inject: [EventStore, Clock, EventReader, Settings],
     },
   ],
-  exports: [EventIndex, EventReader, CorrelationBudget, DecisionSources],
+  exports: [EventIndex, EventReader, CorrelationBudget, DecisionSources, Worlds],
 })
 export class EventIndexModule {}

@@ -3,10 +3,12 @@ import { CqrsModule } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
 
 import { DecisionSources } from '#libs/event-index/src/decision-sources.js';
+import { Worlds } from '#libs/event-index/src/worlds.js';
 import { EventIndexModule } from '#libs/event-index/src/event-index.module.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
+import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 
 import { DecideRules } from './decisions/decide.subscriber.js';
@@ -32,6 +34,7 @@ import {
 import { RuleProjection } from './rule/rule.projection.js';
 import { BacktestController } from './trial/backtest/backtest.controller.js';
 import { DecisionCheckController } from './trial/decision-check.controller.js';
+import { RuleWorlds } from './trial/rule-worlds.js';
 import { TrialController } from './trial/trial.controller.js';
 import { WhyController } from './trial/why.controller.js';
 
@@ -65,6 +68,11 @@ import { WhyController } from './trial/why.controller.js';
       inject: [DataSource, Progress, DecisionSources],
       useFactory: (database: DataSource, progress: Progress, sources: DecisionSources) =>
         new RuleDecisions(database, progress, sources),
+    },
+    {
+      provide: RuleWorlds,
+      inject: [Plugins, Worlds],
+      useFactory: (plugins: Plugins, worlds: Worlds) => new RuleWorlds(plugins, worlds),
     },
     DecideRules,
     RuleProjection,

@@ -7,6 +7,7 @@ import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { SignedLinks } from '#libs/access/src/secrets/signed-links.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
 import { Egress } from '#libs/egress/src/egress.js';
+import { Worlds } from '#libs/event-index/src/worlds.js';
 import { DecisionSources } from '#libs/event-index/src/decision-sources.js';
 import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
@@ -57,6 +58,7 @@ import { TriggerDecisionProjection } from './decisions/trigger-decision.projecti
 import { WorkflowDecisions } from './decisions/workflow-decisions.adapter.js';
 import { AnswerWaits } from './waits/answer-waits.subscriber.js';
 import { IndexedLookBack } from './waits/look-back.adapter.js';
+import { WorkflowWorlds } from './decisions/workflow-worlds.js';
 import { StoredWaits } from './waits/wait-rows.adapter.js';
 import { Definitions } from './workflow/definitions.js';
 import { PauseController } from './workflow/pause.controller.js';
@@ -148,6 +150,11 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
       useFactory: (database: DataSource, workflows: WorkflowTable, sources: DecisionSources) =>
         new WorkflowDecisions(database, workflows, sources),
       inject: [DataSource, WorkflowTable, DecisionSources],
+    },
+    {
+      provide: WorkflowWorlds,
+      useFactory: (library: StepLibrary, worlds: Worlds) => new WorkflowWorlds(library, worlds),
+      inject: [StepLibrary, Worlds],
     },
     { provide: Cancellations, useFactory: () => new Cancellations() },
     {

@@ -27,6 +27,51 @@ describe('millrace replay', () => {
     await expect(verb('create', shell, [], { speed: 'fast' })).rejects.toThrow('--speed must be a number above 0');
   });
 
+  it('asks what would happen, with drafts and at another time', async () => {
+    const shell = new FakeShell({ 'POST /api/v1/replays': replay });
+    await verb('create', shell, [], {
+      whatIf: true,
+      asOf: '2026-11-01',
+      rule: ['rul_1', 'rule.yaml'],
+      workflow: ['sync'],
+    });
+    expect(shell.asked[0]!.body).toEqual({
+      mode: 'what_if',
+      with: {
+        at: '2026-11-01',
+        rules: [{ ruleId: 'rul_1' }, { draft: { name: 'pushes', eventType: 'git.push' } }],
+        workflows: [{ workflow: 'sync' }],
+      },
+    });
+    await expect(verb('create', shell, [], { whatIf: true, workflow: ['none.yaml'] })).rejects.toThrow(
+      'cannot be read',
+    );
+    const event = {
+      ...{ id: 'evt_1', type: 'git.push', source: 'github', subject: 'repository/acme/app' },
+      metadata: { receivedAt: '2026-11-20T12:00:00.000Z' },
+    };
+    const decided = {
+      kind: 'rule',
+      by: 'rul_1',
+      name: 'pushes',
+      outcome: 'matched',
+      requests: [{ type: 'issue.requested' }],
+    };
+    const inputs = [{ pointer: '/0/data/title', now: 'b', then: 'a' }];
+    const found = {
+      event,
+      now: [decided],
+      differences: [{ name: 'pushes', by: 'rul_1', difference: 'other_inputs', inputs }],
+    };
+    const compared = new FakeShell({ 'GET /api/v1/replays/rpl_1/results?differs=true': lines(found) });
+    await verb('results', compared, ['rpl_1'], { differs: true });
+    expect(compared.out.slice(1)).toEqual([
+      '  rule pushes (rul_1): matched, issue.requested',
+      '  ! pushes (rul_1): other_inputs',
+      '      /0/data/title: "a" → "b"',
+    ]);
+  });
+
   it('follows a replay to its end, and exits with 1 where it did not finish', async () => {
     const path = 'GET /api/v1/replays/rpl_1/progress';
     const shell = new FakeShell({ [path]: lines({ progress: replay }, { result: done }) });

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+
 import type { ReplayAnswer, ReplayResultAnswer } from '#libs/events/src/shapes/audit/replay-shape.js';
 import { parseAsWritten, parseJson, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
@@ -25,6 +27,10 @@ export const replayVerbs: readonly Verb[] = [
       ['--subject <subject>', 'a subject or a glob'],
       ['--correlation <event>', 'events of one story, by the id of its first event'],
       ['--filter <expression>', "JMESPath over the event: data.branch == 'main'"],
+      ['--what-if', 'compare what rules and workflows decide today with what they decided; nothing is done'],
+      ['--as-of <when>', 'with --what-if: rules and workflows as they were then'],
+      ['--rule <rule>...', 'with --what-if: this rule alone, an id or a file with a draft'],
+      ['--workflow <workflow>...', 'with --what-if: this workflow alone, a name or a file with a draft'],
       ['--speed <factor>', 'keep the gaps between events: 1 is real time, 60 plays an hour in a minute'],
       ['--watch', 'follow it to its end'],
     ],
@@ -37,7 +43,10 @@ export const replayVerbs: readonly Verb[] = [
   {
     usage: 'results <replay>',
     does: 'show what a replay found; with --json one result a line',
-    options: [['--follow', 'go on until the replay has ended']],
+    options: [
+      ['--follow', 'go on until the replay has ended'],
+      ['--differs', 'of --what-if: events with a difference alone'],
+    ],
     run: results,
   },
 ];
@@ -47,7 +56,8 @@ async function create(shell: Shell, _: readonly string[], given: Given): Promise
   const types = typeof type === 'string' ? type.split(',').map((one) => one.trim()) : undefined;
   const filter = present({ type: types, source, subject, correlation, expression });
   const body = {
-    mode: 'inspect',
+    mode: given['whatIf'] ? 'what_if' : 'inspect',
+    ...(await worldOf(shell, given)),
     ...present({ from, to, by, speed: speed === undefined ? undefined : factor(speed) }),
     ...(Object.keys(filter).length > 0 && { filter }),
   };
@@ -59,6 +69,33 @@ async function create(shell: Shell, _: readonly string[], given: Given): Promise
       shell.quiet ? replay.id : `${replay.id} is ${replay.status}. Follow it: millrace replay watch ${replay.id}`,
     );
   return 0;
+}
+
+/** A file is a draft: of a rule that has an `id`, in its place. */
+async function worldOf(shell: Shell, given: Given): Promise<object> {
+  const several = (value: Given[string]): readonly string[] | undefined => value as readonly string[] | undefined;
+  const rules = several(given['rule'])?.map(async (name) => {
+    if (name.startsWith('rul_')) return { ruleId: name };
+    const { id: ruleId, ...draft } = (await shell.read(name)) as { readonly id?: string };
+    return { ...(ruleId !== undefined && { ruleId }), draft };
+  });
+  const workflows = several(given['workflow'])?.map(async (name) =>
+    /\.ya?ml$/.test(name) ? { source: await textOf(name) } : { workflow: name },
+  );
+  const world = present({
+    at: given['asOf'],
+    rules: rules && (await Promise.all(rules)),
+    workflows: workflows && (await Promise.all(workflows)),
+  });
+  return Object.keys(world).length > 0 ? { with: world } : {};
+}
+
+async function textOf(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new UsageError(`${file} cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}.`);
+  }
 }
 
 const present = (given: Readonly<Record<string, unknown>>): object =>
@@ -114,15 +151,17 @@ async function watch(shell: Shell, id: string): Promise<number> {
 }
 
 function show(shell: Shell, replay: ReplayAnswer): void {
-  const { id, status, looked, selected, results, error } = replay;
+  const { id, mode, status, looked, selected, results, differences, error } = replay;
   if (shell.json) return shell.print(stringifyJson(replay, 2));
   if (shell.quiet) return shell.print(status);
   const why = error ? ` ${error.detail} (${error.code})` : '';
-  shell.print(`${id} is ${status}: ${looked} events read, ${selected} selected, ${results} results.${why}`);
+  const found = mode === 'what_if' ? `${results} results, ${differences} with a difference` : `${results} results`;
+  shell.print(`${id} is ${status}: ${looked} events read, ${selected} selected, ${found}.${why}`);
 }
 
 async function results(shell: Shell, [id]: readonly string[], given: Given): Promise<void> {
-  const path = `${pathOf(id)}/results${given['follow'] ? '?follow=true' : ''}`;
+  const query = ['follow', 'differs'].filter((name) => given[name]).map((name) => `${name}=true`);
+  const path = `${pathOf(id)}/results${query.length > 0 ? `?${query.join('&')}` : ''}`;
   for await (const text of linesIn(await shell.download(path, NDJSON))) {
     if (text === '') continue;
     if (shell.json) shell.print(text);
@@ -138,8 +177,9 @@ interface ShownEvent {
   readonly metadata: { readonly receivedAt: string };
 }
 
-/** The event, and below it what was decided and what followed. */
-function linesOf({ position, event, decisions = [], effects }: ReplayResultAnswer, quiet: boolean): readonly string[] {
+/** The event, and below it what was decided and what followed, or how decisions differ. */
+function linesOf(result: ReplayResultAnswer, quiet: boolean): readonly string[] {
+  const { position, event, decisions = [], effects, now = [], differences = [] } = result;
   if (!event) return quiet ? [] : [`position ${position}  removed by retention`];
   const { id, type, source, subject, metadata } = event as ShownEvent;
   if (quiet) return [id];
@@ -150,6 +190,15 @@ function linesOf({ position, event, decisions = [], effects }: ReplayResultAnswe
         ? `  rule ${decision.ruleName} (${decision.ruleId}): ${decision.outcome}`
         : `  workflow ${decision.workflow} (${decision.workflowId}): ${decision.outcome}`,
     ),
+    ...now.map(({ kind, name, by, outcome, requests }) =>
+      [`  ${kind} ${name} (${by}): ${outcome}`, ...requests.map((request) => request.refused ?? request.type)].join(
+        ', ',
+      ),
+    ),
+    ...differences.flatMap(({ name, by, difference, inputs = [] }) => [
+      `  ! ${name} (${by}): ${difference}`,
+      ...inputs.map((input) => `      ${input.pointer}: ${stringifyJson(input.then)} → ${stringifyJson(input.now)}`),
+    ]),
     ...(effects?.events ?? []).map((effect) => `  ${effect.receivedAt}  ${effect.type}  ${effect.subject}`),
   ];
 }

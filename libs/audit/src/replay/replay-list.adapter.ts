@@ -49,6 +49,7 @@ function answerOf(row: ReplayView, saved: SavedProgress | undefined): ReplayAnsw
     looked: saved?.looked ?? 0,
     selected: saved?.selected ?? 0,
     results: saved?.results ?? 0,
+    differences: saved?.differences ?? 0,
     ...(saved && { total: saved.total }),
     requestedBy,
     requestedAt: requestedAt.toISOString(),

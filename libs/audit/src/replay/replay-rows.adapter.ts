@@ -16,15 +16,21 @@ export interface SavedProgress extends ReplayCounts {
   readonly pace?: Pace;
 }
 
+/** An event that has a result. */
+export interface Found {
+  readonly position: bigint;
+  /** Whether something else is decided about it. */
+  readonly differs?: boolean;
+}
+
 /** What was done since the last save. */
 export interface Step extends ReplayCounts {
   readonly position: bigint;
-  /** Places of the events that have a result. */
-  readonly found: readonly bigint[];
+  readonly found: readonly Found[];
   readonly pace?: Pace;
 }
 
-type Row = Readonly<Record<'first' | 'last' | 'total' | 'looked' | 'selected' | 'results', string>> & {
+type Row = Readonly<Record<'first' | 'last' | 'total' | 'looked' | 'selected' | 'results' | 'differences', string>> & {
   readonly replay_id: string;
   readonly position: string | null;
   readonly paced_from: number | null;
@@ -61,11 +67,13 @@ export class ReplayRows {
       `with saved as (
          update views.replay_progress
             set position = $3, looked = looked + $4, selected = selected + $5, results = results + $6,
+                differences = differences + $11,
                 paced_from = coalesce($7, paced_from), paced_at = coalesce($8, paced_at)
           where replay_id = $1 and position is not distinct from $2::bigint returning 1
        ), kept as (
-         insert into views.replay_results (replay_id, position)
-         select $1, found.position from unnest($9::bigint[]) found (position) where exists (select from saved)
+         insert into views.replay_results (replay_id, position, differs)
+         select $1, found.position, found.differs from unnest($9::bigint[], $10::boolean[]) found (position, differs)
+          where exists (select from saved)
          on conflict do nothing
        )
        select count(*)::int as saved from saved`,
@@ -78,17 +86,23 @@ export class ReplayRows {
         step.results,
         step.pace?.from ?? null,
         step.pace?.at ?? null,
-        step.found.map(String),
+        step.found.map(({ position }) => String(position)),
+        step.found.map(({ differs = false }) => differs),
+        step.differences,
       ],
     );
     return saved === 1;
   }
 
-  /** Places of results in the order of the log, after a place. */
-  async results(id: string, after: bigint | undefined, limit: number): Promise<readonly bigint[]> {
+  /** Places of results in the order of the log, after a place; with `differs` those with a difference alone. */
+  async results(
+    id: string,
+    { after, differs = false }: { readonly after: bigint | undefined; readonly differs?: boolean },
+    limit: number,
+  ): Promise<readonly bigint[]> {
     const rows = await this.database.query<{ position: string }[]>(
-      'select position from views.replay_results where replay_id = $1 and position > $2 order by position limit $3',
-      [id, String(after ?? -1n), limit],
+      'select position from views.replay_results where replay_id = $1 and position > $2 and (differs or not $4) order by position limit $3',
+      [id, String(after ?? -1n), limit, differs],
     );
     return rows.map(({ position }) => BigInt(position));
   }
@@ -102,6 +116,7 @@ function progressOf(row: Row): SavedProgress {
     looked: Number(row.looked),
     selected: Number(row.selected),
     results: Number(row.results),
+    differences: Number(row.differences),
     ...(row.position !== null && { position: BigInt(row.position) }),
     ...(row.paced_from !== null && row.paced_at !== null && { pace: { from: row.paced_from, at: row.paced_at } }),
   };

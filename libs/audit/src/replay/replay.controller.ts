@@ -4,6 +4,8 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import { type Caller, newIdFor } from '#libs/access/src/caller.js';
 import { Answers, AnswersPage, Takes } from '#libs/access/src/shapes.controller.js';
+import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
+import { readOnly, Worlds } from '#libs/event-index/src/worlds.js';
 import { appendOnce } from '#libs/event-store/src/append-once.js';
 import { hasSeen } from '#libs/event-store/src/carry-out.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
@@ -16,6 +18,7 @@ import { Clock } from '#libs/kernel/src/clock.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 import type { Page } from '#libs/kernel/src/paging.js';
 
+import { positionOf } from '../as-of/point.js';
 import { changeReplay, checkReplay } from './replay.js';
 import { Replays } from './replay-list.adapter.js';
 
@@ -29,6 +32,8 @@ export class ReplayController {
     @Inject(Clock) private readonly clock: Clock,
     @Inject(Progress) private readonly progress: Progress,
     @Inject(Replays) private readonly replays: Replays,
+    @Inject(Worlds) private readonly worlds: Worlds,
+    @Inject(EventReader) private readonly events: EventReader,
   ) {}
 
   @Post()
@@ -44,13 +49,28 @@ export class ReplayController {
     const { orgId, actor } = caller;
     const id = newIdFor(caller, 'rpl');
     const upTo = await this.store.head();
+    const worldAt = await this.worldAt(request);
+    if (request.mode === 'what_if') {
+      const chosen = request.with ?? {};
+      // What does not exist or compile is refused now, not by the job.
+      if (chosen.rules ?? chosen.workflows)
+        await this.worlds.worldOf({ orgId, at: worldAt ?? upTo, log: readOnly(this.store), chosen });
+    }
+    const at = worldAt === undefined ? {} : { worldAt: String(worldAt) };
     const event = newEvent(
-      { type: 'replay.requested', data: { replayId: id, request, upTo: String(upTo) } },
+      { type: 'replay.requested', data: { replayId: id, request, upTo: String(upTo), ...at } },
       { id: uuid5('replay', id, 'replay.requested'), orgId, actor, now: this.clock.now(), subject: `replay/${id}` },
     );
     const { position } = await appendOnce(this.store, streams.replay(id), [event]);
     await hasSeen(this.progress, followers.replays, position);
     return this.replays.get(orgId, id);
+  }
+
+  /** A time is that of the last event that was recorded by then. */
+  private async worldAt({ with: { at } = {} }: ReplayRequest): Promise<bigint | undefined> {
+    if (at === undefined) return undefined;
+    const places = { head: () => this.store.head(), positionAt: (time: Date) => this.events.positionAt(time) };
+    return positionOf(places, at, '/with/at', this.clock.now());
   }
 
   @Get()

@@ -4,7 +4,7 @@ import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-e
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { causedBy, DEFAULT_ORG, eventIdOf } from '#libs/events/src/envelope.js';
 import { streams } from '#libs/events/src/streams.js';
-import { Transient } from '#libs/kernel/src/errors.js';
+import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import { useViews } from '../../../../test/support/views.js';
@@ -118,6 +118,70 @@ describe('inspect', () => {
     log.clock.advance(2_000);
     expect((await log.turn(id)).againAfterMs).toBeUndefined();
     expect(await log.controller.view(auditor, id)).toMatchObject({ status: 'finished', results: 3 });
+  });
+});
+
+describe('what if', () => {
+  it('compares decisions of now with those of then, event by event, and records nothing but its own life', async () => {
+    const asked: unknown[] = [];
+    log.worlds.add({
+      worldOf: (request) => {
+        asked.push({ at: request.at, chosen: request.chosen, log: Object.keys(request.log) });
+        return Promise.resolve({
+          isAsked: () => true,
+          decide: ({ data }) =>
+            (data as { n: number }).n === 3
+              ? []
+              : [{ kind: 'rule', by: 'rul_1', name: 'r', version: '2', outcome: 'matched', requests: [] }],
+        });
+      },
+    });
+    for (let n = 1; n <= 3; n++) await log.append('git.push', { n });
+    const decided = { kind: 'rule', ruleId: 'rul_1', ruleName: 'r', ruleVersion: 1, outcome: 'matched', actions: [] };
+    log.decisions.add({ decisionsOn: () => Promise.resolve([{ key: 'rul_1', shown: decided as never }]) });
+    const head = await store.head();
+    const replay = await log.replay({ mode: 'what_if', filter: { type: 'git.push' }, with: { at: '1' } });
+    expect(replay).toMatchObject({ status: 'finished', results: 3, differences: 1 });
+    expect(await log.resultsOf(replay.id)).toMatchObject([
+      { event: { data: { n: 1 } }, now: [{ version: '2' }], then: [{ version: '1' }], differences: [] },
+      { event: { data: { n: 2 } }, differences: [] },
+      { event: { data: { n: 3 } }, now: [], differences: [{ by: 'rul_1', difference: 'acts_no_longer' }] },
+    ]);
+    const differing = await answerOf((reply) =>
+      log.results.list(auditor, replay.id, reply, undefined, undefined, undefined, undefined, 'true'),
+    );
+    expect(JSON.parse(differing)).toMatchObject({ data: [{ event: { data: { n: 3 } } }], nextCursor: null });
+    expect(asked).toEqual([{ at: 1n, chosen: { at: '1' }, log: ['readAll', 'readStream'] }]);
+    const since = await store.readAll({ after: head, limit: 100 });
+    expect(since.events.map(({ type }) => type)).toEqual(['replay.requested', 'replay.started', 'replay.finished']);
+  });
+
+  it('is refused at once where what it asks for is wrong', async () => {
+    const wrong = {
+      mode: 'what_if',
+      speed: 2,
+      with: { at: 'x', rules: [{}, { draft: {}, version: 1 }], workflows: [{}, { source: 'a', version: '1' }] },
+    };
+    await expect(log.controller.create(auditor, wrong)).rejects.toMatchObject({
+      problems: [
+        '/speed',
+        '/with/at',
+        '/with/rules/0',
+        '/with/rules/1/version',
+        '/with/workflows/0',
+        '/with/workflows/1/version',
+      ].map((pointer) => expect.objectContaining({ pointer })),
+    });
+    await expect(log.controller.create(auditor, { mode: 'inspect', with: {} })).rejects.toMatchObject({
+      code: 'replay.invalid',
+    });
+    const missing = new Rejected('invalid', 'replay.unknown_rule', 'no');
+    log.worlds.add({ worldOf: () => Promise.reject(missing) });
+    const body = { mode: 'what_if', with: { rules: [{ ruleId: 'rul_x' }] } };
+    await expect(log.controller.create(auditor, body)).rejects.toBe(missing);
+    await expect(log.controller.create(auditor, { mode: 'what_if', with: { at: '99' } })).rejects.toMatchObject({
+      code: 'as_of.in_future',
+    });
   });
 });
 

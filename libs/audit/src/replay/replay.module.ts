@@ -3,10 +3,14 @@ import { DataSource } from 'typeorm';
 
 import { DecisionSources } from '#libs/event-index/src/decision-sources.js';
 import { EventIndexModule } from '#libs/event-index/src/event-index.module.js';
+import { readOnly, Worlds } from '#libs/event-index/src/worlds.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
+import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
 
+import { DecidedThen } from './modes/decided-then.adapter.js';
+import { WhatIf } from './modes/what-if.js';
 import { Replays } from './replay-list.adapter.js';
 import { ReplayController } from './replay.controller.js';
 import { ReplayProjection } from './replay.projection.js';
@@ -29,15 +33,27 @@ import { ShownResults } from './shown/shown-results.adapter.js';
     },
     {
       provide: ShownResults,
-      useFactory: (database: DataSource, events: EventReader, decisions: DecisionSources) =>
-        new ShownResults(database, events, decisions),
-      inject: [DataSource, EventReader, DecisionSources],
+      useFactory: (database: DataSource, events: EventReader, decisions: DecisionSources, whatIf: WhatIf) =>
+        new ShownResults(database, events, decisions, whatIf),
+      inject: [DataSource, EventReader, DecisionSources, WhatIf],
+    },
+    {
+      provide: WhatIf,
+      useFactory: (store: EventStore, worlds: Worlds, decisions: DecisionSources) =>
+        new WhatIf(store, worlds, new DecidedThen(readOnly(store), decisions)),
+      inject: [EventStore, Worlds, DecisionSources],
     },
     {
       provide: RunReplay,
-      useFactory: (store: EventStore, clock: Clock, events: EventReader, rows: ReplayRows) =>
-        new RunReplay({ store, clock, events, rows }),
-      inject: [EventStore, Clock, EventReader, ReplayRows],
+      useFactory: (
+        store: EventStore,
+        clock: Clock,
+        events: EventReader,
+        rows: ReplayRows,
+        whatIf: WhatIf,
+        progress: Progress,
+      ) => new RunReplay({ store, clock, events, rows, whatIf, progress }),
+      inject: [EventStore, Clock, EventReader, ReplayRows, WhatIf, Progress],
     },
   ],
 })

@@ -21,6 +21,7 @@ export function checkReplay(body: unknown): ReplayRequest {
     check: (request, problems) => {
       boundOf(problems.part(request, 'from'), '/from', problems);
       boundOf(problems.part(request, 'to'), '/to', problems);
+      checkMode(request, problems);
       const filter = problems.part(request, 'filter');
       if (filter?.correlation !== undefined && eventUuidOf(filter.correlation) === undefined)
         problems.add('/filter/correlation', 'Must be the id of an event: evt_….');
@@ -34,6 +35,28 @@ export function checkReplay(body: unknown): ReplayRequest {
       }
     },
   });
+}
+
+/** Keys that one mode has alone. */
+const ONLY_OF = { speed: 'inspect', with: 'what_if' } as const;
+
+function checkMode(request: ReplayRequest, problems: Problems): void {
+  const { mode } = request;
+  for (const [key, only] of Object.entries(ONLY_OF))
+    if (key in request && mode !== only) problems.add(`/${key}`, `Must be used with mode ${only} only.`);
+  const chosen = problems.part(request, 'with');
+  boundOf(chosen?.at, '/with/at', problems);
+  for (const [index, { ruleId, version, draft }] of (chosen?.rules ?? []).entries()) {
+    if (ruleId === undefined && draft === undefined) problems.add(`/with/rules/${index}`, 'Must have ruleId or draft.');
+    if (version !== undefined && draft !== undefined)
+      problems.add(`/with/rules/${index}/version`, 'Must not be used together with draft.');
+  }
+  for (const [index, { workflow, version, source }] of (chosen?.workflows ?? []).entries()) {
+    if ((workflow === undefined) === (source === undefined))
+      problems.add(`/with/workflows/${index}`, 'Must have either workflow or source.');
+    if (version !== undefined && source !== undefined)
+      problems.add(`/with/workflows/${index}/version`, 'Must not be used together with source.');
+  }
 }
 
 /** Which events a checked request selects, and where in the log they are. */

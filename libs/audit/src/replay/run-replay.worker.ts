@@ -4,7 +4,9 @@ import { type CountedRange, rangeOf } from '#libs/event-index/src/scan/log-range
 import { scan } from '#libs/event-index/src/scan/scan-log.js';
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
+import type { Progress } from '#libs/event-store/src/subscriber.js';
 import { ENGINE } from '#libs/events/src/envelope.js';
+import { followers } from '#libs/events/src/followers.js';
 import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
@@ -12,7 +14,8 @@ import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/claims/work.js';
 
 import { paced } from './pace.js';
-import type { ReplayRows, Step } from './replay-rows.adapter.js';
+import type { WhatIf } from './modes/what-if.js';
+import type { Found, ReplayRows, Step } from './replay-rows.adapter.js';
 import { changeReplay, type KnownReplay, readReplay, REPLAYS, type ReplayTask, selectionOf } from './replay.js';
 
 /** Events of one read; as many results are saved at a time. */
@@ -29,6 +32,8 @@ export interface RunReplayParts {
   readonly clock: Clock;
   readonly events: EventReader;
   readonly rows: ReplayRows;
+  readonly whatIf: WhatIf;
+  readonly progress: Progress;
 }
 
 /**
@@ -48,6 +53,8 @@ export class RunReplay implements Worker<ReplayTask> {
     const { store, rows } = this.parts;
     const replay = await readReplay(store, id);
     if (replay.kind === 'ended') return { position: replay.last.position };
+    const { request, upTo } = replay.requested.data;
+    if (request.mode !== 'inspect') await this.decided(BigInt(upTo));
     if (replay.kind === 'waiting') await this.record(id, { type: 'replay.started', data: { replayId: id } });
     try {
       const again = await this.turn(id, replay, signal);
@@ -57,13 +64,14 @@ export class RunReplay implements Worker<ReplayTask> {
       const { code, message: detail } = error;
       return this.record(id, { type: 'replay.failed', data: { replayId: id, code, detail } });
     }
-    const { looked, selected, results } = (await rows.load([id])).get(id)!;
+    const { looked, selected, results, differences } = (await rows.load([id])).get(id)!;
     crashPoint('audit.before-replay-end');
-    return this.record(id, { type: 'replay.finished', data: { replayId: id, looked, selected, results } });
+    return this.record(id, { type: 'replay.finished', data: { replayId: id, looked, selected, results, differences } });
   }
 
   /** @returns after how many milliseconds there is more to do; `undefined` at the end. */
-  private async turn(id: string, { requested }: KnownReplay, signal: AbortSignal): Promise<number | undefined> {
+  private async turn(id: string, replay: KnownReplay, signal: AbortSignal): Promise<number | undefined> {
+    const { requested } = replay;
     const { store, rows, events, clock } = this.parts;
     const { request, upTo } = requested.data;
     const { query, range: asked } = selectionOf(request, requested.metadata.orgId, BigInt(upTo));
@@ -77,11 +85,12 @@ export class RunReplay implements Worker<ReplayTask> {
     let selected: { readonly event: RecordedEvent; readonly looked: number }[] = [];
     let wait: number | undefined;
 
-    const save = async (step: Omit<Step, 'found' | 'selected' | 'results'>, of: readonly RecordedEvent[]) => {
-      const found = of.map(({ position }) => position);
+    const save = async (step: Pick<Step, 'position' | 'looked' | 'pace'>, of: readonly RecordedEvent[]) => {
+      const found = await this.resultsOf(replay, of);
+      const differences = found.filter(({ differs }) => differs).length;
       crashPoint('audit.before-replay-save');
       // Whoever has lost its claim may still be at work here.
-      if (!(await rows.save(id, saved, { ...step, selected: of.length, results: found.length, found })))
+      if (!(await rows.save(id, saved, { ...step, selected: of.length, results: found.length, differences, found })))
         throw new Transient('replay.taken_over', 'Another process goes on with this replay.');
       crashPoint('audit.after-replay-save');
       saved = { ...saved, position: step.position, ...(step.pace && { pace: step.pace }) };
@@ -109,10 +118,31 @@ export class RunReplay implements Worker<ReplayTask> {
     };
     const look = (event: RecordedEvent): void => {
       looked++;
-      if (isSelected(event)) selected.push({ event, looked });
+      // Nobody has decided about an event in quarantine.
+      if (!isSelected(event) || (request.mode !== 'inspect' && events.markOf(event.id))) return;
+      selected.push({ event, looked });
     };
     const isOver = await scan(store, range, look, signal, { after: saved.position, page: PAGE, paged });
     return wait ?? (isOver ? undefined : 0);
+  }
+
+  /** Which of these events have a result. */
+  private async resultsOf(replay: KnownReplay, events: readonly RecordedEvent[]): Promise<readonly Found[]> {
+    if (replay.requested.data.request.mode === 'inspect') return events;
+    const comparisons = await this.parts.whatIf.compare(replay, events);
+    return events.flatMap(({ position }, index) => {
+      const { now, then, differences } = comparisons[index]!;
+      return now.length + then.length === 0 ? [] : [{ position, differs: differences.length > 0 }];
+    });
+  }
+
+  /** Waits until everything up to here is decided, and the decisions can be read. */
+  private async decided(upTo: bigint): Promise<void> {
+    const { progress, store } = this.parts;
+    const wait = (names: readonly string[], position: bigint) =>
+      Promise.all(names.map((name) => progress.whenProcessed(name, position)));
+    await wait([followers.decideRules, followers.startRuns], upTo);
+    await wait([followers.decisionViews, followers.triggerDecisions, followers.runViews], await store.head());
   }
 
   /** @returns where the replay is then: it may have been cancelled. */

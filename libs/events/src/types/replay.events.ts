@@ -15,6 +15,9 @@ export const replayEvents = {
       replayId,
       request: ReplayRequest,
       upTo: Type.String({ description: 'position of the newest event at the time of the request: it ends there' }),
+      worldAt: Type.Optional(
+        Type.String({ description: 'position whose rules and workflows decide; absent: that of the request' }),
+      ),
     }),
     example: {
       replayId: exampleId,
@@ -32,7 +35,7 @@ export const replayEvents = {
     description: 'A replay came to its end.',
     system: true,
     data: Type.Object({ replayId, ...ReplayCounts.properties }),
-    example: { replayId: exampleId, looked: 1200, selected: 340, results: 340 },
+    example: { replayId: exampleId, looked: 1200, selected: 340, results: 340, differences: 0 },
   }),
   'replay.failed': defineEvent({
     description: 'A replay could not go on.',

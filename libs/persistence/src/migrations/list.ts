@@ -31,6 +31,7 @@ import { Executions } from './0042-executions.js';
 import { DeliverySecrets } from './0035-delivery-secrets.js';
 import { RunSnapshots } from './0066-run-snapshots.js';
 import { SubjectKeys } from './0085-subject-keys.js';
+import { ReplayDifferences } from './0080-replay-differences.js';
 import { Replays } from './0079-replays.js';
 import { LogTrees } from './0065-log-trees.js';
 import { TokenUses } from './0046-token-uses.js';
@@ -83,4 +84,5 @@ export const migrations = [
   SubjectKeys,
   Replays,
   Messages,
+  ReplayDifferences,
 ];

@@ -10,17 +10,7 @@ import { EventStore, platformEvent, type RecordedEvent } from '#libs/event-store
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { readAt } from '#libs/event-store/src/reading.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
-import {
-  causedBy,
-  ENGINE,
-  eventIdOf,
-  FOLLOWS_FROM_ITSELF,
-  followsFrom,
-  followsFromItself,
-  MAX_HOPS,
-  personalOf,
-  runIdOf,
-} from '#libs/events/src/envelope.js';
+import { causedBy, ENGINE, eventIdOf, MAX_HOPS, personalOf, runIdOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import type { TriggerDecision } from '#libs/events/src/shapes/decision-shape.js';
 import type { WorkflowTrigger } from '#libs/events/src/shapes/run-shape.js';
@@ -51,6 +41,7 @@ import { keysOfEvent } from '../triggers/flow-control.js';
 import { InboundIntegrations } from '../triggers/inbound-integrations.js';
 import { type ActiveWorkflow, WorkflowTable } from '../workflow/workflow.table.js';
 import { firstEventOf, type NewRun } from './first-append.js';
+import { isIgnored, loopOf } from '../decisions/may-start.js';
 import { recordRun } from './record-run.js';
 import { heldBack, settleGroup } from './settle-flow.js';
 
@@ -279,13 +270,8 @@ export class StartRuns implements Subscriber {
 
   /** Why a workflow may not start for an event that its trigger fits. */
   private refusalOf(event: RecordedEvent, workflow: ActiveWorkflow): { reason: string; detail: string } | undefined {
-    const { hop } = event.metadata;
-    if (hop >= MAX_HOPS)
-      return {
-        reason: 'too-many-hops',
-        detail: `The event has ${hop} causes before it; at most ${MAX_HOPS} are allowed.`,
-      };
-    if (isFromItself(event, workflow)) return { reason: FOLLOWS_FROM_ITSELF, detail: followsFromItself('workflow') };
+    const loop = loopOf(event, workflow);
+    if (loop) return loop;
     if (this.budget.isSpent(event))
       return { reason: CORRELATION_EXHAUSTED, detail: exhaustedInWords(this.budget.limit) };
     return undefined;
@@ -356,16 +342,3 @@ const skippedFor = ({ reason, detail }: { readonly reason: string; readonly deta
   reason: reason === CORRELATION_EXHAUSTED ? 'budget' : 'loop',
   detail,
 });
-
-const isFromItself = ({ metadata }: RecordedEvent, { id, definition }: ActiveWorkflow): boolean =>
-  definition?.allowRecursion !== true && followsFrom(id, metadata);
-
-/**
- * What is refused without a record, since there would be one for each step of each of its own runs, or since the record
- * would be refused in turn, without end.
- */
-const isIgnored = (event: RecordedEvent, workflow: ActiveWorkflow): boolean => {
-  if (!isFromItself(event, workflow)) return false;
-  const isOwn = streams.isRun(event.stream) && event.metadata.causedBy?.at(-1) === workflow.id;
-  return event.type === 'action.refused' || (isOwn && /^(workflow|run)\./.test(event.type));
-};

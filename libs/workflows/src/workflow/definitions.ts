@@ -18,7 +18,7 @@ export class Definitions {
   private readonly kept = new BoundedMap<string, Definition>(MAX_KEPT);
 
   constructor(
-    private readonly store: EventStore,
+    private readonly store: Pick<EventStore, 'readStream'>,
     private readonly library: StepLibrary,
   ) {}
 

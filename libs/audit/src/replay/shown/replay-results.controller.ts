@@ -7,6 +7,7 @@ import { CurrentCaller, Roles } from '#libs/access/src/caller.controller.js';
 import type { Caller } from '#libs/access/src/caller.js';
 import { Answers, AnswersPage } from '#libs/access/src/shapes.controller.js';
 import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
+import { EventStore } from '#libs/event-store/src/event-store.js';
 import { ReplayAnswer, ReplayResultAnswer } from '#libs/events/src/shapes/audit/replay-shape.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { SHUTDOWN } from '#libs/kernel/src/shutdown.js';
@@ -14,6 +15,7 @@ import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { pageOf, pagingOf } from '#libs/kernel/src/paging.js';
 
 import { followReplay, progressEvents, progressLines } from './follow-replay.js';
+import { type KnownReplay, readReplay } from '../replay.js';
 import { ReplayRows } from '../replay-rows.adapter.js';
 import { hasEnded, Replays } from '../replay-list.adapter.js';
 import { ShownResults } from './shown-results.adapter.js';
@@ -42,6 +44,7 @@ export class ReplayResultsController {
   private followers = 0;
 
   constructor(
+    @Inject(EventStore) private readonly store: EventStore,
     @Inject(Replays) private readonly replays: Replays,
     @Inject(ReplayRows) private readonly rows: ReplayRows,
     @Inject(ShownResults) private readonly results: ShownResults,
@@ -81,6 +84,12 @@ export class ReplayResultsController {
     description:
       'In the order of the log. With `Accept: application/x-ndjson` all of them, one a line; with `follow=true` until the replay has ended.',
   })
+  @ApiQuery({
+    name: 'differs',
+    required: false,
+    enum: ['true', 'false'],
+    description: 'Of `what_if`: true for those with a difference alone. Default: false.',
+  })
   @ApiQuery({ name: 'follow', required: false, enum: ['true', 'false'], description: 'Of NDJSON. Default: false.' })
   @ApiProduces('application/json', NDJSON)
   @AnswersPage(ReplayResultAnswer)
@@ -92,54 +101,56 @@ export class ReplayResultsController {
     @Query('limit') limit?: string,
     @Query('cursor') cursor?: string,
     @Query('follow') follow?: string,
+    @Query('differs') differs?: string,
   ): Promise<void> {
     const paging = pagingOf(limit, cursor, ['number']);
     const after = paging.after && BigInt(paging.after[0]!);
-    if (follow !== undefined && follow !== 'true' && follow !== 'false')
-      throw new Rejected('invalid', 'replay.bad_follow', '"follow" must be true or false.');
+    const [isFollowed, differing] = [isTrue('follow', follow), isTrue('differs', differs)];
     await this.replays.get(orgId, id);
+    const replay = await readReplay(this.store, id);
     // What was decided about the newest events is to be found.
     await this.events.settle();
     if (accept?.includes(NDJSON) === true) {
       const most = limit === undefined ? Infinity : paging.limit;
       const signal = this.follower(reply);
-      const lines = this.lines(orgId, id, { after, most, follow: follow === 'true' }, signal);
+      const lines = this.lines(replay, id, { after, most, follow: isFollowed, differs: differing }, signal);
       reply.type(NDJSON).send(Readable.from(lines, { objectMode: false }));
       return;
     }
-    const places = await this.rows.results(id, after, paging.limit + 1);
+    const places = await this.rows.results(id, { after, differs: differing }, paging.limit + 1);
     const page = pageOf(
       places,
       paging,
       (place) => [String(place)],
       (place) => place,
     );
-    const data = await this.results.at(orgId, page.data);
+    const data = await this.results.at(replay, page.data);
     reply.type(JSON_TYPE).send(`{"data":[${data.join(',')}],"nextCursor":${stringifyJson(page.nextCursor)}}`);
   }
 
   private async *lines(
-    orgId: string,
+    replay: KnownReplay,
     id: string,
-    { after, most, follow }: { after: bigint | undefined; most: number; follow: boolean },
+    { after, most, follow, differs }: { after: bigint | undefined; most: number; follow: boolean; differs: boolean },
     signal: AbortSignal,
   ): AsyncGenerator<string> {
+    const { orgId } = replay.requested.metadata;
     let [at, left] = [after, most];
     const rest = async function* (this: ReplayResultsController): AsyncGenerator<string> {
       for (;;) {
-        const places = await this.rows.results(id, at, Math.min(BATCH, left));
+        const places = await this.rows.results(id, { after: at, differs }, Math.min(BATCH, left));
         if (places.length === 0) return;
-        yield (await this.results.at(orgId, places)).map((line) => `${line}\n`).join('');
+        yield (await this.results.at(replay, places)).map((line) => `${line}\n`).join('');
         at = places.at(-1);
         left -= places.length;
         if (left <= 0 || signal.aborted) return;
       }
     }.bind(this);
     if (follow)
-      for await (const replay of followReplay(() => this.replays.get(orgId, id), signal)) {
-        if (!replay) yield '\n';
+      for await (const now of followReplay(() => this.replays.get(orgId, id), signal)) {
+        if (!now) yield '\n';
         // What was found before it ended comes below.
-        else if (!hasEnded(replay)) yield* rest();
+        else if (!hasEnded(now)) yield* rest();
         if (left <= 0) return;
       }
     yield* rest();
@@ -162,4 +173,9 @@ export class ReplayResultsController {
     });
     return AbortSignal.any([gone.signal, this.shutdown]);
   }
+}
+
+function isTrue(name: string, text: string | undefined): boolean {
+  if (text === undefined || text === 'false' || text === 'true') return text === 'true';
+  throw new Rejected('invalid', 'replay.bad_parameter', `"${name}" must be true or false.`);
 }

@@ -7,7 +7,12 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { eventJson } from '../../event-json.js';
+import type { WhatIf } from '../modes/what-if.js';
+import type { KnownReplay } from '../replay.js';
 import { effectsOf } from '#libs/event-index/src/effects.adapter.js';
+
+/** What there is to say about events. */
+type Said = ReadonlyMap<RecordedEvent, object>;
 
 /** Most decisions of one event that are shown. */
 const MAX_DECISIONS = 200;
@@ -19,14 +24,33 @@ export class ShownResults {
     private readonly database: DataSource,
     private readonly events: EventReader,
     private readonly decisions: DecisionSources,
+    private readonly whatIf: WhatIf,
   ) {}
 
   /** @returns the JSON text of the result at each place. */
-  async at(orgId: string, positions: readonly bigint[]): Promise<readonly string[]> {
+  async at(replay: KnownReplay, positions: readonly bigint[]): Promise<readonly string[]> {
+    const { orgId } = replay.requested.metadata;
     const events = await this.events.at(orgId, positions);
     const found = positions.flatMap((position) => events.get(position) ?? []);
+    const isInspected = replay.requested.data.request.mode === 'inspect';
+    const said = isInspected ? await this.inspected(orgId, found) : await this.compared(replay, found);
+    return positions.map((position) => {
+      const event = events.get(position);
+      const place = `{"position":"${position}"`;
+      if (!event) return `${place}}`;
+      const mark = this.events.markOf(event.id);
+      return `${place},"event":${eventJson(event, mark)},${stringifyJson(said.get(event)).slice(1)}`;
+    });
+  }
+
+  private async compared(replay: KnownReplay, found: readonly RecordedEvent[]): Promise<Said> {
+    const comparisons = await this.whatIf.compare(replay, found);
+    return new Map(found.map((event, index) => [event, comparisons[index]!]));
+  }
+
+  private async inspected(orgId: string, found: readonly RecordedEvent[]): Promise<Said> {
     const effects = await effectsOf(this.database, orgId, found);
-    const decisions = new Map<RecordedEvent, unknown>();
+    const decisions = new Map<RecordedEvent, readonly object[]>();
     for (let start = 0; start < found.length; start += AT_ONCE)
       await Promise.all(
         found.slice(start, start + AT_ONCE).map(async (event) => {
@@ -38,12 +62,6 @@ export class ShownResults {
           );
         }),
       );
-    return positions.map((position) => {
-      const event = events.get(position);
-      const place = `{"position":"${position}"`;
-      if (!event) return `${place}}`;
-      const rest = stringifyJson({ decisions: decisions.get(event), effects: effects.get(event.id) });
-      return `${place},"event":${eventJson(event, this.events.markOf(event.id))},${rest.slice(1)}`;
-    });
+    return new Map(found.map((event) => [event, { decisions: decisions.get(event), effects: effects.get(event.id) }]));
   }
 }

@@ -32,10 +32,42 @@ export const ReplayFilter = closed({
 });
 export type ReplayFilter = Static<typeof ReplayFilter>;
 
-export const ReplayMode = Type.Union([Type.Literal('inspect')], {
-  description: 'inspect: lists the events with the decisions and effects that followed.',
+export const ReplayMode = Type.Union([Type.Literal('inspect'), Type.Literal('what_if')], {
+  description:
+    'inspect: lists the events with the decisions and effects that followed. what_if: what rules and workflows would decide and request today, and how that differs from what happened; nothing is done.',
 });
 export type ReplayMode = Static<typeof ReplayMode>;
+
+/** Rules and workflows that decide in place of those that are in force. */
+export const ReplayWorld = closed({
+  at: Type.Optional(bound('Rules and workflows as they were at this position or time. Default: as they are now.')),
+  rules: Type.Optional(
+    Type.Array(
+      closed({
+        ruleId: Type.Optional(Type.String({ description: 'An existing rule.' })),
+        version: Type.Optional(Type.Integer({ minimum: 1, description: 'One of its versions.' })),
+        draft: Type.Optional(
+          Type.Object(
+            {},
+            { description: 'A rule as `POST /api/v1/rules` takes it; with `ruleId` instead of that rule.' },
+          ),
+        ),
+      }),
+      { maxItems: 100, description: 'These rules alone. If neither `rules` nor `workflows` is given, all of them.' },
+    ),
+  ),
+  workflows: Type.Optional(
+    Type.Array(
+      closed({
+        workflow: Type.Optional(Type.String({ description: 'Name of an existing workflow.' })),
+        version: Type.Optional(Type.String({ description: 'One of its versions, by number or hash.' })),
+        source: Type.Optional(Type.String({ description: 'A workflow as YAML.' })),
+      }),
+      { maxItems: 100, description: 'The triggers of these workflows alone.' },
+    ),
+  ),
+});
+export type ReplayWorld = Static<typeof ReplayWorld>;
 
 const request = {
   mode: ReplayMode,
@@ -61,6 +93,12 @@ const request = {
       expected: 'a number above 0: 1 is real time, 60 plays an hour in a minute',
     }),
   ),
+  with: Type.Optional(
+    Type.Unsafe<ReplayWorld>({
+      ...ReplayWorld,
+      description: 'Of `what_if`: which rules and workflows decide. Default: all of them, as they are now.',
+    }),
+  ),
 };
 
 /** What is sent to replay a part of the log. */
@@ -81,6 +119,7 @@ export const ReplayCounts = Type.Object({
   looked: count('Events of the range and of the types that were read.'),
   selected: count('Events that the filter selects.'),
   results: count('Events with a result.'),
+  differences: count('Of `what_if`: events about which something else is decided.'),
 });
 export type ReplayCounts = Static<typeof ReplayCounts>;
 
@@ -118,6 +157,56 @@ const Effect = Type.Object({
 });
 export type ReplayEffect = Static<typeof Effect>;
 
+/** What a rule or workflow decides about an event, where it does not pass it over. */
+const Decided = Type.Object({
+  kind: Type.Union([Type.Literal('rule'), Type.Literal('workflow')]),
+  by: Type.String({ description: 'Id of the rule or workflow.' }),
+  name: Type.String(),
+  version: Type.String(),
+  outcome: Type.String({
+    description: 'Of rules matched, throttled or errored; of workflows started, skipped or errored.',
+  }),
+  reason: Type.Optional(Type.String({ description: 'Why it does not act.' })),
+  requests: Type.Array(
+    Type.Object({
+      type: Type.String({ description: 'The event that requests it.' }),
+      data: Type.Object({}),
+      refused: Type.Optional(Type.String({ description: 'Code of a refusal.' })),
+    }),
+  ),
+});
+
+/** How a decision of now differs from that of then. */
+export const ReplayDifference = Type.Object({
+  kind: Type.Union([Type.Literal('rule'), Type.Literal('workflow')]),
+  by: Type.String(),
+  name: Type.String(),
+  difference: Type.Union(
+    [
+      Type.Literal('acts_now'),
+      Type.Literal('acts_no_longer'),
+      Type.Literal('other_outcome'),
+      Type.Literal('other_actions'),
+      Type.Literal('other_inputs'),
+    ],
+    {
+      description:
+        'acts_now: did not match then. acts_no_longer: matched then. other_outcome: another outcome, such as an error. other_actions: other kinds or another number of actions. other_inputs: the same actions with other values.',
+    },
+  ),
+  inputs: Type.Optional(
+    Type.Array(
+      Type.Object({
+        pointer: Type.String({ description: 'Into `requests`.' }),
+        now: Type.Unknown(),
+        then: Type.Unknown(),
+      }),
+      { description: 'The first 20 values that differ, cut to 200 characters.' },
+    ),
+  ),
+});
+export type ReplayDifference = Static<typeof ReplayDifference>;
+
 /** What a replay says about one event. */
 export const ReplayResultAnswer = Type.Object(
   {
@@ -130,6 +219,13 @@ export const ReplayResultAnswer = Type.Object(
         description: 'What rules and workflows decided then.',
       }),
     ),
+    now: Type.Optional(
+      Type.Array(Decided, { description: 'Of `what_if`: what would be decided. What matches nothing is left out.' }),
+    ),
+    then: Type.Optional(
+      Type.Array(Decided, { description: 'Of `what_if`: what was decided by the same rules and workflows.' }),
+    ),
+    differences: Type.Optional(Type.Array(ReplayDifference)),
     effects: Type.Optional(
       Type.Object(
         { count: count('All of them.'), events: Type.Array(Effect), complete: Type.Boolean() },
