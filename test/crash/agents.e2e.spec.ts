@@ -158,6 +158,19 @@ describe('a process that dies', () => {
     }),
   );
 
+  it.concurrent.each(['before', 'after'])('%s tools are listed asks for them again, as the log says', async (when) =>
+    World.run(`agents.${when}-call`, async (world) => {
+      const { tools, url } = mcpServer({ name: 'refund' });
+      const { model, settings } = modelAgent([{ text: 'done' }], [{ mcp: url }]);
+      const id = await world.agent(settings);
+      const executionId = await world.diesDuring(id);
+      await world.untilStatus(id, executionId, 'completed');
+      const types = await world.recorded(executionId);
+      expect([count(types, 'agent.tools_requested'), count(types, 'agent.tools_listed')]).toEqual([1, 1]);
+      expect([...model.problems, ...tools.problems]).toEqual([]);
+    }),
+  );
+
   // The first call lists the tools, the second asks the model.
   it.concurrent.each([
     ['before', 1],

@@ -141,6 +141,7 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
 
   'libs/agents/src/engine/execution-state.ts': ['agent.attempt_started'],
   'libs/agents/src/engine/model-calls.ts': [
+    'agent.tools_requested',
     'agent.tools_listed',
     'agent.model_called',
     'agent.model_answered',

@@ -27,7 +27,9 @@ export interface Approval {
 
 /** What an execution has done that a model directs. */
 export interface ModelWork {
-  /** Absent until the servers of tools were asked. */
+  /** The servers of tools are being asked, or were when the process died. */
+  readonly isAskingForTools?: true;
+  /** Absent until the servers of tools have answered. */
   readonly tools?: DataOf<'agent.tools_listed'>['tools'];
   readonly calls: readonly (ModelCall | ToolCall)[];
   readonly approvals: readonly Approval[];
@@ -38,6 +40,8 @@ export const NO_WORK: ModelWork = { calls: [], approvals: [] };
 /** Pure and total. */
 export function worked(work: ModelWork, type: string, data: unknown, timestamp: string): ModelWork {
   switch (type) {
+    case 'agent.tools_requested':
+      return { ...work, isAskingForTools: true };
     case 'agent.tools_listed':
       return { ...work, tools: (data as DataOf<'agent.tools_listed'>).tools };
     case 'agent.model_called': {

@@ -54,6 +54,7 @@ export class RunExecution implements Worker<ExecutionTask> {
     'agent.attempt_started',
     'agent.attempt_failed',
     'agent.accepted',
+    'agent.tools_requested',
     'agent.tools_listed',
     'agent.model_called',
     'agent.model_answered',

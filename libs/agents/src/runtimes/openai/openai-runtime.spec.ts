@@ -77,10 +77,16 @@ describe('a model', () => {
     expect(text(model.bodies[0]!.messages![1])).toBe('Triage this.\n\n<data>{"title":"DB latency"}</data>');
   });
 
-  it.each(['chat_completions', 'responses'] as const)('calls tools and gets their answers, through %s', async (api) => {
-    const server = new McpDouble([
-      { name: 'find.order', annotations: { readOnlyHint: true }, run: ({ id }) => `order ${String(id)}` },
-    ]);
+  it.each([
+    ['chat_completions', 'sessions'],
+    ['responses', 'stateless'],
+  ] as const)('calls tools and gets their answers, through %s and %s of MCP', async (api, era) => {
+    const tool = {
+      name: 'find.order',
+      annotations: { readOnlyHint: true },
+      run: ({ id }: { id?: unknown }) => `order ${String(id)}`,
+    };
+    const server = new McpDouble([tool], 'stream', era);
     const work = await given(
       [
         {
@@ -101,6 +107,7 @@ describe('a model', () => {
     expect((await world.last(work)).data).toMatchObject({ output: 'two orders' });
     expect(await world.types(work)).toEqual([
       'agent.started',
+      'agent.tools_requested',
       'agent.tools_listed',
       'agent.model_called',
       'agent.model_answered',
@@ -312,7 +319,7 @@ describe('wherever the process dies', () => {
         expect(new Set(tools.effects.map(({ key }) => key)).size).toBe(1);
       },
     );
-    expect(places).toBe(18);
+    expect(places).toBe(20);
   });
 
   it('a tool with effects is never called twice unasked: a person decides where nobody knows', async () => {

@@ -33,13 +33,21 @@ export const openaiRuntime: Runtime = {
     const { work, retryAt } = execution;
     const config = settings.config as Config;
     if ((retryAt && retryAt > now) || openApproval(work)) return WAIT;
-    if (!work.tools && config.tools?.some(isServer)) return { drafts: [], call: (signal) => listTools(turn, signal) };
+    if (!work.tools && config.tools?.some(isServer)) return askForTools(turn, config.tools);
     const last = work.calls.findLast((call): call is ModelCall => call.kind === 'model');
     if (!last) return askModel(turn);
     if (!last.answer) return { drafts: [], call: (signal) => callModel(turn, last.called, question(turn), signal) };
     return nextToolMove(turn, last, last.answer) ?? answered(turn, last.answer.text, last.answer.isTruncated);
   },
 };
+
+/** Nothing is asked of anybody before the log says so. */
+function askForTools(turn: Turn, tools: NonNullable<Config['tools']>): Move {
+  const { work, start } = turn.execution;
+  const servers = tools.flatMap((tool, index) => (isServer(tool) ? [index] : []));
+  const requested = { type: 'agent.tools_requested' as const, data: { executionId: start.executionId, servers } };
+  return { drafts: work.isAskingForTools ? [] : [requested], call: (signal) => listTools(turn, signal) };
+}
 
 /** The model has answered, and so have all tools that it asked for. */
 function answered(turn: Turn, text: string, isTruncated: boolean): Move {

@@ -17,6 +17,15 @@ const hash = 'f'.repeat(64);
 
 /** What an execution does that a model directs: the intent of every call is recorded before it. */
 export const modelEvents = {
+  'agent.tools_requested': defineEvent({
+    description: 'The servers of tools are about to be asked which tools they have.',
+    system: true,
+    data: Type.Object({
+      executionId,
+      servers: Type.Array(Type.Integer({ minimum: 0 }), { description: 'their places in `config.tools`' }),
+    }),
+    example: { ...ids, servers: [0] },
+  }),
   'agent.tools_listed': defineEvent({
     description: 'The tools that the model may call, as their servers describe them.',
     system: true,
