@@ -37,9 +37,10 @@ describe('a process that dies while a secret is set or removed', () => {
         expect(names).toEqual(point === 'access.secret-stored' ? [] : ['API_KEY']);
         await set('the second value');
         const orphans = point === 'access.secret-stored' ? 1 : 0;
-        await waitFor('the first value to be deleted', async () => (await kept()) === 1 + orphans);
+        // A value that was in force is kept: what comes back may still have it.
+        await waitFor('two values to be kept', async () => (await kept()) === 2);
         await server.call('DELETE', '/api/v1/secrets/API_KEY');
-        await waitFor('the second value to be deleted', async () => (await kept()) === orphans);
+        await waitFor('the values to be deleted', async () => (await kept()) === orphans);
         expect(await server.list('/api/v1/secrets')).toEqual([]);
       } finally {
         await server.stop();

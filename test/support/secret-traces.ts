@@ -5,14 +5,18 @@ export const VALUE = 'S3cret/"+&=<key>~9';
 
 export const inBase64 = (before: number): string => Buffer.from(`${'u'.repeat(before)}${VALUE}:p`).toString('base64');
 
+const escaped = (text: string): string => JSON.stringify(text).slice(1, -1);
+
 /** What nothing that is kept may have. In base64 only what does not depend on its surroundings. */
 const SPELLINGS = [
   VALUE,
   encodeURIComponent(VALUE),
   encodeURI(VALUE),
   new URL(`http://x/${VALUE}`).pathname.slice(1),
-  JSON.stringify(VALUE).slice(1, -1),
-  JSON.stringify(JSON.stringify(VALUE).slice(1, -1)).slice(1, -1),
+  escaped(VALUE),
+  escaped(escaped(VALUE)),
+  escaped(escaped(escaped(VALUE))),
+  escaped(escaped(escaped(escaped(VALUE)))),
   ...[0, 1, 2].map((before) => inBase64(before).slice(4, 20)),
   Buffer.from(VALUE).toString('hex'),
 ];

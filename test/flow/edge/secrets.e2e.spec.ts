@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 
+import { main } from '#apps/cli/src/main.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
@@ -96,6 +97,7 @@ beforeAll(async () => {
     MILLRACE_PLUGINS: join(folder, 'echoes.mjs'),
     LOG_LEVEL: 'debug',
     MILLRACE_ACTION_RETRY_SCHEDULE: '10ms',
+    MILLRACE_SEAL_EVERY: '1s',
   };
   server = await TestServer.start({ databaseUrl: database.url, env });
 });
@@ -111,6 +113,18 @@ interface Run {
   readonly id: string;
   readonly status: string;
   readonly timeline: readonly { stepId: string; status: string; error?: { code: string; message: string } }[];
+}
+
+/** What `run export --as-test` prints. */
+async function asTest(id: string): Promise<string> {
+  let printed = '';
+  const out = { write: (text: string) => (printed += text) };
+  await main(['run', 'export', id, '--as-test', '--plugins', join(folder, 'echoes.mjs')], {
+    env: { MILLRACE_URL: server.url, MILLRACE_TOKEN: ADMIN_TOKEN, XDG_CONFIG_HOME: folder },
+    out,
+    err: out,
+  });
+  return printed;
 }
 
 describe('secrets', () => {
@@ -182,6 +196,14 @@ describe('secrets', () => {
     expect(good).toContain(JSON.stringify(`Bearer ${VALUE}`).slice(1, -1));
     expect(good).toContain(JSON.stringify(JSON.stringify({ nested: [{ token: `is ${VALUE}` }], text })).slice(1, -1));
 
+    // Replaced: receivers still answer with the value of before.
+    await server.call('PUT', '/api/v1/secrets/TOKEN', { value: 'another value of it' });
+    const after = await server.post<Run>('/api/v1/workflows/secretive/runs', { inputs: { to, text } });
+    await waitFor('the second run to end', async () => {
+      const { status } = await server.get<Run>(`/api/v1/runs/${after.id}`);
+      return status === 'completed';
+    });
+
     const stored = await everythingStored(database);
     // What there is to find is there: requests with the name of the secret, and answers with what stands for it.
     expect(stored).toContain('/good/${{ secrets.TOKEN }}');
@@ -190,13 +212,24 @@ describe('secrets', () => {
     expect(found(server.output)).toEqual([]);
     expect(server.output).toContain('sent ***');
     const deliveries = await server.list<{ id: string }>('/api/v1/events?type=webhook.requested');
+    const exported = await waitFor('a checkpoint behind the second run', async () => {
+      const lines = await server.text('/api/v1/audit/export').catch(() => '');
+      return lines.includes(after.id) && lines;
+    });
     const pages = [
       await server.text('/metrics'),
       await server.text(`/api/v1/runs/${id}`),
+      await server.text(`/api/v1/runs/${after.id}`),
+      await server.text('/api/v1/runs'),
+      await server.text('/api/v1/deliveries'),
+      exported,
+      await server.text('/api/v1/workflows/secretive/decisions'),
+      await asTest(id),
       await server.text('/api/v1/events?limit=200'),
       await server.text('/api/v1/secrets'),
       await server.text('/api/v1/workflows/secretive'),
       ...(await Promise.all(deliveries.map((one) => server.text(`/api/v1/events/${one.id}/trace`)))),
+      ...(await Promise.all(deliveries.map((one) => server.text(`/api/v1/events/${one.id}/decisions`)))),
     ];
     expect(found(pages.join('\n'))).toEqual([]);
   });

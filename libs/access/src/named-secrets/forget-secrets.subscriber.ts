@@ -10,8 +10,9 @@ import { crashPoint } from '#libs/kernel/src/crash-point.js';
 
 import { Secrets } from '../secrets/secrets.js';
 import { namedSecret } from './named-secret.js';
+import { keptReferences } from './secret-values.js';
 
-/** Deletes values that a secret does not have any more. Safe twice: the stream says which one is the last. */
+/** Deletes values that are kept no longer: of a removed secret all. Safe twice: the stream says which they are. */
 @Injectable()
 export class ForgetSecrets implements Subscriber {
   readonly name = followers.forgetSecrets;
@@ -27,8 +28,10 @@ export class ForgetSecrets implements Subscriber {
     const ids = new Set(events.flatMap((event) => (event.is(...this.reads) ? [event.data.secretId] : [])));
     for (const id of ids) {
       const life = await readWhole(this.store, streams.secret(id));
-      const last = life.at(-1);
-      const gone = life.flatMap((event) => (event.is('secret.set') && event !== last ? [event.data.secret] : []));
+      const kept = keptReferences(life.toReversed());
+      const gone = life.flatMap((event) =>
+        event.is('secret.set') && !kept.includes(event.data.secret) ? [event.data.secret] : [],
+      );
       crashPoint('access.before-forget');
       await this.secrets.remove(gone);
       crashPoint('access.after-forget');

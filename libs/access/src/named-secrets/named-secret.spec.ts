@@ -14,7 +14,7 @@ import { ForgetSecrets } from './forget-secrets.subscriber.js';
 import { NamedSecretController } from './named-secret.controller.js';
 import { namedSecret, removeSecret, setSecret, SetSecret } from './named-secret.js';
 import { NamedSecretTable } from './named-secret.table.js';
-import { NamedSecretValues } from './secret-values.js';
+import { maskerOf, NamedSecretValues } from './secret-values.js';
 
 const caller: Caller = { orgId: 'org_1', actor: 'token/tok_1', tokenId: 'tok_1', roles: ['designer'] };
 const stranger: Caller = { ...caller, orgId: 'org_2' };
@@ -96,28 +96,40 @@ describe('a secret', () => {
     });
   });
 
-  it('leaves no value behind that is not in force, also when events are handled twice', async () => {
-    await set('API_KEY', 'first value');
-    await set('API_KEY', 'second value');
+  it('keeps three replaced values and none of a removed secret, also when events are handled twice', async () => {
+    for (const nth of [1, 2, 3, 4, 5]) await set('API_KEY', `value ${nth} of it`);
     await set('OTHER', 'other value');
     await forget();
     await forget();
-    expect([...secrets.kept.values()]).toEqual(['second value', 'other value']);
+    const all = () => [...secrets.kept.values()];
+    expect(all()).toEqual([...[2, 3, 4, 5].map((nth) => `value ${nth} of it`), 'other value']);
     await routes.remove(caller, 'API_KEY');
     await forget();
-    expect([...secrets.kept.values()]).toEqual(['other value']);
+    expect(all()).toEqual(['other value']);
+    await set('API_KEY', 'value 6 of it');
+    await forget();
+    expect(all()).toEqual(['other value', 'value 6 of it']);
   });
 
-  it('is looked up again where it is replaced between two looks', async () => {
+  it('is masked with the values that it has replaced, since a service may still answer with them', async () => {
+    await set('API_KEY', 'first value');
+    await set('API_KEY', 'second value');
+    await forget();
+    const mask = maskerOf(await values.of(caller.orgId, ['API_KEY']));
+    expect(mask.text('first value, second value, third value')).toBe('***, ***, third value');
+    expect(maskerOf(new Map([['A', 'first value']])).text('first value')).toBe('***');
+  });
+
+  it('is looked up again where the value that was found is deleted between two looks', async () => {
     await set('API_KEY', 'first value');
     const get = secrets.get.bind(secrets);
     secrets.get = async (references) => {
       secrets.get = get;
-      await set('API_KEY', 'second value');
+      for (const nth of [2, 3, 4, 5]) await set('API_KEY', `value ${nth} of it`);
       await forget();
       return get(references);
     };
-    expect(await valueOf('API_KEY')).toBe('second value');
+    expect(await valueOf('API_KEY')).toBe('value 5 of it');
   });
 
   it('is listed by name, page by page', async () => {

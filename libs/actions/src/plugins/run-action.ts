@@ -1,4 +1,4 @@
-import type { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
+import { maskerOf, type NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import { appendOnce } from '#libs/event-store/src/append-once.js';
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { type EventDraft, newEvent } from '#libs/event-store/src/new-event.js';
@@ -11,7 +11,6 @@ import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import type { Problem } from '#libs/kernel/src/errors.js';
 import { rounded, withHeldNumbers } from '#libs/kernel/src/text/exact-json.js';
-import { masker } from '#libs/kernel/src/text/masking.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 import { type Log, silentLog } from '#libs/kernel/src/log.js';
 import { noSooner } from '#libs/kernel/src/time/retry-after.js';
@@ -81,7 +80,7 @@ export class RunAction implements Worker<AttemptTask> {
     const values = await this.parts.secrets.of(request.metadata.orgId, names);
     const missing = names.find((name) => !values.has(name));
     if (missing !== undefined) return noSecret(missing);
-    const mask = masker(values.values());
+    const mask = maskerOf(values);
     const input = withHeldNumbers(withSecrets({ input: recorded }, secrets, values).input) as typeof recorded;
     const problems = shapeProblems(this.action.inputSchema, rounded(input), { prefix: 'action', hidesValues: true });
     if (problems.length > 0) return misfit(problems);

@@ -1,4 +1,5 @@
-import { type Masker, masker } from '#libs/kernel/src/text/masking.js';
+import { maskerOf } from '#libs/access/src/named-secrets/secret-values.js';
+import type { Masker } from '#libs/kernel/src/text/masking.js';
 import { SECRET_NAME } from '#libs/events/src/shapes/secret-shape.js';
 
 const REFERENCE = new RegExp(`\\$\\{\\{ *secrets\\.(${SECRET_NAME}) *\\}\\}`, 'g');
@@ -25,5 +26,5 @@ export async function withSecrets(
   const filled = Object.entries(texts).map(
     ([key, text]) => [key, text.replaceAll(REFERENCE, (_, name: string) => values.get(name)!)] as const,
   );
-  return { texts: Object.fromEntries(filled), mask: masker(values.values()) };
+  return { texts: Object.fromEntries(filled), mask: maskerOf(values) };
 }

@@ -1,4 +1,4 @@
-import type { NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
+import { maskerOf, type NamedSecretValues } from '#libs/access/src/named-secrets/secret-values.js';
 import type { Egress, EgressOutcome } from '#libs/egress/src/egress.js';
 import { appendOnce } from '#libs/event-store/src/append-once.js';
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
@@ -13,7 +13,6 @@ import { type WebhookFormat, type WebhookSettings, webhookSettings } from '#libs
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
-import { masker } from '#libs/kernel/src/text/masking.js';
 import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/claims/work.js';
 
 import { ATTEMPTS, type AttemptTask, outcomeCause, outcomeId } from '../delivery/delivery.js';
@@ -97,7 +96,7 @@ export class AttemptDelivery implements Worker<AttemptTask> {
     crashPoint('deliveries.after-effect');
     const shown = values.size === 0 ? message : { ...message, body: bodyFor(task, event, format).text };
     const request = recordedRequest(url, shown, task.ownPayload ? 'payload' : format);
-    const [secrets, headers] = [masker(values.values()), masked(credentials.headers)];
+    const [secrets, headers] = [maskerOf(values), masked(credentials.headers)];
     const response = answerOf(outcome, (text) => secrets.text(headers(text)));
     const result = secrets.value(resultOf(outcome, clock.now()));
     const done = await this.record(task, before, startedAt, { request, ...(response && { response }) }, result);

@@ -11,6 +11,8 @@ describe('masking', () => {
   const ways: readonly (readonly [string, (text: string) => string])[] = [
     ['as it is', (text) => text],
     ['in JSON', (text) => JSON.stringify({ text })],
+    ['in JSON in a text of JSON', (text) => JSON.stringify([JSON.stringify({ text })])],
+    ['in JSON three times', (text) => JSON.stringify([JSON.stringify([JSON.stringify({ text })])])],
     ['in a URL', (text) => encodeURIComponent(text)],
     ['in a form', (text) => new URLSearchParams({ text }).toString()],
     ['in hexadecimal', (text) => Buffer.from(text).toString('hex')],

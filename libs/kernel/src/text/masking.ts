@@ -36,7 +36,9 @@ function spellings(secret: string): readonly string[] {
   const lines = secret.split(/\r?\n/);
   return [secret, ...(lines.length > 1 ? lines : [])].flatMap((part) => {
     if (part.length < LEAST) return [];
-    const json = stringifyJson(part).slice(1, -1);
+    const json = escaped(part);
+    // JSON in a text of JSON, as services that echo a request answer it.
+    const nested = escaped(json);
     const form = new URLSearchParams([['', part]]).toString().slice(1);
     const bytes = Buffer.from(part, 'utf8');
     // Half a character cannot be encoded.
@@ -45,6 +47,8 @@ function spellings(secret: string): readonly string[] {
     return [
       part,
       json,
+      nested,
+      escaped(nested),
       json.replaceAll('/', '\\/'),
       json.replaceAll(/[^ -~]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`),
       ...[encodeURIComponent(whole), form, encodeURI(whole)].flatMap((encoded) => [encoded, lowerCaseEscapes(encoded)]),
@@ -57,6 +61,7 @@ function spellings(secret: string): readonly string[] {
   });
 }
 
+const escaped = (text: string): string => stringifyJson(text).slice(1, -1);
 const lowerCaseEscapes = (text: string): string => text.replaceAll(/%[0-9A-F]{2}/g, (escape) => escape.toLowerCase());
 const HTML: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 

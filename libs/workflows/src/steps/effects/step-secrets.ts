@@ -1,6 +1,7 @@
+import { maskerOf } from '#libs/access/src/named-secrets/secret-values.js';
 import { withSecrets } from '#libs/events/src/secrets/secret-places.js';
 import { isObject } from '#libs/kernel/src/json.js';
-import { type Masker, masker } from '#libs/kernel/src/text/masking.js';
+import type { Masker } from '#libs/kernel/src/text/masking.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 
 import { checkInput, plain } from '../kind/step-input.js';
@@ -20,7 +21,7 @@ export function givenSecrets(
   { input, secrets: places, uses }: Attempt,
   values: ReadonlyMap<string, string>,
 ): GivenSecrets {
-  const mask = masker(values.values());
+  const mask = maskerOf(values);
   const unknown = places.find(({ name }) => !values.has(name));
   if (unknown) throw unknownSecret(unknown.name);
   const filled = withSecrets(input, places, values);
