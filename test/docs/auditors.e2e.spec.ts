@@ -60,7 +60,10 @@ describe('the page for auditors', () => {
   }
 
   it('has commands that work, and that find what was changed', async () => {
-    const text = await readFile(join(ROOT, 'docs/auditors.md'), 'utf8');
+    const pages = await Promise.all(
+      ['auditors', 'retention'].map((name) => readFile(join(ROOT, `docs/${name}.md`), 'utf8')),
+    );
+    const text = pages.join('\n');
     const all = [...text.matchAll(/^```bash\n(.*?)^```$/gms)].flatMap(([, body]) => body!.trim().split('\n'));
     // The stream of events does not end by itself; it has a test of its own.
     const lines = all.filter((line) => line.startsWith('npx millrace '));

@@ -123,6 +123,7 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/audit/src/proof/seal-log.subscriber.ts': ['log.sealed'],
   'libs/audit/src/proof/signing-keys.ts': ['log.key_rotated'],
   'libs/audit/src/proof/tree/leaf.ts': ['log.truncated'],
+  'libs/audit/src/retention/truncate-log.worker.ts': ['retention.applied'],
   'libs/deliveries/src/delivery/schedule.ts': [
     'webhook.test',
     'webhook.requested',
@@ -182,6 +183,7 @@ const NAMES: readonly string[] = [
   'audit.events',
   'audit.pending-actions',
   'audit.replays',
+  'audit.retention',
   'audit.seal',
   'deliveries.schedule',
   'deliveries.webhook-views',
@@ -282,6 +284,7 @@ describe('the wiring', () => {
       'actions.trackers',
       'agents.execute',
       'audit.replays',
+      'audit.retention',
       'audit.seal',
       'deliveries.attempt',
       'deliveries.pace',

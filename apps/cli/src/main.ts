@@ -17,6 +17,7 @@ import { completionCommand } from './operation/completion.js';
 import { doctorCommand } from './operation/doctor.js';
 import { replayCommands } from './replay/replay-commands.js';
 import { resourceCommands } from './resource/resource-commands.js';
+import { retentionCommands } from './retention/retention-commands.js';
 import { secretCommands } from './secret/secret-commands.js';
 import { sendCommand } from './send.js';
 import type { Act, Shell, Surroundings } from './shell.js';
@@ -82,6 +83,7 @@ export async function main(args: readonly string[], given: Partial<Surroundings>
   backupCommands(program, act);
   replayCommands(program, act);
   logCommands(program, act);
+  retentionCommands(program, act);
   resourceCommands(program, act);
   applyCommand(program, act);
   sendCommand(program, act);

@@ -30,6 +30,9 @@ import { ReplayProjection } from '#libs/audit/src/replay/replay.projection.js';
 import { ReplayView } from '#libs/audit/src/replay/replay.view.js';
 import { RunReplay } from '#libs/audit/src/replay/run-replay.worker.js';
 import { SealLog } from '#libs/audit/src/proof/seal-log.subscriber.js';
+import { Retain } from '#libs/audit/src/retention/retain.subscriber.js';
+import { RetentionModule } from '#libs/audit/src/retention/retention.module.js';
+import { TruncateLog } from '#libs/audit/src/retention/truncate-log.worker.js';
 import { SealTree } from '#libs/audit/src/proof/seal-tree.worker.js';
 import { DeliveriesModule } from '#libs/deliveries/src/deliveries.module.js';
 import { ScheduleDeliveries } from '#libs/deliveries/src/delivery/delivery.subscriber.js';
@@ -94,6 +97,7 @@ import { WorkflowVersionView, WorkflowView } from '#libs/workflows/src/workflow/
 import { WorkflowsModule } from '#libs/workflows/src/workflows.module.js';
 
 import { type Core, CoreModule } from './core.module.js';
+import { RETAINABLES } from './retainables.js';
 import { PastModule } from './past.module.js';
 
 /** THE WHOLE SYSTEM ON ONE PAGE: who answers requests, who follows the log, who does the work. */
@@ -148,6 +152,7 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   PendingActions,
   SealLog,
   ReplayProjection,
+  Retain,
 ];
 
 /** In memory, in every process. */
@@ -186,6 +191,7 @@ const WORKERS: readonly Type<Worker>[] = [
   TrackIssue,
   SealTree,
   RunReplay,
+  TruncateLog,
 ];
 
 /** Rows that TypeORM reads. */
@@ -217,7 +223,10 @@ export const VIEWS: readonly Type[] = [
 @Module({})
 export class AppModule {
   static with(core: Core): DynamicModule {
-    return { module: AppModule, imports: [CoreModule.with(core), PastModule, ...STAGES] };
+    return {
+      module: AppModule,
+      imports: [CoreModule.with(core), PastModule, RetentionModule.with(RETAINABLES), ...STAGES],
+    };
   }
 }
 

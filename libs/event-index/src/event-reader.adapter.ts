@@ -143,6 +143,23 @@ export class EventReader {
     throw eventNotFound(id);
   }
 
+  /**
+   * Where an event is, also where retention has removed it from the log: then without the event.
+   * @throws Rejected `event.not_found`
+   */
+  async find(orgId: string, id: string): Promise<{ readonly position: bigint; readonly event?: RecordedEvent }> {
+    const uuid = eventUuidOf(id);
+    if (uuid !== undefined) {
+      const [removed] = await this.database.query<{ position: string }[]>(
+        'select position from views.events where id = $1 and org_id = $2 and truncated order by position limit 1',
+        [uuid, orgId],
+      );
+      if (removed) return { position: BigInt(removed.position) };
+    }
+    const event = await this.get(orgId, id);
+    return { position: event.position, event };
+  }
+
   /** Why an event is in quarantine; `undefined` if it is not. */
   markOf(id: Uuid): QuarantineMark | undefined {
     return this.quarantine.markOf(id);

@@ -20,6 +20,7 @@ import { trackerEvents } from './types/actions/tracker.events.js';
 import { nameEvents } from './types/name.events.js';
 import { quarantineEvents } from './types/quarantine.events.js';
 import { replayEvents } from './types/replay.events.js';
+import { retentionEvents } from './types/retention.events.js';
 import { ruleEvents } from './types/rule.events.js';
 import { subscriberEvents } from './types/subscriber.events.js';
 import { triggerEvents } from './types/trigger.events.js';
@@ -56,6 +57,7 @@ export const catalogue = {
   ...sealEvents,
   ...quarantineEvents,
   ...replayEvents,
+  ...retentionEvents,
 } as const;
 
 type Catalogue = typeof catalogue;

@@ -22,6 +22,7 @@ export const followers = {
   replays: 'audit.replays',
   seal: 'audit.seal',
   quarantine: 'audit.quarantine',
+  retain: 'audit.retention',
   scheduleDeliveries: 'deliveries.schedule',
   webhooks: 'deliveries.webhooks',
   webhookViews: 'deliveries.webhook-views',

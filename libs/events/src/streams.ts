@@ -44,6 +44,8 @@ const KINDS = [
   'sealkey',
   'quarantine',
   'replay',
+  'retention',
+  'truncated',
 ] as const;
 type Kind = (typeof KINDS)[number];
 
@@ -109,6 +111,7 @@ export const streams = {
   webhook: (id: string) => named('webhook', id),
   /** One per delivery (one event to one webhook); revisions 2n and 2n + 1 hold attempt n + 1 and its outcome. */
   delivery: (id: string) => named('delivery', id),
+  isDelivery: isNamed('delivery'),
   /** A redelivery asked for by hand, by the id of the new delivery. */
   redelivery: (id: string) => named('redelivery', id),
   /** What a subscriber did not carry out, by the event that asked for it. */
@@ -119,6 +122,7 @@ export const streams = {
   action: (request: Uuid) => named('action', request),
   /** What became of a request for a message: revisions 2n and 2n + 1 hold the beginning of attempt n + 1 and its outcome. */
   message: (request: Uuid) => named('message', request),
+  isMessage: isNamed('message'),
   /** A message that a person or program requested through the API, by the id of the request. */
   messageRequest: (request: Uuid) => named('messagerequest', request),
   isMessageRequest: isNamed('messagerequest'),
@@ -145,10 +149,25 @@ export const streams = {
   quarantine: (event: Uuid) => named('quarantine', event),
   /** The life of a replay. */
   replay: (id: string) => named('replay', id),
+  /** How long an organisation keeps things. */
+  retention: (orgId: string) => named('retention', orgId),
+  /** What was removed from the log since, slice by slice. */
+  truncated: (orgId: string) => named('truncated', orgId),
   parked: (subscriber: string) => named('parked', subscriber),
   /** The UUID that an inbound or published stream is named after. */
   uuidIn: (stream: string): Uuid => stream.slice(-36),
 } as const;
+
+/** What the names of these kinds of streams begin with. */
+export const prefixesOf = (...of: readonly Kind[]): readonly string[] => of.map((kind) => named(kind, ''));
+
+/** Ids of the things of one kind in whose streams the events are, each once. */
+export const idsInStreams = (
+  isOfKind: (stream: string) => boolean,
+  events: readonly { readonly stream: string }[],
+): readonly string[] => [
+  ...new Set(events.flatMap(({ stream }) => (isOfKind(stream) ? [stream.slice(stream.indexOf('-') + 1)] : []))),
+];
 
 /** How the stored names of all our streams begin, unless the operator says otherwise. */
 export const DEFAULT_STREAM_PREFIX = 'millrace.';

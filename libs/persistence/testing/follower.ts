@@ -42,8 +42,12 @@ export class Follower {
       for await (const event of this.all(0n)) if (event.position <= done()) await table.apply(event);
     }
     for (;;) {
-      const { events } = await this.store.readAll({ from: done() + 1n, limit: 100 });
-      if (events.length === 0) return;
+      const { events, position, end } = await this.store.readAll({ after: done(), limit: 100 });
+      if (events.length === 0 && end) return;
+      if (events.length === 0) {
+        this.checkpoints.set(name, position);
+        continue;
+      }
       const read = reads === 'all' ? events : events.filter(({ type }) => (reads as readonly string[]).includes(type));
       const lost = new Error('crash');
       await inTransaction(this.database, async (tx) => {

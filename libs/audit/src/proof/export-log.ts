@@ -13,6 +13,8 @@ import { compareLeaves, type KeptLeaf, type LogLeaf } from './compare-leaves.js'
 import { keptLeaves, loadTrees } from './kept-tree.adapter.js';
 import { BUNDLE_FORMAT, type BundleLine } from './tree/bundle.js';
 import { unsigned } from './tree/lineage.js';
+import type { LeafRanges } from './tree/leaf-ranges.js';
+import { truncatedLeaves } from './truncated-leaves.js';
 import type { SigningKeys } from './signing-keys.js';
 import { logLeaves } from './verify-log.js';
 
@@ -58,6 +60,7 @@ export async function* exportLog(
   const origin = await keys.origin(tree);
   yield [{ kind: 'bundle', format: BUNDLE_FORMAT, tree, origin, keys: verifiers.map(({ vkey }) => vkey) }];
   const notes = await notesBySize(store, tree);
+  const removed = await truncatedLeaves(store, tree, position);
   const events = new Map<string, RecordedEvent>();
   const log = remembering(logLeaves(store, tree, position, signal), events);
   let index = 0;
@@ -66,7 +69,7 @@ export async function* exportLog(
     const kept = step.kind === 'same' ? step.leaves : step.missing;
     const lines: BundleLine[] = [];
     for (const one of kept) {
-      lines.push(lineOf(one, events.get(one.leaf.toString('latin1'))));
+      lines.push(lineOf(one, events.get(one.leaf.toString('latin1')), removed));
       index += 1;
       const note = notes.get(index);
       if (note !== undefined) lines.push({ kind: 'checkpoint', note });
@@ -96,9 +99,10 @@ async function notesBySize(store: EventStore, tree: string): Promise<ReadonlyMap
   return notes;
 }
 
-function lineOf({ index, leaf }: KeptLeaf, event: RecordedEvent | undefined): BundleLine {
+function lineOf({ index, leaf }: KeptLeaf, event: RecordedEvent | undefined, removed: LeafRanges): BundleLine {
   const hash = leaf.toString('base64');
-  if (event === undefined) return { kind: 'leaf', index, leaf: hash, reason: 'absent' };
+  if (event === undefined)
+    return { kind: 'leaf', index, leaf: hash, reason: removed.has(index) ? 'truncated' : 'absent' };
   if (!isOpen(event)) return { kind: 'leaf', index, leaf: hash, reason: 'withheld' };
   const { id, stream, revision, type, rawData, rawMetadata } = event;
   const data = textOf(rawData);

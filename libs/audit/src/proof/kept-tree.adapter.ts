@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import type { ViewTransaction } from '#libs/event-store/src/subscriber.js';
 
 import type { KeptLeaf } from './compare-leaves.js';
-import { HASH_BYTES, type SubtreeHash } from './tree/merkle.js';
+import { type Hash, HASH_BYTES, type SubtreeHash } from './tree/merkle.js';
 import { hashesIn, POSITION_BYTES, RightEdge, subtreesIn, type Tile, TILE_HASHES, TILE_LEVELS } from './tree/tiles.js';
 
 /** The tree over all events; others have the id of their organisation. */
@@ -131,6 +131,36 @@ export async function indexAt(database: Reading, tree: string, position: bigint)
   for (let n = 0; n * POSITION_BYTES < row.positions.length; n++)
     if (row.positions.readBigInt64BE(n * POSITION_BYTES) === position) return Number(row.tile) * TILE_HASHES + n;
   return undefined;
+}
+
+/** Of many at once: those that the tree has. */
+export async function indicesAt(
+  database: Reading,
+  tree: string,
+  positions: readonly bigint[],
+): Promise<ReadonlyMap<bigint, number>> {
+  if (positions.length === 0) return new Map();
+  const rows = await database.query<{ tile: string; positions: Buffer }[]>(
+    `select tile, positions from views.log_tiles where tree = $2 and level = 0 and tile in (
+       select t.tile from unnest($1::bigint[]) p (position) cross join lateral (
+         select tile from views.log_tiles where tree = $2 and level = 0 and first_position <= p.position
+          order by first_position desc limit 1) t)`,
+    [positions.map(String), tree],
+  );
+  const wanted = new Set(positions);
+  const found = new Map<bigint, number>();
+  for (const row of rows)
+    for (let n = 0; n * POSITION_BYTES < row.positions.length; n++) {
+      const position = row.positions.readBigInt64BE(n * POSITION_BYTES);
+      if (wanted.has(position)) found.set(position, Number(row.tile) * TILE_HASHES + n);
+    }
+  return found;
+}
+
+/** The hash that is kept of a leaf. */
+export async function leafAt(database: Reading, tree: string, index: number): Promise<Hash> {
+  const tile = await readTile(database, tree, 0, Math.floor(index / TILE_HASHES));
+  return hashesIn(tile, index % TILE_HASHES, (index % TILE_HASHES) + 1)[0]!;
 }
 
 /** The leaves of a tree up to a size, in order, some tiles at a time. */

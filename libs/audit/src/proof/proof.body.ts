@@ -58,6 +58,7 @@ export const ProofAnswer = Type.Object(
     index: Type.Integer(),
     size: Type.Integer({ description: 'of the tree that the checkpoint covers' }),
     leaf: Type.String({ description: 'base64 of the hash of the event as the log has it now' }),
+    truncated: Type.Boolean({ description: 'retention removed the event: `leaf` is the hash that is kept of it' }),
     bytes: Type.Optional(
       Type.String({ description: 'base64 of the bytes that are hashed; absent where not all of the event is shown' }),
     ),

@@ -16,7 +16,7 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { exportLog, isOpen, newestSeal } from './export-log.js';
-import { indexAt, keptSubtrees, WHOLE_LOG } from './kept-tree.adapter.js';
+import { indexAt, leafAt, keptSubtrees, WHOLE_LOG } from './kept-tree.adapter.js';
 import { CheckpointAnswer, ConsistencyAnswer, KeysAnswer, ProofAnswer, VerificationAnswer } from './proof.body.js';
 import { SigningKeys } from './signing-keys.js';
 import { proofText } from './tree/checkpoint.js';
@@ -133,9 +133,9 @@ export class ProofController {
     @Query('tree') given?: string,
   ): Promise<ProofAnswer> {
     const tree = treeOf(caller, given);
-    const event = await this.events.get(caller.orgId, eventId);
+    const { position, event } = await this.events.find(caller.orgId, eventId);
     const { size, note } = await newestSeal(this.store, this.keys, tree);
-    const index = await indexAt(this.database, tree, event.position);
+    const index = await indexAt(this.database, tree, position);
     if (index === undefined || index >= size)
       throw new Rejected(
         'conflict',
@@ -148,8 +148,10 @@ export class ProofController {
       tree,
       index,
       size,
-      leaf: leafHash(event).toString('base64'),
-      ...(isOpen(event) && { bytes: leafBytes(event).toString('base64') }),
+      // Of an event that retention removed the hash is left: the proof shows that it was in the log.
+      leaf: (event ? leafHash(event) : await leafAt(this.database, tree, index)).toString('base64'),
+      truncated: event === undefined,
+      ...(event && isOpen(event) && { bytes: leafBytes(event).toString('base64') }),
       proof: proofText({ index, hashes, checkpoint: note }),
     };
   }

@@ -12,6 +12,7 @@ import { compareLeaves, type Difference, explain, type KeptLeaf, type LogLeaf } 
 import { keptLeaves, loadTrees, WHOLE_LOG } from './kept-tree.adapter.js';
 import { leafHash } from './tree/leaf.js';
 import { EMPTY_ROOT, GrowingRoot } from './tree/merkle.js';
+import { truncatedLeaves } from './truncated-leaves.js';
 import { organisationOf } from './seal-log.subscriber.js';
 import type { SigningKeys } from './signing-keys.js';
 
@@ -78,6 +79,7 @@ export async function* verifyLog(
   const size = kept?.edge.size ?? 0;
   const upTo = kept?.position ?? -1n;
   const checkpoints = await Checkpoints.read(store, keys, tree, checkpoint);
+  const removed = await truncatedLeaves(store, tree, upTo);
   const [now, before] = [new GrowingRoot(), new GrowingRoot()];
   const missing: KeptLeaf[] = [];
   const surplus: (LogLeaf & { readonly before: number })[] = [];
@@ -97,7 +99,7 @@ export async function* verifyLog(
       }
       matchedUpTo = done += step.leaves.length;
     } else {
-      const hidden = await truncatedAmong(parts, step.missing);
+      const hidden = new Set(step.missing.filter(({ index }) => removed.has(index)));
       truncated += hidden.size;
       for (const one of step.missing) {
         grow(before, one, 'kept');
@@ -159,21 +161,4 @@ export async function* logLeaves(
     yield page.events.filter(isOurs).map((event) => ({ position: event.position, leaf: leafHash(event), event }));
     if (isLast) return;
   }
-}
-
-/** Those that retention hides, by what the index of events says of them. */
-async function truncatedAmong(
-  { store, events }: VerifyParts,
-  missing: readonly KeptLeaf[],
-): Promise<ReadonlySet<KeptLeaf>> {
-  const names = await events.namesAt(missing.map(({ position }) => position));
-  const boundaries = new Map<string, bigint>();
-  for (const { stream } of names.values())
-    if (!boundaries.has(stream)) boundaries.set(stream, await store.truncatedBefore(stream));
-  return new Set(
-    missing.filter(({ position }) => {
-      const name = names.get(position);
-      return name !== undefined && name.revision < boundaries.get(name.stream)!;
-    }),
-  );
 }

@@ -121,14 +121,6 @@ describe.each(LOGS)('a log in %s', (_, openLog) => {
     ]);
   });
 
-  it('takes what retention has hidden as proven by what is kept of it', async () => {
-    const { stream } = events[2]!;
-    await log.store.truncateBefore(stream, 1n);
-    expect(await verify()).toMatchObject({ ok: true, truncated: 1, findings: [] });
-    await tampered.remove(at(7));
-    expect((await verify()).findings).toMatchObject([{ kind: 'missing', index: 7 }]);
-  });
-
   it('does not verify where the kept hashes were cut as well, against a checkpoint kept elsewhere', async () => {
     const [seal] = await log.seals();
     await tampered.cutAfter(at(9));

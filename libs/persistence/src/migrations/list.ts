@@ -33,6 +33,7 @@ import { RunSnapshots } from './0066-run-snapshots.js';
 import { SubjectKeys } from './0085-subject-keys.js';
 import { ReplayDifferences } from './0080-replay-differences.js';
 import { Replays } from './0079-replays.js';
+import { RetentionMarks } from './0089-retention.js';
 import { LogTrees } from './0065-log-trees.js';
 import { TokenUses } from './0046-token-uses.js';
 import { ActionFailures } from './0050-action-failures.js';
@@ -85,4 +86,5 @@ export const migrations = [
   Replays,
   Messages,
   ReplayDifferences,
+  RetentionMarks,
 ];

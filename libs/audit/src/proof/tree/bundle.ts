@@ -27,7 +27,7 @@ export type BundleLine =
       readonly index: number;
       /** Base64. */
       readonly leaf: string;
-      readonly reason: 'absent' | 'withheld';
+      readonly reason: 'absent' | 'truncated' | 'withheld';
     }
   | { readonly kind: 'checkpoint'; readonly note: string }
   | { readonly kind: 'end'; readonly size: number };
@@ -56,6 +56,8 @@ export interface BundleResult {
   readonly events: number;
   /** Leaves that stand for events whose bytes are not in the bundle. */
   readonly hashesOnly: number;
+  /** Of these, events that retention removed. */
+  readonly truncated: number;
   readonly checkpoints: number;
   readonly size: number;
   readonly root: string;
@@ -82,6 +84,7 @@ export class BundleCheck {
   private line = 0;
   private events = 0;
   private hashesOnly = 0;
+  private truncated = 0;
   private checkpoints = 0;
   private covered = 0;
   private inherited: Checkpoint | undefined;
@@ -113,6 +116,7 @@ export class BundleCheck {
       origin: this.head?.origin ?? '',
       events: this.events,
       hashesOnly: this.hashesOnly,
+      truncated: this.truncated,
       checkpoints: this.checkpoints,
       size,
       root: root.toString('base64'),
@@ -136,6 +140,7 @@ export class BundleCheck {
     if (!leaf.equals(stated)) this.problem('The event was changed: its hash is another.', name);
     if (line.kind === 'event') this.events += 1;
     else this.hashesOnly += 1;
+    if (line.kind === 'leaf' && line.reason === 'truncated') this.truncated += 1;
     this.tree.add(leaf);
   }
 

@@ -87,8 +87,8 @@ export class Reader {
   }
 
   /**
-   * Hides what is before `revision`. What is hidden is removed too, but for the newest event: it holds the revision at
-   * which the stream goes on.
+   * Hides what is before `revision`. What is hidden is removed too; of the newest event the contents alone, since it holds
+   * the revision at which the stream goes on.
    */
   async truncateBefore(stream: string, revision: bigint, channel: string): Promise<void> {
     await this.rows({
@@ -100,6 +100,9 @@ export class Reader {
           ON CONFLICT (stream) DO UPDATE SET before = greatest(retention.before, excluded.before)
         ), removed AS (
           DELETE FROM log.events e USING last WHERE e.stream = $1 AND e.revision < least($2::bigint, last.revision)
+        ), emptied AS (
+          UPDATE log.events e SET data = '', metadata = '' FROM last
+          WHERE e.stream = $1 AND e.revision = last.revision AND $2::bigint > last.revision
         )
         SELECT pg_notify($3, '')`,
       values: [this.names.stored(stream), revision, channel],
