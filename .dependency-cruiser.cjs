@@ -45,7 +45,7 @@ const ROOMS = {
   ],
   'libs/deliveries/src': ['sending', 'delivery', 'webhook'],
   'libs/agents/src': ['execution', 'agent', 'runtimes', 'engine'],
-  'libs/persistence/src': ['embedded', 'claims', 'session'],
+  'libs/persistence/src': ['embedded', 'rebuild', 'claims', 'session'],
   'libs/access/src': ['organisation', 'idempotency', 'named-secrets', 'secrets', 'token'],
   'libs/actions/src': ['plugins', 'trackers', 'messages', 'attempts', 'connections'],
   'libs/audit/src': ['replay', 'backup', 'log-copy', 'proof', 'stream'],

@@ -109,6 +109,7 @@ const WRITTEN_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/audit/src/proof/signing-keys.ts': ['log.key_rotated'],
   'libs/audit/src/log-copy/copy-log.ts': ['log.truncated'],
   'libs/audit/src/replay/replay.controller.ts': ['replay.requested', 'replay.cancelled'],
+  'libs/audit/src/projections/rebuild-stream.ts': ['projection.rebuild_requested', 'projection.rebuild_ended'],
   'libs/event-store/src/runner/parking.ts': ['subscriber.parked'],
 };
 
@@ -182,6 +183,7 @@ const NAMES: readonly string[] = [
   'agents.views',
   'audit.events',
   'audit.pending-actions',
+  'audit.rebuilds',
   'audit.replays',
   'audit.retention',
   'audit.seal',
@@ -283,6 +285,7 @@ describe('the wiring', () => {
       'actions.run.page-on-call',
       'actions.trackers',
       'agents.execute',
+      'audit.rebuilds',
       'audit.replays',
       'audit.retention',
       'audit.seal',

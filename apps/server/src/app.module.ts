@@ -29,6 +29,10 @@ import { ReplayModule } from '#libs/audit/src/replay/replay.module.js';
 import { ReplayProjection } from '#libs/audit/src/replay/replay.projection.js';
 import { ReplayView } from '#libs/audit/src/replay/replay.view.js';
 import { RunReplay } from '#libs/audit/src/replay/run-replay.worker.js';
+import { ProjectionsModule } from '#libs/audit/src/projections/projections.module.js';
+import { RebuildProjection } from '#libs/audit/src/projections/rebuild.projection.js';
+import { RebuildRows } from '#libs/audit/src/projections/rebuild-rows.worker.js';
+import { RebuildView } from '#libs/persistence/src/rebuild/rebuild.view.js';
 import { SealLog } from '#libs/audit/src/proof/seal-log.subscriber.js';
 import { Retain } from '#libs/audit/src/retention/retain.subscriber.js';
 import { RetentionModule } from '#libs/audit/src/retention/retention.module.js';
@@ -117,6 +121,7 @@ const STAGES: readonly Type[] = [
   AuditModule,
   AsOfModule,
   ReplayModule,
+  ProjectionsModule,
 ];
 
 /** One instance of each is active over all processes. */
@@ -153,6 +158,7 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   SealLog,
   ReplayProjection,
   Retain,
+  RebuildProjection,
 ];
 
 /** In memory, in every process. */
@@ -192,6 +198,7 @@ const WORKERS: readonly Type<Worker>[] = [
   SealTree,
   RunReplay,
   TruncateLog,
+  RebuildRows,
 ];
 
 /** Rows that TypeORM reads. */
@@ -218,6 +225,7 @@ export const VIEWS: readonly Type[] = [
   IssueCommentView,
   ReplayView,
   MessageView,
+  RebuildView,
 ];
 
 @Module({})

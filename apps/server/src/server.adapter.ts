@@ -4,6 +4,8 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
 import { bootstrap } from '#libs/access/src/organisation/bootstrap.js';
 import { PostgresSecrets } from '#libs/access/src/secrets/secrets.adapter.js';
+import { rebuildOutdated } from '#libs/audit/src/projections/outdated.js';
+import { Projections } from '#libs/event-store/src/subscriber.js';
 import { TokenTable } from '#libs/access/src/token/token.table.js';
 import { countPaced } from '#libs/deliveries/src/delivery/expected-times.adapter.js';
 import { HttpEgress } from '#libs/egress/src/egress.adapter.js';
@@ -187,6 +189,7 @@ async function compose(config: Config, { door, databaseUrl: starting, closers }:
     const files = application.get(WorkflowFiles, { strict: false });
     closers.push({ name: 'workflow files', close: () => files.stop() });
     await files.start();
+    await rebuildOutdated(application.get(Projections, { strict: false }), database, { store, clock });
   }
   closers.push({ name: 'workers', close: () => loops.stop(PATIENCE_MS) });
   await loops.start();

@@ -24,6 +24,7 @@ export class PendingActions implements Subscriber {
   readonly name = followers.pendingActions;
   readonly reads = [...PENDING_REQUESTS, ...BEGUN, ...ATTEMPTS] as const;
   readonly writes = [] as const;
+  readonly keeps = { tables: ['pending_actions'], foldVersion: 1 } as const;
   readonly readsSealed = true;
   readonly gathers = true;
 

@@ -10,6 +10,7 @@ export class EventIndex implements Subscriber {
   readonly name = followers.eventIndex;
   readonly reads = 'all' as const;
   readonly writes = [] as const;
+  readonly keeps = { tables: ['events'], onlyInserts: true, foldVersion: 1 } as const;
   readonly batchSize = 2_000;
   readonly gathers = true;
   readonly seesQuarantined = true;

@@ -42,7 +42,31 @@ export interface Subscriber {
   readonly readsSealed?: boolean;
   /** It is given events in quarantine too: it shows or proves what is in the log, and acts on nothing. */
   readonly seesQuarantined?: boolean;
+  /** Of a subscriber that keeps rows and does nothing else: they can be rebuilt from the log while it goes on. */
+  readonly keeps?: RowsOfProjection;
   handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void>;
+}
+
+/** The rows of a projection, in the schema `views`. A rebuild calls the `handle` of the running instance: it keeps no memory. */
+export interface RowsOfProjection {
+  /** Tables that nobody else writes. */
+  readonly tables: readonly string[];
+  /** Raise it when `handle` makes other rows of the same events: the next start rebuilds them. */
+  readonly foldVersion: number;
+  /** Tables that it also writes and does not own: a rebuild leaves them as they are. */
+  readonly alsoWrites?: readonly string[];
+  /** It inserts and never looks up: its indexes are made after the rows. */
+  readonly onlyInserts?: true;
+  /** Tables and columns that a verification does not compare, since they number rows in the order of their arrival. */
+  readonly numbered?: readonly string[];
+}
+
+/** A subscriber whose rows can be rebuilt. */
+export type Projection = Subscriber & { readonly keeps: RowsOfProjection };
+
+/** Every projection whose rows can be rebuilt, of all stages. Its own injection token. */
+export abstract class Projections {
+  abstract readonly all: readonly Projection[];
 }
 
 export interface SubscriberContext {

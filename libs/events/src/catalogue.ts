@@ -21,6 +21,7 @@ import { nameEvents } from './types/name.events.js';
 import { quarantineEvents } from './types/quarantine.events.js';
 import { replayEvents } from './types/replay.events.js';
 import { retentionEvents } from './types/retention.events.js';
+import { projectionEvents } from './types/projection.events.js';
 import { ruleEvents } from './types/rule.events.js';
 import { subscriberEvents } from './types/subscriber.events.js';
 import { triggerEvents } from './types/trigger.events.js';
@@ -58,6 +59,7 @@ export const catalogue = {
   ...quarantineEvents,
   ...replayEvents,
   ...retentionEvents,
+  ...projectionEvents,
 } as const;
 
 type Catalogue = typeof catalogue;

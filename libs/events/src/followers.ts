@@ -20,6 +20,7 @@ export const followers = {
   eventTypes: 'event-types.own',
   pendingActions: 'audit.pending-actions',
   replays: 'audit.replays',
+  rebuilds: 'audit.rebuilds',
   seal: 'audit.seal',
   quarantine: 'audit.quarantine',
   retain: 'audit.retention',

@@ -39,6 +39,7 @@ const KINDS = [
   'secret',
   'eventtype',
   'parked',
+  'rebuild',
   'name',
   'sealed',
   'sealkey',
@@ -154,6 +155,8 @@ export const streams = {
   /** What was removed from the log since, slice by slice. */
   truncated: (orgId: string) => named('truncated', orgId),
   parked: (subscriber: string) => named('parked', subscriber),
+  /** Requests to rebuild a projection and their ends, by turns. */
+  rebuilds: (projection: string) => named('rebuild', projection),
   /** The UUID that an inbound or published stream is named after. */
   uuidIn: (stream: string): Uuid => stream.slice(-36),
 } as const;

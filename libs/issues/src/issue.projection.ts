@@ -18,6 +18,7 @@ export class IssueProjection implements Subscriber {
   readonly name = followers.issueViews;
   readonly reads = typesOf(issue);
   readonly writes = [] as const;
+  readonly keeps = { tables: ['issues', 'issue_comments'], foldVersion: 1 } as const;
   readonly readsSealed = true;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {

@@ -28,6 +28,7 @@ export const PREFIXES = {
   secret: 'sec',
   eventType: 'ety',
   replay: 'rpl',
+  rebuild: 'reb',
 } as const;
 export type Prefix = (typeof PREFIXES)[keyof typeof PREFIXES];
 

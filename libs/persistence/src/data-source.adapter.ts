@@ -113,12 +113,15 @@ export async function migrateViews(url: string, only?: ReadonlySet<string>): Pro
 export const poolOf = (dataSource: DataSource): pg.Pool =>
   (dataSource.driver as unknown as { readonly master: pg.Pool }).master;
 
-/** A small pool beside that of the data source, for what must not wait behind requests. End it before the data source. */
-export function sidePool(dataSource: DataSource, max: number): pg.Pool {
+/**
+ * A small pool beside that of the data source, for what must not wait behind requests. End it before the data source.
+ * @param timeoutMs how long a statement may take; 0: as long as it needs
+ */
+export function sidePool(dataSource: DataSource, max: number, timeoutMs = 5_000): pg.Pool {
   const { connectionString = '' } = (dataSource.options as { extra: pg.PoolConfig }).extra;
   const pool = new pg.Pool({
     ...connectionTo(connectionString),
-    query_timeout: 5_000,
+    query_timeout: timeoutMs,
     application_name: 'millrace work',
     max,
   });

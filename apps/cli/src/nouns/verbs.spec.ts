@@ -24,6 +24,8 @@ const VERBS: Readonly<Record<string, readonly string[]>> = {
   token: ['ls', 'view', 'create', 'update', 'rm'],
   secret: ['ls', 'view', 'set', 'create', 'update', 'rm'],
   plugin: ['ls'],
+  subscriber: ['ls', 'view', 'retry'],
+  projection: ['ls', 'view', 'rebuild', 'verify', 'rebuilds', 'cancel'],
 };
 
 async function helpOf(...args: readonly string[]): Promise<string> {

@@ -1,5 +1,7 @@
 import { issueVerbs } from '../issue/issue-verbs.js';
 import { deliveryVerbs, webhookVerbs } from '../delivery/delivery-verbs.js';
+import { projectionVerbs } from '../projection/projection-verbs.js';
+import { subscriberVerbs } from '../projection/subscriber-verbs.js';
 import type { Verb } from '../nouns/verb-table.js';
 
 /** How an option becomes a field of a request. A secret may be `-`: a line of the standard input. A time may be `never`. */
@@ -187,5 +189,14 @@ export const resources: readonly Resource[] = [
     columns: ['name', 'state', 'lag', 'parked'],
     view: false,
     paged: false,
+    verbs: subscriberVerbs,
+  },
+  {
+    noun: 'projection',
+    does: 'rows that are folded from the log: rebuild and verify them',
+    path: 'projections',
+    columns: ['name', 'foldVersion', 'position', 'lagSeconds', 'rows', 'rebuild'],
+    paged: false,
+    verbs: projectionVerbs,
   },
 ];

@@ -17,6 +17,7 @@ export class AgentProjection implements Subscriber {
   readonly name = followers.agentViews;
   readonly reads = typesOf(agent);
   readonly writes = [] as const;
+  readonly keeps = { tables: ['agents'], foldVersion: 1 } as const;
 
   constructor(
     @Inject(EventStore) private readonly store: EventStore,

@@ -17,6 +17,7 @@ export class WebhookProjection implements Subscriber {
   readonly name = followers.webhookViews;
   readonly reads = typesOf(webhook);
   readonly writes = [] as const;
+  readonly keeps = { tables: ['webhooks'], foldVersion: 1 } as const;
 
   constructor(@Inject(Secrets) private readonly secrets: Secrets) {}
 

@@ -15,6 +15,7 @@ export class IntegrationProjection implements Subscriber {
   readonly name = followers.integrationViews;
   readonly reads = typesOf(integration);
   readonly writes = [];
+  readonly keeps = { tables: ['integrations'], alsoWrites: ['integration_counters'], foldVersion: 1 } as const;
 
   constructor(@Inject(Secrets) private readonly secrets: Secrets) {}
 

@@ -30,6 +30,7 @@ import { Crashes } from './0040-crashes.js';
 import { Executions } from './0042-executions.js';
 import { DeliverySecrets } from './0035-delivery-secrets.js';
 import { RunSnapshots } from './0066-run-snapshots.js';
+import { Rebuilds } from './0082-rebuilds.js';
 import { SubjectKeys } from './0085-subject-keys.js';
 import { ReplayDifferences } from './0080-replay-differences.js';
 import { Replays } from './0079-replays.js';
@@ -82,6 +83,7 @@ export const migrations = [
   WebhookHealth,
   AgentRates,
   RunSnapshots,
+  Rebuilds,
   SubjectKeys,
   Replays,
   Messages,

@@ -47,6 +47,19 @@ export class DecisionProjection implements Subscriber {
   readonly name = followers.decisionViews;
   readonly reads = ['rule.set_formed', 'rule.evaluated', 'rule.none_matched', ...FAILURES] as const;
   readonly writes = [] as const;
+  readonly keeps = {
+    tables: [
+      'decisions',
+      'action_refusals',
+      'event_verdicts',
+      'rule_sets',
+      'rule_set_members',
+      'rule_rolls',
+      'rule_roll_sets',
+    ],
+    numbered: ['rule_sets', 'rule_set_members', 'rule_rolls', 'rule_roll_sets', 'roll_id'],
+    foldVersion: 1,
+  } as const;
   readonly readsSealed = true;
   readonly gathers = true;
 

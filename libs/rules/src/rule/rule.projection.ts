@@ -15,6 +15,7 @@ export class RuleProjection implements Subscriber {
   readonly name = followers.ruleViews;
   readonly reads = typesOf(rule);
   readonly writes = [] as const;
+  readonly keeps = { tables: ['rules', 'rule_versions'], foldVersion: 1 } as const;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     const changes = events.filter((event) => event.is(...this.reads));

@@ -20,6 +20,7 @@ export class ApprovalProjection implements Subscriber {
     ...RUN_ENDS,
   ] as const;
   readonly writes = [] as const;
+  readonly keeps = { tables: ['approvals'], foldVersion: 1 } as const;
   readonly readsSealed = true;
   readonly gathers = true;
 

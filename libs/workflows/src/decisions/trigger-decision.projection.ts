@@ -13,6 +13,7 @@ export class TriggerDecisionProjection implements Subscriber {
   readonly name = followers.triggerDecisions;
   readonly reads = ['trigger.evaluated'] as const;
   readonly writes = [] as const;
+  readonly keeps = { tables: ['trigger_decisions'], onlyInserts: true, foldVersion: 1 } as const;
   readonly readsSealed = true;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {

@@ -15,6 +15,7 @@ export class WorkflowProjection implements Subscriber {
   readonly name = followers.workflowViews;
   readonly reads = typesOf(workflow);
   readonly writes = [] as const;
+  readonly keeps = { tables: ['workflows', 'workflow_versions'], foldVersion: 1 } as const;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     if (events.length === 0) return;
