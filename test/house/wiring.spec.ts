@@ -169,6 +169,7 @@ const READ_IN: Readonly<Record<string, readonly string[]>> = {
 const TERMINAL: Readonly<Record<string, string>> = {
   'correlation.exhausted': 'tells people, and rules and webhooks that name it',
   'name.lapsed': 'moves the stream on that it is in: that is all it is for',
+  'replay.event_rerun': 'begins the story of an event that is acted on again; results of the replay show it',
   'subscriber.parked': 'tells people; the runner keeps the parked events itself',
 };
 

@@ -55,7 +55,7 @@ export class ReplayedLog {
     this.events = new EventReader(database, store, progress);
     const replays = new Replays(database, this.rows);
     this.whatIf = new WhatIf(store, this.worlds, new DecidedThen(readOnly(store), this.decisions));
-    const shown = new ShownResults(database, this.events, this.decisions, this.whatIf);
+    const shown = new ShownResults(database, this.events, this.decisions, this.whatIf, readOnly(store));
     const { signal } = new AbortController();
     this.controller = new ReplayController(store, this.clock, progress, replays, this.worlds, this.events);
     this.results = new ReplayResultsController(store, replays, this.rows, shown, this.events, signal);

@@ -27,12 +27,12 @@ export async function effectsOf(
   orgId: string,
   events: readonly RecordedEvent[],
 ): Promise<ReadonlyMap<Uuid, Effects>> {
-  const [first] = events;
-  if (!first) return new Map();
+  if (events.length === 0) return new Map();
+  const first = events.reduce((lowest, { position }) => (position < lowest ? position : lowest), events[0]!.position);
   const rows = await database.query<Row[]>(
     `select id, type, subject, received_at as "receivedAt", causation, correlation from views.events
       where correlation = any($1::uuid[]) and position > $2 and org_id = $3 order by position limit ${MAX_ROWS}`,
-    [[...new Set(events.map(({ metadata }) => metadata.$correlationId))], String(first.position), orgId],
+    [[...new Set(events.map(({ metadata }) => metadata.$correlationId))], String(first), orgId],
   );
   const complete = rows.length < MAX_ROWS;
   const stories = new Map<Uuid, Row[]>();

@@ -47,6 +47,7 @@ const KINDS = [
   'replay',
   'retention',
   'truncated',
+  'rerun',
 ] as const;
 type Kind = (typeof KINDS)[number];
 
@@ -154,6 +155,8 @@ export const streams = {
   retention: (orgId: string) => named('retention', orgId),
   /** What was removed from the log since, slice by slice. */
   truncated: (orgId: string) => named('truncated', orgId),
+  /** What a replay let rules and workflows do about an event: once. */
+  rerun: (replayId: string, event: Uuid) => named('rerun', uuid5('rerun', replayId, event)),
   parked: (subscriber: string) => named('parked', subscriber),
   /** Requests to rebuild a projection and their ends, by turns. */
   rebuilds: (projection: string) => named('rebuild', projection),

@@ -72,6 +72,18 @@ describe('millrace replay', () => {
     ]);
   });
 
+  it('lets chosen rules act again, with the number that is confirmed', async () => {
+    const shell = new FakeShell({ 'POST /api/v1/replays': replay });
+    await verb('create', shell, [], { rerun: true, rule: ['rul_1'], confirm: '37', rate: '5' });
+    expect(shell.asked[0]!.body).toEqual({
+      mode: 'rerun',
+      rate: 5,
+      confirm: 37,
+      with: { rules: [{ ruleId: 'rul_1' }] },
+    });
+    await expect(verb('create', shell, [], { rerun: true, confirm: 'x' })).rejects.toThrow('--confirm must be a whole');
+  });
+
   it('follows a replay to its end, and exits with 1 where it did not finish', async () => {
     const path = 'GET /api/v1/replays/rpl_1/progress';
     const shell = new FakeShell({ [path]: lines({ progress: replay }, { result: done }) });

@@ -28,9 +28,12 @@ export const replayVerbs: readonly Verb[] = [
       ['--correlation <event>', 'events of one story, by the id of its first event'],
       ['--filter <expression>', "JMESPath over the event: data.branch == 'main'"],
       ['--what-if', 'compare what rules and workflows decide today with what they decided; nothing is done'],
+      ['--rerun', 'chosen rules and workflows act again on the events; needs --confirm and the role admin'],
+      ['--confirm <n>', 'with --rerun: the number of events; without it the answer names it'],
+      ['--rate <n>', 'with --rerun: events a second; default: 10'],
       ['--as-of <when>', 'with --what-if: rules and workflows as they were then'],
-      ['--rule <rule>...', 'with --what-if: this rule alone, an id or a file with a draft'],
-      ['--workflow <workflow>...', 'with --what-if: this workflow alone, a name or a file with a draft'],
+      ['--rule <rule>...', 'this rule alone: an id, or with --what-if a file with a draft'],
+      ['--workflow <workflow>...', 'this workflow alone: a name, or with --what-if a file with a draft'],
       ['--speed <factor>', 'keep the gaps between events: 1 is real time, 60 plays an hour in a minute'],
       ['--watch', 'follow it to its end'],
     ],
@@ -56,7 +59,8 @@ async function create(shell: Shell, _: readonly string[], given: Given): Promise
   const types = typeof type === 'string' ? type.split(',').map((one) => one.trim()) : undefined;
   const filter = present({ type: types, source, subject, correlation, expression });
   const body = {
-    mode: given['whatIf'] ? 'what_if' : 'inspect',
+    mode: given['rerun'] ? 'rerun' : given['whatIf'] ? 'what_if' : 'inspect',
+    ...present({ rate: wholeNumber('--rate', given['rate']), confirm: wholeNumber('--confirm', given['confirm']) }),
     ...(await worldOf(shell, given)),
     ...present({ from, to, by, speed: speed === undefined ? undefined : factor(speed) }),
     ...(Object.keys(filter).length > 0 && { filter }),
@@ -100,6 +104,13 @@ async function textOf(file: string): Promise<string> {
 
 const present = (given: Readonly<Record<string, unknown>>): object =>
   Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+
+function wholeNumber(flag: string, given: unknown): number | undefined {
+  const number = given === undefined ? undefined : Number(given);
+  if (number !== undefined && !Number.isInteger(number))
+    throw new UsageError(`${flag} must be a whole number, not "${String(given)}".`);
+  return number;
+}
 
 function factor(given: unknown): number {
   const speed = Number(given);
@@ -179,7 +190,7 @@ interface ShownEvent {
 
 /** The event, and below it what was decided and what followed, or how decisions differ. */
 function linesOf(result: ReplayResultAnswer, quiet: boolean): readonly string[] {
-  const { position, event, decisions = [], effects, now = [], differences = [] } = result;
+  const { position, event, decisions = [], effects, now = [], differences = [], rerun } = result;
   if (!event) return quiet ? [] : [`position ${position}  removed by retention`];
   const { id, type, source, subject, metadata } = event as ShownEvent;
   if (quiet) return [id];
@@ -195,6 +206,7 @@ function linesOf(result: ReplayResultAnswer, quiet: boolean): readonly string[] 
         ', ',
       ),
     ),
+    ...(rerun ? [`  acted on again: ${rerun.id}`] : []),
     ...differences.flatMap(({ name, by, difference, inputs = [] }) => [
       `  ! ${name} (${by}): ${difference}`,
       ...inputs.map((input) => `      ${input.pointer}: ${stringifyJson(input.then)} → ${stringifyJson(input.now)}`),

@@ -15,11 +15,13 @@ import { followers } from '#libs/events/src/followers.js';
 import { ReplayAnswer, ReplayRequest } from '#libs/events/src/shapes/audit/replay-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { Clock } from '#libs/kernel/src/clock.js';
+import { Rejected } from '#libs/kernel/src/errors.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
 import type { Page } from '#libs/kernel/src/paging.js';
 
 import { positionOf } from '../as-of/point.js';
-import { changeReplay, checkReplay } from './replay.js';
+import { countActs } from './modes/rerun.js';
+import { changeReplay, checkReplay, selectionOf } from './replay.js';
 import { Replays } from './replay-list.adapter.js';
 
 /** Replays of the log, as jobs. */
@@ -40,30 +42,41 @@ export class ReplayController {
   @HttpCode(202)
   @ApiOperation({
     summary: 'Replay a part of the log',
-    description: 'Starts a job that goes on by itself. `GET /api/v1/replays/:id/progress` follows it.',
+    description:
+      'Starts a job that goes on by itself. `GET /api/v1/replays/:id/progress` follows it. A rerun needs the role admin and `confirm`, the number of events that are acted on: without it, or with another number, the answer is 409 and names the right one.',
   })
   @Takes(ReplayRequest)
   @Answers(ReplayAnswer, 202)
   async create(@CurrentCaller() caller: Caller, @Body() body: unknown): Promise<ReplayAnswer> {
-    const request = checkReplay(body);
+    const { confirm, ...request } = checkReplay(body);
+    if (request.mode === 'rerun' && !caller.roles.includes('admin')) throw onlyAdmins();
     const { orgId, actor } = caller;
     const id = newIdFor(caller, 'rpl');
+    if (caller.idempotencyKey !== undefined && (await this.isThere(id))) return this.replays.get(orgId, id);
     const upTo = await this.store.head();
     const worldAt = await this.worldAt(request);
-    if (request.mode === 'what_if') {
-      const chosen = request.with ?? {};
-      // What does not exist or compile is refused now, not by the job.
-      if (chosen.rules ?? chosen.workflows)
-        await this.worlds.worldOf({ orgId, at: worldAt ?? upTo, log: readOnly(this.store), chosen });
+    const { with: chosen = {} } = request;
+    const isChosen = (chosen.rules ?? chosen.workflows) !== undefined;
+    // What does not exist or compile is refused now, not by the job.
+    const world =
+      isChosen && (await this.worlds.worldOf({ orgId, at: worldAt ?? upTo, log: readOnly(this.store), chosen }));
+    const more: { worldAt?: string; count?: number } = worldAt === undefined ? {} : { worldAt: String(worldAt) };
+    if (request.mode === 'rerun' && world) {
+      const selection = selectionOf(request, orgId, upTo);
+      more.count = await countActs(this.store, this.events, world, selection, upTo);
+      if (confirm !== more.count || more.count === 0) throw otherCount(more.count);
     }
-    const at = worldAt === undefined ? {} : { worldAt: String(worldAt) };
     const event = newEvent(
-      { type: 'replay.requested', data: { replayId: id, request, upTo: String(upTo), ...at } },
+      { type: 'replay.requested', data: { replayId: id, request, upTo: String(upTo), ...more } },
       { id: uuid5('replay', id, 'replay.requested'), orgId, actor, now: this.clock.now(), subject: `replay/${id}` },
     );
     const { position } = await appendOnce(this.store, streams.replay(id), [event]);
     await hasSeen(this.progress, followers.replays, position);
     return this.replays.get(orgId, id);
+  }
+
+  private isThere(id: string): Promise<boolean> {
+    return this.store.readStream(streams.replay(id), { limit: 1 }).then(({ length }) => length > 0);
   }
 
   /** A time is that of the last event that was recorded by then. */
@@ -107,4 +120,17 @@ export class ReplayController {
     await hasSeen(this.progress, followers.replays, position);
     return this.replays.get(orgId, id);
   }
+}
+
+const onlyAdmins = (): Rejected =>
+  new Rejected('forbidden', 'replay.needs_admin', 'A rerun acts: it needs a token with the role admin.');
+
+function otherCount(count: number): Rejected {
+  const detail =
+    count === 0
+      ? 'The rules and workflows act on none of these events.'
+      : `Must be ${count}, the number of events that are acted on.`;
+  return new Rejected('conflict', 'replay.other_count', `Nothing was done. /confirm: ${detail}`, {
+    problems: [{ pointer: '/confirm', detail, code: 'replay.other_count' }],
+  });
 }

@@ -185,6 +185,140 @@ describe('what if', () => {
   });
 });
 
+describe('a rerun', () => {
+  const admin = { ...auditor, roles: ['admin'] as const };
+  const body = { mode: 'rerun', filter: { type: 'git.push' }, with: { rules: [{ ruleId: 'rul_1' }] }, rate: 2 };
+  const place = { stream: 'x', revision: '0' };
+  /** The rule acts on odd numbers, and refuses to act on 5. */
+  const addRule = () =>
+    log.worlds.add({
+      worldOf: () =>
+        Promise.resolve({
+          isAsked: () => true,
+          decide: ({ id, data }) => {
+            const { n } = data as { n: number };
+            if (n % 2 === 0) return [];
+            const requestedBy = { kind: 'rule', ruleId: 'rul_1', ruleVersion: 1, index: 0 };
+            const request = {
+              type: 'issue.requested',
+              data: { requestedBy, eventId: eventIdOf(id), event: place, title: `n ${n}` },
+            };
+            const requests = [n === 5 ? { ...request, refused: 'too-many-hops' } : request];
+            return [{ kind: 'rule', by: 'rul_1', name: 'r', version: '1', outcome: 'matched', requests }];
+          },
+        }),
+    });
+  const reruns = async () =>
+    (await store.readAll({ limit: 1_000, filter: { types: ['replay.event_rerun', 'issue.requested'] } })).events;
+
+  it('needs an admin, and the number of events that are acted on', async () => {
+    addRule();
+    for (let n = 1; n <= 5; n++) await log.append('git.push', { n });
+    await expect(log.controller.create(auditor, body)).rejects.toMatchObject({ code: 'replay.needs_admin' });
+    for (const confirm of [undefined, 3])
+      await expect(log.controller.create(admin, { ...body, confirm })).rejects.toMatchObject({
+        kind: 'conflict',
+        code: 'replay.other_count',
+        problems: [{ pointer: '/confirm', detail: expect.stringContaining('Must be 2') }],
+      });
+    const none = { ...body, filter: { type: 'pr.opened' }, confirm: 0 };
+    await expect(log.controller.create(admin, none)).rejects.toMatchObject({ code: 'replay.other_count' });
+    expect(await reruns()).toEqual([]);
+    for (const chosen of [
+      undefined,
+      {},
+      { at: '1', rules: [{ ruleId: 'rul_1', version: 1 }] },
+      { workflows: [{ source: 'x' }] },
+    ])
+      await expect(log.controller.create(admin, { ...body, with: chosen, confirm: 2 })).rejects.toMatchObject({
+        code: 'replay.invalid',
+      });
+    await expect(log.controller.create(auditor, { mode: 'inspect', confirm: 1, rate: 2 })).rejects.toMatchObject({
+      problems: [{ pointer: '/rate' }, { pointer: '/confirm' }],
+    });
+  });
+
+  it('begins a story of its own for each event, at its rate', async () => {
+    addRule();
+    const first = await log.append(
+      'git.push',
+      { n: 1 },
+      { cause: { $correlationId: uuid7(), hop: 9, personal: ['key'] } },
+    );
+    for (let n = 2; n <= 9; n++) await log.append('git.push', { n });
+    const { id } = await log.controller.create(admin, { ...body, confirm: 4 });
+    expect(await log.turn(id)).toMatchObject({ againAfterMs: 1_000 });
+    expect(await reruns()).toHaveLength(4);
+    expect(await log.turn(id)).toMatchObject({ againAfterMs: 1_000 });
+    while ((await log.turn(id)).againAfterMs !== undefined);
+    expect(await log.controller.view(admin, id)).toMatchObject({ status: 'finished', selected: 9, results: 4 });
+    const [head, request, ...others] = await reruns();
+    expect(others).toHaveLength(6);
+    expect(head).toMatchObject({
+      type: 'replay.event_rerun',
+      data: {
+        replayOf: eventIdOf(first.id),
+        decisions: [{ by: 'rul_1', actions: [{ requestId: eventIdOf(request!.id) }] }],
+      },
+      metadata: { $correlationId: head!.id, hop: 0, actor: admin.actor, personal: ['key'] },
+    });
+    expect(head!.metadata.$causationId).toBeUndefined();
+    expect(request).toMatchObject({
+      data: { title: 'n 1', eventId: eventIdOf(first.id) },
+      metadata: { $correlationId: head!.id, $causationId: head!.id, hop: 1, causedBy: ['rul_1'], personal: ['key'] },
+    });
+    expect(await log.resultsOf(id, admin)).toMatchObject([
+      {
+        event: { id: eventIdOf(first.id) },
+        rerun: { id: eventIdOf(head!.id), decisions: [{ by: 'rul_1' }] },
+        effects: { count: 1, events: [{ type: 'issue.requested' }] },
+      },
+      { event: { data: { n: 3 } } },
+      { event: { data: { n: 7 } } },
+      { event: { data: { n: 9 } } },
+    ]);
+  });
+
+  it('acts once on each event where it dies before it is saved, and again in another replay', async () => {
+    addRule();
+    for (let n = 1; n <= 3; n++) await log.append('git.push', { n });
+    const ask = { ...body, rate: 1_000, confirm: 2 };
+    const { id } = await log.controller.create(admin, ask);
+    const dying = Object.assign(Object.create(log.rows) as typeof log.rows, {
+      save: () => Promise.reject(new Error('killed')),
+    });
+    await expect(log.turn(id, log.worker({ rows: dying }))).rejects.toThrow('killed');
+    expect(await reruns()).toHaveLength(4);
+    while ((await log.turn(id)).againAfterMs !== undefined);
+    expect(await reruns()).toHaveLength(4);
+    expect(await log.controller.view(admin, id)).toMatchObject({ status: 'finished', results: 2 });
+    await log.replay(ask, admin);
+    expect(await reruns()).toHaveLength(8);
+  });
+
+  it('lets a workflow run about the event', async () => {
+    const act = { kind: 'workflow', by: 'wf_1', name: 'sync', version: '1', outcome: 'started' } as const;
+    const requests = [{ type: 'workflow.requested', data: { workflow: 'sync', inputs: {} } }];
+    log.worlds.add({
+      worldOf: () => Promise.resolve({ isAsked: () => true, decide: () => [{ ...act, requests }] }),
+    });
+    const event = await log.append('git.push', { n: 1 });
+    await log.replay({ ...body, with: { workflows: [{ workflow: 'sync' }] }, confirm: 1 }, admin);
+    const { events } = await store.readAll({ limit: 10, filter: { types: ['workflow.requested'] } });
+    expect(events).toMatchObject([
+      {
+        data: {
+          ...{ workflow: 'sync', inputs: {}, eventId: eventIdOf(event.id) },
+          event: { stream: event.stream, revision: '0' },
+          requestedBy: { kind: 'manual', by: admin.actor },
+        },
+        metadata: { hop: 1, actor: admin.actor },
+      },
+    ]);
+    expect(events[0]!.metadata.causedBy).toBeUndefined();
+  });
+});
+
 describe('a replay', () => {
   it('goes on in another process where it was saved, and finds each event once', async () => {
     await many(1_200);

@@ -33,9 +33,14 @@ import { ShownResults } from './shown/shown-results.adapter.js';
     },
     {
       provide: ShownResults,
-      useFactory: (database: DataSource, events: EventReader, decisions: DecisionSources, whatIf: WhatIf) =>
-        new ShownResults(database, events, decisions, whatIf),
-      inject: [DataSource, EventReader, DecisionSources, WhatIf],
+      useFactory: (
+        database: DataSource,
+        events: EventReader,
+        decisions: DecisionSources,
+        whatIf: WhatIf,
+        store: EventStore,
+      ) => new ShownResults(database, events, decisions, whatIf, readOnly(store)),
+      inject: [DataSource, EventReader, DecisionSources, WhatIf, EventStore],
     },
     {
       provide: WhatIf,

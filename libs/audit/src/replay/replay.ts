@@ -7,7 +7,7 @@ import { causedBy, eventUuidOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { typeMatcher } from '#libs/events/src/patterns.js';
 import { checkBody } from '#libs/events/src/shapes/check-body.js';
-import { ReplayRequest } from '#libs/events/src/shapes/audit/replay-shape.js';
+import { ReplayRequest, type ReplayWorld } from '#libs/events/src/shapes/audit/replay-shape.js';
 import { streams } from '#libs/events/src/streams.js';
 import { compile } from '#libs/expressions/src/compile.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
@@ -38,14 +38,21 @@ export function checkReplay(body: unknown): ReplayRequest {
 }
 
 /** Keys that one mode has alone. */
-const ONLY_OF = { speed: 'inspect', with: 'what_if' } as const;
+const ONLY_OF = {
+  speed: ['inspect'],
+  with: ['what_if', 'rerun'],
+  rate: ['rerun'],
+  confirm: ['rerun'],
+} as const;
 
 function checkMode(request: ReplayRequest, problems: Problems): void {
   const { mode } = request;
   for (const [key, only] of Object.entries(ONLY_OF))
-    if (key in request && mode !== only) problems.add(`/${key}`, `Must be used with mode ${only} only.`);
+    if (key in request && !(only as readonly string[]).includes(mode))
+      problems.add(`/${key}`, `Must be used with mode ${only.join(' or ')} only.`);
   const chosen = problems.part(request, 'with');
   boundOf(chosen?.at, '/with/at', problems);
+  if (mode === 'rerun') checkChosen(chosen ?? {}, problems);
   for (const [index, { ruleId, version, draft }] of (chosen?.rules ?? []).entries()) {
     if (ruleId === undefined && draft === undefined) problems.add(`/with/rules/${index}`, 'Must have ruleId or draft.');
     if (version !== undefined && draft !== undefined)
@@ -57,6 +64,22 @@ function checkMode(request: ReplayRequest, problems: Problems): void {
     if (version !== undefined && source !== undefined)
       problems.add(`/with/workflows/${index}/version`, 'Must not be used together with source.');
   }
+}
+
+/** Only what is saved and in force may act. */
+function checkChosen({ at, rules = [], workflows = [] }: ReplayWorld, problems: Problems): void {
+  if (at !== undefined) problems.add('/with/at', 'Must be used with mode what_if only.');
+  if (rules.length + workflows.length === 0)
+    problems.add(
+      '/with',
+      'Must name the rules or workflows that are to act: { rules: [{ ruleId }], workflows: [{ workflow }] }.',
+    );
+  for (const [index, { version, draft }] of rules.entries())
+    if (version !== undefined || draft !== undefined)
+      problems.add(`/with/rules/${index}`, 'Must have ruleId alone: the rule acts as it is now.');
+  for (const [index, { version, source }] of workflows.entries())
+    if (version !== undefined || source !== undefined)
+      problems.add(`/with/workflows/${index}`, 'Must have workflow alone: the workflow acts as it is now.');
 }
 
 /** Which events a checked request selects, and where in the log they are. */

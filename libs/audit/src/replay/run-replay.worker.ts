@@ -5,15 +5,18 @@ import { scan } from '#libs/event-index/src/scan/scan-log.js';
 import type { EventStore, RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { EventDraft } from '#libs/event-store/src/new-event.js';
 import type { Progress } from '#libs/event-store/src/subscriber.js';
+import { ACTION_REQUESTS } from '#libs/events/src/types/actions/action.events.js';
 import { ENGINE } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { BoundedMap } from '#libs/kernel/src/bounded-map.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
+import { inParallel } from '#libs/kernel/src/in-parallel.js';
 import { Rejected, Transient } from '#libs/kernel/src/errors.js';
 import type { ClaimedWork, WorkDone, Worker } from '#libs/persistence/src/claims/work.js';
 
-import { paced } from './pace.js';
+import { type Pace, paced, type Paced } from './pace.js';
+import { actAgain, actsOn } from './modes/rerun.js';
 import type { WhatIf } from './modes/what-if.js';
 import type { Found, ReplayRows, Step } from './replay-rows.adapter.js';
 import { changeReplay, type KnownReplay, readReplay, REPLAYS, type ReplayTask, selectionOf } from './replay.js';
@@ -24,6 +27,9 @@ const PAGE = 500;
 const TURN_MS = 1_000;
 /** At a speed: events that are nearer to each other are played together. */
 const NEAR_MS = 100;
+/** Of a rerun: events that are acted on a second. */
+const DEFAULT_RATE = 10;
+const ACTS_AT_ONCE = 16;
 /** Replays whose range is remembered between turns. */
 const MAX_REMEMBERED = 100;
 
@@ -44,7 +50,14 @@ export class RunReplay implements Worker<ReplayTask> {
   readonly queue = REPLAYS;
   readonly concurrency = 2;
   readonly perGroup = 1;
-  readonly writes = ['replay.started', 'replay.finished', 'replay.failed'] as const;
+  readonly writes = [
+    'replay.started',
+    'replay.event_rerun',
+    'replay.finished',
+    'replay.failed',
+    ...Object.values(ACTION_REQUESTS),
+    'action.requested',
+  ] as const;
   private readonly ranges = new BoundedMap<string, CountedRange>(MAX_REMEMBERED);
 
   constructor(private readonly parts: RunReplayParts) {}
@@ -54,7 +67,7 @@ export class RunReplay implements Worker<ReplayTask> {
     const replay = await readReplay(store, id);
     if (replay.kind === 'ended') return { position: replay.last.position };
     const { request, upTo } = replay.requested.data;
-    if (request.mode !== 'inspect') await this.decided(BigInt(upTo));
+    if (request.mode === 'what_if') await this.decided(BigInt(upTo));
     if (replay.kind === 'waiting') await this.record(id, { type: 'replay.started', data: { replayId: id } });
     try {
       const again = await this.turn(id, replay, signal);
@@ -72,7 +85,7 @@ export class RunReplay implements Worker<ReplayTask> {
   /** @returns after how many milliseconds there is more to do; `undefined` at the end. */
   private async turn(id: string, replay: KnownReplay, signal: AbortSignal): Promise<number | undefined> {
     const { requested } = replay;
-    const { store, rows, events, clock } = this.parts;
+    const { store, rows, events } = this.parts;
     const { request, upTo } = requested.data;
     const { query, range: asked } = selectionOf(request, requested.metadata.orgId, BigInt(upTo));
     let range = this.ranges.get(id);
@@ -96,23 +109,17 @@ export class RunReplay implements Worker<ReplayTask> {
       saved = { ...saved, position: step.position, ...(step.pace && { pace: step.pace }) };
     };
     const paged = async (position: bigint): Promise<boolean> => {
-      const { speed, by } = request;
       const chosen = selected.map(({ event }) => event);
-      const pace =
-        speed === undefined
-          ? { ready: chosen.length }
-          : paced(chosen, { speed, by }, saved.pace, clock.now().getTime());
-      if (pace.wait !== undefined) {
-        wait = Math.max(pace.wait, NEAR_MS);
-        const last = selected[pace.ready - 1];
+      const due = await this.dueOf(replay, chosen, saved.pace);
+      const pace = due.pace && { pace: due.pace };
+      if (due.wait !== undefined) {
+        wait = Math.max(due.wait, NEAR_MS);
+        const last = selected[due.ready - 1];
         if (last)
-          await save(
-            { position: last.event.position, looked: last.looked, ...(pace.pace && { pace: pace.pace }) },
-            chosen.slice(0, pace.ready),
-          );
+          await save({ position: last.event.position, looked: last.looked, ...pace }, chosen.slice(0, due.ready));
         return false;
       }
-      await save({ position, looked, ...(pace.pace && { pace: pace.pace }) }, chosen);
+      await save({ position, looked, ...pace }, chosen);
       [looked, selected] = [0, []];
       return performance.now() < until;
     };
@@ -126,14 +133,40 @@ export class RunReplay implements Worker<ReplayTask> {
     return wait ?? (isOver ? undefined : 0);
   }
 
-  /** Which of these events have a result. */
+  /** How many of the events, from the first, are to be handled now. */
+  private async dueOf(replay: KnownReplay, events: readonly RecordedEvent[], begun: Pace | undefined): Promise<Paced> {
+    const { mode, speed, by, rate = DEFAULT_RATE } = replay.requested.data.request;
+    if (speed !== undefined) return paced(events, { speed, by }, begun, this.parts.clock.now().getTime());
+    if (mode !== 'rerun') return { ready: events.length };
+    const world = await this.parts.whatIf.worldOf(replay);
+    let acted = 0;
+    const last = events.findIndex((event) => actsOn(world, event).length > 0 && ++acted === rate);
+    return {
+      ready: last < 0 ? events.length : last + 1,
+      ...(acted > 0 && { wait: Math.ceil((acted / rate) * 1_000) }),
+    };
+  }
+
+  /** Handles events. @returns which of them have a result */
   private async resultsOf(replay: KnownReplay, events: readonly RecordedEvent[]): Promise<readonly Found[]> {
-    if (replay.requested.data.request.mode === 'inspect') return events;
+    const { mode } = replay.requested.data.request;
+    if (mode === 'inspect') return events;
+    if (mode === 'rerun') return this.act(replay, events);
     const comparisons = await this.parts.whatIf.compare(replay, events);
     return events.flatMap(({ position }, index) => {
       const { now, then, differences } = comparisons[index]!;
       return now.length + then.length === 0 ? [] : [{ position, differs: differences.length > 0 }];
     });
+  }
+
+  private async act(replay: KnownReplay, events: readonly RecordedEvent[]): Promise<readonly RecordedEvent[]> {
+    const { store, clock, whatIf } = this.parts;
+    const { data, metadata } = replay.requested;
+    const context = { replayId: data.replayId, actor: metadata.actor, now: clock.now() };
+    const world = await whatIf.worldOf(replay);
+    const acting = events.filter((event) => actsOn(world, event).length > 0);
+    await inParallel(acting, ACTS_AT_ONCE, (event) => actAgain(store, event, actsOn(world, event), context));
+    return acting;
   }
 
   /** Waits until everything up to here is decided, and the decisions can be read. */

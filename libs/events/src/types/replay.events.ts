@@ -15,6 +15,9 @@ export const replayEvents = {
       replayId,
       request: ReplayRequest,
       upTo: Type.String({ description: 'position of the newest event at the time of the request: it ends there' }),
+      count: Type.Optional(
+        Type.Integer({ minimum: 1, description: 'of a rerun: events that are acted on, as confirmed' }),
+      ),
       worldAt: Type.Optional(
         Type.String({ description: 'position whose rules and workflows decide; absent: that of the request' }),
       ),
@@ -30,6 +33,39 @@ export const replayEvents = {
     system: true,
     data: Type.Object({ replayId }),
     example: { replayId: exampleId },
+  }),
+  'replay.event_rerun': defineEvent({
+    description:
+      'Rules or workflows act again on an event of the past. It begins a story of its own; the requests follow from it.',
+    system: true,
+    data: Type.Object({
+      replayId,
+      replayOf: Type.String({ description: 'the event of the past' }),
+      eventType: Type.String(),
+      decisions: Type.Array(
+        Type.Object({
+          kind: Type.Union([Type.Literal('rule'), Type.Literal('workflow')]),
+          by: Type.String({ description: 'id of the rule or workflow' }),
+          name: Type.String(),
+          version: Type.String(),
+          actions: Type.Array(Type.Object({ type: Type.String(), requestId: Type.String() })),
+        }),
+      ),
+    }),
+    example: {
+      replayId: exampleId,
+      replayOf: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5a',
+      eventType: 'git.push',
+      decisions: [
+        {
+          kind: 'rule' as const,
+          by: 'rul_01jq5x1d0wkz4s3v2n8m7b6c5a',
+          name: 'pushes to main',
+          version: '1',
+          actions: [{ type: 'issue.requested', requestId: 'evt_01jq5x1d0wkz4s3v2n8m7b6c5b' }],
+        },
+      ],
+    },
   }),
   'replay.finished': defineEvent({
     description: 'A replay came to its end.',

@@ -2,8 +2,10 @@ import type { DataSource } from 'typeorm';
 
 import type { DecisionSources } from '#libs/event-index/src/decision-sources.js';
 import type { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
+import type { ReadOnlyLog } from '#libs/event-index/src/worlds.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import { eventIdOf } from '#libs/events/src/envelope.js';
+import { streams } from '#libs/events/src/streams.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { eventJson } from '../../event-json.js';
@@ -25,6 +27,7 @@ export class ShownResults {
     private readonly events: EventReader,
     private readonly decisions: DecisionSources,
     private readonly whatIf: WhatIf,
+    private readonly log: ReadOnlyLog,
   ) {}
 
   /** @returns the JSON text of the result at each place. */
@@ -32,15 +35,37 @@ export class ShownResults {
     const { orgId } = replay.requested.metadata;
     const events = await this.events.at(orgId, positions);
     const found = positions.flatMap((position) => events.get(position) ?? []);
-    const isInspected = replay.requested.data.request.mode === 'inspect';
-    const said = isInspected ? await this.inspected(orgId, found) : await this.compared(replay, found);
+    const said = await {
+      inspect: () => this.inspected(orgId, found),
+      what_if: () => this.compared(replay, found),
+      rerun: () => this.acted(replay, found),
+    }[replay.requested.data.request.mode]();
     return positions.map((position) => {
       const event = events.get(position);
       const place = `{"position":"${position}"`;
       if (!event) return `${place}}`;
       const mark = this.events.markOf(event.id);
-      return `${place},"event":${eventJson(event, mark)},${stringifyJson(said.get(event)).slice(1)}`;
+      const rest = stringifyJson({ ...said.get(event) }).slice(1);
+      return `${place},"event":${eventJson(event, mark)}${rest === '}' ? rest : `,${rest}`}`;
     });
+  }
+
+  private async acted({ requested }: KnownReplay, found: readonly RecordedEvent[]): Promise<Said> {
+    const { orgId } = requested.metadata;
+    const { replayId } = requested.data;
+    const said = new Map<RecordedEvent, object>();
+    const reruns = await Promise.all(
+      found.map(async (event) => (await this.log.readStream(streams.rerun(replayId, event.id), { limit: 1 }))[0]),
+    );
+    const known = reruns.flatMap((rerun) => (rerun?.is('replay.event_rerun') ? [rerun] : []));
+    const effects = await effectsOf(this.database, orgId, known);
+    for (const [index, event] of found.entries()) {
+      const rerun = reruns[index];
+      if (!rerun?.is('replay.event_rerun')) continue;
+      const { decisions } = rerun.data;
+      said.set(event, { rerun: { id: eventIdOf(rerun.id), decisions }, effects: effects.get(rerun.id) });
+    }
+    return said;
   }
 
   private async compared(replay: KnownReplay, found: readonly RecordedEvent[]): Promise<Said> {

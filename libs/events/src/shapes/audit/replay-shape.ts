@@ -32,9 +32,9 @@ export const ReplayFilter = closed({
 });
 export type ReplayFilter = Static<typeof ReplayFilter>;
 
-export const ReplayMode = Type.Union([Type.Literal('inspect'), Type.Literal('what_if')], {
+export const ReplayMode = Type.Union([Type.Literal('inspect'), Type.Literal('what_if'), Type.Literal('rerun')], {
   description:
-    'inspect: lists the events with the decisions and effects that followed. what_if: what rules and workflows would decide and request today, and how that differs from what happened; nothing is done.',
+    'inspect: lists the events with the decisions and effects that followed. what_if: what rules and workflows would decide and request today, and how that differs from what happened; nothing is done. rerun: chosen rules and workflows act again on the events (admins only).',
 });
 export type ReplayMode = Static<typeof ReplayMode>;
 
@@ -93,16 +93,38 @@ const request = {
       expected: 'a number above 0: 1 is real time, 60 plays an hour in a minute',
     }),
   ),
+  rate: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 1000,
+      description: 'Of `rerun`: events that are acted on a second. Default 10.',
+      expected: 'from 1 to 1000',
+    }),
+  ),
   with: Type.Optional(
     Type.Unsafe<ReplayWorld>({
       ...ReplayWorld,
-      description: 'Of `what_if`: which rules and workflows decide. Default: all of them, as they are now.',
+      description:
+        'Which rules and workflows decide. Of `what_if`: default all of them, as they are now. Of `rerun`: the ids of rules and names of workflows that act, as they are now.',
     }),
   ),
 };
 
 /** What is sent to replay a part of the log. */
-export const ReplayRequest = closed(request, { $id: 'ReplayRequest' });
+export const ReplayRequest = closed(
+  {
+    ...request,
+    confirm: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        description:
+          'Of `rerun`, required: how many events are acted on. A request with another number is refused, and names it.',
+        expected: 'the number of events that are acted on',
+      }),
+    ),
+  },
+  { $id: 'ReplayRequest' },
+);
 export type ReplayRequest = Static<typeof ReplayRequest>;
 
 export const ReplayStatus = Type.Union([
@@ -226,6 +248,12 @@ export const ReplayResultAnswer = Type.Object(
       Type.Array(Decided, { description: 'Of `what_if`: what was decided by the same rules and workflows.' }),
     ),
     differences: Type.Optional(Type.Array(ReplayDifference)),
+    rerun: Type.Optional(
+      Type.Object(
+        { id: Type.String(), decisions: Type.Array(Type.Object({})) },
+        { description: 'Of `rerun`: the event with which its story begins. `effects` are those of this story.' },
+      ),
+    ),
     effects: Type.Optional(
       Type.Object(
         { count: count('All of them.'), events: Type.Array(Effect), complete: Type.Boolean() },
