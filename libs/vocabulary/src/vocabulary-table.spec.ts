@@ -5,21 +5,30 @@ import { OwnTypeTable } from '#libs/event-types/src/own-type.table.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { catalogue, type EventType } from '#libs/events/src/catalogue.js';
+import { streams } from '#libs/events/src/streams.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 import { builtInProviders } from '#libs/providers/src/built-in.js';
 
 import { VocabularyTable } from './vocabulary.table.js';
 
+/** The stream of the thing that the data names. */
+const streamOf = (data: object): string => {
+  const ids = data as Readonly<Record<string, string>>;
+  const kinds = ['agent', 'integration', 'webhook', 'workflow'] as const;
+  const kind = kinds.find((one) => ids[`${one}Id`] !== undefined)!;
+  return streams[kind](ids[`${kind}Id`]!);
+};
+
 describe('the vocabulary of an organisation', () => {
   const store = new MemoryEventStore(() => new Date());
   const table = new VocabularyTable(new NamedSecretTable(), new OwnTypeTable(), new Plugins([builtInProviders]));
 
   /** Appends the example of a type with other data, and lets the table read it. */
-  async function happens(type: EventType, data: object, orgId = 'org_1'): Promise<void> {
+  async function happens(type: EventType, data: object, orgId = 'org_1', stream = streamOf(data)): Promise<void> {
     const whole = { ...catalogue[type].example, ...data };
     const event = newEvent({ type, data: whole }, { id: uuid7(), orgId, actor: 'x', now: new Date() });
-    await store.append(`x-${uuid7()}`, [event], 'no-stream');
+    await store.append(stream, [event], 'any');
     const { events } = await store.readAll({ limit: 1_000 });
     table.apply(events.at(-1)!);
   }
@@ -42,6 +51,13 @@ describe('the vocabulary of an organisation', () => {
       { name: 'chat', tracks: false, sends: true },
     ]);
     expect(table.of('org_2').agents).toMatchObject([{ name: 'theirs' }]);
+
+    // Written by somebody else.
+    await happens('agent.registered', { agentId: 'agt_3', settings }, 'org_1', streams.agent('agt_1'));
+    await happens('integration.deleted', { integrationId: 'int_1' }, 'org_1', streams.webhook('whk_1'));
+    await happens('webhook.registered', { webhookId: 'whk_2' }, 'org_1', streams.webhook('whk_1'));
+    await happens('workflow.archived', { workflowId: 'wf_1', name: 'deploy' }, 'org_1', streams.workflow('wf_2'));
+    expect(names()).toEqual([['agt_1'], ['int_1', 'int_2'], ['whk_1'], ['deploy']]);
 
     await happens('integration.updated', { integrationId: 'int_1', name: 'acme/api' });
     expect(table.of('org_1').integrations).toContainEqual(expect.objectContaining({ name: 'acme/api', tracks: true }));

@@ -41,10 +41,10 @@ function verbsOf(resource: Resource): readonly Verb[] {
       ? [
           {
             usage: `rm <${noun}>`,
-            does: remove,
+            does: remove.does,
             run: async (shell, [id]) => {
               await shell.call('DELETE', one(resource, id!));
-              if (!shell.quiet) shell.note(`Removed ${id}.`);
+              if (!shell.quiet) shell.note(`${remove.done} ${id}.`);
             },
           } satisfies Verb,
         ]

@@ -39,7 +39,7 @@ export interface Resource {
   readonly create?: readonly Field[];
   readonly update?: readonly Field[];
   /** What `rm` does. */
-  readonly remove?: string;
+  readonly remove?: { readonly does: string; readonly done: string };
   readonly view?: false;
   /** All of them come at once. */
   readonly paged?: false;
@@ -87,7 +87,7 @@ export const resources: readonly Resource[] = [
     filters: ['status'],
     create: [...webhook, flag('disabled', 'deliver nothing yet, and send no test')],
     update: [...webhook, disabled, flag('enabled', 'deliver again')],
-    remove: 'remove it',
+    remove: { does: 'remove it', done: 'Removed' },
     actions: [
       { verb: 'test', does: 'send a test event to it alone', path: 'test' },
       { verb: 'enable', does: 'deliver to it again', body: { disabled: false } },
@@ -154,7 +154,7 @@ export const resources: readonly Resource[] = [
     columns: ['id', 'name', 'archived', 'createdAt'],
     create: [text('name', '1 to 100 characters')],
     update: [text('name', '1 to 100 characters')],
-    remove: 'archive it: its tokens are refused and nothing new begins; its events stay',
+    remove: { does: 'archive it: its tokens are refused and nothing new begins; its events stay', done: 'Archived' },
     actions: [{ verb: 'restore', does: 'restore an archived one', body: { archived: false } }],
   },
   {
@@ -172,7 +172,7 @@ export const resources: readonly Resource[] = [
       list('roles', 'admin, designer, integrator or auditor'),
       { name: 'expiresAt', kind: 'time', meaning: 'RFC 3339, or never' },
     ],
-    remove: 'revoke it',
+    remove: { does: 'revoke it', done: 'Revoked' },
   },
   {
     noun: 'plugin',

@@ -137,7 +137,11 @@ export const isPassing = (outcome: EgressOutcome): boolean =>
 export const errorOf = (outcome: EgressOutcome): ExecutionError =>
   outcome.kind === 'response'
     ? { code: 'agent.status', message: `The agent answered ${outcome.status}.` }
-    : { code: `agent.${outcome.failureClass}`, message: `The agent cannot be reached: ${outcome.detail}.` };
+    : { code: `agent.${outcome.failureClass}`, message: `The agent ${failureInWords(outcome)}.` };
+
+/** An answer that is not taken is no connection that failed. */
+export const failureInWords = ({ failureClass, detail }: Extract<EgressOutcome, { kind: 'failed' }>): string =>
+  `${['body_too_large', 'redirect'].includes(failureClass) ? 'gave an answer that is not accepted' : 'cannot be reached'}: ${detail}`;
 
 /** An empty body is `null`. */
 export function jsonIn(text: string): unknown {

@@ -42,7 +42,7 @@ export function reserve(
 
 export function stepsExceeded({ limits }: Config, { calls }: ModelWork): ExecutionError | undefined {
   const most = limits?.steps ?? DEFAULT_STEPS;
-  return calls.length >= most ? exceeded('steps', `The execution made ${most} steps, as many as it may.`) : undefined;
+  return calls.length >= most ? exceeded('steps', `The limit of ${most} steps is reached.`) : undefined;
 }
 
 /** The same tool with the same arguments again and again is a loop. */

@@ -10,7 +10,7 @@ import { timeAfter } from '#libs/kernel/src/time/times.js';
 
 import { failed, timedOut } from '../../engine/end-drafts.js';
 import type { ExecutionDraft } from '../../engine/execution-state.js';
-import { isPassing } from '../http-runtime.js';
+import { failureInWords, isPassing } from '../http-runtime.js';
 import { MAX_OUTPUT_BYTES, type Turn } from '../runtime.js';
 import { type Filled, withSecrets } from '../secret-references.js';
 import { estimatedTokens, priced } from './limits.js';
@@ -58,7 +58,11 @@ export async function callModel(
   }
   if (outcome.kind === 'response' && outcome.status >= 200 && outcome.status < 300) {
     const answer = wire.read(mask.value(parsed(outcome.body.toString('utf8'))));
-    if (!answer) return fail('agent.invalid_answer', 'The server of the model answered with something else.');
+    if (!answer)
+      return fail(
+        'agent.invalid_answer',
+        `The answer of the model server is not one of "${config.api ?? 'chat_completions'}". Check "baseUrl" and "api".`,
+      );
     const { usage = assumedUsage(called, answer.text), ...said } = answer;
     const { executionId, call } = called;
     const data = { executionId, call, ...said, usage: priced(config, usage), latencyMs: outcome.latencyMs };
@@ -80,11 +84,11 @@ function failure({ execution, world }: Turn, outcome: EgressOutcome): readonly E
     outcome.kind === 'response'
       ? {
           code: 'agent.model_status',
-          message: `The server of the model answered ${outcome.status}${reasonIn(outcome.body)}.`,
+          message: `The model server answered ${outcome.status}${reasonIn(outcome.body)}.`,
         }
       : {
           code: `agent.model_${outcome.failureClass}`,
-          message: `The server of the model cannot be reached: ${outcome.detail}.`,
+          message: `The model server ${failureInWords(outcome)}.`,
         };
   const attempt = execution.failures + 1;
   const asked = outcome.kind === 'response' ? retryAfterSeconds(outcome.headers['retry-after'], now) : undefined;

@@ -159,7 +159,7 @@ describe('a model', () => {
     const refused = await given([{ status: 400 }]);
     await world.run(refused);
     expect((await world.last(refused)).data).toMatchObject({
-      error: { code: 'agent.model_status', message: 'The server of the model answered 400 (overloaded).' },
+      error: { code: 'agent.model_status', message: 'The model server answered 400 (overloaded).' },
     });
   });
 
