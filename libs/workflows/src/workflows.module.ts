@@ -59,6 +59,7 @@ import { WorkflowDecisions } from './decisions/workflow-decisions.adapter.js';
 import { AnswerWaits } from './waits/answer-waits.subscriber.js';
 import { IndexedLookBack } from './waits/look-back.adapter.js';
 import { WorkflowWorlds } from './decisions/workflow-worlds.js';
+import { StoredWaitKeys } from './waits/wait-keys.adapter.js';
 import { StoredWaits } from './waits/wait-rows.adapter.js';
 import { Definitions } from './workflow/definitions.js';
 import { PauseController } from './workflow/pause.controller.js';
@@ -134,8 +135,11 @@ import { YamlBody } from './workflow/yaml-body.adapter.js';
     },
     {
       provide: AnswerWaits,
-      useFactory: (store: EventStore, clock: Clock, database: DataSource, events: EventReader, progress: Progress) =>
-        new AnswerWaits(store, clock, new StoredWaits(database), new IndexedLookBack(events, progress)),
+      useFactory: (store: EventStore, clock: Clock, database: DataSource, events: EventReader, progress: Progress) => {
+        const past = new IndexedLookBack(events, progress);
+        const keys = new StoredWaitKeys(database, store, past);
+        return new AnswerWaits(store, clock, new StoredWaits(database), past, keys);
+      },
       inject: [EventStore, Clock, DataSource, EventReader, Progress],
     },
     ApprovalLinkRoutes,

@@ -18,10 +18,9 @@ class MemoryLookBack extends LookBack {
     yield events.filter(({ type, metadata, position }) => position <= upTo && metadata.orgId === orgId && isOne(type));
   }
 
-  async *sinceCause({ started, ...span }: Span & { readonly started: RecordedEvent }) {
+  async causeOf({ position, metadata }: RecordedEvent): Promise<bigint> {
     const { events } = await this.store.readAll({ from: 0n, limit: 100_000 });
-    const cause = events.find(({ id }) => id === started.metadata.$causationId);
-    yield* this.between({ ...span, after: cause?.position ?? started.position });
+    return events.find(({ id }) => id === metadata.$causationId)?.position ?? position;
   }
 }
 

@@ -31,6 +31,7 @@ import { Executions } from './0042-executions.js';
 import { DeliverySecrets } from './0035-delivery-secrets.js';
 import { RunSnapshots } from './0066-run-snapshots.js';
 import { Rebuilds } from './0082-rebuilds.js';
+import { WaitKeys } from './0070-wait-keys.js';
 import { SubjectKeys } from './0085-subject-keys.js';
 import { ReplayDifferences } from './0080-replay-differences.js';
 import { Replays } from './0079-replays.js';
@@ -84,6 +85,7 @@ export const migrations = [
   AgentRates,
   RunSnapshots,
   Rebuilds,
+  WaitKeys,
   SubjectKeys,
   Replays,
   Messages,

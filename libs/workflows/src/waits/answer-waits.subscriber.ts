@@ -13,7 +13,8 @@ import { inParallel } from '#libs/kernel/src/in-parallel.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { RUN_ENDS, waitsOf } from './open-waits.js';
-import { choiceOf, type Fitting, type Wait, WaitIndex } from './wait-index.js';
+import { choiceOf, type Fitting, placesOf, type Wait, WaitIndex } from './wait-index.js';
+import type { WaitKeys } from './wait-keys.js';
 import type { LookBack, WaitRows } from './wait-rows.js';
 
 const CONCURRENT_APPENDS = 64;
@@ -43,6 +44,7 @@ export class AnswerWaits implements Subscriber {
     private readonly clock: Clock,
     private readonly rows: WaitRows,
     private readonly past: LookBack,
+    private readonly keys?: WaitKeys,
   ) {}
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
@@ -53,9 +55,12 @@ export class AnswerWaits implements Subscriber {
       const fitting = this.index.fitting(event);
       if (fitting.size > 0)
         await inParallel([...fitting], CONCURRENT_APPENDS, ([runId, list]) => this.offer(event, runId, list));
+      this.keys?.note(event);
     }
-    if (this.added.size + this.removed.size === 0) return;
-    await this.rows.save(await context.transaction(), [...this.added.values()], [...this.removed]);
+    if (this.added.size + this.removed.size === 0 && this.keys?.hasNews !== true) return;
+    const tx = await context.transaction();
+    this.keys?.save(tx);
+    await this.rows.save(tx, [...this.added.values()], [...this.removed]);
     this.added.clear();
     this.removed.clear();
   }
@@ -65,6 +70,7 @@ export class AnswerWaits implements Subscriber {
     this.index.clear();
     this.added.clear();
     this.removed.clear();
+    await this.keys?.load();
     for await (const part of this.rows.all()) for (const wait of part) this.index.add(await this.readable(wait));
     this.isLoaded = true;
   }
@@ -90,21 +96,9 @@ export class AnswerWaits implements Subscriber {
       const answer = other === wait.id ? undefined : await readAt(this.store, streams.answer(other), 0n);
       if (answer?.is('run.wait_answered')) taken.add(answer.data.event.id);
     }
-    const { since, choices } = event.data;
-    const types = [...new Set(choices.flatMap(({ event: patterns }) => patterns))];
-    const span = { orgId, types, upTo: event.position };
-    // A step begins at the time that its first events carry: what was recorded from then on counts.
-    const previous = run.findLast(({ position }) => position < event.position) ?? event;
-    const started = run[0]!;
-    // What came before a restart was the earlier run's: it has the same cause.
-    const isRestart = started.is('workflow.started') && started.data.restartOf !== undefined;
-    const batches =
-      since === 'step'
-        ? this.past.between({ ...span, after: previous.position })
-        : isRestart
-          ? this.past.between({ ...span, after: started.position })
-          : this.past.sinceCause({ ...span, started });
-    for await (const batch of batches)
+    const { since } = event.data;
+    const after = await this.startOf(event, run);
+    for await (const batch of this.before(wait, after))
       for (const one of batch) {
         if (since === 'step' && one.metadata.receivedAt < event.metadata.receivedAt) continue;
         const shown = platformEvent(one);
@@ -113,6 +107,30 @@ export class AnswerWaits implements Subscriber {
       }
     this.index.add(wait);
     this.added.set(wait.id, { ...wait, data: event.sealed.data });
+  }
+
+  /** After which position events count for a wait. */
+  private async startOf(event: RecordedEvent<'run.wait_begun'>, run: readonly RecordedEvent[]): Promise<bigint> {
+    // A step begins at the time that its first events carry: what was recorded from then on counts.
+    if (event.data.since === 'step')
+      return (run.findLast(({ position }) => position < event.position) ?? event).position;
+    const started = run[0]!;
+    // What came before a restart was the earlier run's: it has the same cause.
+    const isRestart = started.is('workflow.started') && started.data.restartOf !== undefined;
+    return isRestart ? started.position : this.past.causeOf(started);
+  }
+
+  /**
+   * What came before a wait, in the order of the log. Where each choice compares a value, only the events that have it are
+   * read.
+   */
+  private before(wait: Wait, after: bigint): AsyncIterable<readonly RecordedEvent[]> {
+    const { orgId, position, data } = wait;
+    const places = placesOf(wait);
+    if (this.keys && places.every(({ paths }) => paths.length > 0))
+      return this.keys.find(places, { orgId, after, before: position });
+    const types = [...new Set(data.choices.flatMap(({ event: patterns }) => patterns))];
+    return this.past.between({ orgId, types, after, upTo: position });
   }
 
   /** Gives an event to the earliest wait of a run that it fits. */

@@ -21,10 +21,9 @@ export class IndexedLookBack extends LookBack {
     yield* this.events.all({ ...span, toPosition: upTo, order: 'asc', limit: PAGE });
   }
 
-  async *sinceCause({ started, ...span }: Span & { readonly started: RecordedEvent }) {
-    const { $causationId, orgId } = started.metadata;
-    await this.progress.whenProcessed(followers.eventIndex, span.upTo);
-    const cause = $causationId === undefined ? undefined : await this.events.byId(orgId, $causationId);
-    yield* this.between({ ...span, after: cause?.position ?? started.position });
+  async causeOf({ position, metadata: { orgId, $causationId } }: RecordedEvent): Promise<bigint> {
+    if ($causationId === undefined) return position;
+    await this.progress.whenProcessed(followers.eventIndex, position);
+    return (await this.events.byId(orgId, $causationId))?.position ?? position;
   }
 }

@@ -169,14 +169,14 @@ function holds(when: string, scope: object): boolean {
   }
 }
 
-interface Place {
+export interface Place {
   readonly pattern: string;
   readonly paths: readonly Path[];
   readonly key: string;
 }
 
 /** Where a wait stands in the index. */
-function placesOf({ data: { choices, scope } }: Wait): readonly Place[] {
+export function placesOf({ data: { choices, scope } }: Wait): readonly Place[] {
   return choices.flatMap(({ event, when }) => {
     const ofRun = (path: Path) => (Object.hasOwn(scope, String(path[0])) ? valueAt(path, scope) : undefined);
     const equalities: readonly Equality[] = when === undefined ? [] : conjoinedEqualities(when, ofRun);
@@ -186,7 +186,7 @@ function placesOf({ data: { choices, scope } }: Wait): readonly Place[] {
 }
 
 /** `undefined` where one of the values equals no scalar. */
-function keyOf(values: readonly unknown[]): string | undefined {
+export function keyOf(values: readonly unknown[]): string | undefined {
   return values.every(isScalar) ? stringifyJson(values.map(scalarKey)) : undefined;
 }
 

@@ -23,6 +23,6 @@ export interface Span {
 /** Finds events that are in the log already, in its order. */
 export abstract class LookBack {
   abstract between(span: Span & { readonly after: bigint }): AsyncIterable<readonly RecordedEvent[]>;
-  /** From the event on that led to a run; that event itself does not count. */
-  abstract sinceCause(span: Span & { readonly started: RecordedEvent }): AsyncIterable<readonly RecordedEvent[]>;
+  /** Position of the event that led to a run; of the run's first event where none did. */
+  abstract causeOf(started: RecordedEvent): Promise<bigint>;
 }
