@@ -206,7 +206,7 @@ describe('the server', () => {
         '/api/v1/rules/backtest',
         '/api/v1/workflows/validate',
         '/api/v1/event-types/validate',
-        // They read.
+        // They read: of replays, a rerun refuses everybody but admins.
         '/api/v1/replays',
         '/api/v1/replays/{id}/cancel',
         // The step names its approvers, of any role, and the route refuses everybody else.
