@@ -86,6 +86,15 @@ outputs: { asked: "\${{ steps.poll.output.iterations }}" }
     now = START;
     expect((await told(poll(DAY))).error).toMatchObject({ code: 'step.too_many_iterations' });
   });
+
+  it('asks as often as it has to, wherever the process dies', async () => {
+    const again = (doneAfter: number) => () => {
+      now = START;
+      return poll(doneAfter);
+    };
+    expect(await differencesWhenKilled(again(2 * MINUTE))).toEqual([]);
+    expect(await differencesWhenKilled(again(DAY))).toEqual([]);
+  });
 });
 
 describe('an expense', () => {
