@@ -28,6 +28,9 @@ export function secretIn(given: string | undefined, env: NodeJS.ProcessEnv): str
   return secret === '' ? undefined : secret;
 }
 
+/** The flag of an option: `error-code` of `errorCode`. */
+export const dashed = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
 /** A whole number above 0; `undefined` where the option is left out. */
 export function wholeNumber(option: string, given: string | readonly string[] | true | undefined): number | undefined {
   if (given === undefined) return undefined;

@@ -6,7 +6,7 @@ import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { UsageError } from '../failures.js';
 import { AS_OF, isPastKind, nowOrThen } from '../nouns/as-of.js';
 import { addVerbs, type Given, type Verb } from '../nouns/verb-table.js';
-import { jsonOr, secretIn } from '../options.js';
+import { dashed, jsonOr, secretIn } from '../options.js';
 import { all } from '../pages.js';
 import type { Act, Shell } from '../shell.js';
 import { type Action, type Field, type Resource, resources } from './resources.js';
@@ -122,7 +122,7 @@ const actor = (resource: Resource, { verb, does, path, body, fields = [] }: Acti
   },
 });
 
-const flagOf = (name: string): string => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+const flagOf = (name: string): string => `--${dashed(name)}`;
 
 const optionOf = ({ name, kind, meaning, flag = name }: Field): readonly [string, string] => {
   if (kind === 'switch') return [flagOf(flag), meaning];

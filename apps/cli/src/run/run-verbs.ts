@@ -3,7 +3,7 @@ import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 
 import { UsageError } from '../failures.js';
 import type { Given, Verb } from '../nouns/verb-table.js';
-import { pairsOf } from '../options.js';
+import { dashed, pairsOf } from '../options.js';
 import { all } from '../pages.js';
 import type { Shell } from '../shell.js';
 import { approvalVerbs } from './approval-verbs.js';
@@ -90,9 +90,13 @@ async function command(shell: Shell, id: string, verb: 'cancel' | 'pause' | 'res
 }
 
 async function retry(shell: Shell, [id]: readonly string[], given: Given): Promise<number> {
+  if (given['all'] && id !== undefined) throw new UsageError('Name a run or use --all, not both.');
   if (given['all']) return retryMany(shell, given);
   if (id === undefined) throw new UsageError('Name a run, or use --all with a filter such as --workflow.');
   const { version } = given;
+  const ofAll = Object.keys(given).find((option) => option !== 'version');
+  if (ofAll !== undefined)
+    throw new UsageError(`--${dashed(ofAll)} goes with --all. Leave out the run, or the option.`);
   show(shell, await shell.call<RunDetails>('POST', `${pathOf(id)}/retry`, version === undefined ? {} : { version }));
   return 0;
 }

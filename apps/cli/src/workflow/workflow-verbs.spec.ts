@@ -203,5 +203,7 @@ describe('run', () => {
     expect(await verb(runVerbs, 'retry', shell, [], { all: true, confirm: '2' })).toBe(0);
     await expect(verb(runVerbs, 'retry', shell, [], { all: true, confirm: '3' })).rejects.toThrow('match, not 3');
     await expect(verb(runVerbs, 'retry', shell, [], {})).rejects.toThrow('Name a run');
+    await expect(verb(runVerbs, 'retry', shell, ['run_1'], { all: true, yes: true })).rejects.toThrow('not both');
+    await expect(verb(runVerbs, 'retry', shell, ['run_1'], { errorCode: 'x' })).rejects.toThrow('--error-code goes');
   });
 });
