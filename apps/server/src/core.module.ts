@@ -19,6 +19,7 @@ import { SubjectKeys } from '#libs/privacy/src/keys/subject-keys.js';
 import { Plugins } from '#libs/plugin-sdk/src/loading/plugins.js';
 
 import { DocumentsController } from './http/documents.controller.js';
+import { OrganisationSchemasController } from './http/organisation-schemas.controller.js';
 import { Health } from './health/health.adapter.js';
 import { HealthController } from './health/health.controller.js';
 import { LOG } from './logging.js';
@@ -77,7 +78,13 @@ export class CoreModule {
     return {
       module: CoreModule,
       imports: [AccessModule],
-      controllers: [HealthController, DocumentsController, SubscriberController, PluginsController],
+      controllers: [
+        HealthController,
+        DocumentsController,
+        OrganisationSchemasController,
+        SubscriberController,
+        PluginsController,
+      ],
       providers: [
         ...providers,
         { provide: Schemas, useValue: core.schemas },

@@ -270,6 +270,8 @@ outputs: { slots: '\${{ steps.ok.output.form.slots }}' }
     const second = await file('changed.yaml', hello.replace('Hello,', 'Good day,'));
     expect(await millrace(['workflow', 'validate', first])).toContain('is valid');
     await millrace(['workflow', 'lint', first]);
+    expect(await millrace(['workflow', 'schema'])).toMatch(/"chat"[^]*"publish"/);
+    expect(await millrace(['workflow', 'schema', '--tests'])).toContain('"mocks"');
     expect(await millrace(['workflow', 'test', first])).toContain('says hello');
     expect(await millrace(['workflow', 'create', first])).toContain('"hello" is active');
     expect(await millrace(['workflow', 'view', 'hello'])).toBe(hello.trimEnd());

@@ -10,9 +10,9 @@ const VERBS: Readonly<Record<string, readonly string[]>> = {
   rule: ['ls', 'view', 'create', 'update', 'rm', 'enable', 'disable', 'versions', 'export', 'test', 'backtest', 'why'],
   workflow: [
     ...['ls', 'view', 'create', 'update', 'rm', 'validate', 'lint', 'apply', 'run', 'test', 'graph', 'diff'],
-    ...['versions', 'activate', 'pause', 'resume', 'schedule', 'why'],
+    ...['versions', 'activate', 'pause', 'resume', 'schedule', 'backfill', 'schema', 'why'],
   ],
-  run: ['ls', 'view', 'retry', 'restart', 'cancel', 'pause', 'resume', 'approve', 'reject', 'export'],
+  run: ['ls', 'view', 'retry', 'restart', 'cancel', 'pause', 'resume', 'approvals', 'approve', 'reject', 'export'],
   'outbound-webhook': [
     ...['ls', 'view', 'create', 'update', 'rm', 'test', 'recover', 'rotate', 'enable', 'disable', 'watch'],
   ],

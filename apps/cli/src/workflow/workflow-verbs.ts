@@ -18,6 +18,7 @@ import { all } from '../pages.js';
 import { parseDocument, UnreadableFile } from '../rule/rule-file.js';
 import { workflowReason } from '../rule/rule-text.js';
 import { follow } from '../run/follow-run.js';
+import { schemaVerb } from '../nouns/schema-verb.js';
 import type { Shell } from '../shell.js';
 import { backfillVerb } from './backfill.js';
 
@@ -61,6 +62,7 @@ export const workflowVerbs: readonly Verb[] = [
     does: 'the same, and fail on warnings',
     run: (shell, args) => validate(shell, args, true),
   },
+  schemaVerb('workflow.json', 'workflows'),
   {
     usage: 'run <workflow>',
     does: 'start a run',

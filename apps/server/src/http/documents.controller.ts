@@ -96,13 +96,7 @@ export class DocumentsController {
   @ApiOperation({ summary: 'Get the JSON Schema of a file format: workflow.json, workflow-test.json, rule.json' })
   @ApiResponse({ status: 200, description: 'JSON Schema', schema: { type: 'object' } })
   schema(@Param('name') name: string, @Res() reply: FastifyReply): void {
-    const schema = this.schemas.get(name);
-    if (!schema)
-      throw new Rejected(
-        'not_found',
-        'schema.not_found',
-        `There is no schema ${name}. Available: ${this.schemas.names.join(', ')}.`,
-      );
+    const schema = this.schemas.find(name);
     reply.type(JSON_TYPE).send(this.bytes(name, () => stringifyJson(schema)));
   }
 

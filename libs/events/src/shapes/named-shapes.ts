@@ -1,11 +1,12 @@
+/** In a schema for editors: what a text names, or the keys of an object do. */
+export const NAMES = 'x-names';
+
 /** Samples are shown as they are. */
-/** What only our own checks read. */
-const OURS = new Set(['expected', 'refersTo']);
 const SAMPLES = new Set(['default', 'const', 'enum', 'example', 'examples']);
 
 /**
  * A document with every schema that has an `$id` put among its definitions, and a `$ref` in its place, so that it is
- * written out once, and without what only our own checks read.
+ * written out once. What only our own checks read is left out; what a text refers to is there for editors, as `x-names`.
  * @param at where the definitions will stand in the document: `#/$defs/`.
  */
 export function withDefinitions(
@@ -27,8 +28,10 @@ export function withDefinitions(
     }
     const more = Object.fromEntries(
       Object.entries(rest)
-        .filter(([key, item]) => !OURS.has(key) || typeof item !== 'string')
-        .map(([key, item]) => [key, SAMPLES.has(key) ? item : visit(item)]),
+        .filter(([key, item]) => key !== 'expected' || typeof item !== 'string')
+        .map(([key, item]) =>
+          key === 'refersTo' && typeof item === 'string' ? [NAMES, item] : [key, SAMPLES.has(key) ? item : visit(item)],
+        ),
     );
     if (typeof $ref !== 'string') return more;
     return { $ref: $ref.startsWith('#') ? $ref : at + $ref, ...more };

@@ -3,6 +3,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import { DURATION_PATTERN } from '#libs/kernel/src/time/durations.js';
 
 import { changes, closed, defaulted, kept } from './fields.js';
+import { NAMES } from './named-shapes.js';
 
 /** Most actions of one rule. */
 export const MAX_ACTIONS = 50;
@@ -148,10 +149,13 @@ export const ruleFields = {
   description: Type.Optional(name('Why the rule exists.', 2_000)),
   enabled: defaulted(Type.Boolean(), true),
   eventSource: defaulted(pattern('A source, a glob or `*`.', 'github'), '*'),
-  eventType: pattern(
-    'An event type, a glob such as `pr.*`, or `*`. A glob with `*` in its first segment leaves out system types and `webhook.*`.',
-    'git.push',
-  ),
+  eventType: {
+    ...pattern(
+      'An event type, a glob such as `pr.*`, or `*`. A glob with `*` in its first segment leaves out system types and `webhook.*`.',
+      'git.push',
+    ),
+    [NAMES]: 'eventType',
+  },
   conditions: Type.Optional(Type.Unknown(CONDITIONS)),
   actions: defaulted(Type.Array(RuleAction, ACTIONS), []),
   throttle: Type.Optional(RuleThrottle),

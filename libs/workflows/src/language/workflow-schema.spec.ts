@@ -5,9 +5,13 @@ import { Ajv } from 'ajv';
 import fc from 'fast-check';
 import { load } from 'js-yaml';
 
+import { offering } from '#libs/vocabulary/src/offered-names.js';
+import { NOTHING_KNOWN } from '#libs/vocabulary/src/vocabulary.js';
+
 import { arbitraryWorkflow } from '../../testing/arbitrary-workflow.js';
 import { testSteps } from '../../testing/library.js';
 import { parseWorkflow } from './reading/parse-workflow.js';
+import { workflowTestSchema } from '../trial/test-shape.js';
 import { workflowSchema } from './workflow-schema.js';
 
 const validate = new Ajv({ strict: false, formats: { jmespath: true } }).compile(workflowSchema(testSteps));
@@ -66,5 +70,57 @@ describe('the JSON Schema for editors', () => {
     ['no steps', 'name: x\nsteps: []'],
   ])('refuses %s', (_, yaml) => {
     expect(accepts(yaml)).toBe(false);
+  });
+});
+
+describe('the schema of an organisation', () => {
+  const known = {
+    ...NOTHING_KNOWN,
+    agents: [{ id: 'agt_1', name: 'triage' }],
+    integrations: [
+      { id: 'int_1', name: 'chat', sends: true, tracks: false },
+      { id: 'int_2', name: 'bugs', sends: false, tracks: true },
+    ],
+    secrets: [{ name: 'API_KEY' }],
+    webhooks: [{ id: 'whk_1', name: 'https://example.com' }],
+    workflows: [{ name: 'deploy' }],
+    eventTypes: new Map([
+      ['developer.added', { archived: false, schema: {} }],
+      ['developer.removed', { archived: true, schema: {} }],
+    ]),
+  };
+  const own = offering(workflowSchema(testSteps), known) as Parameters<Ajv['compile']>[0];
+  /** Every list of names that an editor may complete from. */
+  const lists = (schema: unknown): string[] =>
+    typeof schema !== 'object' || schema === null
+      ? []
+      : Object.entries(schema).flatMap(([key, value]: [string, unknown]) =>
+          key === 'enum' ? [(value as string[]).join()] : lists(value),
+        );
+
+  it('offers what the organisation has', () => {
+    const offered = lists(own);
+    for (const names of ['chat', 'bugs,chat', 'bugs,builtin', 'triage', 'whk_1', 'deploy', 'developer.added'])
+      expect(offered).toContain(names);
+    expect(offered.some((names) => names.includes('git.push') && names.includes('developer.added'))).toBe(true);
+    expect(offered.join()).not.toContain('developer.removed');
+    expect(JSON.stringify(own)).not.toContain('x-names');
+    const tests = JSON.stringify(offering(workflowTestSchema(), known));
+    expect(tests).toContain('"properties":{"API_KEY":{"type":"string"}}');
+  });
+
+  it('accepts what the schema of all accepts', () => {
+    const check = new Ajv({ strict: false, formats: { jmespath: true } }).compile(own);
+    for (const name of ['chat', 'another'])
+      expect(
+        check({
+          name: 'x',
+          triggers: [{ type: 'event', event: ['git.push', 'own.type'] }],
+          steps: [{ uses: 'send_message', with: { integration: name, text: 'Hello' } }],
+        }),
+      ).toBe(true);
+    expect(check({ name: 'x', steps: [{ uses: 'send_message', with: { integration: 7, text: 'Hello' } }] })).toBe(
+      false,
+    );
   });
 });

@@ -1,5 +1,7 @@
 import { isObject } from '#libs/kernel/src/json.js';
 
+import { NAMES } from '#libs/events/src/shapes/named-shapes.js';
+
 import { StepList, UsesShape, WorkflowShape } from './fields.js';
 import type { NamedSyntax, Vocabulary } from './vocabulary.js';
 
@@ -76,12 +78,16 @@ const DATA = ['const', 'enum', 'default', 'examples'];
 export function forEditors(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(forEditors);
   if (!isObject(schema)) return schema;
-  const { inEditors, expected: _, refersTo: __, ...rest } = schema;
+  const { inEditors, expected: _, refersTo, ...rest } = schema;
   if (inEditors !== undefined) {
-    const { description } = rest;
-    return { ...(forEditors(inEditors) as object), ...(description === undefined ? {} : { description }) };
+    const { description, [NAMES]: names } = rest;
+    return {
+      ...(forEditors(inEditors) as object),
+      ...(description === undefined ? {} : { description }),
+      ...(names === undefined ? {} : { [NAMES]: names }),
+    };
   }
-  return mapValues(rest, (value, key) => {
+  return mapValues({ ...rest, ...(refersTo !== undefined && { [NAMES]: refersTo }) }, (value, key) => {
     if (DATA.includes(key)) return value;
     return MAPS.includes(key) && isObject(value) ? mapValues(value, forEditors) : forEditors(value);
   });

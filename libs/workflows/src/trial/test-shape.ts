@@ -2,6 +2,7 @@ import { type Static, Type } from '@sinclair/typebox';
 
 import { RunError } from '#libs/events/src/shapes/run-shape.js';
 import { SECRET_NAME, SECRET_NAME_IN_WORDS } from '#libs/events/src/shapes/secret-shape.js';
+import { NAMES } from '#libs/events/src/shapes/named-shapes.js';
 
 import { closed } from '../language/fields.js';
 import { forEditors } from '../language/workflow-schema.js';
@@ -13,7 +14,7 @@ const values = (description: string) =>
 const span = (description: string) => Type.String({ pattern: SPAN_PATTERN, description, expected: SPAN_IN_WORDS });
 
 const eventFields = {
-  type: text('The type of the event.'),
+  type: { ...text('The type of the event.'), [NAMES]: 'eventType' },
   source: Type.Optional(text('Where it comes from. Default: the source that the trigger names, else api.')),
   subject: Type.Optional(text('What it is about.')),
   data: Type.Optional(values('What it says.')),
@@ -126,6 +127,7 @@ export const CaseShape = closed(
     secrets: Type.Optional(
       Type.Record(Type.String({ pattern: `^${SECRET_NAME}$` }), Type.String({ minLength: 1 }), {
         additionalProperties: false,
+        [NAMES]: 'secret',
         description: 'Values of secrets, by name. A step that uses another secret fails with `secret.unknown`.',
         expected: `an object of names and strings; a name has ${SECRET_NAME_IN_WORDS}`,
       }),

@@ -3,6 +3,7 @@ import { Type } from '@sinclair/typebox';
 import { globMatcher, isWide, typeMatcher } from '#libs/events/src/patterns.js';
 import type { CompiledExpression } from '#libs/expressions/src/compile.js';
 import { unlikelySource } from '#libs/plugin-sdk/src/loading/unlikely-source.js';
+import { NAMES } from '#libs/events/src/shapes/named-shapes.js';
 
 import type { Trigger } from '../language/definition.js';
 import { checkEventPatterns, eventTypes, globs, ownSchemas } from '../language/event-patterns.js';
@@ -39,6 +40,7 @@ export const eventTrigger: TriggerKind<EventTrigger> = {
         description:
           'A type, a glob (`pr.*`) or a list. `*`, and every glob with `*` in its first segment, leaves out system types, `webhook.*` and what runs record about themselves.',
         expected: 'an event type, a glob such as pr.*, or a list of them',
+        [NAMES]: 'eventType',
       },
       source: Type.Optional(described(Globs, 'Where the event comes from (`github`): a glob or a list.')),
       branches: Type.Optional(

@@ -4,6 +4,7 @@ import type { WebhookUse } from '#libs/events/src/shapes/workflow-shape.js';
 import type { CompiledExpression } from '#libs/expressions/src/compile.js';
 import { isEventType } from '#libs/events/src/catalogue.js';
 import { INBOUND_TYPES, isInboundType } from '#libs/plugin-sdk/src/inbound-types.js';
+import { NAMES } from '#libs/events/src/shapes/named-shapes.js';
 
 import type { Trigger } from '../language/definition.js';
 import { Expressions } from '../language/expressions.js';
@@ -32,6 +33,7 @@ export const webhookTrigger: TriggerKind<WebhookTrigger> = {
           description:
             'The name or id of an integration. Without it the workflow gets one of its own, whose URL and, once, whose secret are in the answer to the save.',
           expected: 'the name or id of an integration',
+          [NAMES]: 'receiver',
         }),
       ),
       respond: Type.Optional(

@@ -9,6 +9,7 @@ import { isObject } from '#libs/kernel/src/json.js';
 import { suggestion } from '#libs/kernel/src/text/nearest.js';
 import { StepError } from '#libs/plugin-sdk/src/define-step.js';
 import type { OwnEventType } from '#libs/vocabulary/src/vocabulary.js';
+import { NAMES } from '#libs/events/src/shapes/named-shapes.js';
 
 import { isOpen, isTemplate } from '../../language/literals.js';
 import { type SourceProblems, workflowProblems } from '../../language/source-problems.js';
@@ -48,6 +49,7 @@ export const emitStep: NamedKind = {
       type: Type.String({
         minLength: 1,
         description: 'A type of the catalogue, such as webhook.exhausted, or one of your own.',
+        [NAMES]: 'ownEventType',
         inEditors: { anyOf: [{ enum: EMITTABLE }, { pattern: OWN_TYPE.source, not: { enum: BUILT_IN } }] },
       }),
       subject: Type.Optional(Type.String({ minLength: 1, description: 'What it is about. Default: the run.' })),

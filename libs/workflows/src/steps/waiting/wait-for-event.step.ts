@@ -8,6 +8,7 @@ import { setOwn } from '#libs/expressions/src/values.js';
 import type { CompiledTemplate } from '#libs/expressions/src/template.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { uuid5 } from '#libs/kernel/src/ids.js';
+import { NAMES } from '#libs/events/src/shapes/named-shapes.js';
 
 import { checkEventPatterns, eventTypes, globs, ownSchemas } from '../../language/event-patterns.js';
 import { closed, Condition, described, Globs, stepShape, Template } from '../../language/fields.js';
@@ -44,7 +45,7 @@ interface Noted {
 }
 
 const awaited = {
-  event: described(Globs, 'A type, a glob (`pr.*`) or a list.'),
+  event: { ...described(Globs, 'A type, a glob (`pr.*`) or a list.'), [NAMES]: 'eventType' },
   when: Type.Optional(described(Condition, 'A JMESPath condition over the event, with the run beside it.')),
 };
 const limits = {
