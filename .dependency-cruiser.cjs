@@ -47,6 +47,7 @@ const ROOMS = {
   'libs/agents/src': ['execution', 'agent', 'runtimes', 'engine'],
   'libs/persistence/src': ['embedded', 'rebuild', 'claims', 'session'],
   'libs/access/src': ['organisation', 'idempotency', 'named-secrets', 'secrets', 'token'],
+  'libs/privacy/src': ['subjects', 'keys'],
   'libs/actions/src': ['plugins', 'trackers', 'messages', 'attempts', 'connections'],
   'libs/audit/src': ['replay', 'backup', 'log-copy', 'proof', 'stream'],
   'libs/kernel/src': ['text', 'time'],
@@ -135,7 +136,7 @@ module.exports = {
     mayImport('access', ['event-store', 'events', 'kernel'], 'Who may do what is known without knowing what is done.'),
     mayImport(
       'privacy',
-      ['access', 'event-store', 'events', 'kernel'],
+      ['event-index', 'access', 'event-store', 'events', 'kernel'],
       'Personal data is known by its declarations alone, whichever stage it passes through.',
     ),
     mayImport(

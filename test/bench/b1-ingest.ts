@@ -66,13 +66,19 @@ async function measureIngest(
   postgres: BenchPostgres,
   { rounds, seconds }: Plan,
   from: SenderName,
+  personal: boolean,
 ): Promise<IngestResult> {
   const sender = senderOf(from, SECRET);
   const databaseUrl = await postgres.createDatabase();
   const [bare, inserting] = [await handler(), await handler(await postgres.createDatabase())];
   const server = await startServer(databaseUrl);
   try {
-    const integration = { name: 'bench', provider: sender.provider, secret: SECRET };
+    const integration = {
+      name: 'bench',
+      provider: sender.provider,
+      secret: SECRET,
+      ...(personal && { personal: true }),
+    };
     const { slug } = await server.post<{ slug: string }>('/api/v1/integrations', integration);
     const common = { id: sender.id, connections: CONNECTIONS };
     // The baselines check the same kind of signature for every sender, over the same body.
@@ -193,13 +199,13 @@ async function end(child: ChildProcess): Promise<void> {
   await once(child, 'exit');
 }
 
-async function run({ size, senders }: BenchmarkOptions): Promise<Report> {
+async function run({ size, senders, personal = false }: BenchmarkOptions): Promise<Report> {
   const plan = PLANS[size];
   const postgres = await BenchPostgres.start();
   try {
     const results: Record<string, IngestResult> = {};
     for (const name of senders ? SENDERS.filter((one) => senders.includes(one)) : plan.senders)
-      results[name] = await measureIngest(postgres, plan, name);
+      results[name] = await measureIngest(postgres, plan, name, personal);
     const all = Object.entries(results);
     const sum = (figure: (one: IngestResult) => number) => all.reduce((total, [, one]) => total + figure(one), 0);
     return {

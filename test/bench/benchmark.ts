@@ -25,6 +25,8 @@ export interface BenchmarkOptions {
   readonly peers: boolean;
   /** Senders for B1 (default: all). */
   readonly senders?: readonly string[];
+  /** B1 only: the integration declares the personal fields that its provider lists. */
+  readonly personal?: boolean;
 }
 
 export interface Benchmark {

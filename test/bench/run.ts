@@ -6,7 +6,7 @@ import type { Report } from './benchmark.js';
 import { BENCHMARKS } from './benchmarks.js';
 
 /**
- * `npm run bench -- [b1 b2 …] [--quick] [--no-peers] [--senders github,slack] [--out file.json]`: the figures of this machine,
+ * `npm run bench -- [b1 b2 …] [--quick] [--no-peers] [--senders github,slack] [--personal] [--out file.json]`: the figures of this machine,
  * as ratios to baselines of the same run. Prints a table and writes JSON. Exits with 1 if a verify pass fails or a benchmark
  * does not end. A figure below its target is reported and does not fail: it depends on the machine.
  */
@@ -16,6 +16,7 @@ const { values: options, positionals } = parseArgs({
     quick: { type: 'boolean', default: false },
     'no-peers': { type: 'boolean', default: false },
     senders: { type: 'string' },
+    personal: { type: 'boolean', default: false },
     out: { type: 'string', default: 'bench-results.json' },
   },
 });
@@ -37,6 +38,7 @@ for (const { id, title, run } of BENCHMARKS) {
     const report = await run({
       size: options.quick ? 'quick' : 'full',
       peers: !options['no-peers'],
+      personal: options.personal,
       ...(options.senders !== undefined && { senders: options.senders.split(',') }),
     });
     print(report);

@@ -19,7 +19,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-describe.each(['agents', 'messages', 'trackers', 'organisations', 'secrets', 'event-types'])(
+describe.each(['agents', 'messages', 'trackers', 'organisations', 'secrets', 'event-types', 'privacy'])(
   'the page on %s',
   (name) => {
     it('is answered as it says, from its first request to its last', async () => {

@@ -111,6 +111,7 @@ const WRITTEN_IN: Readonly<Record<string, readonly string[]>> = {
   'libs/audit/src/replay/replay.controller.ts': ['replay.requested', 'replay.cancelled'],
   'libs/audit/src/projections/rebuild-stream.ts': ['projection.rebuild_requested', 'projection.rebuild_ended'],
   'libs/event-store/src/runner/parking.ts': ['subscriber.parked'],
+  'libs/privacy/src/subjects/subject.controller.ts': ['subject.erased'],
 };
 
 /** Written by older versions, and still read. */
@@ -196,6 +197,7 @@ const NAMES: readonly string[] = [
   'intake.workflow-integrations',
   'issues.open',
   'issues.views',
+  'privacy.erase',
   'rules.decide',
   'rules.decisions',
   'rules.views',

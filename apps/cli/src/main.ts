@@ -19,6 +19,7 @@ import { replayCommands } from './replay/replay-commands.js';
 import { resourceCommands } from './resource/resource-commands.js';
 import { retentionCommands } from './retention/retention-commands.js';
 import { secretCommands } from './secret/secret-commands.js';
+import { subjectCommands } from './subject/subject-commands.js';
 import { sendCommand } from './send.js';
 import type { Act, Shell, Surroundings } from './shell.js';
 import { Terminal } from './terminal.js';
@@ -77,6 +78,7 @@ export async function main(args: readonly string[], given: Partial<Surroundings>
   workflowCommands(program, act);
   runCommands(program, act);
   secretCommands(program, act);
+  subjectCommands(program, act);
   addAgentCommands(program, act);
   eventTypeCommands(program, act);
   auditCommands(program, act);

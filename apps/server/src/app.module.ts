@@ -75,6 +75,9 @@ import { EndBursts } from '#libs/rules/src/flow/end-bursts.worker.js';
 import { RuleProjection } from '#libs/rules/src/rule/rule.projection.js';
 import { RuleVersionView, RuleView } from '#libs/rules/src/rule/rule.view.js';
 import { RulesModule } from '#libs/rules/src/rules.module.js';
+import { PrivacyModule } from '#libs/privacy/src/privacy.module.js';
+import { EraseSubjects } from '#libs/privacy/src/subjects/erase-subjects.subscriber.js';
+import { ErasedSubjects } from '#libs/privacy/src/subjects/erased-subjects.table.js';
 import { VocabularyModule } from '#libs/vocabulary/src/vocabulary.module.js';
 import { VocabularyTable } from '#libs/vocabulary/src/vocabulary.table.js';
 import { AdvanceRun } from '#libs/workflows/src/run/advance-run.worker.js';
@@ -109,6 +112,7 @@ import { PastModule } from './past.module.js';
 /** Controllers and command handlers, by stage. */
 const STAGES: readonly Type[] = [
   AccessModule,
+  PrivacyModule,
   EventTypesModule,
   VocabularyModule,
   IntakeModule,
@@ -127,6 +131,7 @@ const STAGES: readonly Type[] = [
 /** One instance of each is active over all processes. */
 const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   ForgetSecrets,
+  EraseSubjects,
   IntegrationProjection,
   MakeWorkflowIntegrations,
   WatchSilence,
@@ -166,6 +171,7 @@ const TABLES: readonly Type<Table>[] = [
   Quarantine,
   OrganisationTable,
   TokenTable,
+  ErasedSubjects,
   NamedSecretTable,
   OwnTypeTable,
   VocabularyTable,

@@ -59,6 +59,13 @@ export interface Span {
   readonly before?: Date;
 }
 
+/** Events with personal fields of some people. */
+export interface UnderKeys {
+  readonly total: number;
+  readonly ofTypes: number;
+  readonly newest: readonly { readonly type: string; readonly id: Uuid; readonly subject: string; readonly at: Date }[];
+}
+
 /** How many events a span has, and between which positions; absent where there are none. */
 export interface Extent {
   readonly total: number;
@@ -274,6 +281,23 @@ export class EventReader {
       causation: causation ?? undefined,
       ...(this.quarantine.has(row.id) && { quarantined: true as const }),
     }));
+  }
+
+  /** How many events are encrypted under one of these keys, how many of them are of these types, and the newest of those. */
+  async underKeys(orgId: string, keys: readonly string[], types: readonly string[], most: number): Promise<UnderKeys> {
+    const under = `from views.events where org_id = $1 and personal is not null
+                    and string_to_array(personal, ' ') && $2::text[]`;
+    const [counts, newest] = await Promise.all([
+      this.database.query<{ total: number; ofTypes: number }[]>(
+        `select count(*)::int as total, count(*) filter (where type = any($3))::int as "ofTypes" ${under}`,
+        [orgId, keys, types],
+      ),
+      this.database.query<{ type: string; id: Uuid; subject: string; at: Date }[]>(
+        `select type, id, subject, received_at as at ${under} and type = any($3) order by position desc limit $4`,
+        [orgId, keys, types, most],
+      ),
+    ]);
+    return { ...counts[0]!, newest };
   }
 
   /** Names of all types that are in the log. */

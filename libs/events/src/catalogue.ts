@@ -24,6 +24,7 @@ import { retentionEvents } from './types/retention.events.js';
 import { projectionEvents } from './types/projection.events.js';
 import { ruleEvents } from './types/rule.events.js';
 import { subscriberEvents } from './types/subscriber.events.js';
+import { subjectEvents } from './types/subject.events.js';
 import { triggerEvents } from './types/trigger.events.js';
 import { webhookEvents } from './types/webhook.events.js';
 import { sealEvents } from './types/seal.events.js';
@@ -52,6 +53,7 @@ export const catalogue = {
   ...issueEvents,
   ...accessEvents,
   ...secretEvents,
+  ...subjectEvents,
   ...eventTypeEvents,
   ...nameEvents,
   ...subscriberEvents,

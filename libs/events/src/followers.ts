@@ -39,6 +39,8 @@ export const followers = {
   workflowIntegrations: 'intake.workflow-integrations',
   openIssues: 'issues.open',
   issueViews: 'issues.views',
+  eraseSubjects: 'privacy.erase',
+  erasedSubjects: 'privacy.erased',
   decideRules: 'rules.decide',
   decisionViews: 'rules.decisions',
   rules: 'rules.table',

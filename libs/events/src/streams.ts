@@ -37,6 +37,7 @@ const KINDS = [
   'token',
   'organisation',
   'secret',
+  'subject',
   'eventtype',
   'parked',
   'rebuild',
@@ -137,6 +138,8 @@ export const streams = {
   issue: (id: string) => named('issue', id),
   token: (id: string) => named('token', id),
   organisation: (id: string) => named('organisation', id),
+  /** Erasures of a person, by the hash of the id. */
+  subject: (orgId: string, hash: string) => named('subject', uuid5('subject', orgId, hash)),
   /** A secret of an organisation. */
   secret: (id: string) => named('secret', id),
   /** An event type of an organisation. */

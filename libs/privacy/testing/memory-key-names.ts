@@ -12,6 +12,11 @@ export class MemoryKeyNames extends KeyNames {
     return this.inUse(orgId, [...offered.keys()]);
   }
 
+  retire(names: readonly string[]): Promise<void> {
+    for (const row of this.rows) if (names.includes(row.name)) row.erased = true;
+    return Promise.resolve();
+  }
+
   inUse(orgId: string, subjects: readonly string[]): Promise<ReadonlyMap<string, string>> {
     return Promise.resolve(
       new Map(

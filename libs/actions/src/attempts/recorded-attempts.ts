@@ -16,6 +16,7 @@ import type { ClaimedWork, WorkDone } from '#libs/persistence/src/claims/work.js
 import type { Provider } from '#libs/plugin-sdk/src/define-provider.js';
 import type { StepHttp } from '#libs/plugin-sdk/src/define-step.js';
 import type { SendContext } from '#libs/plugin-sdk/src/services/define-messenger.js';
+import { SUBJECT_ERASED } from '#libs/events/src/personal/field-path.js';
 import { misconfigured } from '#libs/plugin-sdk/src/services/define-tracker.js';
 
 import type { Connection, ConnectionTable } from '../connections/connection.table.js';
@@ -108,6 +109,7 @@ export class RecordedAttempts<R extends RequestType> {
     crashPoint(`actions.${word}-begun`);
     const startedAt = clock.now();
     const run = (stop: AbortSignal): Promise<Done> => {
+      if (request.isErased) throw misconfigured(SUBJECT_ERASED, 'The request has fields of a person who was erased.');
       if (!connection || !opened)
         throw misconfigured(`${word}.unknown_integration`, `There is no integration "${name}". Use its id or name.`);
       if (!connection.active)

@@ -6,6 +6,7 @@ import { readAt } from '#libs/event-store/src/reading.js';
 import { causedBy, eventIdOf } from '#libs/events/src/envelope.js';
 import { withSecrets } from '#libs/events/src/secrets/secret-places.js';
 import { shapeProblems } from '#libs/events/src/shapes/shape-check.js';
+import { SUBJECT_ERASED } from '#libs/events/src/personal/field-path.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
@@ -75,6 +76,7 @@ export class RunAction implements Worker<AttemptTask> {
 
   private async attempt(task: AttemptTask, request: Requested, signal: AbortSignal): Promise<Ending> {
     const { http, timeoutMs = TIMEOUT_MS } = this.parts;
+    if (request.isErased) return NEEDS_ERASED;
     const { input: recorded, secrets = [] } = request.data;
     const names = secrets.map(({ name }) => name);
     const values = await this.parts.secrets.of(request.metadata.orgId, names);
@@ -159,6 +161,12 @@ export class RunAction implements Worker<AttemptTask> {
     return this.parts.log ?? silentLog;
   }
 }
+
+const NEEDS_ERASED: Ending = {
+  kind: 'failed',
+  error: { code: SUBJECT_ERASED, message: 'The request has fields of a person who was erased.' },
+  retryable: false,
+};
 
 const noSecret = (name: string): Ending => ({
   kind: 'failed',

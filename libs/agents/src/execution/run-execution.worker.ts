@@ -10,6 +10,7 @@ import { readAt, readLast, readWhole } from '#libs/event-store/src/reading.js';
 import { retryWhileAway } from '#libs/event-store/src/retry-while-away.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
 import type { PlatformEvent } from '#libs/events/src/envelope.js';
+import { SUBJECT_ERASED } from '#libs/events/src/personal/field-path.js';
 import { streams } from '#libs/events/src/streams.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
 import { Transient } from '#libs/kernel/src/errors.js';
@@ -64,6 +65,7 @@ export class RunExecution implements Worker<ExecutionTask> {
     'agent.approval_requested',
     'agent.finished',
     'agent.failed',
+    'agent.cancelled',
     'workflow.requested',
     'issue.requested',
     'message.requested',
@@ -128,6 +130,10 @@ class ActiveExecution {
 
   /** @returns the position of the last event of the stream. */
   async untilIdle(): Promise<bigint> {
+    if (this.state.kind !== 'ended' && (this.request.isErased || this.cause?.isErased === true)) {
+      await this.append([{ type: 'agent.cancelled', data: { executionId: this.executionId, reason: SUBJECT_ERASED } }]);
+      return this.position;
+    }
     if (this.state.kind === 'requested') {
       // By a version without runtimes, which recorded it elsewhere.
       const earlier = await readLast(this.parts.store, streams.cancelled(this.executionId));

@@ -10,6 +10,7 @@ import { ENGINE } from '#libs/events/src/envelope.js';
 import { withSecrets } from '#libs/events/src/secrets/secret-places.js';
 import { withDefaults } from '#libs/events/src/shapes/fields.js';
 import { type WebhookFormat, type WebhookSettings, webhookSettings } from '#libs/events/src/shapes/webhook-shape.js';
+import { SUBJECT_ERASED } from '#libs/events/src/personal/field-path.js';
 import { streams } from '#libs/events/src/streams.js';
 import type { Clock } from '#libs/kernel/src/clock.js';
 import { crashPoint } from '#libs/kernel/src/crash-point.js';
@@ -77,6 +78,7 @@ export class AttemptDelivery implements Worker<AttemptTask> {
       recent.get(task.eventStream, task.eventRevision) ??
       (await readAt(this.parts.store, task.eventStream, task.eventRevision));
     if (!event) return this.record(task, before, startedAt, {}, withheld('The event is no longer in the log.'));
+    if (event.isErased) return this.record(task, before, startedAt, {}, withheld(ERASED_DETAIL));
 
     const values = await this.secretsOf(task);
     if (typeof values === 'string') return this.record(task, before, startedAt, {}, withheld(values));
@@ -157,6 +159,8 @@ export class AttemptDelivery implements Worker<AttemptTask> {
     return { position, hasFailed: result.kind === 'failed' };
   }
 }
+
+const ERASED_DETAIL = `${SUBJECT_ERASED}: the event has fields of a person who was erased. Nothing was sent.`;
 
 /** @param values of secrets; without them the body has their names, as it is shown. */
 function bodyFor(

@@ -13,6 +13,9 @@ export interface PersonalPart {
   readonly fields: readonly FieldPath[];
 }
 
+/** The reason of what ends because it needs a value of somebody who was erased. */
+export const SUBJECT_ERASED = 'subject.erased';
+
 /** What readers see in place of a value whose key was destroyed. */
 export const ERASED = { $erased: true } as const;
 

@@ -376,7 +376,11 @@ export const workflowEvents = {
   'run.cancelled': defineEvent({
     description: 'A run was cancelled.',
     system: true,
-    data: Type.Object({ runId: Type.String(), by: Type.String() }),
+    data: Type.Object({
+      runId: Type.String(),
+      by: Type.String(),
+      reason: Type.Optional(Type.String({ description: '`subject.erased`: the run needs data of an erased person' })),
+    }),
     example: { runId, by: 'token/tok_01jq5x1d0wkz4s3v2n8m7b6c5a' },
   }),
 } as const;

@@ -27,6 +27,13 @@ export class PostgresKeyNames extends KeyNames {
     return this.inUse(orgId, [...offered.keys()]);
   }
 
+  async retire(names: readonly string[]): Promise<void> {
+    await this.database.query(
+      'update views.subject_keys set erased_at = now() where name = any($1::text[]) and erased_at is null',
+      [names],
+    );
+  }
+
   async inUse(orgId: string, subjects: readonly string[]): Promise<ReadonlyMap<string, string>> {
     return bySubject(
       await this.database.query<Row[]>(

@@ -16,6 +16,8 @@ export interface SubjectKey {
 export abstract class KeyNames {
   /** The names of the keys in use, by subject; of those that have none, the offered one is stored. */
   abstract claim(orgId: string, offered: ReadonlyMap<string, string>): Promise<ReadonlyMap<string, string>>;
+  /** The key of this name was destroyed: from now on its subject needs another one. */
+  abstract retire(names: readonly string[]): Promise<void>;
   abstract inUse(orgId: string, subjects: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** Of these names, those of the organisation. */
   abstract ofOrganisation(orgId: string, names: readonly string[]): Promise<readonly string[]>;
@@ -65,9 +67,10 @@ export class SubjectKeys {
     if (unknown.length > 0) for (const [hash, name] of await this.nameAll(orgId, unknown)) names.set(hash, name);
     const sorted = [...names.values()].sort();
     const find = await this.load(sorted);
-    const lost = sorted.some((name) => !find(name));
-    if (!lost) return sorted.map((name) => ({ name, key: find(name)! }));
-    // Erased a moment ago, in another process perhaps: what comes now is under another key.
+    const lost = sorted.filter((name) => !find(name));
+    if (lost.length === 0) return sorted.map((name) => ({ name, key: find(name)! }));
+    // Erased a moment ago: what comes now is under another key.
+    await this.stored.retire(lost);
     for (const hash of hashes) this.names.delete(`${orgId} ${hash}`);
     return this.of(orgId, ids);
   }

@@ -54,6 +54,9 @@ export const agentEvents = {
       by: Type.Optional(
         Type.String({ description: 'who: `token/tok_…`, `run/run_…`; absent in what older versions wrote' }),
       ),
+      reason: Type.Optional(
+        Type.String({ description: '`subject.erased`: the execution needs data of an erased person' }),
+      ),
     }),
     example: { executionId: 'exec_01jq5x1d0wkz4s3v2n8m7b6c5a', by: 'token/tok_01jq5x1d0wkz4s3v2n8m7b6c5a' },
   }),

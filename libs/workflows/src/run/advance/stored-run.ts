@@ -20,6 +20,8 @@ export interface StoredRun {
   readonly arrival: bigint;
   /** Keys of all people of whom the run has personal data. */
   readonly personal?: readonly string[];
+  /** One of them was erased. */
+  readonly isErased: boolean;
   /** Up to which a snapshot holds the run. */
   readonly savedRevision?: bigint;
 }
@@ -60,6 +62,7 @@ function stored(first: RecordedEvent, events: readonly RecordedEvent[], snapshot
   const { id: lastId, revision, position } = events.at(-1)!;
   const arrival = events.findLast(isArrival)?.position ?? snapshot?.arrival ?? first.position;
   const personal = personalOf(first.metadata, ...readable.map(({ metadata }) => metadata));
+  const isErased = [first, ...readable].some((event) => event.isErased);
   const saved = snapshot && { savedRevision: snapshot.revision };
-  return { run, first, revision, position, lastId, arrival, ...personal, ...saved };
+  return { run, first, revision, position, lastId, arrival, isErased, ...personal, ...saved };
 }

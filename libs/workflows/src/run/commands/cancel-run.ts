@@ -1,4 +1,5 @@
 import type { EventStore } from '#libs/event-store/src/event-store.js';
+import { SUBJECT_ERASED } from '#libs/events/src/personal/field-path.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 
 import { openRequests } from '../../engine/open-requests.js';
@@ -34,8 +35,24 @@ export const cancelRun = (
   return changeRun(store, command, now, decide, snapshots);
 };
 
+/**
+ * Cancels a run that needs personal data of somebody who was erased. The steps of `finally` do not follow: they would need
+ * it too.
+ */
+export const cancelErased = (store: EventStore, runId: string, now: () => Date): Promise<ChangedRun> => {
+  const by = `run/${runId}`;
+  return changeRun(store, { runId, by }, now, (run) =>
+    run.ended ? [] : cancellation(run, by, undefined, { reason: SUBJECT_ERASED }),
+  );
+};
+
 /** What cancels a run that is neither ended nor ending. Pure. */
-export function cancellation(run: StartedRun, by: string, definition: Definition | undefined): readonly RunDraft[] {
+export function cancellation(
+  run: StartedRun,
+  by: string,
+  definition: Definition | undefined,
+  why: { readonly reason?: string } = {},
+): readonly RunDraft[] {
   const { runId } = run.start;
   const withdrawn = openRequests(run.steps).map((request): RunDraft => ({
     type: 'run.request_withdrawn',
@@ -45,7 +62,7 @@ export function cancellation(run: StartedRun, by: string, definition: Definition
   const hasBegun = run.status !== 'queued' || run.wakes > 0;
   return hasBegun && definition?.finally
     ? [...withdrawn, { type: 'run.finally_started', data: { runId, to: 'cancelled', by } }]
-    : [...withdrawn, { type: 'run.cancelled', data: { runId, by } }, statusOf(run, 'cancelled')];
+    : [...withdrawn, { type: 'run.cancelled', data: { runId, by, ...why } }, statusOf(run, 'cancelled')];
 }
 
 /** Ends a run that has found no place before its first step. One that has ended is left as it is. */

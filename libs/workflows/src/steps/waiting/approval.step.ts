@@ -92,8 +92,10 @@ export const approvalStep: KeywordKind<ApprovalFields> = {
       evolve: (step) => ({ ...step, requested: { type: 'approval.requested' } }),
       show(shown, { title, until, approvers }) {
         const end = until === undefined ? '' : ` until ${until}`;
-        const waiting = `waiting for approval by ${approvers.join(' or ')}${end}: ${title}`;
-        Object.assign(shown, { status: 'waiting', waiting });
+        const waiting = `waiting for approval by ${approvers.join(' or ')}${end}`;
+        // Of an erased person it is no text any more.
+        const about = typeof title === 'string' ? `: ${title}` : '';
+        Object.assign(shown, { status: 'waiting', waiting: waiting + about });
       },
     },
   },
