@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
-import { ENGINE } from '#libs/events/src/envelope.js';
+import { DEFAULT_ORG, ENGINE } from '#libs/events/src/envelope.js';
 import { derivedId } from '#libs/kernel/src/ids.js';
 import { waitFor } from '#libs/kernel/testing/wait-for.js';
+import { workflowIdOf } from '#libs/workflows/src/workflow/workflow.js';
 
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
 import { type Fill, fillTables } from '../../support/fill-tables.js';
@@ -23,7 +24,7 @@ const WHOLE = [/from views\.work group by queue, state/];
 
 const WEBHOOK = derivedId('whk', 'growth');
 const RULE = derivedId('rul', 'growth');
-const WORKFLOW = derivedId('wf', 'growth');
+const WORKFLOW = workflowIdOf(DEFAULT_ORG, 'growth');
 const AGENT = derivedId('agt', 'growth');
 const ISSUE = derivedId('iss', 'growth');
 
@@ -57,11 +58,16 @@ const FILL: Fill = {
     workflow: oneIn(100, `'growth'`, `'w-' || n % 100`),
     status: oneIn(10_000, `'failed'`, `'completed'`),
     trigger: `'event'`,
+    trigger_index: '0',
     event_id: `'evt-' || n`,
   },
   'views.run_requests': {},
   'views.run_children': {},
-  'views.trigger_decisions': { workflow_id: oneIn(100, `'${WORKFLOW}'`, `'wf-' || n % 100`), outcome: `'started'` },
+  'views.trigger_decisions': {
+    workflow_id: oneIn(100, `'${WORKFLOW}'`, `'wf-' || n % 100`),
+    workflow: oneIn(100, `'growth'`, `'w-' || n % 100`),
+    outcome: `'not_matched'`,
+  },
   'views.approvals': { status: `'approved'`, form: `'[]'`, approvers: `'[]'` },
   'views.work': {
     queue: `(array['deliveries.attempts', 'workflows.timers'])[1 + n % 2]`,
@@ -76,8 +82,10 @@ const FILL: Fill = {
     trigger: `'event'`,
   },
   'views.pending_actions': { type: `'issue.requested'` },
-  'views.workflows': { status: `'active'`, name: `'w' || n` },
+  'views.workflows': { status: `'active'`, name: `case when n = 1 then 'growth' else 'w' || n end` },
   'views.workflow_versions': {},
+  'views.messages': { status: oneIn(10_000, `'failed'`, `'sent'`) },
+  'views.replays': { status: `'completed'`, request: `'{"from":"1","to":"2"}'` },
 };
 
 const EVENT = 'evt_00000000000000000000000001';
@@ -114,6 +122,10 @@ const LISTS = [
   '/api/v1/runs?workflow=growth',
   '/api/v1/runs?workflow=growth&status=failed',
   `/api/v1/runs?eventId=${EVENT}`,
+  '/api/v1/workflows/growth/decisions',
+  '/api/v1/workflows/growth/decisions?outcome=started',
+  '/api/v1/workflows/growth/decisions?outcome=skipped',
+  '/api/v1/workflows/growth/decisions?outcome=not_matched',
   '/api/v1/approvals',
   '/api/v1/approvals?status=waiting',
   '/api/v1/issues',
@@ -122,6 +134,9 @@ const LISTS = [
   '/api/v1/agents',
   '/api/v1/actions?status=pending',
   '/api/v1/run-retries',
+  '/api/v1/messages',
+  '/api/v1/messages?status=failed',
+  '/api/v1/replays',
   '/api/v1/integrations',
   '/api/v1/workflows',
   '/api/v1/organisations',

@@ -50,6 +50,7 @@ export class TriggerDecisionController {
     const query = {
       orgId,
       workflowId: workflowIdOf(orgId, name),
+      workflow: name,
       ...(outcome !== undefined && outcome !== '' && { outcome: outcomeOf(outcome) }),
       ...(since && { from: since }),
       ...(until && { to: until }),

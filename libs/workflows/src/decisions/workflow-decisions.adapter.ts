@@ -23,6 +23,8 @@ export interface DecisionPlace {
 export interface WorkflowQuery {
   readonly orgId: string;
   readonly workflowId: string;
+  /** Its name, from which the id follows. */
+  readonly workflow: string;
   readonly outcome?: string;
   /** Inclusive, by the time of the decision. */
   readonly from?: Date;
@@ -64,6 +66,13 @@ const OTHERS = `
      select from views.runs run where run.event_id = decided.event_id and run.workflow_id = decided.workflow_id
         and run.trigger_index = decided.trigger)`;
 
+/** Which runs have an outcome; no run has another one. */
+const STATUSES = new Map<string | undefined, string>([
+  [undefined, ''],
+  ['started', `and status <> 'skipped'`],
+  ['skipped', `and status = 'skipped'`],
+]);
+
 /** Decisions of triggers: those that started a run, from the rows of runs, and all others. */
 export class WorkflowDecisions implements DecisionSource {
   constructor(
@@ -104,27 +113,32 @@ export class WorkflowDecisions implements DecisionSource {
 
   /** Newest first. */
   async ofWorkflow(query: WorkflowQuery, limit: number): Promise<readonly WorkflowDecisionAnswer[]> {
-    const { orgId, workflowId, outcome, from, to, before } = query;
-    // Each half is read in its own order, and no further than needed.
+    const { orgId, workflowId, workflow, outcome, from, to, before } = query;
+    // Each half is read in its own order, and no further than needed: runs by the name, as their index has it.
     const within = (time: string, trigger: string): string => `
-        and workflow_id = $1 and org_id = $2
+        and org_id = $2 and workflow = $10
         and ${time} >= coalesce($4::timestamptz, '-infinity') and ${time} < coalesce($5::timestamptz, 'infinity')
         and ($6::timestamptz is null or (${time}, event_id, ${trigger}) < ($6, $7::text, $8::int))`;
     const order = 'order by at desc, event_id desc, trigger desc limit $9';
-    const runs = `select * from (${RUNS} ${within('started_at', 'trigger_index')}) run
-                   where $3::text is null or outcome = $3 ${order}`;
-    const others = `${OTHERS} ${within('at', 'trigger')} and ($3::text is null or outcome = $3) ${order}`;
-    const rows = await this.database.query<Row[]>(`(${runs}) union all (${others}) ${order}`, [
-      workflowId,
-      orgId,
-      outcome ?? null,
-      from ?? null,
-      to ?? null,
-      before?.at ?? null,
-      before?.eventId ?? null,
-      before?.trigger ?? null,
-      limit,
-    ]);
+    const others = `${OTHERS} and workflow_id = $1 ${within('at', 'trigger')} and ($3::text is null or outcome = $3) ${order}`;
+    const status = STATUSES.get(outcome);
+    const runs = `${RUNS} ${within('started_at', 'trigger_index')} ${status} ${order}`;
+    const halves = status === undefined ? [others] : [runs, others];
+    const rows = await this.database.query<Row[]>(
+      `select * from ((${halves.join(') union all (')})) decision ${order}`,
+      [
+        workflowId,
+        orgId,
+        outcome ?? null,
+        from ?? null,
+        to ?? null,
+        before?.at ?? null,
+        before?.eventId ?? null,
+        before?.trigger ?? null,
+        limit,
+        workflow,
+      ],
+    );
     return rows.map(shownRow);
   }
 }

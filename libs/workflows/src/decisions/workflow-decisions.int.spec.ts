@@ -154,6 +154,7 @@ describe('decisions of workflows', () => {
       [`${one} 1 started`, `${three} 0 started`, `${four} 1 started`, `${six} 0 started`].sort(),
     );
     expect(await list('skipped')).toEqual([]);
+    expect(await list('not_matched')).toHaveLength(6);
     expect(await list('started', undefined, '2026-11-20T12:00:00Z')).toEqual([]);
     expect((await list(undefined, middle)).length).toBeGreaterThan(0);
     await expect(controller().list(caller, 'a', 'no')).rejects.toMatchObject({ code: 'decision.bad_outcome' });
