@@ -10,7 +10,7 @@ import { createLog } from './logging.js';
 
 // Else V8 lets the heap grow to a multiple of what is in use before it collects: under load the process would have three times
 // the memory that it needs.
-setFlagsFromString('--heap-growing-percent=25');
+setFlagsFromString('--heap-growing-percent=20');
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const complain = (text: string): void => void process.stderr.write(`${text}\n`);

@@ -33,7 +33,7 @@ export interface PostgresEventStoreOptions {
   readonly prefix?: string;
   /** Connections for reading (default 4), beside one that writes and one that listens. */
   readonly maxConnections?: number;
-  /** Bytes of the newest events kept in memory for live subscriptions (default 16 MiB). */
+  /** Bytes of the newest events kept in memory for live subscriptions (default 12 MiB). */
   readonly tailBytes?: number;
   readonly limits?: GroupCommitLimits;
 }
@@ -62,7 +62,7 @@ export class PostgresEventStore extends EventStore {
     super();
     const read = (after: bigint, upTo: bigint, limit: number): Promise<AllPage> =>
       reader.forwards(after, upTo, {}, limit);
-    this.feed = new Feed(head, options.tailBytes ?? 16 * 1024 * 1024, read);
+    this.feed = new Feed(head, options.tailBytes ?? 12 * 1024 * 1024, read);
     this.pages = new SharedPages((all) => reader.readAll(all));
     this.writer = new Writer(options.connectionString, names, (appended) => this.stored(appended));
     this.commits = new GroupCommit((batch) => this.writer.commit(batch), options.limits ?? DEFAULT_LIMITS);
