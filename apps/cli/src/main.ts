@@ -17,6 +17,7 @@ import { completionCommand } from './operation/completion.js';
 import { doctorCommand } from './operation/doctor.js';
 import { replayCommands } from './replay/replay-commands.js';
 import { resourceCommands } from './resource/resource-commands.js';
+import { eventViewCommands } from './event-view/event-view-commands.js';
 import { retentionCommands } from './retention/retention-commands.js';
 import { secretCommands } from './secret/secret-commands.js';
 import { subjectCommands } from './subject/subject-commands.js';
@@ -86,6 +87,7 @@ export async function main(args: readonly string[], given: Partial<Surroundings>
   replayCommands(program, act);
   logCommands(program, act);
   retentionCommands(program, act);
+  eventViewCommands(program, act);
   resourceCommands(program, act);
   applyCommand(program, act);
   sendCommand(program, act);

@@ -37,6 +37,7 @@ import { SealLog } from '#libs/audit/src/proof/seal-log.subscriber.js';
 import { Retain } from '#libs/audit/src/retention/retain.subscriber.js';
 import { RetentionModule } from '#libs/audit/src/retention/retention.module.js';
 import { TruncateLog } from '#libs/audit/src/retention/truncate-log.worker.js';
+import { EventViewTable } from '#libs/audit/src/views/event-view.table.js';
 import { SealTree } from '#libs/audit/src/proof/seal-tree.worker.js';
 import { DeliveriesModule } from '#libs/deliveries/src/deliveries.module.js';
 import { ScheduleDeliveries } from '#libs/deliveries/src/delivery/delivery.subscriber.js';
@@ -169,6 +170,7 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
 /** In memory, in every process. */
 const TABLES: readonly Type<Table>[] = [
   Quarantine,
+  EventViewTable,
   OrganisationTable,
   TokenTable,
   ErasedSubjects,

@@ -32,6 +32,9 @@ import {
 } from './quarantine/quarantine.js';
 import { EventStreamController } from './stream/event-stream.controller.js';
 import { OpenStreams } from './stream/open-streams.js';
+import { EventViewController } from './views/event-view.controller.js';
+import { eventView, RemoveEventView, removeEventView, SaveEventView, saveEventView } from './views/event-view.js';
+import { EventViewTable } from './views/event-view.table.js';
 
 /** Reading the log: search, export, traces; and publishing into it. */
 @Module({
@@ -40,11 +43,14 @@ import { OpenStreams } from './stream/open-streams.js';
     EventStreamController,
     EventController,
     QuarantineController,
+    EventViewController,
     PublishController,
     PendingActionController,
     ProofController,
   ],
   providers: [
+    ...commandHandlers(eventView, [on(SaveEventView, saveEventView), on(RemoveEventView, removeEventView)]),
+    { provide: EventViewTable, useFactory: () => new EventViewTable() },
     ...commandHandlers(eventQuarantine, [on(QuarantineEvent, quarantineEvent), on(ReleaseEvent, releaseEvent)]),
     { provide: PendingActions, useFactory: () => new PendingActions() },
     {
@@ -81,6 +87,6 @@ import { OpenStreams } from './stream/open-streams.js';
       inject: [EventStore, Clock, Progress, SigningKeys, DataSource, Settings, LOG],
     },
   ],
-  exports: [PendingActions, SealLog, SealTree],
+  exports: [EventViewTable, PendingActions, SealLog, SealTree],
 })
 export class AuditModule {}

@@ -6,6 +6,11 @@ import { TIMES } from '#libs/event-index/src/event-query.js';
 /** Describes what events can be searched by, for every route that does. */
 export const EventFilters = () =>
   applyDecorators(
+    ApiQuery({
+      name: 'view',
+      required: false,
+      description: 'Name of a saved view (GET /api/v1/event-views): its filters count where no other is given.',
+    }),
     ApiQuery({ name: 'type', required: false, description: 'Name, glob (`pr.*`) or `*`; several with commas.' }),
     ApiQuery({ name: 'source', required: false, description: 'Name or glob.' }),
     ApiQuery({ name: 'subject', required: false, description: 'Name or glob: `repository/acme/*`.' }),

@@ -14,6 +14,7 @@ import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
 import { EventFilters } from './event-filters.controller.js';
 import { eventJson } from './event-json.js';
 import { cursorOf, type Parameters, parseQuery } from './event-parameters.js';
+import { EventViewTable } from './views/event-view.table.js';
 import { type TraceNode, traceOf } from './trace.js';
 
 /** As much of a Fastify reply as is used here: answers whose bytes are written by hand. */
@@ -81,7 +82,10 @@ const NDJSON = 'application/x-ndjson';
 export class EventController {
   private readonly json = (event: RecordedEvent): string => eventJson(event, this.events.markOf(event.id));
 
-  constructor(@Inject(EventReader) private readonly events: EventReader) {}
+  constructor(
+    @Inject(EventReader) private readonly events: EventReader,
+    @Inject(EventViewTable) private readonly views: EventViewTable,
+  ) {}
 
   @Get()
   @ApiOperation({
@@ -101,10 +105,11 @@ export class EventController {
   @ApiResponse({ status: 200, type: EventPageAnswer })
   async list(
     @CurrentCaller() caller: Caller,
-    @Query() parameters: Parameters,
+    @Query() given: Parameters,
     @Headers('accept') accept: string | undefined,
     @Res() reply: Reply,
   ): Promise<void> {
+    const parameters = this.views.resolve(caller.orgId, given);
     const exporting = accept?.includes(NDJSON) === true;
     const query = parseQuery(parameters, caller.orgId, exporting ? 'lines' : 'page');
     if (query.after === undefined) await this.events.settle();

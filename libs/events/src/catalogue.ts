@@ -20,6 +20,7 @@ import { trackerEvents } from './types/actions/tracker.events.js';
 import { nameEvents } from './types/name.events.js';
 import { quarantineEvents } from './types/quarantine.events.js';
 import { replayEvents } from './types/replay.events.js';
+import { eventViewEvents } from './types/event-view.events.js';
 import { retentionEvents } from './types/retention.events.js';
 import { projectionEvents } from './types/projection.events.js';
 import { ruleEvents } from './types/rule.events.js';
@@ -62,6 +63,7 @@ export const catalogue = {
   ...replayEvents,
   ...retentionEvents,
   ...projectionEvents,
+  ...eventViewEvents,
 } as const;
 
 type Catalogue = typeof catalogue;

@@ -22,6 +22,7 @@ export const followers = {
   replays: 'audit.replays',
   rebuilds: 'audit.rebuilds',
   seal: 'audit.seal',
+  eventViews: 'audit.event-views',
   quarantine: 'audit.quarantine',
   retain: 'audit.retention',
   scheduleDeliveries: 'deliveries.schedule',

@@ -46,6 +46,7 @@ const KINDS = [
   'sealkey',
   'quarantine',
   'replay',
+  'eventview',
   'retention',
   'truncated',
   'rerun',
@@ -154,6 +155,8 @@ export const streams = {
   quarantine: (event: Uuid) => named('quarantine', event),
   /** The life of a replay. */
   replay: (id: string) => named('replay', id),
+  /** A saved search of the log. */
+  eventView: (id: string) => named('eventview', id),
   /** How long an organisation keeps things. */
   retention: (orgId: string) => named('retention', orgId),
   /** What was removed from the log since, slice by slice. */

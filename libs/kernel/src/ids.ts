@@ -27,6 +27,7 @@ export const PREFIXES = {
   token: 'tok',
   secret: 'sec',
   eventType: 'ety',
+  eventView: 'eview',
   replay: 'rpl',
   rebuild: 'reb',
 } as const;

@@ -25,8 +25,9 @@ interface TraceNode extends Omit<Event, 'metadata'> {
   readonly children: readonly TraceNode[];
 }
 
-const FILTERS = ['type', 'source', 'subject', 'correlation', 'actor', 'text', 'filter'] as const;
+const FILTERS = ['view', 'type', 'source', 'subject', 'correlation', 'actor', 'text', 'filter'] as const;
 const FILTER_OPTIONS = [
+  ['--view <name>', 'a saved view; further filters replace those of the view'],
   ['--type <types>', 'a type, a glob such as pr.*, or several with commas'],
   ['--source <source>', 'a source or a glob'],
   ['--subject <subject>', 'a subject or a glob: repository/acme/*'],

@@ -16,6 +16,7 @@ import { type Parameters, parseQuery, resumePoint } from '../event-parameters.js
 import { type Ending, EventStream } from './event-stream.js';
 import { FollowLog } from './follow-log.js';
 import { OpenStreams } from './open-streams.js';
+import { EventViewTable } from '../views/event-view.table.js';
 
 /** As much of a Fastify reply as is used here. */
 interface Reply {
@@ -48,6 +49,7 @@ export class EventStreamController {
     @Inject(TokenTable) private readonly tokens: TokenTable,
     @Inject(Clock) private readonly clock: Clock,
     @Inject(OpenStreams) private readonly streams: OpenStreams,
+    @Inject(EventViewTable) private readonly views: EventViewTable,
   ) {}
 
   @Get('stream')
@@ -76,7 +78,7 @@ export class EventStreamController {
     @Headers('last-event-id') lastEventId: string | undefined,
     @Res() reply: Reply,
   ): Promise<void> {
-    const query = parseQuery(parameters, caller.orgId, 'lines');
+    const query = parseQuery(this.views.resolve(caller.orgId, parameters), caller.orgId, 'lines');
     const given = resumePoint(after, lastEventId);
     const fromPast = query.from !== undefined || query.fromPosition !== undefined;
     const start = given ?? (fromPast ? 0n : await this.store.head());

@@ -18,6 +18,7 @@ import { waitFor } from '#libs/kernel/testing/wait-for.js';
 
 import type { Parameters } from '../event-parameters.js';
 import { MAX_UNREAD } from './event-stream.js';
+import { EventViewTable } from '../views/event-view.table.js';
 import { EventStreamController } from './event-stream.controller.js';
 import { MAX_STREAMS_OF_ONE, OpenStreams } from './open-streams.js';
 
@@ -115,6 +116,7 @@ beforeEach(() => {
     tokens as unknown as TokenTable,
     new FixedClock(),
     streams,
+    new EventViewTable(),
   );
 });
 afterEach(async () => {

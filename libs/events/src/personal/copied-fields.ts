@@ -33,7 +33,7 @@ export const PLAIN: ReadonlySet<string> = new Set(
 
 /** What people write through the API follows from no event, and tells of people only what they choose to write. */
 const AUTHORED =
-  /^(agent\.(registered|updated|removed)|event_type|integration|log|name|organisation|projection|replay|retention|secret|subject|token)\b|^(rule\.(created|updated|set_formed)|webhook\.(registered|updated|secret_rotated)|workflow\.(saved|activated|archived))$/;
+  /^(agent\.(registered|updated|removed)|event_type|event_view|integration|log|name|organisation|projection|replay|retention|secret|subject|token)\b|^(rule\.(created|updated|set_formed)|webhook\.(registered|updated|secret_rotated)|workflow\.(saved|activated|archived))$/;
 
 export const isAuthored = (type: string): boolean => AUTHORED.test(type);
 
