@@ -1,7 +1,8 @@
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { DataOf } from '#libs/events/src/catalogue.js';
+import { beginningUnlessSealed } from '#libs/events/src/personal/field-path.js';
 import { eventIdOf, requestedExecutionId } from '#libs/events/src/envelope.js';
-import { beginning, storable } from '#libs/kernel/src/text/text.js';
+import { storable } from '#libs/kernel/src/text/text.js';
 
 /** Requests that a stage may leave lying; all others are carried out, or refused with a reason, as soon as they are read. */
 export const PENDING_REQUESTS = ['agent.requested', 'message.requested', 'action.requested'] as const;
@@ -61,4 +62,4 @@ export const retryDetails = ({
   nextAttemptAt,
 });
 
-const shown = (text: string): string => storable(beginning(text, SHOWN));
+const shown = (text: string): string => storable(beginningUnlessSealed(text, SHOWN));

@@ -3,7 +3,8 @@ import type { FastifyRequest } from 'fastify';
 import { authenticate } from '#libs/access/src/token/authenticate.js';
 import type { TokenTable } from '#libs/access/src/token/token.table.js';
 import { stringifyJson } from '#libs/kernel/src/text/exact-json.js';
-import { keysOf, openText, SEALED } from '#libs/privacy/src/keys/sealed-value.js';
+import { SEALED } from '#libs/events/src/personal/field-path.js';
+import { keysOf, openText } from '#libs/privacy/src/keys/sealed-value.js';
 import type { SubjectKeys } from '#libs/privacy/src/keys/subject-keys.js';
 
 import type { Http } from './http.adapter.js';

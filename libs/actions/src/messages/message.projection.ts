@@ -2,10 +2,11 @@ import { Injectable } from '@nestjs/common';
 
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
 import type { Subscriber, SubscriberContext } from '#libs/event-store/src/subscriber.js';
+import { beginningUnlessSealed } from '#libs/events/src/personal/field-path.js';
 import { eventIdOf, eventUuidOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import { streams } from '#libs/events/src/streams.js';
-import { beginning, storable } from '#libs/kernel/src/text/text.js';
+import { storable } from '#libs/kernel/src/text/text.js';
 import { loadRows, type RowOf, type StoredRow, upsertRows } from '#libs/persistence/src/rows.adapter.js';
 
 import { MessageView } from './message.view.js';
@@ -22,6 +23,7 @@ export class MessageProjection implements Subscriber {
   readonly reads = ['message.requested', ...OUTCOMES] as const;
   readonly writes = [] as const;
   readonly gathers = true;
+  readonly readsSealed = true;
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     const tx = await context.transaction();
@@ -54,7 +56,7 @@ function requested({ id, stream, revision, data, metadata }: RecordedEvent<'mess
     provider: null,
     channel: channel === undefined ? null : storable(channel),
     threadId: threadId === undefined ? null : storable(threadId),
-    text: storable(beginning(text, SHOWN)),
+    text: storable(beginningUnlessSealed(text, SHOWN)),
     requestedBy,
     eventId: eventId || null,
     requestStream: stream,

@@ -1,4 +1,5 @@
 import { isObject } from '#libs/kernel/src/json.js';
+import { beginning } from '#libs/kernel/src/text/text.js';
 
 /** All elements of a list, or all values of an object. */
 export const EVERY = Symbol('every');
@@ -12,6 +13,13 @@ export interface PersonalPart {
   readonly subjects: readonly string[];
   readonly fields: readonly FieldPath[];
 }
+
+/** How the text of an encrypted value begins. A text, so that it fits wherever rows keep a text. */
+export const SEALED = '$sealed:';
+
+/** The beginning of a text for a list. Of an encrypted one all: a part of it cannot be decrypted. */
+export const beginningUnlessSealed = (text: string, most: number): string =>
+  text.startsWith(SEALED) ? text : beginning(text, most);
 
 /** The reason of what ends because it needs a value of somebody who was erased. */
 export const SUBJECT_ERASED = 'subject.erased';

@@ -177,7 +177,8 @@ export class Rebuild {
     if (events.length === 0) return;
     const beside = this.tables.redirect(tx);
     const { signal } = new AbortController();
-    await this.projection.handle(events, { transaction: () => Promise.resolve(beside), signal });
+    const read = this.projection.readsSealed === true ? events.map(({ sealed }) => sealed) : events;
+    await this.projection.handle(read, { transaction: () => Promise.resolve(beside), signal });
   }
 
   /** @throws Stopped where it was cancelled, or another process has gone on. */

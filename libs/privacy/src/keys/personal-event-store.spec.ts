@@ -4,12 +4,11 @@ import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-e
 import { type RecordedEvent, shownDataJson } from '#libs/event-store/src/event-store.js';
 import { newEvent } from '#libs/event-store/src/new-event.js';
 import { causedBy } from '#libs/events/src/envelope.js';
-import { ERASED, type PersonalPart } from '#libs/events/src/personal/field-path.js';
+import { ERASED, type PersonalPart, SEALED } from '#libs/events/src/personal/field-path.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 
 import { memoryKeys } from '../../testing/memory-key-names.js';
 import { PersonalEventStore } from './personal-event-store.adapter.js';
-import { SEALED } from './sealed-value.js';
 
 const ORG = 'org_1';
 const now = new Date('2026-11-20T09:00:00Z');

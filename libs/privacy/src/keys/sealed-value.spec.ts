@@ -4,11 +4,11 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import type { Envelope } from '#libs/event-store/src/opener.js';
-import { ERASED, EVERY, type FieldPath, mapAt } from '#libs/events/src/personal/field-path.js';
+import { ERASED, EVERY, type FieldPath, mapAt, SEALED } from '#libs/events/src/personal/field-path.js';
 import { uuid7 } from '#libs/kernel/src/ids.js';
 import { ExactNumber } from '#libs/kernel/src/text/exact-json.js';
 
-import { type FindKey, keysOf, openAll, openText, seal, SEALED } from './sealed-value.js';
+import { type FindKey, keysOf, openAll, openText, seal } from './sealed-value.js';
 
 const newEnvelope = (): Envelope => ({
   id: uuid7(),

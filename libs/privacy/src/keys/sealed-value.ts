@@ -1,12 +1,9 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto';
 
 import type { Envelope } from '#libs/event-store/src/opener.js';
-import { ERASED } from '#libs/events/src/personal/field-path.js';
+import { ERASED, SEALED } from '#libs/events/src/personal/field-path.js';
 import { isObject } from '#libs/kernel/src/json.js';
 import { parseAsWritten, stringifyJson } from '#libs/kernel/src/text/exact-json.js';
-
-/** How the text of an encrypted value begins. A text, so that it fits wherever rows keep a text. */
-export const SEALED = '$sealed:';
 
 /** A key by its name; nothing if it was destroyed. */
 export type FindKey = (name: string) => Buffer | null | undefined;
