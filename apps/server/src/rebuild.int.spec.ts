@@ -5,6 +5,8 @@ import type { StreamableFile } from '@nestjs/common';
 import pg from 'pg';
 
 import type { Caller } from '#libs/access/src/caller.js';
+import type { Secrets } from '#libs/access/src/secrets/secrets.js';
+import { WebhookProjection } from '#libs/deliveries/src/webhook/webhook.projection.js';
 import { EventIndex } from '#libs/event-index/src/event-index.projection.js';
 import { MemoryEventStore } from '#libs/event-store/src/adapters/memory/memory-event-store.js';
 import type { RecordedEvent } from '#libs/event-store/src/event-store.js';
@@ -44,6 +46,8 @@ class PickyIssues extends IssueProjection {
 let store: MemoryEventStore;
 let quarantine: Quarantine;
 let issues: PickyIssues;
+/** References of secrets that were thrown away. */
+const removed: string[] = [];
 let all: readonly Projection[];
 let running: StageProcess;
 let controller: ProjectionController;
@@ -63,7 +67,9 @@ beforeEach(async () => {
   store = new MemoryEventStore();
   quarantine = new Quarantine();
   issues = new PickyIssues();
-  all = [issues, new EventIndex()];
+  removed.length = 0;
+  const secrets = { remove: (gone: readonly string[]) => Promise.resolve(removed.push(...gone)) } as unknown as Secrets;
+  all = [issues, new EventIndex(), new WebhookProjection(secrets)];
   running = await start();
   controller = running.find(ProjectionController);
 });
@@ -239,6 +245,18 @@ describe('a rebuild', () => {
     await waitFor('the event to be parked', async () => (await running.runner.parked()).length === 1);
     expect(await rebuilt('issues.views')).toMatchObject({ status: 'rebuilt', events: 3 });
     expect(await rowsOf('select id from views.issues order by id')).toEqual([{ id: 'iss_1' }, { id: 'iss_3' }]);
+  });
+
+  it('makes rows and does nothing else', async () => {
+    const stream = streams.webhook('whk_1');
+    const settings = { url: 'https://example.com/', events: ['*'], format: 'platform' as const, timeoutMs: 1 };
+    const registered = { webhookId: 'whk_1', settings, secret: 'whk_1/secret/1', disabled: true };
+    await running.append('webhook.registered', registered, { stream });
+    const { position } = await running.append('webhook.deleted', { webhookId: 'whk_1' }, { stream });
+    await running.runner.whenProcessed('deliveries.webhook-views', position);
+    expect(removed).toEqual(['whk_1/secret/1']);
+    expect(await rebuilt('deliveries.webhook-views')).toMatchObject({ status: 'rebuilt', events: 2 });
+    expect(removed).toEqual(['whk_1/secret/1']);
   });
 
   it('passes over what is in quarantine', async () => {

@@ -72,6 +72,8 @@ export abstract class Projections {
 export interface SubscriberContext {
   /** Opens the transaction in which the checkpoint will be written, at the first call. Projections write through it. */
   transaction(): Promise<ViewTransaction>;
+  /** Only rows are made, beside the live ones: what else follows from these events was done when they were new. */
+  readonly isRebuild?: true;
   /** Aborts when the process stops or the instance is no longer the active one. */
   readonly signal: AbortSignal;
   /**

@@ -27,20 +27,21 @@ export class AgentProjection implements Subscriber {
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     const tx = await context.transaction();
     for (const event of events) {
-      if (event.is('agent.registered', 'agent.updated')) await this.saved(tx, event);
-      else if (event.is('agent.removed')) await this.removed(tx, event);
+      if (event.is('agent.registered', 'agent.updated')) await this.saved(tx, event, context);
+      else if (event.is('agent.removed')) await this.removed(tx, event, context);
     }
   }
 
   private async removed(
     tx: ViewTransaction,
     { data: { agentId }, metadata }: RecordedEvent<'agent.removed'>,
+    { isRebuild }: SubscriberContext,
   ): Promise<void> {
     await tx.query('update views.agents set removed = true, updated_at = $2 where id = $1', [
       agentId,
       metadata.timestamp,
     ]);
-    await this.forgetSecrets(agentId);
+    if (!isRebuild) await this.forgetSecrets(agentId);
   }
 
   /**
@@ -63,6 +64,7 @@ export class AgentProjection implements Subscriber {
   private async saved(
     tx: ViewTransaction,
     { data, metadata }: RecordedEvent<'agent.registered' | 'agent.updated'>,
+    { isRebuild }: SubscriberContext,
   ): Promise<void> {
     const { agentId, settings, secret } = data;
     await tx.query(
@@ -72,6 +74,6 @@ export class AgentProjection implements Subscriber {
          has_secret = known.has_secret or excluded.has_secret, updated_at = excluded.updated_at`,
       [agentId, metadata.orgId, settings.name, jsonColumn(settings), secret !== undefined, metadata.timestamp],
     );
-    if (secret !== undefined) await this.forgetSecrets(agentId);
+    if (secret !== undefined && !isRebuild) await this.forgetSecrets(agentId);
   }
 }

@@ -24,10 +24,10 @@ export class WebhookProjection implements Subscriber {
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     for (const event of events)
       if (event.is(...this.reads) && event.stream === streams.webhook(event.data.webhookId))
-        await this.project(event, await context.transaction());
+        await this.project(event, await context.transaction(), context.isRebuild === true);
   }
 
-  private async project(event: RecordedEvent, tx: ViewTransaction): Promise<void> {
+  private async project(event: RecordedEvent, tx: ViewTransaction, isRebuild: boolean): Promise<void> {
     const at = event.metadata.timestamp;
     if (event.is('webhook.registered')) {
       const { webhookId, settings, secret, disabled } = event.data;
@@ -61,7 +61,7 @@ export class WebhookProjection implements Subscriber {
     else if (event.is('webhook.disabled')) {
       const { webhookId, reason, detail } = event.data;
       await this.setStatus(tx, webhookId, at, 'disabled', reason, detail);
-    } else if (event.is('webhook.deleted')) await this.forget(tx, event.data.webhookId);
+    } else if (event.is('webhook.deleted')) await this.forget(tx, event.data.webhookId, isRebuild);
   }
 
   private setStatus(tx: ViewTransaction, id: string, at: string, status: string, reason?: string, detail?: string) {
@@ -71,10 +71,10 @@ export class WebhookProjection implements Subscriber {
     );
   }
 
-  private async forget(tx: ViewTransaction, id: string): Promise<void> {
+  private async forget(tx: ViewTransaction, id: string, isRebuild: boolean): Promise<void> {
     const [row] = await tx.query<{ secrets: string[] }[]>('select secrets from views.webhooks where id = $1', [id]);
     if (!row) return;
-    await this.secrets.remove(row.secrets);
+    if (!isRebuild) await this.secrets.remove(row.secrets);
     await tx.query('delete from views.webhooks where id = $1', [id]);
   }
 }

@@ -21,12 +21,14 @@ export class IntegrationProjection implements Subscriber {
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
     const transaction = await context.transaction();
-    for (const event of events) if (event.is(...this.reads)) await this.project(transaction, event);
+    for (const event of events)
+      if (event.is(...this.reads)) await this.project(transaction, event, context.isRebuild === true);
   }
 
   private async project(
     transaction: ViewTransaction,
     event: RecordedEvent<(typeof this.reads)[number]>,
+    isRebuild: boolean,
   ): Promise<void> {
     const id = event.data.integrationId;
     const [row] = await transaction.query<{ state: Integration; revision: string }[]>(
@@ -49,8 +51,9 @@ export class IntegrationProjection implements Subscriber {
            set state = excluded.state, revision = excluded.revision, updated_at = excluded.updated_at`,
         [id, after.orgId, jsonColumn(after), event.revision.toString(), at],
       );
+    if (isRebuild) return;
     const stillNamed = new Set(secretReferences(after));
-    // Safe twice, and before the commit too: a rebuild meets the event that removed the reference.
+    // Safe twice, and before the commit too.
     await this.secrets.remove(secretReferences(before).filter((reference) => !stillNamed.has(reference)));
   }
 }

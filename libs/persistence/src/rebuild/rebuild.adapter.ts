@@ -178,7 +178,8 @@ export class Rebuild {
     const beside = this.tables.redirect(tx);
     const { signal } = new AbortController();
     const read = this.projection.readsSealed === true ? events.map(({ sealed }) => sealed) : events;
-    await this.projection.handle(read, { transaction: () => Promise.resolve(beside), signal });
+    const context = { transaction: () => Promise.resolve(beside), isRebuild: true as const, signal };
+    await this.projection.handle(read, context);
   }
 
   /** @throws Stopped where it was cancelled, or another process has gone on. */
