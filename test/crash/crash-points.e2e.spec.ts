@@ -24,6 +24,8 @@ const CRASH_POINTS = [
   'issues.before-append',
   'audit.before-seal',
   'audit.after-seal',
+  'audit.before-witness',
+  'audit.after-witness',
   'actions.before-effect',
   'actions.after-effect',
   'actions.after-outcome',
@@ -136,7 +138,10 @@ let folder: string;
 let env: Readonly<Record<string, string>>;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'millrace-crash-'));
-  receiver = await Receiver.start((nth, { path }) => (path === '/hook' && nth === 1 ? 500 : 200));
+  receiver = await Receiver.start(
+    (nth, { path }) => (path === '/hook' && nth === 1 ? 500 : 200),
+    ({ path }) => (path.startsWith('/witness') ? '— witness.example.com/w1 AAAAAAAA\n' : 'ok'),
+  );
   env = {
     MILLRACE_RETRY_SCHEDULE: '100ms,200ms,400ms',
     MILLRACE_PLUGINS: join(folder, 'pager.mjs'),
@@ -167,7 +172,8 @@ function given(stage: string): Promise<Given> {
   return known;
 }
 /** Checkpoints are made within the time of a test where they are looked at. */
-const envOf = (stage: string) => (stage === 'audit' ? { ...env, MILLRACE_SEAL_EVERY: '1s' } : env);
+const envOf = (stage: string) =>
+  stage === 'audit' ? { ...env, MILLRACE_SEAL_EVERY: '1s', MILLRACE_WITNESS_URL: `${receiver.url}/witness` } : env;
 async function prepare(stage: string): Promise<Given> {
   const database = await createTestDatabase();
   const server = await TestServer.start({ databaseUrl: database.url, env: envOf(stage) });
@@ -361,16 +367,21 @@ async function eachEventIsSealed(server: TestServer, eventId: string): Promise<v
     readonly metadata: { readonly position: string };
   }
   const { metadata } = await server.get<Recorded>(`/api/v1/events/${eventId}`);
-  const sealsOf = async (name: string): Promise<readonly number[]> => {
-    const seals = (await server.list<Recorded>('/api/v1/events?type=log.sealed')).toReversed();
+  const sealsOf = async (name: string, type = 'log.sealed'): Promise<readonly number[]> => {
+    const seals = (await server.list<Recorded>(`/api/v1/events?type=${type}`)).toReversed();
     return seals.flatMap(({ data: { tree, size } }) => (tree === name ? [size] : []));
   };
   // Positions in PostgreSQL have no gaps.
   await waitFor('a checkpoint over the push', async () =>
     (await sealsOf('log')).some((size) => size >= Number(metadata.position)),
   );
-  const sizes = await sealsOf('log');
-  expect(sizes).toEqual([...new Set(sizes)].sort((a, b) => a - b));
+  await waitFor('the witness of a checkpoint over the push', async () =>
+    (await sealsOf('log', 'log.cosigned')).some((size) => size >= Number(metadata.position)),
+  );
+  for (const type of ['log.sealed', 'log.cosigned']) {
+    const sizes = await sealsOf('log', type);
+    expect(sizes).toEqual([...new Set(sizes)].sort((a, b) => a - b));
+  }
 }
 
 /** And so is its end: they take turns, and the last one is the silence after the push. */

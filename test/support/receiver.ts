@@ -17,8 +17,11 @@ export class Receiver {
     readonly url: string,
   ) {}
 
-  /** `answer` gives the status for the nth call (from 1) of one `webhook-id`. */
-  static async start(answer: (nth: number, call: { path: string; body: Buffer }) => number = () => 200) {
+  /** `answer` gives the status for the nth call (from 1) of one `webhook-id`, `text` the body where that is a success. */
+  static async start(
+    answer: (nth: number, call: { path: string; body: Buffer }) => number = () => 200,
+    text: (call: { path: string }) => string = () => 'ok',
+  ) {
     const counts = new Map<string, number>();
     const server = createServer((request, response) => {
       const chunks: Buffer[] = [];
@@ -31,7 +34,7 @@ export class Receiver {
         const path = request.url ?? '';
         const status = answer(nth, { path, body });
         receiver.calls.push({ path, headers: request.headers, body, at: Date.now(), status });
-        response.writeHead(status, { 'content-type': 'text/plain' }).end(status < 300 ? 'ok' : 'no');
+        response.writeHead(status, { 'content-type': 'text/plain' }).end(status < 300 ? text({ path }) : 'no');
       });
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');

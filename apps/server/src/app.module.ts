@@ -39,6 +39,7 @@ import { RetentionModule } from '#libs/audit/src/retention/retention.module.js';
 import { TruncateLog } from '#libs/audit/src/retention/truncate-log.worker.js';
 import { EventViewTable } from '#libs/audit/src/views/event-view.table.js';
 import { SealTree } from '#libs/audit/src/proof/seal-tree.worker.js';
+import { WitnessTree } from '#libs/audit/src/proof/witness-tree.worker.js';
 import { DeliveriesModule } from '#libs/deliveries/src/deliveries.module.js';
 import { ScheduleDeliveries } from '#libs/deliveries/src/delivery/delivery.subscriber.js';
 import { DeliveryView } from '#libs/deliveries/src/delivery/delivery.view.js';
@@ -204,6 +205,7 @@ const WORKERS: readonly Type<Worker>[] = [
   SendMessage,
   TrackIssue,
   SealTree,
+  WitnessTree,
   RunReplay,
   TruncateLog,
   RebuildRows,

@@ -46,6 +46,7 @@ describe('the settings', () => {
       correlationBudget: 10_000,
       sealEvery: 300_000,
       checkpointFile: undefined,
+      witnessUrl: undefined,
       plugins: [],
     });
   });
@@ -80,6 +81,7 @@ describe('the settings', () => {
       MILLRACE_CORRELATION_BUDGET: '500',
       MILLRACE_SEAL_EVERY: '10s',
       MILLRACE_CHECKPOINT_FILE: 'checkpoints.txt',
+      MILLRACE_WITNESS_URL: 'https://witness.example.com/w1/',
       LOG_LEVEL: 'Warn',
     });
     expect(config).toMatchObject({
@@ -103,6 +105,7 @@ describe('the settings', () => {
         correlationBudget: 500,
         sealEvery: 10_000,
         checkpointFile: '/srv/app/checkpoints.txt',
+        witnessUrl: 'https://witness.example.com/w1',
         plugins: ['./mine.js', '@acme/millrace'],
       },
     });

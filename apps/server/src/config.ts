@@ -60,6 +60,7 @@ const KNOWN = [
   'MILLRACE_AGENT_COMMANDS',
   'MILLRACE_SEAL_EVERY',
   'MILLRACE_CHECKPOINT_FILE',
+  'MILLRACE_WITNESS_URL',
   'MILLRACE_CRASH_AT',
   // Not settings of the server, and no mistakes: of the command line, and of docker-compose.yml.
   'MILLRACE_URL',
@@ -161,6 +162,12 @@ export function parseConfig(environment: Environment, folder: string): ParsedCon
       ),
       sealEvery: read('MILLRACE_SEAL_EVERY', 300_000, parseSealEvery, 'a duration of 1s or more, such as 5m'),
       checkpointFile: read('MILLRACE_CHECKPOINT_FILE', undefined, path, 'a file'),
+      witnessUrl: read(
+        'MILLRACE_WITNESS_URL',
+        undefined,
+        parsePublicUrl,
+        'http(s)://host[:port][/path], without query',
+      ),
       plugins: read('MILLRACE_PLUGINS', [], list, 'comma-separated module specifiers'),
       agentCommands: read(
         'MILLRACE_AGENT_COMMANDS',

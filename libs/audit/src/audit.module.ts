@@ -4,6 +4,7 @@ import { DataSource } from 'typeorm';
 
 import { Secrets } from '#libs/access/src/secrets/secrets.js';
 import { commandHandlers, on } from '#libs/event-store/src/command-handlers.js';
+import { Egress } from '#libs/egress/src/egress.js';
 import { EventStore } from '#libs/event-store/src/event-store.js';
 import { Progress } from '#libs/event-store/src/subscriber.js';
 import { Clock } from '#libs/kernel/src/clock.js';
@@ -16,10 +17,11 @@ import { EventController } from './event.controller.js';
 import { PendingActionController } from './pending-action.controller.js';
 import { PendingActions } from './pending-action.projection.js';
 import { CheckpointFile } from './proof/checkpoint-file.adapter.js';
-import { loadTrees } from './proof/kept-tree.adapter.js';
+import { keptSubtrees, loadTrees } from './proof/kept-tree.adapter.js';
 import { ProofController } from './proof/proof.controller.js';
 import { SealLog } from './proof/seal-log.subscriber.js';
 import { SealTree } from './proof/seal-tree.worker.js';
+import { WitnessTree } from './proof/witness-tree.worker.js';
 import { SigningKeys } from './proof/signing-keys.js';
 import { PublishController } from './publish.controller.js';
 import { QuarantineController } from './quarantine/quarantine.controller.js';
@@ -65,6 +67,26 @@ import { EventViewTable } from './views/event-view.table.js';
       inject: [EventStore, Secrets],
     },
     {
+      provide: WitnessTree,
+      useFactory: (
+        store: EventStore,
+        clock: Clock,
+        egress: Egress,
+        keys: SigningKeys,
+        database: DataSource,
+        { witnessUrl }: Settings,
+      ) =>
+        new WitnessTree({
+          store,
+          clock,
+          egress,
+          keys,
+          subtreesOf: (tree) => keptSubtrees(database, tree),
+          url: witnessUrl,
+        }),
+      inject: [EventStore, Clock, Egress, SigningKeys, DataSource, Settings],
+    },
+    {
       provide: SealTree,
       useFactory: (
         store: EventStore,
@@ -87,6 +109,6 @@ import { EventViewTable } from './views/event-view.table.js';
       inject: [EventStore, Clock, Progress, SigningKeys, DataSource, Settings, LOG],
     },
   ],
-  exports: [EventViewTable, PendingActions, SealLog, SealTree],
+  exports: [EventViewTable, PendingActions, SealLog, SealTree, WitnessTree],
 })
 export class AuditModule {}

@@ -34,10 +34,14 @@ export class SealedLog {
     readonly store: EventStore,
     readonly database: DataSource,
     readonly file?: string,
+    readonly witnessUrl?: string,
   ) {
     this.follower = new Follower(store, database);
     this.keys = this.newKeys();
-    this.subscriber = new SealLog(new PostgresWorkQueue(database), this.keys, { sealEvery: SEAL_EVERY });
+    this.subscriber = new SealLog(new PostgresWorkQueue(database), this.keys, {
+      sealEvery: SEAL_EVERY,
+      witnessUrl: this.witnessUrl,
+    });
   }
 
   /** As another process has them. */

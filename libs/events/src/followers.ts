@@ -23,6 +23,7 @@ export const followers = {
   rebuilds: 'audit.rebuilds',
   seal: 'audit.seal',
   eventViews: 'audit.event-views',
+  witness: 'audit.witness',
   quarantine: 'audit.quarantine',
   retain: 'audit.retention',
   scheduleDeliveries: 'deliveries.schedule',

@@ -43,6 +43,7 @@ const KINDS = [
   'rebuild',
   'name',
   'sealed',
+  'cosigned',
   'sealkey',
   'quarantine',
   'replay',
@@ -149,6 +150,8 @@ export const streams = {
   name: (kind: string, scope: string, name: string) => named('name', uuid5('name', kind, scope, name)),
   /** The checkpoints of a tree over the log, one after the other. */
   seals: (tree: string) => named('sealed', tree),
+  /** What a witness signed of the checkpoints of a tree. */
+  cosignatures: (tree: string) => named('cosigned', tree),
   /** Each revision is a change of the key that signs them. */
   sealKeys: () => named('sealkey', 'all'),
   /** Whether an event is in quarantine. */

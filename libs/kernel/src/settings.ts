@@ -22,6 +22,8 @@ export class Settings {
   readonly sealEvery!: number;
   /** Where checkpoints are appended too; absolute. */
   readonly checkpointFile!: string | undefined;
+  /** Submission prefix of the witness that signs checkpoints too (c2sp.org/tlog-witness), without a slash at the end. */
+  readonly witnessUrl!: string | undefined;
   readonly plugins!: readonly string[];
   /** Absolute paths of the programs that `command` agents may run. */
   readonly agentCommands!: readonly string[];

@@ -32,7 +32,7 @@ export function isOpen(event: RecordedEvent): boolean {
   return !event.isReadable || event.metadata.request?.replyTo === undefined;
 }
 
-/** The newest checkpoint of a tree. @throws Rejected `audit.not_sealed` */
+/** The newest checkpoint of a tree, with the signatures of a witness. @throws Rejected `audit.not_sealed` */
 export async function newestSeal(
   store: EventStore,
   keys: Pick<SigningKeys, 'origin'>,
@@ -40,12 +40,22 @@ export async function newestSeal(
 ): Promise<DataOf<'log.sealed'>> {
   const last = await readLast(store, streams.seals(tree));
   // Of a log that was copied, the newest may be that of another installation.
-  if (last?.is('log.sealed') && unsigned(last.data.note)?.origin === (await keys.origin(tree))) return last.data;
+  if (last?.is('log.sealed') && unsigned(last.data.note)?.origin === (await keys.origin(tree))) {
+    const { note, size } = last.data;
+    return { ...last.data, note: note + (await cosignaturesOf(store, tree, size)) };
+  }
   throw new Rejected(
     'conflict',
     'audit.not_sealed',
     'There is no checkpoint yet. One is made some minutes after an event (MILLRACE_SEAL_EVERY). Try again then.',
   );
+}
+
+/** The lines of a witness, which stand below those of this installation. */
+async function cosignaturesOf(store: EventStore, tree: string, size: number): Promise<string> {
+  const last = await readLast(store, streams.cosignatures(tree));
+  if (!last?.is('log.cosigned') || last.data.size !== size) return '';
+  return last.data.cosignatures.map((line) => `${line}\n`).join('');
 }
 
 /** A tree up to its newest checkpoint, as lines of a bundle. What is no longer in the log is there by its kept hash. */

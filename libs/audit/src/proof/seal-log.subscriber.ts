@@ -7,7 +7,7 @@ import { streams } from '#libs/events/src/streams.js';
 import { PREFIXES } from '#libs/kernel/src/ids.js';
 import { Settings } from '#libs/kernel/src/settings.js';
 import { timeAfter } from '#libs/kernel/src/time/times.js';
-import { WorkQueue } from '#libs/persistence/src/claims/work.js';
+import { type Work, WorkQueue } from '#libs/persistence/src/claims/work.js';
 
 import { type KeptTree, loadTrees, saveTrees, WHOLE_LOG } from './kept-tree.adapter.js';
 import { leafHash } from './tree/leaf.js';
@@ -48,7 +48,7 @@ export class SealLog implements Subscriber {
   constructor(
     @Inject(WorkQueue) private readonly work: WorkQueue,
     @Inject(SigningKeys) private readonly keys: Pick<SigningKeys, 'origin'>,
-    @Inject(Settings) private readonly settings: Pick<Settings, 'sealEvery'>,
+    @Inject(Settings) private readonly settings: Pick<Settings, 'sealEvery' | 'witnessUrl'>,
   ) {}
 
   async handle(events: readonly RecordedEvent[], context: SubscriberContext): Promise<void> {
@@ -74,6 +74,7 @@ export class SealLog implements Subscriber {
           this.sealed(this.trees.get(tree)!, size, event);
       }
     }
+    await this.scheduleWitness(tx, events);
     const changed = [...touched].map((name) => [name, this.trees.get(name)!] as const);
     saveTrees(tx, changed);
     await this.schedule(tx, changed);
@@ -94,7 +95,8 @@ export class SealLog implements Subscriber {
     if (event.position <= tree.position) return;
     tree.edge.append(leaf, event.position);
     tree.position = event.position;
-    if (event.type === 'log.sealed') return;
+    // What follows from a checkpoint asks for no other: a quiet log stays quiet.
+    if (event.type === 'log.sealed' || event.type === 'log.cosigned') return;
     tree.toSeal = tree.edge.size;
     if (tree.sealAt === undefined) sealIn(this.settings.sealEvery, tree, event);
     else if (tree.edge.size - tree.sealedSize >= SEAL_EVENTS && tree.sealAt > event.created) sealIn(0, tree, event);
@@ -105,6 +107,27 @@ export class SealLog implements Subscriber {
     const dueIn = tree.edge.size - tree.sealedSize >= SEAL_EVENTS ? 0 : this.settings.sealEvery;
     if (tree.toSeal > tree.sealedSize) sealIn(dueIn, tree, event);
     else tree.sealAt = undefined;
+  }
+
+  /** The newest checkpoint of each tree goes to the witness; what it has signed is done. */
+  private async scheduleWitness(tx: ViewTransaction, events: readonly RecordedEvent[]): Promise<void> {
+    if (this.settings.witnessUrl === undefined) return;
+    const due = new Map<string, Work<SealTask>>();
+    const done = new Set<string>();
+    for (const event of events) {
+      const isOwn = event.is('log.sealed') && this.trees.get(event.data.tree)?.sealedSize === event.data.size;
+      if (isOwn) {
+        const { tree } = event.data;
+        const { created: dueAt, position } = event;
+        due.set(tree, { queue: followers.witness, key: tree, dueAt, payload: { tree }, position });
+        done.delete(tree);
+      } else if (event.is('log.cosigned') && this.trees.get(event.data.tree)?.sealedSize === event.data.size) {
+        due.delete(event.data.tree);
+        done.add(event.data.tree);
+      }
+    }
+    await this.work.schedule(tx, [...due.values()]);
+    await this.work.remove(tx, followers.witness, [...done]);
   }
 
   private async schedule(tx: ViewTransaction, trees: readonly (readonly [string, Tree])[]): Promise<void> {

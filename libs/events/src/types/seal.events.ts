@@ -25,6 +25,20 @@ export const sealEvents = {
       note: 'millrace-0f1e2d3c4b5a6978/log\n10000\nXcnaeacGWamtVZy3Ad7ZoqvZgjqtL0lgz+Nw7/RgQyg=\n\n— millrace-0f1e2d3c4b5a6978/log c6MNUw…\n',
     },
   }),
+  'log.cosigned': defineEvent({
+    description:
+      'A witness signed a checkpoint of the log: it has seen that each checkpoint continues from those that it signed before.',
+    system: true,
+    data: Type.Object({
+      tree: Type.String({ description: 'as in `log.sealed`' }),
+      size: Type.Integer({ minimum: 1, description: 'events in the tree' }),
+      cosignatures: Type.Array(Type.String(), {
+        minItems: 1,
+        description: 'signature lines (c2sp.org/tlog-cosignature), to be put below those of the note',
+      }),
+    }),
+    example: { tree: 'log', size: 10_000, cosignatures: ['— witness.example.com/w1 T4gs7QAAAABn…'] },
+  }),
   'log.truncated': defineEvent({
     description:
       'Stands in a copied log for an event that retention had removed before: its hash is its leaf, so that the copy has the same trees.',
