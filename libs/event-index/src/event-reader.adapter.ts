@@ -28,10 +28,6 @@ export interface EventName {
   readonly revision: bigint;
 }
 
-export interface IndexedName extends EventName {
-  readonly orgId: string;
-}
-
 /** One event of a story, as the index has it. */
 export interface TracedEvent {
   readonly id: Uuid;
@@ -229,14 +225,13 @@ export class EventReader {
   }
 
   /** What names the events at these positions; those that the index does not have are missing. */
-  async namesAt(positions: readonly bigint[]): Promise<ReadonlyMap<bigint, IndexedName>> {
+  async namesAt(positions: readonly bigint[]): Promise<ReadonlyMap<bigint, EventName>> {
     if (positions.length === 0) return new Map();
     const rows = await this.database.query<
-      { position: string; id: Uuid; type: string; stream: string; revision: string; orgId: string }[]
-    >(
-      'select position, id, type, stream, revision, org_id as "orgId" from views.events where position = any($1::bigint[])',
-      [positions.map(String)],
-    );
+      { position: string; id: Uuid; type: string; stream: string; revision: string }[]
+    >('select position, id, type, stream, revision from views.events where position = any($1::bigint[])', [
+      positions.map(String),
+    ]);
     return new Map(
       rows.map(({ position, revision, ...name }) => [BigInt(position), { ...name, revision: BigInt(revision) }]),
     );

@@ -183,7 +183,8 @@ describe('what if', () => {
       }),
       { numRuns: 60 },
     );
-    expect(acts).toBeGreaterThan(50);
+    // Most logs are without matches; that some have them is what makes the comparison worth something.
+    expect(acts).toBeGreaterThan(10);
   }, 60_000);
 
   it('names what a draft would do otherwise', async () => {

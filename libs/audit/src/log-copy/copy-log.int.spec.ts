@@ -18,7 +18,9 @@ import { SealedLog } from '../../testing/sealed-log.js';
 import { exportLog } from '../proof/export-log.js';
 import { WHOLE_LOG } from '../proof/kept-tree.adapter.js';
 import { SigningKeys } from '../proof/signing-keys.js';
+import { leafHash } from '../proof/tree/leaf.js';
 import { BundleCheck, keysOfBundle } from '../proof/tree/bundle.js';
+import { rangeText } from '../proof/tree/leaf-ranges.js';
 import { copyLog } from './copy-log.js';
 import { copyBetween } from './open-logs.adapter.js';
 
@@ -126,17 +128,38 @@ describe.each([
   it('keeps its tree where retention has removed events', async () => {
     const [source, target, kept] = [await from(), await to(), await database()];
     const log = await filled(source, kept);
-    await log.store.truncateBefore('many-1', 25n);
-    await log.store.truncateBefore('grows-1', 4n);
+    const retained = (await log.events()).filter(({ stream }) => stream === 'many-1' || stream === 'grows-1');
+    const index = new Map((await log.events()).map(({ position }, n) => [position, n]));
+    const applied = newEvent(
+      {
+        type: 'retention.applied',
+        data: {
+          kind: 'payloads',
+          before: new Date().toISOString(),
+          events: retained.length,
+          streams: [
+            { stream: 'grows-1', revision: '9' },
+            { stream: 'many-1', revision: '39' },
+          ],
+          leaves: rangeText(retained.map(({ position }) => index.get(position)!)),
+          ownLeaves: '',
+        },
+      },
+      { id: uuid7(), orgId: 'org_1', actor: 'test', now: new Date() },
+    );
+    await log.store.append('truncated-org_1', [applied], 'no-stream');
+    await log.keep();
+    await log.store.truncateBefore('many-1', 40n);
+    await log.store.truncateBefore('grows-1', 10n);
     const request = { from: { url: source }, to: { url: target }, finish: false, ...told };
-    await expect(copyBetween(request)).rejects.toMatchObject({ code: 'copy.views_needed' });
-    const other = await to();
-    const result = await copyBetween({ ...request, to: { url: other }, views: kept });
-    expect(result).toMatchObject({ removed: 29 });
+    const result = await copyBetween({ ...request, views: kept });
+    expect(result).toMatchObject({ removed: retained.length });
     const tree = await log.tree();
-    const copy = new SealedLog(await open(other), await views(await database()));
+    const copy = new SealedLog(await open(target), await views(await database()));
     await copy.keep();
     expect((await copy.tree())!.edge.root.equals(tree!.edge.root)).toBe(true);
+    await copy.seal();
+    expect(await copy.verify()).toMatchObject({ ok: true, truncated: retained.length, findings: [] });
     // The streams go on at the revision that they had.
     const next = newEvent(
       { type: 'thing.happened', data: {} },
@@ -219,6 +242,23 @@ describe('a copied log', () => {
   });
 });
 
+describe('an event that somebody replaced by its hash', () => {
+  it('is named as removed', async () => {
+    const source = await postgres();
+    const log = await filled(source, source);
+    const victim = (await log.events())[5]!;
+    const client = new pg.Client({ connectionString: source });
+    await client.connect();
+    await client.query(
+      `update log.events set type = 'log.truncated', data = convert_to($2, 'UTF8') where position = $1`,
+      [String(victim.position), JSON.stringify({ leaf: leafHash(victim).toString('base64') })],
+    );
+    await client.end();
+    const { ok, findings } = await log.verify({}, await open(source));
+    expect({ ok, findings }).toMatchObject({ ok: false, findings: [{ kind: 'missing', index: 5 }] });
+  });
+});
+
 describe('copying is refused', () => {
   it('into a log that holds something else, and from a log that is not one', async () => {
     const [source, target] = [await postgres(), await eventStoreDb()];
@@ -232,6 +272,10 @@ describe('copying is refused', () => {
     const none = { store: log.store, removed: async function* () {} };
     await expect(copyLog(none, store, told)).rejects.toMatchObject({ code: 'copy.target_in_use' });
     const same = { from: { url: source }, to: { url: source }, finish: false, ...told };
+    await log.store.truncateBefore('grows-1', 4n);
+    await expect(
+      copyBetween({ from: { url: source }, to: { url: await eventStoreDb() }, finish: false, ...told }),
+    ).rejects.toMatchObject({ code: 'copy.views_needed' });
     await expect(copyBetween(same)).rejects.toMatchObject({ code: 'copy.same_log' });
     await expect(copyBetween({ ...same, to: { url: 'mysql://x' } })).rejects.toMatchObject({ code: 'copy.bad_url' });
   });

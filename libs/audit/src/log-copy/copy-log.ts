@@ -16,13 +16,13 @@ import { uuid5, type Uuid } from '#libs/kernel/src/ids.js';
 import { HASH_ALONE, leafHash } from '../proof/tree/leaf.js';
 import { GrowingRoot, type Hash } from '../proof/tree/merkle.js';
 
-/** An event of the source that retention has removed: what its tree and index still have of it. */
+/** A leaf of the source whose event retention has removed, if it is not in the log. */
 export interface RemovedEvent {
   readonly position: bigint;
   readonly leaf: Hash;
-  readonly stream: string;
-  readonly revision: bigint;
   readonly orgId: string;
+  /** Takes a place in one of the streams that were removed with it; `undefined` if all are taken. */
+  readonly place: () => { readonly stream: string; readonly revision: bigint } | undefined;
 }
 
 export interface CopySource {
@@ -133,7 +133,7 @@ const beginningMissing = (stream: string): Rejected =>
   new Rejected(
     'conflict',
     'copy.views_needed',
-    `Retention has removed the beginning of stream ${stream}. Give the PostgreSQL of the servers with --views: it has the hashes of what was removed.`,
+    `The beginning of stream ${stream} was removed. Give the PostgreSQL of the servers with --views: it has the hashes of what retention has removed.`,
   );
 
 const inUse = (): Rejected =>
@@ -172,6 +172,8 @@ async function* itemsOf(
         yield { item: placeholder(next.value), leaf: next.value.leaf, isRemoved: true };
         next = await gone.next();
       }
+      // Retention has named it, and its stream has gone on since.
+      if (next.done !== true && next.value.position === event.position) next = await gone.next();
       if (event.position > head) return;
       yield { item: itemOf(event), leaf: leafHash(event), isRemoved: false };
     }
@@ -196,7 +198,8 @@ function itemOf(event: RecordedEvent): Item {
 }
 
 /** The same at each run: its id follows from what it stands for. */
-function placeholder({ stream, revision, leaf, orgId }: RemovedEvent): Item {
+function placeholder({ position, place, leaf, orgId }: RemovedEvent): Item {
+  const { stream, revision } = place() ?? unnamed(position);
   const hash = leaf.toString('base64');
   const event = newEvent(
     { type: 'log.truncated', data: { leaf: hash } },
@@ -209,6 +212,14 @@ function placeholder({ stream, revision, leaf, orgId }: RemovedEvent): Item {
     },
   );
   return { stream, revision, event };
+}
+
+function unnamed(position: bigint): never {
+  throw new Rejected(
+    'conflict',
+    'copy.unknown_event',
+    `The event that was at position ${position} was removed from the log, and not by retention. "millrace audit verify" says more.`,
+  );
 }
 
 async function compare(

@@ -1,6 +1,5 @@
 import type { DataSource } from 'typeorm';
 
-import { EventReader } from '#libs/event-index/src/event-reader.adapter.js';
 import type { EventStore } from '#libs/event-store/src/event-store.js';
 import { DEFAULT_STREAM_PREFIX } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
@@ -8,6 +7,7 @@ import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
 import { forgetLog } from '#libs/persistence/src/forget-log.adapter.js';
 
 import { keptLeaves, loadTrees, WHOLE_LOG } from '../proof/kept-tree.adapter.js';
+import { LeafRanges } from '../proof/tree/leaf-ranges.js';
 import { type CopyResult, type Copying, copyLog, type RemovedEvent } from './copy-log.js';
 
 export interface LogPlace {
@@ -77,39 +77,51 @@ async function openByProtocol(url: string, prefix: string): Promise<EventStore> 
   );
 }
 
-/** Leaves of the tree whose events the log does not have any more, under the names that the index of events has for them. */
+/** The leaves that retention has named as removed, with the places in streams that it has named. */
 async function* removedEvents(source: EventStore, database: DataSource): AsyncGenerator<RemovedEvent> {
   const tree = (await loadTrees(database, [WHOLE_LOG])).get(WHOLE_LOG);
   if (!tree) return;
-  const progress = { whenProcessed: () => Promise.resolve() };
-  const index = new EventReader(database, source, progress);
-  const boundaries = new Map<string, bigint>();
-  let after: bigint | undefined;
-  let there: { readonly positions: Set<bigint>; readonly upTo: bigint; readonly end: boolean } | undefined;
-  for await (const leaves of keptLeaves(database, WHOLE_LOG, tree.edge.size, 4)) {
-    const gone: (typeof leaves)[number][] = [];
-    for (const leaf of leaves) {
-      while (!there || (there.upTo < leaf.position && !there.end)) {
-        const page = await source.readAll({ limit: 1_000, ...(after !== undefined && { after }) });
-        after = page.position;
-        there = { positions: new Set(page.events.map(({ position }) => position)), upTo: page.position, end: page.end };
-      }
-      if (!there.positions.has(leaf.position)) gone.push(leaf);
+  const slices = await removedSlices(source);
+  if (slices.length === 0) return;
+  for await (const leaves of keptLeaves(database, WHOLE_LOG, tree.edge.size, 4))
+    for (const { index, position, leaf } of leaves) {
+      const slice = slices.find(({ ranges }) => ranges.has(index));
+      if (slice) yield { position, leaf, orgId: slice.orgId, place: () => slice.places.next().value ?? undefined };
     }
-    const names = await index.namesAt(gone.map(({ position }) => position));
-    for (const { position, leaf } of gone) {
-      const name = names.get(position);
-      const boundary = name && (boundaries.get(name.stream) ?? (await source.truncatedBefore(name.stream)));
-      if (name) boundaries.set(name.stream, boundary!);
-      if (name === undefined || name.revision >= boundary!)
-        throw new Rejected(
-          'conflict',
-          'copy.unknown_event',
-          `The event that was at position ${position} was removed from the log, and not by retention. "millrace audit verify" says more.`,
-        );
-      yield { position, leaf, stream: name.stream, revision: name.revision, orgId: name.orgId };
+}
+
+interface RemovedSlice {
+  readonly ranges: LeafRanges;
+  readonly orgId: string;
+  /** Which leaf was which event does not matter for the tree: only that its stream is as long as it was. */
+  readonly places: Iterator<{ readonly stream: string; readonly revision: bigint }, undefined>;
+}
+
+async function removedSlices(source: EventStore): Promise<readonly RemovedSlice[]> {
+  const slices: RemovedSlice[] = [];
+  const filter = { types: ['retention.applied'] };
+  for (let after: bigint | undefined; ;) {
+    const page = await source.readAll({ filter, limit: 1_000, ...(after !== undefined && { after }) });
+    for (const event of page.events) {
+      if (!event.isReadable || !event.is('retention.applied')) continue;
+      const ranges = new LeafRanges();
+      ranges.add(event.data.leaves);
+      const gone: { readonly stream: string; readonly last: bigint }[] = [];
+      for (const { stream, revision } of event.data.streams)
+        if ((await source.truncatedBefore(stream)) > BigInt(revision)) gone.push({ stream, last: BigInt(revision) });
+      slices.push({ ranges, orgId: event.metadata.orgId, places: placesOf(gone) });
     }
+    if (page.end) return slices;
+    after = page.position;
   }
+}
+
+function* placesOf(
+  streams: readonly { readonly stream: string; readonly last: bigint }[],
+): Generator<{ readonly stream: string; readonly revision: bigint }, undefined> {
+  for (const { stream, last } of streams)
+    for (let revision = 0n; revision <= last; revision++) yield { stream, revision };
+  return undefined;
 }
 
 async function* none(): AsyncGenerator<RemovedEvent> {

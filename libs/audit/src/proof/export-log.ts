@@ -12,6 +12,7 @@ import { Rejected } from '#libs/kernel/src/errors.js';
 import { compareLeaves, type KeptLeaf, type LogLeaf } from './compare-leaves.js';
 import { keptLeaves, loadTrees } from './kept-tree.adapter.js';
 import { BUNDLE_FORMAT, type BundleLine } from './tree/bundle.js';
+import { HASH_ALONE } from './tree/leaf.js';
 import { unsigned } from './tree/lineage.js';
 import type { LeafRanges } from './tree/leaf-ranges.js';
 import { truncatedLeaves } from './truncated-leaves.js';
@@ -111,7 +112,7 @@ async function notesBySize(store: EventStore, tree: string): Promise<ReadonlyMap
 
 function lineOf({ index, leaf }: KeptLeaf, event: RecordedEvent | undefined, removed: LeafRanges): BundleLine {
   const hash = leaf.toString('base64');
-  if (event === undefined)
+  if (event === undefined || event.type === HASH_ALONE)
     return { kind: 'leaf', index, leaf: hash, reason: removed.has(index) ? 'truncated' : 'absent' };
   if (!isOpen(event)) return { kind: 'leaf', index, leaf: hash, reason: 'withheld' };
   const { id, stream, revision, type, rawData, rawMetadata } = event;

@@ -10,8 +10,8 @@ import { followers } from '#libs/events/src/followers.js';
 import { Checkpoints, type CheckpointFinding } from './check-checkpoints.js';
 import { compareLeaves, type Difference, explain, type KeptLeaf, type LogLeaf } from './compare-leaves.js';
 import { keptLeaves, loadTrees, WHOLE_LOG } from './kept-tree.adapter.js';
-import { leafHash } from './tree/leaf.js';
-import { EMPTY_ROOT, GrowingRoot } from './tree/merkle.js';
+import { HASH_ALONE, leafHash, ownHash } from './tree/leaf.js';
+import { EMPTY_ROOT, GrowingRoot, type Hash } from './tree/merkle.js';
 import { truncatedLeaves } from './truncated-leaves.js';
 import { organisationOf } from './seal-log.subscriber.js';
 import type { SigningKeys } from './signing-keys.js';
@@ -89,13 +89,23 @@ export async function* verifyLog(
     tree.add(one.leaf);
     checkpoints.reached(side, tree);
   };
-  const steps = compareLeaves(keptLeaves(database, tree, size, TILES), logLeaves(store, tree, upTo, signal));
+  const held = new Map<string, Hash>();
+  const log = notingHashes(logLeaves(store, tree, upTo, signal), held);
+  const steps = compareLeaves(keptLeaves(database, tree, size, TILES), log);
   for await (const step of steps) {
     signal.throwIfAborted();
     if (step.kind === 'same') {
       for (const one of step.leaves) {
         grow(before, one, 'kept');
-        grow(now, one, 'log');
+        const own = held.get(one.leaf.toString('latin1'));
+        if (own !== undefined && removed.has(one.index)) truncated += 1;
+        // Only what retention has removed may be there as its hash alone.
+        if (own === undefined || removed.has(one.index)) grow(now, one, 'log');
+        else {
+          grow(now, { leaf: own }, 'log');
+          if (missing.length < MOST) missing.push(one);
+          else unlisted += 1;
+        }
       }
       matchedUpTo = done += step.leaves.length;
     } else {
@@ -134,6 +144,18 @@ export async function* verifyLog(
     findings: findings.slice(0, MOST_FINDINGS),
     more: Math.max(0, findings.length - MOST_FINDINGS) + unlisted,
   };
+}
+
+/** Notes the events that have the hash of another in place of what it said, and what their own hashes are. */
+async function* notingHashes(
+  pages: AsyncIterable<readonly (LogLeaf & { readonly event: RecordedEvent })[]>,
+  held: Map<string, Hash>,
+): AsyncGenerator<readonly LogLeaf[]> {
+  for await (const page of pages) {
+    for (const { leaf, event } of page)
+      if (event.type === HASH_ALONE) held.set(leaf.toString('latin1'), ownHash(event));
+    yield page;
+  }
 }
 
 /**

@@ -22,7 +22,7 @@ export const retentionEvents = {
     system: true,
     data: Type.Object({
       kind: Type.Union(RETAINED.map((kind) => Type.Literal(kind))),
-      before: Type.String({ format: 'date-time', description: 'all of them were received before' }),
+      before: Type.String({ description: 'RFC 3339 UTC; all of them were received before' }),
       events: Type.Integer({ minimum: 1 }),
       streams: Type.Array(
         Type.Object({

@@ -7,6 +7,9 @@ import type { SourceProblems } from './source-problems.js';
 
 export const eventTypes = Object.keys(catalogue) as readonly EventType[];
 
+const familyOf = (type: string): string => type.split('.')[0]!;
+const families: ReadonlySet<string> = new Set(eventTypes.map(familyOf));
+
 /** Reports patterns that no event type fits. @param value one pattern or a list, at the pointer. */
 export function checkEventPatterns(value: unknown, pointer: string, problems: SourceProblems): void {
   const { ownTypes } = problems;
@@ -17,7 +20,9 @@ export function checkEventPatterns(value: unknown, pointer: string, problems: So
     const place = Array.isArray(value) ? `${pointer}/${index}` : pointer;
     const meant = suggestion(pattern, known);
     const detail = `No event type fits "${pattern}". ${meant}GET /api/v1/event-types lists them.`;
-    if (ownTypes || meant !== '') problems.add(place, 'workflow.unknown_event_type', detail);
+    // A type of one's own may have a name that is much like one of these, but in a family of its own.
+    const isMisspelt = meant !== '' && families.has(familyOf(pattern));
+    if (ownTypes || isMisspelt) problems.add(place, 'workflow.unknown_event_type', detail);
     else problems.suspect(() => problems.warn(place, 'workflow.unlikely_event_type', detail));
   }
 }

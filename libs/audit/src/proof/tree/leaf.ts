@@ -59,7 +59,10 @@ function prefixedLeaf({ id, stream, revision, type, rawData, rawMetadata }: Leaf
 
 /** Of an event that stands for one that retention had removed, the hash that it holds. */
 export const leafHash = (event: LeafFields): Hash =>
-  (event.type === HASH_ALONE ? heldHash(event.rawData) : undefined) ?? hashPrefixedLeaf(prefixedLeaf(event));
+  (event.type === HASH_ALONE ? heldHash(event.rawData) : undefined) ?? ownHash(event);
+
+/** Of the event itself, whatever it stands for. */
+export const ownHash = (event: LeafFields): Hash => hashPrefixedLeaf(prefixedLeaf(event));
 
 /** The type of an event that has the hash of another one in place of what it said. */
 export const HASH_ALONE = 'log.truncated';
