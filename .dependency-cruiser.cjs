@@ -41,6 +41,7 @@ const ROOMS = {
     'reconcile',
     'silence',
     'handshake',
+    'refused',
     'integration',
   ],
   'libs/deliveries/src': ['sending', 'delivery', 'webhook'],

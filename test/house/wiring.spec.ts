@@ -191,6 +191,7 @@ const NAMES: readonly string[] = [
   'audit.seal',
   'deliveries.schedule',
   'deliveries.webhook-views',
+  'intake.forget-refused',
   'intake.list',
   'intake.reconcile',
   'intake.silence',

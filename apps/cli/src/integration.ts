@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 
 import * as verbs from './integration/integration-verbs.js';
+import { refused } from './integration/refused-requests.js';
 import { verify } from './integration/integration-verify.js';
 import { AS_OF, listPast, viewPast } from './nouns/as-of.js';
 import { several } from './options.js';
@@ -58,6 +59,11 @@ Examples:
     .command('rm <integration>')
     .description('delete an integration; its events stay')
     .action((given: string) => act((shell) => verbs.remove(shell, given)));
+  integration
+    .command('refused <integration>')
+    .description('list the newest requests that an integration refused, and what the sender must do')
+    .option('--limit <n>', 'most requests (default 50)')
+    .action((given: string, options: { limit?: string }) => act((shell) => refused(shell, given, options)));
   integration
     .command('verify <integration> <file>')
     .description('test a saved request (*.http) with an integration: show the outcome, or which part does not match')

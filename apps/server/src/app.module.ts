@@ -33,6 +33,8 @@ import { ProjectionsModule } from '#libs/audit/src/projections/projections.modul
 import { RebuildProjection } from '#libs/audit/src/projections/rebuild.projection.js';
 import { RebuildRows } from '#libs/audit/src/projections/rebuild-rows.worker.js';
 import { RebuildView } from '#libs/persistence/src/rebuild/rebuild.view.js';
+import { ForgetRefused } from '#libs/intake/src/refused/forget-refused.subscriber.js';
+import { RefusedRequestView } from '#libs/intake/src/refused/refused.view.js';
 import { SealLog } from '#libs/audit/src/proof/seal-log.subscriber.js';
 import { Retain } from '#libs/audit/src/retention/retain.subscriber.js';
 import { RetentionModule } from '#libs/audit/src/retention/retention.module.js';
@@ -163,6 +165,7 @@ const SUBSCRIBERS: readonly Type<Subscriber>[] = [
   EventIndex,
   PendingActions,
   SealLog,
+  ForgetRefused,
   ReplayProjection,
   Retain,
   RebuildProjection,
@@ -215,6 +218,7 @@ const WORKERS: readonly Type<Worker>[] = [
 export const VIEWS: readonly Type[] = [
   IntegrationView,
   IntegrationCounterView,
+  RefusedRequestView,
   RuleView,
   RuleVersionView,
   DecisionView,

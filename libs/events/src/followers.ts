@@ -36,6 +36,7 @@ export const followers = {
   reconcilable: 'intake.reconcilable',
   scheduleReconciliations: 'intake.reconcile',
   watchSilence: 'intake.silence',
+  forgetRefused: 'intake.forget-refused',
   watched: 'intake.watched',
   awaitingWorkflows: 'intake.awaiting-workflows',
   workflowIntegrations: 'intake.workflow-integrations',

@@ -54,6 +54,10 @@ import { OwnChanges } from './integration/own-changes.table.js';
 import { ProviderController } from './integration/provider.controller.js';
 import { RateLimiter } from './integration/rate-limiter.js';
 import { CounterWriter } from './integration/counter-writer.adapter.js';
+import { ForgetRefused } from './refused/forget-refused.subscriber.js';
+import { RefusedRequests } from './refused/refused-requests.js';
+import { RefusedStore } from './refused/refused-store.adapter.js';
+import { RefusedController } from './refused/refused.controller.js';
 import { InboundRoutes } from './receiving/inbound.adapter.js';
 import type { Sealing } from './receiving/interpret-request.js';
 import { InboundPipeline } from './receiving/pipeline.js';
@@ -85,7 +89,14 @@ const sealingWith = (keyring: Keyring): Sealing => ({
 /** From the request to the log: integrations, verification, dedupe, append. */
 @Module({
   imports: [CqrsModule],
-  controllers: [ProviderController, IntegrationController, HandshakeController, TrialController, ReconcileController],
+  controllers: [
+    RefusedController,
+    ProviderController,
+    IntegrationController,
+    HandshakeController,
+    TrialController,
+    ReconcileController,
+  ],
   providers: [
     ...commandHandlers(integration, [
       on(CreateIntegration, create),
@@ -106,6 +117,9 @@ const sealingWith = (keyring: Keyring): Sealing => ({
     { provide: OwnChanges, useFactory: () => new OwnChanges() },
     { provide: Counters, useFactory: () => new Counters() },
     CounterWriter,
+    { provide: RefusedRequests, useFactory: () => new RefusedRequests() },
+    RefusedStore,
+    ForgetRefused,
     {
       provide: InboundPipeline,
       useFactory: (
@@ -120,8 +134,10 @@ const sealingWith = (keyring: Keyring): Sealing => ({
         keyring: Keyring,
         ownTypes: OwnTypeTable,
         ownChanges: OwnChanges,
+        refused: RefusedRequests,
       ) =>
         new InboundPipeline({
+          refused,
           store,
           clock,
           providers: new Map([...understanding, [agentWebhook.name, agentWebhook]]),
@@ -147,6 +163,7 @@ const sealingWith = (keyring: Keyring): Sealing => ({
         Keyring,
         OwnTypeTable,
         OwnChanges,
+        RefusedRequests,
       ],
     },
     {
@@ -195,6 +212,7 @@ const sealingWith = (keyring: Keyring): Sealing => ({
     },
   ],
   exports: [
+    ForgetRefused,
     IntegrationTable,
     OwnChanges,
     AwaitingWorkflows,

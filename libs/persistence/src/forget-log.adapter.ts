@@ -1,7 +1,16 @@
 import type { DataSource } from 'typeorm';
 
 /** What does not follow from the log. */
-const OWN = ['migrations', 'installation', 'secrets', 'subject_keys', 'idempotency', 'token_uses', 'processes'];
+const OWN = [
+  'refused_requests',
+  'migrations',
+  'installation',
+  'secrets',
+  'subject_keys',
+  'idempotency',
+  'token_uses',
+  'processes',
+];
 
 /**
  * Empties everything that was read out of the log, with the positions up to which it was read: the next server reads the log

@@ -199,7 +199,7 @@ describe('a backup', () => {
     await migrateViews(old.databaseUrl!, new Set(older));
     const path = join(folder, 'backup');
     const manifest = await createBackup(old, path, { ...quiet(), withKey: false });
-    expect(manifest).toMatchObject({ views: older });
+    expect(manifest.views.toSorted()).toEqual(older.toSorted());
     const restored = await target();
     await restoreBackup(restored, path, quiet());
     const database = await openDataSource({ url: restored.databaseUrl! });

@@ -18,6 +18,7 @@ import { networkOf } from '../integration/addresses.js';
 import type { Counters } from '../integration/counters.js';
 import type { Receiver } from '../integration/integration.table.js';
 import { RateLimiter } from '../integration/rate-limiter.js';
+import type { RefusedRequests } from '../refused/refused-requests.js';
 import type { Accepted } from './provider-output.js';
 import { answerHandshake } from './answer-handshake.js';
 import {
@@ -47,6 +48,8 @@ export interface PipelineParts extends VerifierParts, InterpreterParts {
   readonly clock: Clock;
   readonly limiter: RateLimiter;
   readonly counters: Counters;
+  /** Absent: what is refused is counted and logged alone. */
+  readonly refused?: Pick<RefusedRequests, 'note'>;
   /** Absent: what senders give away in a handshake is not kept. */
   readonly handshakes?: Pick<HandshakeChanges, 'adopt' | 'awaitConfirmation' | 'finish'>;
 }
@@ -72,7 +75,8 @@ export class InboundPipeline {
     const { counters, clock } = this.parts;
     const now = clock.now();
     const outcome = this.admit(receiver, request, now) ?? (await this.answer(receiver, request, now));
-    if (outcome instanceof Refusal) this.refused(receiver, outcome, { requestId, sourceIp: request.sourceIp }, now);
+    if (outcome instanceof Refusal)
+      this.refused(receiver, outcome, { requestId, sourceIp: request.sourceIp, request }, now);
     else counters.count(receiver.id, counterOf(outcome), now.getTime());
     return outcome;
   }
@@ -82,7 +86,8 @@ export class InboundPipeline {
     const { counters, clock } = this.parts;
     const now = clock.now();
     const outcome = await this.checked(receiver, request, now, () => this.admit(receiver, request, now));
-    if (outcome instanceof Refusal) this.refused(receiver, outcome, { requestId, sourceIp: request.sourceIp }, now);
+    if (outcome instanceof Refusal)
+      this.refused(receiver, outcome, { requestId, sourceIp: request.sourceIp, request }, now);
     else if (outcome) counters.count(receiver.id, 'handshakes', now.getTime());
     return outcome;
   }
@@ -142,11 +147,13 @@ export class InboundPipeline {
   refused(
     receiver: Receiver,
     refusal: Refusal,
-    about: { readonly requestId: string; readonly sourceIp: string },
+    about: { readonly requestId: string; readonly sourceIp: string; readonly request?: InboundRequest },
     now = this.parts.clock.now(),
   ): void {
+    const { requestId, sourceIp, request } = about;
+    this.parts.refused?.note(receiver, refusal, { requestId, request }, now);
     this.parts.counters.count(receiver.id, `refused.${refusal.reason}`, now.getTime());
-    this.refusals.refused(receiver, refusal, about, now);
+    this.refusals.refused(receiver, refusal, { requestId, sourceIp }, now);
   }
 
   /**

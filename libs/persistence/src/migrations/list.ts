@@ -43,6 +43,7 @@ import { PacedAttempts } from './0053-paced-attempts.js';
 import { WebhookHealth } from './0054-webhook-health.js';
 import { AgentRates } from './0056-agent-rates.js';
 import { Messages } from './0076-messages.js';
+import { RefusedRequests } from './0093-refused-requests.js';
 
 /** In order. A released migration is never edited: add one. The digits that end a migration's name are its number. */
 export const migrations = [
@@ -91,4 +92,5 @@ export const migrations = [
   Messages,
   ReplayDifferences,
   RetentionMarks,
+  RefusedRequests,
 ];
