@@ -181,6 +181,16 @@ describe('a trace', () => {
     expect(shape(traceOf(story, id(0)))).toEqual({ 't.0': [{ 't.1': [{ 't.3': ['t.4'] }] }, 't.2'] });
   });
 
+  it('says how long after its cause each event was recorded', () => {
+    const later = { ...event(1, 0), receivedAt: '2026-11-20T12:00:03.500Z' };
+    const root = traceOf([event(0), later, event(2, 1)], id(0));
+    expect([root.gapMs, root.children[0]!.gapMs, root.children[0]!.children[0]!.gapMs]).toEqual([
+      undefined,
+      2_500,
+      -2_500,
+    ]);
+  });
+
   it('says which events are in quarantine', () => {
     const root = traceOf([event(0), { ...event(1, 0), quarantined: true }], id(0));
     expect([root.quarantined, root.children[0]!.quarantined]).toEqual([undefined, true]);

@@ -70,7 +70,11 @@ export class TraceAnswer {
   @ApiProperty() correlationId!: string;
   @ApiProperty({ description: 'Events in the tree.' }) count!: number;
   @ApiProperty({ description: `Only the first ${MAX_TRACED} events of the story are shown.` }) truncated!: boolean;
-  @ApiProperty({ type: Object, description: '`{ id, type, source, subject, timestamp, receivedAt, children[] }`' })
+  @ApiProperty({
+    type: Object,
+    description:
+      '`{ id, type, source, subject, timestamp, receivedAt, gapMs, children[] }`; `gapMs` is the time since the parent was recorded.',
+  })
   root!: TraceNode;
 }
 

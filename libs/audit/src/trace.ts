@@ -10,6 +10,8 @@ export interface TraceNode {
   readonly subject: string;
   readonly timestamp: string;
   readonly receivedAt: string;
+  /** Milliseconds from when its parent was recorded; absent at the root. Clocks of two servers may make it negative. */
+  gapMs?: number;
   /** Whether everything passes over the event. */
   readonly quarantined?: true;
   readonly children: readonly TraceNode[];
@@ -38,7 +40,9 @@ export function traceOf(events: readonly TracedEvent[], correlation: Uuid): Trac
     if (node === root || placed.has(id)) continue;
     // A cause precedes what it causes: an unplaced one is no ancestor, so nothing can hang under itself.
     const known = causation !== undefined && (placed.has(causation) || causation === first.id);
-    (known ? nodes.get(causation)! : root).children.push(node);
+    const parent = known ? nodes.get(causation)! : root;
+    node.gapMs = Date.parse(node.receivedAt) - Date.parse(parent.receivedAt);
+    parent.children.push(node);
     placed.add(id);
   }
   return root;

@@ -146,17 +146,26 @@ describe('event', () => {
   });
 
   it('draws the story of an event', async () => {
-    const node = (id: string, type: string, children: readonly object[] = []) => ({
+    const node = (id: string, type: string, children: readonly object[] = [], gapMs?: number) => ({
       id,
       type,
       subject: 's',
       timestamp: 't',
       children,
+      gapMs,
     });
-    const root = node('evt_1', 'a', [node('evt_2', 'b', [node('evt_3', 'c')]), node('evt_4', 'd')]);
+    const root = node('evt_1', 'a', [
+      node('evt_2', 'b', [node('evt_3', 'c', [], 120)], 2_500),
+      node('evt_4', 'd', [], 26 * 3_600_000),
+    ]);
     const shell = new FakeShell({ 'GET /api/v1/events/evt_3/trace': { root, truncated: true } });
     await verb('trace', shell, ['evt_3']);
-    expect(shell.out).toEqual(['a  s  t  evt_1', '├─ b  s  t  evt_2', '│  └─ c  s  t  evt_3  ←', '└─ d  s  t  evt_4']);
+    expect(shell.out).toEqual([
+      'a  s  t  evt_1',
+      '├─ b  s  t  evt_2  +2.5 s',
+      '│  └─ c  s  t  evt_3  +120 ms  ←',
+      '└─ d  s  t  evt_4  +1.1 d',
+    ]);
     expect(shell.notes).toEqual(['Only the first 4 events of this story are shown.']);
   });
 });

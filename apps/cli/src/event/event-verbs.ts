@@ -22,6 +22,7 @@ interface Event {
 
 interface TraceNode extends Omit<Event, 'metadata'> {
   readonly quarantined?: true;
+  readonly gapMs?: number;
   readonly children: readonly TraceNode[];
 }
 
@@ -186,14 +187,27 @@ async function trace(shell: Shell, [id]: readonly string[]): Promise<void> {
   if (answer.truncated) shell.note(`Only the first ${lines.length} events of this story are shown.`);
 }
 
+const UNITS: readonly (readonly [size: number, name: string])[] = [
+  [86_400_000, 'd'],
+  [3_600_000, 'h'],
+  [60_000, 'min'],
+  [1_000, 's'],
+];
+
+/** How long after its cause: `+120 ms`, `+2.5 s`, `+26 h`. */
+function gapText(gapMs: number): string {
+  const [size, name] = UNITS.find(([least]) => gapMs >= least) ?? [1, 'ms'];
+  return `+${Number((gapMs / size).toFixed(1))} ${name}`;
+}
+
 /** One line for each event, deeper ones further to the right. */
 function* branchesOf(root: TraceNode, asked: string, quiet: boolean): Generator<string> {
   const left: (readonly [TraceNode, string, string])[] = [[root, '', '']];
   for (let next = left.pop(); next; next = left.pop()) {
-    const [{ id, type, subject, timestamp, quarantined, children }, before, below] = next;
+    const [{ id, type, subject, timestamp, quarantined, gapMs, children }, before, below] = next;
     yield quiet
       ? id
-      : `${before}${type}  ${subject}  ${timestamp}  ${id}${quarantineNote(quarantined)}${id === asked ? '  ←' : ''}`;
+      : `${before}${type}  ${subject}  ${timestamp}  ${id}${gapMs === undefined ? '' : `  ${gapText(gapMs)}`}${quarantineNote(quarantined)}${id === asked ? '  ←' : ''}`;
     children
       .map((child, index): readonly [TraceNode, string, string] =>
         index === children.length - 1 ? [child, `${below}└─ `, `${below}   `] : [child, `${below}├─ `, `${below}│  `],
