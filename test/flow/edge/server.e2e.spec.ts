@@ -209,6 +209,11 @@ describe('the server', () => {
         // They read: of replays, a rerun refuses everybody but admins.
         '/api/v1/replays',
         '/api/v1/replays/{id}/cancel',
+        // Looks a person up; the id must not stand in a URL.
+        '/api/v1/subjects/lookup',
+        // Searches that auditors save for themselves: nothing acts on them.
+        '/api/v1/event-views',
+        '/api/v1/event-views/{name}',
         // The step names its approvers, of any role, and the route refuses everybody else.
         '/api/v1/runs/{id}/approvals/{stepPath}',
       ];
