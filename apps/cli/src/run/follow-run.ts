@@ -27,9 +27,10 @@ export async function follow(shell: Shell, id: string): Promise<number> {
 export function show(shell: Shell, run: RunDetails): void {
   if (shell.json) return shell.print(stringifyJson(run, 2));
   if (shell.quiet) return shell.print(run.status);
-  const { id, workflow, status, until, error, outputs, timeline } = run;
+  const { id, workflow, status, until, error, outputs, skipped: passedOver, timeline } = run;
   shell.print(`${id} of "${workflow}" is ${status}${until === undefined ? '' : ` until ${until}`}.`);
   if (error) shell.print(`${error.code}${error.path === undefined ? '' : ` in ${error.path}`}: ${error.message}`);
+  if (passedOver) shell.print(`No place for it: ${passedOver.detail}`);
   if (outputs !== undefined) shell.print(`Outputs: ${stringifyJson(outputs)}`);
   if (timeline.length === 0) return;
   shell.table(

@@ -146,6 +146,12 @@ export const RunDetails = Type.Object(
         { description: 'When it failed and was retried.' },
       ),
     ),
+    skipped: Type.Optional(
+      Type.Object(
+        { reason: Type.Union([Type.Literal('running'), Type.Literal('queue-full')]), detail: Type.String() },
+        { description: 'Why `concurrency` of the workflow left no place for the run.' },
+      ),
+    ),
     pauses: Type.Optional(
       Type.Array(
         Type.Object({

@@ -79,6 +79,7 @@ function detailsOf(events: readonly RecordedEvent[]): Omit<RunDetails, keyof Run
   const cancelled = events.find(
     (event) => event.is('run.cancelled', 'run.finally_started') && event.data.by !== undefined,
   );
+  const skipped = events.find((event) => event.is('workflow.skipped'));
   const because = started?.is('workflow.started') ? started.data.trigger.because : undefined;
   const restarted = started?.is('workflow.started') ? started.data.restartOf : undefined;
   const retries = events.flatMap((event) =>
@@ -97,6 +98,9 @@ function detailsOf(events: readonly RecordedEvent[]): Omit<RunDetails, keyof Run
     ...(because !== undefined && { because }),
     ...(restarted !== undefined && { restartOf: restarted }),
     ...(retries.length > 0 && { retries }),
+    ...(skipped?.is('workflow.skipped') && {
+      skipped: { reason: skipped.data.reason, detail: skipped.data.detail },
+    }),
     ...pausesIn(events),
     inputs: started?.is('workflow.started') ? started.data.inputs : {},
     ...(completed?.is('workflow.completed') ? { outputs: completed.data.outputs } : {}),
@@ -138,7 +142,8 @@ export const answerOf = (row: RunView): RunAnswer => ({
   ...(row.eventType === null ? {} : { eventType: row.eventType }),
   ...(row.correlationId === null ? {} : { correlationId: eventIdOf(row.correlationId) }),
   ...(row.error === null ? {} : { error: row.error }),
-  ...(row.until === null ? {} : { until: row.until.toISOString() }),
+  // Of a run that is held or about to end, the time of what it waited for says nothing.
+  ...(row.until === null || row.status !== 'waiting' ? {} : { until: row.until.toISOString() }),
   startedAt: row.startedAt.toISOString(),
   ...(row.endedAt === null ? {} : { endedAt: row.endedAt.toISOString() }),
 });

@@ -40,7 +40,9 @@ describe('a limit of runs', () => {
   it('skips a run, or cancels the one before', async () => {
     await one.save(workflow('{ onConflict: skip }'));
     const first = await one.begin('slow');
-    await one.untilStatus(await one.begin('slow'), 'skipped');
+    expect(await one.untilStatus(await one.begin('slow'), 'skipped')).toMatchObject({
+      skipped: { reason: expect.stringMatching(/^(running|queue-full)$/), detail: expect.any(String) },
+    });
     await one.save(workflow('{ onConflict: cancel_running }'));
     const newest = await one.begin('slow');
     expect(await one.untilStatus(first, 'cancelled')).toMatchObject({ cancelledBy: `run/${newest}` });
