@@ -204,6 +204,7 @@ export interface RunShown {
     readonly path: string;
     readonly status: string;
     readonly output?: unknown;
+    readonly waiting?: string;
     readonly attempts: readonly { readonly resumed: number }[];
   }[];
 }

@@ -163,7 +163,7 @@ describe('secrets', () => {
     expect(run.timeline.map(({ stepId, status, error }) => `${stepId} ${status} ${error?.code ?? ''}`.trim())).toEqual([
       'good completed',
       'bad failed http.status',
-      'nowhere failed http.refused_address',
+      'nowhere failed step.bad_input',
       'send completed',
       'refused completed',
       'echo completed',

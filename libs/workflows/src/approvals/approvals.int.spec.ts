@@ -70,6 +70,25 @@ describe('approvals', () => {
     await one.untilStatus(parent, 'completed');
   });
 
+  it('show in the run who has approved so far, also while it is held', async () => {
+    await one.save(
+      'name: two\ntriggers: [{ type: manual }]\nsteps: [{ id: ok, approval: { title: Sure?, count: 2, timeout: 1d } }]\n',
+    );
+    const id = await one.begin('two');
+    await one.untilStatus(id, 'waiting');
+    const approve = (token: string) =>
+      one.approvals.decide({ ...one.caller, actor: `token/${token}` }, id, 'ok', { body: { decision: 'approve' } });
+    const waiting = async () => (await one.view(id)).timeline[0]!.waiting;
+    expect(await waiting()).toMatch(/^waiting for approval by .* until .*: Sure\?$/);
+    await approve('tok_2');
+    expect(await waiting()).toMatch(/^1 of 2 approved \(token\/tok_2\); waiting for approval by /);
+    await one.commands.pause(one.caller, id);
+    await approve('tok_3');
+    expect(await waiting()).toBe('approved by token/tok_2, token/tok_3; the run goes on when it is resumed');
+    await one.commands.resume(one.caller, id);
+    await one.untilStatus(id, 'completed');
+  });
+
   it('are over once their time is', async () => {
     await one.save(WORKFLOW);
     const id = await one.begin('ask', { limit: '10ms' });

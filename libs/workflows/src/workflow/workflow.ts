@@ -141,7 +141,7 @@ export const notFound = (name?: string): Rejected =>
   new Rejected(
     'not_found',
     'workflow.not_found',
-    `There is no workflow${name === undefined ? '' : ` "${name}"`}. GET /api/v1/workflows lists them.`,
+    `There is no workflow${name === undefined ? '' : ` "${name}"`}, or it is archived. GET /api/v1/workflows lists the workflows; to use an archived one again, activate one of its versions.`,
   );
 
 /** `source` must have been checked: a text that does not parse is never saved. */

@@ -10,7 +10,7 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import type { ChildRun, RunAnswer, RunDetails, RunStatus } from '#libs/events/src/shapes/run-shape.js';
 import { streams } from '#libs/events/src/streams.js';
-import { uuidOf } from '#libs/kernel/src/ids.js';
+import { type Uuid, uuidOf } from '#libs/kernel/src/ids.js';
 
 import { Definitions } from '../../workflow/definitions.js';
 import { type ChangedRun, runNotFound } from '../commands/change-run.js';
@@ -39,7 +39,28 @@ export class ShownRuns {
     if (row?.orgId !== orgId) throw runNotFound(id);
     // Requests are in the run's own stream, unless retention has taken its start.
     const mayHaveChildren = events.some((event) => event.is('workflow.requested')) || events[0]?.revision !== 0n;
-    return { ...(await this.details(row, events)), ...(mayHaveChildren && (await this.childrenOf(row))) };
+    const details = await this.details(row, events);
+    await this.tellVotes(details, events);
+    return { ...details, ...(mayHaveChildren && (await this.childrenOf(row))) };
+  }
+
+  /** What approvals that are open have so far: votes are in a stream of their own, so that two people can decide at once. */
+  private async tellVotes({ status, timeline }: RunDetails, events: readonly RecordedEvent[]): Promise<void> {
+    const waiting = new Map(timeline.flatMap((step) => (step.status === 'waiting' ? [[step.path, step]] : [])));
+    const requests = new Map<string, DataOf<'approval.requested'>>();
+    for (const event of events)
+      if (event.is('approval.requested') && waiting.has(event.data.path)) requests.set(event.data.path, event.data);
+    for (const [path, { requestId, count }] of requests) {
+      const votes = await readWhole(this.store, streams.approval(requestId as Uuid));
+      const by = votes.flatMap((event) => (event.is('approval.voted') ? [event.data.by] : []));
+      const decided = votes.find((event) => event.is('approval.decided'));
+      const step = waiting.get(path)!;
+      if (decided?.is('approval.decided')) {
+        const next = status === 'paused' ? '; the run goes on when it is resumed' : '';
+        step.waiting = `${decided.data.approved ? 'approved' : 'rejected'} by ${by.join(', ')}${next}`;
+      } else if (by.length > 0 && step.waiting !== undefined)
+        step.waiting = `${by.length} of ${count} approved (${by.join(', ')}); ${step.waiting}`;
+    }
   }
 
   /** A run that has just begun, from its stream alone. */
