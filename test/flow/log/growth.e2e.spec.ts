@@ -61,6 +61,7 @@ const FILL: Fill = {
     trigger_index: '0',
     event_id: `'evt-' || n`,
   },
+  'views.subject_keys': {},
   'views.run_requests': {},
   'views.run_children': {},
   'views.trigger_decisions': {
@@ -137,6 +138,8 @@ const LISTS = [
   '/api/v1/messages',
   '/api/v1/messages?status=failed',
   '/api/v1/replays',
+  '/api/v1/subjects',
+  '/api/v1/event-views',
   '/api/v1/integrations',
   '/api/v1/workflows',
   '/api/v1/organisations',

@@ -10,7 +10,7 @@ import { eventIdOf } from '#libs/events/src/envelope.js';
 import { followers } from '#libs/events/src/followers.js';
 import type { ChildRun, RunAnswer, RunDetails, RunStatus } from '#libs/events/src/shapes/run-shape.js';
 import { streams } from '#libs/events/src/streams.js';
-import { type Uuid, uuidOf } from '#libs/kernel/src/ids.js';
+import { uuidOf } from '#libs/kernel/src/ids.js';
 
 import { Definitions } from '../../workflow/definitions.js';
 import { type ChangedRun, runNotFound } from '../commands/change-run.js';
@@ -51,7 +51,7 @@ export class ShownRuns {
     for (const event of events)
       if (event.is('approval.requested') && waiting.has(event.data.path)) requests.set(event.data.path, event.data);
     for (const [path, { requestId, count }] of requests) {
-      const votes = await readWhole(this.store, streams.approval(requestId as Uuid));
+      const votes = await readWhole(this.store, streams.approval(requestId));
       const by = votes.flatMap((event) => (event.is('approval.voted') ? [event.data.by] : []));
       const decided = votes.find((event) => event.is('approval.decided'));
       const step = waiting.get(path)!;
