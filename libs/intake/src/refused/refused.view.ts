@@ -24,10 +24,10 @@ export class RefusedRequestView {
   headers!: Readonly<Record<string, string>>;
   @Column('bytea', { nullable: true })
   body!: Buffer | null;
-  @Column('int', { name: 'body_bytes' })
+  @Column('integer', { name: 'body_bytes' })
   bodyBytes!: number;
   @Column('text', { name: 'request_id' })
   requestId!: string;
-  @Column('int', { name: 'left_out' })
+  @Column('integer', { name: 'left_out' })
   leftOut!: number;
 }

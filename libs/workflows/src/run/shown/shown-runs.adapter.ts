@@ -72,7 +72,10 @@ export class ShownRuns {
   async changed(orgId: string, { position, run }: ChangedRun): Promise<RunDetails> {
     const isCurrent = await hasSeen(this.progress, followers.runViews, position);
     const shown = await this.one(orgId, run.start.runId);
-    return isCurrent ? shown : { ...shown, status: run.status };
+    if (isCurrent) return shown;
+    // What it waited for before the command is still in the row.
+    const { until: _, ...rest } = shown;
+    return { ...rest, status: run.status };
   }
 
   private async details(row: RunView, events: readonly RecordedEvent[]): Promise<RunDetails> {
