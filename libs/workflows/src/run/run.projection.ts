@@ -162,6 +162,7 @@ function note(changes: Map<string, Change>, event: RecordedEvent): void {
     // It waits for its turn.
     change.due = 'never';
   else if (event.is('run.finally_started')) {
+    change.until = null;
     // Who cancels a run leaves its last steps to a worker.
     if (event.data.to === 'cancelled') change.due = { at: new Date(timestamp), position: event.position };
   } else if (event.is('run.resumed')) change.due = { at: new Date(timestamp), position: event.position };
