@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm';
 
 import type { EventStore } from '#libs/event-store/src/event-store.js';
+import { readTypes } from '#libs/event-store/src/reading.js';
 import { DEFAULT_STREAM_PREFIX } from '#libs/events/src/streams.js';
 import { Rejected } from '#libs/kernel/src/errors.js';
 import { openDataSource } from '#libs/persistence/src/data-source.adapter.js';
@@ -99,21 +100,16 @@ interface RemovedSlice {
 
 async function removedSlices(source: EventStore): Promise<readonly RemovedSlice[]> {
   const slices: RemovedSlice[] = [];
-  const filter = { types: ['retention.applied'] };
-  for (let after: bigint | undefined; ;) {
-    const page = await source.readAll({ filter, limit: 1_000, ...(after !== undefined && { after }) });
-    for (const event of page.events) {
-      if (!event.isReadable || !event.is('retention.applied')) continue;
-      const ranges = new LeafRanges();
-      ranges.add(event.data.leaves);
-      const gone: { readonly stream: string; readonly last: bigint }[] = [];
-      for (const { stream, revision } of event.data.streams)
-        if ((await source.truncatedBefore(stream)) > BigInt(revision)) gone.push({ stream, last: BigInt(revision) });
-      slices.push({ ranges, orgId: event.metadata.orgId, places: placesOf(gone) });
-    }
-    if (page.end) return slices;
-    after = page.position;
+  for await (const event of readTypes(source, ['retention.applied'], await source.head())) {
+    if (!event.isReadable || !event.is('retention.applied')) continue;
+    const ranges = new LeafRanges();
+    ranges.add(event.data.leaves);
+    const gone: { readonly stream: string; readonly last: bigint }[] = [];
+    for (const { stream, revision } of event.data.streams)
+      if ((await source.truncatedBefore(stream)) > BigInt(revision)) gone.push({ stream, last: BigInt(revision) });
+    slices.push({ ranges, orgId: event.metadata.orgId, places: placesOf(gone) });
   }
+  return slices;
 }
 
 function* placesOf(

@@ -1,9 +1,8 @@
 import type { EventStore } from '#libs/event-store/src/event-store.js';
+import { readTypes } from '#libs/event-store/src/reading.js';
 
 import { WHOLE_LOG } from './kept-tree.adapter.js';
 import { LeafRanges } from './tree/leaf-ranges.js';
-
-const PAGE = 1_000;
 
 /**
  * The places in a tree whose events retention has removed, as the log says itself: these events are in the tree too, so nobody
@@ -11,18 +10,10 @@ const PAGE = 1_000;
  */
 export async function truncatedLeaves(store: EventStore, tree: string, upTo: bigint): Promise<LeafRanges> {
   const ranges = new LeafRanges();
-  for (let after: bigint | undefined; ;) {
-    const page = await store.readAll({
-      ...(after !== undefined && { after }),
-      filter: { types: ['retention.applied'] },
-      limit: PAGE,
-    });
-    for (const event of page.events) {
-      if (event.position > upTo || !event.isReadable || !event.is('retention.applied')) continue;
-      if (tree === WHOLE_LOG) ranges.add(event.data.leaves);
-      else if (event.metadata.orgId === tree) ranges.add(event.data.ownLeaves);
-    }
-    if (page.end || page.position >= upTo) return ranges;
-    after = page.position;
+  for await (const event of readTypes(store, ['retention.applied'], upTo)) {
+    if (!event.isReadable || !event.is('retention.applied')) continue;
+    if (tree === WHOLE_LOG) ranges.add(event.data.leaves);
+    else if (event.metadata.orgId === tree) ranges.add(event.data.ownLeaves);
   }
+  return ranges;
 }
